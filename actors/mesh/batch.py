@@ -1,0 +1,229 @@
+"""Messages in columns: one structured array of heads, one buffer of payloads.
+
+A message never exists as a Python object inside the mesh. Everything that happens to messages
+happens to a `MessageBatch`, so that its cost is that of array arithmetic. A batch is immutable by
+convention: operations return new batches, and only the forwarder writes to the heads it owns.
+
+An id is unique in the life of a mesh: the origin partition in the upper 16 bits, a sequence number
+that the partition's journal never repeats in the lower 48.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from actors.runtime.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+HEAD = np.dtype(
+    [
+        ("id", "<u8"),
+        ("sent_at", "<f8"),  # s, the host's monotonic clock, when the sender asked
+        ("version", "<i8"),  # of the database behind `potential`; -1 before the first hop
+        ("source", "<i4"),  # node index
+        ("destination", "<i4"),  # node index
+        ("at", "<i4"),  # node index that holds the message now
+        ("potential", "<i4"),  # remaining distance that the last hop promised
+        ("length", "<u4"),  # bytes of payload
+        ("port", "<u2"),  # which application on the node, as in UDP
+        ("hops", "<u2"),
+        ("flags", "<u2"),
+    ],
+)
+UNREACHABLE = 1  # flag: a notice to the sender that message `id` could not be delivered
+
+UNSTAMPED = -1  # version of a message that no hop has forwarded yet
+NO_POTENTIAL = np.iinfo(np.int32).max
+
+SEQUENCE_BITS = 48
+RECORD = -2  # in the first column of a trail: this message's route is to be recorded
+
+_SEQUENCE_MASK = np.uint64((1 << SEQUENCE_BITS) - 1)
+_TRAIL_VERSION_BITS = 40
+_FRAME = struct.Struct("<III")  # rows, bytes of payload, width of the trail
+
+
+@dataclass(frozen=True, slots=True)
+class MessageBatch:
+    """Messages as columns.
+
+    Attributes:
+        head: [n] of dtype `HEAD`.
+        offset: int64 [n], where each payload starts in `payload`.
+        payload: uint8 [bytes], shared by all rows and by batches taken from this one.
+        trail: int64 [n, width] or None: the route recorded hop by hop (as IP's Record Route,
+            RFC 791) for messages that ask for it; see `trail_entry`. -1 where nothing is recorded.
+    """
+
+    head: NDArray[np.void]
+    offset: NDArray[np.int64]
+    payload: NDArray[np.uint8]
+    trail: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.head)
+
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> MessageBatch:
+        """The chosen rows, sharing the payload buffer."""
+        trail = None if self.trail is None else self.trail[rows]
+        return MessageBatch(self.head[rows], self.offset[rows], self.payload, trail)
+
+    def compact(self) -> MessageBatch:
+        """The same messages with a payload buffer that holds theirs alone, in row order."""
+        length = self.head["length"].astype(np.int64)
+        end = np.cumsum(length)
+        start = end - length
+        total = int(end[-1]) if len(end) else 0
+        if total == len(self.payload) and np.array_equal(start, self.offset):
+            return self
+        # Position i of the new buffer comes from i shifted by its row's displacement.
+        where = np.arange(total) + np.repeat(self.offset - start, length)
+        return MessageBatch(self.head, start, self.payload[where], self.trail)
+
+    def payload_of(self, row: int) -> bytes:
+        """One message's payload."""
+        start = int(self.offset[row])
+        return self.payload[start : start + int(self.head["length"][row])].tobytes()
+
+    def to_bytes(self) -> bytes:
+        """A self-contained encoding for journals (the recorded trail included)."""
+        batch = self.compact()
+        width = 0 if batch.trail is None else batch.trail.shape[1]
+        parts = [_FRAME.pack(len(batch), len(batch.payload), width), batch.head.tobytes()]
+        if batch.trail is not None:
+            parts.append(batch.trail.tobytes())
+        parts.append(batch.payload.tobytes())
+        return b"".join(parts)
+
+    @classmethod
+    def from_bytes(cls, data: bytes | memoryview) -> MessageBatch:
+        """The inverse of `to_bytes`; heads are writable copies."""
+        rows, size, width = _FRAME.unpack_from(data)
+        at = _FRAME.size
+        head = np.frombuffer(data, HEAD, rows, at).copy()
+        at += rows * HEAD.itemsize
+        trail = None
+        if width:
+            trail = np.frombuffer(data, np.int64, rows * width, at).reshape(rows, width).copy()
+            at += rows * width * 8
+        payload = np.frombuffer(data, np.uint8, size, at).copy()
+        length = head["length"].astype(np.int64)
+        return cls(head, np.cumsum(length) - length, payload, trail)
+
+
+def empty() -> MessageBatch:
+    """A batch of no messages."""
+    return MessageBatch(np.empty(0, HEAD), np.empty(0, np.int64), np.empty(0, np.uint8))
+
+
+def build(
+    source: ArrayLike,
+    destination: ArrayLike,
+    payloads: Sequence[bytes],
+    *,
+    port: ArrayLike = 0,
+    sent_at: ArrayLike = 0.0,
+    record_route: bool = False,
+) -> MessageBatch:
+    """A batch of new messages, still without ids.
+
+    Args:
+        source: node indices [n].
+        destination: node indices [n].
+        payloads: one bytes object for each message.
+        port: [n] or one for all.
+        sent_at: [n] or one for all; s.
+        record_route: whether every hop is to be recorded in `trail`.
+
+    Raises:
+        InvalidInput: the columns differ in length.
+    """
+    head = np.zeros(len(payloads), HEAD)
+    columns = {"source": source, "destination": destination, "port": port, "sent_at": sent_at}
+    for name, values in columns.items():
+        try:
+            head[name] = values
+        except ValueError as error:
+            raise InvalidInput(
+                f"cannot build a batch of {len(payloads)} messages",
+                f"column {name} does not have one value for each payload",
+                "give columns of equal length",
+                entry=name,
+            ) from error
+    head["at"] = head["source"]
+    head["version"] = UNSTAMPED
+    head["potential"] = NO_POTENTIAL
+    length = np.fromiter(map(len, payloads), np.int64, len(payloads))
+    head["length"] = length
+    trail = np.full((len(head), 1), RECORD, np.int64) if record_route else None
+    payload = np.frombuffer(b"".join(payloads), np.uint8)
+    return MessageBatch(head, np.cumsum(length) - length, payload, trail)
+
+
+def concat(batches: Sequence[MessageBatch]) -> MessageBatch:
+    """All rows of `batches`, in order."""
+    full = [batch for batch in batches if len(batch)]
+    if not full:
+        return empty()
+    if len(full) == 1:
+        return full[0]
+    if all(batch.payload is full[0].payload for batch in full):
+        payload = full[0].payload
+        offset = np.concatenate([batch.offset for batch in full])
+    else:
+        full = [batch.compact() for batch in full]
+        sizes = np.cumsum([0] + [len(batch.payload) for batch in full[:-1]])
+        payload = np.concatenate([batch.payload for batch in full])
+        offset = np.concatenate(
+            [batch.offset + base for batch, base in zip(full, sizes, strict=True)]
+        )
+    head = np.concatenate([batch.head for batch in full])
+    return MessageBatch(head, offset, payload, _concat_trails(full))
+
+
+def _concat_trails(batches: Sequence[MessageBatch]) -> NDArray[np.int64] | None:
+    width = max(0 if batch.trail is None else batch.trail.shape[1] for batch in batches)
+    if not width:
+        return None
+    out = np.full((sum(map(len, batches)), width), -1, np.int64)
+    row = 0
+    for batch in batches:
+        if batch.trail is not None:
+            out[row : row + len(batch), : batch.trail.shape[1]] = batch.trail
+        row += len(batch)
+    return out
+
+
+def message_ids(partition: int, first: int, count: int) -> NDArray[np.uint64]:
+    """`count` ids of `partition` from sequence number `first` on."""
+    base = np.uint64((partition << SEQUENCE_BITS) | first)
+    return base + np.arange(count, dtype=np.uint64)
+
+
+def origin(ids: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """The partition that issued each id."""
+    return (ids >> np.uint64(SEQUENCE_BITS)).astype(np.int64)
+
+
+def sequence(ids: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """The sequence number inside its partition of each id."""
+    return (ids & _SEQUENCE_MASK).astype(np.int64)
+
+
+def trail_entry(node: NDArray[np.int32], version: int) -> NDArray[np.int64]:
+    """What a hop records: the node that forwards and the database version it decided by."""
+    mark = version & ((1 << _TRAIL_VERSION_BITS) - 1)
+    return (node.astype(np.int64) << _TRAIL_VERSION_BITS) | mark
+
+
+def trail_nodes(trail: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The nodes of recorded trails; -1 where nothing is recorded."""
+    return np.where(trail < 0, -1, trail >> _TRAIL_VERSION_BITS)

@@ -1,0 +1,78 @@
+"""What hosts exchange: data frames over radio links, and envelopes that carry all else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from actors.mesh import batch as messages
+from actors.mesh.batch import MessageBatch
+from actors.mesh.neighbours import Hellos
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from actors.mesh.sync import SyncFrame
+
+
+@dataclass(frozen=True, slots=True)
+class DataFrames:
+    """Radio frames from one host to another: one a link, each with the messages it carries.
+
+    A frame without messages is a probe: it asks only for the acknowledgement.
+    """
+
+    links: NDArray[np.int32]  # [f] directed
+    numbers: NDArray[np.int64]  # [f] grows per link, so that a repeated frame is recognised
+    frame_of: NDArray[np.int32]  # [n] the frame that carries each message
+    batch: MessageBatch  # [n]
+
+    def __len__(self) -> int:
+        return len(self.links)
+
+
+def no_frames() -> DataFrames:
+    """No data frames."""
+    none = np.empty(0, np.int32)
+    return DataFrames(none, np.empty(0, np.int64), none, messages.empty())
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a destination's host tells the origin's about the messages it is responsible for."""
+
+    ids: NDArray[np.uint64]  # messages that need no further sending
+    delivered: NDArray[np.bool_]  # False: given up by the origin's request, will never be delivered
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """An origin's wish to stop trying: messages without a route, asked of their destination."""
+
+    partition: int  # of the destination
+    ids: NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Everything that one host has for another at one moment."""
+
+    sender: str
+    revision: int  # of the topology that numbers nodes and links
+    hellos: Hellos | None = None
+    arrived: NDArray[np.int64] | None = None  # copies of each Hello burst that got through
+    data: DataFrames = field(default_factory=no_frames)
+    sync: SyncFrame | None = None
+    sync_link: int = -1
+    settled: tuple[Settlement, ...] = ()
+    give_up: tuple[GiveUp, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The reply to an envelope: which of its radio frames found somebody there."""
+
+    heard: NDArray[np.bool_]  # [f] the data frames' receivers are alive
+    sync_heard: bool

@@ -1,0 +1,515 @@
+"""One host of the protocol: any number of mesh nodes around one link-state database.
+
+Sans-IO: time and envelopes come in, envelopes go out. A shard runs one host for many nodes; the
+simulator gives every node a host of its own. The code is the same.
+
+A turn is `step(now)`; between turns the shell exchanges envelopes (`outgoing` → the peer's
+`handle` → `answered`) and runs SPF (`router.job`, `install`). Whatever a turn changed in a
+partition is journaled before the turn ends, and so before anybody can be told of it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from actors.mesh import batch as messages
+from actors.mesh.forwarder import ATTEMPTS, HERE, RETRY_S, Departure, Forwarder
+from actors.mesh.frames import Answer, Envelope, GiveUp, Settlement
+from actors.mesh.lsdb import LinkStateDatabase, Lsa
+from actors.mesh.medium import RadioMedium
+from actors.mesh.neighbours import HOLD, Change, Hellos, NeighbourTable
+from actors.mesh.node import MeshNode
+from actors.mesh.router import MeshRouter
+from actors.mesh.sync import Synchroniser
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from actors.mesh.batch import MessageBatch
+    from actors.mesh.partition import Acceptance, Partition
+    from actors.mesh.placement import Placement
+    from actors.mesh.router import SpfJob
+    from actors.mesh.spf import Trees
+    from actors.mesh.sync import SyncFrame
+    from actors.topology.model import Topology
+
+SCAN_S = 0.25  # how often open messages are checked for destinations without a route
+EVENTS = 100_000  # kept for whoever asks what happened
+
+
+@dataclass(frozen=True, slots=True)
+class HostOptions:
+    """How a host behaves; the same for all hosts of a mesh."""
+
+    hello_s: float = 1.0
+    feedback: bool = True
+    failover: bool = False  # loop-free alternates
+    seed: int = 1
+    journal_max_bytes: int = 64 * 2**20
+
+    @property
+    def hold_s(self) -> float:
+        """Silence after which a neighbour is lost."""
+        return HOLD * self.hello_s
+
+    @property
+    def patience_s(self) -> float:
+        """How long a message is given before it is sent again or its sender told: time enough to
+        notice a dead neighbour, so that what is merely held is not sent twice."""
+        return max(self.hold_s, 1.0)
+
+
+class MeshEvent(NamedTuple):
+    """Something that happened to a hosted node."""
+
+    at: float  # s, monotonic clock of the machine
+    kind: str  # "neighbour-up", "neighbour-lost"; "routes" (for all nodes of the host)
+    node: int  # index; -1 for all
+    neighbour: int  # index; -1 for none
+    version: int  # of the database
+
+
+@dataclass(slots=True)
+class Sent:
+    """An envelope under way, and what its answer will decide."""
+
+    envelope: Envelope
+    departure: Departure
+    told: SyncFrame | None
+    sync_acknowledged: bool  # by the medium, if the receiver is alive
+
+
+@dataclass(slots=True)
+class _Peer:
+    hellos: list[tuple[Hellos, NDArray[np.int64]]] = field(default_factory=list)
+    settled: list[Settlement] = field(default_factory=list)
+    give_up: list[GiveUp] = field(default_factory=list)
+    met: bool = False
+    sync_try: int = 0  # which of the links to the peer carries synchronisation
+    sync_at: float = 0.0  # when synchronisation may be tried again, s
+
+
+class MeshHost:
+    """Mesh nodes that share one database.
+
+    Args:
+        name: of this host, as the placement calls it.
+        topology: the radio links that exist.
+        placement: which host has which partition.
+        options: the same for all hosts.
+        now: s.
+    """
+
+    def __init__(
+        self, name: str, topology: Topology, placement: Placement, options: HostOptions, now: float
+    ) -> None:
+        self.name = name
+        self.options = options
+        self.topology = topology
+        self.placement = placement
+        self.revision = 0
+        self.partitions: dict[int, Partition] = {}
+        self.database = LinkStateDatabase()
+        self.medium = RadioMedium(topology, options.seed)
+        self.events: deque[MeshEvent] = deque(maxlen=EVENTS)
+        self._sync = Synchroniser(self.database)
+        self._nodes: dict[int, MeshNode] = {}
+        self._peers: dict[str, _Peer] = {}
+        self._names: list[str] = [name]
+        self._scan_at = now
+        self._build(now)
+
+    # -- shape: which nodes, which links ---------------------------------------------------------
+
+    def _build(self, now: float, old: tuple[NeighbourTable, Forwarder] | None = None) -> None:
+        n = self.topology.n_nodes
+        mine = np.zeros(len(self.placement.shard_of), bool)
+        mine[list(self.partitions)] = True
+        self.hosted: NDArray[np.bool_] = mine[self.placement.partition_of]
+        self._names = [self.name, *(s for s in self.placement.shards if s != self.name)]
+        number = {shard: place for place, shard in enumerate(self._names)}
+        owner = np.array([number[shard] for shard in self.placement.shard_of], np.int16)
+        # A partition that this host should have but has not adopted yet belongs to nobody (-1).
+        owner = np.where(mine, HERE, np.where(owner == HERE, -1, owner)).astype(np.int16)
+        self._peer_of: NDArray[np.int16] = owner[self.placement.partition_of]
+        for shard in self._names[1:]:
+            self._peers.setdefault(shard, _Peer())
+        self.neighbours = NeighbourTable(
+            self.topology, self.hosted, self.options.hello_s, self.options.seed, now
+        )
+        self.router = MeshRouter(self.topology, alternates=self.options.failover)
+        self.router.learn(self.database, self.database.version)
+        self._forwarder = Forwarder(
+            self.topology,
+            self._peer_of,
+            self.medium,
+            self.neighbours,
+            self.router,
+            feedback=self.options.feedback,
+            alternates=self.options.failover,
+            now=now,
+        )
+        for number_, partition in self.partitions.items():
+            partition.resize(n)
+            for node in np.flatnonzero(self.placement.partition_of == number_).tolist():
+                self._nodes.setdefault(node, MeshNode(node, partition.incarnation))
+        for node in [node for node in self._nodes if not self.hosted[node]]:
+            del self._nodes[node]
+        if old is not None:
+            self.neighbours.keep(old[0])
+            batch = messages.concat(old[1].withdraw())
+            here = self._peer_of[batch.head["at"]] == HERE
+            self._forwarder.inject(batch.take(here))
+        self._readvertise(np.flatnonzero(self.hosted))
+        self._greet(now)
+
+    def _rebuild(self, now: float) -> None:
+        self._build(now, (self.neighbours, self._forwarder))
+
+    def adopt(self, partition: Partition, now: float) -> None:
+        """Host a partition that was recovered from its journal."""
+        self.partitions[partition.number] = partition
+        partition.outbox.hasten()
+        self._rebuild(now)
+
+    def release(self, number: int, now: float) -> None:
+        """Stop hosting a partition and close its journal, so that another host can adopt it."""
+        partition = self.partitions.pop(number, None)
+        if partition is not None:
+            partition.close()
+            self._rebuild(now)
+
+    def replace(
+        self, topology: Topology, placement: Placement, revision: int, now: float
+    ) -> None:
+        """Go on with another topology (whose node indices extend the present ones) or placement.
+
+        What carried messages may be gone, so open messages are sent again.
+        """
+        self.topology, self.placement, self.revision = topology, placement, revision
+        self.medium.replace(topology)
+        self._rebuild(now)
+        for partition in self.partitions.values():
+            partition.outbox.hasten()
+
+    @property
+    def peers(self) -> list[str]:
+        """The other hosts."""
+        return self._names[1:]
+
+    # -- faults, injected ------------------------------------------------------------------------
+
+    def silence(self, nodes: Iterable[int], *, silent: bool = True) -> None:
+        """Make nodes, hosted or not, fall silent: their radios neither send nor hear."""
+        self.medium.silence(nodes, silent=silent)
+
+    def cut(self, pairs: Iterable[tuple[int, int]], *, cut: bool = True) -> None:
+        """Break the links between pairs of nodes (or mend them)."""
+        self.medium.cut(pairs, cut=cut)
+
+    # -- applications ----------------------------------------------------------------------------
+
+    def send(self, partition: int, client: int, request: int, batch: MessageBatch) -> Acceptance:
+        """Accept messages whose sources are all in `partition`; they survive from here on."""
+        custody = self.partitions[partition]
+        answer = custody.accept(client, request, batch, self.medium.silent)
+        custody.commit()
+        return answer
+
+    def read(
+        self, partition: int, port: int, node: int | None, limit: int
+    ) -> tuple[NDArray[np.int64], MessageBatch]:
+        """The oldest unread messages on `port` and their offsets."""
+        return self.partitions[partition].inbox.read(port, node, limit)
+
+    def consume(self, partition: int, port: int, offsets: NDArray[np.int64]) -> None:
+        """The application has the messages at these offsets."""
+        custody = self.partitions[partition]
+        custody.consume(port, offsets)
+        custody.commit()
+
+    # -- a turn ----------------------------------------------------------------------------------
+
+    def step(self, now: float) -> None:
+        """Everything that is due at `now`."""
+        self._say_hello(now)
+        self._react(self.neighbours.expire(now), now)
+        for partition in self.partitions.values():
+            due = partition.outbox.due(now, self.options.patience_s)
+            speaking = ~self.medium.silent[due.head["source"]]
+            self._forwarder.inject(due if speaking.all() else due.take(speaking))
+        for change in self._forwarder.advance(now):
+            self._react(change, now)
+        self._take_home()
+        if now >= self._scan_at:
+            self._scan_at = now + SCAN_S
+            self._give_up_hopeless(now)
+        for partition in self.partitions.values():
+            partition.commit()
+            partition.compact(self.options.journal_max_bytes)
+
+    def next_step(self, now: float) -> float:
+        """When the next turn is due if no envelope comes before; s."""
+        soonest = min(self._forwarder.next_retry, self.neighbours.next_hello, self._scan_at)
+        return max(now, min(soonest, now + self.options.hello_s / 4))
+
+    def _say_hello(self, now: float) -> None:
+        hellos = self.neighbours.hellos(now, self.medium.silent)
+        if not len(hellos.links):
+            return
+        arrived = self.medium.burst(hellos.links, hellos.copies)
+        peer = self._peer_of[self.topology.link_target[hellos.links]]
+        for number, name in enumerate(self._names[1:], start=1):
+            rows = (peer == number) & (arrived > 0)
+            if rows.any():
+                some = Hellos(*(column[rows] for column in hellos))
+                self._peers[name].hellos.append((some, arrived[rows]))
+        self._react(self.neighbours.hear(hellos, arrived, now), now)
+
+    def _react(self, change: Change, now: float) -> None:
+        """Neighbours came, went or changed: say so to the mesh, and take back what was sent."""
+        table, silent = self.neighbours, self.medium.silent
+        rows = np.concatenate([change.up, change.down, change.cost])
+        if not len(rows):
+            return
+        table.settle_costs(rows)
+        self._forwarder.lose(table.link[change.down])
+        for kind, some in (("neighbour-up", change.up), ("neighbour-lost", change.down)):
+            some = some[~silent[table.node[some]]]
+            pairs = zip(table.node[some].tolist(), table.neighbour[some].tolist(), strict=True)
+            self.events.extend(
+                MeshEvent(now, kind, a, b, self.database.version) for a, b in pairs
+            )
+        self._readvertise(np.unique(table.node[rows]))
+        if len(change.up) or len(change.down):
+            self._greet(now)
+            self._forwarder.reconsider()
+
+    def _readvertise(self, nodes: NDArray[np.intp] | NDArray[np.int32]) -> None:
+        """New advertisements of hosted nodes; one that is silent says nothing."""
+        table = self.neighbours
+        lsas = []
+        for node in nodes[~self.medium.silent[nodes]].tolist():
+            rows = table.rows_of(node)
+            rows = rows[table.up[rows]]
+            current = self._nodes[node]
+            fresh = current.advertise(table.neighbour[rows], table.cost[rows])
+            lsas.append(fresh)
+        before = [self.database.get(lsa.origin) for lsa in lsas]
+        self._absorb(self._sync.learn(lsas, None), before)
+
+    def _hear_sync(self, peer: str, frame: SyncFrame, now: float) -> None:
+        before = [self.database.get(lsa.origin) for lsa in frame.lsas]
+        news = self._sync.receive(peer, frame, now)
+        self._absorb(news, before)
+        mine = [
+            lsa.origin
+            for lsa in news
+            if lsa.origin in self._nodes and self._nodes[lsa.origin].outlive(lsa)
+        ]
+        if mine:
+            self._readvertise(np.array(mine, np.int32))
+
+    def _absorb(self, news: list[Lsa], before: list[Lsa | None]) -> None:
+        """The database has merged `news`; `before` holds what it held of those origins."""
+        if news:
+            self.router.learn(news, self.database.version)
+            if self.options.feedback:
+                self._doubt_abandoned(news, {old.origin: old for old in before if old is not None})
+
+    def _doubt_abandoned(self, news: list[Lsa], before: dict[int, Lsa]) -> None:
+        """Somebody withdrew a neighbour: if it is ours too, ask it for a sign of life."""
+        gone: set[int] = set()
+        for lsa in news:
+            old = before.get(lsa.origin)
+            if old is not None:
+                gone.update(set(old.neighbours) - set(lsa.neighbours))
+        if gone:
+            self.neighbours.doubt(np.array(sorted(gone), np.int32))
+
+    def _greet(self, now: float) -> None:
+        """Peers into reach and out of it, as links to their nodes come and go."""
+        table = self.neighbours
+        live = np.unique(self._peer_of[table.neighbour[table.up]])
+        for number, name in enumerate(self._names[1:], start=1):
+            peer = self._peers[name]
+            met = bool((live == number).any())
+            if met and not peer.met:
+                self._sync.meet(name, now)
+            elif peer.met and not met:
+                self._sync.part(name)
+            peer.met = met
+
+    # -- messages that arrived, and those that cannot --------------------------------------------
+
+    def _take_home(self) -> None:
+        batch = messages.concat(self._forwarder.home)
+        self._forwarder.home = []
+        if not len(batch):
+            return
+        batch = batch.take(~self.medium.silent[batch.head["destination"]])
+        where = self.placement.partition_of[batch.head["destination"]]
+        for number in np.unique(where).tolist():
+            ids = self.partitions[number].take(batch.take(where == number))
+            self._settle(Settlement(ids, np.ones(len(ids), bool)))
+
+    def _settle(self, settlement: Settlement) -> None:
+        """Tell the origins, here or elsewhere, what has become of their messages."""
+        origins = messages.origin(settlement.ids)
+        for origin in np.unique(origins).tolist():
+            rows = origins == origin
+            part = Settlement(settlement.ids[rows], settlement.delivered[rows])
+            if origin in self.partitions:
+                self.partitions[origin].settle(part)
+            elif self.placement.shard_of[origin] in self._peers:
+                self._peers[self.placement.shard_of[origin]].settled.append(part)
+
+    def _give_up_hopeless(self, now: float) -> None:
+        """Ask destinations to promise never to take messages that have had no route for long."""
+        hopeless = []
+        for partition in self.partitions.values():
+            for kept in partition.outbox:
+                head = kept.batch.head
+                cut_off = kept.open & ~self.router.reachable(head["source"], head["destination"])
+                kept.doomed_at = np.where(cut_off, np.minimum(kept.doomed_at, now), np.inf)
+                hopeless.append(head[kept.doomed_at <= now - self.options.patience_s])
+        if hopeless:
+            self._give_up(np.concatenate(hopeless))
+
+    def _give_up(self, head: NDArray[np.void]) -> None:
+        where = self.placement.partition_of[head["destination"]]
+        for number in np.unique(where).tolist():
+            wish = GiveUp(number, head["id"][where == number])
+            if number in self.partitions:
+                self._settle(self.partitions[number].give_up(wish.ids))
+            elif self.placement.shard_of[number] in self._peers:
+                # Repeated with each scan until the destination's host has answered.
+                peer = self._peers[self.placement.shard_of[number]]
+                peer.give_up = [w for w in peer.give_up if w.partition != number] + [wish]
+
+    # -- exchange with peers ---------------------------------------------------------------------
+
+    def has_for(self, peer: str, now: float) -> bool:
+        """Whether there is anything to tell `peer` now."""
+        state = self._peers[peer]
+        return bool(
+            state.hellos
+            or state.settled
+            or state.give_up
+            or self._forwarder.departs_to(self._names.index(peer), now)
+            or (state.met and now >= state.sync_at and self._sync.owes(peer, now))
+        )
+
+    def outgoing(self, peer: str, now: float) -> Sent:
+        """All there is for `peer`. `answered` must follow before the next call for that peer."""
+        state = self._peers[peer]
+        data, departure = self._forwarder.depart(self._names.index(peer), now)
+        sync_link, acknowledged = -1, False
+        sync = told = None
+        if state.met and now >= state.sync_at:
+            told = self._sync.frame(peer, now)
+        if told is not None:
+            sync_link = self._sync_link(peer, state)
+            arrived, back = self.medium.transmit(np.array([sync_link], np.int32), ATTEMPTS)
+            acknowledged = bool(back[0])
+            sync = told if arrived[0] else None
+        hellos, arrived_copies = _joined(state.hellos)
+        envelope = Envelope(
+            sender=self.name,
+            revision=self.revision,
+            hellos=hellos,
+            arrived=arrived_copies,
+            data=data,
+            sync=sync,
+            sync_link=sync_link,
+            settled=tuple(state.settled),
+            give_up=tuple(state.give_up),
+        )
+        state.hellos, state.settled, state.give_up = [], [], []
+        return Sent(envelope, departure, told, acknowledged)
+
+    def _sync_link(self, peer: str, state: _Peer) -> int:
+        """A link to `peer` for its database news: the cheapest that has not failed it lately."""
+        table = self.neighbours
+        to_peer = table.up & (self._peer_of[table.neighbour] == self._names.index(peer))
+        speaking = ~self.medium.silent[table.node]
+        rows = np.flatnonzero(to_peer & speaking)
+        if not len(rows):
+            rows = np.flatnonzero(to_peer)
+        rows = rows[np.argsort(table.cost[rows], kind="stable")]
+        return int(table.link[rows[state.sync_try % len(rows)]])
+
+    def handle(self, envelope: Envelope, now: float) -> Answer | None:
+        """Take in a peer's envelope. None if it speaks of another topology than ours."""
+        if envelope.revision != self.revision or envelope.sender not in self._peers:
+            return None
+        if envelope.hellos is not None and envelope.arrived is not None:
+            target = self.topology.link_target[envelope.hellos.links]
+            listening = self.hosted[target] & ~self.medium.silent[target]
+            arrived = np.where(listening, envelope.arrived, 0)
+            self._react(self.neighbours.hear(envelope.hellos, arrived, now), now)
+        heard = self._forwarder.receive(envelope.data, self.medium.silent)
+        sync_heard = False
+        if envelope.sync is not None:
+            target = self.topology.link_target[envelope.sync_link]
+            sync_heard = bool(self.hosted[target] and not self.medium.silent[target])
+            if sync_heard:
+                self._hear_sync(envelope.sender, envelope.sync, now)
+        for settlement in envelope.settled:
+            self._settle(settlement)
+        for wish in envelope.give_up:
+            if wish.partition in self.partitions:
+                self._settle(self.partitions[wish.partition].give_up(wish.ids))
+        for partition in self.partitions.values():
+            partition.commit()
+        return Answer(heard, sync_heard)
+
+    def answered(self, peer: str, sent: Sent, answer: Answer | None, now: float) -> None:
+        """What became of an envelope; no answer means that the peer's process did not reply."""
+        state = self._peers[peer]
+        heard = None if answer is None else answer.heard
+        for change in self._forwarder.answered(sent.departure, heard, now):
+            self._react(change, now)
+        if answer is None:
+            state.settled[:0] = sent.envelope.settled
+            state.sync_at = now + RETRY_S
+        elif sent.told is not None:
+            if answer.sync_heard and sent.sync_acknowledged:
+                self._sync.delivered(peer, sent.told, now)
+            else:
+                state.sync_try += 1
+                state.sync_at = now + RETRY_S
+
+    # -- routes ----------------------------------------------------------------------------------
+
+    def install(self, job: SpfJob, trees: Trees, now: float) -> None:
+        """Use the result of a job of `router.job()`."""
+        self.router.install(job, trees)
+        self.events.append(MeshEvent(now, "routes", -1, -1, job.version))
+        self._forwarder.reconsider()
+
+    @property
+    def in_transit(self) -> int:
+        """Copies of messages that this host has custody of."""
+        return self._forwarder.in_transit
+
+    @property
+    def hop_count(self) -> int:
+        """Messages times hops, received by hosted nodes over their links."""
+        return self._forwarder.hop_count
+
+
+def _joined(
+    parts: list[tuple[Hellos, NDArray[np.int64]]],
+) -> tuple[Hellos | None, NDArray[np.int64] | None]:
+    if not parts:
+        return None, None
+    hellos = zip(*(hello for hello, _ in parts), strict=True)
+    joined = Hellos(*(np.concatenate(column) for column in hellos))
+    return joined, np.concatenate([arrived for _, arrived in parts])

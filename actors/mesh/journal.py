@@ -1,0 +1,189 @@
+"""An append-only file of records that survives the death of the process that writes it.
+
+A record is length, CRC-32, kind and body. `commit` hands everything appended so far to the kernel
+in one write: from then on a SIGKILL of the process cannot lose it. (A power cut can: nothing here
+waits for the disk. A journal that also survives the loss of its host is a copy at a peer, behind
+the same `Journal` interface.)
+
+A record torn at the very end of the file is what a crash during a write leaves behind; it was
+never committed and is cut off. Damage anywhere else is not explained by a crash, and is an error.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Protocol
+
+from actors.runtime.errors import JournalCorrupt
+from actors.runtime.state_files import ensure_directory, exclusive_lock, sync_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+_HEADER = struct.Struct("<IIB3x")
+_MAX_BUFFERS = 512  # for one writev; IOV_MAX is 1024 on Linux
+LOCK_TIMEOUT_S = 10.0  # a predecessor that was killed lets go at once
+
+
+class Journal(Protocol):
+    """Where a partition keeps what it must not lose."""
+
+    size: int
+    """Bytes committed."""
+
+    def replay(self) -> Iterator[tuple[int, memoryview]]:
+        """All committed records as (kind, body), oldest first."""
+
+    def append(self, kind: int, *body: bytes) -> None:
+        """Add a record to the next commit."""
+
+    def commit(self) -> None:
+        """Make everything appended survive."""
+
+    def rewrite(self, records: Iterable[tuple[int, bytes]]) -> None:
+        """Replace all records by these, in one step."""
+
+    def close(self) -> None:
+        """Let another take the journal over."""
+
+
+class MemoryJournal:
+    """Records kept in memory: for the simulator, whose processes do not die."""
+
+    def __init__(self) -> None:
+        self._records: list[tuple[int, bytes]] = []
+        self.size = 0
+
+    def replay(self) -> Iterator[tuple[int, memoryview]]:
+        """All records, oldest first."""
+        return ((kind, memoryview(body)) for kind, body in self._records)
+
+    def append(self, kind: int, *body: bytes) -> None:
+        """Keep a record."""
+        self._records.append((kind, b"".join(body)))
+        self.size += sum(map(len, body))
+
+    def commit(self) -> None:
+        """Nothing is left to do."""
+
+    def rewrite(self, records: Iterable[tuple[int, bytes]]) -> None:
+        """Replace all records by these."""
+        self._records = list(records)
+        self.size = sum(len(body) for _, body in self._records)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class FileJournal:
+    """A journal in a directory of its own, which it locks while open.
+
+    Args:
+        directory: made if it is absent.
+
+    Raises:
+        Conflict: another process has the journal open.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        ensure_directory(directory)
+        self._path = directory / "journal"
+        self._held = ExitStack()
+        self._held.enter_context(
+            exclusive_lock(directory / "lock", timeout_s=LOCK_TIMEOUT_S),
+        )
+        self._pending: list[bytes] = []
+        self._file = self._open()
+        self.size = os.fstat(self._file).st_size
+
+    def _open(self) -> int:
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        return os.open(self._path, flags, 0o600)
+
+    def replay(self) -> Iterator[tuple[int, memoryview]]:
+        """All committed records, oldest first; cuts off a torn one at the end.
+
+        Raises:
+            JournalCorrupt: a record before the last fails its checksum.
+        """
+        data = memoryview(self._path.read_bytes())
+        at = 0
+        while at < len(data):
+            end = at + _HEADER.size
+            if end <= len(data):
+                length, checksum, kind = _HEADER.unpack_from(data, at)
+                end += length
+            if end > len(data):
+                break
+            body = data[at + _HEADER.size : end]
+            if zlib.crc32(body, kind) != checksum:
+                if end == len(data):
+                    break
+                raise JournalCorrupt(
+                    self._path, offset=at, why="a record fails its checksum and more follow it"
+                )
+            yield kind, body
+            at = end
+        if at < len(data):
+            os.ftruncate(self._file, at)
+            self.size = at
+
+    def append(self, kind: int, *body: bytes) -> None:
+        """Add a record to the next commit."""
+        self._pending += _record(kind, body)
+
+    def commit(self) -> None:
+        """Hand everything appended to the kernel."""
+        if self._pending:
+            self.size += _write(self._file, self._pending)
+            self._pending = []
+
+    def rewrite(self, records: Iterable[tuple[int, bytes]]) -> None:
+        """Replace the file by one that holds these records; pending ones are superseded too."""
+        beside = self._path.with_name("journal.new")
+        file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            for kind, body in records:
+                _write(file, _record(kind, (body,)))
+            os.fsync(file)
+        finally:
+            os.close(file)
+        beside.replace(self._path)
+        sync_directory(self._path.parent)
+        self._pending = []
+        os.close(self._file)
+        self._file = self._open()
+        self.size = os.fstat(self._file).st_size
+
+    def close(self) -> None:
+        """Commit and unlock."""
+        self.commit()
+        os.close(self._file)
+        self._held.close()
+
+
+def _record(kind: int, body: tuple[bytes, ...]) -> list[bytes]:
+    checksum, length = kind, 0
+    for part in body:
+        checksum = zlib.crc32(part, checksum)
+        length += len(part)
+    return [_HEADER.pack(length, checksum, kind), *body]
+
+
+def _write(file: int, parts: list[bytes]) -> int:
+    """Write all of `parts`; the number of bytes."""
+    total = 0
+    for start in range(0, len(parts), _MAX_BUFFERS):
+        some = parts[start : start + _MAX_BUFFERS]
+        wanted = sum(map(len, some))
+        done = os.writev(file, some)
+        if done < wanted:  # interrupted, or the disk is filling up: the rest, or the error
+            rest = memoryview(b"".join(some))
+            while done < wanted:
+                done += os.write(file, rest[done:])
+        total += wanted
+    return total

@@ -1,0 +1,105 @@
+"""The link-state database: a delta-state CRDT (Almeida et al., "Delta State Replicated Data
+Types", 2018), a map from origin to that origin's newest advertisement.
+
+The join keeps, per origin, the advertisement with the greater (incarnation, sequence); only the
+origin raises either, so the join is associative, commutative and idempotent, and databases that
+have seen the same advertisements in any order and number are equal.
+
+`version` is a scalar that grows with every advertisement merged and is equal for equal databases:
+the sum of all stamps. Forwarding leans on it (see `router`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_SEQUENCE_BITS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Lsa:
+    """One node's link-state advertisement: the neighbours it hears both ways and their costs."""
+
+    origin: int  # node index
+    incarnation: int  # raised each time the origin loses its state
+    sequence: int  # raised with each advertisement of an incarnation
+    neighbours: tuple[int, ...] = ()  # node indices, ascending
+    costs: tuple[int, ...] = ()  # ETX in 1/256, one for each neighbour
+
+    @property
+    def stamp(self) -> int:
+        """(incarnation, sequence) as one integer that orders the same way."""
+        return self.incarnation << _SEQUENCE_BITS | self.sequence
+
+    def supersedes(self, other: Lsa | None) -> bool:
+        """Whether the join of both is this one and not `other`.
+
+        The contents break a tie that an honest origin never makes, so that the join stays a join.
+        """
+        if other is None:
+            return True
+        mine = (self.stamp, self.neighbours, self.costs)
+        return mine > (other.stamp, other.neighbours, other.costs)
+
+
+class LinkStateDatabase:
+    """A replica of the map from origin to newest advertisement."""
+
+    def __init__(self) -> None:
+        self._lsas: dict[int, Lsa] = {}
+        self.version = 0
+        self.digest = 0  # 64 bits, equal for databases with the same stamps whatever the order
+
+    def __len__(self) -> int:
+        return len(self._lsas)
+
+    def __iter__(self) -> Iterator[Lsa]:
+        return iter(self._lsas.values())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LinkStateDatabase) and self._lsas == other._lsas
+
+    __hash__ = None  # type: ignore[assignment]  # a database changes
+
+    def get(self, origin: int) -> Lsa | None:
+        """The newest advertisement known of `origin`."""
+        return self._lsas.get(origin)
+
+    def join(self, lsa: Lsa) -> bool:
+        """Merge one advertisement; whether it was news."""
+        old = self._lsas.get(lsa.origin)
+        if not lsa.supersedes(old):
+            return False
+        self._lsas[lsa.origin] = lsa
+        if old is not None:
+            self.version -= old.stamp
+            self.digest ^= _mix(old)
+        self.version += lsa.stamp
+        self.digest ^= _mix(lsa)
+        return True
+
+    def merge(self, lsas: Iterable[Lsa]) -> list[Lsa]:
+        """Merge many; those that were news."""
+        return [lsa for lsa in lsas if self.join(lsa)]
+
+    def stamps(self) -> dict[int, int]:
+        """The summary that anti-entropy exchanges: origin → stamp."""
+        return {origin: lsa.stamp for origin, lsa in self._lsas.items()}
+
+    def newer_than(self, stamps: dict[int, int]) -> list[Lsa]:
+        """The delta that a replica with `stamps` lacks."""
+        return [lsa for origin, lsa in self._lsas.items() if lsa.stamp > stamps.get(origin, -1)]
+
+
+def _mix(lsa: Lsa) -> int:
+    """A 64-bit hash of (origin, stamp): two rounds of splitmix64 (Steele et al., 2014)."""
+    value = lsa.origin
+    for word in (lsa.stamp, 0x9E3779B97F4A7C15):
+        value = (value ^ word) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
+        value = (value ^ value >> 27) * 0x94D049BB133111EB & 0xFFFFFFFFFFFFFFFF
+        value ^= value >> 31
+    return value

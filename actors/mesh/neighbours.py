@@ -1,0 +1,248 @@
+"""Who hears whom, and how well: Hello, IHU and ETX for all hosted nodes at once.
+
+Each node sends each neighbour a Hello every `hello_s`: a burst of small copies, of which the
+neighbour counts those that arrive. The share that arrives, smoothed, is the link's delivery
+quality in that direction; the burst carries back, as IHU ("I heard you"), the quality measured the
+other way. So each end knows both, and the link's cost is ETX = 1 / (d_f * d_r) (De Couto et al.,
+MobiCom 2003), in units of 1/256 transmission as Babel's (RFC 8966, appendix A.2.2).
+
+Invariants:
+- A link is up only while heard both ways, each within 3.5 Hello intervals (RFC 8966, appendix B).
+- Hysteresis delays a change of cost, never a withdrawal.
+- A burst has as many copies as make missing it entirely rarer than `BURST_LOSS`, so that three
+  missed in a row (which is what a lost neighbour is) is no accident of a poor link.
+- Feedback: `unacknowledged` transmissions in a row, so many that a living neighbour would answer
+  none of them less often than once in 1e9 frames, betray a dead neighbour before its Hellos do.
+
+Periodic work is array arithmetic over rows; a row is one directed link out of a hosted node.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from actors.topology.model import Topology
+
+HOLD = 3.5  # Hello intervals
+COST_UNIT = 256  # cost of a link that needs one transmission
+MAX_COST = 0xFFFF - 1  # RFC 8966 keeps 0xFFFF for infinity
+
+MIN_COPIES, MAX_COPIES = 8, 256
+BURST_LOSS = 1e-3
+WINDOW = 32  # Hello intervals over which quality is smoothed
+HYSTERESIS = 0.25  # relative change of cost below which nothing is advertised
+
+FALSE_ALARM = 1e-9  # frames
+MIN_UNACKNOWLEDGED = 12  # transmissions; below it a single lost burst could decide
+PESSIMISM = 3.0  # standard deviations by which feedback distrusts an estimated quality
+
+
+class Hellos(NamedTuple):
+    """Hello bursts of one instant, a column each."""
+
+    links: NDArray[np.int32]  # directed, from sender to receiver
+    copies: NDArray[np.int64]
+    heard: NDArray[np.float64]  # IHU: quality the sender measures from the receiver; 0 if unheard
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a step decided about rows: which came up, went down, or changed cost enough to say."""
+
+    up: NDArray[np.intp]
+    down: NDArray[np.intp]
+    cost: NDArray[np.intp]
+
+
+_NONE = np.empty(0, np.intp)
+
+
+class NeighbourTable:
+    """All neighbours of the hosted nodes.
+
+    Args:
+        topology: whose directed links are the radio links that exist.
+        hosted: bool [n_nodes].
+        hello_s: interval between Hellos.
+        seed: spreads the nodes' first Hellos over an interval.
+        now: s.
+    """
+
+    def __init__(
+        self, topology: Topology, hosted: NDArray[np.bool_], hello_s: float, seed: int, now: float
+    ) -> None:
+        self._hello_s = hello_s
+        self._hold_s = HOLD * hello_s
+        self._last_step = now
+        links = np.flatnonzero(hosted[topology.link_source]).astype(np.int32)
+        self.link: NDArray[np.int32] = links[np.argsort(topology.link_source[links], kind="stable")]
+        self.node: NDArray[np.int32] = topology.link_source[self.link]
+        self.neighbour: NDArray[np.int32] = topology.link_target[self.link]
+        self.row_of_link: NDArray[np.int32] = np.full(2 * topology.n_links, -1, np.int32)
+        self.row_of_link[self.link] = np.arange(len(self.link), dtype=np.int32)
+        rows = len(self.link)
+        self.up: NDArray[np.bool_] = np.zeros(rows, bool)
+        self.cost: NDArray[np.int32] = np.zeros(rows, np.int32)  # as last advertised; 0 if down
+        self.suspect: NDArray[np.bool_] = np.zeros(rows, bool)
+        self.unacknowledged: NDArray[np.int64] = np.zeros(rows, np.int64)
+        self._heard_at = np.full(rows, -np.inf)
+        self._reported = np.zeros(rows)  # quality towards the neighbour, by its last IHU
+        # Beta posterior counts of the quality from the neighbour, exponentially forgotten.
+        self._arrived = np.zeros(rows)
+        self._sent = np.zeros(rows)
+        phase = np.random.default_rng(seed).random(topology.n_nodes)
+        self._next_hello = now + phase * min(hello_s, 1.0)
+
+    def keep(self, old: NeighbourTable) -> None:
+        """Take over what `old` knew of links that have the same ends (after a renumbering)."""
+        known = {
+            pair: row
+            for row, pair in enumerate(
+                zip(old.node.tolist(), old.neighbour.tolist(), strict=True),
+            )
+        }
+        pairs = zip(self.node.tolist(), self.neighbour.tolist(), strict=True)
+        both = [(row, known[pair]) for row, pair in enumerate(pairs) if pair in known]
+        if both:
+            here, there = (np.array(rows) for rows in zip(*both, strict=True))
+            for column in ("up", "cost", "suspect", "unacknowledged", "_heard_at", "_reported"):
+                getattr(self, column)[here] = getattr(old, column)[there]
+            for column in ("_arrived", "_sent"):
+                getattr(self, column)[here] = getattr(old, column)[there]
+        self._next_hello[: len(old._next_hello)] = old._next_hello  # noqa: SLF001 - same class
+
+    @property
+    def measured(self) -> NDArray[np.float64]:
+        """Delivery quality from each neighbour, in [0, 1]; 0 while it is not heard."""
+        return np.divide(self._arrived, self._sent, np.zeros(len(self._sent)), where=self._sent > 0)
+
+    def rows_of(self, node: int) -> NDArray[np.intp]:
+        """The rows of one hosted node."""
+        start, stop = np.searchsorted(self.node, (node, node + 1))
+        return np.arange(start, stop)
+
+    @property
+    def next_hello(self) -> float:
+        """When the next Hello of a hosted node is due, s; infinity if there is none."""
+        return float(self._next_hello[self.node].min()) if len(self.node) else np.inf
+
+    def hellos(self, now: float, silent: NDArray[np.bool_]) -> Hellos:
+        """The Hellos that are due, of nodes that are not `silent` (bool [n_nodes])."""
+        due = self._next_hello <= now
+        if not due.any():
+            none = np.empty(0)
+            return Hellos(np.empty(0, np.int32), np.empty(0, np.int64), none)
+        late = np.maximum(now - self._next_hello[due], 0.0)
+        # Skip the intervals that a stalled host missed, keeping the phase.
+        self._next_hello[due] += self._hello_s * (1.0 + np.floor(late / self._hello_s))
+        rows = np.flatnonzero((due & ~silent)[self.node])
+        with np.errstate(divide="ignore"):
+            needed = np.log(BURST_LOSS) / np.log1p(-np.clip(self._reported[rows], 0.0, 0.9999))
+        copies = np.clip(np.nan_to_num(needed, posinf=MAX_COPIES), MIN_COPIES, MAX_COPIES)
+        fresh = now - self._heard_at[rows] <= self._hold_s
+        heard = np.where(fresh, self.measured[rows], 0.0)
+        return Hellos(self.link[rows], np.ceil(copies).astype(np.int64), heard)
+
+    def hear(self, hellos: Hellos, arrived: NDArray[np.int64], now: float) -> Change:
+        """Take in bursts addressed to hosted nodes, of which `arrived` copies got through."""
+        rows = self.row_of_link[hellos.links ^ 1]
+        known = (rows >= 0) & (arrived > 0)
+        rows, arrived = rows[known], arrived[known]
+        copies, heard = hellos.copies[known], hellos.heard[known]
+        # Bursts missed entirely since the last one also say how bad the link is.
+        with np.errstate(invalid="ignore"):
+            missed = np.floor((now - self._heard_at[rows]) / self._hello_s - 0.5)
+        missed = np.clip(np.nan_to_num(missed, posinf=0.0), 0.0, WINDOW)
+        forget = 1.0 - 1.0 / WINDOW
+        self._arrived[rows] = self._arrived[rows] * forget + arrived
+        self._sent[rows] = self._sent[rows] * forget + copies * (1.0 + missed)
+        self._heard_at[rows] = now
+        self._reported[rows] = heard
+        self.unacknowledged[rows] = 0
+        self.suspect[rows] = False
+        both_ways = heard > 0.0
+        down = rows[self.up[rows] & ~both_ways]
+        up = rows[~self.up[rows] & both_ways]
+        self.up[up], self.up[down] = True, False
+        live = rows[self.up[rows]]
+        cost = self._etx(live)
+        changed = np.abs(cost - self.cost[live]) > HYSTERESIS * self.cost[live]
+        return Change(up, down, live[changed])
+
+    def _etx(self, rows: NDArray[np.intp] | NDArray[np.int32]) -> NDArray[np.float64]:
+        product = np.maximum(self._reported[rows] * self.measured[rows], 1e-9)
+        return np.minimum(COST_UNIT / product, MAX_COST)
+
+    def settle_costs(self, rows: NDArray[np.intp]) -> None:
+        """Make the present estimate of `rows` the advertised cost (0 for those that are down)."""
+        cost = np.where(self.up[rows], np.ceil(self._etx(rows)), 0)
+        self.cost[rows] = cost.astype(np.int32)
+
+    def expire(self, now: float) -> Change:
+        """Declare lost every neighbour unheard for 3.5 Hello intervals.
+
+        Silence while this host itself stood still is nobody's fault: time that the host did not
+        step through does not count (Lifeguard's local health, Dadgar et al., 2017).
+        """
+        stalled = now - self._last_step - 0.5 * self._hello_s
+        if stalled > 0.0:
+            self._heard_at += stalled
+        self._last_step = now
+        down = np.flatnonzero(self.up & (now - self._heard_at > self._hold_s))
+        return self._lose(down)
+
+    def acknowledge(
+        self, links: NDArray[np.int32], acknowledged: NDArray[np.bool_], attempts: int
+    ) -> Change:
+        """Account for unicast frames of `attempts` transmissions each, one per link.
+
+        Returns:
+            The neighbours that have now been unresponsive beyond doubt.
+        """
+        rows = self.row_of_link[links]
+        answered, mute = rows[acknowledged], rows[~acknowledged]
+        self.unacknowledged[answered] = 0
+        self.suspect[answered] = False
+        self.unacknowledged[mute] += attempts
+        self.suspect[mute] = True
+        over = self.unacknowledged[mute] >= self.threshold(mute)
+        return self._lose(mute[over & self.up[mute]])
+
+    def threshold(self, rows: NDArray[np.int32] | NDArray[np.intp]) -> NDArray[np.int64]:
+        """Transmissions in a row that must stay unacknowledged before a neighbour is given up.
+
+        With p the chance that one transmission stays unacknowledged, k of them do with p**k; k is
+        the least with p**k <= 1e-9, p taken pessimistically for the uncertainty of the estimate.
+        """
+        counts = np.maximum(self._sent[rows], 1.0)
+
+        def low(quality: NDArray[np.float64]) -> NDArray[np.float64]:
+            # Agresti-Coull interval: also sensible when every copy arrived.
+            total = counts + PESSIMISM**2
+            centre = (quality * counts + PESSIMISM**2 / 2) / total
+            low: NDArray[np.float64] = centre - PESSIMISM * np.sqrt(centre * (1 - centre) / total)
+            return np.clip(low, 1e-3, 1.0)
+
+        lost = 1.0 - low(self._reported[rows]) * low(self.measured[rows])
+        needed = np.log(FALSE_ALARM) / np.log(np.clip(lost, 1e-9, 1 - 1e-9))
+        return np.maximum(np.ceil(needed), MIN_UNACKNOWLEDGED).astype(np.int64)
+
+    def doubt(self, neighbours: NDArray[np.int32]) -> None:
+        """Suspect the links to `neighbours` (another node gave them up): they are to be probed."""
+        self.suspect |= self.up & np.isin(self.neighbour, neighbours)
+
+    def _lose(self, rows: NDArray[np.intp] | NDArray[np.int32]) -> Change:
+        rows = rows.astype(np.intp)
+        self.up[rows] = False
+        self.suspect[rows] = False
+        self.unacknowledged[rows] = 0
+        self._reported[rows] = 0.0
+        self._arrived[rows] = self._sent[rows] = 0.0
+        self._heard_at[rows] = -np.inf
+        return Change(_NONE, rows, _NONE)

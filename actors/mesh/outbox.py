@@ -1,0 +1,151 @@
+"""Messages accepted and not yet settled: the origin's custody.
+
+An accepted message stays here until its destination has it or has agreed never to take it. Until
+then it is sent again whenever it has been under way too long. All state changes come in as calls
+that the partition journals, so that replaying the journal gives the same outbox.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from actors.mesh import batch as messages
+from actors.mesh.batch import NO_POTENTIAL, RECORD, UNSTAMPED, MessageBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+MAX_BACKOFF = 8.0  # times the first waiting time before sending again
+
+
+@dataclass(slots=True)
+class Kept:
+    """A batch as accepted, with what has become of each message."""
+
+    batch: MessageBatch
+    first: int  # sequence number of the first message; the others follow
+    open: NDArray[np.bool_]  # not settled yet
+    sent_at: float = -np.inf  # s, when its messages last entered the mesh
+    patience: float = 1.0  # factor on the waiting time
+    doomed_at: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+
+    def __post_init__(self) -> None:
+        self.doomed_at = np.full(len(self.batch), np.inf)  # since when without a route, s
+
+
+class Outbox:
+    """Accepted messages of one partition, in order of sequence number.
+
+    Args:
+        partition: gives the upper bits of ids.
+        n_nodes: bounds the node indices.
+    """
+
+    def __init__(self, partition: int, n_nodes: int) -> None:
+        self._partition = partition
+        self.next_sequence = 0
+        self._kept: list[Kept] = []
+        self.pending: NDArray[np.int64] = np.zeros(n_nodes, np.int64)  # open messages per source
+
+    def __len__(self) -> int:
+        return int(self.pending.sum())
+
+    def __iter__(self) -> Iterator[Kept]:
+        return iter(self._kept)
+
+    def resize(self, n_nodes: int) -> None:
+        """Make room for nodes that joined."""
+        grown = np.zeros(n_nodes, np.int64)
+        grown[: len(self.pending)] = self.pending
+        self.pending = grown
+
+    @property
+    def span(self) -> int:
+        """Sequence numbers between the oldest open message and the next to be given."""
+        return self.next_sequence - self._kept[0].first if self._kept else 0
+
+    def accept(self, batch: MessageBatch) -> MessageBatch:
+        """Take custody of new messages; the batch with their ids."""
+        head = batch.head.copy()
+        head["id"] = messages.message_ids(self._partition, self.next_sequence, len(head))
+        kept = MessageBatch(head, batch.offset, batch.payload, batch.trail).compact()
+        self.restore(kept)
+        return kept
+
+    def restore(self, batch: MessageBatch) -> None:
+        """Take custody again of messages that a journal says were accepted."""
+        if not len(batch):
+            return
+        first = int(messages.sequence(batch.head["id"][:1])[0])
+        self._kept.append(Kept(batch, first, np.ones(len(batch), bool)))
+        self.next_sequence = max(self.next_sequence, first + len(batch))
+        np.add.at(self.pending, batch.head["source"], 1)
+
+    def settle(self, ids: NDArray[np.uint64]) -> MessageBatch:
+        """End the custody of messages; those whose custody this ended."""
+        ended = []
+        for kept, rows in self._find(ids):
+            rows = rows[kept.open[rows]]
+            kept.open[rows] = False
+            ended.append(kept.batch.take(rows))
+        batch = messages.concat(ended)
+        np.subtract.at(self.pending, batch.head["source"], 1)
+        self._kept = [kept for kept in self._kept if kept.open.any()]
+        return batch
+
+    def is_open(self, ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Which messages are still in custody."""
+        still: set[int] = set()
+        for kept, rows in self._find(np.unique(ids)):
+            still.update(kept.batch.head["id"][rows[kept.open[rows]]].tolist())
+        return np.array([value in still for value in ids.tolist()], bool)
+
+    def _find(self, ids: NDArray[np.uint64]) -> Iterator[tuple[Kept, NDArray[np.int64]]]:
+        sequence = np.unique(messages.sequence(ids))
+        starts = [kept.first for kept in self._kept]
+        at = 0
+        while at < len(sequence):
+            place = bisect_right(starts, int(sequence[at])) - 1
+            after = starts[place + 1] if place + 1 < len(starts) else np.iinfo(np.int64).max
+            stop = int(np.searchsorted(sequence, after))
+            if place >= 0:
+                kept = self._kept[place]
+                rows = sequence[at:stop] - kept.first
+                yield kept, rows[rows < len(kept.batch)]
+            at = stop
+
+    def due(self, now: float, after_s: float) -> MessageBatch:
+        """Open messages to send (again): new ones, and those under way longer than `after_s`.
+
+        Each time a batch is sent again its waiting time doubles, up to `MAX_BACKOFF` fold.
+        """
+        out = []
+        for kept in self._kept:
+            if now - kept.sent_at >= after_s * kept.patience:
+                if np.isfinite(kept.sent_at):
+                    kept.patience = min(2.0 * kept.patience, MAX_BACKOFF)
+                kept.sent_at = now
+                out.append(_unstamped(kept.batch.take(kept.open)))
+        return messages.concat(out)
+
+    def hasten(self) -> None:
+        """Something that carried our messages is gone: send all of them again now."""
+        for kept in self._kept:
+            kept.sent_at, kept.patience = -np.inf, 1.0
+
+
+def _unstamped(batch: MessageBatch) -> MessageBatch:
+    """Copies as they were before any hop."""
+    head = batch.head.copy()
+    head["at"] = head["source"]
+    head["version"], head["potential"], head["hops"] = UNSTAMPED, NO_POTENTIAL, 0
+    trail = None if batch.trail is None else batch.trail[:, :1]
+    if trail is not None:
+        trail = np.where(trail == RECORD, trail, -1)
+    return MessageBatch(head, batch.offset, batch.payload, trail)

@@ -1,0 +1,280 @@
+"""The durable state of a group of nodes: what a crash must not take.
+
+A partition is the unit that moves between shards. It owns its nodes' outbox and inbox and a
+journal; every change is journaled before anybody learns of it, so after `recover` a successor
+stands where the predecessor stood. A record is applied whole or not at all.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import OrderedDict
+from enum import IntEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from actors.mesh import batch as messages
+from actors.mesh.admission import admit
+from actors.mesh.batch import UNREACHABLE, MessageBatch
+from actors.mesh.frames import Settlement
+from actors.mesh.inbox import WINDOW, Inbox, SeenWindow
+from actors.mesh.outbox import Outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from actors.mesh.journal import Journal
+
+CLIENTS = 4096  # whose last request is remembered, so that repeating it changes nothing
+
+
+class Refusal(IntEnum):
+    """Why a message was not accepted."""
+
+    NONE = 0
+    MAILBOX_FULL = 1
+    NODE_SILENT = 2
+
+
+class Acceptance(NamedTuple):
+    """The answer to a request to send, a value for each message."""
+
+    ids: NDArray[np.uint64]  # 0 where refused
+    refusal: NDArray[np.uint8]  # `Refusal`
+
+
+class _Kind(IntEnum):
+    LIFE = 1  # incarnation, next sequence number, next offset
+    ACCEPTED = 2  # client, request number, refusals, batch
+    SETTLED = 3  # ids
+    TAKEN = 4  # offset of the first, batch for one port
+    CONSUMED = 5  # port, offsets
+    GIVEN_UP = 6  # ids never to be taken
+    RETURNED = 7  # as TAKEN: notices whose ids are settled by the same record
+    WINDOW = 8  # origin, highest number, bits
+    REQUEST = 9  # client, request number, ids, refusals
+
+
+_LIFE = struct.Struct("<Qqq")
+_REQUEST = struct.Struct("<QQI")
+_PORT = struct.Struct("<H")
+_OFFSET = struct.Struct("<q")
+_WINDOW = struct.Struct("<qq")
+
+
+class Partition:
+    """Nodes' custody of messages, journaled.
+
+    Args:
+        number: of the partition; unique in the mesh.
+        n_nodes: of the topology; bounds the node indices.
+        journal: read by `recover`, then written.
+        capacity: open messages, and unread messages, that each node may have.
+    """
+
+    def __init__(self, number: int, n_nodes: int, journal: Journal, capacity: int) -> None:
+        self.number = number
+        self.outbox = Outbox(number, n_nodes)
+        self.inbox = Inbox(n_nodes)
+        self.incarnation = 0
+        self._journal = journal
+        self._capacity = capacity
+        self._answers: OrderedDict[int, tuple[int, Acceptance]] = OrderedDict()
+        self._snapshot_size = 0
+
+    # -- life ------------------------------------------------------------------------------------
+
+    def recover(self) -> None:
+        """Replay the journal and begin a new incarnation."""
+        for kind, body in self._journal.replay():
+            self._apply(_Kind(kind), body)
+        self.incarnation += 1
+        self._journal.append(_Kind.LIFE, self._life())
+        self._journal.commit()
+
+    def resize(self, n_nodes: int) -> None:
+        """Make room for nodes that joined."""
+        self.outbox.resize(n_nodes)
+        self.inbox.resize(n_nodes)
+
+    def commit(self) -> None:
+        """Make every change so far survive."""
+        self._journal.commit()
+
+    def close(self) -> None:
+        """Commit and let another process take the partition over."""
+        self._journal.close()
+
+    def compact(self, max_bytes: int) -> None:
+        """Replace the journal by a snapshot if it has outgrown `max_bytes` and its last one."""
+        if self._journal.size > max(max_bytes, 2 * self._snapshot_size):
+            self._journal.rewrite(self._snapshot())
+            self._snapshot_size = self._journal.size
+
+    # -- the sender's side -----------------------------------------------------------------------
+
+    def accept(
+        self, client: int, request: int, batch: MessageBatch, silent: NDArray[np.bool_]
+    ) -> Acceptance:
+        """Take custody of messages, each alone, in their order.
+
+        Args:
+            client: random number of the asking client, which has one request at a time.
+            request: grows with each request of the client; the last one again gets its answer
+                again and changes nothing.
+            batch: sources are nodes of this partition.
+            silent: bool [n_nodes], nodes that accept nothing.
+        """
+        last = self._answers.get(client)
+        if last is not None and last[0] == request:
+            return last[1]
+        source = batch.head["source"]
+        refusal = np.full(len(batch), Refusal.NONE, np.uint8)
+        refusal[silent[source]] = Refusal.NODE_SILENT
+        able = refusal == Refusal.NONE
+        room = self._capacity - self.outbox.pending
+        able[able] = admit(source[able], room) & (self.outbox.span + int(able.sum()) <= WINDOW)
+        refusal[~able & (refusal == Refusal.NONE)] = Refusal.MAILBOX_FULL
+        kept = self.outbox.accept(batch.take(able))
+        body = kept.to_bytes()
+        head = _REQUEST.pack(client, request, len(refusal))
+        self._journal.append(_Kind.ACCEPTED, head, refusal.tobytes(), body)
+        return self._answer(client, request, kept.head["id"], refusal)
+
+    def _answer(
+        self, client: int, request: int, given: NDArray[np.uint64], refusal: NDArray[np.uint8]
+    ) -> Acceptance:
+        ids = np.zeros(len(refusal), np.uint64)
+        ids[refusal == Refusal.NONE] = given
+        answer = Acceptance(ids, refusal)
+        self._answers[client] = request, answer
+        self._answers.move_to_end(client)
+        if len(self._answers) > CLIENTS:
+            self._answers.popitem(last=False)
+        return answer
+
+    def settle(self, settlement: Settlement) -> None:
+        """A destination has spoken: messages are delivered, or never will be.
+
+        For those that never will be, a notice goes to the sender's own inbox.
+        """
+        done = settlement.ids[settlement.delivered]
+        if len(self.outbox.settle(done)):
+            self._journal.append(_Kind.SETTLED, done.tobytes())
+        back = self.outbox.settle(settlement.ids[~settlement.delivered])
+        for port in np.unique(back.head["port"]).tolist():
+            notices = _notices(back.take(back.head["port"] == port))
+            first = self.inbox.append(notices)
+            self._journal.append(_Kind.RETURNED, _OFFSET.pack(first), notices.to_bytes())
+
+    # -- the receiver's side ---------------------------------------------------------------------
+
+    def take(self, batch: MessageBatch) -> NDArray[np.uint64]:
+        """Take messages into the inbox, each once.
+
+        Returns:
+            The ids that need no further sending: those taken now or before. The others found a
+            full mailbox.
+        """
+        new, known = self.inbox.sort_out(batch, self._capacity)
+        taken = batch.take(new)
+        self.inbox.mark(taken.head["id"])
+        for port in np.unique(taken.head["port"]).tolist():
+            part = taken.take(taken.head["port"] == port).compact()
+            first = self.inbox.append(part)
+            self._journal.append(_Kind.TAKEN, _OFFSET.pack(first), part.to_bytes())
+        return batch.head["id"][new | known]
+
+    def consume(self, port: int, offsets: NDArray[np.int64]) -> None:
+        """The application has these messages."""
+        news = self.inbox.consume(port, offsets)
+        if len(news):
+            self._journal.append(_Kind.CONSUMED, _PORT.pack(port), news.tobytes())
+
+    def give_up(self, ids: NDArray[np.uint64]) -> Settlement:
+        """The origin wants to stop trying: promise never to take these, unless taken already."""
+        ids = np.unique(ids)
+        taken = self.inbox.give_up(ids)
+        if not taken.all():
+            self._journal.append(_Kind.GIVEN_UP, ids[~taken].tobytes())
+        return Settlement(ids, taken)
+
+    # -- the journal -----------------------------------------------------------------------------
+
+    def _life(self) -> bytes:
+        return _LIFE.pack(self.incarnation, self.outbox.next_sequence, self.inbox.next_offset)
+
+    def _apply(self, kind: _Kind, body: memoryview) -> None:
+        match kind:
+            case _Kind.LIFE:
+                self.incarnation, sequence, offset = _LIFE.unpack(body)
+                self.outbox.next_sequence = max(self.outbox.next_sequence, sequence)
+                self.inbox.next_offset = max(self.inbox.next_offset, offset)
+            case _Kind.ACCEPTED:
+                client, request, count = _REQUEST.unpack_from(body)
+                rest = body[_REQUEST.size :]
+                refusal = np.frombuffer(rest, np.uint8, count).copy()
+                batch = MessageBatch.from_bytes(rest[count:])
+                self.outbox.restore(batch)
+                self._answer(client, request, batch.head["id"], refusal)
+            case _Kind.REQUEST:
+                client, request, count = _REQUEST.unpack_from(body)
+                rest = body[_REQUEST.size :]
+                ids = np.frombuffer(rest, np.uint64, count)
+                refusal = np.frombuffer(rest, np.uint8, count, 8 * count).copy()
+                self._answer(client, request, ids[refusal == Refusal.NONE], refusal)
+            case _Kind.SETTLED:
+                self.outbox.settle(np.frombuffer(body, np.uint64))
+            case _Kind.TAKEN | _Kind.RETURNED:
+                (first,) = _OFFSET.unpack_from(body)
+                batch = MessageBatch.from_bytes(body[_OFFSET.size :])
+                notice = (batch.head["flags"] & UNREACHABLE) > 0
+                self.inbox.append(batch, first)
+                self.inbox.mark(batch.head["id"][~notice])
+                if kind == _Kind.RETURNED:
+                    self.outbox.settle(batch.head["id"])
+            case _Kind.CONSUMED:
+                (port,) = _PORT.unpack_from(body)
+                self.inbox.consume(port, np.frombuffer(body[_PORT.size :], np.int64))
+            case _Kind.GIVEN_UP:
+                self.inbox.give_up(np.frombuffer(body, np.uint64))
+            case _Kind.WINDOW:
+                origin, high = _WINDOW.unpack_from(body)
+                packed = bytes(body[_WINDOW.size :])
+                self.inbox.windows[origin] = SeenWindow.load(high, packed)
+
+    def _snapshot(self) -> Iterator[tuple[int, bytes]]:
+        """Records that, replayed, give the present state."""
+        for client, (request, (ids, refusal)) in self._answers.items():
+            head = _REQUEST.pack(client, request, len(refusal))
+            yield _Kind.REQUEST, head + ids.tobytes() + refusal.tobytes()
+        for kept in self.outbox:
+            # Client 0 asks for nothing: it stands for whoever sent these.
+            refusal = bytes(len(kept.batch))
+            head = _REQUEST.pack(0, 0, len(kept.batch))
+            yield _Kind.ACCEPTED, head + refusal + kept.batch.to_bytes()
+            yield _Kind.SETTLED, kept.batch.head["id"][~kept.open].tobytes()
+        for chunk in self.inbox:
+            yield _Kind.TAKEN, _OFFSET.pack(chunk.first) + chunk.batch.to_bytes()
+            read = chunk.first + np.flatnonzero(~chunk.unread)
+            port = int(chunk.batch.head["port"][0])
+            yield _Kind.CONSUMED, _PORT.pack(port) + read.tobytes()
+        if self.inbox.given_up:
+            yield _Kind.GIVEN_UP, np.array(sorted(self.inbox.given_up), np.uint64).tobytes()
+        # After the messages, whose replay marks windows that these then replace.
+        for origin, window in self.inbox.windows.items():
+            yield _Kind.WINDOW, _WINDOW.pack(origin, window.high) + window.dump()
+        yield _Kind.LIFE, self._life()
+
+
+def _notices(batch: MessageBatch) -> MessageBatch:
+    """Notices to the senders of `batch`: same id and port, the other way round, no payload."""
+    head = batch.head.copy()
+    head["source"], head["destination"] = batch.head["destination"], batch.head["source"]
+    head["at"] = head["destination"]
+    head["flags"] |= UNREACHABLE
+    head["length"] = 0
+    return MessageBatch(head, np.zeros(len(head), np.int64), np.empty(0, np.uint8))

@@ -1,0 +1,245 @@
+"""mesh_router: from advertisements to forwarding decisions that cannot loop.
+
+Loop freedom by construction. A message carries (database version, potential), the potential being
+the remaining distance that its last hop promised. A hop
+  - forwards to a strictly smaller potential when it decides by the same version,
+  - forwards to any potential when it decides by a strictly newer one,
+  - never forwards by an older one: it holds the message until its own database has caught up.
+While databases stand still a message therefore leaves no node twice: a second visit would have to
+be decided by the same trees, from the same distance, which is no longer smaller. While they change
+it can turn around only as often as the version rises.
+
+SPF is split so that it never runs on an event loop: `job()` takes a snapshot, `SpfJob.run()` is a
+pure function for any thread, `install()` swaps the result in. The trees installed are all of one
+version. Destinations get a tree when first asked for; only trees that a change touches are redone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from actors.mesh import spf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from actors.mesh.lsdb import Lsa
+    from actors.topology.model import Topology
+
+TABLE_BYTES = 256 * 2**20  # memory for trees; the least recently used make room
+
+# Why a message may not move.
+FORWARD, NO_TREE, BEHIND, UPHILL, CUT_OFF = range(5)
+
+
+class Decision(NamedTuple):
+    """One row for each message asked about."""
+
+    link: NDArray[np.int32]  # directed link to the next hop; -1 unless `verdict` is FORWARD
+    potential: NDArray[np.int32]  # distance left after that hop
+    verdict: NDArray[np.int8]
+
+
+@dataclass(frozen=True, slots=True)
+class SpfJob:
+    """A computation of trees over a snapshot; shares nothing that changes while it runs."""
+
+    topology: Topology
+    old_cost: NDArray[np.int32]
+    new_cost: NDArray[np.int32]
+    trees: spf.Trees
+    wanted: NDArray[np.int32]  # destinations that have no tree yet
+    version: int
+    alternates: bool
+
+    def run(self) -> spf.Trees:
+        """The trees that differ (or may) from those installed, and the wanted ones."""
+        hit = spf.touched(
+            self.topology, self.trees, self.old_cost, self.new_cost, alternates=self.alternates
+        )
+        destinations = np.concatenate([self.trees.destinations[hit], self.wanted])
+        return spf.forwarding_trees(
+            self.topology, self.new_cost, destinations, alternates=self.alternates
+        )
+
+
+class MeshRouter:
+    """Forwarding tables of one database, for all nodes at once.
+
+    Args:
+        topology: numbers nodes and directed links.
+        alternates: whether to compute loop-free alternates (flag FAILOVER).
+    """
+
+    def __init__(self, topology: Topology, *, alternates: bool) -> None:
+        self._topology = topology
+        self._alternates = alternates
+        n = topology.n_nodes
+        self._advertised = np.zeros(2 * topology.n_links, np.int32)
+        self._cost = np.zeros(2 * topology.n_links, np.int32)  # behind the installed trees
+        self.version = 0  # of the database behind the installed trees
+        self._learnt = 0  # version of the database behind `_advertised`
+        self._wanted: dict[int, None] = {}
+        self._row_of = np.full(n, -1, np.int32)
+        self._capacity = max(64, TABLE_BYTES // (12 * max(n, 1)))
+        self._trees = _no_trees(n)
+        self._used_at = np.zeros(0)
+        self._clock = 0.0
+
+    def start(self, lsas: Iterable[Lsa], version: int, destinations: Iterable[int]) -> None:
+        """Learn a whole database and compute trees; heavy, to be run off the event loop."""
+        self.learn(lsas, version)
+        self.want(destinations)
+        job = self.job()
+        if job is not None:
+            self.install(job, job.run())
+
+    def learn(self, lsas: Iterable[Lsa], version: int) -> None:
+        """Take note of advertisements merged, which made the database `version`."""
+        indptr, links = self._topology.out_links
+        for lsa in lsas:
+            out = links[indptr[lsa.origin] : indptr[lsa.origin + 1]]
+            self._advertised[out] = 0
+            if lsa.neighbours:
+                targets = self._topology.link_target[out]
+                listed = np.array(lsa.neighbours, np.int32)
+                where = np.minimum(np.searchsorted(targets, listed), max(len(out) - 1, 0))
+                known = targets[where] == listed if len(out) else np.zeros(len(listed), bool)
+                self._advertised[out[where[known]]] = np.array(lsa.costs, np.int32)[known]
+        self._learnt = version
+
+    def want(self, destinations: Iterable[int]) -> None:
+        """Ask for trees to be computed with the next job."""
+        self._wanted.update((d, None) for d in destinations if self._row_of[d] < 0)
+
+    def job(self) -> SpfJob | None:
+        """The computation that is due, or None. One at a time."""
+        if self._learnt == self.version and not self._wanted:
+            return None
+        wanted = np.array(list(self._wanted)[: self._capacity], np.int32)
+        cost = spf.usable_costs(self._advertised)
+        return SpfJob(
+            self._topology, self._cost, cost, self._trees, wanted, self._learnt, self._alternates
+        )
+
+    def install(self, job: SpfJob, result: spf.Trees) -> None:
+        """Make the result of `job` the tables that forwarding reads."""
+        self._cost, self.version = job.new_cost, job.version
+        for destination in job.wanted.tolist():
+            self._wanted.pop(destination, None)
+        rows = self._row_of[result.destinations]
+        old = rows >= 0
+        trees = self._trees
+        fresh = int((~old).sum())
+        if fresh:
+            trees = self._with_room_for(fresh)
+            rows = self._row_of[result.destinations]  # making room may have moved rows
+            old = rows >= 0
+            rows[~old] = np.arange(len(self._used_at) - fresh, len(self._used_at))
+            self._row_of[result.destinations] = rows
+        trees.destinations[rows] = result.destinations
+        trees.distance[rows] = result.distance
+        trees.next_link[rows] = result.next_link
+        trees.alternate[rows] = result.alternate
+        self._trees = trees
+
+    def _with_room_for(self, fresh: int) -> spf.Trees:
+        """Copy of the tables with `fresh` more rows at the end, the least used evicted."""
+        keep = np.arange(len(self._used_at))
+        surplus = len(keep) + fresh - self._capacity
+        if surplus > 0:
+            keep = np.sort(np.argsort(self._used_at, kind="stable")[min(surplus, len(keep)) :])
+        old, more = self._trees, _no_trees(self._topology.n_nodes, fresh)
+        self._row_of[:] = -1
+        self._row_of[old.destinations[keep]] = np.arange(len(keep), dtype=np.int32)
+        self._used_at = np.concatenate([self._used_at[keep], np.full(fresh, self._clock)])
+        return spf.Trees(
+            np.concatenate([old.destinations[keep], more.destinations]),
+            np.concatenate([old.distance[keep], more.distance]),
+            np.concatenate([old.next_link[keep], more.next_link]),
+            np.concatenate([old.alternate[keep], more.alternate]),
+        )
+
+    def decide(self, head: NDArray[np.void], *, alternate: bool = False) -> Decision:
+        """Where each message goes next, by the rule of this module.
+
+        Args:
+            head: [n] of dtype `batch.HEAD`; reads at, destination, version and potential.
+            alternate: ask for the loop-free alternate instead of the shortest path.
+        """
+        row = self._row_of[head["destination"]]
+        absent = row < 0
+        if absent.any():
+            self.want(set(head["destination"][absent].tolist()))
+            if absent.all():
+                nowhere = np.full(len(row), -1, np.int32)
+                return Decision(nowhere, nowhere, np.full(len(row), NO_TREE, np.int8))
+        self._clock += 1.0
+        self._used_at[row] = self._clock
+        table = self._trees.alternate if alternate else self._trees.next_link
+        link = table[row, head["at"]]
+        potential = self._trees.distance[row, self._topology.link_target[link]]
+        version = head["version"]
+        verdict = np.zeros(len(row), np.int8)
+        verdict[(version == self.version) & (potential >= head["potential"])] = UPHILL
+        verdict[link < 0] = CUT_OFF
+        verdict[version > self.version] = BEHIND
+        verdict[absent] = NO_TREE
+        return Decision(np.where(verdict == FORWARD, link, -1), potential, verdict)
+
+    def reachable(
+        self, source: NDArray[np.int32], destination: NDArray[np.int32]
+    ) -> NDArray[np.bool_]:
+        """Whether the installed trees connect each pair; True also where no tree exists yet."""
+        row = self._row_of[destination]
+        self.want(set(destination[row < 0].tolist()))
+        if not len(self._trees.destinations):
+            return np.ones(len(row), bool)
+        found: NDArray[np.bool_] = self._trees.distance[row, source] < spf.INFINITE
+        return found | (row < 0)
+
+    def route(self, source: int, destination: int) -> tuple[list[int], int] | None:
+        """The nodes from source to destination by the installed trees, and the cost.
+
+        None where there is no tree yet (it is then computed) or no route.
+        """
+        row = int(self._row_of[destination])
+        if row < 0:
+            self.want([destination])
+            return None
+        cost = int(self._trees.distance[row, source])
+        if cost == spf.INFINITE:
+            return None
+        path = [source]
+        while path[-1] != destination:
+            path.append(int(self._topology.link_target[self._trees.next_link[row, path[-1]]]))
+        return path, cost
+
+    def next_hops(self, destinations: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Next-hop node for [destination, node]; -1 where none (or no tree yet)."""
+        row = self._row_of[destinations]
+        if not len(self._trees.destinations):
+            return np.full((len(row), self._topology.n_nodes), -1, np.int32)
+        link = self._trees.next_link[row]
+        hop: NDArray[np.int32] = self._topology.link_target[link]
+        return np.where((link < 0) | (row < 0)[:, None], np.int32(-1), hop)
+
+    @property
+    def destinations(self) -> NDArray[np.int32]:
+        """The destinations that have trees."""
+        return self._trees.destinations
+
+
+def _no_trees(n_nodes: int, rows: int = 0) -> spf.Trees:
+    shape = (rows, n_nodes)
+    return spf.Trees(
+        np.zeros(rows, np.int32),
+        np.full(shape, spf.INFINITE, np.int32),
+        np.full(shape, -1, np.int32),
+        np.full(shape, -1, np.int32),
+    )

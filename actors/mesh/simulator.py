@@ -1,0 +1,144 @@
+"""The mesh in seeded virtual time: the same hosts as in production, one node each.
+
+Nothing here knows the protocol. The simulator turns hosts when their time has come, carries
+envelopes with a fixed latency, runs SPF where a shard would, and injects faults. Every run with
+the same seed is the same run.
+"""
+
+from __future__ import annotations
+
+import heapq
+from itertools import count
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from actors.mesh.host import HostOptions, MeshHost
+from actors.mesh.journal import MemoryJournal
+from actors.mesh.partition import Partition
+from actors.mesh.placement import Placement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.topology.model import Topology
+
+LATENCY_S = 0.002  # of an envelope between hosts, one way
+CAPACITY = 4096
+
+
+class Simulation:
+    """A mesh of one-node hosts and its virtual clock.
+
+    Args:
+        topology: links and their true qualities.
+        hello_s: interval between Hellos.
+        feedback: whether unacknowledged frames may betray a dead neighbour.
+        failover: whether loop-free alternates are used.
+        seed: of radio draws and Hello phases.
+        watch: called after every event with the simulation.
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        *,
+        hello_s: float = 1.0,
+        feedback: bool = True,
+        failover: bool = False,
+        seed: int = 0,
+        watch: Callable[[Simulation], None] | None = None,
+    ) -> None:
+        self.topology = topology
+        self.now = 0.0
+        n = topology.n_nodes
+        names = tuple(f"host-{node}" for node in range(n))
+        placement = Placement(1, np.arange(n, dtype=np.int16), names)
+        self.hosts: list[MeshHost] = []
+        for node in range(n):
+            options = HostOptions(hello_s, feedback, failover, seed * 1000 + node)
+            host = MeshHost(names[node], topology, placement, options, 0.0)
+            partition = Partition(node, n, MemoryJournal(), CAPACITY)
+            partition.recover()
+            host.adopt(partition, 0.0)
+            self.hosts.append(host)
+        self._by_name = dict(zip(names, self.hosts, strict=True))
+        self._watch = watch
+        self._order = count()
+        self._agenda: list[tuple[float, int, Callable[[], None]]] = []
+        self._in_flight: set[tuple[str, str]] = set()
+        self._turn_at: dict[str, float] = {}
+        for host in self.hosts:
+            self._wake(host, 0.0)
+
+    # -- the world -------------------------------------------------------------------------------
+
+    def silence(self, *nodes: int, silent: bool = True) -> None:
+        """Make nodes fall silent, or speak again."""
+        for host in self.hosts:
+            host.silence(nodes, silent=silent)
+
+    def cut(self, *pairs: tuple[int, int], cut: bool = True) -> None:
+        """Break links, or mend them."""
+        for host in self.hosts:
+            host.cut(pairs, cut=cut)
+
+    def at(self, when: float, action: Callable[[], None]) -> None:
+        """Do something at a moment of virtual time, s."""
+        heapq.heappush(self._agenda, (when, next(self._order), action))
+
+    def run(self, until: float) -> None:
+        """Let virtual time pass up to `until`, s."""
+        while self._agenda and self._agenda[0][0] <= until:
+            self.now, _, action = heapq.heappop(self._agenda)
+            action()
+            if self._watch is not None:
+                self._watch(self)
+        self.now = until
+
+    # -- the shells ------------------------------------------------------------------------------
+
+    def wake(self, host: MeshHost) -> None:
+        """Give a host a turn now (something was put into it from outside)."""
+        self._wake(host, self.now)
+
+    def _wake(self, host: MeshHost, when: float) -> None:
+        if when < self._turn_at.get(host.name, np.inf):
+            self._turn_at[host.name] = when
+            self.at(when, lambda: self._turn(host, when))
+
+    def _turn(self, host: MeshHost, when: float) -> None:
+        if self._turn_at.get(host.name) != when:
+            return  # an earlier turn has replaced this one
+        del self._turn_at[host.name]
+        host.step(self.now)
+        self._route(host)
+        for peer in host.peers:
+            self._exchange(host, peer)
+        self._wake(host, max(host.next_step(self.now), self.now + 1e-3))
+
+    def _route(self, host: MeshHost) -> None:
+        while (job := host.router.job()) is not None:
+            host.install(job, job.run(), self.now)
+            self._wake(host, self.now)
+
+    def _exchange(self, host: MeshHost, peer: str) -> None:
+        way = host.name, peer
+        if way in self._in_flight or not host.has_for(peer, self.now):
+            return
+        self._in_flight.add(way)
+        sent = host.outgoing(peer, self.now)
+
+        def arrive() -> None:
+            other = self._by_name[peer]
+            answer = other.handle(sent.envelope, self.now)
+            self._wake(other, self.now)
+
+            def answered() -> None:
+                self._in_flight.discard(way)
+                host.answered(peer, sent, answer, self.now)
+                self._wake(host, self.now)
+
+            self.at(self.now + LATENCY_S, answered)
+
+        self.at(self.now + LATENCY_S, arrive)
