@@ -1,0 +1,6 @@
+"""The graph that everyone speaks of: an immutable model, its importers and a generator.
+
+`model` holds `Topology`, `surviving` the same graph under failures, `diff` what changed
+between two of them. `meshviewer` and `netjson` read what operators publish, `radio` makes a
+mesh up, and `source` decides which of these a path, a URL or `radio:N` needs.
+"""

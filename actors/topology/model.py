@@ -1,0 +1,264 @@
+"""One immutable graph of a mesh, held as arrays.
+
+Nodes are numbered 0..n_nodes-1 in the order of `ids`; links 0..n_links-1 in the order of
+`ends`. A link is bidirectional and has one delivery probability per direction, because radio
+links are asymmetric and usable only when heard both ways (De Couto et al., "A High-Throughput
+Path Metric for Multi-Hop Wireless Routing", MobiCom 2003).
+
+Directed links, on which routing works, are numbered from the links: `2 * e` runs from
+`ends[e, 0]` to `ends[e, 1]` and `2 * e + 1` the other way. So `d ^ 1` is the reverse of `d`
+and `d >> 1` its link.
+
+Invariants, checked on construction: ids are valid and unique; a link joins two different
+existing nodes; no pair of nodes has two links; every quality is in (0, 1]. Arrays are private
+copies and read-only, so a `Topology` can be shared by anyone and compared by content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from actors.runtime.errors import UnknownNode
+from actors.topology.arrays import as_mask, read_only
+from actors.topology.invariants import as_columns, check_ids, check_links
+from actors.topology.surviving import Surviving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+KINDS = ("wifi", "vpn", "other")
+"""The kinds of link that importers tell apart; `kind` codes are positions in this tuple."""
+
+
+class OutLinks(NamedTuple):
+    """Directed links by their source node, in compressed sparse rows.
+
+    Node v sends over `links[indptr[v]:indptr[v + 1]]`, sorted by target.
+    """
+
+    indptr: NDArray[np.int64]  # [n_nodes + 1]
+    links: NDArray[np.int32]  # [2 * n_links] directed link numbers
+
+
+# No slots: the cached properties live in __dict__. No generated __eq__: arrays need their own.
+@dataclass(frozen=True, eq=False)
+class Topology:
+    """A mesh as ids, links, delivery qualities and kinds of link.
+
+    Attributes:
+        ids: node ids; the position is the node's index.
+        ends: int32 [n_links, 2], node indices of each link's ends.
+        quality: float64 [n_links, 2], delivery probability in (0, 1]; column 0 from
+            `ends[:, 0]` to `ends[:, 1]`, column 1 back.
+        kind: int8 [n_links], positions in `kinds`.
+        kinds: names of the kinds of link.
+
+    Raises:
+        TopologyError: an invariant of the module does not hold; `entry` names where.
+    """
+
+    ids: tuple[str, ...]
+    ends: NDArray[np.int32]
+    quality: NDArray[np.float64]
+    kind: NDArray[np.int8]
+    kinds: tuple[str, ...] = field(default=KINDS)
+
+    def __post_init__(self) -> None:
+        ends, quality, kind = as_columns(self.ends, self.quality, self.kind)
+        ids, kinds = tuple(self.ids), tuple(self.kinds)
+        check_ids(ids)
+        check_links(len(ids), ends, quality, kind, kinds)
+        self._settle(ids, ends.astype(np.int32), quality, kind.astype(np.int8), kinds)
+
+    @classmethod
+    def of(
+        cls,
+        ids: Sequence[str],
+        links: Sequence[tuple[int, int]] | ArrayLike = (),
+        quality: ArrayLike = 1.0,
+        kind: ArrayLike = 0,
+        kinds: tuple[str, ...] = KINDS,
+    ) -> Topology:
+        """Build from anything numpy can read; `quality` and `kind` are broadcast to all links."""
+        ends = np.array(links)
+        shape = (len(ends), 2)
+        return cls(
+            tuple(ids),
+            ends,
+            np.broadcast_to(np.asarray(quality, dtype=np.float64), shape),
+            np.broadcast_to(np.asarray(kind), shape[:1]),
+            kinds,
+        )
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of nodes."""
+        return len(self.ids)
+
+    @property
+    def n_links(self) -> int:
+        """Number of (bidirectional) links."""
+        return len(self.ends)
+
+    @cached_property
+    def link_source(self) -> NDArray[np.int32]:
+        """Source node of each directed link, int32 [2 * n_links]."""
+        return read_only(self.ends.reshape(-1).copy())
+
+    @cached_property
+    def link_target(self) -> NDArray[np.int32]:
+        """Target node of each directed link, int32 [2 * n_links]."""
+        return read_only(self.ends[:, ::-1].reshape(-1).copy())
+
+    @cached_property
+    def link_quality(self) -> NDArray[np.float64]:
+        """Delivery probability of each directed link, float64 [2 * n_links] in (0, 1]."""
+        return read_only(self.quality.reshape(-1).copy())
+
+    @cached_property
+    def out_links(self) -> OutLinks:
+        """Directed links grouped by source node and sorted by target within it."""
+        order = np.lexsort((self.link_target, self.link_source)).astype(np.int32)
+        indptr = np.zeros(self.n_nodes + 1, dtype=np.int64)
+        np.cumsum(np.bincount(self.link_source, minlength=self.n_nodes), out=indptr[1:])
+        return OutLinks(read_only(indptr), read_only(order))
+
+    @cached_property
+    def degree(self) -> NDArray[np.int64]:
+        """Number of links at each node, int64 [n_nodes]."""
+        return read_only(np.diff(self.out_links.indptr))
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {name: index for index, name in enumerate(self.ids)}
+
+    @cached_property
+    def _pair_keys(self) -> NDArray[np.int64]:
+        """`source * n_nodes + target` of each directed link in the order of `out_links`."""
+        links = self.out_links.links
+        return self.link_source[links].astype(np.int64) * self.n_nodes + self.link_target[links]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._index
+
+    def index_of(self, name: str) -> int:
+        """Index of the node with this id.
+
+        Raises:
+            UnknownNode: no node has it; the error suggests ids that look alike.
+        """
+        try:
+            return self._index[name]
+        except KeyError:
+            raise UnknownNode(name, known=self.ids) from None
+
+    def directed_link(self, source: int, target: int) -> int | None:
+        """Directed link from one node index to another, None if they are not neighbours."""
+        found = int(self.directed_links([source], [target])[0])
+        return None if found < 0 else found
+
+    def directed_links(self, source: ArrayLike, target: ArrayLike) -> NDArray[np.int32]:
+        """Directed links for arrays of node indices, int32; -1 where there is no link."""
+        sources, targets = np.asarray(source, np.int64), np.asarray(target, np.int64)
+        if self.n_links == 0:
+            return np.full(np.broadcast_shapes(sources.shape, targets.shape), -1, np.int32)
+        wanted = sources * self.n_nodes + targets
+        at = np.minimum(np.searchsorted(self._pair_keys, wanted), len(self._pair_keys) - 1)
+        # A target outside 0..n-1 would alias another pair's key.
+        hit = (self._pair_keys[at] == wanted) & (targets >= 0) & (targets < self.n_nodes)
+        return np.where(hit, self.out_links.links[at], np.int32(-1)).astype(np.int32)
+
+    def without(self, *, nodes: ArrayLike = (), links: ArrayLike = ()) -> Surviving:
+        """Show this graph with some nodes and links failed; nothing is renumbered.
+
+        Args:
+            nodes: indices of failed nodes, or a boolean mask [n_nodes] of them.
+            links: indices of failed links, or a boolean mask [n_links] of them.
+
+        Raises:
+            IndexError: an index is out of range or a mask has another length.
+        """
+        node_alive = ~as_mask(nodes, self.n_nodes)
+        link_alive = ~as_mask(links, self.n_links) & node_alive[self.ends].all(axis=1)
+        return Surviving(self, read_only(node_alive), read_only(link_alive))
+
+    @cached_property
+    def _whole(self) -> Surviving:
+        return self.without()
+
+    def components(self) -> NDArray[np.int32]:
+        """Component of each node, int32 [n_nodes], numbered from 0."""
+        return self._whole.components
+
+    def diameter(self) -> int:
+        """Greatest number of hops on a shortest path between two connected nodes (exact)."""
+        return self._whole.diameter()
+
+    def subgraph(self, keep: NDArray[np.bool_]) -> Topology:
+        """The graph induced by the nodes of a boolean mask [n_nodes], renumbered in order."""
+        new_index = np.cumsum(keep) - 1
+        inside = keep[self.ends].all(axis=1)
+        return Topology(
+            tuple(name for name, kept in zip(self.ids, keep, strict=True) if kept),
+            new_index[self.ends[inside]],
+            self.quality[inside],
+            self.kind[inside],
+            self.kinds,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Topology):
+            return NotImplemented
+        return (
+            self.ids == other.ids
+            and self.kinds == other.kinds
+            and np.array_equal(self.ends, other.ends)
+            and np.array_equal(self.quality, other.quality)
+            and np.array_equal(self.kind, other.kind)
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    @cached_property
+    def digest(self) -> str:
+        """BLAKE2b of the content, 32 hex digits: equal topologies have equal digests."""
+        content = hashlib.blake2b(digest_size=16)
+        for name in (*self.ids, "", *self.kinds, ""):
+            content.update(name.encode() + b"\0")
+        for array in (self.ends, self.quality, self.kind):
+            content.update(array.tobytes())
+        return content.hexdigest()
+
+    def __repr__(self) -> str:
+        return f"Topology({self.n_nodes} nodes, {self.n_links} links, {self.digest[:8]})"
+
+    def __reduce__(self) -> tuple[Callable[..., Topology], tuple[Any, ...]]:
+        """Pickle the five fields alone, and do not validate them again."""
+        return _restore, (self.ids, self.ends, self.quality, self.kind, self.kinds)
+
+    def _settle(
+        self,
+        ids: tuple[str, ...],
+        ends: NDArray[np.int32],
+        quality: NDArray[np.float64],
+        kind: NDArray[np.int8],
+        kinds: tuple[str, ...],
+    ) -> None:
+        """Set the fields of this frozen dataclass, once, with read-only arrays."""
+        values = (ids, read_only(ends), read_only(quality), read_only(kind), kinds)
+        for name, value in zip(("ids", "ends", "quality", "kind", "kinds"), values, strict=True):
+            object.__setattr__(self, name, value)
+
+
+def _restore(*fields: Any) -> Topology:  # noqa: ANN401 - pickle hands back what __reduce__ gave
+    topology = Topology.__new__(Topology)
+    topology._settle(*fields)  # noqa: SLF001 - the constructor's other half, in one module
+    return topology

@@ -1,0 +1,294 @@
+"""Bad maps: each is refused with the file, the entry and a remedy, whatever is wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import os
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.runtime.errors import TopologyError
+from actors.topology.fetch import fetch_file, shown
+from actors.topology.selection import Wanted
+from actors.topology.source import TopologyFeed, parse, read
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GOOD: dict[str, Any] = {
+    "timestamp": "2020-03-03T14:26:09+0100",
+    "nodes": [{"node_id": "a"}, {"node_id": "b"}, {"node_id": "c"}],
+    "links": [
+        {"source": "a", "target": "b", "source_tq": 1, "target_tq": 0.5, "type": "wifi"},
+        {"source": "b", "target": "c", "source_tq": 0.9, "target_tq": 0.8, "type": "wifi"},
+    ],
+}
+GONE = object()
+
+
+def broken(path: list[str | int], value: object) -> bytes:
+    """GOOD with one value replaced, or taken out where `value` is GONE."""
+    root = copy.deepcopy(GOOD)
+    holder: Any = root
+    for step in path[:-1]:
+        holder = holder[step]
+    if value is GONE:
+        del holder[path[-1]]
+    else:
+        holder[path[-1]] = value
+    return json.dumps(root).encode()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "entry", "why"),
+    [
+        (["nodes"], {}, "nodes", "no node"),
+        (["nodes"], [], "nodes", "no node"),
+        (["nodes"], 3, "nodes", "a number"),
+        (["nodes", 1], "b", "nodes[1]", "a string"),
+        (["nodes", 1, "node_id"], GONE, "nodes[1].node_id", "missing"),
+        (["nodes", 1, "node_id"], 7, "nodes[1].node_id", "not a node id"),
+        (["nodes", 1, "node_id"], "x y", "nodes[1].node_id", "'x y' is not a node id"),
+        (["nodes", 1, "node_id"], "x" * 129, "nodes[1].node_id", "..."),
+        (["nodes", 1, "node_id"], "c", "nodes[2].node_id", "nodes[1].node_id already"),
+        (["nodes"], {"a b": {}}, "nodes['a b']", "not a node id"),
+        (["links"], [], "links", "no usable link"),
+        (["links"], None, "links", "null"),
+        (["links"], {"a": 1}, "links", "an object"),
+        (["links", 1], [], "links[1]", "a list"),
+        (["links", 1, "source"], GONE, "links[1].source", "missing"),
+        (["links", 1, "source"], 5, "links[1].source", "a number"),
+        (["links", 1, "source"], ["a"], "links[1].source", "a list"),
+        (["links", 1, "source"], "zz", "links[1].source", "'zz' is not among the nodes"),
+        (["links", 1, "target"], "zz", "links[1].target", "'zz' is not among the nodes"),
+        (["links", 1, "source_tq"], GONE, "links[1].source_tq", "missing"),
+        (["links", 1, "source_tq"], 1.01, "links[1].source_tq", "outside 0..1"),
+        (["links", 1, "source_tq"], 255, "links[1].source_tq", "outside 0..1"),
+        (["links", 1, "target_tq"], -0.1, "links[1].target_tq", "outside 0..1"),
+        (["links", 1, "target_tq"], True, "links[1].target_tq", "a boolean"),
+        (["links", 1, "target_tq"], "1", "links[1].target_tq", "a string"),
+        (["links", 1, "target_tq"], None, "links[1].target_tq", "null"),
+        (["links", 1, "target_tq"], float("nan"), "links[1].target_tq", "finite"),
+        (["links", 1, "target_tq"], float("inf"), "links[1].target_tq", "finite"),
+        (["links", 1, "target_tq"], 10**400, "links[1].target_tq", "finite"),
+        (["links", 1, "type"], 3, "links[1].type", "a number"),
+        (["links", 1, "type"], "a\nb", "links[1].type", "not a kind"),
+    ],
+)
+def test_a_faulty_entry_is_named(
+    tmp_path: Path, path: list[str | int], value: object, entry: str, why: str
+) -> None:
+    """A value that is missing, of the wrong type or out of range is refused by name."""
+    file = tmp_path / "map.json"
+    file.write_bytes(broken(path, value))
+    with pytest.raises(TopologyError) as caught:
+        read(str(file))
+    assert caught.value.source == str(file)
+    assert caught.value.entry == entry
+    text = str(caught.value)
+    assert str(file) in text
+    assert f" at {entry}" in text
+    assert why in caught.value.why
+    assert caught.value.remedy in text
+    assert pickle.loads(pickle.dumps(caught.value)).entry == entry  # noqa: S301 - our own bytes
+
+
+def test_the_unbroken_map_reads() -> None:
+    """The map that these tests break is good."""
+    assert parse(json.dumps(GOOD).encode(), "map.json", Wanted()).topology.n_links == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "entry", "why"),
+    [
+        (b"", "", "empty"),
+        (b" \n", "", "empty"),
+        (b"<!DOCTYPE html>", "line 1 column 1", "not JSON"),
+        (b'{"nodes": [],\n "links": [}', "line 2 column 12", "not JSON"),
+        (b"\x1f\x8b\x08\x00", "byte 1", "not UTF-8"),
+        (b"[" * 200_000, "", "nested too deeply"),
+        (b'{"nodes":' * 200_000, "", "nested too deeply"),
+        (b'{"x": ' + b"9" * 5000 + b"}", "", "thousands of digits"),
+        (b"[]", "", "its root is a list"),
+        (b"null", "", "its root is null"),
+        (b"{}", "", "neither a meshviewer map"),
+        (b'{"timestamp": "2020", "nodes": {}}', "", "neither a meshviewer map"),
+        (b'{"type": "NetworkGraph", "metric": "ETX"}', "nodes", "missing"),
+        (b'{"type": "NetworkGraph", "nodes": [], "links": []}', "nodes", "no node"),
+        (b'{"type": "NetworkGraph", "metric": 3, "nodes": [], "links": []}', "metric", "a number"),
+        (b'{"type": "NetworkGraph", "nodes": [{}], "links": []}', "nodes[0].id", "missing"),
+        (b'{"type": "NetworkGraph", "nodes": [{"id": "a"}, {"id": "a"}], "links": []}',
+         "nodes[1].id", "nodes[0].id already"),
+    ],
+)  # fmt: skip
+def test_what_is_no_map_is_refused(body: bytes, entry: str, why: str) -> None:
+    """Bodies that are not JSON, not a map or empty are refused and say where it went wrong."""
+    with pytest.raises(TopologyError) as caught:
+        parse(body, "map.json", Wanted())
+    assert caught.value.entry == entry
+    assert why in caught.value.why
+    assert "map.json" in str(caught.value)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=6,
+)
+STEPS = st.sampled_from(
+    [
+        ["nodes"], ["links"], ["nodes", 0], ["nodes", 0, "node_id"], ["links", 0],
+        ["links", 0, "source"], ["links", 0, "target"], ["links", 0, "source_tq"],
+        ["links", 0, "target_tq"], ["links", 0, "type"], ["type"], ["timestamp"],
+    ]
+)  # fmt: skip
+
+
+@given(STEPS, JSON)
+def test_any_value_anywhere_reads_or_is_refused(path: list[str | int], value: object) -> None:
+    """Whatever stands in any place, the outcome is a topology or a TopologyError."""
+    with contextlib.suppress(TopologyError):
+        assert parse(broken(path, value), "map.json", Wanted()).topology.n_links >= 1
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_read_or_are_refused(body: bytes) -> None:
+    """No bytes at all make the reader fail in another way."""
+    with pytest.raises(TopologyError):
+        parse(body, "map.json", Wanted())
+
+
+def test_what_is_not_a_readable_file_is_refused(tmp_path: Path) -> None:
+    """A missing file, a directory and a FIFO are refused at once, by their names."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for path, why in [
+        (tmp_path / "none.json", "no such file"),
+        (tmp_path, "a directory"),
+        (fifo, "not a regular file"),
+        ("nul\0byte", "null byte"),
+        ("~no-such-user-here/map.json", "home directory"),
+    ]:
+        with pytest.raises(TopologyError) as caught:
+            read(str(path))
+        assert why in caught.value.why
+        assert str(path) in str(caught.value)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission_is_refused(tmp_path: Path) -> None:
+    """A file that this user may not read is refused by name."""
+    file = tmp_path / "map.json"
+    file.write_bytes(json.dumps(GOOD).encode())
+    file.chmod(0)
+    with pytest.raises(TopologyError, match="permission denied"):
+        read(str(file))
+
+
+def test_an_error_while_reading_is_refused() -> None:
+    """A file that opens and then cannot be read (no memory is mapped at 0) is refused."""
+    with pytest.raises(TopologyError, match="input/output error") as caught:
+        read("/proc/self/mem")
+    assert "may read" in caught.value.remedy
+
+
+def test_a_file_of_a_gigabyte_is_refused(tmp_path: Path) -> None:
+    """A file beyond the bound is refused without being read whole."""
+    file = tmp_path / "map.json"
+    with file.open("wb") as body:
+        body.truncate(2**30)
+    with pytest.raises(TopologyError, match="larger than 64 MiB"):
+        read(str(file))
+
+
+def test_the_bound_itself_is_allowed(tmp_path: Path) -> None:
+    """A file of exactly the bound reads; one byte more does not."""
+    file = tmp_path / "map.json"
+    file.write_bytes(b"x" * 100)
+    fetched = fetch_file(str(file), max_bytes=100)
+    assert fetched is not None
+    assert len(fetched.body) == 100
+    with pytest.raises(TopologyError, match="larger"):
+        fetch_file(str(file), max_bytes=99)
+
+
+def test_an_unchanged_file_is_not_read_again(tmp_path: Path) -> None:
+    """A file of known inode, size and time gives None; a file put in its place gives its body."""
+    file = tmp_path / "map.json"
+    file.write_bytes(b"one")
+    fetched = fetch_file(str(file))
+    assert fetched is not None
+    assert fetch_file(str(file), fetched.validators) is None
+    (tmp_path / "new.json").write_bytes(b"two")
+    (tmp_path / "new.json").replace(file)
+    again = fetch_file(str(file), fetched.validators)
+    assert again is not None
+    assert again.body == b"two"
+
+
+async def test_a_file_feed_says_only_what_is_new(tmp_path: Path) -> None:
+    """A feed on a file gives it once, again after a change, and survives a bad version."""
+    file = tmp_path / "map.json"
+    file.write_bytes(json.dumps(GOOD).encode())
+    feed = TopologyFeed(str(file))
+    first = await feed.poll()
+    assert first is not None
+    assert await feed.poll() is None
+
+    file.write_bytes(json.dumps(GOOD | {"timestamp": "2020-03-03T15:00:00+0100"}).encode())
+    assert await feed.poll() is None  # another time stamp, the same mesh
+
+    file.write_bytes(b"half a m")
+    with pytest.raises(TopologyError, match="not JSON"):
+        await feed.poll()
+    with pytest.raises(TopologyError, match="not JSON"):
+        await feed.poll()  # still bad: it is not taken for an unchanged good one
+
+    file.write_bytes(broken(["links", 0, "source_tq"], 0.25))
+    second = await feed.poll()
+    assert second is not None
+    assert second.topology != first.topology
+
+
+async def test_a_made_up_feed_never_changes() -> None:
+    """A generated mesh is new once."""
+    feed = TopologyFeed("radio:20")
+    first = await feed.poll()
+    assert first is not None
+    assert (first.format, first.topology.n_nodes) == ("radio", 20)
+    assert await feed.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("maps/a.json", "maps/a.json"),
+        ("https://example.org/m.json", "https://example.org/m.json"),
+        ("https://me:canary@example.org:8443/m.json?token=canary", "https://example.org:8443/m.json?..."),
+        ("http://canary@[::1]:80/m.json#canary", "http://[::1]:80/m.json"),
+        ("http://me:canary/canary@host/m.json", "http://..."),
+    ],
+)  # fmt: skip
+def test_shown_sources_carry_no_credentials(source: str, expected: str) -> None:
+    """User, password, query and fragment are not shown, also where they break the URL."""
+    assert shown(source) == expected
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["ftp://me:canary@host/x", "http://me:canary/canary@host/x", "http://", "file:///etc/passwd",
+     "http://me:canary@host:99999/x"],
+)  # fmt: skip
+def test_urls_that_are_not_http_are_refused(source: str) -> None:
+    """Other schemes and malformed URLs are refused before anything is opened, secrets unseen."""
+    with pytest.raises(TopologyError) as caught:
+        read(source)
+    assert "canary" not in str(caught.value)
+    assert "canary" not in caught.value.source
+    assert "http(s)" in caught.value.remedy
