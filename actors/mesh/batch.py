@@ -31,7 +31,7 @@ HEAD = np.dtype(
         ("source", "<i4"),  # node index
         ("destination", "<i4"),  # node index
         ("at", "<i4"),  # node index that holds the message now
-        ("potential", "<i4"),  # remaining distance that the last hop promised
+        ("potential", "<i4"),  # remaining distance at the last hop that forwarded it
         ("length", "<u4"),  # bytes of payload
         ("port", "<u2"),  # which application on the node, as in UDP
         ("hops", "<u2"),

@@ -54,9 +54,7 @@ class _Frame:
         head = self.batch.head.copy()
         head["potential"], head["version"] = self.potential, self.version
         head["hops"] -= 1
-        return messages.MessageBatch(
-            head, self.batch.offset, self.batch.payload, self.batch.trail
-        )
+        return messages.MessageBatch(head, self.batch.offset, self.batch.payload, self.batch.trail)
 
 
 @dataclass(slots=True)
@@ -235,9 +233,7 @@ class Forwarder:
     def _overflowing(self) -> bool:
         return sum(len(batch) for _, batch in self._held) > CAPACITY
 
-    def _account(
-        self, links: NDArray[np.int32], acknowledged: NDArray[np.bool_]
-    ) -> list[Change]:
+    def _account(self, links: NDArray[np.int32], acknowledged: NDArray[np.bool_]) -> list[Change]:
         if not self._feedback:
             return []
         change = self._neighbours.acknowledge(links, acknowledged, ATTEMPTS)
@@ -320,8 +316,12 @@ class Forwarder:
         return link, potential, verdict
 
     def _is_up(self, link: NDArray[np.int32]) -> NDArray[np.bool_]:
-        row = self._neighbours.row_of_link[link]
-        return (link >= 0) & (row >= 0) & self._neighbours.up[row]
+        up = np.zeros(len(link), bool)
+        known = np.flatnonzero(link >= 0)
+        rows = self._neighbours.row_of_link[link[known]]
+        # A link that is not a hosted node's own has no row.
+        up[known[rows >= 0]] = self._neighbours.up[rows[rows >= 0]]
+        return up
 
     def _free(self, link: NDArray[np.int32]) -> NDArray[np.bool_]:
         return self._is_up(link) & ~self._busy[link]
@@ -337,9 +337,7 @@ class Forwarder:
         head["hops"] += 1
         return messages.MessageBatch(head, batch.offset, batch.payload, trail)
 
-    def _record(
-        self, head: NDArray[np.void], trail: NDArray[np.int64]
-    ) -> NDArray[np.int64]:
+    def _record(self, head: NDArray[np.void], trail: NDArray[np.int64]) -> NDArray[np.int64]:
         hops = head["hops"].astype(np.intp)
         width = int(hops.max()) + 1
         if width > trail.shape[1]:
@@ -364,8 +362,7 @@ class Forwarder:
         return [
             frame
             for frame in self._unacknowledged.values()
-            if frame.retry_at <= now
-            and self._peer[self._topology.link_target[frame.link]] == peer
+            if frame.retry_at <= now and self._peer[self._topology.link_target[frame.link]] == peer
         ]
 
     def depart(self, peer: int, now: float) -> tuple[DataFrames, Departure]:
@@ -414,7 +411,8 @@ class Forwarder:
     def receive(self, data: DataFrames, silent: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Take in frames from a peer; which of them found a hosted node that is not silent."""
         target = self._topology.link_target[data.links]
-        heard = (self._peer[target] == HERE) & ~silent[target] & (self.in_transit < CAPACITY)
+        here = (self._peer[target] == HERE) & (self.in_transit < CAPACITY)
+        heard: NDArray[np.bool_] = here & ~silent[target]
         fresh = heard & (self._received[data.links] < data.numbers)
         self._received[data.links[fresh]] = data.numbers[fresh]
         if len(data.batch):

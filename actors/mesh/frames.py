@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actors.mesh import batch as messages
-from actors.mesh.batch import MessageBatch
-from actors.mesh.neighbours import Hellos
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from actors.mesh.batch import MessageBatch
+    from actors.mesh.neighbours import Hellos
     from actors.mesh.sync import SyncFrame
 
 
@@ -60,7 +60,7 @@ class Envelope:
     """Everything that one host has for another at one moment."""
 
     sender: str
-    revision: int  # of the topology that numbers nodes and links
+    revision: int  # version of the placement, which changes with the numbering of links too
     hellos: Hellos | None = None
     arrived: NDArray[np.int64] | None = None  # copies of each Hello burst that got through
     data: DataFrames = field(default_factory=no_frames)

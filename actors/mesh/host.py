@@ -60,8 +60,10 @@ class HostOptions:
 
     @property
     def patience_s(self) -> float:
-        """How long a message is given before it is sent again or its sender told: time enough to
-        notice a dead neighbour, so that what is merely held is not sent twice."""
+        """How long a message is given before it is sent again, or its sender told.
+
+        Time enough to notice a dead neighbour, so that what is merely held is not sent twice.
+        """
         return max(self.hold_s, 1.0)
 
 
@@ -113,7 +115,6 @@ class MeshHost:
         self.options = options
         self.topology = topology
         self.placement = placement
-        self.revision = 0
         self.partitions: dict[int, Partition] = {}
         self.database = LinkStateDatabase()
         self.medium = RadioMedium(topology, options.seed)
@@ -123,6 +124,8 @@ class MeshHost:
         self._peers: dict[str, _Peer] = {}
         self._names: list[str] = [name]
         self._scan_at = now
+        self._unsaid: set[int] = set()  # nodes that owe an advertisement but are silent
+        self._hops_before = 0
         self._build(now)
 
     # -- shape: which nodes, which links ---------------------------------------------------------
@@ -170,6 +173,7 @@ class MeshHost:
         self._greet(now)
 
     def _rebuild(self, now: float) -> None:
+        self._hops_before += self._forwarder.hop_count
         self._build(now, (self.neighbours, self._forwarder))
 
     def adopt(self, partition: Partition, now: float) -> None:
@@ -185,15 +189,19 @@ class MeshHost:
             partition.close()
             self._rebuild(now)
 
-    def replace(
-        self, topology: Topology, placement: Placement, revision: int, now: float
-    ) -> None:
+    def replace(self, topology: Topology, placement: Placement, now: float) -> None:
         """Go on with another topology (whose node indices extend the present ones) or placement.
 
         What carried messages may be gone, so open messages are sent again.
         """
-        self.topology, self.placement, self.revision = topology, placement, revision
+        same_shape = np.array_equal(self.topology.ends, topology.ends) and (
+            self.placement.shard_of == placement.shard_of
+            and np.array_equal(self.placement.partition_of, placement.partition_of)
+        )
+        self.topology, self.placement = topology, placement
         self.medium.replace(topology)
+        if same_shape:  # only qualities differ, which the nodes will notice by themselves
+            return
         self._rebuild(now)
         for partition in self.partitions.values():
             partition.outbox.hasten()
@@ -239,6 +247,7 @@ class MeshHost:
     def step(self, now: float) -> None:
         """Everything that is due at `now`."""
         self._say_hello(now)
+        self._speak_again()
         self._react(self.neighbours.expire(now), now)
         for partition in self.partitions.values():
             due = partition.outbox.due(now, self.options.patience_s)
@@ -281,19 +290,18 @@ class MeshHost:
         table.settle_costs(rows)
         self._forwarder.lose(table.link[change.down])
         for kind, some in (("neighbour-up", change.up), ("neighbour-lost", change.down)):
-            some = some[~silent[table.node[some]]]
-            pairs = zip(table.node[some].tolist(), table.neighbour[some].tolist(), strict=True)
-            self.events.extend(
-                MeshEvent(now, kind, a, b, self.database.version) for a, b in pairs
-            )
+            told = some[~silent[table.node[some]]]
+            pairs = zip(table.node[told].tolist(), table.neighbour[told].tolist(), strict=True)
+            self.events.extend(MeshEvent(now, kind, a, b, self.database.version) for a, b in pairs)
         self._readvertise(np.unique(table.node[rows]))
         if len(change.up) or len(change.down):
             self._greet(now)
             self._forwarder.reconsider()
 
     def _readvertise(self, nodes: NDArray[np.intp] | NDArray[np.int32]) -> None:
-        """New advertisements of hosted nodes; one that is silent says nothing."""
+        """New advertisements of hosted nodes; one that is silent says nothing until it speaks."""
         table = self.neighbours
+        self._unsaid.update(nodes[self.medium.silent[nodes]].tolist())
         lsas = []
         for node in nodes[~self.medium.silent[nodes]].tolist():
             rows = table.rows_of(node)
@@ -303,6 +311,14 @@ class MeshHost:
             lsas.append(fresh)
         before = [self.database.get(lsa.origin) for lsa in lsas]
         self._absorb(self._sync.learn(lsas, None), before)
+
+    def _speak_again(self) -> None:
+        """Nodes that were silent when their neighbours changed advertise what they could not."""
+        speaking = [node for node in self._unsaid if not self.medium.silent[node]]
+        if speaking:
+            self._unsaid.difference_update(speaking)
+            hosted = np.array([node for node in speaking if node in self._nodes], np.int32)
+            self._readvertise(hosted)
 
     def _hear_sync(self, peer: str, frame: SyncFrame, now: float) -> None:
         before = [self.database.get(lsa.origin) for lsa in frame.lsas]
@@ -356,8 +372,7 @@ class MeshHost:
         batch = batch.take(~self.medium.silent[batch.head["destination"]])
         where = self.placement.partition_of[batch.head["destination"]]
         for number in np.unique(where).tolist():
-            ids = self.partitions[number].take(batch.take(where == number))
-            self._settle(Settlement(ids, np.ones(len(ids), bool)))
+            self._settle(self.partitions[number].take(batch.take(where == number)))
 
     def _settle(self, settlement: Settlement) -> None:
         """Tell the origins, here or elsewhere, what has become of their messages."""
@@ -422,7 +437,7 @@ class MeshHost:
         hellos, arrived_copies = _joined(state.hellos)
         envelope = Envelope(
             sender=self.name,
-            revision=self.revision,
+            revision=self.placement.version,
             hellos=hellos,
             arrived=arrived_copies,
             data=data,
@@ -447,7 +462,7 @@ class MeshHost:
 
     def handle(self, envelope: Envelope, now: float) -> Answer | None:
         """Take in a peer's envelope. None if it speaks of another topology than ours."""
-        if envelope.revision != self.revision or envelope.sender not in self._peers:
+        if envelope.revision != self.placement.version or envelope.sender not in self._peers:
             return None
         if envelope.hellos is not None and envelope.arrived is not None:
             target = self.topology.link_target[envelope.hellos.links]
@@ -473,6 +488,8 @@ class MeshHost:
     def answered(self, peer: str, sent: Sent, answer: Answer | None, now: float) -> None:
         """What became of an envelope; no answer means that the peer's process did not reply."""
         state = self._peers[peer]
+        if sent.envelope.revision != self.placement.version:
+            answer = None  # it speaks of links that may have other numbers by now
         heard = None if answer is None else answer.heard
         for change in self._forwarder.answered(sent.departure, heard, now):
             self._react(change, now)
@@ -502,7 +519,7 @@ class MeshHost:
     @property
     def hop_count(self) -> int:
         """Messages times hops, received by hosted nodes over their links."""
-        return self._forwarder.hop_count
+        return self._hops_before + self._forwarder.hop_count
 
 
 def _joined(

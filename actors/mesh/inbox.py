@@ -134,11 +134,17 @@ class Inbox:
             rows = origins == origin
             window = self.windows.setdefault(origin, SeenWindow())
             taken[rows] = ~window.unseen(messages.sequence(ids[rows]))
-        taken &= np.array([value not in self.given_up for value in ids.tolist()], bool)
+        taken &= ~self.was_given_up(ids)
         self.given_up.update(ids[~taken].tolist())
         self.mark(ids[~taken])
         self._forget_old()
         return taken
+
+    def was_given_up(self, ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Which messages this inbox has promised never to take."""
+        if not self.given_up:
+            return np.zeros(len(ids), bool)
+        return np.array([value in self.given_up for value in ids.tolist()], bool)
 
     def _forget_old(self) -> None:
         """Drop promises below the windows: their origins have settled them long ago."""

@@ -1,6 +1,6 @@
 """An append-only file of records that survives the death of the process that writes it.
 
-A record is length, CRC-32, kind and body. `commit` hands everything appended so far to the kernel
+A record is length, CRC-32, kind, header check and body. `commit` hands everything appended so far to the kernel
 in one write: from then on a SIGKILL of the process cannot lose it. (A power cut can: nothing here
 waits for the disk. A journal that also survives the loss of its host is a copy at a peer, behind
 the same `Journal` interface.)
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-_HEADER = struct.Struct("<IIB3x")
+_HEADER = struct.Struct("<IIBxH")  # length and CRC-32 of the body, kind, check of these three
+_FIELDS = struct.Struct("<IIB")
 _MAX_BUFFERS = 512  # for one writev; IOV_MAX is 1024 on Linux
 LOCK_TIMEOUT_S = 10.0  # a predecessor that was killed lets go at once
 
@@ -114,9 +115,13 @@ class FileJournal:
         at = 0
         while at < len(data):
             end = at + _HEADER.size
-            if end <= len(data):
-                length, checksum, kind = _HEADER.unpack_from(data, at)
-                end += length
+            if end > len(data):
+                break
+            length, checksum, kind, check = _HEADER.unpack_from(data, at)
+            if check != _check(length, checksum, kind):
+                # A torn record has lost its end; a header that is there whole was written so.
+                raise JournalCorrupt(self._path, offset=at, why="a record's header is damaged")
+            end += length
             if end > len(data):
                 break
             body = data[at + _HEADER.size : end]
@@ -171,7 +176,13 @@ def _record(kind: int, body: tuple[bytes, ...]) -> list[bytes]:
     for part in body:
         checksum = zlib.crc32(part, checksum)
         length += len(part)
-    return [_HEADER.pack(length, checksum, kind), *body]
+    header = _HEADER.pack(length, checksum, kind, _check(length, checksum, kind))
+    return [header, *body]
+
+
+def _check(length: int, checksum: int, kind: int) -> int:
+    """16 bits, without which a damaged length would pass for a torn end."""
+    return zlib.crc32(_FIELDS.pack(length, checksum, kind)) & 0xFFFF
 
 
 def _write(file: int, parts: list[bytes]) -> int:

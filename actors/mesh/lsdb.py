@@ -1,5 +1,7 @@
-"""The link-state database: a delta-state CRDT (Almeida et al., "Delta State Replicated Data
-Types", 2018), a map from origin to that origin's newest advertisement.
+"""The link-state database: a delta-state CRDT.
+
+It is a map from origin to that origin's newest advertisement (Almeida et al., "Delta State
+Replicated Data Types", 2018).
 
 The join keeps, per origin, the advertisement with the greater (incarnation, sequence); only the
 origin raises either, so the join is associative, commutative and idempotent, and databases that

@@ -55,7 +55,7 @@ class RadioMedium:
 
     def silence(self, nodes: Iterable[int], *, silent: bool = True) -> None:
         """Make nodes stop speaking and hearing (or, with `silent=False`, speak again)."""
-        self.silent[list(nodes)] = silent
+        self.silent[np.array(list(nodes), np.intp)] = silent
         self._refresh()
 
     def cut(self, pairs: Iterable[tuple[int, int]], *, cut: bool = True) -> None:
@@ -63,6 +63,13 @@ class RadioMedium:
         both = {pair for a, b in pairs for pair in ((a, b), (b, a))}
         self._cut = self._cut | both if cut else self._cut - both
         self._refresh()
+
+    def fault(self, silent: Iterable[int], cut: Iterable[tuple[int, int]]) -> None:
+        """Have exactly these nodes silent and these links cut."""
+        self.silent[:] = False
+        self._cut = set()
+        self.cut(cut)
+        self.silence(silent)
 
     def _refresh(self) -> None:
         topology = self._topology

@@ -115,7 +115,7 @@ class NeighbourTable:
                 getattr(self, column)[here] = getattr(old, column)[there]
             for column in ("_arrived", "_sent"):
                 getattr(self, column)[here] = getattr(old, column)[there]
-        self._next_hello[: len(old._next_hello)] = old._next_hello  # noqa: SLF001 - same class
+        self._next_hello[: len(old._next_hello)] = old._next_hello
 
     @property
     def measured(self) -> NDArray[np.float64]:
@@ -192,7 +192,7 @@ class NeighbourTable:
         """
         stalled = now - self._last_step - 0.5 * self._hello_s
         if stalled > 0.0:
-            self._heard_at += stalled
+            self._heard_at = np.minimum(self._heard_at + stalled, now)
         self._last_step = now
         down = np.flatnonzero(self.up & (now - self._heard_at > self._hold_s))
         return self._lose(down)
@@ -231,7 +231,8 @@ class NeighbourTable:
 
         lost = 1.0 - low(self._reported[rows]) * low(self.measured[rows])
         needed = np.log(FALSE_ALARM) / np.log(np.clip(lost, 1e-9, 1 - 1e-9))
-        return np.maximum(np.ceil(needed), MIN_UNACKNOWLEDGED).astype(np.int64)
+        least: NDArray[np.int64] = np.maximum(np.ceil(needed), MIN_UNACKNOWLEDGED).astype(np.int64)
+        return least
 
     def doubt(self, neighbours: NDArray[np.int32]) -> None:
         """Suspect the links to `neighbours` (another node gave them up): they are to be probed."""

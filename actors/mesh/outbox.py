@@ -90,8 +90,8 @@ class Outbox:
     def settle(self, ids: NDArray[np.uint64]) -> MessageBatch:
         """End the custody of messages; those whose custody this ended."""
         ended = []
-        for kept, rows in self._find(ids):
-            rows = rows[kept.open[rows]]
+        for kept, found in self._find(ids):
+            rows = found[kept.open[found]]
             kept.open[rows] = False
             ended.append(kept.batch.take(rows))
         batch = messages.concat(ended)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from actors.mesh import batch as messages
 from actors.mesh.admission import admit
 from actors.mesh.batch import UNREACHABLE, MessageBatch
 from actors.mesh.frames import Settlement
@@ -56,6 +55,7 @@ class _Kind(IntEnum):
     RETURNED = 7  # as TAKEN: notices whose ids are settled by the same record
     WINDOW = 8  # origin, highest number, bits
     REQUEST = 9  # client, request number, ids, refusals
+    KEPT = 10  # batch accepted earlier, whose request's answer is no longer of interest
 
 
 _LIFE = struct.Struct("<Qqq")
@@ -172,12 +172,12 @@ class Partition:
 
     # -- the receiver's side ---------------------------------------------------------------------
 
-    def take(self, batch: MessageBatch) -> NDArray[np.uint64]:
+    def take(self, batch: MessageBatch) -> Settlement:
         """Take messages into the inbox, each once.
 
         Returns:
-            The ids that need no further sending: those taken now or before. The others found a
-            full mailbox.
+            The messages that need no further sending: taken now or before, or given up before (and
+            so not delivered). The others found a full mailbox.
         """
         new, known = self.inbox.sort_out(batch, self._capacity)
         taken = batch.take(new)
@@ -186,7 +186,8 @@ class Partition:
             part = taken.take(taken.head["port"] == port).compact()
             first = self.inbox.append(part)
             self._journal.append(_Kind.TAKEN, _OFFSET.pack(first), part.to_bytes())
-        return batch.head["id"][new | known]
+        ids = batch.head["id"][new | known]
+        return Settlement(ids, ~self.inbox.was_given_up(ids))
 
     def consume(self, port: int, offsets: NDArray[np.int64]) -> None:
         """The application has these messages."""
@@ -220,6 +221,8 @@ class Partition:
                 batch = MessageBatch.from_bytes(rest[count:])
                 self.outbox.restore(batch)
                 self._answer(client, request, batch.head["id"], refusal)
+            case _Kind.KEPT:
+                self.outbox.restore(MessageBatch.from_bytes(body))
             case _Kind.REQUEST:
                 client, request, count = _REQUEST.unpack_from(body)
                 rest = body[_REQUEST.size :]
@@ -252,10 +255,7 @@ class Partition:
             head = _REQUEST.pack(client, request, len(refusal))
             yield _Kind.REQUEST, head + ids.tobytes() + refusal.tobytes()
         for kept in self.outbox:
-            # Client 0 asks for nothing: it stands for whoever sent these.
-            refusal = bytes(len(kept.batch))
-            head = _REQUEST.pack(0, 0, len(kept.batch))
-            yield _Kind.ACCEPTED, head + refusal + kept.batch.to_bytes()
+            yield _Kind.KEPT, kept.batch.to_bytes()
             yield _Kind.SETTLED, kept.batch.head["id"][~kept.open].tobytes()
         for chunk in self.inbox:
             yield _Kind.TAKEN, _OFFSET.pack(chunk.first) + chunk.batch.to_bytes()

@@ -46,7 +46,7 @@ class Placement:
 
     def shard_of_node(self, node: int) -> str:
         """The name of the shard that hosts the node with this index."""
-        return self.shard_of[self.partition_of[node]]
+        return self.shard_of[int(self.partition_of[node])]
 
     def partitions_of(self, shard: str) -> list[int]:
         """The partitions that `shard` hosts."""
@@ -82,9 +82,7 @@ class Placement:
         """
         owner = self.shard_of[partition]
         if owner != here:
-            raise StalePlacement(
-                partition=partition, owner=owner, held=self.version, asked=asked
-            )
+            raise StalePlacement(partition=partition, owner=owner, held=self.version, asked=asked)
 
 
 def place(topology: Topology, shards: Sequence[str]) -> Placement:

@@ -1,13 +1,17 @@
 """mesh_router: from advertisements to forwarding decisions that cannot loop.
 
-Loop freedom by construction. A message carries (database version, potential), the potential being
-the remaining distance that its last hop promised. A hop
-  - forwards to a strictly smaller potential when it decides by the same version,
-  - forwards to any potential when it decides by a strictly newer one,
+Loop freedom by construction. A message carries (database version, potential), both of the last
+hop that forwarded it: the potential is that hop's own distance to the destination. A hop
+  - forwards from a strictly smaller distance of its own when it decides by the same version,
+  - forwards from any distance when it decides by a strictly newer one,
   - never forwards by an older one: it holds the message until its own database has caught up.
-While databases stand still a message therefore leaves no node twice: a second visit would have to
-be decided by the same trees, from the same distance, which is no longer smaller. While they change
-it can turn around only as often as the version rises.
+While databases stand still a message therefore leaves no node twice: after the node has stamped
+its own distance, the stamps only fall or become of a newer version than the node's, and by both it
+refuses the message. That holds whichever of its links a node takes (the next hop or an alternate)
+and also between different databases, which may have the same version: it is their sum of stamps.
+(That the *own* distance falls is the point. A rule on the next hop's distance lets a node take the
+alternate on a second visit when two different databases of one version meet.) While databases
+change, a message can turn around only as often as the version rises.
 
 SPF is split so that it never runs on an event loop: `job()` takes a snapshot, `SpfJob.run()` is a
 pure function for any thread, `install()` swaps the result in. The trees installed are all of one
@@ -41,7 +45,7 @@ class Decision(NamedTuple):
     """One row for each message asked about."""
 
     link: NDArray[np.int32]  # directed link to the next hop; -1 unless `verdict` is FORWARD
-    potential: NDArray[np.int32]  # distance left after that hop
+    potential: NDArray[np.int32]  # distance left before that hop; what the message then carries
     verdict: NDArray[np.int8]
 
 
@@ -117,9 +121,14 @@ class MeshRouter:
         """Ask for trees to be computed with the next job."""
         self._wanted.update((d, None) for d in destinations if self._row_of[d] < 0)
 
+    @property
+    def due(self) -> bool:
+        """Whether there is anything to compute."""
+        return self._learnt != self.version or bool(self._wanted)
+
     def job(self) -> SpfJob | None:
         """The computation that is due, or None. One at a time."""
-        if self._learnt == self.version and not self._wanted:
+        if not self.due:
             return None
         wanted = np.array(list(self._wanted)[: self._capacity], np.int32)
         cost = spf.usable_costs(self._advertised)
@@ -132,21 +141,18 @@ class MeshRouter:
         self._cost, self.version = job.new_cost, job.version
         for destination in job.wanted.tolist():
             self._wanted.pop(destination, None)
+        fresh = result.destinations[self._row_of[result.destinations] < 0]
+        if len(fresh):
+            self._trees = self._with_room_for(len(fresh))
+            stop = len(self._used_at)
+            self._row_of[fresh] = np.arange(stop - len(fresh), stop, dtype=np.int32)
         rows = self._row_of[result.destinations]
-        old = rows >= 0
-        trees = self._trees
-        fresh = int((~old).sum())
-        if fresh:
-            trees = self._with_room_for(fresh)
-            rows = self._row_of[result.destinations]  # making room may have moved rows
-            old = rows >= 0
-            rows[~old] = np.arange(len(self._used_at) - fresh, len(self._used_at))
-            self._row_of[result.destinations] = rows
-        trees.destinations[rows] = result.destinations
-        trees.distance[rows] = result.distance
-        trees.next_link[rows] = result.next_link
-        trees.alternate[rows] = result.alternate
-        self._trees = trees
+        stay = rows >= 0  # making room may have evicted trees that were computed anew
+        rows, trees = rows[stay], self._trees
+        trees.destinations[rows] = result.destinations[stay]
+        trees.distance[rows] = result.distance[stay]
+        trees.next_link[rows] = result.next_link[stay]
+        trees.alternate[rows] = result.alternate[stay]
 
     def _with_room_for(self, fresh: int) -> spf.Trees:
         """Copy of the tables with `fresh` more rows at the end, the least used evicted."""
@@ -183,7 +189,7 @@ class MeshRouter:
         self._used_at[row] = self._clock
         table = self._trees.alternate if alternate else self._trees.next_link
         link = table[row, head["at"]]
-        potential = self._trees.distance[row, self._topology.link_target[link]]
+        potential = self._trees.distance[row, head["at"]]
         version = head["version"]
         verdict = np.zeros(len(row), np.int8)
         verdict[(version == self.version) & (potential >= head["potential"])] = UPHILL
@@ -225,9 +231,10 @@ class MeshRouter:
         row = self._row_of[destinations]
         if not len(self._trees.destinations):
             return np.full((len(row), self._topology.n_nodes), -1, np.int32)
-        link = self._trees.next_link[row]
-        hop: NDArray[np.int32] = self._topology.link_target[link]
-        return np.where((link < 0) | (row < 0)[:, None], np.int32(-1), hop)
+        link = np.where((row < 0)[:, None], np.int32(-1), self._trees.next_link[row])
+        hop = np.full(link.shape, -1, np.int32)
+        hop[link >= 0] = self._topology.link_target[link[link >= 0]]
+        return hop
 
     @property
     def destinations(self) -> NDArray[np.int32]:

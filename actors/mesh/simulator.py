@@ -68,6 +68,7 @@ class Simulation:
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._in_flight: set[tuple[str, str]] = set()
         self._turn_at: dict[str, float] = {}
+        self._stalled_until: dict[str, float] = {}
         for host in self.hosts:
             self._wake(host, 0.0)
 
@@ -82,6 +83,10 @@ class Simulation:
         """Break links, or mend them."""
         for host in self.hosts:
             host.cut(pairs, cut=cut)
+
+    def stall(self, node: int, until: float) -> None:
+        """Let the process of a node's host stand still: what comes to it waits, until then."""
+        self._stalled_until[self.hosts[node].name] = until
 
     def at(self, when: float, action: Callable[[], None]) -> None:
         """Do something at a moment of virtual time, s."""
@@ -111,6 +116,10 @@ class Simulation:
         if self._turn_at.get(host.name) != when:
             return  # an earlier turn has replaced this one
         del self._turn_at[host.name]
+        until = self._stalled_until.get(host.name, 0.0)
+        if self.now < until:
+            self._wake(host, until)
+            return
         host.step(self.now)
         self._route(host)
         for peer in host.peers:
@@ -131,10 +140,18 @@ class Simulation:
 
         def arrive() -> None:
             other = self._by_name[peer]
+            until = self._stalled_until.get(peer, 0.0)
+            if self.now < until:
+                self.at(until, arrive)
+                return
             answer = other.handle(sent.envelope, self.now)
             self._wake(other, self.now)
 
             def answered() -> None:
+                until = self._stalled_until.get(host.name, 0.0)
+                if self.now < until:
+                    self.at(until, answered)
+                    return
                 self._in_flight.discard(way)
                 host.answered(peer, sent, answer, self.now)
                 self._wake(host, self.now)

@@ -70,9 +70,7 @@ class Synchroniser:
     def owes(self, peer: str, now: float) -> bool:
         """Whether `peer` is to be told anything now."""
         state = self._peers.get(peer)
-        return state is not None and bool(
-            state.owed or state.send_stamps or now >= state.digest_at
-        )
+        return state is not None and bool(state.owed or state.send_stamps or now >= state.digest_at)
 
     def frame(self, peer: str, now: float) -> SyncFrame | None:
         """What `peer` is to be told now, or None. Owed until `delivered` says it arrived."""

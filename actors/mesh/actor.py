@@ -1,0 +1,360 @@
+"""The Ray actor that hosts mesh nodes: a shard.
+
+A thin shell around one `MeshHost`: it gives it turns, carries its envelopes to other shards, runs
+its SPF in a thread, keeps partitions' journals on disk, and answers applications. It decides
+nothing about routing or delivery.
+
+Ray restarts a shard that dies and runs the constructor again, in which no state survives: the
+shard asks the coordinator for the membership and recovers its partitions from their journals.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from actors.mesh.host import HostOptions, MeshEvent, MeshHost
+from actors.mesh.journal import FileJournal
+from actors.mesh.partition import Partition
+from actors.mesh.telemetry import ShardMetrics, ShardStatus
+from actors.runtime import log, spawn
+from actors.runtime.error_handler import ErrorHandler
+from actors.runtime.errors import ShardUnavailable, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from actors.mesh.batch import MessageBatch
+    from actors.mesh.frames import Answer, Envelope
+    from actors.mesh.membership import Faults, Membership
+    from actors.mesh.partition import Acceptance
+
+SHORTEST_TURN_S = 0.001  # between two turns: what arrives meanwhile is handled together
+EXCHANGE_TIMEOUT_S = 10.0  # for a peer's answer; a dead peer is told by Ray much earlier
+RETRY_PEER_S = 0.1
+METRICS_S = 1.0
+LAG_PROBE_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class ShardOptions:
+    """How a shard works; the same for all shards of a mesh."""
+
+    host: HostOptions
+    mailbox_capacity: int
+    directory: Path  # of the mesh's journals
+    coordinator: str  # name of the coordinator's actor
+    log_level: str
+
+
+class MeshShard:
+    """Hosts the nodes of the partitions that the coordinator gives it.
+
+    Args:
+        name: of this actor.
+        options: the same for all shards.
+    """
+
+    def __init__(self, name: str, options: ShardOptions) -> None:
+        log.configure(options.log_level)
+        self._name = name
+        self._options = options
+        self._log = log.get(__name__).bind(shard=name)
+        metrics = spawn.ray_metrics()
+        self._errors = ErrorHandler("mesh-shard", metrics)
+        self._metrics = ShardMetrics(name, metrics)
+        self._host: MeshHost | None = None
+        self._failure: Exception | None = None
+        self._ready = asyncio.Event()
+        self._routes_due = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._changing = asyncio.Lock()
+        self._peers: dict[str, asyncio.Event] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._start(self._live())
+
+    def __repr__(self) -> str:
+        return self._name
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        self._errors.watch(task)
+
+    # -- loops -----------------------------------------------------------------------------------
+
+    async def _live(self) -> None:
+        """Join the mesh, then turn the host for ever."""
+        try:
+            await self.update(await self._join())
+        except Exception as error:
+            # Whoever asks this shard for anything is told why it cannot work.
+            self._failure = error
+            self._ready.set()
+            raise
+        for work in (self._route(), self._report(), self._measure_lag()):
+            self._start(work)
+        while True:
+            await self._turn(self._hosting())
+
+    async def _join(self) -> Membership:
+        while True:
+            try:
+                coordinator = spawn.find(self._options.coordinator)
+                membership: Membership = await coordinator.join.remote(self._name)
+            except Exception as error:
+                why = spawn.explained(error, self._options.coordinator)
+                if not isinstance(why, Unavailable):
+                    raise
+                await asyncio.sleep(RETRY_PEER_S)  # the coordinator is restarting itself
+            else:
+                return membership
+
+    async def _turn(self, host: MeshHost) -> None:
+        self._wake.clear()
+        now = time.monotonic()
+        host.step(now)
+        for peer, waiting in self._peers.items():
+            if host.has_for(peer, now):
+                waiting.set()
+        if host.router.due:
+            self._routes_due.set()
+        asleep = max(host.next_step(now) - time.monotonic(), SHORTEST_TURN_S)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(asleep):
+                await self._wake.wait()
+
+    async def _route(self) -> None:
+        """Compute routes in a thread whenever the database has changed."""
+        host = self._hosting()
+        while True:
+            await self._routes_due.wait()
+            self._routes_due.clear()
+            while (job := host.router.job()) is not None:
+                started = time.monotonic()
+                router = host.router
+                trees = await asyncio.to_thread(job.run)
+                if router is host.router:  # else the topology was replaced meanwhile
+                    host.install(job, trees, time.monotonic())
+                    self._metrics.spf(time.monotonic() - started)
+                self._wake.set()
+
+    async def _converse(self, peer: str) -> None:
+        """Carry envelopes to one peer, one at a time."""
+        host = self._hosting()
+        handle = None
+        while True:
+            await self._peers[peer].wait()
+            self._peers[peer].clear()
+            now = time.monotonic()
+            if peer not in host.peers or not host.has_for(peer, now):
+                continue
+            sent = host.outgoing(peer, now)
+            answer: Answer | None = None
+            try:
+                handle = handle or spawn.find(peer)
+                async with asyncio.timeout(EXCHANGE_TIMEOUT_S):
+                    answer = await handle.exchange.remote(sent.envelope)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the envelope did not arrive
+                self._errors.handle(spawn.explained(error, peer), severity="warning")
+                handle = None
+                await asyncio.sleep(RETRY_PEER_S)
+            host.answered(peer, sent, answer, time.monotonic())
+            self._wake.set()
+
+    async def _measure_lag(self) -> None:
+        while True:
+            due = time.monotonic() + LAG_PROBE_S
+            await asyncio.sleep(LAG_PROBE_S)
+            self._metrics.lag(max(0.0, time.monotonic() - due))
+
+    async def _report(self) -> None:
+        while True:
+            await asyncio.sleep(METRICS_S)
+            self._metrics.publish(self._hosting())
+
+    def _hosting(self) -> MeshHost:
+        if self._failure is not None:
+            raise self._failure
+        if self._host is None:
+            raise ShardUnavailable(self._name)
+        return self._host
+
+    # -- membership ------------------------------------------------------------------------------
+
+    async def update(self, membership: Membership) -> float:
+        """Work by another membership; when it took effect, s on the machine's monotonic clock."""
+        async with self._changing:
+            now = time.monotonic()
+            host = self._host
+            if host is None:
+                host = MeshHost(
+                    self._name,
+                    membership.topology,
+                    membership.placement,
+                    self._options.host,
+                    now,
+                )
+            elif membership.placement.version > host.placement.version:
+                host.replace(membership.topology, membership.placement, now)
+            wanted = host.placement.partitions_of(self._name)
+            for number in [number for number in host.partitions if number not in wanted]:
+                host.release(number, now)
+                self._log.info("partition released", partition=number)
+            self._apply(host, membership.faults)
+            for number in [number for number in wanted if number not in host.partitions]:
+                partition = await asyncio.to_thread(self._recover, number, host.topology.n_nodes)
+                host.adopt(partition, time.monotonic())
+                self._log.info(
+                    "partition adopted", partition=number, incarnation=partition.incarnation
+                )
+            self._host = host
+            for peer in host.peers:
+                if peer not in self._peers:
+                    self._peers[peer] = asyncio.Event()
+                    self._start(self._converse(peer))
+            self._ready.set()
+            self._wake.set()
+            return time.monotonic()
+
+    def _recover(self, number: int, n_nodes: int) -> Partition:
+        journal = FileJournal(self._options.directory / f"partition-{number:02d}")
+        try:
+            partition = Partition(number, n_nodes, journal, self._options.mailbox_capacity)
+            partition.recover()
+        except BaseException:
+            journal.close()
+            raise
+        return partition
+
+    async def inject(self, faults: Faults) -> float:
+        """Replace the injected faults; when that took effect, s on the monotonic clock."""
+        await self._ready.wait()
+        self._apply(self._hosting(), faults)
+        self._wake.set()
+        return time.monotonic()
+
+    def _apply(self, host: MeshHost, faults: Faults) -> None:
+        host.medium.fault(faults.silent, faults.cut)
+
+    # -- other shards ----------------------------------------------------------------------------
+
+    async def exchange(self, envelope: Envelope) -> Answer | None:
+        """Take in a peer's envelope; None if it speaks of another membership."""
+        await self._ready.wait()
+        answer = self._hosting().handle(envelope, time.monotonic())
+        self._wake.set()
+        return answer
+
+    # -- applications ----------------------------------------------------------------------------
+
+    async def send(
+        self, partition: int, version: int, client: int, request: int, batch: MessageBatch
+    ) -> Acceptance:
+        """Accept messages from nodes of one partition; once this returns, they are kept.
+
+        Args:
+            partition: of all the sources.
+            version: of the placement that the client went by.
+            client: random number of the client; has one request at a time per partition.
+            request: grows with each; repeating the last one changes nothing.
+            batch: the messages.
+
+        Raises:
+            StalePlacement: another shard hosts the partition.
+        """
+        host = await self._host_of(partition, version)
+        answer = host.send(partition, client, request, batch)
+        self._metrics.accepted(int((answer.refusal == 0).sum()))
+        self._wake.set()
+        return answer
+
+    async def receive(
+        self, partition: int, version: int, port: int, node: int | None, limit: int
+    ) -> tuple[NDArray[np.int64], MessageBatch]:
+        """The oldest unread messages and their offsets, which `consume` takes.
+
+        Raises:
+            StalePlacement: another shard hosts the partition.
+        """
+        host = await self._host_of(partition, version)
+        offsets, batch = host.read(partition, port, node, limit)
+        return offsets, batch.compact()
+
+    async def consume(
+        self, partition: int, version: int, port: int, offsets: NDArray[np.int64]
+    ) -> None:
+        """The application has the messages at these offsets; they are not offered again.
+
+        Raises:
+            StalePlacement: another shard hosts the partition.
+        """
+        host = await self._host_of(partition, version)
+        host.consume(partition, port, offsets)
+        self._metrics.delivered(len(offsets))
+
+    async def pending(
+        self, partition: int, version: int, ids: NDArray[np.uint64]
+    ) -> NDArray[np.bool_]:
+        """Which messages, accepted by this partition, are neither delivered nor returned yet.
+
+        Raises:
+            StalePlacement: another shard hosts the partition.
+        """
+        host = await self._host_of(partition, version)
+        return host.partitions[partition].outbox.is_open(ids)
+
+    async def _host_of(self, partition: int, version: int) -> MeshHost:
+        await self._ready.wait()
+        host = self._hosting()
+        host.placement.check(partition, version, self._name)
+        if partition not in host.partitions:
+            raise ShardUnavailable(self._name)  # being recovered
+        return host
+
+    # -- operators -------------------------------------------------------------------------------
+
+    async def status(self) -> ShardStatus:
+        """How this shard is."""
+        await self._ready.wait()
+        return self._metrics.status(self._hosting())
+
+    async def routes(self, destinations: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Next hop [destination, node] by this shard's tables; -1 where there is none (yet)."""
+        await self._ready.wait()
+        hops = self._hosting().router.next_hops(destinations)
+        self._wake.set()
+        return hops
+
+    async def route(self, source: int, destination: int) -> tuple[list[int], int] | None:
+        """Nodes from source to destination and the cost, by this shard's tables."""
+        await self._ready.wait()
+        host = self._hosting()
+        if destination not in host.router.destinations:
+            host.router.want([destination])
+            self._routes_due.set()
+            await asyncio.sleep(0.05)
+        return host.router.route(source, destination)
+
+    async def events(self, since: float) -> list[MeshEvent]:
+        """What happened to hosted nodes after `since`, s on the machine's monotonic clock."""
+        await self._ready.wait()
+        return [event for event in self._hosting().events if event.at > since]
+
+    async def watch(self) -> None:
+        """Never answer: whoever awaits this learns from Ray at once when the process dies."""
+        await asyncio.Event().wait()
+
+    async def die(self) -> None:
+        """End this process by SIGKILL, as a crash would (for drills)."""
+        os.kill(os.getpid(), signal.SIGKILL)

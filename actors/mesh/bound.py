@@ -1,0 +1,40 @@
+"""How long the mesh may take to agree again after a change.
+
+The bound of every flooding protocol: time to detect, then for each hop of the widest path time to
+process the news and to flush it to the next (OSPF's is the same sum of RouterDeadInterval and LSA
+propagation, RFC 2328, 13 and C.3; Babel's hold time is 3.5 Hello intervals, RFC 8966, appendix B).
+After it no route is missing that the surviving links offer.
+"""
+
+from __future__ import annotations
+
+from actors.mesh.host import SCAN_S
+from actors.mesh.neighbours import HOLD
+
+PROCESSING_S = 0.02  # of one advertisement on one host: merge, SPF, new tables
+FLUSH_S = 0.03  # of one advertisement over one hop, one repetition after a lost frame included
+
+
+def convergence_bound_s(hello_s: float, diameter: int) -> float:
+    """Upper bound of the time from the last change until all routes are whole again, s.
+
+    detection + diameter x (processing + flush). Detection is `HOLD` Hello intervals, at whose end
+    the host takes up to a turn to look. A neighbour that comes back is noticed sooner: both ends
+    need one Hello each and its answer, three intervals in all.
+
+    Args:
+        hello_s: interval between Hellos, s.
+        diameter: hops of the longest shortest path among the nodes that survive.
+
+    Raises:
+        ValueError: `hello_s` is not positive, or `diameter` is negative.
+    """
+    if not hello_s > 0.0 or diameter < 0:
+        raise ValueError(f"need hello_s > 0 and diameter >= 0, not {hello_s} and {diameter}")
+    turn_s = min(SCAN_S, hello_s / 4)
+    return HOLD * hello_s + turn_s + flood_bound_s(diameter)
+
+
+def flood_bound_s(diameter: int) -> float:
+    """Upper bound of the time that one advertisement takes to reach every table, s."""
+    return (diameter + 1) * (PROCESSING_S + FLUSH_S)

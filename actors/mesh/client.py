@@ -1,0 +1,345 @@
+"""How applications use the mesh: from a job, a notebook or Serve alike.
+
+`Mesh.attach()` needs a process that has joined the cluster. `mesh.node(id)` is a `NodeRef`, an
+address that pickles as the id alone. Requests find the shard of a node through the placement; one
+that was sent by an outdated placement, or to a shard that is restarting, is repeated with the same
+request number until it has an answer, so that it takes effect once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from actors.mesh import batch as messages
+from actors.mesh.batch import UNREACHABLE, MessageBatch
+from actors.mesh.coordinator import COORDINATOR
+from actors.mesh.partition import Acceptance, Refusal
+from actors.runtime import ids, spawn
+from actors.runtime.errors import (
+    InvalidInput,
+    MailboxFull,
+    NodeSilent,
+    StalePlacement,
+    Unavailable,
+    UnknownNode,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from numpy.typing import NDArray
+
+    from actors.mesh.membership import Membership
+
+MAX_PAYLOAD = 64 * 1024  # bytes
+MAX_PORT = 0xFFFF
+PATIENCE_S = 60.0  # how long a request is repeated while its shard is not there
+RETRY_S = 0.1
+
+Answer = TypeVar("Answer")
+
+
+class Message(NamedTuple):
+    """A message as an application sees it."""
+
+    id: int
+    source: str
+    destination: str
+    payload: bytes
+    port: int
+    sent_at: float  # s, monotonic clock of the sender's machine
+    hops: int
+    undeliverable: bool  # True: our own message `id` could not be delivered to `source`
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Messages read and not yet acknowledged.
+
+    Attributes:
+        partition: they were read from.
+        port: they were sent to.
+        offsets: int64 [n], for `Mesh.acknowledge`.
+        batch: the messages in columns.
+    """
+
+    partition: int
+    port: int
+    offsets: NDArray[np.int64]
+    batch: MessageBatch
+
+
+class Mesh:
+    """A client of the running mesh.
+
+    One request at a time is under way per partition; others wait their turn.
+    """
+
+    def __init__(self, membership: Membership) -> None:
+        self.membership = membership
+        self._client = ids.new_client_id()
+        self._request = 0
+        self._turns: dict[int, asyncio.Lock] = {}
+
+    @classmethod
+    async def attach(cls) -> Mesh:
+        """Join the mesh of this process's cluster and namespace.
+
+        Raises:
+            MeshNotRunning: there is none.
+            TopologyError: it could not be started with its topology.
+        """
+        return cls(await _membership())
+
+    def node(self, node: str) -> NodeRef:
+        """The address of a node.
+
+        Raises:
+            UnknownNode: the mesh has no such node.
+        """
+        self.index_of(node)
+        return NodeRef(node)
+
+    def nodes(self) -> list[str]:
+        """The ids of all nodes, in the order of the topology."""
+        present = self.membership.present.tolist()
+        return [
+            name for name, here in zip(self.membership.topology.ids, present, strict=True) if here
+        ]
+
+    def index_of(self, node: str) -> int:
+        """The index of a node.
+
+        Raises:
+            UnknownNode: the mesh has no such node.
+        """
+        topology = self.membership.topology
+        index = topology.index_of(node)
+        if not self.membership.present[index]:
+            raise UnknownNode(node, known=self.nodes())
+        return index
+
+    # -- sending ---------------------------------------------------------------------------------
+
+    async def send_batch(self, batch: MessageBatch) -> Acceptance:
+        """Send many messages, with node indices; each is accepted or refused alone.
+
+        Returns:
+            Ids and refusals in the order of `batch`. What is accepted is kept.
+
+        Raises:
+            InvalidInput: an index is out of range or a payload too long; nothing was sent.
+        """
+        n = self.membership.topology.n_nodes
+        for column in ("source", "destination"):
+            values = batch.head[column]
+            if len(values) and (values.min() < 0 or values.max() >= n):
+                raise InvalidInput(
+                    "cannot send",
+                    f"column {column} has an index outside 0..{n - 1}",
+                    "Use indices of the topology.",
+                    entry=column,
+                )
+        if len(batch) and batch.head["length"].max() > MAX_PAYLOAD:
+            raise InvalidInput(
+                "cannot send",
+                f"a payload is longer than {MAX_PAYLOAD} bytes",
+                "Split it.",
+                entry="payload",
+            )
+        result = Acceptance(np.zeros(len(batch), np.uint64), np.zeros(len(batch), np.uint8))
+        where = self.membership.placement.partition_of[batch.head["source"]]
+
+        async def one(partition: int) -> None:
+            rows = where == partition
+            part = batch.take(rows).compact()
+            async with self._turns.setdefault(partition, asyncio.Lock()):
+                self._request += 1
+                request = self._request
+                answer: Acceptance = await self._ask(
+                    partition,
+                    lambda shard, version: shard.send.remote(
+                        partition, version, self._client, request, part
+                    ),
+                )
+            result.ids[rows], result.refusal[rows] = answer
+
+        await asyncio.gather(*(one(partition) for partition in np.unique(where).tolist()))
+        return result
+
+    async def send(self, source: str, to: str, payload: bytes, *, port: int = 0) -> int:
+        """Send one message; its id. Once this returns, the message is kept.
+
+        Raises:
+            UnknownNode: source or destination does not exist.
+            InvalidInput: the payload or the port is out of bounds.
+            MailboxFull: the source has too many messages open; try again later.
+            NodeSilent: the source has failed.
+        """
+        if not 0 <= port <= MAX_PORT:
+            raise InvalidInput(
+                "cannot send", f"port {port} is outside 0..{MAX_PORT}", "Use another.", entry="port"
+            )
+        batch = messages.build(
+            [self.index_of(source)],
+            [self.index_of(to)],
+            [payload],
+            port=port,
+            sent_at=time.monotonic(),
+        )
+        accepted = await self.send_batch(batch)
+        match Refusal(int(accepted.refusal[0])):
+            case Refusal.MAILBOX_FULL:
+                raise MailboxFull(source, capacity=await self._capacity(), retry_after_s=1.0)
+            case Refusal.NODE_SILENT:
+                raise NodeSilent(source)
+        return int(accepted.ids[0])
+
+    async def pending(self, message_ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Which accepted messages are neither delivered nor returned yet."""
+        out = np.zeros(len(message_ids), bool)
+        where = messages.origin(message_ids)
+        for partition in np.unique(where).tolist():
+            rows = where == partition
+            out[rows] = await self._pending_in(partition, message_ids[rows])
+        return out
+
+    async def _pending_in(
+        self, partition: int, message_ids: NDArray[np.uint64]
+    ) -> NDArray[np.bool_]:
+        answer: NDArray[np.bool_] = await self._ask(
+            partition,
+            lambda shard, version: shard.pending.remote(partition, version, message_ids),
+        )
+        return answer
+
+    # -- receiving -------------------------------------------------------------------------------
+
+    async def receive_batch(
+        self, partition: int, *, port: int = 0, node: int | None = None, limit: int = 100_000
+    ) -> Received:
+        """The oldest unread messages of a partition (or of one node of it), without waiting."""
+        read: tuple[NDArray[np.int64], MessageBatch] = await self._ask(
+            partition,
+            lambda shard, version: shard.receive.remote(partition, version, port, node, limit),
+        )
+        return Received(partition, port, *read)
+
+    async def acknowledge(self, received: Received) -> None:
+        """The application has these messages: they are not offered again."""
+        await self._ask(
+            received.partition,
+            lambda shard, version: shard.consume.remote(
+                received.partition, version, received.port, received.offsets
+            ),
+        )
+
+    def messages_of(self, received: Received) -> list[Message]:
+        """The messages one by one, with node ids."""
+        names = self.membership.topology.ids
+        head = received.batch.head
+        return [
+            Message(
+                id=int(row["id"]),
+                source=names[row["source"]],
+                destination=names[row["destination"]],
+                payload=received.batch.payload_of(number),
+                port=int(row["port"]),
+                sent_at=float(row["sent_at"]),
+                hops=int(row["hops"]),
+                undeliverable=bool(row["flags"] & UNREACHABLE),
+            )
+            for number, row in enumerate(head)
+        ]
+
+    # -- asking shards ---------------------------------------------------------------------------
+
+    async def _ask(
+        self,
+        partition: int,
+        call: Callable[[Any, int], Awaitable[Answer]],
+    ) -> Answer:
+        """Call the shard that hosts a partition, wherever that has gone meanwhile."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            placement = self.membership.placement
+            name = placement.shard_of[partition]
+            try:
+                return await call(spawn.find(name), placement.version)
+            except Exception as error:
+                why = spawn.explained(error, name)
+                retry = isinstance(why, StalePlacement | Unavailable)
+                if not retry or time.monotonic() > deadline:
+                    raise why from error
+                await asyncio.sleep(RETRY_S)
+                await self._refresh()
+
+    async def _refresh(self) -> None:
+        try:
+            self.membership = await _membership()
+        except Unavailable:
+            return  # the coordinator is restarting; the old placement may still hold
+
+    async def _capacity(self) -> int:
+        options = await spawn.find(COORDINATOR).options.remote()
+        capacity: int = options.shard.mailbox_capacity
+        return capacity
+
+
+async def _membership() -> Membership:
+    try:
+        membership: Membership = await spawn.find(COORDINATOR).membership.remote()
+    except Exception as error:
+        raise spawn.explained(error, COORDINATOR) from error
+    return membership
+
+
+_attached: dict[int, Mesh] = {}  # by event loop, for addresses that were unpickled
+
+
+async def _here() -> Mesh:
+    loop = id(asyncio.get_running_loop())
+    if loop not in _attached:
+        _attached[loop] = await Mesh.attach()
+    return _attached[loop]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRef:
+    """The address of a mesh node; nothing but its id, so it travels anywhere."""
+
+    id: str
+
+    async def send(self, to: str | NodeRef, payload: bytes, *, port: int = 0) -> int:
+        """Send a message from this node; see `Mesh.send`."""
+        mesh = await _here()
+        return await mesh.send(
+            self.id, to.id if isinstance(to, NodeRef) else to, payload, port=port
+        )
+
+    async def receive(
+        self, *, port: int = 0, limit: int = 1000, wait_s: float = 0.0
+    ) -> list[Message]:
+        """Take messages that have arrived at this node, waiting up to `wait_s` for the first.
+
+        They are acknowledged before this returns. An application that must not lose what it has
+        taken when it crashes uses `Mesh.receive_batch` and acknowledges when it is done.
+        """
+        mesh = await _here()
+        index = mesh.index_of(self.id)
+        deadline = time.monotonic() + wait_s
+        while True:
+            partition = int(mesh.membership.placement.partition_of[index])
+            received = await mesh.receive_batch(partition, port=port, node=index, limit=limit)
+            if len(received.batch):
+                await mesh.acknowledge(received)
+                return mesh.messages_of(received)
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return []
+            await asyncio.sleep(min(0.02, left))

@@ -1,0 +1,302 @@
+"""The one actor that decides which shard hosts which nodes.
+
+It owns the membership: reads the topology, follows its source, starts shards, answers them when
+they (re)join, moves partitions of a dead shard to a living one (flag FAILOVER) and back, and
+injects faults. It takes no part in routing or delivery: while it is down, the mesh goes on.
+
+Every membership is on disk before any shard works by it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from actors.mesh.actor import MeshShard, ShardOptions
+from actors.mesh.membership import Faults, Membership
+from actors.runtime import ids, log, spawn
+from actors.runtime.error_handler import ErrorHandler
+from actors.runtime.errors import ShardUnavailable, X0Error
+from actors.topology.diff import diff
+from actors.topology.source import TopologyFeed
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Mapping
+
+    from actors.mesh.telemetry import ShardStatus
+    from actors.topology.diff import Event
+    from actors.topology.selection import Imported
+
+COORDINATOR = "mesh-coordinator"
+SHARD_TIMEOUT_S = 30.0  # for a shard's answer to an order
+EVENTS_KEPT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class MeshOptions:
+    """What a mesh is started with."""
+
+    topology: str  # path, URL or radio:N
+    vpn: bool
+    all_components: bool
+    refresh_s: float
+    shards: int
+    failover: bool
+    shard: ShardOptions
+
+
+@dataclass(frozen=True, slots=True)
+class MeshStatus:
+    """How the mesh is, as the coordinator sees it."""
+
+    source: str
+    format: str
+    left_out: Mapping[str, int]  # of the map, by reason
+    warnings: tuple[str, ...]
+    nodes: int
+    links: int
+    placement_version: int
+    faults: Faults
+    shards: tuple[ShardStatus, ...]
+    down: tuple[str, ...]  # shards that do not answer
+    last_refresh_error: str  # empty if the last poll went well
+
+
+class MeshCoordinator:
+    """Owns the membership of one mesh.
+
+    Args:
+        options: what the mesh is started with.
+    """
+
+    def __init__(self, options: MeshOptions) -> None:
+        log.configure(options.shard.log_level)
+        self._options = options
+        self._log = log.get(__name__)
+        self._errors = ErrorHandler("mesh-coordinator", spawn.ray_metrics())
+        self._path = options.shard.directory / "membership.npz"
+        self._shards = tuple(ids.shard_name(number) for number in range(options.shards))
+        self._feed = TopologyFeed(
+            options.topology, vpn=options.vpn, all_components=options.all_components
+        )
+        self._imported: Imported | None = None
+        self._refresh_error = ""
+        self._topology_events: list[tuple[float, Event]] = []
+        self._changing = asyncio.Lock()
+        self._membership: Membership | None = None
+        self._started = asyncio.Event()
+        self._failure: Exception | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._start(self._live())
+
+    def __repr__(self) -> str:
+        return COORDINATOR
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        self._errors.watch(task)
+
+    # -- life ------------------------------------------------------------------------------------
+
+    async def _live(self) -> None:
+        try:
+            await self._begin()
+        except Exception as error:
+            self._failure = error
+            raise
+        finally:
+            self._started.set()
+        for name in self._shards:
+            spawn.detached(MeshShard, name, name, self._options.shard)
+            self._start(self._supervise(name))
+        await self._follow()
+
+    async def _begin(self) -> None:
+        """Agree on the first membership: the saved one brought up to date, or a new one."""
+        saved = await asyncio.to_thread(Membership.load, self._path)
+        imported = await self._feed.poll()
+        if imported is None:
+            raise AssertionError("the first poll of a feed has a topology")
+        self._imported = imported
+        if saved is None:
+            membership = await asyncio.to_thread(Membership.begin, imported.topology, self._shards)
+        else:
+            membership = saved.updated(imported.topology)
+            living = spawn.listing()
+            if not any(name in living for name in self._shards):
+                membership = membership.restarted(self._shards)
+        await asyncio.to_thread(membership.save, self._path)
+        self._membership = membership
+
+    async def _follow(self) -> None:
+        """Poll the topology's source; a bad answer leaves the mesh as it was."""
+        while True:
+            await asyncio.sleep(self._options.refresh_s)
+            with contextlib.suppress(X0Error):  # kept for status, handled in `refresh`
+                await self.refresh()
+
+    async def _supervise(self, shard: str) -> None:
+        """Await a shard's death, again and again, and have its nodes taken over meanwhile."""
+        while True:
+            try:
+                await spawn.find(shard).watch.remote()
+            except Exception as error:  # noqa: BLE001 - whatever ended the call, look at the shard
+                died = spawn.explained(error, shard)
+                self._errors.handle(died, severity="error", shard=shard)
+                if self._options.failover and isinstance(died, ShardUnavailable):
+                    await self._take_over(shard)
+                await asyncio.sleep(0.2)
+
+    # -- membership ------------------------------------------------------------------------------
+
+    async def membership(self) -> Membership:
+        """The present membership.
+
+        Raises:
+            TopologyError: the topology could not be read at the start.
+        """
+        await self._started.wait()
+        if self._failure is not None:
+            raise self._failure
+        assert self._membership is not None  # noqa: S101 - set by _begin, or there is a failure
+        return self._membership
+
+    async def options(self) -> MeshOptions:
+        """What the mesh was started with."""
+        return self._options
+
+    async def join(self, shard: str) -> Membership:
+        """A shard (re)starts: what it has to work by. Nodes moved away come back to it."""
+        membership = await self.membership()
+        home = [
+            number
+            for number in range(len(membership.placement.shard_of))
+            if self._shards[number % len(self._shards)] == shard
+        ]
+        away = [n for n in home if membership.placement.shard_of[n] != shard]
+        if away:
+            self._start(self._move(away, shard))
+        return membership
+
+    async def _take_over(self, dead: str) -> None:
+        membership = await self.membership()
+        partitions = membership.placement.partitions_of(dead)
+        survivors = [name for name in self._shards if name != dead]
+        if partitions and survivors:
+            loads = {s: len(membership.placement.partitions_of(s)) for s in survivors}
+            await self._move(partitions, min(survivors, key=lambda name: loads[name]))
+
+    async def _move(self, partitions: list[int], shard: str) -> None:
+        async with self._changing:
+            membership = await self.membership()
+            self._log.info("partitions move", partitions=partitions, to=shard)
+            await self._agree(membership.moved(partitions, shard))
+
+    async def _agree(self, membership: Membership) -> None:
+        """Save a membership, then have all shards work by it. Holds `_changing`."""
+        await asyncio.to_thread(membership.save, self._path)
+        self._membership = membership
+        await self._order("update", membership)
+
+    async def _order(self, method: str, *args: object) -> dict[str, float]:
+        """Call a method of all shards at once; the answers of those that gave one.
+
+        A shard that does not answer is restarting and will ask for the membership itself.
+        """
+
+        async def one(shard: str) -> tuple[str, float] | None:
+            try:
+                async with asyncio.timeout(SHARD_TIMEOUT_S):
+                    answer: float = await getattr(spawn.find(shard), method).remote(*args)
+            except Exception as error:  # noqa: BLE001 - one shard must not stop the others
+                explained = spawn.explained(error, shard)
+                self._errors.handle(explained, severity="warning", shard=shard)
+                return None
+            return shard, answer
+
+        answers = await asyncio.gather(*(one(shard) for shard in self._shards))
+        return dict(answer for answer in answers if answer is not None)
+
+    # -- operators -------------------------------------------------------------------------------
+
+    async def refresh(self) -> list[Event]:
+        """Read the topology again; what changed.
+
+        Raises:
+            TopologyError: it cannot be read; the mesh goes on with the previous one.
+        """
+        membership = await self.membership()
+        try:
+            imported = await self._feed.poll()
+        except X0Error as error:
+            self._refresh_error = str(error)
+            self._errors.handle(error, severity="warning")
+            raise
+        self._refresh_error = ""
+        if imported is None:
+            return []
+        async with self._changing:
+            membership = await self.membership()
+            present = membership.topology.subgraph(membership.present)
+            events = list(diff(present, imported.topology))
+            self._imported = imported
+            if events:
+                updated = await asyncio.to_thread(membership.updated, imported.topology)
+                await self._agree(updated)
+                now = time.monotonic()
+                self._topology_events += [(now, event) for event in events]
+                del self._topology_events[:-EVENTS_KEPT]
+        return events
+
+    async def inject(self, faults: Faults) -> dict[str, float]:
+        """Make exactly these faults the injected ones.
+
+        Returns:
+            When each shard applied them, s on the monotonic clock of its machine.
+        """
+        async with self._changing:
+            membership = await self.membership()
+            self._membership = replace(membership, faults=faults)
+            await asyncio.to_thread(self._membership.save, self._path)
+            return await self._order("inject", faults)
+
+    async def topology_events(self, since: float) -> list[tuple[float, Event]]:
+        """Changes of the topology's source after `since`, s on the monotonic clock."""
+        return [(at, event) for at, event in self._topology_events if at > since]
+
+    async def status(self) -> MeshStatus:
+        """How the mesh is."""
+        membership = await self.membership()
+
+        async def one(shard: str) -> ShardStatus | None:
+            try:
+                async with asyncio.timeout(5.0):
+                    status: ShardStatus = await spawn.find(shard).status.remote()
+            except Exception as error:  # noqa: BLE001 - a shard that is down is part of the status
+                self._log.debug("no status", shard=shard, error=str(error))
+                return None
+            return status
+
+        answers = await asyncio.gather(*(one(shard) for shard in self._shards))
+        imported = self._imported
+        assert imported is not None  # noqa: S101 - there is a membership
+        return MeshStatus(
+            source=self._feed.name,
+            format=imported.format,
+            left_out=dict(imported.left_out),
+            warnings=tuple(imported.warnings),
+            nodes=int(membership.present.sum()),
+            links=membership.topology.n_links,
+            placement_version=membership.placement.version,
+            faults=membership.faults,
+            shards=tuple(answer for answer in answers if answer is not None),
+            down=tuple(
+                name for name, answer in zip(self._shards, answers, strict=True) if answer is None
+            ),
+            last_refresh_error=self._refresh_error,
+        )

@@ -1,0 +1,141 @@
+"""What a shard says about itself: metrics for dashboards, a status for people."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psutil
+
+if TYPE_CHECKING:
+    from actors.mesh.host import MeshHost
+    from actors.runtime.metrics import Metrics
+
+_LABELS = ("shard",)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardStatus:
+    """How a shard is, now."""
+
+    name: str
+    pid: int
+    version: int  # of the placement it works by
+    partitions: tuple[int, ...]
+    nodes: int  # hosted
+    neighbours: int  # directed links of hosted nodes
+    neighbours_up: int
+    silent: int  # hosted nodes that an operator has silenced
+    database: int  # advertisements known
+    database_version: int
+    digest: int
+    routes_version: int  # of the database behind the routes
+    open_messages: int  # accepted, neither delivered nor returned
+    unread_messages: int
+    in_transit: int
+    hop_count: int  # messages times hops since the process started
+    largest_lag_s: float  # by which the event loop was late, since the process started
+    rss_bytes: int
+
+
+class ShardMetrics:
+    """Counts and gauges of one shard; Ray exports them.
+
+    Args:
+        name: of the shard, the only label.
+        metrics: where they are registered.
+    """
+
+    def __init__(self, name: str, metrics: Metrics) -> None:
+        self._name = name
+        self._largest_lag = 0.0
+        self._hops = 0
+        self._process = psutil.Process()
+        prefix = "x0tta6bl4_mesh_"
+        self._accepted = metrics.counter(
+            prefix + "accepted_total", "Messages accepted from applications", _LABELS
+        )
+        self._delivered = metrics.counter(
+            prefix + "delivered_total", "Messages that applications have consumed", _LABELS
+        )
+        self._hop_total = metrics.counter(
+            prefix + "hops_total", "Messages times hops received by hosted nodes", _LABELS
+        )
+        self._lag = metrics.gauge(
+            prefix + "loop_lag_seconds", "Latest delay of the event loop", _LABELS
+        )
+        self._spf = metrics.histogram(
+            prefix + "spf_seconds", "Time of a route computation", _LABELS
+        )
+        self._gauges = {
+            "hosted_nodes": metrics.gauge(prefix + "hosted_nodes", "Nodes hosted", _LABELS),
+            "neighbours_up": metrics.gauge(
+                prefix + "neighbours_up", "Directed links of hosted nodes that are up", _LABELS
+            ),
+            "open_messages": metrics.gauge(
+                prefix + "open_messages", "Accepted, not yet delivered or returned", _LABELS
+            ),
+            "unread_messages": metrics.gauge(
+                prefix + "unread_messages", "Delivered, not yet consumed", _LABELS
+            ),
+            "in_transit": metrics.gauge(
+                prefix + "in_transit", "Copies of messages in custody", _LABELS
+            ),
+        }
+
+    def accepted(self, count: int) -> None:
+        """Messages were accepted."""
+        self._accepted.inc(count, shard=self._name)
+
+    def delivered(self, count: int) -> None:
+        """Messages were consumed by applications."""
+        self._delivered.inc(count, shard=self._name)
+
+    def spf(self, seconds: float) -> None:
+        """A route computation took this long."""
+        self._spf.observe(seconds, shard=self._name)
+
+    def lag(self, seconds: float) -> None:
+        """The event loop was late by this much."""
+        self._largest_lag = max(self._largest_lag, seconds)
+        self._lag.set(seconds, shard=self._name)
+
+    def publish(self, host: MeshHost) -> None:
+        """Export what the host can be asked."""
+        status = self.status(host)
+        values = {
+            "hosted_nodes": status.nodes,
+            "neighbours_up": status.neighbours_up,
+            "open_messages": status.open_messages,
+            "unread_messages": status.unread_messages,
+            "in_transit": status.in_transit,
+        }
+        for name, value in values.items():
+            self._gauges[name].set(float(value), shard=self._name)
+        self._hop_total.inc(max(0, host.hop_count - self._hops), shard=self._name)
+        self._hops = host.hop_count
+
+    def status(self, host: MeshHost) -> ShardStatus:
+        """The present state."""
+        table = host.neighbours
+        return ShardStatus(
+            name=host.name,
+            pid=os.getpid(),
+            version=host.placement.version,
+            partitions=tuple(sorted(host.partitions)),
+            nodes=int(host.hosted.sum()),
+            neighbours=len(table.up),
+            neighbours_up=int(table.up.sum()),
+            silent=int((host.medium.silent & host.hosted).sum()),
+            database=len(host.database),
+            database_version=host.database.version,
+            digest=host.database.digest,
+            routes_version=host.router.version,
+            open_messages=sum(len(p.outbox) for p in host.partitions.values()),
+            unread_messages=sum(len(p.inbox) for p in host.partitions.values()),
+            in_transit=host.in_transit,
+            hop_count=host.hop_count,
+            largest_lag_s=self._largest_lag,
+            rss_bytes=int(self._process.memory_info().rss),
+        )
