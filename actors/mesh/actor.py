@@ -329,12 +329,19 @@ class MeshShard:
         await self._ready.wait()
         return self._metrics.status(self._hosting())
 
-    async def routes(self, destinations: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Next hop [destination, node] by this shard's tables; -1 where there is none (yet)."""
+    async def routes(
+        self, destinations: NDArray[np.int32]
+    ) -> tuple[tuple[int, ...], NDArray[np.int32]]:
+        """This shard's partitions, and next hops [destination, node] by its tables.
+
+        -1 where there is none; for a destination nobody asked about before, only until the next
+        computation.
+        """
         await self._ready.wait()
-        hops = self._hosting().router.next_hops(destinations)
+        host = self._hosting()
+        host.router.want(destinations.tolist())
         self._wake.set()
-        return hops
+        return tuple(host.partitions), host.router.next_hops(destinations)
 
     async def route(self, source: int, destination: int) -> tuple[list[int], int] | None:
         """Nodes from source to destination and the cost, by this shard's tables."""

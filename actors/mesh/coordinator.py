@@ -85,6 +85,7 @@ class MeshCoordinator:
         self._imported: Imported | None = None
         self._refresh_error = ""
         self._topology_events: list[tuple[float, Event]] = []
+        self._deaths: list[tuple[float, str]] = []
         self._changing = asyncio.Lock()
         self._membership: Membership | None = None
         self._started = asyncio.Event()
@@ -148,6 +149,8 @@ class MeshCoordinator:
             except Exception as error:  # noqa: BLE001 - whatever ended the call, look at the shard
                 died = spawn.explained(error, shard)
                 self._errors.handle(died, severity="error", shard=shard)
+                self._deaths.append((time.monotonic(), shard))
+                del self._deaths[:-EVENTS_KEPT]
                 if self._options.failover and isinstance(died, ShardUnavailable):
                     await self._take_over(shard)
                 await asyncio.sleep(0.2)
@@ -268,6 +271,10 @@ class MeshCoordinator:
     async def topology_events(self, since: float) -> list[tuple[float, Event]]:
         """Changes of the topology's source after `since`, s on the monotonic clock."""
         return [(at, event) for at, event in self._topology_events if at > since]
+
+    async def deaths(self, since: float) -> list[tuple[float, str]]:
+        """Shards whose death was noticed after `since`, s on the monotonic clock."""
+        return [(at, shard) for at, shard in self._deaths if at > since]
 
     async def status(self) -> MeshStatus:
         """How the mesh is."""

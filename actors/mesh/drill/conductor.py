@@ -1,0 +1,315 @@
+"""Runs a drill on a live mesh: traffic, fault, observation, roll call, mending.
+
+The fault is silent: nothing tells the mesh but its own protocol. Times are read on the machine's
+monotonic clock, from the moment the first shard applied the fault; routes are sampled, so that
+`healed_s` errs on the late side by up to one sample.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from actors.mesh.bound import convergence_bound_s
+from actors.mesh.coordinator import COORDINATOR
+from actors.mesh.drill import verdict
+from actors.mesh.drill.report import Report
+from actors.mesh.drill.scenario import Plan, Scenario, connected_pairs
+from actors.mesh.drill.traffic import Traffic
+from actors.mesh.membership import Faults
+from actors.mesh.partition import Refusal
+from actors.runtime import spawn
+from actors.runtime.errors import Conflict, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from actors.mesh.client import Mesh
+    from actors.mesh.coordinator import MeshOptions
+    from actors.topology.surviving import Surviving
+
+MAX_PAIRS = 25_000  # ordered; larger meshes get as many, chosen at random
+MAX_DESTINATIONS = 64  # in such a choice
+SAMPLE_S = 0.03  # between two looks at the tables
+WARM_UP_S = 2.0
+CALM_S = 1.0  # that routes must stay whole
+WHOLE_TIMEOUT_S = 60.0
+RESTART_S = 15.0  # for a killed shard to be back, beyond the convergence bound
+
+
+@dataclass(slots=True)
+class Conductor:
+    """One drill.
+
+    Args:
+        mesh: attached to the mesh to drill.
+        plan: what to break.
+        rate: messages per second over all pairs.
+        seed: of the traffic.
+        progress: told, in a few words, what is going on.
+    """
+
+    mesh: Mesh
+    plan: Plan
+    rate: float
+    seed: int
+    progress: Callable[[str], None]
+
+    async def run(self) -> Report:
+        """Drill, mend, report.
+
+        Raises:
+            Conflict: faults are injected already; they would spoil the measurement.
+            Unavailable: the routes are not whole before the drill.
+        """
+        options: MeshOptions = await spawn.find(COORDINATOR).options.remote()
+        if self.mesh.membership.faults != Faults():
+            raise Conflict(
+                "cannot drill",
+                "faults are injected into this mesh already",
+                "Wait for the other drill to end, or restart the mesh.",
+            )
+        topology = self.mesh.membership.topology
+        before, truth = topology.without(), self.plan.truth(topology)
+        destinations, pairs = self._choose_pairs()
+        traffic = Traffic(self.mesh, pairs, self.rate, self.seed)
+        self.progress("traffic starts; waiting for all routes")
+        traffic.start()
+        try:
+            await self._wait_whole(destinations, before, WHOLE_TIMEOUT_S)
+            await asyncio.sleep(WARM_UP_S)
+            bound = convergence_bound_s(options.shard.host.hello_s, truth.diameter())
+            self.progress(f"breaking {', '.join(self.plan.failed[:3])}")
+            fault_at = await self._break()
+            traffic.exclude(self.plan.nodes)
+            healed = await self._observe(destinations, truth, fault_at, bound)
+            traffic.check()
+            self.progress("roll call: every pair once")
+            await traffic.pause()
+            call = await traffic.offer(np.flatnonzero(traffic.active))
+            patience = options.shard.host.patience_s
+            await self._drain(traffic, 2 * patience + bound + RESTART_S)
+            restored = await self._mend(destinations, before)
+            # Messages of a node that was silent can be settled only now that it speaks again.
+            await self._drain(traffic, 2 * patience + RESTART_S)
+            traffic.check()
+            detected = await self._first_notice(fault_at)
+        finally:
+            await traffic.stop()
+        sent, arrived = traffic.account()
+        ids = sent.id[sent.refusal == Refusal.NONE]
+        fate = verdict.fate(ids, arrived.head)
+        blackholed, unreachable = self._judge_roll_call(
+            verdict.fate(call.id, arrived.head), pairs[call.pair], truth
+        )
+        components = truth.components
+        judged = np.sort(pairs[traffic.active], axis=1)
+        apart = judged[components[judged[:, 0]] != components[judged[:, 1]]]
+        arrivals = arrived.head[arrived.head["flags"] == 0]
+        n = int(self.mesh.membership.present.sum())
+        return Report(
+            nodes=n,
+            links=topology.n_links,
+            diameter=before.diameter(),
+            scenario=self.plan.scenario,
+            failed=list(self.plan.failed),
+            hello_s=options.shard.host.hello_s,
+            feedback=options.shard.host.feedback,
+            failover=options.failover,
+            shards=options.shards,
+            seed=self.seed,
+            pairs=len(np.unique(judged, axis=0)),
+            all_pairs=len(pairs) == n * (n - 1),
+            rate_per_s=self.rate,
+            detected_s=_rounded(detected, fault_at),
+            healed_s=_rounded(healed, fault_at),
+            restored_s=restored,
+            convergence_bound_s=round(bound, 3),
+            sent=len(sent.id),
+            accepted=len(ids),
+            delivered=int((fate.delivered > 0).sum()),
+            returned=int((fate.returned > 0).sum()),
+            refused=len(sent.id) - len(ids),
+            lost_accepted=fate.lost,
+            duplicates=fate.duplicates,
+            corrupt=int(arrived.corrupt.sum()),
+            loops=arrived.looped,
+            blackholed_pairs_after_bound=blackholed,
+            unreachable_pairs_reported=unreachable,
+            unreachable_pairs_truth=len(np.unique(apart, axis=0)),
+            predicted_pairs_separated=self.plan.pairs_separated,
+            hops_mean=round(float(arrivals["hops"].mean()), 2) if len(arrivals) else 0.0,
+        )
+
+    def _choose_pairs(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Destinations to watch, and ordered pairs [p, 2] for traffic (both ways of each)."""
+        nodes = np.flatnonzero(self.mesh.membership.present).astype(np.int32)
+        n = len(nodes)
+        if n * (n - 1) <= MAX_PAIRS:
+            source, destination = np.nonzero(~np.eye(n, dtype=bool))
+            return nodes, np.stack([nodes[source], nodes[destination]], axis=1)
+        choose = np.random.default_rng(self.seed)
+        # Few destinations, because each needs a tree of routes in every shard.
+        chosen = choose.choice(nodes, min(MAX_DESTINATIONS, n), replace=False)
+        others = choose.choice(chosen, MAX_PAIRS // 2)
+        source = choose.choice(chosen, MAX_PAIRS // 2)
+        keep = source != others
+        pairs = np.stack([source[keep], others[keep]], axis=1)
+        return chosen, np.unique(np.concatenate([pairs, pairs[:, ::-1]]), axis=0)
+
+    # -- the fault -------------------------------------------------------------------------------
+
+    async def _break(self) -> float:
+        """Inject the fault; the moment it took effect."""
+        if self.plan.scenario is Scenario.SHARD_KILL:
+            at = time.monotonic()
+            try:
+                await spawn.find(self.plan.shard).die.remote()
+            except Exception as error:
+                why = spawn.explained(error, self.plan.shard)
+                if not isinstance(why, Unavailable):
+                    raise
+            return at
+        faults = self.plan.faults(self.mesh.membership.topology)
+        applied: dict[str, float] = await spawn.find(COORDINATOR).inject.remote(faults)
+        return min(applied.values())
+
+    async def _mend(self, destinations: NDArray[np.int32], before: Surviving) -> float | None:
+        """Take the fault back and wait until the mesh is as before; how long that took, s."""
+        if self.plan.scenario is Scenario.SHARD_KILL:
+            return None
+        self.progress("mending")
+        at = time.monotonic()
+        await spawn.find(COORDINATOR).inject.remote(Faults())
+        await self._wait_whole(destinations, before, WHOLE_TIMEOUT_S)
+        return round(time.monotonic() - at, 3)
+
+    # -- observation -----------------------------------------------------------------------------
+
+    async def _tables(self, destinations: NDArray[np.int32]) -> NDArray[np.int32] | None:
+        """Next hops [destination, node], each node's by its own shard; None if one is missing."""
+        membership = self.mesh.membership
+        shards = {*membership.placement.shards}
+
+        async def one(shard: str) -> tuple[tuple[int, ...], NDArray[np.int32]] | None:
+            try:
+                answer: tuple[tuple[int, ...], NDArray[np.int32]] = await spawn.find(
+                    shard
+                ).routes.remote(destinations)
+            except Exception as error:
+                why = spawn.explained(error, shard)
+                if not isinstance(why, Unavailable):
+                    raise
+                return None
+            return answer
+
+        answers = await asyncio.gather(*(one(shard) for shard in shards))
+        table = np.full((len(destinations), membership.topology.n_nodes), -1, np.int32)
+        missing = set(range(len(membership.placement.shard_of)))
+        for answer in answers:
+            if answer is not None:
+                partitions, hops = answer
+                mine = np.isin(membership.placement.partition_of, partitions)
+                table[:, mine] = hops[:, mine]
+                missing -= set(partitions)
+        return None if missing else table
+
+    async def _whole(self, destinations: NDArray[np.int32], truth: Surviving) -> bool:
+        table = await self._tables(destinations)
+        return table is not None and await asyncio.to_thread(
+            verdict.is_whole, table, destinations, truth
+        )
+
+    async def _wait_whole(
+        self, destinations: NDArray[np.int32], truth: Surviving, timeout_s: float
+    ) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not await self._whole(destinations, truth):
+            if time.monotonic() > deadline:
+                raise Unavailable(
+                    "the mesh is not whole",
+                    f"after {timeout_s:g} s its routes still differ from its topology",
+                    "See `x0 status`; a link may be too poor to be heard both ways.",
+                    retry_after_s=timeout_s,
+                )
+            await asyncio.sleep(SAMPLE_S)
+
+    async def _observe(
+        self, destinations: NDArray[np.int32], truth: Surviving, fault_at: float, bound: float
+    ) -> float | None:
+        """Look at the tables until well after the bound; since when they are whole, or None."""
+        whole_since = math.inf
+        end = fault_at + bound + CALM_S
+        if self.plan.scenario is Scenario.SHARD_KILL:
+            end += RESTART_S
+        told = False
+        while True:
+            whole = await self._whole(destinations, truth)
+            now = time.monotonic()
+            whole_since = min(whole_since, now) if whole else math.inf
+            if whole and not told:
+                told = True
+                self.progress(f"routes whole {now - fault_at:.2f} s after the fault")
+            calm = now - whole_since >= CALM_S and now > fault_at + bound
+            if calm or now > end:
+                return whole_since if math.isfinite(whole_since) else None
+            await asyncio.sleep(SAMPLE_S)
+
+    async def _first_notice(self, fault_at: float) -> float | None:
+        """When the first node noticed what failed (or the coordinator that a shard died)."""
+        if self.plan.scenario is Scenario.SHARD_KILL:
+            deaths: list[tuple[float, str]] = await spawn.find(COORDINATOR).deaths.remote(fault_at)
+            return min((at for at, shard in deaths if shard == self.plan.shard), default=None)
+        topology = self.mesh.membership.topology
+        nodes = set(self.plan.nodes)
+        links = {tuple(sorted(topology.ends[link].tolist())) for link in self.plan.links}
+        found = []
+        for shard in self.mesh.membership.placement.shards:
+            events = await spawn.find(shard).events.remote(fault_at)
+            found += [
+                event.at
+                for event in events
+                if event.kind == "neighbour-lost"
+                and (
+                    event.neighbour in nodes
+                    or tuple(sorted((event.node, event.neighbour))) in links
+                )
+            ]
+        return min(found, default=None)
+
+    async def _drain(self, traffic: Traffic, timeout_s: float) -> None:
+        """Wait until everything accepted has been delivered or returned, or time is up."""
+        deadline = time.monotonic() + timeout_s
+        while (left := traffic.unresolved()) and time.monotonic() < deadline:
+            self.progress(f"{left} messages under way")
+            await asyncio.sleep(0.25)
+
+    def _judge_roll_call(
+        self, fate: verdict.Fate, pairs: NDArray[np.int32], truth: Surviving
+    ) -> tuple[int, int]:
+        """Black-holed pairs and pairs reported unreachable, by what became of one message each."""
+        components = truth.components
+        ordered = np.sort(pairs, axis=1)
+        connected = components[pairs[:, 0]] == components[pairs[:, 1]]
+        blackholed = ordered[connected & (fate.delivered == 0)]
+        reported = ordered[fate.returned > 0]
+        return len(np.unique(blackholed, axis=0)), len(np.unique(reported, axis=0))
+
+
+def predicted_share(plan: Plan, before: Surviving) -> float:
+    """The share of surviving pairs that the plan will separate, in [0, 1]."""
+    components = before.components.copy()
+    components[list(plan.nodes)] = -1
+    pairs = connected_pairs(components)
+    return plan.pairs_separated / pairs if pairs else 0.0
+
+
+def _rounded(at: float | None, start: float) -> float | None:
+    return None if at is None else round(max(0.0, at - start), 3)

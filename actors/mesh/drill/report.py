@@ -1,0 +1,74 @@
+"""The result of a drill."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was broken, what was predicted and what happened. Times in s after the fault.
+
+    Pairs are unordered pairs of surviving nodes; in a mesh too large for traffic between all of
+    them, `pairs` of them were chosen at random and all figures are about those.
+    """
+
+    nodes: int
+    links: int
+    diameter: int  # hops, before the fault
+    scenario: str
+    failed: list[str]
+    hello_s: float
+    feedback: bool
+    failover: bool
+    shards: int
+    seed: int
+    pairs: int
+    all_pairs: bool
+    rate_per_s: float
+    detected_s: float | None  # first notice by any node (or of the shard's death); None: none
+    healed_s: float | None  # all routes agree with the truth again, and stay so; None: never
+    restored_s: float | None  # after the fault was mended, s from then; None: nothing to mend
+    convergence_bound_s: float
+    sent: int
+    accepted: int
+    delivered: int
+    returned: int  # accepted, answered "unreachable"
+    refused: int
+    lost_accepted: int
+    duplicates: int
+    corrupt: int
+    loops: int
+    blackholed_pairs_after_bound: int
+    unreachable_pairs_reported: int
+    unreachable_pairs_truth: int
+    predicted_pairs_separated: int  # of all pairs, from the topology before the fault
+    hops_mean: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+    @property
+    def shortcomings(self) -> list[str]:
+        """What did not go as it must, in words; empty if the mesh healed as promised."""
+        bad = []
+        counts = {
+            "accepted messages lost": self.lost_accepted,
+            "duplicates": self.duplicates,
+            "corrupt messages": self.corrupt,
+            "forwarding loops": self.loops,
+            "black-holed pairs after the bound": self.blackholed_pairs_after_bound,
+        }
+        bad += [f"{count} {what}" for what, count in counts.items() if count]
+        if self.unreachable_pairs_reported != self.unreachable_pairs_truth:
+            bad.append(
+                f"{self.unreachable_pairs_reported} pairs reported unreachable,"
+                f" {self.unreachable_pairs_truth} are"
+            )
+        if self.healed_s is None:
+            bad.append("routes did not become whole again")
+        elif self.healed_s > self.convergence_bound_s and self.scenario != "shard-kill":
+            bad.append(f"healed after the bound of {self.convergence_bound_s:.2f} s")
+        return bad

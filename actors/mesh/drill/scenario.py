@@ -1,0 +1,204 @@
+"""What a drill breaks, and what must then be true.
+
+Pairs of nodes are unordered here and everywhere in a drill; pairs with a failed end do not count.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from actors.mesh.membership import Faults
+from actors.runtime.errors import InvalidInput
+from actors.topology.cuts import single_failures
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from actors.mesh.membership import Membership
+    from actors.topology.model import Topology
+    from actors.topology.surviving import Surviving
+
+
+class Scenario(StrEnum):
+    """The kinds of drill."""
+
+    WORST_NODE = "worst-node"
+    RANDOM_NODE = "random-node"
+    LINK = "link"
+    PARTITION = "partition"
+    SHARD_KILL = "shard-kill"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One drill's fault.
+
+    Attributes:
+        scenario: of this drill.
+        failed: what fails, in words: node ids, "a--b" for links, the shard's name.
+        nodes: indices of failing nodes.
+        links: indices of failing links.
+        shard: the shard to kill, or empty.
+        pairs_separated: what the failure will cost, predicted from the topology.
+    """
+
+    scenario: Scenario
+    failed: tuple[str, ...]
+    nodes: tuple[int, ...] = ()
+    links: tuple[int, ...] = ()
+    shard: str = ""
+    pairs_separated: int = 0
+
+    def faults(self, topology: Topology) -> Faults:
+        """What to inject into the medium."""
+        pairs = (tuple(sorted(topology.ends[link].tolist())) for link in self.links)
+        return Faults(frozenset(self.nodes), frozenset((a, b) for a, b in pairs))
+
+    def truth(self, topology: Topology) -> Surviving:
+        """What is left of the mesh, by the topology."""
+        return topology.without(nodes=list(self.nodes), links=list(self.links))
+
+
+def plan(scenario: Scenario, membership: Membership, seed: int, target: Sequence[str] = ()) -> Plan:
+    """Choose what to break.
+
+    Args:
+        scenario: the kind of drill.
+        membership: of the mesh as it runs.
+        seed: decides where the scenario leaves a choice.
+        target: a node, a link's two ends, or a shard, to break that one instead.
+
+    Raises:
+        InvalidInput: the target does not fit the scenario, or the mesh is too small for it.
+        UnknownNode: the target names a node that does not exist.
+    """
+    topology = membership.topology
+    choose = np.random.default_rng(seed)
+    if int(membership.present.sum()) < 3:
+        raise InvalidInput(
+            "cannot drill", "the mesh has fewer than 3 nodes", "Use a larger topology."
+        )
+    match scenario:
+        case Scenario.WORST_NODE | Scenario.RANDOM_NODE:
+            return _node(scenario, membership, choose, target)
+        case Scenario.LINK:
+            return _link(topology, choose, target)
+        case Scenario.PARTITION:
+            _refuse_target(scenario, target)
+            return _partition(topology)
+        case Scenario.SHARD_KILL:
+            shards = membership.placement.shards
+            if len(target) > 1 or not set(target) <= set(shards):
+                raise InvalidInput(
+                    f"no shard {','.join(target)}",
+                    "the mesh has none of that name",
+                    f"Give one of {', '.join(shards)}.",
+                    entry="target",
+                )
+            shard = target[0] if target else str(choose.choice(shards))
+            return Plan(scenario, (shard,), shard=shard)
+
+
+def _node(
+    scenario: Scenario, membership: Membership, choose: np.random.Generator, target: Sequence[str]
+) -> Plan:
+    topology = membership.topology
+    costs = np.where(membership.present, single_failures(topology).by_node, -1)
+    if len(target) > 1:
+        _refuse_target(scenario, target)
+    if target:
+        node = topology.index_of(target[0])
+    elif scenario is Scenario.WORST_NODE:
+        # Among equals (a mesh without cut nodes) the one with most neighbours.
+        node = int(np.lexsort((topology.degree, costs))[-1])
+    else:
+        node = int(choose.choice(np.flatnonzero(membership.present)))
+    return Plan(scenario, (topology.ids[node],), nodes=(node,), pairs_separated=int(costs[node]))
+
+
+def _link(topology: Topology, choose: np.random.Generator, target: Sequence[str]) -> Plan:
+    costs = single_failures(topology).by_link
+    if len(target) not in (0, 2):
+        _refuse_target(Scenario.LINK, target)
+    if target:
+        directed = topology.directed_link(*(topology.index_of(name) for name in target))
+        if directed is None:
+            raise InvalidInput(
+                f"no link {'--'.join(target)}",
+                "these nodes are not neighbours",
+                "Name the two ends of one link.",
+                entry="target",
+            )
+        link = directed >> 1
+    elif costs.max() > 0:
+        link = int(costs.argmax())
+    else:
+        link = int(choose.integers(topology.n_links))
+    return Plan(
+        Scenario.LINK,
+        (_name(topology, link),),
+        links=(link,),
+        pairs_separated=int(costs[link]),
+    )
+
+
+def _partition(topology: Topology) -> Plan:
+    """Cut the mesh in two halves: the nodes nearest to one end of it, and the rest."""
+    whole = topology.without()
+    largest = np.flatnonzero(whole.largest_component())
+    hops = _hops(topology, int(largest[0]))
+    far = int(largest[np.argmax(hops[largest])])
+    hops = _hops(topology, far)
+    near = largest[np.argsort(hops[largest], kind="stable")][: len(largest) // 2]
+    half = np.zeros(topology.n_nodes, bool)
+    half[near] = True
+    cut = np.flatnonzero(half[topology.ends[:, 0]] != half[topology.ends[:, 1]])
+    after = topology.without(links=cut)
+    return Plan(
+        Scenario.PARTITION,
+        tuple(_name(topology, link) for link in cut.tolist()),
+        links=tuple(cut.tolist()),
+        pairs_separated=connected_pairs(whole.components) - connected_pairs(after.components),
+    )
+
+
+def _hops(topology: Topology, start: int) -> NDArray[np.int64]:
+    """Hops from `start` to every node it can reach; -1 to the others."""
+    hops = np.full(topology.n_nodes, -1, np.int64)
+    frontier = np.array([start])
+    indptr, links = topology.out_links
+    for distance in range(topology.n_nodes):
+        hops[frontier] = distance
+        around = [links[indptr[v] : indptr[v + 1]] for v in frontier.tolist()]
+        beyond = np.unique(topology.link_target[np.concatenate(around)])
+        frontier = beyond[hops[beyond] < 0]
+        if not len(frontier):
+            break
+    return hops
+
+
+def connected_pairs(components: NDArray[np.int32]) -> int:
+    """Unordered pairs within one component; -1 marks nodes that do not count."""
+    sizes = np.bincount(components[components >= 0]).astype(np.int64)
+    return int((sizes * (sizes - 1) // 2).sum())
+
+
+def _name(topology: Topology, link: int) -> str:
+    a, b = topology.ends[link].tolist()
+    return f"{topology.ids[a]}--{topology.ids[b]}"
+
+
+def _refuse_target(scenario: Scenario, target: Sequence[str]) -> None:
+    if target:
+        raise InvalidInput(
+            f"target {','.join(target)} does not fit scenario {scenario}",
+            "a node drill takes one node, a link drill the two ends of a link, others choose alone",
+            "Leave --target out, or choose another scenario.",
+            entry="target",
+        )

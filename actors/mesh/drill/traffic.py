@@ -1,0 +1,183 @@
+"""The application that a drill runs: steady traffic between all pairs, every message accounted.
+
+Each message carries its own serial number and a pattern derived from it, records its route, and
+goes to a port of the drill's own, so that no other application's messages are touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from actors.mesh import batch as messages
+from actors.mesh.batch import UNREACHABLE
+from actors.mesh.drill.verdict import revisits
+from actors.mesh.partition import Refusal
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from actors.mesh.client import Mesh
+
+TICK_S = 0.05  # between two batches
+PAYLOAD = 96  # bytes: the serial number and eleven words derived from it
+DYNAMIC_PORTS = (49152, 65535)  # RFC 6335, section 6
+READ_LIMIT = 50_000
+_WORDS = np.arange(1, PAYLOAD // 8, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+
+
+class Sent(NamedTuple):
+    """Messages offered, as columns."""
+
+    serial: NDArray[np.uint64]
+    pair: NDArray[np.int64]  # row in `Traffic.pairs`
+    id: NDArray[np.uint64]  # 0 where refused
+    refusal: NDArray[np.uint8]
+
+
+class Arrived(NamedTuple):
+    """Messages and notices received, as columns."""
+
+    head: NDArray[np.void]
+    serial: NDArray[np.uint64]
+    corrupt: NDArray[np.bool_]
+    looped: int  # recorded routes with a forwarding loop
+
+
+@dataclass(slots=True)
+class Traffic:
+    """Sends and receives for one drill.
+
+    Args:
+        mesh: the client to use.
+        pairs: int32 [p, 2], source and destination of each pair.
+        rate: messages per second over all pairs together.
+        seed: of the order in which the pairs take turns, and of the port.
+    """
+
+    mesh: Mesh
+    pairs: NDArray[np.int32]
+    rate: float
+    seed: int
+    port: int = 0
+    active: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    sent: list[Sent] = field(default_factory=list)
+    arrived: list[Arrived] = field(default_factory=list)
+    _serial: int = 0
+    _order: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        draw = np.random.default_rng()  # another drill's leftovers are on another port
+        self.port = int(draw.integers(*DYNAMIC_PORTS, endpoint=True))
+        self.active = np.ones(len(self.pairs), bool)
+        self._order = np.random.default_rng(self.seed).permutation(len(self.pairs))
+
+    def exclude(self, nodes: tuple[int, ...]) -> None:
+        """Stop offering messages from or to these nodes."""
+        self.active &= ~np.isin(self.pairs, nodes).any(axis=1)
+
+    def start(self) -> None:
+        """Begin to send and to receive."""
+        self._tasks = [asyncio.create_task(self._send_steadily()), *self._receivers()]
+
+    def _receivers(self) -> list[asyncio.Task[None]]:
+        count = len(self.mesh.membership.placement.shard_of)
+        return [asyncio.create_task(self._receive(number)) for number in range(count)]
+
+    async def pause(self) -> None:
+        """Stop sending; a batch under way is completed first."""
+        sender = self._tasks[0]
+        sender.cancel()
+        await asyncio.gather(sender, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """Stop sending and receiving."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def check(self) -> None:
+        """Raise what ended a sender or receiver, if anything did."""
+        for task in self._tasks:
+            if task.done() and not task.cancelled():
+                task.result()
+
+    async def _send_steadily(self) -> None:
+        start, offered = time.monotonic(), 0
+        while True:
+            await asyncio.sleep(TICK_S)
+            due = int((time.monotonic() - start) * self.rate) - offered
+            offered += due
+            turn = (np.arange(offered - due, offered) % len(self._order)).astype(np.int64)
+            pairs = self._order[turn]
+            # A batch that has begun is finished even if the traffic is told to stop.
+            await asyncio.shield(asyncio.ensure_future(self.offer(pairs[self.active[pairs]])))
+
+    async def offer(self, pairs: NDArray[np.int64]) -> Sent:
+        """Send one message for each of these rows of `pairs`, now."""
+        serial = np.arange(self._serial, self._serial + len(pairs), dtype=np.uint64)
+        self._serial += len(pairs)
+        ends = self.pairs[pairs]
+        batch = messages.build(
+            ends[:, 0],
+            ends[:, 1],
+            [row.tobytes() for row in _payloads(serial)],
+            port=self.port,
+            sent_at=time.monotonic(),
+            record_route=True,
+        )
+        accepted = await self.mesh.send_batch(batch)
+        sent = Sent(serial, pairs, accepted.ids, accepted.refusal)
+        self.sent.append(sent)
+        return sent
+
+    async def _receive(self, partition: int) -> None:
+        while True:
+            received = await self.mesh.receive_batch(partition, port=self.port, limit=READ_LIMIT)
+            if len(received.batch):
+                self._note(received.batch)
+                await self.mesh.acknowledge(received)
+            await asyncio.sleep(TICK_S / 2)
+
+    def _note(self, batch: messages.MessageBatch) -> None:
+        head = batch.head
+        serial = np.zeros(len(head), np.uint64)
+        corrupt = np.zeros(len(head), bool)
+        notice = (head["flags"] & UNREACHABLE) > 0
+        whole = head["length"] == PAYLOAD
+        corrupt[~notice & ~whole] = True
+        rows = np.flatnonzero(~notice & whole)
+        where = batch.offset[rows][:, None] + np.arange(PAYLOAD)
+        words = np.ascontiguousarray(batch.payload[where]).view(np.uint64)
+        serial[rows] = words[:, 0]
+        corrupt[rows] = (words != _payloads(words[:, 0])).any(axis=1)
+        looped = 0 if batch.trail is None else revisits(batch.trail)
+        self.arrived.append(Arrived(head.copy(), serial, corrupt, looped))
+
+    # -- the account -----------------------------------------------------------------------------
+
+    def account(self) -> tuple[Sent, Arrived]:
+        """Everything offered and everything received so far."""
+        sent = Sent(*(np.concatenate(column) for column in zip(*self.sent, strict=True)))
+        if not self.arrived:
+            none = np.zeros(0, np.uint64)
+            return sent, Arrived(np.zeros(0, messages.HEAD), none, np.zeros(0, bool), 0)
+        head, serial, corrupt, looped = zip(*self.arrived, strict=True)
+        columns = np.concatenate(head), np.concatenate(serial), np.concatenate(corrupt)
+        return sent, Arrived(*columns, sum(looped))
+
+    def unresolved(self) -> int:
+        """Accepted messages of which nothing has been heard yet."""
+        sent, arrived = self.account()
+        accepted = sent.id[sent.refusal == Refusal.NONE]
+        return int((~np.isin(accepted, arrived.head["id"])).sum())
+
+
+def _payloads(serial: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The words [n, PAYLOAD / 8] that a message with each serial number carries."""
+    return np.concatenate([serial[:, None], serial[:, None] ^ _WORDS[None, :]], axis=1)
