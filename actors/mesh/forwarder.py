@@ -25,12 +25,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from actors.mesh.batch import MessageBatch
-    from actors.mesh.medium import RadioMedium
+    from actors.mesh.medium import RadioMedium, Transmission
     from actors.mesh.neighbours import Change, NeighbourTable
     from actors.mesh.router import MeshRouter
     from actors.topology.model import Topology
 
-ATTEMPTS = 8  # transmissions of a frame in one go, as radio hardware retries
 RETRY_S = 0.02  # pause before a frame that stayed unacknowledged is tried again
 HELD_S = 60.0  # after which a held copy is dropped (its origin has long sent another)
 CAPACITY = 2_000_000  # messages in transit on one host
@@ -182,7 +181,7 @@ class Forwarder:
         if not due:
             return []
         links = np.array([frame.link for frame in due], np.int32)
-        arrived, acknowledged = self._medium.transmit(links, ATTEMPTS)
+        arrived, acknowledged = self._transmit(links)
         for frame, came, known in zip(due, arrived, acknowledged, strict=True):
             if came and self._received[frame.link] < frame.number:
                 self._received[frame.link] = frame.number
@@ -192,6 +191,9 @@ class Forwarder:
             else:
                 frame.retry_at = now + RETRY_S
         return self._account(links, acknowledged)
+
+    def _transmit(self, links: NDArray[np.int32]) -> Transmission:
+        return self._medium.transmit(links, self._neighbours.attempts_over(links))
 
     def _arrive(self, frame: _Frame) -> None:
         head = frame.batch.head.copy()
@@ -236,7 +238,7 @@ class Forwarder:
     def _account(self, links: NDArray[np.int32], acknowledged: NDArray[np.bool_]) -> list[Change]:
         if not self._feedback:
             return []
-        change = self._neighbours.acknowledge(links, acknowledged, ATTEMPTS)
+        change = self._neighbours.acknowledge(links, acknowledged)
         return [change] if len(change.down) else []
 
     # -- one hop ---------------------------------------------------------------------------------
@@ -262,7 +264,7 @@ class Forwarder:
         before = batch.head["potential"].copy(), batch.head["version"].copy()
         batch = self._stamp(batch, potential)
         used = np.unique(link)
-        arrived, acknowledged = self._medium.transmit(used, ATTEMPTS)
+        arrived, acknowledged = self._transmit(used)
         number = self._next_number()
         self._received[used[arrived]] = number
         changes += self._account(used, acknowledged)
@@ -374,7 +376,7 @@ class Forwarder:
         for frame in frames:
             frame.retry_at = np.inf  # under way
         links = np.array([frame.link for frame in frames], np.int32)
-        arrived, acknowledged = self._medium.transmit(links, ATTEMPTS)
+        arrived, acknowledged = self._transmit(links)
         shipped = np.flatnonzero(arrived)
         going = [frames[i] for i in shipped.tolist()]
         sizes = [len(frame.batch) for frame in going]

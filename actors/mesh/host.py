@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from actors.mesh import batch as messages
-from actors.mesh.forwarder import ATTEMPTS, HERE, RETRY_S, Departure, Forwarder
+from actors.mesh.forwarder import HERE, RETRY_S, Departure, Forwarder
 from actors.mesh.frames import Answer, Envelope, GiveUp, Settlement
 from actors.mesh.lsdb import LinkStateDatabase, Lsa
 from actors.mesh.medium import RadioMedium
@@ -431,7 +431,8 @@ class MeshHost:
             told = self._sync.frame(peer, now)
         if told is not None:
             sync_link = self._sync_link(peer, state)
-            arrived, back = self.medium.transmit(np.array([sync_link], np.int32), ATTEMPTS)
+            link = np.array([sync_link], np.int32)
+            arrived, back = self.medium.transmit(link, self.neighbours.attempts_over(link))
             acknowledged = bool(back[0])
             sync = told if arrived[0] else None
         hellos, arrived_copies = _joined(state.hellos)

@@ -85,8 +85,8 @@ class RadioMedium:
         """Send `copies` unacknowledged copies over each link; how many arrive."""
         return self._draw.binomial(copies, self._quality[links])
 
-    def transmit(self, links: NDArray[np.int32], attempts: int) -> Transmission:
-        """Send one frame over each link, repeated until acknowledged, `attempts` times at most."""
+    def transmit(self, links: NDArray[np.int32], attempts: NDArray[np.int64]) -> Transmission:
+        """Send one frame over each link until it is acknowledged, `attempts` times at most."""
         # The number of attempts whose frame gets through, had none been acknowledged. Each of
         # those would be acknowledged with the reverse quality, independently.
         through = self._draw.binomial(attempts, self._quality[links])

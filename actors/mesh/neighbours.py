@@ -40,6 +40,8 @@ HYSTERESIS = 0.25  # relative change of cost below which nothing is advertised
 
 FALSE_ALARM = 1e-9  # frames
 MIN_UNACKNOWLEDGED = 12  # transmissions; below it a single lost burst could decide
+ROUNDS = 6  # in which a dead neighbour is to be found out, however poor the link
+MIN_ATTEMPTS, MAX_ATTEMPTS = 8, 255  # of a frame in one go; IEEE 802.11 retry limits end at 255
 PESSIMISM = 3.0  # standard deviations by which feedback distrusts an estimated quality
 
 
@@ -91,6 +93,9 @@ class NeighbourTable:
         self.cost: NDArray[np.int32] = np.zeros(rows, np.int32)  # as last advertised; 0 if down
         self.suspect: NDArray[np.bool_] = np.zeros(rows, bool)
         self.unacknowledged: NDArray[np.int64] = np.zeros(rows, np.int64)
+        # Transmissions of a frame in one go, and how many may stay unacknowledged in a row.
+        self.attempts: NDArray[np.int64] = np.full(rows, MIN_ATTEMPTS)
+        self._limit: NDArray[np.int64] = np.full(rows, MIN_UNACKNOWLEDGED)
         self._heard_at = np.full(rows, -np.inf)
         self._reported = np.zeros(rows)  # quality towards the neighbour, by its last IHU
         # Beta posterior counts of the quality from the neighbour, exponentially forgotten.
@@ -111,9 +116,9 @@ class NeighbourTable:
         both = [(row, known[pair]) for row, pair in enumerate(pairs) if pair in known]
         if both:
             here, there = (np.array(rows) for rows in zip(*both, strict=True))
-            for column in ("up", "cost", "suspect", "unacknowledged", "_heard_at", "_reported"):
+            for column in ("up", "cost", "suspect", "unacknowledged", "attempts", "_limit"):
                 getattr(self, column)[here] = getattr(old, column)[there]
-            for column in ("_arrived", "_sent"):
+            for column in ("_heard_at", "_reported", "_arrived", "_sent"):
                 getattr(self, column)[here] = getattr(old, column)[there]
         self._next_hello[: len(old._next_hello)] = old._next_hello
 
@@ -166,6 +171,8 @@ class NeighbourTable:
         self._reported[rows] = heard
         self.unacknowledged[rows] = 0
         self.suspect[rows] = False
+        self._limit[rows] = self.threshold(rows)
+        self.attempts[rows] = np.clip(self._limit[rows] // ROUNDS, MIN_ATTEMPTS, MAX_ATTEMPTS)
         both_ways = heard > 0.0
         down = rows[self.up[rows] & ~both_ways]
         up = rows[~self.up[rows] & both_ways]
@@ -197,10 +204,8 @@ class NeighbourTable:
         down = np.flatnonzero(self.up & (now - self._heard_at > self._hold_s))
         return self._lose(down)
 
-    def acknowledge(
-        self, links: NDArray[np.int32], acknowledged: NDArray[np.bool_], attempts: int
-    ) -> Change:
-        """Account for unicast frames of `attempts` transmissions each, one per link.
+    def acknowledge(self, links: NDArray[np.int32], acknowledged: NDArray[np.bool_]) -> Change:
+        """Account for unicast frames of `attempts` transmissions, one per link.
 
         Returns:
             The neighbours that have now been unresponsive beyond doubt.
@@ -209,10 +214,14 @@ class NeighbourTable:
         answered, mute = rows[acknowledged], rows[~acknowledged]
         self.unacknowledged[answered] = 0
         self.suspect[answered] = False
-        self.unacknowledged[mute] += attempts
+        self.unacknowledged[mute] += self.attempts[mute]
         self.suspect[mute] = True
-        over = self.unacknowledged[mute] >= self.threshold(mute)
+        over = self.unacknowledged[mute] >= self._limit[mute]
         return self._lose(mute[over & self.up[mute]])
+
+    def attempts_over(self, links: NDArray[np.int32]) -> NDArray[np.int64]:
+        """How often a frame over each link is transmitted in one go."""
+        return self.attempts[self.row_of_link[links]]
 
     def threshold(self, rows: NDArray[np.int32] | NDArray[np.intp]) -> NDArray[np.int64]:
         """Transmissions in a row that must stay unacknowledged before a neighbour is given up.
