@@ -1,0 +1,78 @@
+"""Names: which node ids are accepted, how actors are called, how clients number themselves.
+
+A node id comes from files, URLs and HTTP paths that others write, so it is checked at every
+border: short, printable, and free of whatever means something to a shell, a URL or a label.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Final
+
+from actors.runtime.errors import InvalidInput
+
+MAX_NODE_ID_LENGTH: Final = 128
+MAX_SHARDS: Final = 64
+_NODE_ID: Final = re.compile(rf"[A-Za-z0-9._:-]{{1,{MAX_NODE_ID_LENGTH}}}")
+_SHARD_NAME: Final = re.compile(r"mesh-shard-([0-9]{2})")
+_SHOWN: Final = 40  # characters of a refused value that an error repeats
+
+
+def is_node_id(value: object) -> bool:
+    """Tell whether `value` is a str of 1 to 128 characters out of `A-Z a-z 0-9 . _ : -`."""
+    return isinstance(value, str) and _NODE_ID.fullmatch(value) is not None
+
+
+def node_id(value: object, *, source: str = "argument", entry: str = "node id") -> str:
+    """Return `value` if it is a node id.
+
+    Args:
+        value: what came from outside.
+        source: the file, URL or request it came from, for the error.
+        entry: which part of the source, for the error.
+
+    Raises:
+        InvalidInput: it is not a str, or not of the accepted form.
+    """
+    if isinstance(value, str) and _NODE_ID.fullmatch(value):
+        return value
+    if isinstance(value, str):
+        shown = ascii(value[:_SHOWN]) + ("..." if len(value) > _SHOWN else "")
+    else:
+        shown = f"of type {type(value).__name__}"
+    raise InvalidInput(
+        f"{entry} {shown} in {source} is refused",
+        "it is not a valid node id",
+        f"Use 1 to {MAX_NODE_ID_LENGTH} characters out of A-Z a-z 0-9 . _ : -",
+        source=source,
+        entry=entry,
+    )
+
+
+def shard_name(index: int) -> str:
+    """Name of the actor of shard `index`, in [0, 64): `mesh-shard-03`."""
+    if not 0 <= index < MAX_SHARDS:
+        raise InvalidInput(
+            f"shard {index} does not exist",
+            f"shards are numbered from 0 to {MAX_SHARDS - 1}",
+            f"Use at most {MAX_SHARDS} shards.",
+            entry="shard index",
+        )
+    return f"mesh-shard-{index:02d}"
+
+
+def shard_index(name: str) -> int | None:
+    """Index of the shard whose actor is called `name`; None for any other actor."""
+    match = _SHARD_NAME.fullmatch(name)
+    if match is None or int(match[1]) >= MAX_SHARDS:
+        return None
+    return int(match[1])
+
+
+def new_client_id() -> int:
+    """Draw a number in [1, 2**63) that fits an int64 column.
+
+    Unguessable, and among a million clients two are alike with a probability under 1e-7.
+    """
+    return secrets.randbelow(2**63 - 1) + 1

@@ -1,0 +1,332 @@
+"""The only way actors are made, found and ended, and the only module here that imports Ray.
+
+Invariants: every actor is detached, named and in the project's namespace, so Ray's own registry of
+named actors lists all of them and tear-down can forget none. A process joins a cluster that is
+named; it never starts one by accident, as `ray.init()` would.
+
+An actor class gives itself `__repr__` returning its actor name (`mesh-shard-03`): Ray puts it
+before every line the actor logs and shows it in the dashboard.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import ray
+import ray.exceptions
+from ray._raylet import Config  # type: ignore[attr-defined]  # missing in Ray's stub
+from ray.util import list_named_actors
+from ray.util import metrics as ray_instruments
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from actors.runtime.errors import (
+    ConfigurationError,
+    Conflict,
+    MeshNotRunning,
+    ShardUnavailable,
+    Unavailable,
+    X0Error,
+)
+from actors.runtime.metrics import Definition, Metrics, check_increment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ray.actor import ActorHandle
+
+    from actors.runtime.metrics import Counter, Gauge, Histogram
+
+_POLL_S: Final = 0.05
+_PROBE_S: Final = 3.0  # a head that does not accept a connection in this time is not there
+
+
+def connect(address: str | None, namespace: str) -> None:
+    """Join the cluster at `address` ("host:port"; None: the one of RAY_ADDRESS, as in a job).
+
+    Joining the same cluster again is allowed.
+
+    Raises:
+        MeshNotRunning: no cluster is named, or none answers there.
+        ConfigurationError: the cluster refuses this user's token.
+        Conflict: this process already works in another namespace.
+    """
+    if ray.is_initialized():
+        joined = ray.get_runtime_context().namespace
+        if joined != namespace:
+            raise Conflict(
+                f"namespace {namespace} cannot be joined",
+                f"this process works in namespace {joined}",
+                "Use one namespace a process.",
+            )
+        return
+    address = address or os.environ.get("RAY_ADDRESS")
+    if not address:
+        raise MeshNotRunning("a cluster", why="no address was given and RAY_ADDRESS is unset")
+    _probe(address)
+    if "RAY_AUTH_MODE" not in os.environ:
+        # Ray has read its configuration when it was imported, and reads it again only when told;
+        # its own `_enable_token_auth` does it in the same way.
+        os.environ["RAY_AUTH_MODE"] = "token"
+        Config.initialize("")
+    try:
+        ray.init(
+            address=address,
+            namespace=namespace,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
+        raise _not_joined(address, error) from error
+
+
+def disconnect() -> None:
+    """Leave the cluster; what is detached lives on. Allowed when not connected."""
+    ray.shutdown()
+
+
+def detached(
+    cls: type,
+    name: str,
+    *args: object,
+    namespace: str | None = None,
+    num_cpus: float = 0,
+    max_restarts: int = -1,
+    max_concurrency: int | None = None,
+    resources: Mapping[str, float] | None = None,
+    node_id: str | None = None,
+) -> ActorHandle[Any]:
+    """Make the actor `name`, or return the handle of the one that has that name.
+
+    Returns at once: an error of the constructor appears at the first call, or in `wait_ready`.
+
+    Args:
+        cls: the class, importable in the workers.
+        name: unique in the namespace.
+        *args: for the constructor, which runs again with them at each restart.
+        namespace: None is that of this process.
+        num_cpus: cores reserved for scheduling; 0 reserves none.
+        max_restarts: -1 is without end.
+        max_concurrency: calls at once; None is Ray's choice (1,000 for an async class, else 1).
+        resources: custom Ray resources to reserve.
+        node_id: Ray node (hex) to run on and nowhere else.
+
+    Raises:
+        MeshNotRunning: this process is in no cluster.
+    """
+    options: dict[str, Any] = {
+        "name": name,
+        "namespace": _joined_namespace(namespace),
+        "lifetime": "detached",
+        "get_if_exists": True,
+        "num_cpus": num_cpus,
+        "max_restarts": max_restarts,
+        # A repeated call is the caller's decision: only it knows whether the call is idempotent.
+        "max_task_retries": 0,
+        "resources": dict(resources or {}),
+    }
+    if max_concurrency is not None:
+        options["max_concurrency"] = max_concurrency
+    if node_id is not None:
+        options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node_id, soft=False)
+    remote: Any = ray.remote(cls)  # Ray's annotations do not follow options()
+    handle: ActorHandle[Any] = remote.options(**options).remote(*args)
+    return handle
+
+
+def wait_ready(handles: Sequence[ActorHandle[Any]], *, timeout_s: float) -> None:
+    """Wait until the constructors of all `handles` have run.
+
+    Raises:
+        Unavailable: not all were ready after `timeout_s` seconds, or one's constructor failed; the
+            error repeats what the constructor raised.
+    """
+    _joined_namespace(None)
+    try:
+        ray.get([handle.__ray_ready__.remote() for handle in handles], timeout=timeout_s)
+    except ray.exceptions.GetTimeoutError as error:
+        raise _not_started(f"not all {len(handles)} were ready after {timeout_s:g} s") from error
+    except ray.exceptions.RayError as error:
+        said = [line for line in str(error).splitlines() if line.strip()]
+        raise _not_started(said[-1].strip() if said else type(error).__name__) from error
+
+
+def find(name: str, *, namespace: str | None = None) -> Any:  # noqa: ANN401 - see below
+    """Handle of the living or restarting actor `name`.
+
+    Its type says nothing: of an actor found by name, Ray's annotations know no method.
+
+    Raises:
+        MeshNotRunning: this process is in no cluster, or there is no such actor.
+    """
+    space = _joined_namespace(namespace)
+    try:
+        return ray.get_actor(name, namespace=space)
+    except ValueError as error:
+        why = f"no actor of that name lives in namespace {space}"
+        raise MeshNotRunning(f"actor {name}", why=why) from error
+
+
+def listing(namespace: str | None = None) -> tuple[str, ...]:
+    """Sorted names of all actors in `namespace`, starting and restarting ones included.
+
+    Raises:
+        MeshNotRunning: this process is in no cluster.
+    """
+    space = _joined_namespace(namespace)
+    rows = list_named_actors(all_namespaces=True)
+    return tuple(sorted(row["name"] for row in rows if row["namespace"] == space))
+
+
+def tear_down(namespace: str | None = None, *, timeout_s: float = 10.0) -> tuple[str, ...]:
+    """End all actors of `namespace` for good and return their names; none is fine.
+
+    Raises:
+        MeshNotRunning: this process is in no cluster.
+        Conflict: some still lived after `timeout_s` seconds. It names them.
+    """
+    space = _joined_namespace(namespace)
+    ended: set[str] = set()
+    deadline = time.monotonic() + timeout_s
+    # Listed anew each time: an actor may have been making another one.
+    while names := listing(space):
+        if time.monotonic() > deadline:
+            raise Conflict(
+                f"namespace {space} is not empty",
+                f"still alive after {timeout_s:g} s: {', '.join(names)}",
+                "Repeat, or end the cluster with `x0 down`.",
+            )
+        for name in names:
+            try:
+                ray.kill(ray.get_actor(name, namespace=space), no_restart=True)
+            except ValueError:
+                continue  # it ended by itself in between
+        ended.update(names)
+        time.sleep(_POLL_S)
+    return tuple(sorted(ended))
+
+
+def explained(error: Exception, name: str) -> Exception:
+    """The project's error for what a call to the actor `name` raised.
+
+    A typed error that the actor raised comes back as itself, a dead or restarting actor as
+    `ShardUnavailable` (whether the call ran is then unknown), anything else unchanged.
+    """
+    if isinstance(error, ray.exceptions.RayTaskError) and isinstance(error.cause, X0Error):
+        return error.cause
+    if isinstance(error, ray.exceptions.RayActorError):
+        return ShardUnavailable(name)
+    return error
+
+
+def ray_metrics() -> Metrics:
+    """Instruments that Ray exports to Prometheus, as `ray_` + their name."""
+    return RayMetrics()
+
+
+class RayMetrics(Metrics):
+    """Instruments of `ray.util.metrics`; they count only in a process of a cluster."""
+
+    def _new_counter(self, definition: Definition) -> Counter:
+        return _RayCounter(definition)
+
+    def _new_gauge(self, definition: Definition) -> Gauge:
+        return _RayGauge(definition)
+
+    def _new_histogram(self, definition: Definition) -> Histogram:
+        return _RayHistogram(definition)
+
+
+class _RayCounter:
+    __slots__ = ("_definition", "_instrument")
+
+    def __init__(self, definition: Definition) -> None:
+        self._definition = definition
+        self._instrument = ray_instruments.Counter(
+            definition.name, definition.description, definition.labels
+        )
+
+    def inc(self, value: float = 1.0, **labels: str) -> None:
+        self._definition.series(labels)
+        check_increment(self._definition, value)
+        if value:  # Ray refuses an increment of 0
+            self._instrument.inc(value, tags=labels)
+
+
+class _RayGauge:
+    __slots__ = ("_definition", "_instrument")
+
+    def __init__(self, definition: Definition) -> None:
+        self._definition = definition
+        self._instrument = ray_instruments.Gauge(
+            definition.name, definition.description, definition.labels
+        )
+
+    def set(self, value: float, **labels: str) -> None:
+        self._definition.series(labels)
+        self._instrument.set(value, tags=labels)
+
+
+class _RayHistogram:
+    __slots__ = ("_definition", "_instrument")
+
+    def __init__(self, definition: Definition) -> None:
+        self._definition = definition
+        self._instrument = ray_instruments.Histogram(
+            definition.name, definition.description, list(definition.buckets), definition.labels
+        )
+
+    def observe(self, value: float, **labels: str) -> None:
+        self._definition.series(labels)
+        self._instrument.observe(value, tags=labels)
+
+
+def _joined_namespace(namespace: str | None) -> str:
+    # Ray's own functions would start a cluster here if there is none.
+    if not ray.is_initialized():
+        raise MeshNotRunning("a cluster", why="this process has joined no cluster")
+    return str(ray.get_runtime_context().namespace) if namespace is None else namespace
+
+
+def _not_started(why: str) -> Unavailable:
+    return Unavailable(
+        "an actor did not start", why, "Its log is in the Ray dashboard.", retry_after_s=5.0
+    )
+
+
+def _probe(address: str) -> None:
+    # Ray itself waits most of a minute for a head that is not there.
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=_PROBE_S):
+            pass
+    except ValueError:
+        raise ConfigurationError(
+            f"cluster address {address!r} is refused",
+            "it is not of the form host:port",
+            "Give the address that `x0 up` printed.",
+            variable="RAY_ADDRESS",
+        ) from None
+    except OSError as error:
+        why = f"nothing answers there ({error.strerror or error})"
+        raise MeshNotRunning(f"the cluster at {address}", why=why) from error
+
+
+def _not_joined(address: str, error: BaseException) -> X0Error:
+    # Ray wraps what happened, sometimes as text only.
+    causes: list[BaseException] = []
+    step: BaseException | None = error
+    while step is not None:
+        causes.append(step)
+        step = step.__cause__ or step.__context__
+    if any("AuthenticationError" in f"{type(cause).__name__} {cause}" for cause in causes):
+        return ConfigurationError(
+            f"the cluster at {address} refuses this process",
+            "the token of this user is not the cluster's, or authentication is off here",
+            "Use the account that ran `x0 up`, with RAY_AUTH_MODE unset or `token`.",
+            variable="RAY_AUTH_MODE",
+        )
+    return MeshNotRunning(f"the cluster at {address}", why=str(error).splitlines()[0])

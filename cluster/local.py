@@ -1,0 +1,249 @@
+"""A Ray cluster of one's own on this machine, started and ended without touching any other.
+
+The head gets its own temporary directory, which identifies its processes, and ports that the
+kernel picks, so several clusters live side by side. What was started is on record in
+`<state>/cluster.json` before the first process exists: after a crash at any point, the next `load`,
+`start` or `stop` on that state directory finds the remains and ends them.
+How the head is started, and what guards it, is in `ray_start` and `token`.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Final, Self
+
+from actors.runtime import log
+from actors.runtime.errors import ConfigurationError, Conflict
+from actors.runtime.state_files import ensure_directory, exclusive_lock, write_atomic
+from cluster import processes, ray_start
+from cluster.token import ensure_token
+
+RECORD: Final = "cluster.json"
+LOCK: Final = "cluster.lock"
+OBJECT_STORE_BYTES: Final = 512 * 2**20  # modest: the mesh sends batches, not large objects
+START_TIMEOUT_S: Final = 90.0
+_GRACE_S: Final = 1.0  # only the raylet lingers: it waits for a GCS that is gone
+_STOP_TIMEOUT_S: Final = 20.0
+# Ray puts Unix sockets below it, whose paths may have 107 bytes, so TMPDIR is not followed.
+_TEMP_ROOT: Final = Path("/tmp")  # noqa: S108 - mkdtemp makes a private directory in it
+_TEMP_PREFIX: Final = "x0-"
+_TEMP_NAME: Final = "ray"
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+
+_log = log.get(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCluster:
+    """One cluster, as its record tells.
+
+    Attributes:
+        address: "host:port" for `spawn.connect`; empty while starting.
+        dashboard_url: "http://127.0.0.1:port", empty without a dashboard.
+        temp_dir: Ray's directory, used by this cluster only. Ray opens it to every user of the
+            host, so it lies in a private one.
+        session: session id that the processes were started in; None before the first.
+        pids: the daemons right after the start, for a person; `stop` finds them anew.
+        started_at: seconds since the Unix epoch.
+        boot_id: of the machine; after a reboot nothing of the cluster can live.
+        state: directory of the record.
+    """
+
+    address: str
+    dashboard_url: str
+    temp_dir: str
+    session: int | None
+    pids: tuple[int, ...]
+    started_at: float
+    boot_id: str
+    state: Path = field(compare=False)
+
+    @classmethod
+    def start(
+        cls,
+        state: Path,
+        *,
+        num_cpus: int | None = None,
+        dashboard: bool = True,
+        object_store_bytes: int = OBJECT_STORE_BYTES,
+        timeout_s: float = START_TIMEOUT_S,
+    ) -> Self:
+        """Start a head node and return once it takes drivers.
+
+        If it fails or is interrupted, what was started is ended before the error goes on.
+
+        Args:
+            state: directory of the record; made if missing.
+            num_cpus: cores that Ray may schedule; None is all.
+            dashboard: also needed by `ray job submit` and the state API.
+            object_store_bytes: shared memory for objects.
+            timeout_s: seconds until the start counts as failed.
+
+        Raises:
+            Conflict: a cluster of this state directory runs or is being started.
+            ConfigurationError: Ray is not installed beside this Python, or the token is unusable.
+            Unavailable: Ray did not start; the error tells what it said.
+        """
+        ensure_directory(state)
+        with exclusive_lock(state / LOCK):
+            running = _recover(state)
+            if running is not None:
+                raise Conflict(
+                    "a cluster is already running",
+                    f"{state / RECORD} names it, at {running.address}",
+                    "Use it, or end it first with `x0 down`.",
+                )
+            ensure_token()
+            fresh = cls(
+                address="",
+                dashboard_url="",
+                temp_dir=str(_new_temp_dir()),
+                session=None,
+                pids=(),
+                started_at=time.time(),
+                boot_id=_boot_id(),
+                state=state,
+            )
+            try:
+                _write(fresh)
+                head = ray_start.launch(
+                    Path(fresh.temp_dir),
+                    num_cpus=num_cpus,
+                    dashboard=dashboard,
+                    object_store_bytes=object_store_bytes,
+                )
+                started = replace(fresh, session=head.session)
+                _write(started)
+                address, dashboard_url = head.wait(timeout_s=timeout_s)
+                ready = replace(
+                    started,
+                    address=address,
+                    dashboard_url=dashboard_url,
+                    pids=tuple(p.pid for p in processes.members(head.temp_dir, head.session)),
+                )
+                _write(ready)
+            except BaseException:
+                _end(_read(state) or fresh)
+                raise
+            return ready
+
+    @classmethod
+    def load(cls, state: Path) -> LocalCluster | None:
+        """The running cluster on record in `state`; None if there is none.
+
+        A record whose processes are gone, or whose start was cut off, is said and cleared away.
+        While another process is starting a cluster there, the answer is None.
+
+        Raises:
+            ConfigurationError: the record cannot be read.
+        """
+        if not (state / RECORD).exists():
+            return None
+        try:
+            with exclusive_lock(state / LOCK):
+                return _recover(state)
+        except Conflict:
+            cluster = _read(state)
+            return cluster if cluster is not None and cluster.address else None
+
+    def alive(self) -> bool:
+        """Tell whether the head's processes live (a quick look, not a call)."""
+        if self.boot_id != _boot_id():
+            return False
+        carrying = processes.members(Path(self.temp_dir), self.session)
+        return {"gcs_server", "raylet"} <= {process.name() for process in carrying}
+
+    def stop(self) -> None:
+        """End the cluster and remove its directory and record. A second time does nothing.
+
+        Raises:
+            Conflict: another process is starting or stopping it, or some processes would not end.
+        """
+        if not self.state.is_dir():
+            return
+        with exclusive_lock(self.state / LOCK, timeout_s=_STOP_TIMEOUT_S):
+            _end(self)
+
+
+def _write(cluster: LocalCluster) -> None:
+    values = asdict(cluster)
+    del values["state"]
+    write_atomic(cluster.state / RECORD, json.dumps(values, indent=2).encode(), private=True)
+
+
+def _end(cluster: LocalCluster) -> None:
+    temp_dir = Path(cluster.temp_dir)
+    if cluster.boot_id == _boot_id():
+        left = processes.end(temp_dir, cluster.session, grace_s=_GRACE_S, timeout_s=_STOP_TIMEOUT_S)
+        if left:
+            raise Conflict(
+                f"the cluster in {temp_dir} does not end",
+                f"processes {', '.join(map(str, left))} survive SIGKILL",
+                "Repeat `x0 down`; if they stay, the kernel holds them: see `ps -o stat,wchan`.",
+            )
+    shutil.rmtree(temp_dir.parent, ignore_errors=True)  # parts may be gone already; checked below
+    if temp_dir.parent.exists():
+        _log.warning("could not remove a directory", path=str(temp_dir.parent))
+    current = _read(cluster.state)
+    if current is not None and current.temp_dir == cluster.temp_dir:
+        (cluster.state / RECORD).unlink(missing_ok=True)
+
+
+def _recover(state: Path) -> LocalCluster | None:
+    cluster = _read(state)
+    if cluster is None:
+        return None
+    if cluster.address and cluster.alive():
+        return cluster
+    _log.warning(
+        "cleared the record of a cluster that is gone",
+        record=str(state / RECORD),
+        address=cluster.address or "never ready",
+    )
+    _end(cluster)
+    return None
+
+
+def _read(state: Path) -> LocalCluster | None:
+    path = state / RECORD
+    try:
+        values = json.loads(path.read_bytes())
+        temp_dir = Path(values["temp_dir"])
+        # stop() removes this directory: never take a name that start() could not have made.
+        if not _is_temp_dir(temp_dir):
+            raise ValueError(f"temp_dir {temp_dir} is not one that `x0 up` makes")  # noqa: TRY301 - one remedy for all
+        return LocalCluster(**{**values, "pids": tuple(values["pids"]), "state": state})
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ConfigurationError(
+            f"{path} cannot be read",
+            f"{type(error).__name__}: {error}",
+            "Remove it; if a cluster still runs, end its processes by their temporary directory.",
+            variable="X0TTA6BL4_STATE_DIR",
+        ) from error
+
+
+def _new_temp_dir() -> Path:
+    temp_dir = Path(tempfile.mkdtemp(prefix=_TEMP_PREFIX, dir=_TEMP_ROOT)) / _TEMP_NAME
+    temp_dir.mkdir()
+    return temp_dir
+
+
+def _is_temp_dir(path: Path) -> bool:
+    outer = path.parent
+    return (
+        path.name == _TEMP_NAME
+        and outer.parent == _TEMP_ROOT
+        and outer.name.startswith(_TEMP_PREFIX)
+        and ".." not in path.parts
+    )
+
+
+def _boot_id() -> str:
+    return _BOOT_ID.read_text().strip()

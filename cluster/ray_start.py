@@ -1,0 +1,177 @@
+"""One call of `ray start --head`: its options, its environment, and what it says.
+
+Ray's command is run, and Ray is not imported: the caller stays a small process that starts at once.
+
+Security: token authentication (see `token`), the dashboard on 127.0.0.1, files under umask 077, no
+Ray Client server. Ray 2.60 binds its gRPC ports to all addresses and replaces a loopback
+`--node-ip-address` by the host's own; the token is what guards them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+from dataclasses import dataclass
+from importlib.util import cache_from_source, find_spec
+from pathlib import Path
+from typing import Final
+
+from actors.runtime.errors import ConfigurationError, Unavailable
+
+_OUTPUT: Final = "ray-start.out"
+_SAID_AT_END: Final = 2000  # characters of a failed command's output that an error repeats
+_FOREIGN: Final = ("RAY_ADDRESS", "RAY_NAMESPACE", "RAY_TMPDIR")  # they point to other clusters
+
+
+@dataclass(frozen=True, slots=True)
+class StartingHead:
+    """A `ray start` on its way. All that it starts is in the session `session`."""
+
+    command: subprocess.Popen[bytes]
+    temp_dir: Path
+    dashboard: bool
+
+    @property
+    def session(self) -> int:
+        """Session id, setsid(2); it outlives the command."""
+        return self.command.pid
+
+    def wait(self, *, timeout_s: float) -> tuple[str, str]:
+        """Wait until the head takes drivers.
+
+        Returns:
+            Its address "host:port", and the URL of its dashboard or "".
+
+        Raises:
+            Unavailable: it failed or took too long; the error repeats what it said.
+        """
+        try:
+            code = self.command.wait(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            raise self._failed(f"it was not ready after {timeout_s:g} s") from None
+        if code != 0:
+            raise self._failed(f"`ray start` ended with code {code}")
+        return self._address(), self._dashboard_url() if self.dashboard else ""
+
+    def _address(self) -> str:
+        with contextlib.suppress(FileNotFoundError):
+            if address := (self.temp_dir / "ray_current_cluster").read_text().strip():
+                return address
+        raise self._failed("it left no address")
+
+    def _dashboard_url(self) -> str:
+        match = re.search(r"RAY_API_SERVER_ADDRESS='(http://[^']+)'", self._said())
+        if match is None:
+            raise self._failed("it gave no address of a dashboard")
+        return match[1]
+
+    def _said(self) -> str:
+        return (self.temp_dir / _OUTPUT).read_text(errors="replace")
+
+    def _failed(self, why: str) -> Unavailable:
+        return Unavailable(
+            "the Ray cluster did not start",
+            f"{why}; it said: {self._said().strip()[-_SAID_AT_END:] or 'nothing'}",
+            f"Check free memory and /dev/shm, and that {sys.executable} has ray installed.",
+            retry_after_s=5.0,
+        )
+
+
+def launch(
+    temp_dir: Path, *, num_cpus: int | None, dashboard: bool, object_store_bytes: int
+) -> StartingHead:
+    """Start `ray start --head` and return at once.
+
+    Args:
+        temp_dir: existing directory for this cluster alone.
+        num_cpus: cores that Ray may schedule; None is all.
+        dashboard: whether to run the dashboard.
+        object_store_bytes: shared memory for objects.
+
+    Raises:
+        ConfigurationError: Ray is not installed beside this Python.
+    """
+    arguments = [
+        str(_ray_command()),
+        "start",
+        "--head",
+        # 0: Ray picks, so that two starts at once do not collide.
+        "--port=0",
+        "--dashboard-port=0",
+        "--dashboard-agent-listen-port=0",
+        "--dashboard-host=127.0.0.1",
+        f"--include-dashboard={str(dashboard).lower()}",
+        f"--temp-dir={temp_dir}",
+        f"--object-store-memory={object_store_bytes}",
+        "--disable-usage-stats",
+        "--log-style=record",
+        "--log-color=false",
+        # One machine: nothing to scale, and drivers read no logs over the wire.
+        "--no-monitor",
+        "--include-log-monitor=false",
+    ]
+    if num_cpus is not None:
+        arguments.append(f"--num-cpus={num_cpus}")
+    with (temp_dir / _OUTPUT).open("wb") as said:
+        # A file and not a pipe: the daemons inherit it, and would hold a pipe open for ever.
+        # A session of its own: Ctrl-C reaches the caller alone, who ends this in order.
+        command = subprocess.Popen(  # noqa: S603 - our own interpreter's `ray`, no shell
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            env=_environment(),
+            cwd=temp_dir,
+            umask=0o077,
+            start_new_session=True,
+        )
+    return StartingHead(command, temp_dir, dashboard)
+
+
+def _ray_command() -> Path:
+    command = Path(sysconfig.get_path("scripts")) / "ray"
+    if not command.exists():
+        raise ConfigurationError(
+            "Ray cannot be started",
+            f"there is no {command}",
+            "Run `make setup`, and start with the Python of its .venv.",
+            variable="PATH",
+        )
+    return command
+
+
+def _environment() -> dict[str, str]:
+    environment = dict(os.environ)
+    for name in _FOREIGN:
+        environment.pop(name, None)
+    environment.setdefault("RAY_AUTH_MODE", "token")
+    environment["RAY_USAGE_STATS_ENABLED"] = "0"
+    # Since 2.50 Ray announces a change of how it hides GPUs from actors that ask for none.
+    environment.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    environment["RAY_START_HOOK"] = "cluster.start_hook.without_client_server"
+    project = Path(__file__).resolve().parent.parent
+    if project != Path(sysconfig.get_path("purelib")).resolve():
+        # Workers import the code that started them, installed or not.
+        paths = [str(project), environment.get("PYTHONPATH", "")]
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    _cache_bytecode(environment)
+    return environment
+
+
+def _cache_bytecode(environment: dict[str, str]) -> None:
+    # Under PYTHONDONTWRITEBYTECODE with nothing compiled, each of Ray's processes compiles Ray
+    # anew: 12 to 16 s to start instead of 5, and seconds more for each actor. The wish is that no
+    # files appear beside the sources, and a cache elsewhere respects it.
+    spec = find_spec("ray")
+    if spec is None or spec.origin is None or not environment.get("PYTHONDONTWRITEBYTECODE"):
+        return
+    if Path(cache_from_source(spec.origin)).exists():
+        return
+    home = Path(environment.get("XDG_CACHE_HOME", ""))
+    cache = (home if home.is_absolute() else Path.home() / ".cache") / "x0tta6bl4" / "pycache"
+    environment.pop("PYTHONDONTWRITEBYTECODE")
+    environment.setdefault("PYTHONPYCACHEPREFIX", str(cache))

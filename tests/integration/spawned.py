@@ -1,0 +1,51 @@
+"""The actor that the spawn tests start; workers import it from here."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from actors.runtime import spawn
+from actors.runtime.errors import MailboxFull
+
+
+class Probe:
+    """Says what it is, counts, refuses, and ticks on its own loop."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._ticks = 0
+        self._told = spawn.ray_metrics().counter(
+            "x0tta6bl4_probe_told_total", "Words told to the probe", ("kind",)
+        )
+        self._ticking = asyncio.get_running_loop().create_task(self._tick())
+
+    def __repr__(self) -> str:
+        return self._name
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(0.01)
+            self._ticks += 1
+
+    async def ticks(self) -> int:
+        return self._ticks
+
+    async def pid(self) -> int:
+        return os.getpid()
+
+    async def tell(self, count: int) -> None:
+        self._told.inc(count, kind="word")
+
+    async def refuse(self) -> None:
+        raise MailboxFull("n1", capacity=3, retry_after_s=0.5)
+
+
+class Broken:
+    """Cannot be constructed."""
+
+    def __init__(self) -> None:
+        raise MailboxFull("n1", capacity=0, retry_after_s=0.5)
+
+    async def pid(self) -> int:
+        return os.getpid()
