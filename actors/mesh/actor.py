@@ -22,7 +22,7 @@ from actors.mesh.host import HostOptions, MeshEvent, MeshHost
 from actors.mesh.journal import FileJournal
 from actors.mesh.partition import Partition
 from actors.mesh.telemetry import ShardMetrics, ShardStatus
-from actors.runtime import log, spawn
+from actors.runtime import ids, log, spawn
 from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.errors import ShardUnavailable, Unavailable
 
@@ -73,6 +73,7 @@ class MeshShard:
         self._errors = ErrorHandler("mesh-shard", metrics)
         self._metrics = ShardMetrics(name, metrics)
         self._host: MeshHost | None = None
+        self._life = ids.new_client_id()
         self._failure: Exception | None = None
         self._ready = asyncio.Event()
         self._routes_due = asyncio.Event()
@@ -91,10 +92,22 @@ class MeshShard:
         task.add_done_callback(self._tasks.discard)
         self._errors.watch(task)
 
+    async def _vital(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a loop that the shard cannot be without: if it fails, so does the process.
+
+        Ray then restarts the shard, which recovers from its journals; a shard that answers and
+        does not turn would be worse than none.
+        """
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - handled, and the process ends
+            self._errors.handle(error, severity="critical", shard=self._name)
+            os._exit(os.EX_SOFTWARE)
+
     # -- loops -----------------------------------------------------------------------------------
 
     async def _live(self) -> None:
-        """Join the mesh, then turn the host for ever."""
+        """Join the mesh, then run."""
         try:
             await self.update(await self._join())
         except Exception as error:
@@ -102,16 +115,21 @@ class MeshShard:
             self._failure = error
             self._ready.set()
             raise
-        for work in (self._route(), self._report(), self._measure_lag()):
-            self._start(work)
+        for work in (self._turn_for_ever(), self._route()):
+            self._start(self._vital(work))
+        self._start(self._report())
+        self._start(self._measure_lag())
+
+    async def _turn_for_ever(self) -> None:
+        host = self._hosting()
         while True:
-            await self._turn(self._hosting())
+            await self._turn(host)
 
     async def _join(self) -> Membership:
         while True:
             try:
                 coordinator = spawn.find(self._options.coordinator)
-                membership: Membership = await coordinator.join.remote(self._name)
+                membership: Membership = await coordinator.join.remote(self._name, self._life)
             except Exception as error:
                 why = spawn.explained(error, self._options.coordinator)
                 if not isinstance(why, Unavailable):
@@ -124,9 +142,9 @@ class MeshShard:
         self._wake.clear()
         now = time.monotonic()
         host.step(now)
-        for peer, waiting in self._peers.items():
+        for peer in host.peers:
             if host.has_for(peer, now):
-                waiting.set()
+                self._peers[peer].set()
         if host.router.due:
             self._routes_due.set()
         asleep = max(host.next_step(now) - time.monotonic(), SHORTEST_TURN_S)
@@ -222,7 +240,7 @@ class MeshShard:
             for peer in host.peers:
                 if peer not in self._peers:
                     self._peers[peer] = asyncio.Event()
-                    self._start(self._converse(peer))
+                    self._start(self._vital(self._converse(peer)))
             self._ready.set()
             self._wake.set()
             return time.monotonic()
@@ -357,6 +375,10 @@ class MeshShard:
         """What happened to hosted nodes after `since`, s on the machine's monotonic clock."""
         await self._ready.wait()
         return [event for event in self._hosting().events if event.at > since]
+
+    async def life(self) -> int:
+        """A number that is another one after each restart."""
+        return self._life
 
     async def watch(self) -> None:
         """Never answer: whoever awaits this learns from Ray at once when the process dies."""

@@ -85,6 +85,7 @@ class Mesh:
         self._client = ids.new_client_id()
         self._request = 0
         self._turns: dict[int, asyncio.Lock] = {}
+        self._shards: dict[str, Any] = {}  # handles; looking one up asks Ray's head
 
     @classmethod
     async def attach(cls) -> Mesh:
@@ -270,8 +271,11 @@ class Mesh:
             placement = self.membership.placement
             name = placement.shard_of[partition]
             try:
-                return await call(spawn.find(name), placement.version)
+                if name not in self._shards:
+                    self._shards[name] = spawn.find(name)
+                return await call(self._shards[name], placement.version)
             except Exception as error:
+                self._shards.pop(name, None)
                 why = spawn.explained(error, name)
                 retry = isinstance(why, StalePlacement | Unavailable)
                 if not retry or time.monotonic() > deadline:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from actors.topology.selection import Imported
 
 COORDINATOR = "mesh-coordinator"
+REBALANCE_S = 30.0  # after which a shard that came back gets its partitions back
 SHARD_TIMEOUT_S = 30.0  # for a shard's answer to an order
 EVENTS_KEPT = 10_000
 
@@ -85,6 +86,7 @@ class MeshCoordinator:
         self._imported: Imported | None = None
         self._refresh_error = ""
         self._topology_events: list[tuple[float, Event]] = []
+        self._lives: dict[str, int] = {}  # of the shards that joined, the latest
         self._deaths: list[tuple[float, str]] = []
         self._changing = asyncio.Lock()
         self._membership: Membership | None = None
@@ -144,16 +146,30 @@ class MeshCoordinator:
     async def _supervise(self, shard: str) -> None:
         """Await a shard's death, again and again, and have its nodes taken over meanwhile."""
         while True:
+            life = 0
             try:
-                await spawn.find(shard).watch.remote()
+                handle = spawn.find(shard)
+                life = await handle.life.remote()
+                await handle.watch.remote()
             except Exception as error:  # noqa: BLE001 - whatever ended the call, look at the shard
                 died = spawn.explained(error, shard)
                 self._errors.handle(died, severity="error", shard=shard)
-                self._deaths.append((time.monotonic(), shard))
-                del self._deaths[:-EVENTS_KEPT]
-                if self._options.failover and isinstance(died, ShardUnavailable):
-                    await self._take_over(shard)
+                if life and isinstance(died, ShardUnavailable):
+                    await self._bury(shard, life)
                 await asyncio.sleep(0.2)
+
+    async def _bury(self, shard: str, life: int) -> None:
+        """A shard has died: note it, and have its partitions taken over if it is not back yet."""
+        self._deaths.append((time.monotonic(), shard))
+        del self._deaths[:-EVENTS_KEPT]
+        if not self._options.failover or self._lives.get(shard) != life:
+            return
+        membership = await self.membership()
+        partitions = membership.placement.partitions_of(shard)
+        survivors = [name for name in self._shards if name != shard]
+        if partitions and survivors:
+            loads = {s: len(membership.placement.partitions_of(s)) for s in survivors}
+            await self._move(partitions, min(survivors, key=lambda name: loads[name]), dead=shard)
 
     # -- membership ------------------------------------------------------------------------------
 
@@ -173,40 +189,42 @@ class MeshCoordinator:
         """What the mesh was started with."""
         return self._options
 
-    async def join(self, shard: str) -> Membership:
-        """A shard (re)starts: what it has to work by. Nodes moved away come back to it."""
+    async def join(self, shard: str, life: int) -> Membership:
+        """A shard (re)starts: what it has to work by. Nodes moved away come back to it later."""
         membership = await self.membership()
-        home = [
-            number
-            for number in range(len(membership.placement.shard_of))
-            if self._shards[number % len(self._shards)] == shard
-        ]
-        away = [n for n in home if membership.placement.shard_of[n] != shard]
-        if away:
-            self._start(self._move(away, shard))
+        self._lives[shard] = life
+        if self._away(membership, shard):
+            self._start(self._bring_back(shard, life))
         return membership
 
-    async def _take_over(self, dead: str) -> None:
-        membership = await self.membership()
-        partitions = membership.placement.partitions_of(dead)
-        survivors = [name for name in self._shards if name != dead]
-        if partitions and survivors:
-            loads = {s: len(membership.placement.partitions_of(s)) for s in survivors}
-            await self._move(partitions, min(survivors, key=lambda name: loads[name]))
+    def _away(self, membership: Membership, shard: str) -> list[int]:
+        """The partitions that began on `shard` and are elsewhere now."""
+        return [
+            number
+            for number, owner in enumerate(membership.placement.shard_of)
+            if self._shards[number % len(self._shards)] == shard != owner
+        ]
 
-    async def _move(self, partitions: list[int], shard: str) -> None:
+    async def _bring_back(self, shard: str, life: int) -> None:
+        # Not at once: moving is a disturbance too, and what died may die again.
+        await asyncio.sleep(REBALANCE_S)
+        away = self._away(await self.membership(), shard)
+        if away and self._lives[shard] == life:
+            await self._move(away, shard)
+
+    async def _move(self, partitions: list[int], shard: str, *, dead: str = "") -> None:
         async with self._changing:
             membership = await self.membership()
             self._log.info("partitions move", partitions=partitions, to=shard)
-            await self._agree(membership.moved(partitions, shard))
+            await self._agree(membership.moved(partitions, shard), without=dead)
 
-    async def _agree(self, membership: Membership) -> None:
-        """Save a membership, then have all shards work by it. Holds `_changing`."""
+    async def _agree(self, membership: Membership, *, without: str = "") -> None:
+        """Save a membership, then have all shards but one work by it. Holds `_changing`."""
         await asyncio.to_thread(membership.save, self._path)
         self._membership = membership
-        await self._order("update", membership)
+        await self._order("update", membership, without=without)
 
-    async def _order(self, method: str, *args: object) -> dict[str, float]:
+    async def _order(self, method: str, *args: object, without: str = "") -> dict[str, float]:
         """Call a method of all shards at once; the answers of those that gave one.
 
         A shard that does not answer is restarting and will ask for the membership itself.
@@ -222,7 +240,8 @@ class MeshCoordinator:
                 return None
             return shard, answer
 
-        answers = await asyncio.gather(*(one(shard) for shard in self._shards))
+        living = [shard for shard in self._shards if shard != without]
+        answers = await asyncio.gather(*(one(shard) for shard in living))
         return dict(answer for answer in answers if answer is not None)
 
     # -- operators -------------------------------------------------------------------------------

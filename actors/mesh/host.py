@@ -202,7 +202,12 @@ class MeshHost:
         self.medium.replace(topology)
         if same_shape:  # only qualities differ, which the nodes will notice by themselves
             return
+        undelivered = [told for peer in self._peers.values() for told in peer.settled]
+        for peer in self._peers.values():
+            peer.settled = []
         self._rebuild(now)
+        for settlement in undelivered:  # the origins may be hosted elsewhere now
+            self._settle(settlement)
         for partition in self.partitions.values():
             partition.outbox.hasten()
 

@@ -98,10 +98,15 @@ class LinkStateDatabase:
 
 
 def _mix(lsa: Lsa) -> int:
-    """A 64-bit hash of (origin, stamp): two rounds of splitmix64 (Steele et al., 2014)."""
-    value = lsa.origin
-    for word in (lsa.stamp, 0x9E3779B97F4A7C15):
-        value = (value ^ word) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
+    """A 64-bit hash of (origin, stamp): splitmix64 (Steele et al., 2014) of the one, then both.
+
+    The origin is mixed before the stamp joins it: of small numbers, the plain exclusive or of both
+    is the same for many pairs, and equal hashes cancel out in the digest.
+    """
+    value = 0
+    for word in (lsa.origin, lsa.stamp):
+        value = (value ^ word) + 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
+        value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
         value = (value ^ value >> 27) * 0x94D049BB133111EB & 0xFFFFFFFFFFFFFFFF
         value ^= value >> 31
     return value

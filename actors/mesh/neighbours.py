@@ -8,6 +8,8 @@ MobiCom 2003), in units of 1/256 transmission as Babel's (RFC 8966, appendix A.2
 
 Invariants:
 - A link is up only while heard both ways, each within 3.5 Hello intervals (RFC 8966, appendix B).
+- A neighbour that is not up yet is answered at once instead of at the next interval (an unscheduled
+  Hello, RFC 8966, section 3.4.1), so that links come up within a few round trips.
 - Hysteresis delays a change of cost, never a withdrawal.
 - A burst has as many copies as make missing it entirely rarer than `BURST_LOSS`, so that three
   missed in a row (which is what a lost neighbour is) is no accident of a poor link.
@@ -35,6 +37,7 @@ MAX_COST = 0xFFFF - 1  # RFC 8966 keeps 0xFFFF for infinity
 
 MIN_COPIES, MAX_COPIES = 8, 256
 BURST_LOSS = 1e-3
+EAGER_S = 0.1  # least time between Hellos of a node that is getting to know a neighbour
 WINDOW = 32  # Hello intervals over which quality is smoothed
 HYSTERESIS = 0.25  # relative change of cost below which nothing is advertised
 
@@ -101,8 +104,10 @@ class NeighbourTable:
         # Beta posterior counts of the quality from the neighbour, exponentially forgotten.
         self._arrived = np.zeros(rows)
         self._sent = np.zeros(rows)
+        self._spacing_s = min(EAGER_S, hello_s / 4)
         phase = np.random.default_rng(seed).random(topology.n_nodes)
         self._next_hello = now + phase * min(hello_s, 1.0)
+        self._last_hello = np.full(topology.n_nodes, -np.inf)
 
     def keep(self, old: NeighbourTable) -> None:
         """Take over what `old` knew of links that have the same ends (after a renumbering)."""
@@ -120,6 +125,7 @@ class NeighbourTable:
                 getattr(self, column)[here] = getattr(old, column)[there]
             for column in ("_heard_at", "_reported", "_arrived", "_sent"):
                 getattr(self, column)[here] = getattr(old, column)[there]
+        self._last_hello[: len(old._last_hello)] = old._last_hello
         self._next_hello[: len(old._next_hello)] = old._next_hello
 
     @property
@@ -146,6 +152,7 @@ class NeighbourTable:
         late = np.maximum(now - self._next_hello[due], 0.0)
         # Skip the intervals that a stalled host missed, keeping the phase.
         self._next_hello[due] += self._hello_s * (1.0 + np.floor(late / self._hello_s))
+        self._last_hello[due] = now
         rows = np.flatnonzero((due & ~silent)[self.node])
         with np.errstate(divide="ignore"):
             needed = np.log(BURST_LOSS) / np.log1p(-np.clip(self._reported[rows], 0.0, 0.9999))
@@ -177,10 +184,16 @@ class NeighbourTable:
         down = rows[self.up[rows] & ~both_ways]
         up = rows[~self.up[rows] & both_ways]
         self.up[up], self.up[down] = True, False
+        self._answer_soon(np.concatenate([up, rows[~both_ways]]), now)
         live = rows[self.up[rows]]
         cost = self._etx(live)
         changed = np.abs(cost - self.cost[live]) > HYSTERESIS * self.cost[live]
         return Change(up, down, live[changed])
+
+    def _answer_soon(self, rows: NDArray[np.int32], now: float) -> None:
+        nodes = self.node[rows]
+        soon = np.maximum(now, self._last_hello[nodes] + self._spacing_s)
+        np.minimum.at(self._next_hello, nodes, soon)
 
     def _etx(self, rows: NDArray[np.intp] | NDArray[np.int32]) -> NDArray[np.float64]:
         product = np.maximum(self._reported[rows] * self.measured[rows], 1e-9)
