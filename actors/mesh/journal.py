@@ -1,6 +1,6 @@
 """An append-only file of records that survives the death of the process that writes it.
 
-A record is length, CRC-32, kind, header check and body. `commit` hands everything appended so far
+A record is length, CRC-32, kind, header check and body. `commit` hands all that was appended so far
 to the kernel in one write: from then on a SIGKILL of the process cannot lose it. (A power cut can: nothing here
 waits for the disk. A journal that also survives the loss of its host is a copy at a peer, behind
 the same `Journal` interface.)

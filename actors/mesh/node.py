@@ -52,7 +52,7 @@ class MeshNode:
             Whether the node must advertise again, above what was heard (OLSRv2, RFC 7181, 17.3).
         """
         current = (self.incarnation, self.sequence)
-        if (heard.incarnation, heard.sequence) <= current:
+        if heard == self.advertised or (heard.incarnation, heard.sequence) < current:
             return False
         self.incarnation = heard.incarnation + 1
         self.sequence = 0

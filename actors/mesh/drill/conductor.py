@@ -19,7 +19,7 @@ from actors.mesh.bound import convergence_bound_s
 from actors.mesh.coordinator import COORDINATOR
 from actors.mesh.drill import verdict
 from actors.mesh.drill.report import Report
-from actors.mesh.drill.scenario import Plan, Scenario, connected_pairs
+from actors.mesh.drill.scenario import Plan, Scenario
 from actors.mesh.drill.traffic import Traffic
 from actors.mesh.membership import Faults
 from actors.mesh.partition import Refusal
@@ -82,11 +82,13 @@ class Conductor:
         traffic = Traffic(self.mesh, pairs, self.rate, self.seed)
         self.progress("traffic starts; waiting for all routes")
         traffic.start()
+        broken = False
         try:
             await self._wait_whole(destinations, before, WHOLE_TIMEOUT_S)
             await asyncio.sleep(WARM_UP_S)
             bound = convergence_bound_s(options.shard.host.hello_s, truth.diameter())
             self.progress(f"breaking {', '.join(self.plan.failed[:3])}")
+            broken = True
             fault_at = await self._break()
             traffic.exclude(self.plan.nodes)
             healed = await self._observe(destinations, truth, fault_at, bound)
@@ -97,11 +99,14 @@ class Conductor:
             patience = options.shard.host.patience_s
             await self._drain(traffic, 2 * patience + bound + RESTART_S)
             restored = await self._mend(destinations, before)
+            broken = False
             # Messages of a node that was silent can be settled only now that it speaks again.
             await self._drain(traffic, 2 * patience + RESTART_S)
             traffic.check()
             detected = await self._first_notice(fault_at)
         finally:
+            if broken:  # interrupted: leave the mesh as it was found
+                await spawn.find(COORDINATOR).inject.remote(Faults())
             await traffic.stop()
         sent, arrived = traffic.account()
         ids = sent.id[sent.refusal == Refusal.NONE]
@@ -301,14 +306,6 @@ class Conductor:
         blackholed = ordered[connected & (fate.delivered == 0)]
         reported = ordered[fate.returned > 0]
         return len(np.unique(blackholed, axis=0)), len(np.unique(reported, axis=0))
-
-
-def predicted_share(plan: Plan, before: Surviving) -> float:
-    """The share of surviving pairs that the plan will separate, in [0, 1]."""
-    components = before.components.copy()
-    components[list(plan.nodes)] = -1
-    pairs = connected_pairs(components)
-    return plan.pairs_separated / pairs if pairs else 0.0
 
 
 def _rounded(at: float | None, start: float) -> float | None:

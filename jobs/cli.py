@@ -1,0 +1,52 @@
+"""`x0`: the commands of `jobs` under one name.
+
+Nothing that takes time to import is imported here; `x0 --help` answers at once.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from jobs import down, drill, send, status, up
+
+app = typer.Typer(
+    name="x0",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Run a self-healing mesh network as Ray actors.\n\n"
+    "Settings are environment variables X0TTA6BL4_*; an option wins over its variable.",
+)
+app.command("up")(up.command)
+app.command("status")(status.command)
+app.command("send")(send.command)
+app.command("drill")(drill.command)
+app.command("down")(down.command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"x0 {version('x0tta6bl4')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Say which and leave."),
+    ] = False,
+) -> None:
+    """Take the options that belong to no command."""
+
+
+def main() -> None:
+    """Run `x0`."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""`x0 down`: end what `x0 up` started, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from jobs import reporting
+
+if TYPE_CHECKING:
+    from actors.runtime.settings import Settings
+    from cluster.local import LocalCluster
+    from jobs.record import MeshRecord
+
+_LAUNCH_S: Final = 60.0  # a mesh that is just being launched is waited for, then ended
+
+
+@reporting.reported
+def command(
+    purge: Annotated[
+        bool,
+        typer.Option(
+            "--purge", help="Also remove the journals, with all messages not delivered yet."
+        ),
+    ] = False,
+    as_json: reporting.AsJson = False,
+) -> int:
+    """End what `x0 up` started: the actors, their Ray cluster, its temporary files.
+
+    Journals stay: accepted messages survive to the next `x0 up` of the same topology. Inside a
+    Ray job only the actors end. Nothing running is fine.
+    """
+    from actors.runtime import log  # noqa: PLC0415 - slow to import, and --help should be quick
+    from actors.runtime.settings import Settings  # noqa: PLC0415 - the same
+
+    report = reporting.Report(as_json)
+    settings = Settings.load()
+    log.configure(settings.log_level)
+    ended = _end_here(settings, report) if settings.state_dir.is_dir() else {}
+    if os.environ.get("RAY_ADDRESS"):
+        ended = ended or _end_by_address(settings)
+    purged = purge and _purge(settings)
+    lines = [f"ended {what}: {which}" for what, which in ended.items()] or ["nothing was running"]
+    if purged:
+        lines.append("removed the journals")
+    report.result({"ended": ended, "purged": purged}, *lines)
+    return 0
+
+
+def _end_here(settings: Settings, report: reporting.Report) -> dict[str, str]:
+    """End what is on record in the state directory; what that was, by kind."""
+    from actors.runtime.state_files import exclusive_lock  # noqa: PLC0415 - as in `command`
+    from cluster.local import LocalCluster  # noqa: PLC0415 - as in `command`
+    from jobs.record import LOCK, MeshRecord  # noqa: PLC0415 - as in `command`
+
+    if os.environ.get("RAY_ADDRESS"):
+        return {}  # may be a job of the very cluster on record, which must not end under it
+    with exclusive_lock(settings.state_dir / LOCK, timeout_s=_LAUNCH_S):
+        record = MeshRecord.load(settings.state_dir)
+        cluster = LocalCluster.load(settings.state_dir)
+        ended = {}
+        if cluster is not None:
+            report.progress(f"ending the cluster at {cluster.address}")
+            ended = _end_cluster(cluster, record)
+        elif record is not None and not record.own_cluster:
+            report.progress(f"ending the mesh on the cluster at {record.address}")
+            ended = _end_actors(record.address, record.namespace)
+        if record is not None:
+            record.remove(settings.state_dir)
+    return ended
+
+
+def _end_cluster(cluster: LocalCluster, record: MeshRecord | None) -> dict[str, str]:
+    cluster.stop()
+    ended = {"cluster": cluster.address}
+    return {"mesh": record.source, **ended} if record is not None else ended
+
+
+def _end_by_address(settings: Settings) -> dict[str, str]:
+    """End the mesh of RAY_ADDRESS and the namespace."""
+    from actors.runtime.errors import MeshNotRunning  # noqa: PLC0415 - as in `command`
+    from jobs import session  # noqa: PLC0415 - as in `command`
+
+    try:
+        running = session.running(settings)
+    except MeshNotRunning:
+        return {}
+    running.end()
+    return {"mesh": running.options.topology}
+
+
+def _end_actors(address: str, namespace: str) -> dict[str, str]:
+    """End the actors of a namespace in a cluster that is another's; it may be gone."""
+    from actors.runtime import spawn  # noqa: PLC0415 - as in `command`
+    from actors.runtime.errors import MeshNotRunning  # noqa: PLC0415 - as in `command`
+
+    try:
+        spawn.connect(address, namespace)
+    except MeshNotRunning:
+        return {}
+    try:
+        names = spawn.tear_down(namespace)
+    finally:
+        spawn.disconnect()
+    return {"actors": ", ".join(names)} if names else {}
+
+
+def _purge(settings: Settings) -> bool:
+    from jobs.record import journals  # noqa: PLC0415 - as in `command`
+
+    directory = journals(settings.state_dir)
+    if not directory.exists():
+        return False
+    shutil.rmtree(directory)
+    return True
+
+
+if __name__ == "__main__":
+    reporting.run(command)

@@ -1,0 +1,78 @@
+"""What `x0 up` has started, on record in `<state>/mesh.json`, so that `x0 down` ends just that.
+
+Written before the first actor exists and removed after the last one is gone: a crash at any point
+leaves a record of something that may live, never something alive without a record.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Final, Self
+
+from actors.runtime.errors import ConfigurationError
+from actors.runtime.state_files import write_atomic
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAME: Final = "mesh.json"
+LOCK: Final = "mesh.lock"  # held while a mesh is launched or ended
+
+
+def journals(state_dir: Path) -> Path:
+    """Where the journals of all meshes of a state directory are."""
+    return state_dir / "mesh"
+
+
+@dataclass(frozen=True, slots=True)
+class MeshRecord:
+    """One mesh that was started.
+
+    Attributes:
+        address: of the Ray cluster, "host:port".
+        dashboard_url: of the cluster, or "".
+        namespace: Ray namespace that all its actors are in.
+        own_cluster: the cluster was started for it and ends with it.
+        source: of the topology, without credentials.
+        pid: of the process that started it.
+        started_at: s since the Unix epoch.
+    """
+
+    address: str
+    dashboard_url: str
+    namespace: str
+    own_cluster: bool
+    source: str
+    pid: int
+    started_at: float
+
+    def save(self, state_dir: Path) -> None:
+        """Write to the record of a state directory in one step."""
+        content = json.dumps(asdict(self), indent=2).encode()
+        write_atomic(state_dir / NAME, content, private=True)
+
+    @classmethod
+    def load(cls, state_dir: Path) -> Self | None:
+        """The record of a state directory; None if there is none.
+
+        Raises:
+            ConfigurationError: it cannot be read.
+        """
+        path = state_dir / NAME
+        try:
+            return cls(**json.loads(path.read_bytes()))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError) as error:
+            raise ConfigurationError(
+                f"{path} cannot be read",
+                f"{type(error).__name__}: {error}",
+                "Remove it, then end what may still run with `x0 down`.",
+                variable="X0TTA6BL4_STATE_DIR",
+            ) from error
+
+    def remove(self, state_dir: Path) -> None:
+        """Remove the record if it still is this one; another's stays."""
+        if MeshRecord.load(state_dir) == self:
+            (state_dir / NAME).unlink(missing_ok=True)

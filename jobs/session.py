@@ -1,0 +1,357 @@
+"""The life of a mesh as its driver sees it: launched or found, waited for, left or ended.
+
+Invariants: whatever fails or is interrupted on the way, all that was started is ended again; a
+state directory has one mesh at a time; a cluster is ended only by who started it. A mesh owns its
+namespace, so the namespace must be empty before, and is empty after.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import tempfile
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.mesh.coordinator import COORDINATOR, MeshCoordinator, MeshOptions
+from actors.runtime import log, spawn
+from actors.runtime.errors import Conflict, MeshNotRunning, ShardUnavailable, Unavailable
+from actors.runtime.state_files import ensure_directory, exclusive_lock
+from actors.topology import fetch, radio, source
+from cluster.local import LocalCluster
+from jobs import interruption, readiness
+from jobs.options import flags_of, mesh_options
+from jobs.record import LOCK, MeshRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from actors.mesh.coordinator import MeshStatus
+    from actors.runtime.flags import Flags
+    from actors.runtime.settings import Settings
+
+    Progress = Callable[[str], None]
+
+__all__ = ["Session", "ephemeral", "launch", "mesh_options", "running"]
+
+READY_TIMEOUT_S: Final = 60.0
+POLL_S: Final = 0.1
+_TOPOLOGY_TIMEOUT_S: Final = 180.0  # beyond every bound of a download
+_ANSWER_TIMEOUT_S: Final = 10.0  # for the coordinator to answer what it knows by heart
+
+_log = log.get(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A mesh that this process has joined.
+
+    Attributes:
+        settings: of this process; what the mesh was started with is in `options`.
+        flags: of the mesh.
+        address: of the Ray cluster, "host:port".
+        dashboard_url: of the cluster, or "".
+        cluster: the cluster, if it was started for this mesh and ends with it.
+        options: what the mesh was started with.
+        record: of what was started, if it was started from this state directory.
+    """
+
+    settings: Settings
+    flags: Flags
+    address: str
+    dashboard_url: str
+    cluster: LocalCluster | None
+    options: MeshOptions
+    record: MeshRecord | None = field(default=None)
+
+    async def status(self) -> MeshStatus:
+        """How the mesh is.
+
+        Raises:
+            Unavailable: the mesh has ended, or its coordinator is restarting.
+        """
+        try:
+            status: MeshStatus = await spawn.find(COORDINATOR).status.remote()
+        except Exception as error:
+            raise spawn.explained(error, COORDINATOR) from error
+        return status
+
+    async def wait_ready(
+        self, progress: Progress | None = None, timeout_s: float = READY_TIMEOUT_S
+    ) -> MeshStatus:
+        """Wait until the mesh is ready (see `readiness`).
+
+        Args:
+            progress: is told what is waited for, whenever that changes.
+            timeout_s: for all but the wait for neighbours, which comes on top.
+
+        Raises:
+            Unavailable: it is not ready in time; the error says what is missing.
+        """
+        tell = _Changes(progress)
+        deadline = time.monotonic() + timeout_s
+        settled_at: float | None = None  # when nothing but neighbours was missing
+        while True:
+            try:
+                status = await self.status()
+                lacking = readiness.missing(status)
+            except ShardUnavailable as error:
+                lacking = [str(error)]
+            else:
+                up, links = readiness.neighbours_up(status)
+                if not lacking:
+                    settled_at = settled_at or time.monotonic()
+                    held = time.monotonic() - settled_at >= self.options.shard.host.hold_s
+                    if up == links or held:
+                        return status
+                    tell(f"waiting for neighbours: {up} of {links} up")
+            if lacking:
+                tell(f"waiting for {'; '.join(lacking)}")
+                if time.monotonic() > deadline:
+                    raise Unavailable(
+                        f"the mesh is not ready after {timeout_s:g} s",
+                        "; ".join(lacking),
+                        "See `x0 status` and the logs of the shards; a large map takes longer.",
+                        retry_after_s=5.0,
+                    )
+            await asyncio.sleep(POLL_S)
+
+    def close(self) -> None:
+        """Leave the mesh to itself: disconnect this process."""
+        spawn.disconnect()
+
+    def end(self) -> None:
+        """End the mesh and what was started for it; its journals stay. Again: nothing happens.
+
+        Raises:
+            Conflict: something does not end; the error says what.
+            Unavailable: the cluster, which is another's, does not answer.
+        """
+        if self.cluster is not None:
+            spawn.disconnect()
+            self.cluster.stop()  # and its actors with it, even if Ray no longer answers
+        else:
+            spawn.connect(self.address, self.settings.namespace)
+            spawn.tear_down(self.settings.namespace)
+            spawn.disconnect()
+        if self.record is not None:
+            self.record.remove(self.settings.state_dir)
+
+
+def launch(settings: Settings, flags: Flags, *, progress: Progress | None = None) -> Session:
+    """Start a mesh, and a cluster for it unless RAY_ADDRESS names one; return when it is agreed.
+
+    Nodes then are starting to speak: `Session.wait_ready` waits for the routes.
+
+    Raises:
+        Conflict: a mesh runs from this state directory or in this namespace.
+        TopologyError: the topology cannot be used.
+        ConfigurationError: a setting cannot be used.
+        Unavailable: Ray did not start, or does not answer.
+        Interrupted: by a signal; nothing is left.
+    """
+    tell = progress or _silence
+    options = mesh_options(settings, flags)
+    ensure_directory(settings.state_dir)
+    with interruption.guarded(), exclusive_lock(settings.state_dir / LOCK):
+        _refuse_second(settings)
+        _check_source(options)
+        cluster = None
+        address = os.environ.get("RAY_ADDRESS")
+        if not address:
+            tell("starting Ray")
+            cluster = LocalCluster.start(settings.state_dir, dashboard=not flags.minimal)
+            address = cluster.address
+        session = None
+        try:
+            tell("starting the mesh")
+            session = _populate(settings, flags, options, address, cluster)
+            _ask("membership", _TOPOLOGY_TIMEOUT_S)
+        except BaseException:
+            if session is not None:
+                session.end()
+            else:
+                spawn.disconnect()
+                if cluster is not None:
+                    cluster.stop()
+            raise
+        return session
+
+
+def _populate(
+    settings: Settings,
+    flags: Flags,
+    options: MeshOptions,
+    address: str,
+    cluster: LocalCluster | None,
+) -> Session:
+    """Create the coordinator, which creates the shards."""
+    _join(address, settings.namespace)
+    if present := spawn.listing():
+        raise Conflict(
+            f"namespace {settings.namespace} of the cluster at {address} is taken",
+            f"it has actors that were not started from {settings.state_dir}: {', '.join(present)}",
+            "Use another X0TTA6BL4_NAMESPACE, or `x0 down` where they were started.",
+        )
+    dashboard_url = cluster.dashboard_url if cluster else _dashboard_url()
+    ensure_directory(options.shard.directory)
+    record = MeshRecord(
+        address=address,
+        dashboard_url=dashboard_url,
+        namespace=settings.namespace,
+        own_cluster=cluster is not None,
+        source=fetch.shown(options.topology),
+        pid=os.getpid(),
+        started_at=time.time(),
+    )
+    session = Session(settings, flags, address, dashboard_url, cluster, options, record)
+    try:
+        record.save(settings.state_dir)
+        spawn.detached(MeshCoordinator, COORDINATOR, options)
+    except BaseException:
+        session.end()
+        raise
+    return session
+
+
+def running(settings: Settings) -> Session:
+    """Join the mesh that runs: that of RAY_ADDRESS and the namespace, or the one on record.
+
+    Raises:
+        MeshNotRunning: there is none. The record of one that is gone is cleared.
+    """
+    record = MeshRecord.load(settings.state_dir)
+    address = os.environ.get("RAY_ADDRESS")
+    cluster = None
+    if address:
+        if record is not None and (record.address, record.namespace) != (
+            address,
+            settings.namespace,
+        ):
+            record = None  # of another mesh
+        elif record is not None and record.own_cluster:
+            record = None  # who joins by address ends actors, not the cluster on record
+    elif record is None:
+        raise MeshNotRunning(why=f"{settings.state_dir} has no mesh on record")
+    else:
+        address = record.address
+        settings = settings.model_copy(update={"namespace": record.namespace})
+        if record.own_cluster:
+            cluster = LocalCluster.load(settings.state_dir)
+            if cluster is None or cluster.address != address:
+                raise _gone(settings, record, "its cluster has ended")
+    try:
+        _join(address, settings.namespace)
+        options: MeshOptions = _ask("options", _ANSWER_TIMEOUT_S)
+    except MeshNotRunning as error:
+        spawn.disconnect()
+        if record is None or cluster is not None:
+            raise  # nothing on record, or a cluster that `x0 down` has yet to end
+        raise _gone(settings, record, error.why) from error
+    except BaseException:
+        spawn.disconnect()
+        raise
+    dashboard_url = record.dashboard_url if record else _dashboard_url()
+    return Session(settings, flags_of(options), address, dashboard_url, cluster, options, record)
+
+
+@contextlib.contextmanager
+def ephemeral(
+    settings: Settings, flags: Flags, *, progress: Progress | None = None
+) -> Iterator[Session]:
+    """A mesh of one's own for the length of a block, of which nothing is left after it.
+
+    Raises:
+        Interrupted: by a signal, and what `launch` raises.
+    """
+    with interruption.guarded():
+        state_dir = Path(tempfile.mkdtemp(prefix="x0-state-"))
+        namespace = f"{settings.namespace[:40]}-{uuid.uuid4().hex[:12]}"
+        private = settings.model_copy(update={"state_dir": state_dir, "namespace": namespace})
+        try:
+            session = launch(private, flags, progress=progress)
+            try:
+                yield session
+            finally:
+                session.end()
+        finally:
+            shutil.rmtree(state_dir)
+
+
+def _refuse_second(settings: Settings) -> None:
+    try:
+        session = running(settings)
+    except MeshNotRunning:
+        return  # a record of one that is gone has been cleared
+    session.close()
+    raise Conflict(
+        "a mesh is already running",
+        f"it was started from {settings.state_dir}, on the cluster at {session.address}",
+        "Use it, or end it first with `x0 down`.",
+    )
+
+
+def _check_source(options: MeshOptions) -> None:
+    """Refuse what is cheap to refuse before seconds are spent on a cluster.
+
+    The mesh reads the topology by itself; a URL is left to it.
+    """
+    if options.topology.startswith(radio.PREFIX):
+        radio.parse(options.topology)
+    elif not fetch.is_url(options.topology):
+        source.read(options.topology, vpn=options.vpn, all_components=options.all_components)
+
+
+def _gone(settings: Settings, record: MeshRecord, why: str) -> MeshNotRunning:
+    _log.warning("cleared the record of a mesh that is gone", address=record.address, why=why)
+    record.remove(settings.state_dir)
+    return MeshNotRunning(why=f"the one on record is gone: {why}")
+
+
+def _join(address: str, namespace: str) -> None:
+    spawn.connect(address, namespace)
+    interruption.rearm()
+
+
+def _ask(method: str, timeout_s: float) -> Any:  # noqa: ANN401 - the answer of any method
+    """Call a method of the coordinator, waiting for its answer."""
+    answer = getattr(spawn.find(COORDINATOR), method).remote().future()
+    try:
+        # A thread delivers it: the caller may run an event loop, as a notebook does.
+        return answer.result(timeout=timeout_s)
+    except TimeoutError as error:
+        raise ShardUnavailable(COORDINATOR) from error
+    except Exception as error:
+        raise spawn.explained(error, COORDINATOR) from error
+
+
+def _dashboard_url() -> str:
+    """Of the cluster that this process has joined; "" without a dashboard."""
+    import ray  # noqa: PLC0415 - not before `spawn`, which sets what Ray reads when imported
+
+    # Already joined, `init` does nothing but answer with the cluster's addresses.
+    address = ray.init(ignore_reinit_error=True, logging_level=logging.ERROR).dashboard_url
+    return f"http://{address}" if address else ""
+
+
+def _silence(_text: str) -> None:
+    """Tell nobody."""
+
+
+class _Changes:
+    """Tells a text on when it differs from the previous one."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress or _silence
+        self._last = ""
+
+    def __call__(self, text: str) -> None:
+        if text != self._last:
+            self._last = text
+            self._progress(text)

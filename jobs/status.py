@@ -1,0 +1,42 @@
+"""`x0 status`: how the running mesh is."""
+
+from __future__ import annotations
+
+import asyncio
+
+from jobs import reporting
+
+SHARD_DOWN = 3  # exit code
+
+
+@reporting.reported
+def command(as_json: reporting.AsJson = False) -> int:
+    """Show the mesh, its shards, the flags and the addresses.
+
+    Exit code: 0 all shards answer, 3 a shard is down, 1 no mesh is running.
+    """
+    # Ray takes seconds to import, and --help should not.
+    from actors.runtime import log  # noqa: PLC0415 - see above
+    from actors.runtime.settings import Settings  # noqa: PLC0415 - see above
+    from jobs import session, summary  # noqa: PLC0415 - see above
+
+    report = reporting.Report(as_json)
+    settings = Settings.load()
+    log.configure(settings.log_level)
+    running = session.running(settings)
+    try:
+        status = asyncio.run(running.status())
+    finally:
+        running.close()
+    report.result(
+        summary.values(running, status),
+        summary.mesh(running, status),
+        summary.shards(status),
+        summary.flags(running),
+        summary.where(running),
+    )
+    return SHARD_DOWN if status.down else 0
+
+
+if __name__ == "__main__":
+    reporting.run(command)

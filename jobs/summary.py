@@ -1,0 +1,125 @@
+"""A mesh in words and numbers: what `x0 up` and `x0 status` show, as values and as tables."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from jobs import readiness
+from jobs.reporting import pairs, table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from actors.mesh.coordinator import MeshStatus
+    from jobs.session import Session
+
+_MIB = 2**20
+
+
+def values(session: Session, status: MeshStatus) -> dict[str, object]:
+    """All that is known, for `--json`. Times in s, memory in bytes."""
+    up, links = readiness.neighbours_up(status)
+    return {
+        "healthy": not status.down,
+        "source": status.source,
+        "format": status.format,
+        "nodes": status.nodes,
+        "links": status.links,
+        "left_out": dict(status.left_out),
+        "warnings": list(status.warnings),
+        "refresh_error": status.last_refresh_error,
+        "neighbours_up": up,
+        "neighbours": links,
+        "silenced": len(status.faults.silent),
+        "cut": len(status.faults.cut),
+        "placement_version": status.placement_version,
+        "hello_s": session.options.shard.host.hello_s,
+        "shards": [
+            {
+                **asdict(shard),
+                "digest": f"{shard.digest:016x}",  # wider than JSON's numbers are everywhere
+                "routes_current": shard.routes_version == shard.database_version,
+            }
+            for shard in status.shards
+        ],
+        "down": list(status.down),
+        "flags": {row.name: row.state for row in session.flags.report()},
+        **addresses(session),
+    }
+
+
+def addresses(session: Session) -> dict[str, object]:
+    """Where the mesh is."""
+    return {
+        "address": session.address,
+        "namespace": session.settings.namespace,
+        "dashboard_url": session.dashboard_url,
+        "own_cluster": session.cluster is not None,
+        "state_dir": str(session.settings.state_dir),
+    }
+
+
+def mesh(session: Session, status: MeshStatus) -> RenderableType:
+    """The map, what was left out of it, and how many neighbours hear each other."""
+    up, links = readiness.neighbours_up(status)
+    left_out = ", ".join(f"{count:,} {why}" for why, count in status.left_out.items() if count)
+    lines: dict[str, object] = {
+        "source": f"{status.source} ({status.format})",
+        "nodes, links": f"{status.nodes:,}, {status.links:,}",
+        "left out": left_out or "nothing",
+        "neighbours": f"{up:,} of {links:,} directed links up",
+        "Hello": f"every {session.options.shard.host.hello_s:g} s",
+    }
+    if status.faults.silent or status.faults.cut:
+        silent, cut = len(status.faults.silent), len(status.faults.cut)
+        lines["injected faults"] = f"{silent:,} silent nodes, {cut:,} cut links"
+    if status.warnings:
+        lines["warnings"] = "; ".join(status.warnings)
+    if status.last_refresh_error:
+        lines["last refresh"] = status.last_refresh_error
+    return pairs("Mesh", lines)
+
+
+def shards(status: MeshStatus) -> RenderableType:
+    """One row a shard, those that are down included."""
+    columns = (
+        *("shard", "pid", "nodes", "neighbours", "database", "routes"),
+        *("open", "unread", "in transit", "largest lag", "memory"),
+    )
+    rows: list[tuple[object, ...]] = [
+        (
+            shard.name,
+            str(shard.pid),
+            shard.nodes,
+            f"{shard.neighbours_up:,}/{shard.neighbours:,}",
+            shard.database,
+            "current" if shard.routes_version == shard.database_version else "being computed",
+            shard.open_messages,
+            shard.unread_messages,
+            shard.in_transit,
+            f"{shard.largest_lag_s * 1000:.0f} ms",
+            f"{shard.rss_bytes / _MIB:.0f} MiB",
+        )
+        for shard in status.shards
+    ]
+    rows += [(name, "DOWN", *([""] * (len(columns) - 2))) for name in status.down]
+    rows.sort(key=lambda row: str(row[0]))
+    return table("Shards", columns, rows)
+
+
+def flags(session: Session) -> RenderableType:
+    """One row a flag."""
+    rows = [(row.variable, row.state, row.meaning) for row in session.flags.report()]
+    return table("Flags", ("variable", "state", "meaning"), rows)
+
+
+def where(session: Session) -> RenderableType:
+    """Addresses of what runs."""
+    lines = {
+        "Ray": f"{session.address}, namespace {session.settings.namespace}",
+        "dashboard": session.dashboard_url or "none",
+        "state": session.settings.state_dir,
+        "stop": "x0 down",
+    }
+    return pairs("Running at", lines)

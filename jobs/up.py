@@ -1,0 +1,179 @@
+"""`x0 up`: start a mesh, then stay with it or leave it running."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from jobs import interruption, reporting
+
+if TYPE_CHECKING:
+    from jobs.session import Session
+
+_LOOK_S: Final = 1.0  # between two looks at a mesh in the foreground
+_ANSWER_S: Final = 15.0  # for its coordinator, which itself waits 5 s for a shard
+_DOWN_S: Final = 60.0  # for an `x0 down` that is under way
+
+
+@reporting.reported
+def command(
+    topology: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH|URL|radio:N[:SEED]",
+            help="Map of the network: meshviewer or NetJSON, or N made-up radio nodes. "
+            "Default: radio:144.",
+        ),
+    ] = None,
+    no_vpn: Annotated[bool, typer.Option("--no-vpn", help="Drop vpn links of the map.")] = False,
+    all_components: Annotated[
+        bool,
+        typer.Option("--all-components", help="Keep more than the largest component."),
+    ] = False,
+    refresh: Annotated[
+        float | None,
+        typer.Option(metavar="S", help="Seconds between polls of the map. Default: 30."),
+    ] = None,
+    shards: Annotated[
+        int | None,
+        typer.Option(metavar="K", help="Processes that host the nodes, 1 to 64. Default: 2."),
+    ] = None,
+    hello: Annotated[
+        float | None,
+        typer.Option(metavar="S", help="Seconds between two Hellos, 0.05 to 60. Default: 1."),
+    ] = None,
+    no_feedback: Annotated[
+        bool,
+        typer.Option(
+            "--no-feedback",
+            help="Notice dead neighbours by missing Hellos alone, not by missing acknowledgements.",
+        ),
+    ] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return once the mesh is ready; `x0 down` ends it.")
+    ] = False,
+    as_json: reporting.AsJson = False,
+) -> int:
+    """Start a mesh and stay with it until Ctrl-C, which ends it; or leave it running.
+
+    Starts a Ray cluster for it, unless RAY_ADDRESS (host:port) names one, as in a Ray job.
+    """
+    began = time.monotonic()
+    from actors.runtime import log  # noqa: PLC0415 - Ray is slow to import; --help is quick
+    from actors.runtime.flags import Flags  # noqa: PLC0415 - the same
+    from actors.runtime.settings import Settings  # noqa: PLC0415 - the same
+
+    report = reporting.Report(as_json)
+    settings = Settings.load(
+        topology=topology,
+        vpn=False if no_vpn else None,
+        all_components=True if all_components else None,
+        refresh_s=refresh,
+        shards=shards,
+        hello_s=hello,
+        feedback=False if no_feedback else None,
+    )
+    flags = Flags.from_env()
+    log.configure(settings.log_level)
+    report.progress("loading Ray")
+    from jobs import session, summary  # noqa: PLC0415 - the same
+
+    launched = session.launch(settings, flags, progress=report.progress)
+    leave = False
+    try:
+        status = asyncio.run(launched.wait_ready(report.progress))
+        ready_s = time.monotonic() - began
+        report.result(
+            {**summary.values(launched, status), "ready_s": round(ready_s, 2)},
+            summary.mesh(launched, status),
+            summary.where(launched),
+            f"ready after {ready_s:.1f} s",
+        )
+        leave = detach
+        if not detach:
+            report.note(_stay(launched, report))
+    finally:
+        if leave:
+            launched.close()
+        else:
+            launched.end()
+    return 0
+
+
+def _stay(launched: Session, report: reporting.Report) -> str:
+    """Watch the mesh until a signal comes or another ends it; why it is over."""
+    report.note("Ctrl-C ends it")
+    try:
+        asyncio.run(_watch(launched, report))
+    except interruption.Interrupted as interrupted:
+        return f"{interrupted.signal.name}: ending"
+    return "ended by `x0 down`"
+
+
+async def _watch(launched: Session, report: reporting.Report) -> None:
+    """Show the mesh until its record is gone.
+
+    Raises:
+        Unavailable: its cluster has ended by itself.
+    """
+    from rich.console import Group  # noqa: PLC0415 - slow to import, and --help should be quick
+    from rich.live import Live  # noqa: PLC0415 - the same
+
+    from actors.runtime.errors import Unavailable  # noqa: PLC0415 - the same
+    from jobs import summary  # noqa: PLC0415 - the same
+
+    down: tuple[str, ...] = ()
+    with contextlib.ExitStack() as shown:
+        live = None
+        if report.live:
+            live = shown.enter_context(Live(console=report.console, auto_refresh=False))
+        while not await asyncio.to_thread(_ended, launched):
+            try:
+                async with asyncio.timeout(_ANSWER_S):
+                    status = await launched.status()
+            except TimeoutError:
+                report.note(f"no status: no answer in {_ANSWER_S:g} s")
+            except Unavailable as error:
+                report.note(f"no status: {error}")
+            else:
+                if live is not None:
+                    parts = summary.mesh(launched, status), summary.shards(status)
+                    live.update(Group(*parts), refresh=True)
+                elif status.down != down:
+                    report.note(f"down: {', '.join(status.down)}" if status.down else "all up")
+                down = status.down
+            await asyncio.sleep(_LOOK_S)
+
+
+def _ended(launched: Session) -> bool:
+    """Whether `x0 down` has ended this mesh.
+
+    Raises:
+        Unavailable: its cluster has ended, and nobody asked for it.
+    """
+    from actors.runtime.errors import Unavailable  # noqa: PLC0415 - as in `command`
+    from actors.runtime.state_files import exclusive_lock  # noqa: PLC0415 - as in `command`
+    from jobs.record import LOCK, MeshRecord  # noqa: PLC0415 - as in `command`
+
+    state_dir = launched.settings.state_dir
+    if MeshRecord.load(state_dir) != launched.record:
+        return True
+    if launched.cluster is None or launched.cluster.alive():
+        return False
+    with exclusive_lock(state_dir / LOCK, timeout_s=_DOWN_S):  # `x0 down` may be about it
+        if MeshRecord.load(state_dir) != launched.record:
+            return True
+    raise Unavailable(
+        "the mesh has ended",
+        f"the processes of its cluster at {launched.address} are gone",
+        "Start it again with `x0 up`; accepted messages are kept.",
+        retry_after_s=5.0,
+    )
+
+
+if __name__ == "__main__":
+    reporting.run(command)
