@@ -171,8 +171,10 @@ def _readable(result: Report) -> list[RenderableType | str]:
                 ("forwarding loops", "0", str(result.loops)),
             ],
         ),
-        f"{result.accepted} messages accepted: {result.delivered} delivered,"
-        f" {result.returned} returned to their senders as unreachable.",
+        (
+            f"{result.accepted} messages accepted: {result.delivered} delivered,"
+            f" {result.returned} returned to their senders as unreachable."
+        ),
         "The mesh healed as promised."
         if not result.shortcomings
         else f"The mesh fell short: {'; '.join(result.shortcomings)}.",

@@ -1,9 +1,9 @@
 """An append-only file of records that survives the death of the process that writes it.
 
 A record is length, CRC-32, kind, header check and body. `commit` hands all that was appended so far
-to the kernel in one write: from then on a SIGKILL of the process cannot lose it. (A power cut can: nothing here
-waits for the disk. A journal that also survives the loss of its host is a copy at a peer, behind
-the same `Journal` interface.)
+to the kernel in one write: from then on a SIGKILL of the process cannot lose it. (A power cut can:
+nothing here waits for the disk. A journal that also survives the loss of its host is a copy at a
+peer, behind the same `Journal` interface.)
 
 A record torn at the very end of the file is what a crash during a write leaves behind; it was
 never committed and is cut off. Damage anywhere else is not explained by a crash, and is an error.
