@@ -410,11 +410,15 @@ class Forwarder:
             frames.append(self._keep(used, number, batch.take(rows), now, prior))
         return frames
 
-    def receive(self, data: DataFrames, silent: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Take in frames from a peer; which of them found a hosted node that is not silent."""
+    def receive(self, data: DataFrames, silent: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+        """Take in frames from a peer; which of them found a hosted node that is not silent.
+
+        None if there is no room for more messages: the peer is to try again.
+        """
+        if self.in_transit + len(data.batch) > CAPACITY:
+            return None
         target = self._topology.link_target[data.links]
-        here = (self._peer[target] == HERE) & (self.in_transit < CAPACITY)
-        heard: NDArray[np.bool_] = here & ~silent[target]
+        heard: NDArray[np.bool_] = (self._peer[target] == HERE) & ~silent[target]
         fresh = heard & (self._received[data.links] < data.numbers)
         self._received[data.links[fresh]] = data.numbers[fresh]
         if len(data.batch):

@@ -74,5 +74,5 @@ class Envelope:
 class Answer:
     """The reply to an envelope: which of its radio frames found somebody there."""
 
-    heard: NDArray[np.bool_]  # [f] the data frames' receivers are alive
+    heard: NDArray[np.bool_] | None  # [f] the data frames' receivers are alive; None: no room
     sync_heard: bool
