@@ -2,5 +2,6 @@
 
 The protocol core is synchronous and does no IO: `host.py` composes it, `actor.py` runs it as a Ray
 actor, `simulator.py` runs the same objects in virtual time. Read in this order: `batch`, `medium`,
-`neighbours`, `lsdb`, `sync`, `spf`, `router`, `forwarder`, `outbox`, `inbox`, `journal`, `host`.
+`neighbours`, `node`, `lsdb`, `sync`, `spf`, `router`, `arq`, `forwarder`, `outbox`, `inbox`,
+`journal`, `partition`, `exchange`, `host`.
 """

@@ -110,6 +110,9 @@ class MeshShard:
         """Join the mesh, then run."""
         try:
             await self.update(await self._join())
+            host = self._hosting()
+            known = tuple(host.database)
+            await asyncio.to_thread(host.router.start, known, host.database.version, ())
         except Exception as error:
             # Whoever asks this shard for anything is told why it cannot work.
             self._failure = error
@@ -216,7 +219,8 @@ class MeshShard:
             now = time.monotonic()
             host = self._host
             if host is None:
-                host = MeshHost(
+                host = await asyncio.to_thread(
+                    MeshHost,
                     self._name,
                     membership.topology,
                     membership.placement,
@@ -229,7 +233,7 @@ class MeshShard:
             for number in [number for number in host.partitions if number not in wanted]:
                 host.release(number, now)
                 self._log.info("partition released", partition=number)
-            self._apply(host, membership.faults)
+            host.inject(membership.faults.silent, membership.faults.cut)
             for number in [number for number in wanted if number not in host.partitions]:
                 partition = await asyncio.to_thread(self._recover, number, host.topology.n_nodes)
                 host.adopt(partition, time.monotonic())
@@ -258,12 +262,9 @@ class MeshShard:
     async def inject(self, faults: Faults) -> float:
         """Replace the injected faults; when that took effect, s on the monotonic clock."""
         await self._ready.wait()
-        self._apply(self._hosting(), faults)
+        self._hosting().inject(faults.silent, faults.cut)
         self._wake.set()
         return time.monotonic()
-
-    def _apply(self, host: MeshHost, faults: Faults) -> None:
-        host.medium.fault(faults.silent, faults.cut)
 
     # -- other shards ----------------------------------------------------------------------------
 

@@ -84,6 +84,11 @@ class MessageBatch:
         total = int(end[-1]) if len(end) else 0
         if total == len(self.payload) and np.array_equal(start, self.offset):
             return self
+        size = int(length[0]) if len(length) else 0
+        if size and (length == size).all() and not (self.offset % size).any():
+            cells = self.payload[: len(self.payload) // size * size].reshape(-1, size)
+            payload = cells[self.offset // size].reshape(-1)
+            return MessageBatch(self.head, start, payload, self.trail)
         # Position i of the new buffer comes from i shifted by its row's displacement.
         where = np.arange(total) + np.repeat(self.offset - start, length)
         return MessageBatch(self.head, start, self.payload[where], self.trail)
@@ -222,6 +227,20 @@ def trail_entry(node: NDArray[np.int32], version: int) -> NDArray[np.int64]:
     """What a hop records: the node that forwards and the database version it decided by."""
     mark = version & ((1 << _TRAIL_VERSION_BITS) - 1)
     return (node.astype(np.int64) << _TRAIL_VERSION_BITS) | mark
+
+
+def record(head: NDArray[np.void], trail: NDArray[np.int64], version: int) -> NDArray[np.int64]:
+    """A copy of `trail` in which every message that asks for it has noted its present hop."""
+    hops = head["hops"].astype(np.intp)
+    width = int(hops.max()) + 1
+    present = trail.shape[1]
+    wanted = present if width <= present else max(width, 2 * present)
+    trail = np.pad(trail, ((0, 0), (0, wanted - present)), constant_values=-1)
+    # A message that does not ask has nothing in the first column.
+    asked = (hops == 0) & (trail[:, 0] == RECORD) | (hops > 0) & (trail[:, 0] >= 0)
+    rows = np.flatnonzero(asked)
+    trail[rows, hops[rows]] = trail_entry(head["at"][rows], version)
+    return trail
 
 
 def trail_nodes(trail: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -303,14 +304,17 @@ async def _membership() -> Membership:
     return membership
 
 
-_attached: dict[int, Mesh] = {}  # by event loop, for addresses that were unpickled
+# For addresses that were unpickled: by event loop, with the connection that the handles belong to.
+_attached: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[object, Mesh]] = WeakKeyDictionary()
 
 
 async def _here() -> Mesh:
-    loop = id(asyncio.get_running_loop())
-    if loop not in _attached:
-        _attached[loop] = await Mesh.attach()
-    return _attached[loop]
+    loop, joined = asyncio.get_running_loop(), spawn.connection()
+    known, mesh = _attached.get(loop, (None, None))
+    if mesh is None or known != joined:
+        mesh = await Mesh.attach()
+        _attached[loop] = joined, mesh
+    return mesh
 
 
 @dataclass(frozen=True, slots=True)

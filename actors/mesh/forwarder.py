@@ -1,10 +1,9 @@
 """Moves messages hop by hop, a whole batch at a time.
 
-A hop is a radio frame per link: every message that waits for the link travels in it. A frame is
-repeated until acknowledged (stop and wait per link); its sender keeps a copy until then, and
-takes the messages back when it gives the neighbour up. A message that may not move is held until
-the database changes. Everything here is soft state: the origin keeps each message until its
-destination has it, so that a crash, or an overflow, costs a delay and not the message.
+A hop is a radio frame per link: every message that waits for the link travels in it. A message
+that may not move is held until the tables or the neighbours change. Everything here is soft state:
+the origin keeps each message until its destination has it, so that a crash, or an overflow, costs
+a delay and not the message.
 
 Frames to nodes of this host are handed over at once. Frames to another host leave with the next
 envelope, one envelope in flight per peer, and count as acknowledged by its answer.
@@ -12,25 +11,23 @@ envelope, one envelope in flight per peer, and count as acknowledged by its answ
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from actors.mesh import batch as messages
-from actors.mesh import router as routing
+from actors.mesh.arq import RETRY_S, Arq, Frame
 from actors.mesh.frames import DataFrames
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from actors.mesh.batch import MessageBatch
-    from actors.mesh.medium import RadioMedium, Transmission
     from actors.mesh.neighbours import Change, NeighbourTable
     from actors.mesh.router import MeshRouter
     from actors.topology.model import Topology
 
-RETRY_S = 0.02  # pause before a frame that stayed unacknowledged is tried again
 HELD_S = 60.0  # after which a held copy is dropped (its origin has long sent another)
 CAPACITY = 2_000_000  # messages in transit on one host
 
@@ -38,32 +35,22 @@ HERE = 0  # the number of this host among its peers
 
 
 @dataclass(slots=True)
-class _Frame:
-    """A frame that its receiver has not acknowledged yet."""
-
-    link: int
-    number: int
-    batch: MessageBatch  # stamped for the hop
-    potential: NDArray[np.int32]  # the stamps before the hop, to take it back
-    version: NDArray[np.int64]
-    retry_at: float
-
-    def taken_back(self) -> MessageBatch:
-        """The messages as they were before the hop."""
-        head = self.batch.head.copy()
-        head["potential"], head["version"] = self.potential, self.version
-        head["hops"] -= 1
-        return messages.MessageBatch(head, self.batch.offset, self.batch.payload, self.batch.trail)
-
-
-@dataclass(slots=True)
 class Departure:
     """Frames under way to a peer, kept until its answer."""
 
-    frames: list[_Frame]
+    frames: list[Frame]
     links: NDArray[np.int32]
     acknowledged: NDArray[np.bool_]  # by the medium, if the receiver is alive
     shipped: NDArray[np.intp]  # positions of the frames that the medium let through
+
+
+class _Way(NamedTuple):
+    """Where messages can go now, a row each."""
+
+    link: NDArray[np.int32]
+    potential: NDArray[np.int32]
+    free: NDArray[np.bool_]  # the link is up and takes a frame now
+    queued: NDArray[np.bool_]  # the link is up, but a frame is under way
 
 
 class Forwarder:
@@ -72,40 +59,32 @@ class Forwarder:
     Args:
         topology: numbers nodes and directed links.
         peer: int16 [n_nodes], the number of each node's host; `HERE` for this one.
-        medium: decides which frames arrive.
-        neighbours: says which links are up; told what frames reveal about them.
+        arq: carries frames over links.
+        neighbours: says which links are up.
         router: decides next hops.
-        feedback: whether unacknowledged frames may betray a dead neighbour.
         alternates: whether to use loop-free alternates while a link does not answer.
-        now: s; frame numbers start from it, so they grow across restarts of the host.
     """
 
     def __init__(
         self,
         topology: Topology,
         peer: NDArray[np.int16],
-        medium: RadioMedium,
+        arq: Arq,
         neighbours: NeighbourTable,
         router: MeshRouter,
         *,
-        feedback: bool,
         alternates: bool,
-        now: float,
     ) -> None:
-        self._topology = topology
+        self._target = topology.link_target
         self._peer = peer
-        self._medium = medium
+        self._arq = arq
         self._neighbours = neighbours
         self._router = router
-        self._feedback = feedback
         self._alternates = alternates
-        self._number = int(now * 1e6)
-        self._received = np.full(2 * topology.n_links, -1, np.int64)
-        self._busy = np.zeros(2 * topology.n_links, bool)
         self._arrivals: list[MessageBatch] = []
         self._held: list[tuple[float, MessageBatch]] = []
-        self._waiting: dict[int, list[MessageBatch]] = {}
-        self._unacknowledged: dict[int, _Frame] = {}
+        self._look_again = False
+        self._waiting: dict[int, list[MessageBatch]] = {}  # for a link that is busy
         self._departing: dict[int, list[MessageBatch]] = {}
         self.home: list[MessageBatch] = []  # arrived at their destination, for the host to take
         self.dropped = 0  # copies dropped for want of room or of a way, for ever
@@ -119,27 +98,23 @@ class Forwarder:
             self._arrivals.append(batch)
 
     def reconsider(self) -> None:
-        """The tables or the neighbours changed: everything that was held gets another chance."""
-        self._arrivals += [batch for _, batch in self._held]
-        self._held = []
+        """The tables or the neighbours changed: what was held may be able to move."""
+        self._look_again = True
         for batches in self._waiting.values():
             self._arrivals += batches
         self._waiting = {}
 
     def lose(self, links: NDArray[np.int32]) -> None:
         """These links are down: take back what was under way over them."""
-        for link in links.tolist():
-            frame = self._unacknowledged.pop(link, None)
-            self._busy[link] = False
-            if frame is not None:
-                self.inject(frame.taken_back())
+        for batch in self._arq.lose(links):
+            self.inject(batch)
 
     def withdraw(self) -> list[MessageBatch]:
         """Everything in transit, for a forwarder that takes this one's place."""
         self.reconsider()
-        back = [frame.taken_back() for frame in self._unacknowledged.values() if len(frame.batch)]
         departing = [batch for batches in self._departing.values() for batch in batches]
-        return self._arrivals + departing + back
+        held = [batch for _, batch in self._held]
+        return self._arrivals + held + departing + self._arq.lose_all()
 
     @property
     def in_transit(self) -> int:
@@ -148,11 +123,6 @@ class Forwarder:
         waiting = sum(len(b) for batches in self._waiting.values() for b in batches)
         leaving = sum(len(b) for batches in self._departing.values() for b in batches)
         return held + waiting + leaving + sum(map(len, self._arrivals))
-
-    @property
-    def next_retry(self) -> float:
-        """When the next repetition is due, s; infinity if none is."""
-        return min((f.retry_at for f in self._unacknowledged.values()), default=np.inf)
 
     # -- time ------------------------------------------------------------------------------------
 
@@ -163,9 +133,8 @@ class Forwarder:
             What unanswered frames revealed about neighbours.
         """
         changes = self._repeat(now)
-        if self._feedback:
-            self._probe(now)
-        self._drop_stale(now)
+        self._arq.probe(now)
+        self._review(now)
         batch = messages.concat(self._arrivals)
         self._arrivals = []
         while len(batch):
@@ -173,73 +142,46 @@ class Forwarder:
         return changes
 
     def _repeat(self, now: float) -> list[Change]:
-        due = [
-            frame
-            for link, frame in self._unacknowledged.items()
-            if frame.retry_at <= now and self._peer[self._topology.link_target[link]] == HERE
-        ]
+        due = self._arq.due(HERE, now)
         if not due:
             return []
         links = np.array([frame.link for frame in due], np.int32)
-        arrived, acknowledged = self._transmit(links)
-        for frame, came, known in zip(due, arrived, acknowledged, strict=True):
-            if came and self._received[frame.link] < frame.number:
-                self._received[frame.link] = frame.number
-                self._arrive(frame)
-            if known:
-                self._release(frame.link)
-            else:
-                frame.retry_at = now + RETRY_S
-        return self._account(links, acknowledged)
+        arrived, acknowledged = self._arq.transmit(links)
+        for frame, came, known in zip(due, arrived.tolist(), acknowledged.tolist(), strict=True):
+            over = np.array([frame.link])
+            if came and self._arq.receive(over, frame.number).all():
+                self._arrive(frame.batch, np.repeat(over, len(frame.batch)))
+            self._conclude(frame, acknowledged=known, now=now)
+        return self._arq.account(links, acknowledged)
 
-    def _transmit(self, links: NDArray[np.int32]) -> Transmission:
-        return self._medium.transmit(links, self._neighbours.attempts_over(links))
-
-    def _arrive(self, frame: _Frame) -> None:
-        head = frame.batch.head.copy()
-        head["at"] = self._topology.link_target[frame.link]
+    def _arrive(self, batch: MessageBatch, link: NDArray[np.intp] | NDArray[np.int32]) -> None:
+        head = batch.head.copy()
+        head["at"] = self._target[link]
         self.hop_count += len(head)
-        self.inject(
-            messages.MessageBatch(head, frame.batch.offset, frame.batch.payload, frame.batch.trail)
-        )
+        self.inject(replace(batch, head=head))
 
-    def _release(self, link: int) -> None:
-        """The frame on `link` is acknowledged: the next may go."""
-        self._unacknowledged.pop(link, None)
-        self._busy[link] = False
-        self._arrivals += self._waiting.pop(link, [])
+    def _conclude(self, frame: Frame, *, acknowledged: bool, now: float) -> None:
+        if self._arq.conclude(frame, acknowledged=acknowledged, now=now):
+            self._arrivals += self._waiting.pop(frame.link, [])
 
-    def _probe(self, now: float) -> None:
-        """Ask suspected neighbours that no frame is under way to for a sign of life."""
-        suspects = self._neighbours.link[self._neighbours.suspect & self._neighbours.up]
-        for link in suspects[~self._busy[suspects]].tolist():
-            self._keep(link, self._next_number(), messages.empty(), now)
-
-    def _keep(
-        self, link: int, number: int, batch: MessageBatch, retry_at: float, before: _Before = None
-    ) -> _Frame:
-        potential, version = before or (np.empty(0, np.int32), np.empty(0, np.int64))
-        frame = _Frame(link, number, batch, potential, version, retry_at)
-        self._unacknowledged[link] = frame
-        self._busy[link] = True
-        return frame
-
-    def _next_number(self) -> int:
-        self._number += 1
-        return self._number
-
-    def _drop_stale(self, now: float) -> None:
-        while self._held and (now - self._held[0][0] > HELD_S or self._overflowing()):
-            self.dropped += len(self._held.pop(0)[1])
-
-    def _overflowing(self) -> bool:
-        return sum(len(batch) for _, batch in self._held) > CAPACITY
-
-    def _account(self, links: NDArray[np.int32], acknowledged: NDArray[np.bool_]) -> list[Change]:
-        if not self._feedback:
-            return []
-        change = self._neighbours.acknowledge(links, acknowledged)
-        return [change] if len(change.down) else []
+    def _review(self, now: float) -> None:
+        """Let go of held messages that can move by now, and of those held for too long."""
+        kept = []
+        room = CAPACITY
+        for since, batch in reversed(self._held):
+            stay = batch
+            if self._look_again:
+                way = self._way(batch.head)
+                if (moving := way.free | way.queued).any():
+                    self.inject(batch.take(moving))
+                    stay = batch.take(~moving)
+            room -= len(stay)
+            if now - since > HELD_S or room < 0:
+                self.dropped += len(stay)
+            elif len(stay):
+                kept.append((since, stay))
+        self._held = kept[::-1]
+        self._look_again = False
 
     # -- one hop ---------------------------------------------------------------------------------
 
@@ -250,72 +192,59 @@ class Forwarder:
             self.home.append(batch.take(home))
             batch = batch.take(~home)
         batch, link, potential = self._choose(batch, now)
-        if not len(batch):
-            return batch
-        target = self._topology.link_target[link]
-        peer = self._peer[target]
+        peer = self._peer[self._target[link]]
         here = peer == HERE
         if not here.all():
             for away in np.unique(peer[~here]).tolist():
                 self._departing.setdefault(away, []).append(batch.take(peer == away))
             batch, link, potential = batch.take(here), link[here], potential[here]
-            if not len(batch):
-                return batch
-        before = batch.head["potential"].copy(), batch.head["version"].copy()
-        batch = self._stamp(batch, potential)
+        if not len(batch):
+            return batch
+        stamped = self._stamp(batch, potential)
         used = np.unique(link)
-        arrived, acknowledged = self._transmit(used)
-        number = self._next_number()
-        self._received[used[arrived]] = number
-        changes += self._account(used, acknowledged)
+        arrived, acknowledged = self._arq.transmit(used)
+        number = self._arq.next_number()
+        self._arq.receive(used[arrived], number)
+        changes += self._arq.account(used, acknowledged)
         frame_of = np.searchsorted(used, link)
         for lost in np.flatnonzero(~acknowledged).tolist():
             rows = frame_of == lost
-            prior = before[0][rows], before[1][rows]
-            self._keep(int(used[lost]), number, batch.take(rows), now + RETRY_S, prior)
+            copies = stamped.take(rows), batch.take(rows)
+            self._arq.keep(Frame(int(used[lost]), number, now + RETRY_S, *copies))
         moved = arrived[frame_of]
         if not moved.all():
-            batch, link = batch.take(moved), link[moved]
-        batch.head["at"] = self._topology.link_target[link]
-        self.hop_count += len(batch)
-        return batch
+            stamped, link = stamped.take(moved), link[moved]
+        stamped.head["at"] = self._target[link]
+        self.hop_count += len(stamped)
+        return stamped
 
     def _choose(
         self, batch: MessageBatch, now: float
     ) -> tuple[MessageBatch, NDArray[np.int32], NDArray[np.int32]]:
         """Each message's link, those that cannot move set aside."""
-        link, potential, verdict = self._router.decide(batch.head)
-        free = self._free(link)
-        if self._alternates and not free.all():
-            link, potential, verdict = self._detour(batch, link, potential, verdict, free)
-            free = self._free(link)
-        if free.all():
-            return batch, link, potential
-        queued = (verdict == routing.FORWARD) & ~free & self._is_up(link)
-        for wanted in np.unique(link[queued]).tolist():
-            rows = queued & (link == wanted)
+        way = self._way(batch.head)
+        if way.free.all():
+            return batch, way.link, way.potential
+        for wanted in np.unique(way.link[way.queued]).tolist():
+            rows = way.queued & (way.link == wanted)
             self._waiting.setdefault(wanted, []).append(batch.take(rows))
-        stuck = ~free & ~queued
+        stuck = ~way.free & ~way.queued
         if stuck.any():
             self._held.append((now, batch.take(stuck)))
-        return batch.take(free), link[free], potential[free]
+        return batch.take(way.free), way.link[way.free], way.potential[way.free]
 
-    def _detour(
-        self,
-        batch: MessageBatch,
-        link: NDArray[np.int32],
-        potential: NDArray[np.int32],
-        verdict: NDArray[np.int8],
-        free: NDArray[np.bool_],
-    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int8]]:
-        rows = np.flatnonzero(~free)
-        other = self._router.decide(batch.head[rows], alternate=True)
-        usable = self._free(other.link)
-        rows = rows[usable]
-        link[rows] = other.link[usable]
-        potential[rows] = other.potential[usable]
-        verdict[rows] = routing.FORWARD
-        return link, potential, verdict
+    def _way(self, head: NDArray[np.void]) -> _Way:
+        link, potential, _ = self._router.decide(head)
+        up = self._is_up(link)
+        free = up & ~self._arq.busy[link]
+        if self._alternates and not free.all():
+            rows = np.flatnonzero(~free)
+            other = self._router.decide(head[rows], alternate=True)
+            usable = self._is_up(other.link) & ~self._arq.busy[other.link]
+            rows = rows[usable]
+            link[rows], potential[rows] = other.link[usable], other.potential[usable]
+            free[rows] = True
+        return _Way(link, potential, free, up & ~free)
 
     def _is_up(self, link: NDArray[np.int32]) -> NDArray[np.bool_]:
         up = np.zeros(len(link), bool)
@@ -325,58 +254,33 @@ class Forwarder:
         up[known[rows >= 0]] = self._neighbours.up[rows[rows >= 0]]
         return up
 
-    def _free(self, link: NDArray[np.int32]) -> NDArray[np.bool_]:
-        return self._is_up(link) & ~self._busy[link]
-
     def _stamp(self, batch: MessageBatch, potential: NDArray[np.int32]) -> MessageBatch:
         """The batch as it leaves for its next hop, decided by the installed trees."""
         head = batch.head.copy()
         trail = batch.trail
         if trail is not None:
-            trail = self._record(head, trail)
+            trail = messages.record(head, trail, self._router.version)
         head["version"] = self._router.version
         head["potential"] = potential
         head["hops"] += 1
-        return messages.MessageBatch(head, batch.offset, batch.payload, trail)
-
-    def _record(self, head: NDArray[np.void], trail: NDArray[np.int64]) -> NDArray[np.int64]:
-        hops = head["hops"].astype(np.intp)
-        width = int(hops.max()) + 1
-        if width > trail.shape[1]:
-            pad = ((0, 0), (0, max(width, 2 * trail.shape[1]) - trail.shape[1]))
-            trail = np.pad(trail, pad, constant_values=-1)
-        else:
-            trail = trail.copy()
-        # A message that does not ask for its route has nothing in the first column.
-        asked = (hops == 0) & (trail[:, 0] == messages.RECORD) | (hops > 0) & (trail[:, 0] >= 0)
-        rows = np.flatnonzero(asked)
-        entry = messages.trail_entry(head["at"][rows], self._router.version)
-        trail[rows, hops[rows]] = entry
-        return trail
+        return replace(batch, head=head, trail=trail)
 
     # -- between hosts ---------------------------------------------------------------------------
 
     def departs_to(self, peer: int, now: float) -> bool:
         """Whether there is anything to send to `peer` now."""
-        return bool(self._departing.get(peer) or self._due(peer, now))
-
-    def _due(self, peer: int, now: float) -> list[_Frame]:
-        return [
-            frame
-            for frame in self._unacknowledged.values()
-            if frame.retry_at <= now and self._peer[self._topology.link_target[frame.link]] == peer
-        ]
+        return bool(self._departing.get(peer) or self._arq.due(peer, now))
 
     def depart(self, peer: int, now: float) -> tuple[DataFrames, Departure]:
         """The frames that leave for `peer` now; `answered` must follow, whatever happens."""
-        frames = self._due(peer, now)
+        frames = self._arq.due(peer, now)
         batch = messages.concat(self._departing.pop(peer, []))
         if len(batch):
             frames += self._frames(batch, peer, now)
         for frame in frames:
-            frame.retry_at = np.inf  # under way
+            frame.retry_at = np.inf
         links = np.array([frame.link for frame in frames], np.int32)
-        arrived, acknowledged = self._transmit(links)
+        arrived, acknowledged = self._arq.transmit(links)
         shipped = np.flatnonzero(arrived)
         going = [frames[i] for i in shipped.tolist()]
         sizes = [len(frame.batch) for frame in going]
@@ -388,26 +292,22 @@ class Forwarder:
         )
         return data, Departure(frames, links, acknowledged, shipped)
 
-    def _frames(self, batch: MessageBatch, peer: int, now: float) -> list[_Frame]:
+    def _frames(self, batch: MessageBatch, peer: int, now: float) -> list[Frame]:
         """New frames for messages that were to leave for `peer`, by the tables of this moment."""
         batch, link, potential = self._choose(batch, now)
-        if not len(batch):
-            return []
-        target = self._topology.link_target[link]
-        bound = self._peer[target] == peer
+        bound = self._peer[self._target[link]] == peer
         if not bound.all():
             self.inject(batch.take(~bound))
             batch, link, potential = batch.take(bound), link[bound], potential[bound]
-            if not len(batch):
-                return []
-        before = batch.head["potential"].copy(), batch.head["version"].copy()
-        batch = self._stamp(batch, potential)
-        number = self._next_number()
+        if not len(batch):
+            return []
+        stamped = self._stamp(batch, potential)
+        number = self._arq.next_number()
         frames = []
         for used in np.unique(link).tolist():
             rows = link == used
-            prior = before[0][rows], before[1][rows]
-            frames.append(self._keep(used, number, batch.take(rows), now, prior))
+            frames.append(Frame(used, number, now, stamped.take(rows), batch.take(rows)))
+            self._arq.keep(frames[-1])
         return frames
 
     def receive(self, data: DataFrames, silent: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
@@ -417,18 +317,12 @@ class Forwarder:
         """
         if self.in_transit + len(data.batch) > CAPACITY:
             return None
-        target = self._topology.link_target[data.links]
+        target = self._target[data.links]
         heard: NDArray[np.bool_] = (self._peer[target] == HERE) & ~silent[target]
-        fresh = heard & (self._received[data.links] < data.numbers)
-        self._received[data.links[fresh]] = data.numbers[fresh]
-        if len(data.batch):
-            head = data.batch.head.copy()
-            head["at"] = target[data.frame_of]
-            trail = data.batch.trail
-            batch = messages.MessageBatch(head, data.batch.offset, data.batch.payload, trail)
-            batch = batch.take(fresh[data.frame_of])
-            self.hop_count += len(batch)
-            self.inject(batch)
+        fresh = np.zeros(len(heard), bool)
+        fresh[heard] = self._arq.receive(data.links[heard], data.numbers[heard])
+        rows = fresh[data.frame_of]
+        self._arrive(data.batch.take(rows), data.links[data.frame_of[rows]])
         return heard
 
     def answered(
@@ -439,21 +333,10 @@ class Forwarder:
         No answer says something about the peer's process and nothing about the radio, so it is
         not held against the neighbours.
         """
-        if heard is None:
-            for frame in departure.frames:
-                frame.retry_at = now + RETRY_S
-            return []
-        alive = np.zeros(len(departure.frames), bool)
-        alive[departure.shipped] = heard
-        known = departure.acknowledged & alive
+        known = np.zeros(len(departure.frames), bool)
+        if heard is not None:
+            known[departure.shipped] = heard
+            known &= departure.acknowledged
         for frame, done in zip(departure.frames, known.tolist(), strict=True):
-            if self._unacknowledged.get(frame.link) is not frame:
-                continue  # the link was given up meanwhile and its messages taken back
-            if done:
-                self._release(frame.link)
-            else:
-                frame.retry_at = now + RETRY_S
-        return self._account(departure.links, known)
-
-
-_Before = tuple["NDArray[np.int32]", "NDArray[np.int64]"] | None
+            self._conclude(frame, acknowledged=done, now=now)
+        return [] if heard is None else self._arq.account(departure.links, known)

@@ -11,17 +11,19 @@ partition is journaled before the turn ends, and so before anybody can be told o
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from actors.mesh import batch as messages
-from actors.mesh.forwarder import HERE, RETRY_S, Departure, Forwarder
+from actors.mesh.arq import Arq
+from actors.mesh.exchange import Exchange, Sent
+from actors.mesh.forwarder import HERE, Forwarder
 from actors.mesh.frames import Answer, Envelope, GiveUp, Settlement
 from actors.mesh.lsdb import LinkStateDatabase, Lsa
 from actors.mesh.medium import RadioMedium
-from actors.mesh.neighbours import HOLD, Change, Hellos, NeighbourTable
+from actors.mesh.neighbours import HOLD, Change, NeighbourTable
 from actors.mesh.node import MeshNode
 from actors.mesh.router import MeshRouter
 from actors.mesh.sync import Synchroniser
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from actors.topology.model import Topology
 
 SCAN_S = 0.25  # how often open messages are checked for destinations without a route
+WAITING_ROOM = 100_000  # messages at home in full mailboxes; the origins send others again
 EVENTS = 100_000  # kept for whoever asks what happened
 
 
@@ -77,26 +80,6 @@ class MeshEvent(NamedTuple):
     version: int  # of the database
 
 
-@dataclass(slots=True)
-class Sent:
-    """An envelope under way, and what its answer will decide."""
-
-    envelope: Envelope
-    departure: Departure
-    told: SyncFrame | None
-    sync_acknowledged: bool  # by the medium, if the receiver is alive
-
-
-@dataclass(slots=True)
-class _Peer:
-    hellos: list[tuple[Hellos, NDArray[np.int64]]] = field(default_factory=list)
-    settled: list[Settlement] = field(default_factory=list)
-    give_up: list[GiveUp] = field(default_factory=list)
-    met: bool = False
-    sync_try: int = 0  # which of the links to the peer carries synchronisation
-    sync_at: float = 0.0  # when synchronisation may be tried again, s
-
-
 class MeshHost:
     """Mesh nodes that share one database.
 
@@ -121,8 +104,7 @@ class MeshHost:
         self.events: deque[MeshEvent] = deque(maxlen=EVENTS)
         self._sync = Synchroniser(self.database)
         self._nodes: dict[int, MeshNode] = {}
-        self._peers: dict[str, _Peer] = {}
-        self._names: list[str] = [name]
+        self._no_room: list[MessageBatch] = []  # at home, but the mailbox is full
         self._scan_at = now
         self._unsaid: set[int] = set()  # nodes that owe an advertisement but are silent
         self._hops_before = 0
@@ -130,51 +112,58 @@ class MeshHost:
 
     # -- shape: which nodes, which links ---------------------------------------------------------
 
-    def _build(self, now: float, old: tuple[NeighbourTable, Forwarder] | None = None) -> None:
-        n = self.topology.n_nodes
-        mine = np.zeros(len(self.placement.shard_of), bool)
+    def _build(self, now: float) -> None:
+        """Make the parts that depend on which nodes are hosted and which links there are."""
+        topology, placement, options = self.topology, self.placement, self.options
+        mine = np.zeros(len(placement.shard_of), bool)
         mine[list(self.partitions)] = True
-        self.hosted: NDArray[np.bool_] = mine[self.placement.partition_of]
-        self._names = [self.name, *(s for s in self.placement.shards if s != self.name)]
-        number = {shard: place for place, shard in enumerate(self._names)}
-        owner = np.array([number[shard] for shard in self.placement.shard_of], np.int16)
+        self.hosted: NDArray[np.bool_] = mine[placement.partition_of]
+        names = [self.name, *(shard for shard in placement.shards if shard != self.name)]
+        number = {shard: place for place, shard in enumerate(names)}
+        owner = np.array([number[shard] for shard in placement.shard_of], np.int16)
         # A partition that this host should have but has not adopted yet belongs to nobody (-1).
         owner = np.where(mine, HERE, np.where(owner == HERE, -1, owner)).astype(np.int16)
-        self._peer_of: NDArray[np.int16] = owner[self.placement.partition_of]
-        for shard in self._names[1:]:
-            self._peers.setdefault(shard, _Peer())
-        self.neighbours = NeighbourTable(
-            self.topology, self.hosted, self.options.hello_s, self.options.seed, now
-        )
-        self.router = MeshRouter(self.topology, alternates=self.options.failover)
+        peer = owner[placement.partition_of]
+        self.neighbours = NeighbourTable(topology, self.hosted, options.hello_s, options.seed, now)
+        self.router = MeshRouter(topology, alternates=options.failover)
         self.router.learn(self.database, self.database.version)
+        self._arq = Arq(
+            topology, peer, self.medium, self.neighbours, feedback=options.feedback, now=now
+        )
         self._forwarder = Forwarder(
-            self.topology,
-            self._peer_of,
+            topology, peer, self._arq, self.neighbours, self.router, alternates=options.failover
+        )
+        self._exchange = Exchange(
+            names,
+            placement.version,
+            peer,
             self.medium,
             self.neighbours,
-            self.router,
-            feedback=self.options.feedback,
-            alternates=self.options.failover,
-            now=now,
+            self._arq,
+            self._forwarder,
+            self._sync,
         )
-        for number_, partition in self.partitions.items():
-            partition.resize(n)
-            for node in np.flatnonzero(self.placement.partition_of == number_).tolist():
+        for partition in self.partitions.values():
+            partition.resize(topology.n_nodes)
+            for node in np.flatnonzero(placement.partition_of == partition.number).tolist():
                 self._nodes.setdefault(node, MeshNode(node, partition.incarnation))
         for node in [node for node in self._nodes if not self.hosted[node]]:
             del self._nodes[node]
-        if old is not None:
-            self.neighbours.keep(old[0])
-            batch = messages.concat(old[1].withdraw())
-            here = self._peer_of[batch.head["at"]] == HERE
-            self._forwarder.inject(batch.take(here))
-        self._readvertise(np.flatnonzero(self.hosted))
-        self._greet(now)
 
     def _rebuild(self, now: float) -> None:
-        self._hops_before += self._forwarder.hop_count
-        self._build(now, (self.neighbours, self._forwarder))
+        """`_build`, keeping what the old parts knew that still holds."""
+        neighbours, forwarder, exchange = self.neighbours, self._forwarder, self._exchange
+        self._hops_before += forwarder.hop_count
+        self._build(now)
+        self.neighbours.keep(neighbours)
+        batch = messages.concat(forwarder.withdraw())
+        self._forwarder.inject(batch.take(self.hosted[batch.head["at"]]))
+        for settlement in exchange.unsettled():  # the origins may be hosted elsewhere now
+            self._settle(settlement)
+        for peer in exchange.peers:
+            self._sync.part(peer)
+        self._readvertise(np.flatnonzero(self.hosted))
+        self._exchange.greet(now)
 
     def adopt(self, partition: Partition, now: float) -> None:
         """Host a partition that was recovered from its journal."""
@@ -201,30 +190,29 @@ class MeshHost:
         self.topology, self.placement = topology, placement
         self.medium.replace(topology)
         if same_shape:  # only qualities differ, which the nodes will notice by themselves
+            self._exchange.revision = placement.version
             return
-        undelivered = [told for peer in self._peers.values() for told in peer.settled]
-        for peer in self._peers.values():
-            peer.settled = []
         self._rebuild(now)
-        for settlement in undelivered:  # the origins may be hosted elsewhere now
-            self._settle(settlement)
         for partition in self.partitions.values():
             partition.outbox.hasten()
 
     @property
-    def peers(self) -> list[str]:
+    def peers(self) -> tuple[str, ...]:
         """The other hosts."""
-        return self._names[1:]
+        return self._exchange.peers
 
     # -- faults, injected ------------------------------------------------------------------------
 
-    def silence(self, nodes: Iterable[int], *, silent: bool = True) -> None:
-        """Make nodes, hosted or not, fall silent: their radios neither send nor hear."""
-        self.medium.silence(nodes, silent=silent)
+    def inject(self, silent: Iterable[int], cut: Iterable[tuple[int, int]]) -> None:
+        """Have exactly these nodes, hosted or not, silent, and the links between these pairs cut.
 
-    def cut(self, pairs: Iterable[tuple[int, int]], *, cut: bool = True) -> None:
-        """Break the links between pairs of nodes (or mend them)."""
-        self.medium.cut(pairs, cut=cut)
+        The radio of a silent node neither sends nor hears.
+        """
+        before = self.medium.silent.copy()
+        self.medium.fault(silent, cut)
+        if (before & ~self.medium.silent & self.hosted).any():
+            for partition in self.partitions.values():
+                partition.outbox.hasten()  # a node that speaks again has been waiting to send
 
     # -- applications ----------------------------------------------------------------------------
 
@@ -264,13 +252,15 @@ class MeshHost:
         if now >= self._scan_at:
             self._scan_at = now + SCAN_S
             self._give_up_hopeless(now)
+            self._forwarder.home += self._no_room
+            self._no_room = []
         for partition in self.partitions.values():
             partition.commit()
             partition.compact(self.options.journal_max_bytes)
 
     def next_step(self, now: float) -> float:
         """When the next turn is due if no envelope comes before; s."""
-        soonest = min(self._forwarder.next_retry, self.neighbours.next_hello, self._scan_at)
+        soonest = min(self._arq.next_retry, self.neighbours.next_hello, self._scan_at)
         return max(now, min(soonest, now + self.options.hello_s / 4))
 
     def _say_hello(self, now: float) -> None:
@@ -278,12 +268,8 @@ class MeshHost:
         if not len(hellos.links):
             return
         arrived = self.medium.burst(hellos.links, hellos.copies)
-        peer = self._peer_of[self.topology.link_target[hellos.links]]
-        for number, name in enumerate(self._names[1:], start=1):
-            rows = (peer == number) & (arrived > 0)
-            if rows.any():
-                some = Hellos(*(column[rows] for column in hellos))
-                self._peers[name].hellos.append((some, arrived[rows]))
+        target = self.topology.link_target[hellos.links]
+        self._exchange.say_hello(target, hellos, arrived)
         self._react(self.neighbours.hear(hellos, arrived, now), now)
 
     def _react(self, change: Change, now: float) -> None:
@@ -300,7 +286,7 @@ class MeshHost:
             self.events.extend(MeshEvent(now, kind, a, b, self.database.version) for a, b in pairs)
         self._readvertise(np.unique(table.node[rows]))
         if len(change.up) or len(change.down):
-            self._greet(now)
+            self._exchange.greet(now)
             self._forwarder.reconsider()
 
     def _readvertise(self, nodes: NDArray[np.intp] | NDArray[np.int32]) -> None:
@@ -354,19 +340,6 @@ class MeshHost:
         if gone:
             self.neighbours.doubt(np.array(sorted(gone), np.int32))
 
-    def _greet(self, now: float) -> None:
-        """Peers into reach and out of it, as links to their nodes come and go."""
-        table = self.neighbours
-        live = np.unique(self._peer_of[table.neighbour[table.up]])
-        for number, name in enumerate(self._names[1:], start=1):
-            peer = self._peers[name]
-            met = bool((live == number).any())
-            if met and not peer.met:
-                self._sync.meet(name, now)
-            elif peer.met and not met:
-                self._sync.part(name)
-            peer.met = met
-
     # -- messages that arrived, and those that cannot --------------------------------------------
 
     def _take_home(self) -> None:
@@ -377,7 +350,12 @@ class MeshHost:
         batch = batch.take(~self.medium.silent[batch.head["destination"]])
         where = self.placement.partition_of[batch.head["destination"]]
         for number in np.unique(where).tolist():
-            self._settle(self.partitions[number].take(batch.take(where == number)))
+            part = batch.take(where == number)
+            settlement = self.partitions[number].take(part)
+            self._settle(settlement)
+            full = ~np.isin(part.head["id"], settlement.ids)
+            if full.any() and sum(map(len, self._no_room)) < WAITING_ROOM:
+                self._no_room.append(part.take(full))
 
     def _settle(self, settlement: Settlement) -> None:
         """Tell the origins, here or elsewhere, what has become of their messages."""
@@ -387,8 +365,8 @@ class MeshHost:
             part = Settlement(settlement.ids[rows], settlement.delivered[rows])
             if origin in self.partitions:
                 self.partitions[origin].settle(part)
-            elif self.placement.shard_of[origin] in self._peers:
-                self._peers[self.placement.shard_of[origin]].settled.append(part)
+            else:
+                self._exchange.settle(self.placement.shard_of[origin], part)
 
     def _give_up_hopeless(self, now: float) -> None:
         """Ask destinations to promise never to take messages that have had no route for long."""
@@ -408,67 +386,22 @@ class MeshHost:
             wish = GiveUp(number, head["id"][where == number])
             if number in self.partitions:
                 self._settle(self.partitions[number].give_up(wish.ids))
-            elif self.placement.shard_of[number] in self._peers:
-                # Repeated with each scan until the destination's host has answered.
-                peer = self._peers[self.placement.shard_of[number]]
-                peer.give_up = [w for w in peer.give_up if w.partition != number] + [wish]
+            else:  # repeated with each scan until the destination's host has answered
+                self._exchange.give_up(self.placement.shard_of[number], wish)
 
     # -- exchange with peers ---------------------------------------------------------------------
 
     def has_for(self, peer: str, now: float) -> bool:
         """Whether there is anything to tell `peer` now."""
-        state = self._peers[peer]
-        return bool(
-            state.hellos
-            or state.settled
-            or state.give_up
-            or self._forwarder.departs_to(self._names.index(peer), now)
-            or (state.met and now >= state.sync_at and self._sync.owes(peer, now))
-        )
+        return self._exchange.has_for(peer, now)
 
     def outgoing(self, peer: str, now: float) -> Sent:
         """All there is for `peer`. `answered` must follow before the next call for that peer."""
-        state = self._peers[peer]
-        data, departure = self._forwarder.depart(self._names.index(peer), now)
-        sync_link, acknowledged = -1, False
-        sync = told = None
-        if state.met and now >= state.sync_at:
-            told = self._sync.frame(peer, now)
-        if told is not None:
-            sync_link = self._sync_link(peer, state)
-            link = np.array([sync_link], np.int32)
-            arrived, back = self.medium.transmit(link, self.neighbours.attempts_over(link))
-            acknowledged = bool(back[0])
-            sync = told if arrived[0] else None
-        hellos, arrived_copies = _joined(state.hellos)
-        envelope = Envelope(
-            sender=self.name,
-            revision=self.placement.version,
-            hellos=hellos,
-            arrived=arrived_copies,
-            data=data,
-            sync=sync,
-            sync_link=sync_link,
-            settled=tuple(state.settled),
-            give_up=tuple(state.give_up),
-        )
-        state.hellos, state.settled, state.give_up = [], [], []
-        return Sent(envelope, departure, told, acknowledged)
-
-    def _sync_link(self, peer: str, state: _Peer) -> int:
-        """A link to `peer` for its database news: the cheapest that has not failed it lately."""
-        table = self.neighbours
-        to_peer = table.up & (self._peer_of[table.neighbour] == self._names.index(peer))
-        speaking = ~self.medium.silent[table.node]
-        rows = np.flatnonzero(to_peer & speaking)
-        if not len(rows):
-            rows = np.flatnonzero(to_peer)
-        rows = rows[np.argsort(table.cost[rows], kind="stable")]
-        return int(table.link[rows[state.sync_try % len(rows)]])
+        return self._exchange.outgoing(peer, now)
 
     def handle(self, envelope: Envelope, now: float) -> Answer | None:
         """Take in a peer's envelope. None if it speaks of another topology than ours."""
-        if envelope.revision != self.placement.version or envelope.sender not in self._peers:
+        if envelope.revision != self.placement.version or envelope.sender not in self.peers:
             return None
         if envelope.hellos is not None and envelope.arrived is not None:
             target = self.topology.link_target[envelope.hellos.links]
@@ -493,21 +426,12 @@ class MeshHost:
 
     def answered(self, peer: str, sent: Sent, answer: Answer | None, now: float) -> None:
         """What became of an envelope; no answer means that the peer's process did not reply."""
-        state = self._peers[peer]
+        if peer not in self.peers:
+            return  # it hosts nothing any more
         if sent.envelope.revision != self.placement.version:
             answer = None  # it speaks of links that may have other numbers by now
-        heard = None if answer is None else answer.heard
-        for change in self._forwarder.answered(sent.departure, heard, now):
+        for change in self._exchange.answered(peer, sent, answer, now):
             self._react(change, now)
-        if answer is None:
-            state.settled[:0] = sent.envelope.settled
-            state.sync_at = now + RETRY_S
-        elif sent.told is not None:
-            if answer.sync_heard and sent.sync_acknowledged:
-                self._sync.delivered(peer, sent.told, now)
-            else:
-                state.sync_try += 1
-                state.sync_at = now + RETRY_S
 
     # -- routes ----------------------------------------------------------------------------------
 
@@ -526,13 +450,3 @@ class MeshHost:
     def hop_count(self) -> int:
         """Messages times hops, received by hosted nodes over their links."""
         return self._hops_before + self._forwarder.hop_count
-
-
-def _joined(
-    parts: list[tuple[Hellos, NDArray[np.int64]]],
-) -> tuple[Hellos | None, NDArray[np.int64] | None]:
-    if not parts:
-        return None, None
-    hellos = zip(*(hello for hello, _ in parts), strict=True)
-    joined = Hellos(*(np.concatenate(column) for column in hellos))
-    return joined, np.concatenate([arrived for _, arrived in parts])

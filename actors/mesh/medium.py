@@ -53,23 +53,12 @@ class RadioMedium:
         self.silent = grown
         self._refresh()
 
-    def silence(self, nodes: Iterable[int], *, silent: bool = True) -> None:
-        """Make nodes stop speaking and hearing (or, with `silent=False`, speak again)."""
-        self.silent[np.array(list(nodes), np.intp)] = silent
-        self._refresh()
-
-    def cut(self, pairs: Iterable[tuple[int, int]], *, cut: bool = True) -> None:
-        """Break links, given as pairs of nodes, in both directions (or mend them)."""
-        both = {pair for a, b in pairs for pair in ((a, b), (b, a))}
-        self._cut = self._cut | both if cut else self._cut - both
-        self._refresh()
-
     def fault(self, silent: Iterable[int], cut: Iterable[tuple[int, int]]) -> None:
-        """Have exactly these nodes silent and these links cut."""
+        """Have exactly these nodes silent, and the links between these pairs of nodes cut."""
         self.silent[:] = False
-        self._cut = set()
-        self.cut(cut)
-        self.silence(silent)
+        self.silent[np.array(list(silent), np.intp)] = True
+        self._cut = {pair for a, b in cut for pair in ((a, b), (b, a))}
+        self._refresh()
 
     def _refresh(self) -> None:
         topology = self._topology

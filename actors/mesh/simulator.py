@@ -64,6 +64,8 @@ class Simulation:
             self.hosts.append(host)
         self._by_name = dict(zip(names, self.hosts, strict=True))
         self._watch = watch
+        self._silent: set[int] = set()
+        self._cut: set[tuple[int, int]] = set()
         self._order = count()
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._in_flight: set[tuple[str, str]] = set()
@@ -76,13 +78,18 @@ class Simulation:
 
     def silence(self, *nodes: int, silent: bool = True) -> None:
         """Make nodes fall silent, or speak again."""
-        for host in self.hosts:
-            host.silence(nodes, silent=silent)
+        self._silent = self._silent.union(nodes) if silent else self._silent.difference(nodes)
+        self._inject()
 
     def cut(self, *pairs: tuple[int, int], cut: bool = True) -> None:
         """Break links, or mend them."""
+        ordered = {(min(pair), max(pair)) for pair in pairs}
+        self._cut = self._cut | ordered if cut else self._cut - ordered
+        self._inject()
+
+    def _inject(self) -> None:
         for host in self.hosts:
-            host.cut(pairs, cut=cut)
+            host.inject(self._silent, self._cut)
 
     def stall(self, node: int, until: float) -> None:
         """Let the process of a node's host stand still: what comes to it waits, until then."""

@@ -88,6 +88,18 @@ def disconnect() -> None:
     ray.shutdown()
 
 
+def connection() -> tuple[str, str, str]:
+    """What this process has joined; another value after it has joined anything else, or again.
+
+    Raises:
+        MeshNotRunning: this process is in no cluster.
+    """
+    namespace = _joined_namespace(None)
+    context = ray.get_runtime_context()
+    # Neither is enough: job ids start anew with each cluster, and a node outlives many jobs.
+    return context.get_node_id(), context.get_job_id(), namespace
+
+
 def detached(
     cls: type,
     name: str,

@@ -48,21 +48,21 @@ def test_faults_silence_nodes_and_cut_links() -> None:
         return (medium.burst(links, np.full(4, 64)) > 0).tolist()
 
     assert passes() == [True, True, True, True]
-    medium.silence([2])
+    medium.fault([2], [])
     assert passes() == [True, True, False, False]
     assert not medium.transmit(links[2:], np.full(2, 8)).arrived.any()
-    medium.cut([(1, 0)])
+    medium.fault([2], [(1, 0)])
     assert passes() == [False, False, False, False]
-    medium.silence([2], silent=False)
+    medium.fault([], [(0, 1)])
     assert passes() == [False, False, True, True]
-    medium.cut([(0, 1)], cut=False)
+    medium.fault([], [])
     assert passes() == [True, True, True, True]
 
 
 def test_a_grown_topology_keeps_the_faults() -> None:
     """Nodes that join are heard; who was silent stays so."""
     medium = RadioMedium(PAIR, 4)
-    medium.silence([0])
+    medium.fault([0], [])
     grown = Topology.of([*PAIR.ids, "d"], [*PAIR.ends.tolist(), (2, 3)])
     medium.replace(grown)
     assert medium.silent.tolist() == [True, False, False, False]

@@ -1,0 +1,205 @@
+"""What this host still has to tell each of its peers, and the envelopes that tell it.
+
+News of the database and messages travel over the mesh's own radio links, and count as told only
+when the radio acknowledged them; settlements between hosts travel with the envelope itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from actors.mesh.arq import RETRY_S
+from actors.mesh.frames import Answer, Envelope, GiveUp, Settlement
+from actors.mesh.neighbours import Hellos
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from actors.mesh.arq import Arq
+    from actors.mesh.forwarder import Departure, Forwarder
+    from actors.mesh.medium import RadioMedium
+    from actors.mesh.neighbours import Change, NeighbourTable
+    from actors.mesh.sync import SyncFrame, Synchroniser
+
+MAX_HELLOS = 256  # turns' worth that wait for a peer which does not answer; the oldest go
+
+
+@dataclass(slots=True)
+class Sent:
+    """An envelope under way, and what its answer will decide."""
+
+    envelope: Envelope
+    departure: Departure
+    told: SyncFrame | None
+    sync_acknowledged: bool  # by the medium, if the receiver is alive
+
+
+@dataclass(slots=True)
+class _Peer:
+    hellos: list[tuple[Hellos, NDArray[np.int64]]] = field(default_factory=list)
+    settled: list[Settlement] = field(default_factory=list)
+    give_up: dict[int, GiveUp] = field(default_factory=dict)  # by the destination's partition
+    met: bool = False
+    sync_try: int = 0  # which of the links to the peer carries synchronisation
+    sync_at: float = 0.0  # when synchronisation may be tried again, s
+
+
+class Exchange:
+    """Envelopes to peers.
+
+    Args:
+        names: of all hosts; the position is a host's number, this host's own comes first.
+        revision: of the placement and topology that everything here speaks of.
+        peer: int16 [n_nodes], the number of each node's host.
+        medium: decides which frames arrive.
+        neighbours: says which links lead to which peers.
+        arq: transmits.
+        forwarder: has the messages that leave.
+        sync: has the news.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        revision: int,
+        peer: NDArray[np.int16],
+        medium: RadioMedium,
+        neighbours: NeighbourTable,
+        arq: Arq,
+        forwarder: Forwarder,
+        sync: Synchroniser,
+    ) -> None:
+        self.names = tuple(names)
+        self.revision = revision
+        self._number = {name: number for number, name in enumerate(names)}
+        self._peer = peer
+        self._medium = medium
+        self._neighbours = neighbours
+        self._arq = arq
+        self._forwarder = forwarder
+        self._sync = sync
+        self._peers = {name: _Peer() for name in self.names[1:]}
+
+    @property
+    def peers(self) -> tuple[str, ...]:
+        """The other hosts."""
+        return self.names[1:]
+
+    def say_hello(
+        self, target: NDArray[np.int32], hellos: Hellos, arrived: NDArray[np.int64]
+    ) -> None:
+        """Pass on the Hello bursts that reach nodes of peers."""
+        peer = self._peer[target]
+        for name, state in self._peers.items():
+            rows = (peer == self._number[name]) & (arrived > 0)
+            if rows.any():
+                some = Hellos(*(column[rows] for column in hellos))
+                state.hellos.append((some, arrived[rows]))
+                del state.hellos[:-MAX_HELLOS]
+
+    def settle(self, peer: str, settlement: Settlement) -> None:
+        """Tell the host of an origin what has become of its messages."""
+        if peer in self._peers:
+            self._peers[peer].settled.append(settlement)
+
+    def give_up(self, peer: str, wish: GiveUp) -> None:
+        """Ask the host of a destination; repeated by the caller until answered."""
+        if peer in self._peers:
+            self._peers[peer].give_up[wish.partition] = wish
+
+    def unsettled(self) -> list[Settlement]:
+        """Settlements that no peer has been told yet."""
+        return [told for state in self._peers.values() for told in state.settled]
+
+    def greet(self, now: float) -> None:
+        """Peers into reach and out of it, as links to their nodes come and go."""
+        table = self._neighbours
+        live = set(np.unique(self._peer[table.neighbour[table.up]]).tolist())
+        for name, state in self._peers.items():
+            met = self._number[name] in live
+            if met and not state.met:
+                self._sync.meet(name, now)
+            elif state.met and not met:
+                self._sync.part(name)
+            state.met = met
+
+    def has_for(self, peer: str, now: float) -> bool:
+        """Whether there is anything to tell `peer` now."""
+        state = self._peers[peer]
+        return bool(
+            state.hellos
+            or state.settled
+            or state.give_up
+            or self._forwarder.departs_to(self._number[peer], now)
+            or (state.met and now >= state.sync_at and self._sync.owes(peer, now))
+        )
+
+    def outgoing(self, peer: str, now: float) -> Sent:
+        """All there is for `peer`. `answered` must follow before the next call for that peer."""
+        state = self._peers[peer]
+        data, departure = self._forwarder.depart(self._number[peer], now)
+        sync_link, acknowledged = -1, False
+        sync = told = None
+        if state.met and now >= state.sync_at:
+            told = self._sync.frame(peer, now)
+        if told is not None:
+            sync_link = self._sync_link(peer, state)
+            arrived, back = self._arq.transmit(np.array([sync_link], np.int32))
+            acknowledged = bool(back[0])
+            sync = told if arrived[0] else None
+        hellos, arrived_copies = _joined(state.hellos)
+        envelope = Envelope(
+            sender=self.names[0],
+            revision=self.revision,
+            hellos=hellos,
+            arrived=arrived_copies,
+            data=data,
+            sync=sync,
+            sync_link=sync_link,
+            settled=tuple(state.settled),
+            give_up=tuple(state.give_up.values()),
+        )
+        state.hellos, state.settled, state.give_up = [], [], {}
+        return Sent(envelope, departure, told, acknowledged)
+
+    def _sync_link(self, peer: str, state: _Peer) -> int:
+        """A link to `peer` for its database news: the cheapest that has not failed it lately."""
+        table = self._neighbours
+        to_peer = table.up & (self._peer[table.neighbour] == self._number[peer])
+        speaking = ~self._medium.silent[table.node]
+        rows = np.flatnonzero(to_peer & speaking)
+        if not len(rows):
+            rows = np.flatnonzero(to_peer)
+        rows = rows[np.argsort(table.cost[rows], kind="stable")]
+        return int(table.link[rows[state.sync_try % len(rows)]])
+
+    def answered(self, peer: str, sent: Sent, answer: Answer | None, now: float) -> list[Change]:
+        """What became of an envelope; no answer means that the peer's process did not reply."""
+        state = self._peers[peer]
+        heard = None if answer is None else answer.heard
+        changes = self._forwarder.answered(sent.departure, heard, now)
+        if answer is None:
+            state.settled[:0] = sent.envelope.settled
+            state.sync_at = now + RETRY_S
+        elif sent.told is not None:
+            if answer.sync_heard and sent.sync_acknowledged:
+                self._sync.delivered(peer, sent.told, now)
+            else:
+                state.sync_try += 1
+                state.sync_at = now + RETRY_S
+        return changes
+
+
+def _joined(
+    parts: list[tuple[Hellos, NDArray[np.int64]]],
+) -> tuple[Hellos | None, NDArray[np.int64] | None]:
+    if not parts:
+        return None, None
+    hellos = zip(*(hello for hello, _ in parts), strict=True)
+    joined = Hellos(*(np.concatenate(column) for column in hellos))
+    return joined, np.concatenate([arrived for _, arrived in parts])

@@ -1,0 +1,126 @@
+"""When a mesh counts as ready."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from actors.mesh.coordinator import MeshStatus
+from actors.mesh.membership import Faults
+from actors.mesh.telemetry import ShardStatus
+from actors.runtime.errors import ShardUnavailable, Unavailable
+from jobs.readiness import missing, neighbours_up, wait
+
+SHARD = ShardStatus(
+    name="mesh-shard-00",
+    pid=1,
+    version=3,
+    partitions=(0,),
+    nodes=4,
+    neighbours=6,
+    neighbours_up=5,
+    silent=0,
+    database=8,
+    database_version=77,
+    digest=5,
+    routes_version=77,
+    open_messages=0,
+    unread_messages=0,
+    in_transit=0,
+    hop_count=0,
+    largest_lag_s=0.0,
+    rss_bytes=1,
+)
+OTHER = replace(SHARD, name="mesh-shard-01", neighbours_up=6)
+READY = MeshStatus(
+    source="radio:8",
+    format="radio",
+    left_out={},
+    warnings=(),
+    nodes=8,
+    links=6,
+    placement_version=3,
+    faults=Faults(),
+    shards=(SHARD, OTHER),
+    down=(),
+    last_refresh_error="",
+)
+
+
+def test_nothing_is_missing_when_all_agree() -> None:
+    """Equal digests, all advertisements and current routes everywhere mean ready."""
+    assert missing(READY) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"version": 2}, "placement 3 is not everywhere: mesh-shard-00 3, mesh-shard-01 2"),
+        ({"database": 7}, "advertisements: 7 of 8"),
+        ({"digest": 6}, "the shards' databases differ"),
+        ({"routes_version": 76}, "mesh-shard-01: routes are being computed"),
+    ],
+)
+def test_what_one_shard_lacks_is_said(change: dict[str, int], said: str) -> None:
+    """One shard that is behind in one respect keeps the mesh from being ready, by name."""
+    status = replace(READY, shards=(SHARD, replace(OTHER, **change)))  # type: ignore[arg-type]
+    assert missing(status) == [said]
+
+
+def test_a_shard_that_does_not_answer_is_all_that_is_said() -> None:
+    """While a shard is down nothing else is worth saying, even if none answers."""
+    assert missing(replace(READY, shards=(), down=("mesh-shard-00",))) == [
+        "mesh-shard-00: no answer yet"
+    ]
+
+
+def test_neighbours_are_counted_over_all_shards() -> None:
+    """Links up and links in all, over the shards, and they do not decide readiness."""
+    assert neighbours_up(READY) == (11, 12)
+
+
+class Mesh:
+    """Answers with one status after another, the last for ever; None for no answer."""
+
+    def __init__(self, *answers: MeshStatus | None) -> None:
+        self.answers = list(answers)
+        self.said: list[str] = []
+
+    async def ask(self) -> MeshStatus:
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if answer is None:
+            raise ShardUnavailable("mesh-coordinator")
+        return answer
+
+    async def wait(self, *, hold_s: float = 0.0, timeout_s: float = 5.0) -> MeshStatus:
+        return await wait(self.ask, self.said.append, hold_s, timeout_s)
+
+
+ALL_UP = replace(READY, shards=(replace(SHARD, neighbours_up=6), OTHER))
+BEHIND = replace(READY, shards=(SHARD, replace(OTHER, database=7)))
+
+
+async def test_a_mesh_whose_neighbours_are_all_up_is_ready_at_once() -> None:
+    """Nothing is waited for when nothing is missing, and what was missing is said once."""
+    mesh = Mesh(None, BEHIND, BEHIND, ALL_UP)
+    assert await mesh.wait(hold_s=60.0) is ALL_UP
+    assert mesh.said == [
+        "waiting for shard mesh-coordinator does not answer",
+        "waiting for advertisements: 7 of 8",
+    ]
+
+
+async def test_hopeless_neighbours_are_waited_for_as_long_as_the_hold() -> None:
+    """Links that never come up delay readiness by the hold time, counted from the first moment
+    that all else was there, whatever wobbles meanwhile."""
+    started = asyncio.get_running_loop().time()
+    assert await Mesh(READY, BEHIND, READY).wait(hold_s=0.35) is READY
+    assert 0.35 <= asyncio.get_running_loop().time() - started < 2.0
+
+
+async def test_what_is_missing_at_the_end_is_in_the_error() -> None:
+    """A mesh that never agrees is an error that says on what."""
+    with pytest.raises(Unavailable, match=r"after 0\.2 s: advertisements: 7 of 8"):
+        await Mesh(BEHIND).wait(timeout_s=0.2)

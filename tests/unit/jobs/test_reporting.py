@@ -1,0 +1,97 @@
+"""How commands speak."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from actors.runtime.errors import MailboxFull, UnknownNode
+from jobs import cli, reporting
+
+
+def invoke(failure: BaseException | None, *arguments: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command that ends like this."""
+
+    @reporting.reported
+    def command(*, as_json: reporting.AsJson = False) -> int:
+        if failure is not None:
+            raise failure
+        report = reporting.Report(as_json)
+        report.progress("working")
+        report.result({"n": 1}, "one", reporting.table("T", ("a", "b"), [("x", 12345)]))
+        return 3
+
+    app = typer.Typer()
+    app.command()(command)
+    done = CliRunner().invoke(app, list(arguments))
+    return done.exit_code, done.stdout, done.stderr
+
+
+def test_a_result_is_text_for_people_and_one_object_for_programs() -> None:
+    """With --json stdout has one object; without, plain text; progress goes to stderr; the exit
+    code is the command's."""
+    code, out, err = invoke(None)
+    assert (code, err) == (3, "working\n")
+    assert [line.split() for line in out.splitlines()] == [
+        ["one"],
+        ["T"],
+        ["a", "b"],
+        ["x", "12,345"],
+    ]
+    assert "\x1b" not in out
+    code, out, err = invoke(None, "--json")
+    assert (code, json.loads(out), err) == (3, {"n": 1}, "working\n")
+
+
+def test_a_typed_error_is_said_in_one_form() -> None:
+    """An error is one line on stderr, exit code 1, and with --json an object on stdout."""
+    error = MailboxFull("n1", capacity=2, retry_after_s=1.0)
+    code, out, err = invoke(error)
+    assert (code, out, err) == (1, "", f"error: {error}\n")
+    code, out, err = invoke(error, "--json")
+    assert code == 1
+    assert json.loads(out) == {
+        "error": {
+            "type": "MailboxFull",
+            "what": error.what,
+            "why": error.why,
+            "remedy": error.remedy,
+        }
+    }
+    assert err == f"error: {error}\n"
+
+
+def test_an_error_that_crossed_processes_keeps_its_name() -> None:
+    """Ray derives a class from an error's class; people are told the project's name of it."""
+    derived = type("RayTaskError(UnknownNode)", (UnknownNode,), {"__module__": "ray.exceptions"})
+    _, out, _ = invoke(derived("n1"), "--json")
+    assert json.loads(out)["error"]["type"] == "UnknownNode"
+
+
+def test_a_defect_is_called_one() -> None:
+    """Anything untyped exits 1 with its traceback on stderr and still one object on stdout."""
+    code, out, err = invoke(ZeroDivisionError("division by zero"), "--json")
+    assert code == 1
+    assert json.loads(out)["error"]["type"] == "ZeroDivisionError"
+    assert "Traceback" in err
+    assert "defect" in err
+
+
+@pytest.mark.parametrize("name", ["up", "status", "send", "down"])
+def test_every_command_has_help_and_json(name: str) -> None:
+    """Each command explains itself and offers --json."""
+    done = CliRunner().invoke(cli.app, [name, "--help"], env={"COLUMNS": "200"})
+    assert done.exit_code == 0
+    assert "--json" in done.stdout
+
+
+def test_help_does_not_wait_for_heavy_imports() -> None:
+    """The commands can be listed without importing Ray, numpy or pydantic."""
+    probe = "import sys, jobs.cli; print({'ray', 'numpy', 'scipy', 'pydantic'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
