@@ -50,9 +50,9 @@ class _Guard:
         for number in SIGNALS:
             signal.signal(number, self._handle)
 
-    def disarm(self) -> None:
+    def disarm(self, *, last: bool) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if last and self._raised else handler)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if not self._raised:
@@ -64,8 +64,12 @@ _current: list[_Guard] = []  # none or one
 
 
 @contextlib.contextmanager
-def guarded() -> Iterator[None]:
-    """Raise `Interrupted` at the first signal in this block. Outside the main thread: nothing."""
+def guarded(*, last: bool = False) -> Iterator[None]:
+    """Raise `Interrupted` at the first signal in this block. Outside the main thread: nothing.
+
+    Args:
+        last: the process ends after this block; what runs at its exit is not interrupted either.
+    """
     if _current or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -76,7 +80,7 @@ def guarded() -> Iterator[None]:
         yield
     finally:
         _current.clear()
-        guard.disarm()
+        guard.disarm(last=last)
 
 
 def rearm() -> None:

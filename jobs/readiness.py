@@ -8,10 +8,66 @@ as a neighbour is held, 3.5 Hellos.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from actors.runtime.errors import ShardUnavailable, Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from actors.mesh.coordinator import MeshStatus
+
+    Progress = Callable[[str], None]
+
+POLL_S: Final = 0.1
+
+
+async def wait(
+    ask: Callable[[], Awaitable[MeshStatus]],
+    progress: Progress,
+    hold_s: float,
+    timeout_s: float,
+) -> MeshStatus:
+    """Ask again and again until the mesh is ready, by the clock of the running event loop.
+
+    Args:
+        ask: how the mesh is; `ShardUnavailable` means not yet.
+        progress: is told what is waited for, whenever that changes.
+        hold_s: how long neighbours are waited for after all else was there.
+        timeout_s: for all else.
+
+    Raises:
+        Unavailable: it is not ready in time; the error says what is missing.
+    """
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + timeout_s
+    settled_at: float | None = None  # when nothing but neighbours was missing, first
+    said = ""
+    while True:
+        try:
+            status = await ask()
+            lacking = missing(status)
+        except ShardUnavailable as error:
+            lacking = [error.what]
+        else:
+            up, links = neighbours_up(status)
+            if not lacking:
+                settled_at = clock() if settled_at is None else settled_at
+                if up == links or clock() - settled_at >= hold_s:
+                    return status
+        text = "; ".join(lacking) or f"neighbours: {up} of {links} up"
+        if text != said:
+            said = text
+            progress(f"waiting for {text}")
+        if lacking and clock() >= deadline:
+            raise Unavailable(
+                f"the mesh is not ready after {timeout_s:g} s",
+                text,
+                "See `x0 status` and the logs of the shards; a large map takes longer.",
+                retry_after_s=5.0,
+            )
+        await asyncio.sleep(POLL_S)
 
 
 def missing(status: MeshStatus) -> list[str]:

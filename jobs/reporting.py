@@ -139,7 +139,7 @@ def reported(function: Callable[P, int]) -> Callable[P, None]:
     def command(*args: P.args, **kwargs: P.kwargs) -> None:
         report = Report(bool(kwargs.get("as_json")))
         try:
-            with interruption.guarded():
+            with interruption.guarded(last=True):
                 code = function(*args, **kwargs)
         except X0Error as error:
             report.error(_kind(error), error.what, error.why, error.remedy)

@@ -7,9 +7,7 @@ namespace, so the namespace must be empty before, and is empty after.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import logging
 import os
 import shutil
 import tempfile
@@ -17,31 +15,29 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from actors.mesh.coordinator import COORDINATOR, MeshCoordinator, MeshOptions
 from actors.runtime import log, spawn
-from actors.runtime.errors import Conflict, MeshNotRunning, ShardUnavailable, Unavailable
+from actors.runtime.errors import Conflict, MeshNotRunning
 from actors.runtime.state_files import ensure_directory, exclusive_lock
 from actors.topology import fetch, radio, source
 from cluster.local import LocalCluster
-from jobs import interruption, readiness
+from jobs import interruption, joining, readiness
 from jobs.options import flags_of, mesh_options
 from jobs.record import LOCK, MeshRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from actors.mesh.coordinator import MeshStatus
     from actors.runtime.flags import Flags
     from actors.runtime.settings import Settings
-
-    Progress = Callable[[str], None]
+    from jobs.readiness import Progress
 
 __all__ = ["Session", "ephemeral", "launch", "mesh_options", "running"]
 
 READY_TIMEOUT_S: Final = 60.0
-POLL_S: Final = 0.1
 _TOPOLOGY_TIMEOUT_S: Final = 180.0  # beyond every bound of a download
 _ANSWER_TIMEOUT_S: Final = 10.0  # for the coordinator to answer what it knows by heart
 
@@ -94,33 +90,9 @@ class Session:
         Raises:
             Unavailable: it is not ready in time; the error says what is missing.
         """
-        tell = _Changes(progress)
-        deadline = time.monotonic() + timeout_s
-        settled_at: float | None = None  # when nothing but neighbours was missing
-        while True:
-            try:
-                status = await self.status()
-                lacking = readiness.missing(status)
-            except ShardUnavailable as error:
-                lacking = [str(error)]
-            else:
-                up, links = readiness.neighbours_up(status)
-                if not lacking:
-                    settled_at = settled_at or time.monotonic()
-                    held = time.monotonic() - settled_at >= self.options.shard.host.hold_s
-                    if up == links or held:
-                        return status
-                    tell(f"waiting for neighbours: {up} of {links} up")
-            if lacking:
-                tell(f"waiting for {'; '.join(lacking)}")
-                if time.monotonic() > deadline:
-                    raise Unavailable(
-                        f"the mesh is not ready after {timeout_s:g} s",
-                        "; ".join(lacking),
-                        "See `x0 status` and the logs of the shards; a large map takes longer.",
-                        retry_after_s=5.0,
-                    )
-            await asyncio.sleep(POLL_S)
+        return await readiness.wait(
+            self.status, progress or _silence, self.options.shard.host.hold_s, timeout_s
+        )
 
     def close(self) -> None:
         """Leave the mesh to itself: disconnect this process."""
@@ -172,7 +144,7 @@ def launch(settings: Settings, flags: Flags, *, progress: Progress | None = None
         try:
             tell("starting the mesh")
             session = _populate(settings, flags, options, address, cluster)
-            _ask("membership", _TOPOLOGY_TIMEOUT_S)
+            joining.ask("membership", _TOPOLOGY_TIMEOUT_S)
         except BaseException:
             if session is not None:
                 session.end()
@@ -192,14 +164,14 @@ def _populate(
     cluster: LocalCluster | None,
 ) -> Session:
     """Create the coordinator, which creates the shards."""
-    _join(address, settings.namespace)
+    joining.join(address, settings.namespace)
     if present := spawn.listing():
         raise Conflict(
             f"namespace {settings.namespace} of the cluster at {address} is taken",
             f"it has actors that were not started from {settings.state_dir}: {', '.join(present)}",
             "Use another X0TTA6BL4_NAMESPACE, or `x0 down` where they were started.",
         )
-    dashboard_url = cluster.dashboard_url if cluster else _dashboard_url()
+    dashboard_url = cluster.dashboard_url if cluster else joining.dashboard_url()
     ensure_directory(options.shard.directory)
     record = MeshRecord(
         address=address,
@@ -247,8 +219,8 @@ def running(settings: Settings) -> Session:
             if cluster is None or cluster.address != address:
                 raise _gone(settings, record, "its cluster has ended")
     try:
-        _join(address, settings.namespace)
-        options: MeshOptions = _ask("options", _ANSWER_TIMEOUT_S)
+        joining.join(address, settings.namespace)
+        options: MeshOptions = joining.ask("options", _ANSWER_TIMEOUT_S)
     except MeshNotRunning as error:
         spawn.disconnect()
         if record is None or cluster is not None:
@@ -257,7 +229,7 @@ def running(settings: Settings) -> Session:
     except BaseException:
         spawn.disconnect()
         raise
-    dashboard_url = record.dashboard_url if record else _dashboard_url()
+    dashboard_url = record.dashboard_url if record else joining.dashboard_url()
     return Session(settings, flags_of(options), address, dashboard_url, cluster, options, record)
 
 
@@ -314,44 +286,5 @@ def _gone(settings: Settings, record: MeshRecord, why: str) -> MeshNotRunning:
     return MeshNotRunning(why=f"the one on record is gone: {why}")
 
 
-def _join(address: str, namespace: str) -> None:
-    spawn.connect(address, namespace)
-    interruption.rearm()
-
-
-def _ask(method: str, timeout_s: float) -> Any:  # noqa: ANN401 - the answer of any method
-    """Call a method of the coordinator, waiting for its answer."""
-    answer = getattr(spawn.find(COORDINATOR), method).remote().future()
-    try:
-        # A thread delivers it: the caller may run an event loop, as a notebook does.
-        return answer.result(timeout=timeout_s)
-    except TimeoutError as error:
-        raise ShardUnavailable(COORDINATOR) from error
-    except Exception as error:
-        raise spawn.explained(error, COORDINATOR) from error
-
-
-def _dashboard_url() -> str:
-    """Of the cluster that this process has joined; "" without a dashboard."""
-    import ray  # noqa: PLC0415 - not before `spawn`, which sets what Ray reads when imported
-
-    # Already joined, `init` does nothing but answer with the cluster's addresses.
-    address = ray.init(ignore_reinit_error=True, logging_level=logging.ERROR).dashboard_url
-    return f"http://{address}" if address else ""
-
-
 def _silence(_text: str) -> None:
     """Tell nobody."""
-
-
-class _Changes:
-    """Tells a text on when it differs from the previous one."""
-
-    def __init__(self, progress: Progress | None) -> None:
-        self._progress = progress or _silence
-        self._last = ""
-
-    def __call__(self, text: str) -> None:
-        if text != self._last:
-            self._last = text
-            self._progress(text)

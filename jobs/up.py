@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -12,6 +13,8 @@ import typer
 from jobs import interruption, reporting
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jobs.session import Session
 
 _LOOK_S: Final = 1.0  # between two looks at a mesh in the foreground
@@ -87,15 +90,18 @@ def command(
     try:
         status = asyncio.run(launched.wait_ready(report.progress))
         ready_s = time.monotonic() - began
-        report.result(
+        announce = functools.partial(
+            report.result,
             {**summary.values(launched, status), "ready_s": round(ready_s, 2)},
             summary.mesh(launched, status),
             summary.where(launched),
             f"ready after {ready_s:.1f} s",
         )
+        if detach:
+            announce()
+        else:
+            report.note(_stay(launched, report, announce))
         leave = detach
-        if not detach:
-            report.note(_stay(launched, report))
     finally:
         if leave:
             launched.close()
@@ -104,10 +110,11 @@ def command(
     return 0
 
 
-def _stay(launched: Session, report: reporting.Report) -> str:
-    """Watch the mesh until a signal comes or another ends it; why it is over."""
-    report.note("Ctrl-C ends it")
+def _stay(launched: Session, report: reporting.Report, announce: Callable[[], None]) -> str:
+    """Say that the mesh is ready and watch it until it is over; why that is."""
     try:
+        announce()  # from here on, a signal is how it is meant to end
+        report.note("Ctrl-C ends it")
         asyncio.run(_watch(launched, report))
     except interruption.Interrupted as interrupted:
         return f"{interrupted.signal.name}: ending"

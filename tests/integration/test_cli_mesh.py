@@ -1,0 +1,186 @@
+"""`x0` against a real mesh that it has started in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from actors.mesh.coordinator import COORDINATOR
+from actors.mesh.membership import Faults
+from actors.runtime import spawn
+from actors.runtime.settings import Settings
+from jobs import session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NODES = 16
+UP = ("--topology", f"radio:{NODES}", "--hello", "0.2", "--shards", "2", "--detach")
+
+
+def x0(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `x0` on a state directory of its own."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("X0TTA", "RAY_"))}
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("x0")), *arguments],
+        env={**environment, "X0TTA6BL4_STATE_DIR": str(state)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def answer(state: Path, *arguments: str, code: int = 0) -> Any:
+    """The one JSON object that `x0 ... --json` prints."""
+    done = x0(state, *arguments, "--json")
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return json.loads(done.stdout)  # fails if there is anything else
+
+
+def lives(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("x0")
+
+
+@pytest.fixture(scope="module")
+def up(state: Path) -> Iterator[dict[str, Any]]:
+    """What `x0 up --detach` said; the mesh is ended after the last test."""
+    try:
+        yield answer(state, "up", *UP)
+    finally:
+        x0(state, "down", "--purge")
+
+
+def test_up_returns_when_every_shard_knows_every_node(up: dict[str, Any]) -> None:
+    """`x0 up --detach` prints one object and returns with routes to all nodes computed."""
+    assert up["nodes"] == NODES
+    assert up["healthy"]
+    assert len(up["shards"]) == 2
+    assert [shard["database"] for shard in up["shards"]] == [NODES, NODES]
+    assert all(shard["routes_current"] for shard in up["shards"])
+    assert len({shard["digest"] for shard in up["shards"]}) == 1
+    assert up["neighbours_up"] > 0
+    assert up["dashboard_url"].startswith("http://127.0.0.1:")
+
+
+def test_status_shows_the_mesh_and_what_is_not_built(state: Path, up: dict[str, Any]) -> None:
+    """`x0 status` names source, shards with pid, flags and addresses, as text and as JSON."""
+    values = answer(state, "status")
+    assert values["source"] == f"radio:{NODES}"
+    assert values["hello_s"] == 0.2
+    assert {s["pid"] for s in values["shards"]} == {s["pid"] for s in up["shards"]}
+    assert values["flags"]["byzantine"] == "not built yet"
+    text = x0(state, "status").stdout
+    assert "\x1b" not in text
+    for shown in ("mesh-shard-01", "not built yet", "X0TTA6BL4_MINIMAL", up["address"], "x0 down"):
+        assert shown in text
+
+
+@pytest.mark.usefixtures("up")
+def test_a_probe_is_delivered_and_leaves_nothing_behind(state: Path) -> None:
+    """`x0 send` without --port says the route and takes its message out of the inbox again."""
+    sent = answer(state, "send", "n0000", "n0015", "hello")
+    assert sent["outcome"] == "delivered"
+    assert (sent["route"][0], sent["route"][-1]) == ("n0000", "n0015")
+    assert sent["transmissions"] >= len(sent["route"]) - 1
+    assert sent["port"] >= 49152
+    assert sum(shard["unread_messages"] for shard in answer(state, "status")["shards"]) == 0
+
+
+@pytest.mark.usefixtures("up")
+def test_a_message_to_a_dead_node_comes_back(state: Path) -> None:
+    """`x0 send` to a node that has died says returned, exits 3 and takes the notice away."""
+    running = session.running(Settings.load(state_dir=state))
+    try:
+        coordinator = spawn.find(COORDINATOR)
+
+        async def silence(nodes: set[int]) -> None:
+            await coordinator.inject.remote(Faults(silent=frozenset(nodes)))
+
+        asyncio.run(silence({15}))
+        try:
+            sent = answer(state, "send", "n0000", "n0015", "hello", code=3)
+            assert sent["outcome"] == "returned"
+            silent = answer(state, "send", "n0015", "n0000", "hello", code=1)
+            assert silent["error"]["type"] == "NodeSilent"
+        finally:
+            asyncio.run(silence(set()))
+    finally:
+        running.close()
+    assert sum(shard["unread_messages"] for shard in answer(state, "status")["shards"]) == 0
+
+
+@pytest.mark.usefixtures("up")
+def test_an_unknown_node_is_named(state: Path) -> None:
+    """`x0 send` to a node that does not exist exits 1 with a typed error on both streams."""
+    done = x0(state, "send", "n0000", "n001", "hello", "--json")
+    assert done.returncode == 1
+    error = json.loads(done.stdout)["error"]
+    assert error["type"] == "UnknownNode"
+    assert set(error) == {"type", "what", "why", "remedy"}
+    assert done.stderr.strip().splitlines()[-1].startswith("error: no mesh node n001: ")
+
+
+@pytest.mark.usefixtures("up")
+def test_a_second_mesh_in_the_same_place_is_refused(state: Path) -> None:
+    """A second `x0 up` exits 1, names the remedy, and leaves the first mesh alone."""
+    error = answer(state, "up", *UP, code=1)["error"]
+    assert error["type"] == "Conflict"
+    assert "x0 down" in error["remedy"]
+    assert answer(state, "status")["healthy"]
+
+
+def test_a_shard_that_does_not_answer_is_reported(state: Path, up: dict[str, Any]) -> None:
+    """`x0 status` exits 3 and names the shard that is down."""
+    stopped = psutil.Process(up["shards"][1]["pid"])
+    stopped.send_signal(signal.SIGSTOP)
+    try:
+        values = answer(state, "status", code=3)
+    finally:
+        stopped.send_signal(signal.SIGCONT)
+    assert values["down"] == ["mesh-shard-01"]
+    assert not values["healthy"]
+    assert [shard["name"] for shard in values["shards"]] == ["mesh-shard-00"]
+
+
+def test_down_ends_all_and_messages_survive_it(state: Path, up: dict[str, Any]) -> None:
+    """After `x0 down` no process is left, and the next `x0 up` still has what was accepted."""
+    temp_dir = json.loads((state / "cluster.json").read_text())["temp_dir"]
+    assert answer(state, "send", "n0000", "n0015", "kept", "--port", "7")["port"] == 7
+    before = time.monotonic()
+    ended = answer(state, "down")["ended"]
+    assert time.monotonic() - before < 20
+    assert ended == {"mesh": f"radio:{NODES}", "cluster": up["address"]}
+    assert not Path(temp_dir).exists()
+    assert not [shard["pid"] for shard in up["shards"] if lives(shard["pid"])]
+    assert {path.name for path in state.iterdir()} == {"cluster.lock", "mesh.lock", "mesh"}
+    error = answer(state, "status", code=1)["error"]
+    assert error["type"] == "MeshNotRunning"
+    assert "x0 up" in error["remedy"]
+
+    again = x0(state, "down")
+    assert (again.returncode, again.stdout) == (0, "nothing was running\n")
+
+    fresh = answer(state, "up", *UP)
+    assert sum(shard["unread_messages"] for shard in fresh["shards"]) == 1
+    assert answer(state, "down", "--purge")["purged"]
+    assert not (state / "mesh").exists()
