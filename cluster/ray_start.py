@@ -148,6 +148,10 @@ def _environment() -> dict[str, str]:
     environment = dict(os.environ)
     for name in _FOREIGN:
         environment.pop(name, None)
+    # So that `ray job submit -- python -m jobs.NAME` finds the Python that has the project.
+    environment["PATH"] = os.pathsep.join(
+        [str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]
+    )
     environment.setdefault("RAY_AUTH_MODE", "token")
     environment["RAY_USAGE_STATS_ENABLED"] = "0"
     # Since 2.50 Ray announces a change of how it hides GPUs from actors that ask for none.

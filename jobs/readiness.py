@@ -73,7 +73,7 @@ async def wait(
 def missing(status: MeshStatus) -> list[str]:
     """What keeps the mesh from being ready, neighbours aside; empty when nothing does."""
     if status.down:
-        return [f"{', '.join(status.down)}: no answer yet"]
+        return [f"{name}: {why}" for name, why in status.down.items()]
     lacking = []
     wanted = status.placement_version
     if any(shard.version != wanted for shard in status.shards):

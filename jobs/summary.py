@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from jobs.session import Session
 
 _MIB = 2**20
+FORMATS = {"radio": "generated: a made-up radio mesh"}
 
 
 def values(session: Session, status: MeshStatus) -> dict[str, object]:
@@ -43,7 +44,7 @@ def values(session: Session, status: MeshStatus) -> dict[str, object]:
             }
             for shard in status.shards
         ],
-        "down": list(status.down),
+        "down": dict(status.down),
         "flags": {row.name: row.state for row in session.flags.report()},
         **addresses(session),
     }
@@ -65,7 +66,7 @@ def mesh(session: Session, status: MeshStatus) -> RenderableType:
     up, links = readiness.neighbours_up(status)
     left_out = ", ".join(f"{count:,} {why}" for why, count in status.left_out.items() if count)
     lines: dict[str, object] = {
-        "source": f"{status.source} ({status.format})",
+        "source": f"{status.source} ({FORMATS.get(status.format, status.format)})",
         "nodes, links": f"{status.nodes:,}, {status.links:,}",
         "left out": left_out or "nothing",
         "neighbours": f"{up:,} of {links:,} directed links up",
@@ -103,7 +104,9 @@ def shards(status: MeshStatus) -> RenderableType:
         )
         for shard in status.shards
     ]
-    rows += [(name, "DOWN", *([""] * (len(columns) - 2))) for name in status.down]
+    rows += [
+        (name, f"DOWN ({why})", *([""] * (len(columns) - 2))) for name, why in status.down.items()
+    ]
     rows.sort(key=lambda row: str(row[0]))
     return table("Shards", columns, rows)
 

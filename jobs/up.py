@@ -13,7 +13,7 @@ import typer
 from jobs import interruption, reporting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from jobs.session import Session
 
@@ -133,7 +133,7 @@ async def _watch(launched: Session, report: reporting.Report) -> None:
     from actors.runtime.errors import Unavailable  # noqa: PLC0415 - the same
     from jobs import summary  # noqa: PLC0415 - the same
 
-    down: tuple[str, ...] = ()
+    down: Mapping[str, str] = {}
     with contextlib.ExitStack() as shown:
         live = None
         if report.live:
@@ -151,7 +151,8 @@ async def _watch(launched: Session, report: reporting.Report) -> None:
                     parts = summary.mesh(launched, status), summary.shards(status)
                     live.update(Group(*parts), refresh=True)
                 elif status.down != down:
-                    report.note(f"down: {', '.join(status.down)}" if status.down else "all up")
+                    why = "; ".join(f"{name}: {text}" for name, text in status.down.items())
+                    report.note(f"down: {why}" if why else "all up")
                 down = status.down
             await asyncio.sleep(_LOOK_S)
 

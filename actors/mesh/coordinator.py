@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 COORDINATOR = "mesh-coordinator"
 REBALANCE_S = 30.0  # after which a shard that came back gets its partitions back
 SHARD_TIMEOUT_S = 30.0  # for a shard's answer to an order
+STATUS_TIMEOUT_S = 5.0
 EVENTS_KEPT = 10_000
 
 
@@ -62,7 +63,7 @@ class MeshStatus:
     placement_version: int
     faults: Faults
     shards: tuple[ShardStatus, ...]
-    down: tuple[str, ...]  # shards that do not answer
+    down: Mapping[str, str]  # shards that do not answer, and why
     last_refresh_error: str  # empty if the last poll went well
 
 
@@ -107,20 +108,25 @@ class MeshCoordinator:
     # -- life ------------------------------------------------------------------------------------
 
     async def _live(self) -> None:
+        alive = set(self._shards).intersection(spawn.listing())
+        for name in self._shards:  # they load while the map is read, then wait for it
+            spawn.detached(MeshShard, name, name, self._options.shard)
         try:
-            await self._begin()
+            await self._begin(restart=not alive)
         except Exception as error:
             self._failure = error
             raise
         finally:
             self._started.set()
         for name in self._shards:
-            spawn.detached(MeshShard, name, name, self._options.shard)
             self._start(self._supervise(name))
         await self._follow()
 
-    async def _begin(self) -> None:
-        """Agree on the first membership: the saved one brought up to date, or a new one."""
+    async def _begin(self, *, restart: bool) -> None:
+        """Agree on the first membership: the saved one brought up to date, or a new one.
+
+        With `restart`, no shard has outlived this actor's previous life.
+        """
         saved = await asyncio.to_thread(Membership.load, self._path)
         imported = await self._feed.poll()
         if imported is None:
@@ -130,8 +136,7 @@ class MeshCoordinator:
             membership = await asyncio.to_thread(Membership.begin, imported.topology, self._shards)
         else:
             membership = saved.updated(imported.topology)
-            living = spawn.listing()
-            if not any(name in living for name in self._shards):
+            if restart:
                 membership = membership.restarted(self._shards)
         await asyncio.to_thread(membership.save, self._path)
         self._membership = membership
@@ -299,13 +304,14 @@ class MeshCoordinator:
         """How the mesh is."""
         membership = await self.membership()
 
-        async def one(shard: str) -> ShardStatus | None:
+        async def one(shard: str) -> ShardStatus | str:
             try:
-                async with asyncio.timeout(5.0):
+                async with asyncio.timeout(STATUS_TIMEOUT_S):
                     status: ShardStatus = await spawn.find(shard).status.remote()
+            except TimeoutError:
+                return "no answer yet"
             except Exception as error:  # noqa: BLE001 - a shard that is down is part of the status
-                self._log.debug("no status", shard=shard, error=str(error))
-                return None
+                return str(spawn.explained(error, shard))
             return status
 
         answers = await asyncio.gather(*(one(shard) for shard in self._shards))
@@ -320,9 +326,11 @@ class MeshCoordinator:
             links=membership.topology.n_links,
             placement_version=membership.placement.version,
             faults=membership.faults,
-            shards=tuple(answer for answer in answers if answer is not None),
-            down=tuple(
-                name for name, answer in zip(self._shards, answers, strict=True) if answer is None
-            ),
+            shards=tuple(answer for answer in answers if not isinstance(answer, str)),
+            down={
+                name: answer
+                for name, answer in zip(self._shards, answers, strict=True)
+                if isinstance(answer, str)
+            },
             last_refresh_error=self._refresh_error,
         )

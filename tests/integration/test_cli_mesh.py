@@ -157,7 +157,7 @@ def test_a_shard_that_does_not_answer_is_reported(state: Path, up: dict[str, Any
         values = answer(state, "status", code=3)
     finally:
         stopped.send_signal(signal.SIGCONT)
-    assert values["down"] == ["mesh-shard-01"]
+    assert list(values["down"]) == ["mesh-shard-01"]
     assert not values["healthy"]
     assert [shard["name"] for shard in values["shards"]] == ["mesh-shard-00"]
 

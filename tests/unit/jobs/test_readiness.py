@@ -44,7 +44,7 @@ READY = MeshStatus(
     placement_version=3,
     faults=Faults(),
     shards=(SHARD, OTHER),
-    down=(),
+    down={},
     last_refresh_error="",
 )
 
@@ -71,7 +71,7 @@ def test_what_one_shard_lacks_is_said(change: dict[str, int], said: str) -> None
 
 def test_a_shard_that_does_not_answer_is_all_that_is_said() -> None:
     """While a shard is down nothing else is worth saying, even if none answers."""
-    assert missing(replace(READY, shards=(), down=("mesh-shard-00",))) == [
+    assert missing(replace(READY, shards=(), down={"mesh-shard-00": "no answer yet"})) == [
         "mesh-shard-00: no answer yet"
     ]
 
