@@ -151,9 +151,13 @@ def _readable(result: Report) -> list[RenderableType | str]:
         ),
         reporting.table(
             "",
-            ("", "promised", "happened"),
+            ("", "predicted", "happened"),
             [
-                ("first notice", "", seconds(result.detected_s)),
+                (
+                    "first notice",
+                    f"within {result.detection_bound_s:.2f} s",
+                    seconds(result.detected_s),
+                ),
                 (
                     "all routes whole again",
                     f"within {result.convergence_bound_s:.2f} s",

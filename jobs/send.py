@@ -158,8 +158,7 @@ async def _route(mesh: Mesh, source: str, destination: str) -> tuple[list[int], 
     from actors.runtime import spawn  # noqa: PLC0415 - slow to import
 
     ends = mesh.index_of(source), mesh.index_of(destination)
-    placement = mesh.membership.placement
-    shard = placement.shard_of[int(placement.partition_of[ends[0]])]
+    shard = mesh.membership.placement.shard_of_node(ends[0])
     deadline = time.monotonic() + _ROUTE_S
     while True:
         try:

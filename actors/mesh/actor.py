@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from actors.mesh.journal import FileJournal
 from actors.mesh.partition import Partition
 from actors.mesh.telemetry import ShardMetrics, ShardStatus
 from actors.runtime import ids, log, spawn
+from actors.runtime.clock import SystemClock
 from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.errors import ShardUnavailable, Unavailable
 
@@ -67,6 +67,7 @@ class MeshShard:
     def __init__(self, name: str, options: ShardOptions) -> None:
         log.configure(options.log_level)
         self._name = name
+        self._clock = SystemClock()
         self._options = options
         self._log = log.get(__name__).bind(shard=name)
         metrics = spawn.ray_metrics()
@@ -143,14 +144,14 @@ class MeshShard:
 
     async def _turn(self, host: MeshHost) -> None:
         self._wake.clear()
-        now = time.monotonic()
+        now = self._clock.now()
         host.step(now)
         for peer in host.peers:
             if host.has_for(peer, now):
                 self._peers[peer].set()
         if host.router.due:
             self._routes_due.set()
-        asleep = max(host.next_step(now) - time.monotonic(), SHORTEST_TURN_S)
+        asleep = max(host.next_step(now) - self._clock.now(), SHORTEST_TURN_S)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(asleep):
                 await self._wake.wait()
@@ -162,12 +163,12 @@ class MeshShard:
             await self._routes_due.wait()
             self._routes_due.clear()
             while (job := host.router.job()) is not None:
-                started = time.monotonic()
+                started = self._clock.now()
                 router = host.router
                 trees = await asyncio.to_thread(job.run)
                 if router is host.router:  # else the topology was replaced meanwhile
-                    host.install(job, trees, time.monotonic())
-                    self._metrics.spf(time.monotonic() - started)
+                    host.install(job, trees, self._clock.now())
+                    self._metrics.spf(self._clock.now() - started)
                 self._wake.set()
 
     async def _converse(self, peer: str) -> None:
@@ -177,7 +178,7 @@ class MeshShard:
         while True:
             await self._peers[peer].wait()
             self._peers[peer].clear()
-            now = time.monotonic()
+            now = self._clock.now()
             if peer not in host.peers or not host.has_for(peer, now):
                 continue
             sent = host.outgoing(peer, now)
@@ -190,14 +191,14 @@ class MeshShard:
                 self._errors.handle(spawn.explained(error, peer), severity="warning")
                 handle = None
                 await asyncio.sleep(RETRY_PEER_S)
-            host.answered(peer, sent, answer, time.monotonic())
+            host.answered(peer, sent, answer, self._clock.now())
             self._wake.set()
 
     async def _measure_lag(self) -> None:
         while True:
-            due = time.monotonic() + LAG_PROBE_S
+            due = self._clock.now() + LAG_PROBE_S
             await asyncio.sleep(LAG_PROBE_S)
-            self._metrics.lag(max(0.0, time.monotonic() - due))
+            self._metrics.lag(max(0.0, self._clock.now() - due))
 
     async def _report(self) -> None:
         while True:
@@ -216,7 +217,7 @@ class MeshShard:
     async def update(self, membership: Membership) -> float:
         """Work by another membership; when it took effect, s on the machine's monotonic clock."""
         async with self._changing:
-            now = time.monotonic()
+            now = self._clock.now()
             host = self._host
             if host is None:
                 host = await asyncio.to_thread(
@@ -236,7 +237,7 @@ class MeshShard:
             host.inject(membership.faults.silent, membership.faults.cut)
             for number in [number for number in wanted if number not in host.partitions]:
                 partition = await asyncio.to_thread(self._recover, number, host.topology.n_nodes)
-                host.adopt(partition, time.monotonic())
+                host.adopt(partition, self._clock.now())
                 self._log.info(
                     "partition adopted", partition=number, incarnation=partition.incarnation
                 )
@@ -247,7 +248,7 @@ class MeshShard:
                     self._start(self._vital(self._converse(peer)))
             self._ready.set()
             self._wake.set()
-            return time.monotonic()
+            return self._clock.now()
 
     def _recover(self, number: int, n_nodes: int) -> Partition:
         journal = FileJournal(self._options.directory / f"partition-{number:02d}")
@@ -264,14 +265,14 @@ class MeshShard:
         await self._ready.wait()
         self._hosting().inject(faults.silent, faults.cut)
         self._wake.set()
-        return time.monotonic()
+        return self._clock.now()
 
     # -- other shards ----------------------------------------------------------------------------
 
     async def exchange(self, envelope: Envelope) -> Answer | None:
         """Take in a peer's envelope; None if it speaks of another membership."""
         await self._ready.wait()
-        answer = self._hosting().handle(envelope, time.monotonic())
+        answer = self._hosting().handle(envelope, self._clock.now())
         self._wake.set()
         return answer
 

@@ -241,8 +241,3 @@ def record(head: NDArray[np.void], trail: NDArray[np.int64], version: int) -> ND
     rows = np.flatnonzero(asked)
     trail[rows, hops[rows]] = trail_entry(head["at"][rows], version)
     return trail
-
-
-def trail_nodes(trail: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The nodes of recorded trails; -1 where nothing is recorded."""
-    return np.where(trail < 0, -1, trail >> _TRAIL_VERSION_BITS)

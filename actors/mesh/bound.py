@@ -31,8 +31,12 @@ def convergence_bound_s(hello_s: float, diameter: int) -> float:
     """
     if not hello_s > 0.0 or diameter < 0:
         raise ValueError(f"need hello_s > 0 and diameter >= 0, not {hello_s} and {diameter}")
-    turn_s = min(SCAN_S, hello_s / 4)
-    return HOLD * hello_s + turn_s + flood_bound_s(diameter)
+    return detection_bound_s(hello_s) + flood_bound_s(diameter)
+
+
+def detection_bound_s(hello_s: float) -> float:
+    """Upper bound of the time until a neighbour that fell silent is given up, s."""
+    return HOLD * hello_s + min(SCAN_S, hello_s / 4)
 
 
 def flood_bound_s(diameter: int) -> float:

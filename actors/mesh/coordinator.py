@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from actors.mesh.actor import MeshShard, ShardOptions
 from actors.mesh.membership import Faults, Membership
 from actors.runtime import ids, log, spawn
+from actors.runtime.clock import SystemClock
 from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.errors import ShardUnavailable, X0Error
 from actors.topology.diff import diff
@@ -77,6 +77,7 @@ class MeshCoordinator:
     def __init__(self, options: MeshOptions) -> None:
         log.configure(options.shard.log_level)
         self._options = options
+        self._clock = SystemClock()
         self._log = log.get(__name__)
         self._errors = ErrorHandler("mesh-coordinator", spawn.ray_metrics())
         self._path = options.shard.directory / "membership.npz"
@@ -165,7 +166,7 @@ class MeshCoordinator:
 
     async def _bury(self, shard: str, life: int) -> None:
         """A shard has died: note it, and have its partitions taken over if it is not back yet."""
-        self._deaths.append((time.monotonic(), shard))
+        self._deaths.append((self._clock.now(), shard))
         del self._deaths[:-EVENTS_KEPT]
         if not self._options.failover or self._lives.get(shard) != life:
             return
@@ -275,7 +276,7 @@ class MeshCoordinator:
             if events:
                 updated = await asyncio.to_thread(membership.updated, imported.topology)
                 await self._agree(updated)
-                now = time.monotonic()
+                now = self._clock.now()
                 self._topology_events += [(now, event) for event in events]
                 del self._topology_events[:-EVENTS_KEPT]
         return events

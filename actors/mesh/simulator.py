@@ -17,6 +17,7 @@ from actors.mesh.host import HostOptions, MeshHost
 from actors.mesh.journal import MemoryJournal
 from actors.mesh.partition import Partition
 from actors.mesh.placement import Placement
+from actors.runtime.clock import VirtualClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +51,7 @@ class Simulation:
         watch: Callable[[Simulation], None] | None = None,
     ) -> None:
         self.topology = topology
-        self.now = 0.0
+        self._clock = VirtualClock()
         n = topology.n_nodes
         names = tuple(f"host-{node}" for node in range(n))
         placement = Placement(1, np.arange(n, dtype=np.int16), names)
@@ -73,6 +74,11 @@ class Simulation:
         self._stalled_until: dict[str, float] = {}
         for host in self.hosts:
             self._wake(host, 0.0)
+
+    @property
+    def now(self) -> float:
+        """Virtual time, s."""
+        return self._clock.now()
 
     # -- the world -------------------------------------------------------------------------------
 
@@ -102,11 +108,12 @@ class Simulation:
     def run(self, until: float) -> None:
         """Let virtual time pass up to `until`, s."""
         while self._agenda and self._agenda[0][0] <= until:
-            self.now, _, action = heapq.heappop(self._agenda)
+            when, _, action = heapq.heappop(self._agenda)
+            self._clock.advance_to(when)
             action()
             if self._watch is not None:
                 self._watch(self)
-        self.now = until
+        self._clock.advance_to(until)
 
     # -- the shells ------------------------------------------------------------------------------
 

@@ -13,7 +13,6 @@
     │   ├── ShardUnavailable    503  the process that hosts a node is restarting
     │   ├── NodeSilent          503  the node itself has failed
     │   └── MeshNotRunning      503  nothing is up
-    ├── Unreachable             504  both nodes live, no path joins them
     └── JournalCorrupt          500  a journal cannot be read past an offset
 
 Invariants: every error says what failed, why, and what to do about it; it has one HTTP status; it
@@ -228,24 +227,6 @@ class MeshNotRunning(Unavailable):
             "Start one with `x0 up`.",
             retry_after_s=retry_after_s,
             missing=missing,
-        )
-
-
-class Unreachable(X0Error):
-    """No path leads from `source` to `destination` now, so the message was given back."""
-
-    http_status = 504
-
-    source: str
-    destination: str
-
-    def __init__(self, source: str, destination: str) -> None:
-        super().__init__(
-            f"{destination} is unreachable from {source}",
-            "no path of living links joins them",
-            "Send again after the mesh has healed; `x0 status` shows its parts.",
-            source=source,
-            destination=destination,
         )
 
 

@@ -15,7 +15,6 @@ from actors.runtime.errors import InvalidInput
 MAX_NODE_ID_LENGTH: Final = 128
 MAX_SHARDS: Final = 64
 _NODE_ID: Final = re.compile(rf"[A-Za-z0-9._:-]{{1,{MAX_NODE_ID_LENGTH}}}")
-_SHARD_NAME: Final = re.compile(r"mesh-shard-([0-9]{2})")
 _SHOWN: Final = 40  # characters of a refused value that an error repeats
 
 
@@ -60,14 +59,6 @@ def shard_name(index: int) -> str:
             entry="shard index",
         )
     return f"mesh-shard-{index:02d}"
-
-
-def shard_index(name: str) -> int | None:
-    """Index of the shard whose actor is called `name`; None for any other actor."""
-    match = _SHARD_NAME.fullmatch(name)
-    if match is None or int(match[1]) >= MAX_SHARDS:
-        return None
-    return int(match[1])
 
 
 def new_client_id() -> int:

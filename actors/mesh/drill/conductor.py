@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from actors.mesh.bound import convergence_bound_s
+from actors.mesh.bound import convergence_bound_s, detection_bound_s
 from actors.mesh.coordinator import COORDINATOR
 from actors.mesh.drill import verdict
 from actors.mesh.drill.report import Report
@@ -136,6 +136,7 @@ class Conductor:
             detected_s=_rounded(detected, fault_at),
             healed_s=_rounded(healed, fault_at),
             restored_s=restored,
+            detection_bound_s=round(detection_bound_s(options.shard.host.hello_s), 3),
             convergence_bound_s=round(bound, 3),
             sent=len(sent.id),
             accepted=len(ids),

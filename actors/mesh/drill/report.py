@@ -30,6 +30,7 @@ class Report:
     detected_s: float | None  # first notice by any node (or of the shard's death); None: none
     healed_s: float | None  # all routes agree with the truth again, and stay so; None: never
     restored_s: float | None  # after the fault was mended, s from then; None: nothing to mend
+    detection_bound_s: float  # by missing Hellos; feedback is faster where there is traffic
     convergence_bound_s: float
     sent: int
     accepted: int

@@ -10,6 +10,8 @@ from actors.mesh.batch import HEAD, NO_POTENTIAL, UNSTAMPED
 from actors.mesh.router import FORWARD
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from actors.mesh.router import MeshRouter
     from actors.mesh.simulator import Simulation
 
@@ -119,3 +121,8 @@ def reported_reachable(sim: Simulation, source: int, destination: int) -> bool:
     """What the source's host says of a destination."""
     ends = np.array([source], np.int32), np.array([destination], np.int32)
     return bool(sim.hosts[source].router.reachable(*ends)[0])
+
+
+def trail_nodes(trail: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The nodes of recorded trail entries: the bits above the 40 of the version."""
+    return trail >> 40

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from actors.mesh import batch as messages
 from actors.mesh.simulator import Simulation
-from tests.unit.mesh.oracle import LoopWatch
+from tests.unit.mesh.oracle import LoopWatch, trail_nodes
 from tests.unit.mesh.worlds import Fault, World, faults, meshes
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def test_no_trail_repeats_itself(
             recorded = trail[: delivered.head["hops"][row]]
             assert (recorded >= 0).all()
             assert len(np.unique(recorded)) == len(recorded)
-            nodes = [*messages.trail_nodes(recorded).tolist(), node]
+            nodes = [*trail_nodes(recorded).tolist(), node]
             assert nodes[0] == delivered.head["source"][row]
             hops = pairwise(nodes)
             assert all(mesh.directed_link(a, b) is not None for a, b in hops)

@@ -26,7 +26,6 @@ EXAMPLES = [
     errors.ShardUnavailable("mesh-shard-00"),
     errors.NodeSilent("n1"),
     errors.MeshNotRunning(),
-    errors.Unreachable("n1", "n2"),
     errors.JournalCorrupt("journal", offset=12, why="checksum differs"),
 ]
 
