@@ -32,8 +32,14 @@ def command(
         typer.Option(help="Break this instead: a node, the two ends A,B of a link, or a shard."),
     ] = None,
     rate: Annotated[
-        float, typer.Option(min=1, max=1e6, help="Messages per second over all pairs together.")
-    ] = 10_000.0,
+        float | None,
+        typer.Option(
+            min=1,
+            max=1e6,
+            help="Messages per second over all pairs together. "
+            "Default: what the mesh carries easily, at most 10000.",
+        ),
+    ] = None,
     seed: Annotated[
         int, typer.Option(min=0, help="Of the traffic, of every choice, and of emulated radio.")
     ] = 1,
@@ -118,7 +124,7 @@ async def _drill(
     session: Session,
     scenario: Scenario,
     target: tuple[str, ...],
-    rate: float,
+    rate: float | None,
     seed: int,
     report: reporting.Report,
 ) -> Report:

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 HELD_S = 60.0  # after which a held copy is dropped (its origin has long sent another)
 CAPACITY = 2_000_000  # messages in transit on one host
 
+HOPS_PER_TURN = 50_000  # messages times hops, so that a backlog does not hold the host's loop
+MAX_DEPARTING = 10_000  # messages in one envelope, so that Hellos do not wait long behind them
+
 HERE = 0  # the number of this host among its peers
 
 
@@ -135,11 +138,19 @@ class Forwarder:
         changes = self._repeat(now)
         self._arq.probe(now)
         self._review(now)
-        batch = messages.concat(self._arrivals)
-        self._arrivals = []
-        while len(batch):
-            batch = self._hop(batch, now, changes)
+        budget = HOPS_PER_TURN
+        while self._arrivals and budget > 0:
+            batch = messages.concat(_first(self._arrivals, budget))
+            while len(batch) and budget > 0:
+                budget -= len(batch)
+                batch = self._hop(batch, now, changes)
+            self.inject(batch)
         return changes
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether messages could move on in another turn at once."""
+        return bool(self._arrivals)
 
     def _repeat(self, now: float) -> list[Change]:
         due = self._arq.due(HERE, now)
@@ -274,7 +285,8 @@ class Forwarder:
     def depart(self, peer: int, now: float) -> tuple[DataFrames, Departure]:
         """The frames that leave for `peer` now; `answered` must follow, whatever happens."""
         frames = self._arq.due(peer, now)
-        batch = messages.concat(self._departing.pop(peer, []))
+        leaving = self._departing.get(peer, [])
+        batch = messages.concat(_first(leaving, MAX_DEPARTING))
         if len(batch):
             frames += self._frames(batch, peer, now)
         for frame in frames:
@@ -340,3 +352,11 @@ class Forwarder:
         for frame, done in zip(departure.frames, known.tolist(), strict=True):
             self._conclude(frame, acknowledged=done, now=now)
         return [] if heard is None else self._arq.account(departure.links, known)
+
+
+def _first(batches: list[MessageBatch], count: int) -> list[MessageBatch]:
+    """Take batches from the front of the list until they have `count` messages, or it is empty."""
+    first: list[MessageBatch] = []
+    while batches and sum(map(len, first)) < count:
+        first.append(batches.pop(0))
+    return first

@@ -260,6 +260,8 @@ class MeshHost:
 
     def next_step(self, now: float) -> float:
         """When the next turn is due if no envelope comes before; s."""
+        if self._forwarder.is_behind:
+            return now
         soonest = min(self._arq.next_retry, self.neighbours.next_hello, self._scan_at)
         return max(now, min(soonest, now + self.options.hello_s / 4))
 

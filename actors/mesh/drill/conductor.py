@@ -20,7 +20,7 @@ from actors.mesh.coordinator import COORDINATOR
 from actors.mesh.drill import verdict
 from actors.mesh.drill.report import Report
 from actors.mesh.drill.scenario import Plan, Scenario
-from actors.mesh.drill.traffic import Traffic
+from actors.mesh.drill.traffic import Sent, Traffic, easy_rate
 from actors.mesh.membership import Faults
 from actors.mesh.partition import Refusal
 from actors.runtime import spawn
@@ -51,14 +51,14 @@ class Conductor:
     Args:
         mesh: attached to the mesh to drill.
         plan: what to break.
-        rate: messages per second over all pairs.
+        rate: messages per second over all pairs; None for what the mesh carries easily.
         seed: of the traffic.
         progress: told, in a few words, what is going on.
     """
 
     mesh: Mesh
     plan: Plan
-    rate: float
+    rate: float | None
     seed: int
     progress: Callable[[str], None]
 
@@ -79,7 +79,8 @@ class Conductor:
         topology = self.mesh.membership.topology
         before, truth = topology.without(), self.plan.truth(topology)
         destinations, pairs = self._choose_pairs()
-        traffic = Traffic(self.mesh, pairs, self.rate, self.seed)
+        rate = easy_rate(topology, self.seed) if self.rate is None else self.rate
+        traffic = Traffic(self.mesh, pairs, rate, self.seed)
         self.progress("traffic starts; waiting for all routes")
         traffic.start()
         broken = False
@@ -95,7 +96,7 @@ class Conductor:
             traffic.check()
             self.progress("roll call: every pair once")
             await traffic.pause()
-            call = await traffic.offer(np.flatnonzero(traffic.active))
+            called = await traffic.roll_call()
             patience = options.shard.host.patience_s
             await self._drain(traffic, 2 * patience + bound + RESTART_S)
             restored = await self._mend(destinations, before)
@@ -111,6 +112,7 @@ class Conductor:
         sent, arrived = traffic.account()
         ids = sent.id[sent.refusal == Refusal.NONE]
         fate = verdict.fate(ids, arrived.head)
+        call = Sent(*(np.concatenate(column) for column in zip(*called, strict=True)))
         blackholed, unreachable = self._judge_roll_call(
             verdict.fate(call.id, arrived.head), pairs[call.pair], truth
         )
@@ -132,7 +134,7 @@ class Conductor:
             seed=self.seed,
             pairs=len(np.unique(judged, axis=0)),
             all_pairs=len(pairs) == n * (n - 1),
-            rate_per_s=self.rate,
+            rate_per_s=round(rate, 1),
             detected_s=_rounded(detected, fault_at),
             healed_s=_rounded(healed, fault_at),
             restored_s=restored,

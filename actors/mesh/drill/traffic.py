@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy.sparse.csgraph import dijkstra
 
 from actors.mesh import batch as messages
 from actors.mesh.batch import UNREACHABLE
@@ -22,11 +23,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from actors.mesh.client import Mesh
+    from actors.topology.model import Topology
 
 TICK_S = 0.05  # between two batches
 PAYLOAD = 96  # bytes: the serial number and eleven words derived from it
 DYNAMIC_PORTS = (49152, 65535)  # RFC 6335, section 6
 READ_LIMIT = 50_000
+HOPS_PER_S = 80_000.0  # messages times hops; two shards on two cores carry several times that
+MAX_RATE = 10_000.0  # messages per second
+DISTANCE_SAMPLE = 16  # nodes
 _WORDS = np.arange(1, PAYLOAD // 8, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -118,6 +123,16 @@ class Traffic:
             # A batch that has begun is finished even if the traffic is told to stop.
             await asyncio.shield(asyncio.ensure_future(self.offer(pairs[self.active[pairs]])))
 
+    async def roll_call(self) -> list[Sent]:
+        """One message for each active pair, at the usual rate."""
+        pairs = np.flatnonzero(self.active)
+        slices = np.array_split(pairs, max(1, int(len(pairs) / (self.rate * TICK_S))))
+        called = []
+        for part in slices:
+            called.append(await self.offer(part))
+            await asyncio.sleep(TICK_S)
+        return called
+
     async def offer(self, pairs: NDArray[np.int64]) -> Sent:
         """Send one message for each of these rows of `pairs`, now."""
         serial = np.arange(self._serial, self._serial + len(pairs), dtype=np.uint64)
@@ -176,6 +191,18 @@ class Traffic:
         sent, arrived = self.account()
         accepted = sent.id[sent.refusal == Refusal.NONE]
         return int((~np.isin(accepted, arrived.head["id"])).sum())
+
+
+def easy_rate(topology: Topology, seed: int) -> float:
+    """Messages per second that a mesh of this shape carries without effort.
+
+    What costs is hops: `HOPS_PER_S` of them over the mean distance of nodes, from a sample.
+    """
+    choose = np.random.default_rng(seed)
+    some = choose.choice(topology.n_nodes, min(DISTANCE_SAMPLE, topology.n_nodes), replace=False)
+    hops = dijkstra(topology.without().adjacency, unweighted=True, indices=some)
+    mean = float(hops[np.isfinite(hops) & (hops > 0)].mean())
+    return min(MAX_RATE, HOPS_PER_S / mean)
 
 
 def _payloads(serial: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -1,0 +1,60 @@
+"""All benchmarks in turn, each recorded as soon as it is done: `python -m loadtests`."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Final
+
+from actors.runtime import log
+from actors.runtime.errors import X0Error
+from jobs import reporting
+from loadtests import heal, results, routes, scale
+from loadtests.command import Results, measured
+from loadtests.results import RESULTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loadtests.results import Outcome
+
+    Progress = Callable[[str], None]
+
+BENCHMARKS: Final[dict[str, Callable[[Progress], Outcome]]] = {
+    "heal": heal.measure,
+    "scale": scale.measure,
+    "routes": routes.measure,
+}
+
+
+@reporting.reported
+def command(*, results_file: Results = RESULTS, as_json: reporting.AsJson = False) -> int:
+    """Run every benchmark, also after one that could not be run; then the exit code is 1."""
+    log.configure("ERROR")
+    report = reporting.Report(as_json)
+    values: dict[str, object] = {}
+    failures: dict[str, dict[str, str]] = {}
+    for name, measure in BENCHMARKS.items():
+
+        def progress(text: str, name: str = name) -> None:
+            report.progress(f"{name}: {text}")
+
+        report.note(f"{name}: begins")
+        try:
+            outcome = measured(functools.partial(measure, progress))
+        except X0Error as error:
+            report.settle()
+            report.note(f"{name}: not measured: {error}")
+            failures[name] = {"what": error.what, "why": error.why, "remedy": error.remedy}
+            continue
+        results.record(outcome, results_file)
+        report.settle()
+        values[name] = outcome.as_dict()
+        if not as_json:
+            report.console.print(str(outcome), soft_wrap=True)
+    if as_json:
+        report.result({**values, "not_measured": failures})
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    reporting.run(command)

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.runtime.errors import InvalidInput
+from loadtests.machine import Provenance, provenance
+from loadtests.results import HEADER, Outcome, Table, record, replaced
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SLUGS = ("heal", "scale", "routes")
+bodies = st.text(st.characters(codec="utf-8", exclude_characters="<>\r"), min_size=1).map(str.strip)
+
+ORIGIN = Provenance(
+    commit="0123abc",
+    date="2026-01-02T03:04Z",
+    cpu="Some CPU",
+    cores=2,
+    memory_gib=23.5,
+    system="Linux 6.1",
+    python="3.11.7",
+    packages={"numpy": "2.1.0"},
+    load_before=0.25,
+)
+
+
+def outcome(slug: str, figure: str) -> Outcome:
+    table = Table(["", "healed, s"], [["this mesh", figure]])
+    return Outcome(slug, "A title", "A method.", [table], ["A finding."], {"s": figure}, ORIGIN)
+
+
+@given(st.lists(st.tuples(st.sampled_from(SLUGS), bodies), max_size=8))
+def test_each_section_holds_what_was_written_last(writes: list[tuple[str, str]]) -> None:
+    """However often sections are replaced, each stands once, in place, as written last."""
+    text = HEADER
+    last: dict[str, str] = {}
+    for slug, body in writes:
+        text = replaced(text, slug, body)
+        last[slug] = body
+    assert text.startswith(HEADER.rstrip())
+    places = []
+    for slug, body in last.items():
+        assert text.count(f"<!-- {slug}: begin -->") == 1
+        assert f"<!-- {slug}: begin -->\n{body.strip()}\n<!-- {slug}: end -->" in text
+        places.append(text.index(f"<!-- {slug}: begin -->"))
+    assert places == sorted(places)
+
+
+def test_what_people_wrote_around_a_section_stays() -> None:
+    """Replacing a section leaves every other character of the file as it was."""
+    text = "before\n<!-- heal: begin -->\nold\n<!-- heal: end -->\n\n  after  \n"
+    assert replaced(text, "heal", "new") == text.replace("old", "new")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<!-- heal: begin -->\nold",
+        "old\n<!-- heal: end -->",
+        "<!-- heal: end -->\nold\n<!-- heal: begin -->",
+        "<!-- heal: begin -->\na\n<!-- heal: begin -->\nb\n<!-- heal: end -->",
+    ],
+)
+def test_damaged_markers_are_refused(tmp_path: Path, text: str) -> None:
+    """A file whose section cannot be told is left as it is, and the error names the section."""
+    path = tmp_path / "RESULTS.md"
+    path.write_text(text)
+    with pytest.raises(InvalidInput, match=r"section heal of RESULTS\.md"):
+        record(outcome("heal", "1.00"), path)
+    assert path.read_text() == text
+
+
+def test_a_second_run_replaces_the_first(tmp_path: Path) -> None:
+    """Figures of an earlier run are gone, those of another benchmark stay, on the same machine."""
+    path = tmp_path / "RESULTS.md"
+    record(outcome("heal", "1.11"), path)
+    record(outcome("scale", "2.22"), path)
+    record(outcome("heal", "3.33"), path)
+    text = path.read_text()
+    assert "1.11" not in text
+    assert text.index("3.33") < text.index("2.22")
+    assert text.count("Commit 0123abc, 2026-01-02T03:04Z. Some CPU, 2 cores, 23.5 GiB") == 2
+
+
+def test_tables_are_whole() -> None:
+    """A row with a cell too few is refused, and a bar inside a cell does not end it."""
+    with pytest.raises(ValueError, match="1 cells in a table of 2 columns"):
+        Table(["a", "b"], [["1"]])
+    assert str(Table(["a"], [["x|y"]])).splitlines()[-1] == r"| x\|y |"
+
+
+def test_a_run_is_described_without_host_or_path() -> None:
+    """The description names processor and versions, and neither the host nor a directory."""
+    import platform  # noqa: PLC0415 - only this test asks for the name that must not appear
+    from pathlib import Path  # noqa: PLC0415 - the same, for the directory
+
+    text = str(provenance(["numpy"], 0.5, {"babeld": "1.12.1"}))
+    assert "numpy 2" in text
+    assert "babeld 1.12.1" in text
+    assert "Load before the run: 0.50" in text
+    assert platform.node() not in text
+    assert str(Path(__file__).parents[3]) not in text
