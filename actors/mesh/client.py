@@ -187,6 +187,9 @@ class Mesh:
             raise InvalidInput(
                 "cannot send", f"port {port} is outside 0..{MAX_PORT}", "Use another.", entry="port"
             )
+        known = self.membership.topology
+        if source not in known or to not in known:
+            await self._refresh()  # a node that joined since
         batch = messages.build(
             [self.index_of(source)],
             [self.index_of(to)],
