@@ -111,9 +111,6 @@ class MeshShard:
         """Join the mesh, then run."""
         try:
             await self.update(await self._join())
-            host = self._hosting()
-            known = tuple(host.database)
-            await asyncio.to_thread(host.router.start, known, host.database.version, ())
         except Exception as error:
             # Whoever asks this shard for anything is told why it cannot work.
             self._failure = error
@@ -219,6 +216,7 @@ class MeshShard:
         async with self._changing:
             now = self._clock.now()
             host = self._host
+            newer = host is None or membership.placement.version > host.placement.version
             if host is None:
                 host = await asyncio.to_thread(
                     MeshHost,
@@ -228,13 +226,14 @@ class MeshShard:
                     self._options.host,
                     now,
                 )
-            elif membership.placement.version > host.placement.version:
+            elif newer:
                 host.replace(membership.topology, membership.placement, now)
             wanted = host.placement.partitions_of(self._name)
             for number in [number for number in host.partitions if number not in wanted]:
                 host.release(number, now)
                 self._log.info("partition released", partition=number)
-            host.inject(membership.faults.silent, membership.faults.cut)
+            if newer:  # an answer to `join` may come after an order that it does not know of
+                host.inject(membership.faults.silent, membership.faults.cut)
             for number in [number for number in wanted if number not in host.partitions]:
                 partition = await asyncio.to_thread(self._recover, number, host.topology.n_nodes)
                 host.adopt(partition, self._clock.now())
@@ -338,8 +337,9 @@ class MeshShard:
         await self._ready.wait()
         host = self._hosting()
         host.placement.check(partition, version, self._name)
-        if partition not in host.partitions:
-            raise ShardUnavailable(self._name)  # being recovered
+        if partition not in host.partitions or version > host.placement.version:
+            # Being recovered, or about to be told of a membership that may have more nodes.
+            raise ShardUnavailable(self._name)
         return host
 
     # -- operators -------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from actors.runtime.errors import (
     InvalidInput,
     MailboxFull,
     NodeSilent,
+    ShardUnavailable,
     StalePlacement,
     Unavailable,
     UnknownNode,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 MAX_PAYLOAD = 64 * 1024  # bytes
 MAX_PORT = 0xFFFF
 PATIENCE_S = 60.0  # how long a request is repeated while its shard is not there
+ATTACH_S = 10.0  # how long a coordinator that is restarting is waited for
 RETRY_S = 0.1
 
 Answer = TypeVar("Answer")
@@ -94,9 +96,17 @@ class Mesh:
 
         Raises:
             MeshNotRunning: there is none.
+            ShardUnavailable: its coordinator does not come back.
             TopologyError: it could not be started with its topology.
         """
-        return cls(await _membership())
+        deadline = time.monotonic() + ATTACH_S
+        while True:
+            try:
+                return cls(await _membership())
+            except ShardUnavailable:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(RETRY_S)
 
     def node(self, node: str) -> NodeRef:
         """The address of a node.

@@ -121,6 +121,9 @@ class MeshCoordinator:
             self._started.set()
         for name in self._shards:
             self._start(self._supervise(name))
+        if alive:  # they work by the membership of this actor's previous life
+            async with self._changing:
+                await self._order("update", await self.membership())
         await self._follow()
 
     async def _begin(self, *, restart: bool) -> None:
@@ -156,6 +159,8 @@ class MeshCoordinator:
             try:
                 handle = spawn.find(shard)
                 life = await handle.life.remote()
+                if shard not in self._lives:  # it joined in a previous life of this actor
+                    self._meet(await self.membership(), shard, life)
                 await handle.watch.remote()
             except Exception as error:  # noqa: BLE001 - whatever ended the call, look at the shard
                 died = spawn.explained(error, shard)
@@ -168,14 +173,18 @@ class MeshCoordinator:
         """A shard has died: note it, and have its partitions taken over if it is not back yet."""
         self._deaths.append((self._clock.now(), shard))
         del self._deaths[:-EVENTS_KEPT]
-        if not self._options.failover or self._lives.get(shard) != life:
+        if not self._options.failover:
             return
-        membership = await self.membership()
-        partitions = membership.placement.partitions_of(shard)
-        survivors = [name for name in self._shards if name != shard]
-        if partitions and survivors:
-            loads = {s: len(membership.placement.partitions_of(s)) for s in survivors}
-            await self._move(partitions, min(survivors, key=lambda name: loads[name]), dead=shard)
+        async with self._changing:
+            membership = await self.membership()
+            if self._lives.get(shard) != life:  # it came back, perhaps while we waited
+                return
+            partitions = membership.placement.partitions_of(shard)
+            survivors = [name for name in self._shards if name != shard]
+            if partitions and survivors:
+                loads = {s: len(membership.placement.partitions_of(s)) for s in survivors}
+                chosen = min(survivors, key=lambda name: loads[name])
+                await self._move(membership, partitions, chosen, dead=shard)
 
     # -- membership ------------------------------------------------------------------------------
 
@@ -198,10 +207,13 @@ class MeshCoordinator:
     async def join(self, shard: str, life: int) -> Membership:
         """A shard (re)starts: what it has to work by. Nodes moved away come back to it later."""
         membership = await self.membership()
+        self._meet(membership, shard, life)
+        return membership
+
+    def _meet(self, membership: Membership, shard: str, life: int) -> None:
         self._lives[shard] = life
         if self._away(membership, shard):
             self._start(self._bring_back(shard, life))
-        return membership
 
     def _away(self, membership: Membership, shard: str) -> list[int]:
         """The partitions that began on `shard` and are elsewhere now."""
@@ -214,21 +226,32 @@ class MeshCoordinator:
     async def _bring_back(self, shard: str, life: int) -> None:
         # Not at once: moving is a disturbance too, and what died may die again.
         await asyncio.sleep(REBALANCE_S)
-        away = self._away(await self.membership(), shard)
-        if away and self._lives[shard] == life:
-            await self._move(away, shard)
-
-    async def _move(self, partitions: list[int], shard: str, *, dead: str = "") -> None:
         async with self._changing:
             membership = await self.membership()
-            self._log.info("partitions move", partitions=partitions, to=shard)
-            await self._agree(membership.moved(partitions, shard), without=dead)
+            away = self._away(membership, shard)
+            if away and self._lives[shard] == life:
+                await self._move(membership, away, shard)
 
-    async def _agree(self, membership: Membership, *, without: str = "") -> None:
-        """Save a membership, then have all shards but one work by it. Holds `_changing`."""
+    async def _move(
+        self, membership: Membership, partitions: list[int], shard: str, *, dead: str = ""
+    ) -> None:
+        """Have `shard` host partitions of the present membership. Holds `_changing`."""
+        self._log.info("partitions move", partitions=partitions, to=shard)
+        await self._agree(membership.moved(partitions, shard), dead=dead)
+
+    async def _agree(self, membership: Membership, *, dead: str = "") -> None:
+        """Save a membership, then have all shards work by it. Holds `_changing`.
+
+        `dead` is told only if it came back during the saving, and so by the old membership.
+        """
+        life = self._lives.get(dead)
         await asyncio.to_thread(membership.save, self._path)
         self._membership = membership
-        await self._order("update", membership, without=without)
+        back = self._lives.get(dead)
+        if dead and back is not None and back != life:
+            self._meet(membership, dead, back)
+            dead = ""
+        await self._order("update", membership, without=dead)
 
     async def _order(self, method: str, *args: object, without: str = "") -> dict[str, float]:
         """Call a method of all shards at once; the answers of those that gave one.
@@ -289,8 +312,9 @@ class MeshCoordinator:
         """
         async with self._changing:
             membership = await self.membership()
-            self._membership = replace(membership, faults=faults)
-            await asyncio.to_thread(self._membership.save, self._path)
+            membership = replace(membership, faults=faults)
+            await asyncio.to_thread(membership.save, self._path)
+            self._membership = membership
             return await self._order("inject", faults)
 
     async def topology_events(self, since: float) -> list[tuple[float, Event]]:

@@ -158,6 +158,8 @@ class MeshHost:
         self.neighbours.keep(neighbours)
         batch = messages.concat(forwarder.withdraw())
         self._forwarder.inject(batch.take(self.hosted[batch.head["at"]]))
+        waiting = messages.concat(self._no_room)
+        self._no_room = [waiting.take(self.hosted[waiting.head["destination"]])]
         for settlement in exchange.unsettled():  # the origins may be hosted elsewhere now
             self._settle(settlement)
         for peer in exchange.peers:

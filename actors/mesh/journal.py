@@ -144,7 +144,13 @@ class FileJournal:
     def commit(self) -> None:
         """Hand everything appended to the kernel."""
         if self._pending:
-            self.size += _write(self._file, self._pending)
+            try:
+                written = _write(self._file, self._pending)
+            except OSError:
+                # A record torn here would have others behind it once there is room again.
+                os.ftruncate(self._file, self.size)
+                raise
+            self.size += written
             self._pending = []
 
     def rewrite(self, records: Iterable[tuple[int, bytes]]) -> None:

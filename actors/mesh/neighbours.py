@@ -162,18 +162,27 @@ class NeighbourTable:
         return Hellos(self.link[rows], np.ceil(copies).astype(np.int64), heard)
 
     def hear(self, hellos: Hellos, arrived: NDArray[np.int64], now: float) -> Change:
-        """Take in bursts addressed to hosted nodes, of which `arrived` copies got through."""
+        """Take in bursts addressed to hosted nodes, of which `arrived` copies got through.
+
+        Several over one link, oldest first, are what has piled up while a host stood still.
+        """
         rows = self.row_of_link[hellos.links ^ 1]
         known = (rows >= 0) & (arrived > 0)
-        rows, arrived = rows[known], arrived[known]
-        copies, heard = hellos.copies[known], hellos.heard[known]
+        rows, burst = np.unique(rows[known], return_inverse=True)
+        bursts = np.bincount(burst, minlength=len(rows))
+        latest = np.zeros(len(rows), np.intp)
+        np.maximum.at(latest, burst, np.arange(len(burst)))
+        copies, heard = hellos.copies[known], hellos.heard[known][latest]
+        sent = np.bincount(burst, copies, len(rows))
+        came = np.bincount(burst, arrived[known], len(rows))
+        copies = copies[latest]
         # Bursts missed entirely since the last one also say how bad the link is.
         with np.errstate(invalid="ignore"):
             missed = np.floor((now - self._heard_at[rows]) / self._hello_s - 0.5)
-        missed = np.clip(np.nan_to_num(missed, posinf=0.0), 0.0, WINDOW)
-        forget = 1.0 - 1.0 / WINDOW
-        self._arrived[rows] = self._arrived[rows] * forget + arrived
-        self._sent[rows] = self._sent[rows] * forget + copies * (1.0 + missed)
+        missed = np.clip(np.nan_to_num(missed, posinf=0.0) - (bursts - 1), 0.0, WINDOW)
+        forget = (1.0 - 1.0 / WINDOW) ** bursts
+        self._arrived[rows] = self._arrived[rows] * forget + came
+        self._sent[rows] = self._sent[rows] * forget + sent + copies * missed
         self._heard_at[rows] = now
         self._reported[rows] = heard
         self.unacknowledged[rows] = 0

@@ -49,7 +49,7 @@ class Outbox:
 
     def __init__(self, partition: int, n_nodes: int) -> None:
         self._partition = partition
-        self.next_sequence = 0
+        self.next_sequence = 1  # so that no message has id 0
         self._kept: list[Kept] = []
         self.pending: NDArray[np.int64] = np.zeros(n_nodes, np.int64)  # open messages per source
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -164,3 +165,22 @@ def test_a_failed_rewrite_leaves_the_old_journal(tmp_path: Path) -> None:
         journal.rewrite(failing())  # type: ignore[arg-type]
     journal.close()
     assert read(tmp_path) == RECORDS
+
+
+def test_a_commit_that_finds_no_room_leaves_nothing_behind(tmp_path: Path) -> None:
+    """After an error halfway through a write, the same records can be committed, once and whole."""
+    journal = FileJournal(tmp_path)
+    journal.append(1, b"before")
+    journal.commit()
+    committed = journal.size
+    journal.append(2, b"x" * 10_000)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (committed + 100, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            journal.commit()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (tmp_path / "journal").stat().st_size == journal.size == committed
+    journal.close()  # commits
+    assert read(tmp_path) == [(1, b"before"), (2, b"x" * 10_000)]

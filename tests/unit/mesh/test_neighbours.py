@@ -255,3 +255,17 @@ def test_a_renumbering_keeps_what_was_known() -> None:
     assert after.measured[row] == neighbours.measured[0]
     assert not after.up[1 - row]
     assert after.expire(4.0).down.tolist() == []
+
+
+def test_bursts_that_piled_up_count_one_by_one() -> None:
+    """Hellos of a stall, heard together, neither worsen a perfect link nor take it down."""
+    neighbours = table()
+    for step in range(1, 40):
+        hear(neighbours, float(step))
+    before = neighbours.cost.tolist()
+    piled = Hellos(np.ones(5, np.int32), np.full(5, 8), np.array([1.0, 0.0, 1.0, 1.0, 1.0]))
+    change = neighbours.hear(piled, np.full(5, 8), 44.0)
+    assert not len(change.up) + len(change.down) + len(change.cost)
+    assert neighbours.up.tolist() == [True]
+    assert neighbours.measured.tolist() == pytest.approx([1.0])
+    assert neighbours.cost.tolist() == before

@@ -1,0 +1,84 @@
+"""Drills on a live mesh: every scenario heals as promised, and leaves the mesh as it was."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from living_mesh import MeshStarter, inject, until
+
+from actors.mesh.client import Mesh
+from actors.mesh.drill import conductor
+from actors.mesh.drill.conductor import Conductor
+from actors.mesh.drill.scenario import Scenario, plan
+from actors.mesh.membership import Faults
+from actors.runtime.errors import Conflict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RATE = 2000.0  # messages per second
+
+
+@pytest.fixture
+def starter(namespace: str, tmp_path: Path) -> MeshStarter:
+    return MeshStarter(namespace, tmp_path)
+
+
+def conducting(mesh: Mesh, scenario: Scenario, told: list[str]) -> Conductor:
+    return Conductor(mesh, plan(scenario, mesh.membership, 1), RATE, 1, told.append)
+
+
+async def faults() -> Faults:
+    return (await Mesh.attach()).membership.faults
+
+
+async def test_every_scenario_heals_as_promised(
+    starter: MeshStarter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each scenario in turn, on one mesh: no shortcoming, and the mesh is mended after it."""
+    monkeypatch.setattr(conductor, "WARM_UP_S", 0.5)
+    async with starter.running():
+        for scenario in Scenario:
+            told: list[str] = []
+            mesh = await Mesh.attach()
+            report = await conducting(mesh, scenario, told).run()
+            assert report.shortcomings == [], scenario
+            assert (report.nodes, report.scenario) == (24, scenario)
+            assert report.all_pairs
+            assert report.detected_s is not None
+            assert report.healed_s is not None
+            assert report.accepted == report.sent - report.refused > 500
+            assert report.accepted == report.delivered + report.returned
+            assert (report.restored_s is None) == (scenario is Scenario.SHARD_KILL)
+            assert report.predicted_pairs_separated == report.unreachable_pairs_truth
+            assert any(text.startswith("breaking") for text in told)
+            assert await faults() == Faults()
+
+
+async def test_a_broken_mesh_is_not_drilled(starter: MeshStarter) -> None:
+    """A drill refuses a mesh into which faults are injected, and leaves them alone."""
+    async with starter.running():
+        broken = Faults(silent=frozenset({3}))
+        await inject(broken)
+        with pytest.raises(Conflict, match="injected"):
+            await conducting(await Mesh.attach(), Scenario.LINK, []).run()
+        assert await faults() == broken
+
+
+async def test_an_interrupted_drill_leaves_no_fault(starter: MeshStarter) -> None:
+    """A drill that is cancelled while its fault is injected takes it back."""
+    async with starter.running() as mesh:
+        drilling = asyncio.create_task(conducting(mesh, Scenario.WORST_NODE, []).run())
+
+        async def broken() -> bool:
+            return await faults() != Faults()
+
+        await until(broken, "the fault is injected", 60)
+        drilling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await drilling
+        assert await faults() == Faults()
+        again = await conducting(await Mesh.attach(), Scenario.LINK, []).run()
+        assert (again.lost_accepted, again.duplicates, again.loops) == (0, 0, 0)
