@@ -42,7 +42,8 @@ def command(
     ended = _end_here(settings, report) if settings.state_dir.is_dir() else {}
     if os.environ.get("RAY_ADDRESS"):
         ended = ended or _end_by_address(settings)
-    purged = purge and _purge(settings)
+    # Inside a cluster of another, the journals here may be those of a mesh that runs elsewhere.
+    purged = purge and not os.environ.get("RAY_ADDRESS") and _purge(settings)
     lines = [f"ended {what}: {which}" for what, which in ended.items()] or ["nothing was running"]
     if purged:
         lines.append("removed the journals")

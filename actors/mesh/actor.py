@@ -43,6 +43,8 @@ EXCHANGE_TIMEOUT_S = 10.0  # for a peer's answer; a dead peer is told by Ray muc
 RETRY_PEER_S = 0.1
 METRICS_S = 1.0
 LAG_PROBE_S = 0.02
+ROUTE_S = 1.0  # for routes to a destination that nobody has asked for yet
+POLL_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,10 +369,11 @@ class MeshShard:
         """Nodes from source to destination and the cost, by this shard's tables."""
         await self._ready.wait()
         host = self._hosting()
-        if destination not in host.router.destinations:
-            host.router.want([destination])
+        host.router.want([destination])
+        due = self._clock.now() + ROUTE_S
+        while destination not in host.router.destinations and self._clock.now() < due:
             self._routes_due.set()
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(POLL_S)
         return host.router.route(source, destination)
 
     async def events(self, since: float) -> list[MeshEvent]:

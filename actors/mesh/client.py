@@ -348,7 +348,8 @@ class NodeRef:
     ) -> list[Message]:
         """Take messages that have arrived at this node, waiting up to `wait_s` for the first.
 
-        They are acknowledged before this returns. An application that must not lose what it has
+        They are acknowledged before this returns. A node's port is for one receiver: two that ask
+        at once may both get the same messages. An application that must not lose what it has
         taken when it crashes uses `Mesh.receive_batch` and acknowledges when it is done.
         """
         mesh = await _here()

@@ -10,7 +10,6 @@ Every membership is on disk before any shard works by it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -82,15 +81,14 @@ class MeshCoordinator:
         self._errors = ErrorHandler("mesh-coordinator", spawn.ray_metrics())
         self._path = options.shard.directory / "membership.npz"
         self._shards = tuple(ids.shard_name(number) for number in range(options.shards))
-        self._feed = TopologyFeed(
-            options.topology, vpn=options.vpn, all_components=options.all_components
-        )
-        self._imported: Imported | None = None
+        self._feed = self._new_feed()
+        self._imported: Imported | None = None  # None: this life goes by the saved membership
         self._refresh_error = ""
         self._topology_events: list[tuple[float, Event]] = []
         self._lives: dict[str, int] = {}  # of the shards that joined, the latest
         self._deaths: list[tuple[float, str]] = []
         self._changing = asyncio.Lock()
+        self._refreshing = asyncio.Lock()
         self._membership: Membership | None = None
         self._started = asyncio.Event()
         self._failure: Exception | None = None
@@ -113,7 +111,7 @@ class MeshCoordinator:
         for name in self._shards:  # they load while the map is read, then wait for it
             spawn.detached(MeshShard, name, name, self._options.shard)
         try:
-            await self._begin(restart=not alive)
+            await self._begin(resume=bool(alive))
         except Exception as error:
             self._failure = error
             raise
@@ -126,21 +124,28 @@ class MeshCoordinator:
                 await self._order("update", await self.membership())
         await self._follow()
 
-    async def _begin(self, *, restart: bool) -> None:
+    async def _begin(self, *, resume: bool) -> None:
         """Agree on the first membership: the saved one brought up to date, or a new one.
 
-        With `restart`, no shard has outlived this actor's previous life.
+        With `resume`, shards have outlived this actor's previous life. Then a map that cannot be
+        read now is no reason to end the mesh: it goes on by the saved membership, and says so.
         """
         saved = await asyncio.to_thread(Membership.load, self._path)
-        imported = await self._feed.poll()
-        if imported is None:
-            raise AssertionError("the first poll of a feed has a topology")
-        self._imported = imported
-        if saved is None:
-            membership = await asyncio.to_thread(Membership.begin, imported.topology, self._shards)
+        try:
+            self._imported = await self._feed.poll()
+        except X0Error as error:
+            if saved is None or not resume:
+                raise
+            self._note_refresh_error(error)
+        if self._imported is None:
+            assert saved is not None  # noqa: S101 - the first poll of a feed has a map, or raises
+            membership = saved
+        elif saved is None:
+            topology = self._imported.topology
+            membership = await asyncio.to_thread(Membership.begin, topology, self._shards)
         else:
-            membership = saved.updated(imported.topology)
-            if restart:
+            membership = saved.updated(self._imported.topology)
+            if not resume:
                 membership = membership.restarted(self._shards)
         await asyncio.to_thread(membership.save, self._path)
         self._membership = membership
@@ -149,8 +154,23 @@ class MeshCoordinator:
         """Poll the topology's source; a bad answer leaves the mesh as it was."""
         while True:
             await asyncio.sleep(self._options.refresh_s)
-            with contextlib.suppress(X0Error):  # kept for status, handled in `refresh`
+            try:
                 await self.refresh()
+            except X0Error:
+                continue  # handled in `refresh`
+            except Exception as error:  # noqa: BLE001 - such as a full disk: the next poll may do
+                self._note_refresh_error(error)
+                self._feed = self._new_feed()  # the map that was not applied is to be read again
+
+    def _new_feed(self) -> TopologyFeed:
+        options = self._options
+        return TopologyFeed(
+            options.topology, vpn=options.vpn, all_components=options.all_components
+        )
+
+    def _note_refresh_error(self, error: Exception) -> None:
+        self._refresh_error = str(error)
+        self._errors.handle(error, severity="warning")
 
     async def _supervise(self, shard: str) -> None:
         """Await a shard's death, again and again, and have its nodes taken over meanwhile."""
@@ -281,16 +301,17 @@ class MeshCoordinator:
         Raises:
             TopologyError: it cannot be read; the mesh goes on with the previous one.
         """
-        membership = await self.membership()
-        try:
-            imported = await self._feed.poll()
-        except X0Error as error:
-            self._refresh_error = str(error)
-            self._errors.handle(error, severity="warning")
-            raise
-        self._refresh_error = ""
-        if imported is None:
-            return []
+        await self.membership()
+        async with self._refreshing:  # so that maps are applied in the order they were read
+            try:
+                imported = await self._feed.poll()
+            except X0Error as error:
+                self._note_refresh_error(error)
+                raise
+            self._refresh_error = ""
+            return [] if imported is None else await self._apply(imported)
+
+    async def _apply(self, imported: Imported) -> list[Event]:
         async with self._changing:
             membership = await self.membership()
             present = membership.topology.subgraph(membership.present)
@@ -341,12 +362,11 @@ class MeshCoordinator:
 
         answers = await asyncio.gather(*(one(shard) for shard in self._shards))
         imported = self._imported
-        assert imported is not None  # noqa: S101 - there is a membership
         return MeshStatus(
             source=self._feed.name,
-            format=imported.format,
-            left_out=dict(imported.left_out),
-            warnings=tuple(imported.warnings),
+            format=imported.format if imported else "saved",
+            left_out=dict(imported.left_out) if imported else {},
+            warnings=tuple(imported.warnings) if imported else (),
             nodes=int(membership.present.sum()),
             links=membership.topology.n_links,
             placement_version=membership.placement.version,

@@ -126,7 +126,7 @@ class MeshHost:
         peer = owner[placement.partition_of]
         self.neighbours = NeighbourTable(topology, self.hosted, options.hello_s, options.seed, now)
         self.router = MeshRouter(topology, alternates=options.failover)
-        self.router.learn(self.database, self.database.version)
+        self.router.start(self.database, self.database.version)
         self._arq = Arq(
             topology, peer, self.medium, self.neighbours, feedback=options.feedback, now=now
         )

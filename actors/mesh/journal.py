@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _HEADER = struct.Struct("<IIBxH")  # length and CRC-32 of the body, kind, check of these three
 _FIELDS = struct.Struct("<IIB")
 _MAX_BUFFERS = 512  # for one writev; IOV_MAX is 1024 on Linux
-LOCK_TIMEOUT_S = 10.0  # a predecessor that was killed lets go at once
+LOCK_TIMEOUT_S = 30.0  # a predecessor that was killed lets go at once
 
 
 class Journal(Protocol):

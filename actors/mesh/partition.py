@@ -19,6 +19,7 @@ from actors.mesh.batch import UNREACHABLE, MessageBatch
 from actors.mesh.frames import Settlement
 from actors.mesh.inbox import WINDOW, Inbox, SeenWindow
 from actors.mesh.outbox import Outbox
+from actors.runtime.errors import Conflict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from actors.mesh.journal import Journal
 
-CLIENTS = 4096  # whose last request is remembered, so that repeating it changes nothing
+CLIENTS = 512  # whose last request is remembered, so that repeating it changes nothing
 
 
 class Refusal(IntEnum):
@@ -127,8 +128,17 @@ class Partition:
                 again and changes nothing.
             batch: sources are nodes of this partition.
             silent: bool [n_nodes], nodes that accept nothing.
+
+        Raises:
+            Conflict: the client has made a later request; this one was answered long ago.
         """
         last = self._answers.get(client)
+        if last is not None and request < last[0]:
+            raise Conflict(
+                f"request {request} is out of date",
+                f"the client has made request {last[0]} since, so it has the answer to this one",
+                "Nothing is to be done.",
+            )
         if last is not None and last[0] == request:
             return last[1]
         source = batch.head["source"]

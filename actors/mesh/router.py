@@ -95,7 +95,7 @@ class MeshRouter:
         self._used_at = np.zeros(0)
         self._clock = 0.0
 
-    def start(self, lsas: Iterable[Lsa], version: int, destinations: Iterable[int]) -> None:
+    def start(self, lsas: Iterable[Lsa], version: int, destinations: Iterable[int] = ()) -> None:
         """Learn a whole database and compute trees; heavy, to be run off the event loop."""
         self.learn(lsas, version)
         self.want(destinations)

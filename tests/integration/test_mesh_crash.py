@@ -192,3 +192,19 @@ async def test_the_mesh_goes_on_without_its_coordinator(starter: MeshStarter) ->
             return [shard for _, shard in deaths] == ["mesh-shard-01"]
 
         await until(noted, "the death of a shard is noted")
+
+
+@pytest.mark.parametrize("failover", [False, True])
+async def test_a_restarted_coordinator_still_keeps_the_shards_together(
+    starter: MeshStarter, failover: bool
+) -> None:
+    """After the coordinator's restart a shard dies: all work by one placement again, and deliver."""
+    async with starter.running(failover=failover) as mesh:
+        here, there = (side[0] for side in sides(mesh))
+        await sigkill(COORDINATOR)
+        await Mesh.attach()  # the coordinator is back
+        await sigkill("mesh-shard-01")
+        ids = [await mesh.send(here, there, b"%d" % number) for number in range(20)]
+        found = await collect(mesh, there, 20)
+        assert sorted(m.id for m in found) == sorted(ids)
+        assert not any(m.undeliverable for m in found)

@@ -106,9 +106,9 @@ class Conductor:
             traffic.check()
             detected = await self._first_notice(fault_at)
         finally:
+            await traffic.stop()
             if broken:  # interrupted: leave the mesh as it was found
                 await spawn.find(COORDINATOR).inject.remote(Faults())
-            await traffic.stop()
         sent, arrived = traffic.account()
         ids = sent.id[sent.refusal == Refusal.NONE]
         fate = verdict.fate(ids, arrived.head)
@@ -187,6 +187,13 @@ class Conductor:
             return at
         faults = self.plan.faults(self.mesh.membership.topology)
         applied: dict[str, float] = await spawn.find(COORDINATOR).inject.remote(faults)
+        if not applied:
+            raise Unavailable(
+                "the fault was not injected",
+                "no shard answered",
+                "See `x0 status`.",
+                retry_after_s=1.0,
+            )
         return min(applied.values())
 
     async def _mend(self, destinations: NDArray[np.int32], before: Surviving) -> float | None:
