@@ -194,12 +194,13 @@ async def test_the_mesh_goes_on_without_its_coordinator(starter: MeshStarter) ->
         await until(noted, "the death of a shard is noted")
 
 
-@pytest.mark.parametrize("failover", [False, True])
-async def test_a_restarted_coordinator_still_keeps_the_shards_together(
-    starter: MeshStarter, failover: bool
+@pytest.mark.parametrize("flag", ["off", "on"])
+async def test_a_restarted_coordinator_keeps_the_shards_together(
+    starter: MeshStarter, flag: str
 ) -> None:
-    """After the coordinator's restart a shard dies: all work by one placement again, and deliver."""
-    async with starter.running(failover=failover) as mesh:
+    """A shard that dies after the coordinator did comes back to one placement, and delivers."""
+    # So patient that no message is returned while the shard restarts.
+    async with starter.running(failover=flag == "on", hello_s=2.0) as mesh:
         here, there = (side[0] for side in sides(mesh))
         await sigkill(COORDINATOR)
         await Mesh.attach()  # the coordinator is back
