@@ -21,8 +21,9 @@ run: setup
 	$(BIN)/x0 drill
 	$(BIN)/x0 status
 
+# Two at a time, a file each: most tests wait for clusters and for protocol time.
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .
