@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 UNDELIVERED = 3  # exit code
 DYNAMIC_PORTS: Final = (49152, 65535)  # RFC 6335, section 6: assigned to nobody
 _POLL_S: Final = 0.02
-_ROUTE_S: Final = 1.0  # for routes to a destination that nobody has asked for yet
 
 Outcome = Literal["delivered", "returned", "under way"]
 
@@ -159,15 +158,11 @@ async def _route(mesh: Mesh, source: str, destination: str) -> tuple[list[int], 
 
     ends = mesh.index_of(source), mesh.index_of(destination)
     shard = mesh.membership.placement.shard_of_node(ends[0])
-    deadline = time.monotonic() + _ROUTE_S
-    while True:
-        try:
-            found: tuple[list[int], int] | None = await spawn.find(shard).route.remote(*ends)
-        except Exception as error:
-            raise spawn.explained(error, shard) from error
-        if found is not None or time.monotonic() > deadline:
-            return found
-        await asyncio.sleep(_POLL_S)
+    try:
+        found: tuple[list[int], int] | None = await spawn.find(shard).route.remote(*ends)
+    except Exception as error:
+        raise spawn.explained(error, shard) from error
+    return found
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def submit(cluster: LocalCluster, state: Path, *command: str) -> Any:
         [
             str(Path(sys.executable).with_name("ray")),
             *("job", "submit", "--working-dir", ".", "--runtime-env-json", json.dumps(runtime)),
-            *("--", sys.executable, "-m", *command, "--json"),
+            *("--", "python", "-m", *command, "--json"),
         ],
         cwd=PROJECT,
         env={**os.environ, "RAY_ADDRESS": cluster.dashboard_url, "RAY_AUTH_MODE": "token"},
