@@ -8,14 +8,16 @@ under NO_COLOR.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import math
 import sys
 import time
 import traceback
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Final, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Final, ParamSpec, TextIO
 
 import typer
 from rich import box
@@ -27,7 +29,7 @@ from actors.runtime.errors import X0Error
 from jobs import interruption
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rich.console import RenderableType
     from rich.status import Status
@@ -40,6 +42,23 @@ AsJson = Annotated[
 
 PROGRESS_S: Final = 1.0  # between two lines of progress that stay
 PLAIN_WIDTH: Final = 200  # columns of text that is not for a terminal
+
+_results: ContextVar[TextIO | None] = ContextVar("_results", default=None)
+
+
+@contextlib.contextmanager
+def stdout_for_results() -> Iterator[None]:
+    """What libraries print goes to stderr meanwhile; Ray prints there that a worker has died."""
+    held = _results.set(_stdout())
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _results.reset(held)
+
+
+def _stdout() -> TextIO:
+    return _results.get() or sys.stdout
 
 
 @dataclass(slots=True)
@@ -92,11 +111,11 @@ class Report:
         """Give the result: `values` with `--json`, else what is readable."""
         self.settle()
         if self.as_json:
-            print(json.dumps(values, allow_nan=False), flush=True)  # noqa: T201 - the interface
+            print(json.dumps(values, allow_nan=False), file=_stdout(), flush=True)
             return
         for part in readable:
             self._out.print(Text(part) if isinstance(part, str) else part, soft_wrap=True)
-        sys.stdout.flush()
+        _stdout().flush()
 
     def error(self, kind: str, what: str, why: str, remedy: str) -> None:
         """Say an error on stderr, and with `--json` on stdout too."""
@@ -109,7 +128,7 @@ class Report:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
     """A table of plain cells; on what is not a terminal, aligned text without lines."""
-    plain = not sys.stdout.isatty()
+    plain = not _stdout().isatty()
     grid = Table(title=title, title_justify="left", box=None if plain else box.SIMPLE_HEAD)
     numeric = [
         bool(rows) and all(isinstance(row[at], int | float) for row in rows)
@@ -139,7 +158,7 @@ def reported(function: Callable[P, int]) -> Callable[P, None]:
     def command(*args: P.args, **kwargs: P.kwargs) -> None:
         report = Report(bool(kwargs.get("as_json")))
         try:
-            with interruption.guarded(last=True):
+            with interruption.guarded(last=True), stdout_for_results():
                 code = function(*args, **kwargs)
         except X0Error as error:
             report.error(_kind(error), error.what, error.why, error.remedy)
@@ -174,6 +193,6 @@ def _kind(error: X0Error) -> str:
 
 
 def _console(*, stderr: bool) -> Console:
-    stream = sys.stderr if stderr else sys.stdout
+    stream = sys.stderr if stderr else _stdout()
     width = None if stream.isatty() else PLAIN_WIDTH
-    return Console(stderr=stderr, width=width, highlight=False, emoji=False, markup=False)
+    return Console(file=stream, width=width, highlight=False, emoji=False, markup=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 
 import pytest
 import typer
@@ -46,6 +47,25 @@ def test_a_result_is_text_for_people_and_one_object_for_programs() -> None:
     assert "\x1b" not in out
     code, out, err = invoke(None, "--json")
     assert (code, json.loads(out), err) == (3, {"n": 1}, "working\n")
+
+
+def test_what_libraries_print_is_not_on_stdout() -> None:
+    """A line that something prints while a command runs, in any thread, goes to stderr."""
+
+    @reporting.reported
+    def command(*, as_json: reporting.AsJson = False) -> int:
+        report = reporting.Report(as_json)
+        library = threading.Thread(target=print, args=["(raylet) A worker died"])
+        library.start()
+        library.join()
+        report.result({"n": 1})
+        return 0
+
+    app = typer.Typer()
+    app.command()(command)
+    done = CliRunner().invoke(app, ["--json"])
+    assert json.loads(done.stdout) == {"n": 1}
+    assert done.stderr == "(raylet) A worker died\n"
 
 
 def test_a_typed_error_is_said_in_one_form() -> None:
