@@ -32,8 +32,19 @@ class Frame:
     link: int
     number: int
     retry_at: float  # s; infinite while an answer is awaited
-    batch: MessageBatch = field(default_factory=messages.empty)  # stamped for the hop
-    before: MessageBatch = field(default_factory=messages.empty)  # to take the hop back
+    rows: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
+    stamped: MessageBatch = field(default_factory=messages.empty)  # its `rows` are in the frame
+    unstamped: MessageBatch = field(default_factory=messages.empty)  # the same, before the hop
+
+    @property
+    def batch(self) -> MessageBatch:
+        """What the frame carries."""
+        return self.stamped.take(self.rows)
+
+    @property
+    def before(self) -> MessageBatch:
+        """The same messages with the hop taken back."""
+        return self.unstamped.take(self.rows)
 
 
 class Arq:

@@ -11,14 +11,15 @@ envelope, one envelope in flight per peer, and count as acknowledged by its answ
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from actors.mesh import batch as messages
 from actors.mesh.arq import RETRY_S, Arq, Frame
 from actors.mesh.frames import DataFrames
+from actors.mesh.walk import HERE, LinkState, LinkStates, Walk, stamp
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,10 +32,9 @@ if TYPE_CHECKING:
 HELD_S = 60.0  # after which a held copy is dropped (its origin has long sent another)
 CAPACITY = 2_000_000  # messages in transit on one host
 
-HOPS_PER_TURN = 50_000  # messages times hops, so that a backlog does not hold the host's loop
-MAX_DEPARTING = 10_000  # messages in one envelope, so that Hellos do not wait long behind them
-
-HERE = 0  # the number of this host among its peers
+HOPS_PER_TURN = 400_000  # messages times hops, so that a backlog does not hold the host's loop
+TOGETHER = 16_384  # messages that walk together: their columns stay in the core's cache
+MAX_DEPARTING = 32_768  # messages in one envelope, so that Hellos do not wait long behind them
 
 
 @dataclass(slots=True)
@@ -45,15 +45,6 @@ class Departure:
     links: NDArray[np.int32]
     acknowledged: NDArray[np.bool_]  # by the medium, if the receiver is alive
     shipped: NDArray[np.intp]  # positions of the frames that the medium let through
-
-
-class _Way(NamedTuple):
-    """Where messages can go now, a row each."""
-
-    link: NDArray[np.int32]
-    potential: NDArray[np.int32]
-    free: NDArray[np.bool_]  # the link is up and takes a frame now
-    queued: NDArray[np.bool_]  # the link is up, but a frame is under way
 
 
 class Forwarder:
@@ -81,7 +72,7 @@ class Forwarder:
         self._target = topology.link_target
         self._peer = peer
         self._arq = arq
-        self._neighbours = neighbours
+        self._states = LinkStates(topology, peer, arq, neighbours)
         self._router = router
         self._alternates = alternates
         self._arrivals: list[MessageBatch] = []
@@ -140,11 +131,8 @@ class Forwarder:
         self._review(now)
         budget = HOPS_PER_TURN
         while self._arrivals and budget > 0:
-            batch = messages.concat(_first(self._arrivals, budget))
-            while len(batch) and budget > 0:
-                budget -= len(batch)
-                batch = self._hop(batch, now, changes)
-            self.inject(batch)
+            batch = messages.concat(_first(self._arrivals, TOGETHER))
+            budget -= len(batch) + self._walk(batch, now, changes)
         return changes
 
     @property
@@ -161,15 +149,14 @@ class Forwarder:
         for frame, came, known in zip(due, arrived.tolist(), acknowledged.tolist(), strict=True):
             over = np.array([frame.link])
             if came and self._arq.receive(over, frame.number).all():
-                self._arrive(frame.batch, np.repeat(over, len(frame.batch)))
+                self._arrive(frame.batch, np.repeat(over, len(frame.rows)))
             self._conclude(frame, acknowledged=known, now=now)
         return self._arq.account(links, acknowledged)
 
     def _arrive(self, batch: MessageBatch, link: NDArray[np.intp] | NDArray[np.int32]) -> None:
-        head = batch.head.copy()
-        head["at"] = self._target[link]
-        self.hop_count += len(head)
-        self.inject(replace(batch, head=head))
+        batch.head["at"] = self._target[link]  # our own copy, taken out of a frame
+        self.hop_count += len(batch)
+        self.inject(batch)
 
     def _conclude(self, frame: Frame, *, acknowledged: bool, now: float) -> None:
         if self._arq.conclude(frame, acknowledged=acknowledged, now=now):
@@ -182,8 +169,8 @@ class Forwarder:
         for since, batch in reversed(self._held):
             stay = batch
             if self._look_again:
-                way = self._way(batch.head)
-                if (moving := way.free | way.queued).any():
+                _, _, state = self._way(batch.head)
+                if (moving := state != LinkState.DOWN).any():
                     self.inject(batch.take(moving))
                     stay = batch.take(~moving)
             room -= len(stay)
@@ -194,87 +181,63 @@ class Forwarder:
         self._held = kept[::-1]
         self._look_again = False
 
-    # -- one hop ---------------------------------------------------------------------------------
+    # -- through the hosted nodes ----------------------------------------------------------------
 
-    def _hop(self, batch: MessageBatch, now: float, changes: list[Change]) -> MessageBatch:
-        """Move every message one hop; those that can go on."""
-        home = batch.head["at"] == batch.head["destination"]
-        if home.any():
-            self.home.append(batch.take(home))
-            batch = batch.take(~home)
-        batch, link, potential = self._choose(batch, now)
-        peer = self._peer[self._target[link]]
-        here = peer == HERE
-        if not here.all():
-            for away in np.unique(peer[~here]).tolist():
-                self._departing.setdefault(away, []).append(batch.take(peer == away))
-            batch, link, potential = batch.take(here), link[here], potential[here]
-        if not len(batch):
-            return batch
-        stamped = self._stamp(batch, potential)
-        used = np.unique(link)
-        arrived, acknowledged = self._arq.transmit(used)
-        number = self._arq.next_number()
-        self._arq.receive(used[arrived], number)
-        changes += self._arq.account(used, acknowledged)
-        frame_of = np.searchsorted(used, link)
-        for lost in np.flatnonzero(~acknowledged).tolist():
-            rows = frame_of == lost
-            copies = stamped.take(rows), batch.take(rows)
-            self._arq.keep(Frame(int(used[lost]), number, now + RETRY_S, *copies))
-        moved = arrived[frame_of]
-        if not moved.all():
-            stamped, link = stamped.take(moved), link[moved]
-        stamped.head["at"] = self._target[link]
-        self.hop_count += len(stamped)
-        return stamped
+    def _walk(self, batch: MessageBatch, now: float, changes: list[Change]) -> int:
+        """Move every message as far as the hosted nodes let it go; messages times hops."""
+        walk = Walk(batch, self._router, self._states, alternates=self._alternates)
+        made = 0
+        while (frames := walk.frames()) is not None:
+            arrived, acknowledged = self._arq.transmit(frames.links)
+            number = self._arq.next_number()
+            self._arq.receive(frames.links[arrived], number)
+            changes += self._arq.account(frames.links, acknowledged)
+            for lost in frames.links[~acknowledged].tolist():
+                copies = walk.copies(frames, lost, self._router.version)
+                self._arq.keep(Frame(lost, number, now + RETRY_S, *copies))
+            made += walk.move(frames, arrived, self._target)
+        self.hop_count += made
+        home = walk.home()
+        if len(home):
+            self.home.append(home)
+        self._set_aside(*walk.stopped(), now)
+        return made
 
-    def _choose(
-        self, batch: MessageBatch, now: float
-    ) -> tuple[MessageBatch, NDArray[np.int32], NDArray[np.int32]]:
-        """Each message's link, those that cannot move set aside."""
-        way = self._way(batch.head)
-        if way.free.all():
-            return batch, way.link, way.potential
-        for wanted in np.unique(way.link[way.queued]).tolist():
-            rows = way.queued & (way.link == wanted)
-            self._waiting.setdefault(wanted, []).append(batch.take(rows))
-        stuck = ~way.free & ~way.queued
-        if stuck.any():
-            self._held.append((now, batch.take(stuck)))
-        return batch.take(way.free), way.link[way.free], way.potential[way.free]
+    def _set_aside(
+        self,
+        batch: MessageBatch,
+        link: NDArray[np.int32],
+        state: NDArray[np.uint8],
+        now: float,
+    ) -> None:
+        """Have messages that go no further by themselves wait for what each needs."""
+        away = state == LinkState.AWAY
+        if away.any():
+            peer = self._peer[self._target[link]]
+            for other in np.unique(peer[away]).tolist():
+                self._departing.setdefault(other, []).append(batch.take(away & (peer == other)))
+        busy = state == LinkState.BUSY
+        for wanted in np.unique(link[busy]).tolist():
+            self._waiting.setdefault(wanted, []).append(batch.take(busy & (link == wanted)))
+        down = state == LinkState.DOWN
+        if down.any():
+            self._held.append((now, batch.take(down)))
 
-    def _way(self, head: NDArray[np.void]) -> _Way:
+    def _way(
+        self, head: NDArray[np.void]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8]]:
+        """Each message's link, the distance left before it, and the link's `LinkState`."""
         link, potential, _ = self._router.decide(head)
-        up = self._is_up(link)
-        free = up & ~self._arq.busy[link]
-        if self._alternates and not free.all():
-            rows = np.flatnonzero(~free)
-            other = self._router.decide(head[rows], alternate=True)
-            usable = self._is_up(other.link) & ~self._arq.busy[other.link]
-            rows = rows[usable]
-            link[rows], potential[rows] = other.link[usable], other.potential[usable]
-            free[rows] = True
-        return _Way(link, potential, free, up & ~free)
-
-    def _is_up(self, link: NDArray[np.int32]) -> NDArray[np.bool_]:
-        up = np.zeros(len(link), bool)
-        known = np.flatnonzero(link >= 0)
-        rows = self._neighbours.row_of_link[link[known]]
-        # A link that is not a hosted node's own has no row.
-        up[known[rows >= 0]] = self._neighbours.up[rows[rows >= 0]]
-        return up
-
-    def _stamp(self, batch: MessageBatch, potential: NDArray[np.int32]) -> MessageBatch:
-        """The batch as it leaves for its next hop, decided by the installed trees."""
-        head = batch.head.copy()
-        trail = batch.trail
-        if trail is not None:
-            trail = messages.record(head, trail, self._router.version)
-        head["version"] = self._router.version
-        head["potential"] = potential
-        head["hops"] += 1
-        return replace(batch, head=head, trail=trail)
+        state, _ = self._states.of(link)
+        if self._alternates and (state >= LinkState.BUSY).any():
+            rows = np.flatnonzero(state >= LinkState.BUSY)
+            other = self._router.decide(head.take(rows), alternate=True)
+            found, _ = self._states.of(other.link)
+            free = found < LinkState.BUSY
+            rows = rows[free]
+            link[rows], potential[rows] = other.link[free], other.potential[free]
+            state[rows] = found[free]
+        return link, potential, state
 
     # -- between hosts ---------------------------------------------------------------------------
 
@@ -285,42 +248,60 @@ class Forwarder:
     def depart(self, peer: int, now: float) -> tuple[DataFrames, Departure]:
         """The frames that leave for `peer` now; `answered` must follow, whatever happens."""
         frames = self._arq.due(peer, now)
+        repeated = len(frames)
         leaving = self._departing.get(peer, [])
         batch = messages.concat(_first(leaving, MAX_DEPARTING))
+        stamped, frame_of = messages.empty(), np.empty(0, np.int32)
         if len(batch):
-            frames += self._frames(batch, peer, now)
+            stamped, frame_of = self._fill(batch, peer, now, frames)
         for frame in frames:
             frame.retry_at = np.inf
         links = np.array([frame.link for frame in frames], np.int32)
         arrived, acknowledged = self._arq.transmit(links)
         shipped = np.flatnonzero(arrived)
-        going = [frames[i] for i in shipped.tolist()]
-        sizes = [len(frame.batch) for frame in going]
+        place = np.cumsum(arrived, dtype=np.int32) - 1  # of a shipped frame among the shipped
+        again = [number for number in range(repeated) if arrived[number]]
+        going = arrived[frame_of]
+        if not going.all():
+            stamped, frame_of = stamped.take(going), frame_of[going]
+        old = np.repeat(place[again], [len(frames[number].rows) for number in again])
         data = DataFrames(
             links[shipped],
-            np.array([frame.number for frame in going], np.int64),
-            np.repeat(np.arange(len(going), dtype=np.int32), sizes),
-            messages.concat([frame.batch for frame in going]).compact(),
+            np.array([frames[number].number for number in shipped.tolist()], np.int64),
+            np.concatenate([old, place[frame_of]]).astype(np.int32),
+            messages.concat([*(frames[number].batch for number in again), stamped]).compact(),
         )
         return data, Departure(frames, links, acknowledged, shipped)
 
-    def _frames(self, batch: MessageBatch, peer: int, now: float) -> list[Frame]:
-        """New frames for messages that were to leave for `peer`, by the tables of this moment."""
-        batch, link, potential = self._choose(batch, now)
-        bound = self._peer[self._target[link]] == peer
+    def _fill(
+        self, batch: MessageBatch, peer: int, now: float, frames: list[Frame]
+    ) -> tuple[MessageBatch, NDArray[np.int32]]:
+        """Append new frames with messages that were to leave for `peer`, by the present tables.
+
+        Returns:
+            The messages, stamped for the hop, and which of `frames` each is in.
+        """
+        link, potential, state = self._way(batch.head)
+        bound = (state == LinkState.AWAY) & (self._peer[self._target[link]] == peer)
         if not bound.all():
-            self.inject(batch.take(~bound))
+            other = ~bound & (state < LinkState.BUSY)  # tables have changed since
+            self.inject(batch.take(other))
+            rest = ~bound & ~other
+            self._set_aside(batch.take(rest), link[rest], state[rest], now)
             batch, link, potential = batch.take(bound), link[bound], potential[bound]
         if not len(batch):
-            return []
-        stamped = self._stamp(batch, potential)
+            return batch, np.empty(0, np.int32)
+        stamped = stamp(batch, potential, self._router.version)
         number = self._arq.next_number()
-        frames = []
-        for used in np.unique(link).tolist():
-            rows = link == used
-            frames.append(Frame(used, number, now, stamped.take(rows), batch.take(rows)))
+        order = np.argsort(link, kind="stable")
+        ordered = link.take(order)
+        first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+        used = ordered[first]
+        frame_of = (len(frames) + np.searchsorted(used, link)).astype(np.int32)
+        for over, rows in zip(used.tolist(), np.split(order, first[1:]), strict=True):
+            frames.append(Frame(over, number, now, rows, stamped, batch))
             self._arq.keep(frames[-1])
-        return frames
+        return stamped, frame_of
 
     def receive(self, data: DataFrames, silent: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
         """Take in frames from a peer; which of them found a hosted node that is not silent.

@@ -19,7 +19,7 @@ import numpy as np
 from actors.mesh import batch as messages
 from actors.mesh.arq import Arq
 from actors.mesh.exchange import Exchange, Sent
-from actors.mesh.forwarder import HERE, Forwarder
+from actors.mesh.forwarder import Forwarder
 from actors.mesh.frames import Answer, Envelope, GiveUp, Settlement
 from actors.mesh.lsdb import LinkStateDatabase, Lsa
 from actors.mesh.medium import RadioMedium
@@ -27,6 +27,7 @@ from actors.mesh.neighbours import HOLD, Change, NeighbourTable
 from actors.mesh.node import MeshNode
 from actors.mesh.router import MeshRouter
 from actors.mesh.sync import Synchroniser
+from actors.mesh.walk import HERE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -351,21 +352,21 @@ class MeshHost:
         self._forwarder.home = []
         if not len(batch):
             return
-        batch = batch.take(~self.medium.silent[batch.head["destination"]])
+        silent = self.medium.silent[batch.head["destination"]]
+        batch = batch.take(~silent) if silent.any() else batch
         where = self.placement.partition_of[batch.head["destination"]]
-        for number in np.unique(where).tolist():
-            part = batch.take(where == number)
+        for number, part in messages.parted(batch, where):
             settlement = self.partitions[number].take(part)
             self._settle(settlement)
+            if len(settlement.ids) == len(part):
+                continue
             full = ~np.isin(part.head["id"], settlement.ids)
             if full.any() and sum(map(len, self._no_room)) < WAITING_ROOM:
                 self._no_room.append(part.take(full))
 
     def _settle(self, settlement: Settlement) -> None:
         """Tell the origins, here or elsewhere, what has become of their messages."""
-        origins = messages.origin(settlement.ids)
-        for origin in np.unique(origins).tolist():
-            rows = origins == origin
+        for origin, rows in messages.by_origin(settlement.ids):
             part = Settlement(settlement.ids[rows], settlement.delivered[rows])
             if origin in self.partitions:
                 self.partitions[origin].settle(part)

@@ -105,33 +105,29 @@ class Inbox:
     ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Which messages are new and find room, and which were taken (or given up) before."""
         ids = batch.head["id"]
-        _, first = np.unique(ids, return_index=True)
-        distinct = np.zeros(len(ids), bool)
-        distinct[first] = True
+        first_of = np.ones(len(ids), bool)
+        if not (ids[1:] > ids[:-1]).all():
+            first_of[:] = False
+            first_of[np.unique(ids, return_index=True)[1]] = True
         unseen = np.zeros(len(ids), bool)
-        origins = messages.origin(ids)
-        for origin in np.unique(origins).tolist():
-            rows = origins == origin
+        for origin, rows in messages.by_origin(ids):
             window = self.windows.setdefault(origin, SeenWindow())
             unseen[rows] = window.unseen(messages.sequence(ids[rows]))
-        new = unseen & distinct
+        new = unseen & first_of
         new[new] = admit(batch.head["destination"][new], capacity - self.waiting)
         return new, ~unseen
 
     def mark(self, ids: NDArray[np.uint64]) -> None:
         """Remember messages as taken."""
-        origins = messages.origin(ids)
-        for origin in np.unique(origins).tolist():
+        for origin, rows in messages.by_origin(ids):
             window = self.windows.setdefault(origin, SeenWindow())
-            window.mark(messages.sequence(ids[origins == origin]))
+            window.mark(messages.sequence(ids[rows]))
 
     def give_up(self, ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """Promise never to take messages; which of them had been taken already (bool [n])."""
-        ids = np.unique(ids)
+        ids = messages.distinct(ids)
         taken = np.zeros(len(ids), bool)
-        origins = messages.origin(ids)
-        for origin in np.unique(origins).tolist():
-            rows = origins == origin
+        for origin, rows in messages.by_origin(ids):
             window = self.windows.setdefault(origin, SeenWindow())
             taken[rows] = ~window.unseen(messages.sequence(ids[rows]))
         taken &= ~self.was_given_up(ids)
@@ -160,7 +156,7 @@ class Inbox:
         port = int(batch.head["port"][0])
         self._ports.setdefault(port, []).append(Chunk(offset, batch, np.ones(len(batch), bool)))
         self.next_offset = max(self.next_offset, offset + len(batch))
-        np.add.at(self.waiting, batch.head["destination"], 1)
+        self.waiting += np.bincount(batch.head["destination"], minlength=len(self.waiting))
         return offset
 
     def read(
@@ -184,14 +180,15 @@ class Inbox:
 
     def consume(self, port: int, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
         """The application has these messages; the offsets for which that is news."""
-        offsets = np.unique(offsets)
+        offsets = messages.distinct(offsets)
         news = []
         for chunk in self._ports.get(port, []):
             low, high = np.searchsorted(offsets, (chunk.first, chunk.first + len(chunk.batch)))
             rows = offsets[low:high] - chunk.first
             rows = rows[chunk.unread[rows]]
             chunk.unread[rows] = False
-            np.subtract.at(self.waiting, chunk.batch.head["destination"][rows], 1)
+            freed = chunk.batch.head["destination"][rows]
+            self.waiting -= np.bincount(freed, minlength=len(self.waiting))
             news.append(chunk.first + rows)
         if port in self._ports:
             self._ports[port] = [c for c in self._ports[port] if c.unread.any()]

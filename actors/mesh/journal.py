@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+Buffer = bytes | memoryview  # of bytes
 _HEADER = struct.Struct("<IIBxH")  # length and CRC-32 of the body, kind, check of these three
 _FIELDS = struct.Struct("<IIB")
 _MAX_BUFFERS = 512  # for one writev; IOV_MAX is 1024 on Linux
@@ -39,8 +40,8 @@ class Journal(Protocol):
     def replay(self) -> Iterator[tuple[int, memoryview]]:
         """All committed records as (kind, body), oldest first."""
 
-    def append(self, kind: int, *body: bytes) -> None:
-        """Add a record to the next commit."""
+    def append(self, kind: int, *body: Buffer) -> None:
+        """Add a record to the next commit, until which its parts must not change."""
 
     def commit(self) -> None:
         """Make everything appended survive."""
@@ -63,7 +64,7 @@ class MemoryJournal:
         """All records, oldest first."""
         return ((kind, memoryview(body)) for kind, body in self._records)
 
-    def append(self, kind: int, *body: bytes) -> None:
+    def append(self, kind: int, *body: Buffer) -> None:
         """Keep a record."""
         self._records.append((kind, b"".join(body)))
         self.size += sum(map(len, body))
@@ -97,7 +98,7 @@ class FileJournal:
         self._held.enter_context(
             exclusive_lock(directory / "lock", timeout_s=LOCK_TIMEOUT_S),
         )
-        self._pending: list[bytes] = []
+        self._pending: list[Buffer] = []
         self._file = self._open()
         self.size = os.fstat(self._file).st_size
 
@@ -137,7 +138,7 @@ class FileJournal:
             os.ftruncate(self._file, at)
             self.size = at
 
-    def append(self, kind: int, *body: bytes) -> None:
+    def append(self, kind: int, *body: Buffer) -> None:
         """Add a record to the next commit."""
         self._pending += _record(kind, body)
 
@@ -177,7 +178,7 @@ class FileJournal:
         self._held.close()
 
 
-def _record(kind: int, body: tuple[bytes, ...]) -> list[bytes]:
+def _record(kind: int, body: tuple[Buffer, ...]) -> list[Buffer]:
     checksum, length = kind, 0
     for part in body:
         checksum = zlib.crc32(part, checksum)
@@ -191,7 +192,7 @@ def _check(length: int, checksum: int, kind: int) -> int:
     return zlib.crc32(_FIELDS.pack(length, checksum, kind)) & 0xFFFF
 
 
-def _write(file: int, parts: list[bytes]) -> int:
+def _write(file: int, parts: list[Buffer]) -> int:
     """Write all of `parts`; the number of bytes."""
     total = 0
     for start in range(0, len(parts), _MAX_BUFFERS):

@@ -72,7 +72,7 @@ class Outbox:
 
     def accept(self, batch: MessageBatch) -> MessageBatch:
         """Take custody of new messages; the batch with their ids."""
-        head = batch.head.copy()
+        head = messages.copied(batch.head)
         head["id"] = messages.message_ids(self._partition, self.next_sequence, len(head))
         kept = MessageBatch(head, batch.offset, batch.payload, batch.trail).compact()
         self.restore(kept)
@@ -85,7 +85,7 @@ class Outbox:
         first = int(messages.sequence(batch.head["id"][:1])[0])
         self._kept.append(Kept(batch, first, np.ones(len(batch), bool)))
         self.next_sequence = max(self.next_sequence, first + len(batch))
-        np.add.at(self.pending, batch.head["source"], 1)
+        self.pending += np.bincount(batch.head["source"], minlength=len(self.pending))
 
     def settle(self, ids: NDArray[np.uint64]) -> MessageBatch:
         """End the custody of messages; those whose custody this ended."""
@@ -95,7 +95,7 @@ class Outbox:
             kept.open[rows] = False
             ended.append(kept.batch.take(rows))
         batch = messages.concat(ended)
-        np.subtract.at(self.pending, batch.head["source"], 1)
+        self.pending -= np.bincount(batch.head["source"], minlength=len(self.pending))
         self._kept = [kept for kept in self._kept if kept.open.any()]
         return batch
 
@@ -107,7 +107,7 @@ class Outbox:
         return np.array([value in still for value in ids.tolist()], bool)
 
     def _find(self, ids: NDArray[np.uint64]) -> Iterator[tuple[Kept, NDArray[np.int64]]]:
-        sequence = np.unique(messages.sequence(ids))
+        sequence = messages.distinct(messages.sequence(ids))
         starts = [kept.first for kept in self._kept]
         at = 0
         while at < len(sequence):
@@ -142,7 +142,7 @@ class Outbox:
 
 def _unstamped(batch: MessageBatch) -> MessageBatch:
     """Copies as they were before any hop."""
-    head = batch.head.copy()
+    head = messages.copied(batch.head)
     head["at"] = head["source"]
     head["version"], head["potential"], head["hops"] = UNSTAMPED, NO_POTENTIAL, 0
     trail = None if batch.trail is None else batch.trail[:, :1]

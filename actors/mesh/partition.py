@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from actors.mesh.admission import admit
-from actors.mesh.batch import UNREACHABLE, MessageBatch
+from actors.mesh.batch import UNREACHABLE, MessageBatch, copied, distinct, parted
 from actors.mesh.frames import Settlement
 from actors.mesh.inbox import WINDOW, Inbox, SeenWindow
 from actors.mesh.outbox import Outbox
@@ -149,9 +149,8 @@ class Partition:
         able[able] = admit(source[able], room) & (self.outbox.span + int(able.sum()) <= WINDOW)
         refusal[~able & (refusal == Refusal.NONE)] = Refusal.MAILBOX_FULL
         kept = self.outbox.accept(batch.take(able))
-        body = kept.to_bytes()
         head = _REQUEST.pack(client, request, len(refusal))
-        self._journal.append(_Kind.ACCEPTED, head, refusal.tobytes(), body)
+        self._journal.append(_Kind.ACCEPTED, head, refusal.tobytes(), *kept.to_buffers())
         return self._answer(client, request, kept.head["id"], refusal)
 
     def _answer(
@@ -175,10 +174,10 @@ class Partition:
         if len(self.outbox.settle(done)):
             self._journal.append(_Kind.SETTLED, done.tobytes())
         back = self.outbox.settle(settlement.ids[~settlement.delivered])
-        for port in np.unique(back.head["port"]).tolist():
-            notices = _notices(back.take(back.head["port"] == port))
+        for _, part in parted(back, back.head["port"]):
+            notices = _notices(part)
             first = self.inbox.append(notices)
-            self._journal.append(_Kind.RETURNED, _OFFSET.pack(first), notices.to_bytes())
+            self._journal.append(_Kind.RETURNED, _OFFSET.pack(first), *notices.to_buffers())
 
     # -- the receiver's side ---------------------------------------------------------------------
 
@@ -192,10 +191,10 @@ class Partition:
         new, known = self.inbox.sort_out(batch, self._capacity)
         taken = batch.take(new)
         self.inbox.mark(taken.head["id"])
-        for port in np.unique(taken.head["port"]).tolist():
-            part = taken.take(taken.head["port"] == port).compact()
+        for _, some in parted(taken, taken.head["port"]):
+            part = some.compact()
             first = self.inbox.append(part)
-            self._journal.append(_Kind.TAKEN, _OFFSET.pack(first), part.to_bytes())
+            self._journal.append(_Kind.TAKEN, _OFFSET.pack(first), *part.to_buffers())
         delivered = np.ones(len(batch), bool)
         delivered[known] = ~self.inbox.was_given_up(batch.head["id"][known])
         done = new | known
@@ -209,7 +208,7 @@ class Partition:
 
     def give_up(self, ids: NDArray[np.uint64]) -> Settlement:
         """The origin wants to stop trying: promise never to take these, unless taken already."""
-        ids = np.unique(ids)
+        ids = distinct(ids)
         taken = self.inbox.give_up(ids)
         if not taken.all():
             self._journal.append(_Kind.GIVEN_UP, ids[~taken].tobytes())
@@ -286,7 +285,7 @@ class Partition:
 
 def _notices(batch: MessageBatch) -> MessageBatch:
     """Notices to the senders of `batch`: same id and port, the other way round, no payload."""
-    head = batch.head.copy()
+    head = copied(batch.head)
     head["source"], head["destination"] = batch.head["destination"], batch.head["source"]
     head["at"] = head["destination"]
     head["flags"] |= UNREACHABLE

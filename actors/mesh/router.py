@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from actors.mesh import spf
+from actors.mesh.batch import NO_POTENTIAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,6 +48,17 @@ class Decision(NamedTuple):
     link: NDArray[np.int32]  # directed link to the next hop; -1 unless `verdict` is FORWARD
     potential: NDArray[np.int32]  # distance left before that hop; what the message then carries
     verdict: NDArray[np.int8]
+
+
+class Courses(NamedTuple):
+    """Messages on their way by the tables of one moment, a row each."""
+
+    base: NDArray[np.intp]  # where the destination's tree begins in the tables
+    bound: NDArray[np.int32]  # a hop forwards only from a distance below this
+
+    def take(self, rows: NDArray[np.intp]) -> Courses:
+        """The chosen rows."""
+        return Courses(self.base.take(rows), self.bound.take(rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +209,37 @@ class MeshRouter:
         verdict[version > self.version] = BEHIND
         verdict[absent] = NO_TREE
         return Decision(np.where(verdict == FORWARD, link, -1), potential, verdict)
+
+    def courses(self, head: NDArray[np.void]) -> Courses:
+        """The same decisions for a batch that is moved on by these tables, several hops at once."""
+        row = self._row_of[head["destination"]]
+        absent = row < 0
+        if absent.any():
+            self.want(set(head["destination"][absent].tolist()))
+        self._clock += 1.0
+        self._used_at[row[~absent]] = self._clock
+        version = head["version"]
+        bound = np.where(version == self.version, head["potential"], NO_POTENTIAL)
+        bound[(version > self.version) | absent] = 0
+        base = row.astype(np.intp) * self._topology.n_nodes
+        return Courses(base, bound.astype(np.int32))
+
+    def onward(
+        self, courses: Courses, at: NDArray[np.intp], *, alternate: bool = False
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Link to the next hop (-1 where the message may not move) and distance left, from `at`."""
+        trees = self._trees
+        if not len(trees.destinations):
+            nowhere = np.full(len(at), -1, np.int32)
+            return nowhere, nowhere.copy()
+        key = courses.base + at
+        potential = trees.distance.ravel().take(key, mode="clip")
+        table = trees.alternate if alternate else trees.next_link
+        link = table.ravel().take(key, mode="clip")
+        uphill = potential >= courses.bound
+        if uphill.any():
+            link[uphill] = -1
+        return link, potential
 
     def reachable(
         self, source: NDArray[np.int32], destination: NDArray[np.int32]
