@@ -72,6 +72,11 @@ def actors(cluster: LocalCluster, kinds: Sequence[str]) -> list[psutil.Process]:
     return found
 
 
+def everything(cluster: LocalCluster) -> list[psutil.Process]:
+    """All processes of a cluster, Ray's daemons included."""
+    return processes.members(Path(cluster.temp_dir), cluster.session)
+
+
 def footprint(members: Sequence[psutil.Process]) -> Footprint:
     """Memory of living processes."""
     full = [process.memory_full_info() for process in members]
@@ -85,12 +90,13 @@ def footprint(members: Sequence[psutil.Process]) -> Footprint:
 
 def cores_used(members: Sequence[psutil.Process], seconds: float) -> float:
     """Processor time per second that processes take, in cores, while this call waits."""
-    before, start = _cpu_s(members), time.monotonic()
+    before, start = cpu_s(members), time.monotonic()
     time.sleep(seconds)
-    return (_cpu_s(members) - before) / (time.monotonic() - start)
+    return (cpu_s(members) - before) / (time.monotonic() - start)
 
 
-def _cpu_s(members: Sequence[psutil.Process]) -> float:
+def cpu_s(members: Sequence[psutil.Process]) -> float:
+    """Processor time that living processes have taken since they started, s."""
     times = [process.cpu_times() for process in members]
     return sum(spent.user + spent.system for spent in times)
 

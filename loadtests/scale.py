@@ -7,11 +7,7 @@ design costs before any work is done.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -23,17 +19,17 @@ from actors.runtime import log, spawn
 from actors.runtime.flags import Flags
 from actors.runtime.settings import Settings
 from actors.topology import radio
-from cluster.local import LocalCluster
 from jobs import reporting, session
-from loadtests import burst, drilling, footprint, machine
+from loadtests import burst, drilling, footprint, machine, private_cluster
 from loadtests.command import Results, measured, publish
 from loadtests.lone_actor import LoneActor
 from loadtests.results import RESULTS
 from loadtests.scale_figures import Lone, Sized, outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
+    from cluster.local import LocalCluster
     from loadtests.burst import Burst
     from loadtests.results import Outcome
 
@@ -61,29 +57,11 @@ def measure(progress: Progress, *, nodes: int = NODES) -> Outcome:
     load = machine.load()
     radio.parse(f"{radio.PREFIX}{nodes}")
     sizes = [*(size for size in SMALLER if size < nodes), nodes]
-    with _cluster(progress) as cluster:
+    with private_cluster.started(progress) as cluster:
         lone = _lone_actors(cluster, progress)
         meshes = [_mesh(cluster, size, progress) for size in sizes]
     origin = machine.provenance(("ray", "numpy", "scipy"), load, {})
     return outcome(meshes, lone, IDLE_S, origin)
-
-
-@contextlib.contextmanager
-def _cluster(progress: Progress) -> Iterator[LocalCluster]:
-    """A cluster that all meshes of this run share, named by RAY_ADDRESS as a user's would be."""
-    before = os.environ.get("RAY_ADDRESS")
-    with tempfile.TemporaryDirectory(prefix="x0-") as directory:
-        progress("starting Ray")
-        cluster = LocalCluster.start(Path(directory), dashboard=False)
-        try:
-            os.environ["RAY_ADDRESS"] = cluster.address
-            yield cluster
-        finally:
-            if before is None:
-                os.environ.pop("RAY_ADDRESS", None)
-            else:
-                os.environ["RAY_ADDRESS"] = before
-            cluster.stop()
 
 
 def _lone_actors(cluster: LocalCluster, progress: Progress) -> Lone:

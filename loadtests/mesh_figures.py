@@ -1,0 +1,218 @@
+"""What a load on the mesh showed, and what that says."""
+
+from __future__ import annotations
+
+import math
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from loadtests import payload
+from loadtests.mesh_load import WARM_UP_S, shard_rss_mib
+from loadtests.open_loop import percentiles_ms
+from loadtests.results import Outcome, Table
+from loadtests.spread import finite, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from actors.runtime.settings import Settings
+    from loadtests.machine import Provenance
+    from loadtests.mesh_load import Ran
+
+FELL_SHORT: Final = 3  # exit code
+_METHOD: Final = """\
+Topology {topology}: {nodes} nodes, {links} links, {shards} shards (one process each), journals \
+on, Hello every {hello:g} s. Distinct messages of {size} bytes, each with its own serial number \
+and words derived from it, between {pairs:,} pairs of nodes whose shortest route has at least \
+{min_hops} hops, forwarded hop by hop over emulated links with measured loss. {offered} \
+{workers} further processes send and receive through the client; every message is checked whole on \
+arrival, acknowledged, and accounted by the mesh's own id and by its serial number. \
+{warm:g} s of warm-up, then {seconds:g} s measured, then drained; latency runs from the scheduled \
+time of sending to the receiving application. All on one machine."""
+_OPEN: Final = "Open loop at {rate:,.0f} messages/s."
+_MAX: Final = (
+    "As fast as the mesh takes them, up to {window:,} under way per shard, {batch:,} in a call."
+)
+
+
+def values(ran: Ran, flags: Sequence[str]) -> dict[str, object]:
+    """Everything, for JSON."""
+    load, account = ran.load, ran.account
+    p50, p95, p99 = percentiles_ms(ran.latency())
+    delivered_per_s = ran.delivered_per_s
+    third = max(1, len(ran.sampled.shard_rss) // 3)
+    found: dict[str, object] = {
+        "rate": load.rate if load.rate is not None else "max",
+        "seconds": round(ran.seconds, 3),
+        "nodes": ran.nodes,
+        "links": ran.links,
+        "pairs": ran.pairs,
+        "min_hops": load.min_hops,
+        "payload_bytes": payload.SIZE,
+        "delivered_per_s": round(delivered_per_s, 1),
+        "hop_messages_per_s": round(delivered_per_s * ran.hops_mean, 1),
+        "hops_mean": round(ran.hops_mean, 3),
+        "hops_planned": round(ran.hops_planned, 3),
+        "fewer_hops_than_asked": int(ran.totals["too_near"]),
+        "processes": ran.shards,
+        "load_processes": load.workers or ran.shards,
+        "sent": int(ran.totals["sent"]),
+        "accepted": account.accepted,
+        "refused": ran.refused,
+        "refused_silent": int(ran.totals["silent"]),
+        "delivered": account.delivered,
+        "returned": account.returned,
+        "lost_accepted": account.lost,
+        "duplicates": account.duplicates,
+        "corrupt": int(ran.totals["corrupt"] + ran.totals["misdelivered"]),
+        "never_accepted": account.stray,
+        "p50_ms": _ms(p50),
+        "p95_ms": _ms(p95),
+        "p99_ms": _ms(p99),
+        "late_sends": int(ran.totals["late"]),
+        "batch_mean": round(ran.totals["sent"] / max(1.0, ran.totals["calls"]), 1),
+        "read_mean": round(ran.totals["received"] / max(1.0, ran.totals["reads"]), 1),
+        "cpu_cores": round(sum(ran.cpu.values()), 3),
+        "cpu_by_process": {name: round(cores, 3) for name, cores in ran.cpu.items()},
+        "shard_rss_mib": {
+            "first": round(shard_rss_mib(ran.sampled, slice(0, third)), 1),
+            "last": round(shard_rss_mib(ran.sampled, slice(-third, None)), 1),
+            "peak": round(max(ran.sampled.shard_rss, default=0) / 2**20, 1),
+        },
+        "drained_s": round(ran.drained_s, 3),
+        "flags": list(flags),
+        "journal": True,
+    }
+    if ran.failure is not None:
+        outside = percentiles_ms(ran.latency(outside=True))
+        inside = _inside(ran)
+        found["failure"] = {
+            "node": ran.failure.node,
+            "at_s": round(ran.failure.at - ran.start, 3),
+            "convergence_bound_s": round(ran.failure.bound_s, 3),
+            "routes_s": None if ran.failure.routes_s is None else round(ran.failure.routes_s, 3),
+            "p95_outside_ms": _ms(outside[1]),
+            "p99_outside_ms": _ms(outside[2]),
+            "p95_inside_ms": _ms(percentiles_ms(inside)[1]),
+            "late_max_ms": _ms(float(inside.max()) * 1000 if len(inside) else math.nan),
+        }
+    found["shortcomings"] = shortcomings(ran)
+    return found
+
+
+def shortcomings(ran: Ran) -> list[str]:
+    """What must never happen and did."""
+    account, totals = ran.account, ran.totals
+    counts = {
+        "accepted messages lost": account.lost,
+        "delivered more than once": account.duplicates,
+        "altered": int(totals["corrupt"]),
+        "delivered to another node": int(totals["misdelivered"]),
+        "never accepted but heard of": account.stray,
+    }
+    if ran.failure is None:
+        counts["returned although nothing failed"] = account.returned
+    return [f"{count:,} {what}" for what, count in counts.items() if count]
+
+
+def outcome(ran: Ran, settings: Settings, flags: Sequence[str], origin: Provenance) -> Outcome:
+    """The section of RESULTS.md."""
+    found = values(ran, flags)
+    load = ran.load
+    slug = "mesh-max" if load.rate is None else f"mesh-{load.rate:.0f}"
+    offered = (
+        _MAX.format(window=load.window, batch=load.batch)
+        if load.rate is None
+        else _OPEN.format(rate=load.rate)
+    )
+    method = _METHOD.format(
+        topology=PurePath(settings.topology).name,
+        nodes=ran.nodes,
+        links=ran.links,
+        shards=ran.shards,
+        hello=settings.hello_s,
+        size=payload.SIZE,
+        pairs=ran.pairs,
+        min_hops=load.min_hops,
+        offered=offered,
+        workers=load.workers or ran.shards,
+        warm=WARM_UP_S,
+        seconds=load.seconds,
+    )
+    short = shortcomings(ran)
+    findings = [
+        "Fell short: " + "; ".join(short) + "."
+        if short
+        else "Every accepted message was delivered exactly once"
+        + (" or returned" if ran.failure else "")
+        + ", unaltered."
+    ]
+    cpu = ", ".join(f"{name} {shown(cores)}" for name, cores in ran.cpu.items())
+    findings.append(f"Cores used: {cpu}. Flags on: {', '.join(flags) or 'none'}.")
+    if ran.failure is not None:
+        findings.append(_failing(ran))
+    return Outcome(
+        slug=slug + ("-failing" if load.fail_node else ""),
+        title="Messages through the mesh: "
+        + ("as many as it takes" if load.rate is None else f"{load.rate:,.0f} a second")
+        + (", a node failing" if load.fail_node else ""),
+        method=method,
+        tables=[_table(found)],
+        findings=findings,
+        values=found,
+        provenance=origin,
+    )
+
+
+def _table(found: dict[str, object]) -> Table:
+    columns = {
+        "delivered/s": "delivered_per_s",
+        "hop-messages/s": "hop_messages_per_s",
+        "hops": "hops_mean",
+        "p50, ms": "p50_ms",
+        "p95, ms": "p95_ms",
+        "p99, ms": "p99_ms",
+        "accepted": "accepted",
+        "refused": "refused",
+        "returned": "returned",
+        "lost": "lost_accepted",
+        "twice": "duplicates",
+        "corrupt": "corrupt",
+        "late sends": "late_sends",
+        "batch": "batch_mean",
+        "cores": "cpu_cores",
+    }
+    return Table(list(columns), [[_cell(found[name]) for name in columns.values()]])
+
+
+def _failing(ran: Ran) -> str:
+    failure = ran.failure
+    if failure is None:
+        raise ValueError("nothing failed")
+    p95, p99 = percentiles_ms(ran.latency(outside=True))[1:]
+    return (
+        f"Node {failure.node} fell silent {failure.at - ran.start:.1f} s into the measurement;"
+        f" outside of the {failure.bound_s:.2f} s in which the mesh must converge, p95 was"
+        f" {shown(p95)} ms and p99 {shown(p99)} ms; {ran.account.returned:,} messages came back as"
+        f" unreachable, {int(ran.totals['silent']):,} were refused because their source had failed."
+    )
+
+
+def _inside(ran: Ran) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    failure = ran.failure
+    if failure is None:
+        return np.empty(0, np.float32)
+    sent, got = ran.seen.sent_at, ran.seen.received_at
+    chosen = (got >= failure.at) & (sent <= failure.at + failure.bound_s)
+    return ran.seen.latency[chosen]
+
+
+def _ms(value: float) -> float | None:
+    known = finite(value)
+    return None if known is None else round(known, 3)
+
+
+def _cell(value: object) -> str:
+    return shown(float(value)) if isinstance(value, int | float) else "none"

@@ -1,0 +1,373 @@
+"""One load on a live mesh: workers started, traffic run, measured for a while, and accounted.
+
+What is measured is the steady middle: messages flow for `WARM_UP_S` before, so that every tree
+of routes is computed and every buffer has been touched. What is accounted is everything, from the
+first message to the last one drained.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import psutil
+
+from actors.mesh.actor import MeshShard
+from actors.mesh.bound import convergence_bound_s
+from actors.mesh.client import Mesh
+from actors.mesh.coordinator import COORDINATOR, MeshCoordinator
+from actors.mesh.membership import Faults
+from actors.runtime import spawn
+from actors.runtime.errors import Unavailable
+from loadtests import account, far_pairs, footprint
+from loadtests.load_plan import Counters, LoadPlan
+from loadtests.load_worker import LoadWorker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from actors.mesh.coordinator import MeshOptions
+    from cluster.local import LocalCluster
+    from loadtests.account import Account, Latencies
+
+    Progress = Callable[[str], None]
+
+WARM_UP_S: Final = 2.0
+LEAD_S: Final = 0.5  # for workers to have their plan before they send
+SAMPLE_S: Final = 1.0
+FAULT_AFTER: Final = 0.3  # of the measured period, when a node fails
+DRAIN_S: Final = 120.0
+_READY_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What to offer.
+
+    Attributes:
+        rate: messages per second; None is as many as the mesh takes.
+        seconds: that are measured.
+        min_hops: of the shortest route between the ends of each message.
+        seed: of the choice of pairs.
+        batch: most messages in one call.
+        lanes: calls under way at once for each partition.
+        window: messages under way for each partition at which offering waits; without a rate.
+        workers: processes that send and receive; None is one for each shard.
+        fail_node: whether a node fails during the measured period.
+        victim: its id; "" is the busiest whose loss separates nobody.
+        tick_s: between two offers at a rate.
+        idle_s: between two looks at an empty mailbox.
+    """
+
+    rate: float | None
+    seconds: float
+    min_hops: int = 3
+    seed: int = 1
+    batch: int = 8192
+    lanes: int = 2
+    window: int = 8 * 8192
+    workers: int | None = None
+    fail_node: bool = False
+    victim: str = ""
+    tick_s: float = 0.003
+    idle_s: float = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A node that failed during a load.
+
+    Attributes:
+        node: its id.
+        at: when it took effect, s on the monotonic clock.
+        bound_s: in which the mesh must have converged: the window that is left out.
+        routes_s: after the failure, when the last shard had new routes in that window.
+    """
+
+    node: str
+    at: float
+    bound_s: float
+    routes_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """What was seen while the load ran, each second.
+
+    Attributes:
+        at: s on the monotonic clock.
+        shard_rss: bytes, all shards together.
+        received, accepted, refused: messages so far.
+    """
+
+    at: list[float] = field(default_factory=list)
+    shard_rss: list[int] = field(default_factory=list)
+    received: list[int] = field(default_factory=list)
+    accepted: list[int] = field(default_factory=list)
+    refused: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What became of a load.
+
+    Attributes:
+        load: that was offered.
+        nodes, links, shards: of the mesh.
+        pairs: that messages went between.
+        hops_planned: mean over the pairs.
+        start, stop: of the measured period, s on the monotonic clock.
+        account: of all messages.
+        refused: messages that the mesh did not accept.
+        silent: of them because their source had failed.
+        totals: sums of what the workers counted.
+        seen: every message received.
+        cpu: cores used in the measured period, by kind of process.
+        sampled: once a second.
+        drained_s: from the last offer until everything accepted was resolved.
+        failure: that was injected, if any.
+    """
+
+    load: Load
+    nodes: int
+    links: int
+    shards: int
+    pairs: int
+    hops_planned: float
+    start: float
+    stop: float
+    account: Account
+    refused: int
+    totals: dict[str, float]
+    seen: Latencies
+    cpu: dict[str, float]
+    sampled: Sampled
+    drained_s: float
+    failure: Failure | None
+
+    @property
+    def seconds(self) -> float:
+        """Length of the measured period."""
+        return self.stop - self.start
+
+    @property
+    def delivered_per_s(self) -> float:
+        """Messages that arrived in the measured period, per second."""
+        at = self.seen.received_at
+        return float(((at >= self.start) & (at < self.stop)).sum()) / self.seconds
+
+    @property
+    def hops_mean(self) -> float:
+        """Over all messages delivered."""
+        return self.totals["hops"] / max(1.0, self.totals["received"])
+
+    def latency(self, *, outside: bool = False) -> NDArray[np.float32]:
+        """Of messages due in the measured period, s.
+
+        Args:
+            outside: without those under way at any moment of the convergence window.
+        """
+        sent, got = self.seen.sent_at, self.seen.received_at
+        chosen = (sent >= self.start) & (sent < self.stop)
+        if outside and self.failure is not None:
+            end = self.failure.at + self.failure.bound_s
+            chosen &= (got < self.failure.at) | (sent > end)
+        return self.seen.latency[chosen]
+
+
+@dataclass(slots=True)
+class _Run:
+    """One load under way."""
+
+    cluster: LocalCluster
+    mesh: Mesh
+    load: Load
+    progress: Progress
+    directory: Path
+    workers: list[Any] = field(default_factory=list)
+
+    async def complete(self, number: int) -> Ran:
+        load, mesh = self.load, self.mesh
+        topology, placement = mesh.membership.topology, mesh.membership.placement
+        routes = far_pairs.choose(topology, load.min_hops, load.seed)
+        where = placement.partition_of[routes.pairs[:, 0]]
+        partitions = range(len(placement.shard_of))
+        count = load.workers or len(placement.shards)
+        names = [f"load-{number}-{worker:02d}" for worker in range(count)]
+        self.progress(f"starting {count} processes that send and receive")
+        self.workers = [
+            spawn.detached(LoadWorker, name, worker, max_restarts=0)
+            for worker, name in enumerate(names)
+        ]
+        await asyncio.to_thread(spawn.wait_ready, self.workers, timeout_s=_READY_S)
+        start = time.monotonic() + LEAD_S
+        plan = LoadPlan(
+            workers=count,
+            pairs=tuple(routes.pairs[where == partition] for partition in partitions),
+            shares=tuple(float((where == partition).mean()) for partition in partitions),
+            rate=load.rate,
+            start=start,
+            measured=start + WARM_UP_S,
+            end=start + WARM_UP_S + load.seconds,
+            batch=load.batch,
+            lanes=load.lanes,
+            window=load.window,
+            tick_s=load.tick_s,
+            idle_s=load.idle_s,
+            min_hops=load.min_hops,
+            directory=self.directory,
+        )
+        counters = Counters(self.directory)
+        await self._all("begin", plan)
+        self.progress("warming up")
+        await asyncio.sleep(max(0.0, plan.measured - time.monotonic()))
+        breaking = asyncio.create_task(self._fail(routes, plan)) if load.fail_node else None
+        cpu, sampled = await self._watch(plan, counters)
+        failure = None if breaking is None else await breaking
+        await self._all("offered")
+        if failure is not None:
+            # Messages that the failed node had accepted can be resolved once it speaks again.
+            await spawn.find(COORDINATOR).inject.remote(Faults())
+        drained_s = await self._drain(counters, plan.end)
+        paths = [self.directory / f"account-{worker}.npz" for worker in range(count)]
+        summed = await asyncio.gather(
+            *(
+                worker.finish.remote(str(path))
+                for worker, path in zip(self.workers, paths, strict=True)
+            )
+        )
+        totals = {name: sum(each[name] for each in summed) for name in summed[0]}
+        columns = account.load(paths)
+        return Ran(
+            load=load,
+            nodes=topology.n_nodes,
+            links=topology.n_links,
+            shards=len(placement.shards),
+            pairs=len(routes.pairs),
+            hops_planned=float(routes.hops.mean()),
+            start=plan.measured,
+            stop=plan.end,
+            account=account.settle(columns, int(totals["read"])),
+            refused=int(counters.refused.sum()),
+            totals=totals,
+            seen=account.latencies(columns),
+            cpu=cpu,
+            sampled=sampled,
+            drained_s=drained_s,
+            failure=failure,
+        )
+
+    async def _all(self, method: str, *arguments: object) -> None:
+        """Call every worker; what one raised comes back as it was."""
+        calls = [getattr(worker, method).remote(*arguments) for worker in self.workers]
+        try:
+            await asyncio.gather(*calls)
+        except Exception as error:
+            raise spawn.explained(error, "of the load") from error
+
+    async def _watch(self, plan: LoadPlan, counters: Counters) -> tuple[dict[str, float], Sampled]:
+        """Sample until the end of the measured period."""
+        shards = footprint.actors(self.cluster, [MeshShard.__name__])
+        groups = {
+            "shards": shards,
+            "coordinator": footprint.actors(self.cluster, [MeshCoordinator.__name__]),
+            "load": footprint.actors(self.cluster, [LoadWorker.__name__]),
+        }
+        known = {process.pid for group in groups.values() for process in group}
+        everything = footprint.everything(self.cluster)
+        groups["ray"] = [p for p in everything if p.pid not in known]
+        groups["driver"] = [psutil.Process()]
+        begun, spent = time.monotonic(), {n: footprint.cpu_s(g) for n, g in groups.items()}
+        sampled = Sampled()
+        while (now := time.monotonic()) < plan.end:
+            sampled.at.append(now)
+            sampled.shard_rss.append(sum(p.memory_info().rss for p in shards))
+            sampled.received.append(int(counters.received.sum()))
+            sampled.accepted.append(int(counters.accepted.sum()))
+            sampled.refused.append(int(counters.refused.sum()))
+            if len(sampled.at) > 1:
+                came = sampled.received[-1] - sampled.received[-2]
+                rate = came / (sampled.at[-1] - sampled.at[-2])
+                self.progress(
+                    f"{plan.end - now:.0f} s left: {rate:,.0f} messages/s,"
+                    f" {counters.unresolved:,} under way, {sampled.refused[-1]:,} refused"
+                )
+                await self._all("alive")
+            await asyncio.sleep(min(SAMPLE_S, max(0.0, plan.end - time.monotonic())))
+        wall = time.monotonic() - begun
+        return {n: (footprint.cpu_s(g) - spent[n]) / wall for n, g in groups.items()}, sampled
+
+    async def _drain(self, counters: Counters, since: float) -> float:
+        """Wait until all that was accepted is resolved, or time is up; seconds since then."""
+        deadline = time.monotonic() + DRAIN_S
+        while counters.unresolved > 0 and time.monotonic() < deadline:
+            self.progress(f"draining: {counters.unresolved:,} messages under way")
+            await self._all("alive")
+            await asyncio.sleep(0.05)
+        return time.monotonic() - since
+
+    async def _fail(self, routes: far_pairs.Routes, plan: LoadPlan) -> Failure:
+        topology = self.mesh.membership.topology
+        if self.load.victim:
+            node = self.mesh.index_of(self.load.victim)
+        else:
+            node = far_pairs.busiest(topology, routes)
+        options: MeshOptions = await spawn.find(COORDINATOR).options.remote()
+        truth = topology.without(nodes=[node])
+        bound = convergence_bound_s(options.shard.host.hello_s, truth.diameter())
+        at = plan.measured + FAULT_AFTER * (plan.end - plan.measured)
+        await asyncio.sleep(max(0.0, at - time.monotonic()))
+        self.progress(f"{topology.ids[node]} fails")
+        faults = Faults(silent=frozenset([node]))
+        applied: dict[str, float] = await spawn.find(COORDINATOR).inject.remote(faults)
+        if not applied:
+            raise Unavailable(
+                "the fault was not injected", "no shard answered", "Run it again.", retry_after_s=1
+            )
+        failed_at = min(applied.values())
+        await asyncio.sleep(max(0.0, min(failed_at + bound, plan.end) - time.monotonic()))
+        routed = []
+        for shard in self.mesh.membership.placement.shards:
+            events = await spawn.find(shard).events.remote(failed_at)
+            routed += [e.at for e in events if e.kind == "routes" and e.at < failed_at + bound]
+        last = max(routed, default=None)
+        return Failure(
+            topology.ids[node], failed_at, bound, None if last is None else last - failed_at
+        )
+
+
+async def run(cluster: LocalCluster, load: Load, progress: Progress, number: int = 0) -> Ran:
+    """Offer a load to the mesh that this process has joined, which must be ready.
+
+    Args:
+        cluster: that the mesh runs in.
+        load: what to offer.
+        progress: told what is going on.
+        number: another one for each load on the same mesh.
+
+    Raises:
+        Unavailable: a worker or the mesh gave up.
+        InvalidInput: no pair of nodes is far enough apart.
+    """
+    mesh = await Mesh.attach()
+    directory = Path(tempfile.mkdtemp(prefix="x0-load-"))
+    under_way = _Run(cluster, mesh, load, progress, directory)
+    try:
+        return await under_way.complete(number)
+    finally:
+        shutil.rmtree(directory)
+
+
+def shard_rss_mib(sampled: Sampled, part: slice) -> float:
+    """Mean resident memory of the shards over some of the samples, MiB."""
+    some: Sequence[int] = sampled.shard_rss[part]
+    return float(np.mean(some)) / 2**20 if some else float("nan")
