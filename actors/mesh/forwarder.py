@@ -19,7 +19,7 @@ import numpy as np
 from actors.mesh import batch as messages
 from actors.mesh.arq import RETRY_S, Arq, Frame
 from actors.mesh.frames import DataFrames
-from actors.mesh.walk import HERE, LinkState, LinkStates, Walk, stamp
+from actors.mesh.walk import AWAY, BUSY, DOWN, HERE, LinkStates, Walk, stamp
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -170,7 +170,7 @@ class Forwarder:
             stay = batch
             if self._look_again:
                 _, _, state = self._way(batch.head)
-                if (moving := state != LinkState.DOWN).any():
+                if (moving := state != DOWN).any():
                     self.inject(batch.take(moving))
                     stay = batch.take(~moving)
             room -= len(stay)
@@ -211,29 +211,29 @@ class Forwarder:
         now: float,
     ) -> None:
         """Have messages that go no further by themselves wait for what each needs."""
-        away = state == LinkState.AWAY
+        away = state == AWAY
         if away.any():
             peer = self._peer[self._target[link]]
             for other in np.unique(peer[away]).tolist():
                 self._departing.setdefault(other, []).append(batch.take(away & (peer == other)))
-        busy = state == LinkState.BUSY
+        busy = state == BUSY
         for wanted in np.unique(link[busy]).tolist():
             self._waiting.setdefault(wanted, []).append(batch.take(busy & (link == wanted)))
-        down = state == LinkState.DOWN
+        down = state == DOWN
         if down.any():
             self._held.append((now, batch.take(down)))
 
     def _way(
         self, head: NDArray[np.void]
     ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8]]:
-        """Each message's link, the distance left before it, and the link's `LinkState`."""
+        """Each message's link, the distance left before it, and the link's state."""
         link, potential, _ = self._router.decide(head)
         state, _ = self._states.of(link)
-        if self._alternates and (state >= LinkState.BUSY).any():
-            rows = np.flatnonzero(state >= LinkState.BUSY)
+        if self._alternates and (state >= BUSY).any():
+            rows = np.flatnonzero(state >= BUSY)
             other = self._router.decide(head.take(rows), alternate=True)
             found, _ = self._states.of(other.link)
-            free = found < LinkState.BUSY
+            free = found < BUSY
             rows = rows[free]
             link[rows], potential[rows] = other.link[free], other.potential[free]
             state[rows] = found[free]
@@ -282,9 +282,9 @@ class Forwarder:
             The messages, stamped for the hop, and which of `frames` each is in.
         """
         link, potential, state = self._way(batch.head)
-        bound = (state == LinkState.AWAY) & (self._peer[self._target[link]] == peer)
+        bound = (state == AWAY) & (self._peer[self._target[link]] == peer)
         if not bound.all():
-            other = ~bound & (state < LinkState.BUSY)  # tables have changed since
+            other = ~bound & (state < BUSY)  # tables have changed since
             self.inject(batch.take(other))
             rest = ~bound & ~other
             self._set_aside(batch.take(rest), link[rest], state[rest], now)

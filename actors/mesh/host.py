@@ -55,7 +55,7 @@ class HostOptions:
     feedback: bool = True
     failover: bool = False  # loop-free alternates
     seed: int = 1
-    journal_max_bytes: int = 64 * 2**20
+    journal_max_bytes: int = 256 * 2**20
 
     @property
     def hold_s(self) -> float:

@@ -8,7 +8,6 @@ ends after at most as many hops as the host has nodes.
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -28,13 +27,11 @@ HERE = 0  # the number of this host among its peers
 _SPARSE = 8  # links for each message, beyond which sorting the messages' links is cheaper
 
 
-class LinkState(IntEnum):
-    """Whether a message can go over a link now."""
-
-    OPEN = 0  # to a node of this host
-    AWAY = 1  # to a node of another host
-    BUSY = 2  # up, but a frame is under way
-    DOWN = 3  # or no link at all
+# Whether a message can go over a link now.
+OPEN = 0  # to a node of this host
+AWAY = 1  # to a node of another host
+BUSY = 2  # up, but a frame is under way
+DOWN = 3  # or no link at all
 
 
 class LinkStates:
@@ -54,17 +51,17 @@ class LinkStates:
         self._arq = arq
         self._neighbours = neighbours
         # What was looked up last; the last cell answers for link -1.
-        self._state = np.full(2 * topology.n_links + 1, LinkState.DOWN, np.uint8)
+        self._state = np.full(2 * topology.n_links + 1, DOWN, np.uint8)
 
     def of(self, link: NDArray[np.int32]) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-        """`LinkState` for each message's link (-1: none), and the distinct open links."""
+        """The state of each message's link (-1: none), and the distinct open links."""
         used = self._distinct(link)
         row = self._neighbours.row_of_link[used]  # none for a link that is not a hosted node's own
-        state = np.where(self._away[used], LinkState.AWAY, LinkState.OPEN).astype(np.uint8)
-        state[self._arq.busy[used]] = LinkState.BUSY
-        state[(row < 0) | ~self._neighbours.up[row]] = LinkState.DOWN
+        state = np.where(self._away[used], AWAY, OPEN).astype(np.uint8)
+        state[self._arq.busy[used]] = BUSY
+        state[(row < 0) | ~self._neighbours.up[row]] = DOWN
         self._state[used] = state
-        return self._state.take(link), used[state == LinkState.OPEN]
+        return self._state.take(link), used[state == OPEN]
 
     def _distinct(self, link: NDArray[np.int32]) -> NDArray[np.int32]:
         if _SPARSE * len(link) < len(self._state):
@@ -121,9 +118,10 @@ class Walk:
         state, links = self._states.of(link)
         if self._alternates:
             links = self._detour(link, state, links)
-        if len(links) and (state == LinkState.OPEN).all():
+        go = np.flatnonzero(state == OPEN)
+        if len(go) == len(state):
             return Frames(links, link, potential)
-        stay = np.flatnonzero(state != LinkState.OPEN)
+        stay = np.flatnonzero(state != OPEN)
         self._write(stay)
         # Before its first hop nothing is at home (see `__init__`); a message that may not move has
         # a distance too, or none that means anything.
@@ -131,7 +129,6 @@ class Walk:
         self._home.append(self._rows[stay[home]])
         stay = stay[~home]
         self._stopped.append((self._rows[stay], link[stay], state[stay]))
-        go = np.flatnonzero(state == LinkState.OPEN)
         self._keep(go)
         return Frames(links, link.take(go), potential.take(go)) if len(go) else None
 
@@ -139,14 +136,14 @@ class Walk:
         self, link: NDArray[np.int32], state: NDArray[np.uint8], links: NDArray[np.int32]
     ) -> NDArray[np.int32]:
         """Turn messages whose link is not free to alternates; all open links in use then."""
-        rows = np.flatnonzero(state >= LinkState.BUSY)
+        rows = np.flatnonzero(state >= BUSY)
         if not len(rows):
             return links
         other, _ = self._router.onward(
             self._courses.take(rows), self._at.take(rows), alternate=True
         )
         found, more = self._states.of(other)
-        free = found < LinkState.BUSY
+        free = found < BUSY
         link[rows[free]], state[rows[free]] = other[free], found[free]
         return np.union1d(links, more)
 
@@ -203,7 +200,7 @@ class Walk:
         return self._batch.take(np.concatenate(self._home))
 
     def stopped(self) -> tuple[MessageBatch, NDArray[np.int32], NDArray[np.uint8]]:
-        """All other messages, the link that each would take (or -1), and its `LinkState`."""
+        """All other messages, the link that each would take (or -1), and its state."""
         if not self._stopped:
             return messages.empty(), np.empty(0, np.int32), np.empty(0, np.uint8)
         rows, link, state = (np.concatenate(column) for column in zip(*self._stopped, strict=True))

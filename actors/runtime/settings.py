@@ -79,7 +79,7 @@ class Settings(BaseSettings):
     )
     mailbox_capacity: int = Field(65_536, ge=1, le=2**24, description="messages a node may hold")
     journal_max_bytes: int = Field(
-        64 * 2**20, ge=64 * 2**10, le=16 * 2**30, description="journal size before a snapshot"
+        256 * 2**20, ge=64 * 2**10, le=16 * 2**30, description="journal size before a snapshot"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
         "INFO", description="least severe log line to write"

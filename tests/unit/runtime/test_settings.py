@@ -36,7 +36,7 @@ def test_the_documented_defaults_hold() -> None:
         "hello_s": 1.0,
         "feedback": True,
         "mailbox_capacity": 65_536,
-        "journal_max_bytes": 64 * 2**20,
+        "journal_max_bytes": 256 * 2**20,
         "log_level": "INFO",
         "seed": 1,
     }
