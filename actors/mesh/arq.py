@@ -32,19 +32,24 @@ class Frame:
     link: int
     number: int
     retry_at: float  # s; infinite while an answer is awaited
-    rows: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
-    stamped: MessageBatch = field(default_factory=messages.empty)  # its `rows` are in the frame
+    stamped: MessageBatch = field(default_factory=messages.empty)  # for the hop
     unstamped: MessageBatch = field(default_factory=messages.empty)  # the same, before the hop
+    link_of: NDArray[np.int32] | None = None  # of each message, if some are in other frames
 
     @property
     def batch(self) -> MessageBatch:
         """What the frame carries."""
-        return self.stamped.take(self.rows)
+        return self._mine(self.stamped)
 
     @property
     def before(self) -> MessageBatch:
         """The same messages with the hop taken back."""
-        return self.unstamped.take(self.rows)
+        return self._mine(self.unstamped)
+
+    def _mine(self, batch: MessageBatch) -> MessageBatch:
+        # Most frames are acknowledged at once, and nobody ever asks which rows were theirs.
+        rows = np.arange(len(batch)) if self.link_of is None else self.link_of == self.link
+        return batch.take(rows)
 
 
 class Arq:

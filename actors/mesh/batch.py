@@ -48,6 +48,7 @@ RECORD = -2  # in the first column of a trail: this message's route is to be rec
 
 _SEQUENCE_MASK = np.uint64((1 << SEQUENCE_BITS) - 1)
 _TRAIL_VERSION_BITS = 40
+_DENSE = 16
 _FRAME = struct.Struct("<III")  # rows, bytes of payload, width of the trail
 _Number = TypeVar("_Number", np.int64, np.uint64)
 _Value = TypeVar("_Value", np.int16, np.uint16, np.int64)
@@ -283,7 +284,14 @@ def record(
 
 
 def distinct(numbers: NDArray[_Number]) -> NDArray[_Number]:
-    """The numbers in ascending order, each once; costs little if they are so already."""
+    """The numbers (not negative) in ascending order, each once."""
     if (numbers[1:] > numbers[:-1]).all():
         return numbers
-    return np.unique(numbers)
+    low = numbers.min()
+    span = int(numbers.max() - low) + 1
+    if span > _DENSE * len(numbers):
+        return np.unique(numbers)
+    seen = np.zeros(span, bool)  # close together, as sequence numbers are: faster than sorting
+    seen[numbers - low] = True
+    ascending: NDArray[_Number] = np.flatnonzero(seen).astype(numbers.dtype) + low
+    return ascending

@@ -149,7 +149,8 @@ class Forwarder:
         for frame, came, known in zip(due, arrived.tolist(), acknowledged.tolist(), strict=True):
             over = np.array([frame.link])
             if came and self._arq.receive(over, frame.number).all():
-                self._arrive(frame.batch, np.repeat(over, len(frame.rows)))
+                batch = frame.batch
+                self._arrive(batch, np.repeat(over, len(batch)))
             self._conclude(frame, acknowledged=known, now=now)
         return self._arq.account(links, acknowledged)
 
@@ -264,12 +265,13 @@ class Forwarder:
         going = arrived[frame_of]
         if not going.all():
             stamped, frame_of = stamped.take(going), frame_of[going]
-        old = np.repeat(place[again], [len(frames[number].rows) for number in again])
+        copies = [frames[number].batch for number in again]
+        old = np.repeat(place[again], [len(copy) for copy in copies])
         data = DataFrames(
             links[shipped],
             np.array([frames[number].number for number in shipped.tolist()], np.int64),
             np.concatenate([old, place[frame_of]]).astype(np.int32),
-            messages.concat([*(frames[number].batch for number in again), stamped]).compact(),
+            messages.concat([*copies, stamped]).compact(),
         )
         return data, Departure(frames, links, acknowledged, shipped)
 
@@ -293,13 +295,10 @@ class Forwarder:
             return batch, np.empty(0, np.int32)
         stamped = stamp(batch, potential, self._router.version)
         number = self._arq.next_number()
-        order = np.argsort(link, kind="stable")
-        ordered = link.take(order)
-        first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-        used = ordered[first]
+        used = self._states.distinct(link)
         frame_of = (len(frames) + np.searchsorted(used, link)).astype(np.int32)
-        for over, rows in zip(used.tolist(), np.split(order, first[1:]), strict=True):
-            frames.append(Frame(over, number, now, rows, stamped, batch))
+        for over in used.tolist():
+            frames.append(Frame(over, number, now, stamped, batch, link))
             self._arq.keep(frames[-1])
         return stamped, frame_of
 

@@ -100,18 +100,23 @@ class Inbox:
         grown[: len(self.waiting)] = self.waiting
         self.waiting = grown
 
+    def _window(self, origin: int) -> SeenWindow:
+        if origin not in self.windows:
+            self.windows[origin] = SeenWindow()
+        return self.windows[origin]
+
     def sort_out(
         self, batch: MessageBatch, capacity: int
     ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Which messages are new and find room, and which were taken (or given up) before."""
         ids = batch.head["id"]
         first_of = np.ones(len(ids), bool)
-        if not (ids[1:] > ids[:-1]).all():
+        if len(messages.distinct(ids)) < len(ids):
             first_of[:] = False
             first_of[np.unique(ids, return_index=True)[1]] = True
         unseen = np.zeros(len(ids), bool)
         for origin, rows in messages.by_origin(ids):
-            window = self.windows.setdefault(origin, SeenWindow())
+            window = self._window(origin)
             unseen[rows] = window.unseen(messages.sequence(ids[rows]))
         new = unseen & first_of
         new[new] = admit(batch.head["destination"][new], capacity - self.waiting)
@@ -120,7 +125,7 @@ class Inbox:
     def mark(self, ids: NDArray[np.uint64]) -> None:
         """Remember messages as taken."""
         for origin, rows in messages.by_origin(ids):
-            window = self.windows.setdefault(origin, SeenWindow())
+            window = self._window(origin)
             window.mark(messages.sequence(ids[rows]))
 
     def give_up(self, ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
@@ -128,7 +133,7 @@ class Inbox:
         ids = messages.distinct(ids)
         taken = np.zeros(len(ids), bool)
         for origin, rows in messages.by_origin(ids):
-            window = self.windows.setdefault(origin, SeenWindow())
+            window = self._window(origin)
             taken[rows] = ~window.unseen(messages.sequence(ids[rows]))
         taken &= ~self.was_given_up(ids)
         self.given_up.update(ids[~taken].tolist())

@@ -7,7 +7,6 @@ that the partition journals, so that replaying the journal gives the same outbox
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -87,38 +86,45 @@ class Outbox:
         self.next_sequence = max(self.next_sequence, first + len(batch))
         self.pending += np.bincount(batch.head["source"], minlength=len(self.pending))
 
-    def settle(self, ids: NDArray[np.uint64]) -> MessageBatch:
+    def settle(self, ids: NDArray[np.uint64]) -> int:
+        """End the custody of messages; of how many this ended it."""
+        return sum(len(rows) for _, rows in self._end(ids))
+
+    def withdraw(self, ids: NDArray[np.uint64]) -> MessageBatch:
         """End the custody of messages; those whose custody this ended."""
+        return messages.concat([kept.batch.take(rows) for kept, rows in self._end(ids)])
+
+    def _end(self, ids: NDArray[np.uint64]) -> list[tuple[Kept, NDArray[np.intp]]]:
         ended = []
-        for kept, found in self._find(ids):
-            rows = found[kept.open[found]]
+        for kept, asked in self._find(ids):
+            rows = np.flatnonzero(asked & kept.open)
             kept.open[rows] = False
-            ended.append(kept.batch.take(rows))
-        batch = messages.concat(ended)
-        self.pending -= np.bincount(batch.head["source"], minlength=len(self.pending))
+            source = kept.batch.head["source"][rows]
+            self.pending -= np.bincount(source, minlength=len(self.pending))
+            ended.append((kept, rows))
         self._kept = [kept for kept in self._kept if kept.open.any()]
-        return batch
+        return ended
 
     def is_open(self, ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """Which messages are still in custody."""
         still: set[int] = set()
-        for kept, rows in self._find(np.unique(ids)):
-            still.update(kept.batch.head["id"][rows[kept.open[rows]]].tolist())
+        for kept, asked in self._find(ids):
+            still.update(kept.batch.head["id"][asked & kept.open].tolist())
         return np.array([value in still for value in ids.tolist()], bool)
 
-    def _find(self, ids: NDArray[np.uint64]) -> Iterator[tuple[Kept, NDArray[np.int64]]]:
-        sequence = messages.distinct(messages.sequence(ids))
-        starts = [kept.first for kept in self._kept]
-        at = 0
-        while at < len(sequence):
-            place = bisect_right(starts, int(sequence[at])) - 1
-            after = starts[place + 1] if place + 1 < len(starts) else np.iinfo(np.int64).max
-            stop = int(np.searchsorted(sequence, after))
-            if place >= 0:
-                kept = self._kept[place]
-                rows = sequence[at:stop] - kept.first
-                yield kept, rows[rows < len(kept.batch)]
-            at = stop
+    def _find(self, ids: NDArray[np.uint64]) -> Iterator[tuple[Kept, NDArray[np.bool_]]]:
+        """The batches that some of `ids` are in, and which of their messages."""
+        if not self._kept or not len(ids):
+            return
+        sequence = messages.sequence(ids)
+        starts = np.array([kept.first for kept in self._kept])
+        place = np.searchsorted(starts, sequence, side="right") - 1
+        for number, kept in [*enumerate(self._kept)][max(int(place.min()), 0) : place.max() + 1]:
+            rows = sequence[place == number] - kept.first
+            asked = np.zeros(len(kept.batch), bool)
+            asked[rows[rows < len(asked)]] = True
+            if asked.any():
+                yield kept, asked
 
     def due(self, now: float, after_s: float) -> MessageBatch:
         """Open messages to send (again): new ones, and those under way longer than `after_s`.

@@ -171,9 +171,9 @@ class Partition:
         For those that never will be, a notice goes to the sender's own inbox.
         """
         done = settlement.ids[settlement.delivered]
-        if len(self.outbox.settle(done)):
+        if self.outbox.settle(done):
             self._journal.append(_Kind.SETTLED, done.tobytes())
-        back = self.outbox.settle(settlement.ids[~settlement.delivered])
+        back = self.outbox.withdraw(settlement.ids[~settlement.delivered])
         for _, part in parted(back, back.head["port"]):
             notices = _notices(part)
             first = self.inbox.append(notices)

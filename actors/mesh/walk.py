@@ -55,7 +55,7 @@ class LinkStates:
 
     def of(self, link: NDArray[np.int32]) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
         """The state of each message's link (-1: none), and the distinct open links."""
-        used = self._distinct(link)
+        used = self.distinct(link)
         row = self._neighbours.row_of_link[used]  # none for a link that is not a hosted node's own
         state = np.where(self._away[used], AWAY, OPEN).astype(np.uint8)
         state[self._arq.busy[used]] = BUSY
@@ -63,7 +63,8 @@ class LinkStates:
         self._state[used] = state
         return self._state.take(link), used[state == OPEN]
 
-    def _distinct(self, link: NDArray[np.int32]) -> NDArray[np.int32]:
+    def distinct(self, link: NDArray[np.int32]) -> NDArray[np.int32]:
+        """The links among `link`, in ascending order, each once."""
         if _SPARSE * len(link) < len(self._state):
             used = np.unique(link)
             return used[used >= 0]
@@ -147,15 +148,13 @@ class Walk:
         link[rows[free]], state[rows[free]] = other[free], found[free]
         return np.union1d(links, more)
 
-    def copies(
-        self, frames: Frames, over: int, version: int
-    ) -> tuple[NDArray[np.intp], MessageBatch, MessageBatch]:
-        """The messages in the frame over one link: rows, stamped for the hop, and as before it."""
+    def copies(self, frames: Frames, over: int, version: int) -> tuple[MessageBatch, MessageBatch]:
+        """The messages in the frame over one link: stamped for the hop, and as before it."""
         chosen = np.flatnonzero(frames.link == over)
         self._write(chosen)
         before = self._batch.take(self._rows.take(chosen))
         stamped = stamp(before, frames.potential.take(chosen), version)
-        return np.arange(len(chosen)), stamped, before
+        return stamped, before
 
     def move(self, frames: Frames, arrived: NDArray[np.bool_], target: NDArray[np.int32]) -> int:
         """Put the messages of the frames that arrived at their next hops; how many."""

@@ -108,3 +108,22 @@ def test_a_new_message_is_at_its_source_and_unstamped() -> None:
     assert head["potential"].tolist() == [messages.NO_POTENTIAL] * 2
     assert head["length"].tolist() == [1, 0]
     assert head["sent_at"].tolist() == [1.5, 1.5]
+
+
+@given(st.lists(st.integers(0, 2**40)), st.sampled_from((np.int64, np.uint64)))
+def test_distinct_numbers_ascend(numbers: list[int], kind: type[np.int64 | np.uint64]) -> None:
+    """Close together or far apart, in order or not: each number once, in ascending order."""
+    for some in (numbers, [number % 64 for number in numbers], sorted(set(numbers))):
+        found = messages.distinct(np.array(some, kind))
+        assert found.dtype == kind
+        assert found.tolist() == sorted(set(some))
+
+
+@given(batches())
+def test_a_batch_is_parted_by_value(batch: MessageBatch) -> None:
+    """Every row is in the part of its value, in the order it had."""
+    values = batch.head["source"].astype(np.int64)
+    parts = dict(messages.parted(batch, values))
+    assert list(parts) == sorted(set(values.tolist()))
+    for value, part in parts.items():
+        assert rows(part) == rows(batch.take(values == value))
