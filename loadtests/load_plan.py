@@ -36,6 +36,7 @@ class LoadPlan:
             waits; only without a rate.
         tick_s: between two offers at a rate.
         idle_s: between two looks at an empty mailbox.
+        abandon: whether what could not be offered by the end never is.
         min_hops: messages that made fewer are counted.
         directory: for the shared numbers and for the accounts.
     """
@@ -52,6 +53,7 @@ class LoadPlan:
     window: int
     tick_s: float
     idle_s: float
+    abandon: bool
     min_hops: int
     directory: Path
 

@@ -8,6 +8,7 @@ what is measured is the mesh and not the load: see `payload` for what a message 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -164,7 +165,12 @@ class Source:
             await self._send(first, schedule.times(first, stop))
 
         self.late = await offer_batches(
-            schedule, send, tick_s=plan.tick_s, lanes=plan.lanes, largest=plan.batch
+            schedule,
+            send,
+            tick_s=plan.tick_s,
+            lanes=plan.lanes,
+            largest=plan.batch,
+            until=plan.end if plan.abandon else math.inf,
         )
 
     async def _send_without_end(self) -> None:

@@ -66,6 +66,7 @@ class Load:
         victim: its id; "" is the busiest whose loss separates nobody.
         tick_s: between two offers at a rate.
         idle_s: between two looks at an empty mailbox.
+        abandon: whether what could not be offered in the time never is; only at a rate.
     """
 
     rate: float | None
@@ -80,6 +81,7 @@ class Load:
     victim: str = ""
     tick_s: float = 0.003
     idle_s: float = 0.002
+    abandon: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +225,7 @@ class _Run:
             window=load.window,
             tick_s=load.tick_s,
             idle_s=load.idle_s,
+            abandon=load.abandon,
             min_hops=load.min_hops,
             directory=self.directory,
         )
@@ -299,7 +302,7 @@ class _Run:
                 rate = came / (sampled.at[-1] - sampled.at[-2])
                 self.progress(
                     f"{plan.end - now:.0f} s left: {rate:,.0f} messages/s,"
-                    f" {counters.unresolved:,} under way, {sampled.refused[-1]:,} refused"
+                    f" {max(0, counters.unresolved):,} under way, {sampled.refused[-1]:,} refused"
                 )
                 await self._all("alive")
             await asyncio.sleep(min(SAMPLE_S, max(0.0, plan.end - time.monotonic())))
