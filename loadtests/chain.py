@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from loadtests.far_pairs import Routes
+
 RECORD: Final = np.dtype(
     [("id", "<u8"), ("at", "<u2"), ("to", "<u2"), ("payload", "<u4", payload.WORDS)]
 )
@@ -43,6 +45,14 @@ class Hops:
 
     pairs: NDArray[np.int32]
     next_hop: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, routes: Routes) -> Hops:
+        """The tables that lead from one end of each pair to the other."""
+        nodes = routes.next_hop.shape[1]
+        next_hop = np.full((nodes, nodes), -1, np.int32)
+        next_hop[:, routes.destinations] = routes.next_hop.T
+        return cls(routes.pairs, next_hop)
 
     def save(self, path: Path) -> None:
         """Write to `path`."""

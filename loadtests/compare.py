@@ -41,10 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.runtime.settings import Settings
-    from actors.topology.model import Topology
     from cluster.local import LocalCluster
     from loadtests.chain_process import Transport
-    from loadtests.far_pairs import Routes
     from loadtests.machine import Provenance
     from loadtests.mesh_load import Ran
 
@@ -102,13 +100,6 @@ class Compared:
         return self.mesh.delivered_per_s / max(self.others[name].msg_per_s, 1e-9)
 
 
-def tables(topology: Topology, routes: Routes) -> Hops:
-    """What the comparators route by: the next node by (node, destination)."""
-    next_hop = np.full((topology.n_nodes, topology.n_nodes), -1, np.int32)
-    next_hop[:, routes.destinations] = routes.next_hop.T
-    return Hops(routes.pairs, next_hop)
-
-
 def measure(progress: Progress, *, seconds: float = SECONDS) -> Outcome:
     """Run the benchmark, `seconds` for each.
 
@@ -119,7 +110,7 @@ def measure(progress: Progress, *, seconds: float = SECONDS) -> Outcome:
     name = settings.topology
     topology = source.read(name, vpn=False, all_components=False).topology
     routes = far_pairs.choose(topology, MIN_HOPS, SEED)
-    hops = tables(topology, routes)
+    hops = Hops.of(routes)
     with private_cluster.started(progress) as cluster:
         ran = _mesh(cluster, settings, seconds, progress)
         others = {

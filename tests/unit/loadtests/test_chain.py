@@ -9,8 +9,7 @@ import pytest
 
 from actors.topology import radio
 from loadtests import far_pairs
-from loadtests.chain import PEERS, RECORD, Chain
-from loadtests.compare import tables
+from loadtests.chain import PEERS, RECORD, Chain, Hops
 from loadtests.load_plan import Counters
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def peers(tmp_path: Path) -> list[Chain]:
     topology = radio.generate(40, 1)
-    hops = tables(topology, far_pairs.choose(topology, 3, 1))
+    hops = Hops.of(far_pairs.choose(topology, 3, 1))
     counters = Counters(tmp_path)
     return [Chain(number, hops, counters, window=512, batch=256) for number in range(PEERS)]
 
