@@ -19,13 +19,13 @@ from jobs import reporting, session
 from loadtests import leipzig, machine, mesh_load, private_cluster
 from loadtests.command import Results, measured, publish
 from loadtests.mesh_figures import FELL_SHORT, shortcomings
-from loadtests.mesh_load import WARM_UP_S, Load, shard_rss_mib
+from loadtests.mesh_load import WARM_UP_S, Load, thirds_mib
 from loadtests.open_loop import percentiles_ms
 from loadtests.results import RESULTS, Outcome, Table
 from loadtests.spread import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from loadtests.machine import Provenance
     from loadtests.mesh_load import Ran
@@ -50,7 +50,8 @@ Topology {topology}: {nodes} nodes, {links} links, {shards} shards, journals on;
 {min_hops} hops: as many as it takes ({capacity_s:g} s), {calm:.0%} of that ({calm_s:g} s), \
 {factor:g} times that ({seconds:g} s, {lanes} calls under way for each shard; what cannot be \
 offered in that time is not), and {calm:.0%} again. Each is drained and \
-accounted before the next. Memory is of the shards, resident, sampled each second."""
+accounted before the next. Memory is of the shards, without the shared pages of Ray's object \
+store, which is bounded; sampled each second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +70,12 @@ class Overloaded:
     after: Ran
 
     @property
-    def rss(self) -> tuple[float, float]:
-        """Memory of the shards in the first and the last third of the overload, MiB."""
-        third = max(1, len(self.over.sampled.shard_rss) // 3)
-        sampled = self.over.sampled
-        return shard_rss_mib(sampled, slice(0, third)), shard_rss_mib(sampled, slice(-third, None))
+    def memory(self) -> tuple[float, float]:
+        """Memory of the shards in the first and the last third of the overload, MiB.
+
+        Their own: pages of Ray's object store, whose size is bounded, are not in it.
+        """
+        return thirds_mib(self.over.sampled.shard_private)
 
     @property
     def shortcomings(self) -> list[str]:
@@ -82,7 +84,7 @@ class Overloaded:
         found = [f"{name}: {text}" for name, ran in names for text in shortcomings(ran)]
         if not self.over.refused:
             found.append("nothing was refused at twice the capacity")
-        first, last = self.rss
+        first, last = self.memory
         if last > (1 + GROWTH) * first:
             found.append(f"memory grew from {first:.0f} to {last:.0f} MiB")
         if _p95(self.after) > SLOWER * _p95(self.before) + _SLACK_MS:
@@ -149,6 +151,10 @@ def _sent_per_s(ran: Ran) -> float:
     return ran.totals["sent"] / (ran.seconds + WARM_UP_S)
 
 
+def _mib(series: Sequence[int]) -> list[float]:
+    return [round(value / 2**20, 1) for value in series]
+
+
 def _p95(ran: Ran) -> float:
     return percentiles_ms(ran.latency())[1]
 
@@ -156,7 +162,7 @@ def _p95(ran: Ran) -> float:
 def outcome(found: Overloaded, settings: Settings, seconds: float, origin: Provenance) -> Outcome:
     """What the figures say."""
     rans = (found.capacity, found.before, found.over, found.after)
-    over, (first, last) = found.over, found.rss
+    over, (first, last) = found.over, found.memory
     method = _METHOD.format(
         topology=settings.topology.rpartition("/")[2],
         nodes=over.nodes,
@@ -202,9 +208,10 @@ def outcome(found: Overloaded, settings: Settings, seconds: float, origin: Prove
         "duplicates": sum(ran.account.duplicates for ran in rans),
         "corrupt": int(sum(r.totals["corrupt"] + r.totals["misdelivered"] for r in rans)),
         "drained_s": round(over.drained_s, 3),
-        "rss_first_third_mib": round(first, 1),
-        "rss_last_third_mib": round(last, 1),
-        "rss_series_mib": [round(value / 2**20, 1) for value in over.sampled.shard_rss],
+        "memory_first_third_mib": round(first, 1),
+        "memory_last_third_mib": round(last, 1),
+        "memory_series_mib": _mib(over.sampled.shard_private),
+        "rss_series_mib": _mib(over.sampled.shard_rss),
         "p95_before_ms": round(_p95(found.before), 3),
         "p95_over_ms": round(_p95(over), 3),
         "p95_after_ms": round(_p95(found.after), 3),
