@@ -76,6 +76,10 @@ def values(ran: Ran, flags: Sequence[str]) -> dict[str, object]:
         "read_mean": round(ran.totals["received"] / max(1.0, ran.totals["reads"]), 1),
         "cpu_cores": round(sum(ran.cpu.values()), 3),
         "cpu_by_process": {name: round(cores, 3) for name, cores in ran.cpu.items()},
+        "load_ns_per_message": {
+            "making": round(1e9 * ran.totals["making_s"] / max(1.0, ran.totals["sent"]), 1),
+            "checking": round(1e9 * ran.totals["checking_s"] / max(1.0, ran.totals["received"]), 1),
+        },
         "shard_rss_mib": {
             "first": round(resident[0], 1),
             "last": round(resident[1], 1),
