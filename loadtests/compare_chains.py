@@ -165,10 +165,11 @@ async def actor_per_node(path: Sequence[int], seconds: float, progress: Progress
     sent = 0
     begin = time.monotonic()
     measured, end = begin + WARM_UP_S, begin + WARM_UP_S + seconds
-    first, first_at, came = 0, measured, 0
+    first: int | None = None
+    first_at, came = measured, 0
     while (now := time.monotonic()) < end:
         came = await sink.count.remote()
-        if now >= measured and not first:
+        if now >= measured and first is None:
             first, first_at = came, time.monotonic()
         for _ in range(max(0, ACTOR_WINDOW - (sent - came))):
             serial = serials(0, sent, sent + 1)
@@ -180,5 +181,5 @@ async def actor_per_node(path: Sequence[int], seconds: float, progress: Progress
         progress(f"draining: {sent - came:,} messages under way")
         await asyncio.sleep(0.05)
     distinct, corrupt = await sink.account.remote()
-    rate = (stop - first) / (stop_at - first_at)
+    rate = (stop - (first or 0)) / (stop_at - first_at)
     return Chained(rate, 1, len(path) - 1.0, (sent - distinct) + (came - distinct) + corrupt)
