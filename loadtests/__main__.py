@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 from actors.runtime import log
 from actors.runtime.errors import X0Error
 from jobs import reporting
-from loadtests import heal, results, routes, scale
+from loadtests import compare, heal, leipzig, mesh, overload, results, routes, scale
 from loadtests.command import Results, measured
+from loadtests.mesh_load import Load
 from loadtests.results import RESULTS
 
 if TYPE_CHECKING:
@@ -19,10 +20,20 @@ if TYPE_CHECKING:
 
     Progress = Callable[[str], None]
 
+RATE: Final = 6800.0  # messages per second that the project was asked for
 BENCHMARKS: Final[dict[str, Callable[[Progress], Outcome]]] = {
     "heal": heal.measure,
     "scale": scale.measure,
     "routes": routes.measure,
+    "mesh-max": lambda progress: mesh.measure(progress, settings=leipzig.settings()),
+    "mesh-6800": lambda progress: mesh.measure(
+        progress, load=Load(RATE, mesh.SECONDS), settings=leipzig.settings()
+    ),
+    "mesh-6800-failing": lambda progress: mesh.measure(
+        progress, load=Load(RATE, mesh.SECONDS, fail_node=True), settings=leipzig.settings()
+    ),
+    "compare": compare.measure,
+    "overload": overload.measure,
 }
 
 

@@ -36,6 +36,7 @@ class LoadPlan:
             waits; only without a rate.
         tick_s: between two offers at a rate.
         idle_s: between two looks at an empty mailbox.
+        abandon: whether what could not be offered by the end never is.
         min_hops: messages that made fewer are counted.
         directory: for the shared numbers and for the accounts.
     """
@@ -52,6 +53,7 @@ class LoadPlan:
     window: int
     tick_s: float
     idle_s: float
+    abandon: bool
     min_hops: int
     directory: Path
 
@@ -72,12 +74,13 @@ class Counters:
         if not path.exists():
             np.zeros((3, MAX_SHARDS, MAX_SHARDS), np.int64).tofile(path)
         shape = (3, MAX_SHARDS, MAX_SHARDS)
-        self._cells = np.memmap(path, np.int64, "r+", shape=shape)
-        self.received = self._cells[0]
+        # As a plain array: a memmap does extra work in Python with every element.
+        cells = np.memmap(path, np.int64, "r+", shape=shape).view(np.ndarray)
+        self.received = cells[0]
         """Messages and notices that came back to a worker, by [worker, partition of origin]."""
-        self.accepted = self._cells[1, 0]
+        self.accepted = cells[1, 0]
         """Messages that the mesh accepted, by partition."""
-        self.refused = self._cells[2, 0]
+        self.refused = cells[2, 0]
         """Messages that it refused, by partition."""
 
     def under_way(self, partition: int) -> int:

@@ -8,6 +8,7 @@ what is measured is the mesh and not the load: see `payload` for what a message 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -83,6 +84,7 @@ class LoadWorker:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         columns: dict[str, NDArray[np.generic]] = {}
+        making_s = 0.0
         totals = {"sent": 0, "late": 0, "calls": 0, "silent": 0}
         for source in self._sources:
             columns[f"accepted-{source.partition}"] = source.accepted.bits()
@@ -90,6 +92,8 @@ class LoadWorker:
             totals["late"] += source.late
             totals["calls"] += source.calls
             totals["silent"] += source.silent
+            making_s += source.busy_s
+        checking_s = sum(sink.busy_s for sink in self._sinks)
         sums = {"corrupt": 0, "misdelivered": 0, "hops": 0, "too_near": 0, "reads": 0}
         for sink in self._sinks:
             for name in sums:
@@ -106,7 +110,8 @@ class LoadWorker:
         read = sum(marks.count for sink in self._sinks for marks in sink.serials)
         self._sources, self._sinks, self._tasks = [], [], []  # this process stays, without them
         np.savez(path, **columns)  # type: ignore[arg-type]  # its stub takes the names for options
-        return {**totals, **sums, "received": received, "read": read}
+        spent = {"making_s": making_s, "checking_s": checking_s}
+        return {**totals, **sums, **spent, "received": received, "read": read}
 
 
 @dataclass(slots=True)
@@ -120,6 +125,7 @@ class Source:
         late: of them later than they were due.
         silent: refused because their source has failed.
         calls: in which they were offered.
+        busy_s: processor time of making messages and of noting their ids.
     """
 
     plan: LoadPlan
@@ -131,6 +137,7 @@ class Source:
     late: int = 0
     silent: int = 0
     calls: int = 0
+    busy_s: float = 0.0
     _heads: NDArray[np.void] = field(init=False)
     _offset: NDArray[np.int64] = field(init=False)
 
@@ -164,7 +171,12 @@ class Source:
             await self._send(first, schedule.times(first, stop))
 
         self.late = await offer_batches(
-            schedule, send, tick_s=plan.tick_s, lanes=plan.lanes, largest=plan.batch
+            schedule,
+            send,
+            tick_s=plan.tick_s,
+            lanes=plan.lanes,
+            largest=plan.batch,
+            until=plan.end if plan.abandon else math.inf,
         )
 
     async def _send_without_end(self) -> None:
@@ -183,16 +195,19 @@ class Source:
         count = len(due)
         self.sent += count
         self.calls += 1
+        begun = time.thread_time()
         begin = first % len(self.plan.pairs[self.partition])
         head = self._heads[begin : begin + count].copy()
         head["sent_at"] = due
         words = payload.write(serials(self.partition, first, first + count))
         batch = MessageBatch(head, self._offset[:count], words.reshape(-1).view(np.uint8))
+        self.busy_s += time.thread_time() - begun
         mesh = await self.lanes.get()
         try:
             ids, refusal = await mesh.send_batch(batch)
         finally:
             self.lanes.put_nowait(mesh)
+        begun = time.thread_time()
         taken = refusal == Refusal.NONE
         kept = int(np.count_nonzero(taken))
         self.accepted.add(messages.sequence(ids if kept == count else ids[taken]))
@@ -200,6 +215,7 @@ class Source:
         self.counters.refused[self.partition] += count - kept
         if kept < count:
             self.silent += int((refusal == Refusal.NODE_SILENT).sum())
+        self.busy_s += time.thread_time() - begun
         return count - kept
 
 
@@ -218,6 +234,7 @@ class Sink:
         latency: of all messages, from when each was due, s.
         counts, times: how many came with each read, and when.
         reads: calls that brought something.
+        busy_s: processor time of checking and accounting.
     """
 
     plan: LoadPlan
@@ -232,6 +249,7 @@ class Sink:
     hops: int = 0
     too_near: int = 0
     reads: int = 0
+    busy_s: float = 0.0
     latency: list[NDArray[np.float32]] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
@@ -245,7 +263,9 @@ class Sink:
         while True:
             received = await self.mesh.receive_batch(self.partition, port=PORT, limit=READ_LIMIT)
             if len(received.batch):
+                begun = time.thread_time()
                 self.note(received, time.monotonic())
+                self.busy_s += time.thread_time() - begun
                 await self.mesh.acknowledge(received)
             else:
                 await asyncio.sleep(self.plan.idle_s)

@@ -40,6 +40,11 @@ class Marks:
         self._there[numbers] = True
         self.count += len(numbers)
 
+    @property
+    def distinct(self) -> int:
+        """How many different numbers were put in."""
+        return int(np.count_nonzero(self._there))
+
     def bits(self) -> NDArray[np.uint8]:
         """The set, eight numbers to a byte, as long as it must be."""
         last = np.flatnonzero(self._there)[-1:] if self.count else np.empty(0, np.intp)

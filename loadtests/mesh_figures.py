@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from loadtests import payload
-from loadtests.mesh_load import WARM_UP_S, shard_rss_mib
+from loadtests.mesh_load import WARM_UP_S, thirds_mib
 from loadtests.open_loop import percentiles_ms
 from loadtests.results import Outcome, Table
 from loadtests.spread import finite, shown
@@ -42,7 +42,7 @@ def values(ran: Ran, flags: Sequence[str]) -> dict[str, object]:
     load, account = ran.load, ran.account
     p50, p95, p99 = percentiles_ms(ran.latency())
     delivered_per_s = ran.delivered_per_s
-    third = max(1, len(ran.sampled.shard_rss) // 3)
+    resident, private = map(thirds_mib, (ran.sampled.shard_rss, ran.sampled.shard_private))
     found: dict[str, object] = {
         "rate": load.rate if load.rate is not None else "max",
         "seconds": round(ran.seconds, 3),
@@ -76,9 +76,15 @@ def values(ran: Ran, flags: Sequence[str]) -> dict[str, object]:
         "read_mean": round(ran.totals["received"] / max(1.0, ran.totals["reads"]), 1),
         "cpu_cores": round(sum(ran.cpu.values()), 3),
         "cpu_by_process": {name: round(cores, 3) for name, cores in ran.cpu.items()},
+        "load_ns_per_message": {
+            "making": round(1e9 * ran.totals["making_s"] / max(1.0, ran.totals["sent"]), 1),
+            "checking": round(1e9 * ran.totals["checking_s"] / max(1.0, ran.totals["received"]), 1),
+        },
         "shard_rss_mib": {
-            "first": round(shard_rss_mib(ran.sampled, slice(0, third)), 1),
-            "last": round(shard_rss_mib(ran.sampled, slice(-third, None)), 1),
+            "first": round(resident[0], 1),
+            "last": round(resident[1], 1),
+            "private_first": round(private[0], 1),
+            "private_last": round(private[1], 1),
             "peak": round(max(ran.sampled.shard_rss, default=0) / 2**20, 1),
         },
         "drained_s": round(ran.drained_s, 3),

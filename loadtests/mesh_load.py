@@ -66,6 +66,7 @@ class Load:
         victim: its id; "" is the busiest whose loss separates nobody.
         tick_s: between two offers at a rate.
         idle_s: between two looks at an empty mailbox.
+        abandon: whether what could not be offered in the time never is; only at a rate.
     """
 
     rate: float | None
@@ -73,13 +74,14 @@ class Load:
     min_hops: int = 3
     seed: int = 1
     batch: int = 8192
-    lanes: int = 2
+    lanes: int = 4
     window: int = 8 * 8192
     workers: int | None = None
     fail_node: bool = False
     victim: str = ""
-    tick_s: float = 0.003
-    idle_s: float = 0.002
+    tick_s: float = 0.005
+    idle_s: float = 0.003
+    abandon: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +107,14 @@ class Sampled:
 
     Attributes:
         at: s on the monotonic clock.
-        shard_rss: bytes, all shards together.
+        shard_rss: bytes, all shards together, with the pages of Ray's shared memory that they use.
+        shard_private: bytes, without shared pages.
         received, accepted, refused: messages so far.
     """
 
     at: list[float] = field(default_factory=list)
     shard_rss: list[int] = field(default_factory=list)
+    shard_private: list[int] = field(default_factory=list)
     received: list[int] = field(default_factory=list)
     accepted: list[int] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
@@ -223,6 +227,7 @@ class _Run:
             window=load.window,
             tick_s=load.tick_s,
             idle_s=load.idle_s,
+            abandon=load.abandon,
             min_hops=load.min_hops,
             directory=self.directory,
         )
@@ -290,7 +295,9 @@ class _Run:
         sampled = Sampled()
         while (now := time.monotonic()) < plan.end:
             sampled.at.append(now)
-            sampled.shard_rss.append(sum(p.memory_info().rss for p in shards))
+            memory = [process.memory_info() for process in shards]
+            sampled.shard_rss.append(sum(info.rss for info in memory))
+            sampled.shard_private.append(sum(info.rss - info.shared for info in memory))
             sampled.received.append(int(counters.received.sum()))
             sampled.accepted.append(int(counters.accepted.sum()))
             sampled.refused.append(int(counters.refused.sum()))
@@ -299,7 +306,7 @@ class _Run:
                 rate = came / (sampled.at[-1] - sampled.at[-2])
                 self.progress(
                     f"{plan.end - now:.0f} s left: {rate:,.0f} messages/s,"
-                    f" {counters.unresolved:,} under way, {sampled.refused[-1]:,} refused"
+                    f" {max(0, counters.unresolved):,} under way, {sampled.refused[-1]:,} refused"
                 )
                 await self._all("alive")
             await asyncio.sleep(min(SAMPLE_S, max(0.0, plan.end - time.monotonic())))
@@ -367,7 +374,13 @@ async def run(cluster: LocalCluster, load: Load, progress: Progress, number: int
         shutil.rmtree(directory)
 
 
-def shard_rss_mib(sampled: Sampled, part: slice) -> float:
-    """Mean resident memory of the shards over some of the samples, MiB."""
-    some: Sequence[int] = sampled.shard_rss[part]
+def mean_mib(series: Sequence[int], part: slice) -> float:
+    """Mean of some of the samples of memory, MiB."""
+    some = series[part]
     return float(np.mean(some)) / 2**20 if some else float("nan")
+
+
+def thirds_mib(series: Sequence[int]) -> tuple[float, float]:
+    """Means of the first and of the last third of samples of memory, MiB."""
+    third = max(1, len(series) // 3)
+    return mean_mib(series, slice(0, third)), mean_mib(series, slice(-third, None))

@@ -9,6 +9,7 @@ the generator itself was late. Samples are kept raw; percentiles are computed fr
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -109,6 +110,7 @@ async def offer_batches(
     tick_s: float,
     lanes: int,
     largest: int,
+    until: float = math.inf,
 ) -> int:
     """Call `send(first, stop)` for the requests that fell due, every tick, never waiting for one.
 
@@ -118,6 +120,7 @@ async def offer_batches(
         tick_s: between two looks at the schedule.
         lanes: calls of `send` under way at once. When all are, what falls due waits and is late.
         largest: requests in one call.
+        until: s on the monotonic clock; what has not been offered by then never is.
 
     Returns:
         Requests that were offered late: more than a tick and `LATE_S` after they were due.
@@ -141,6 +144,8 @@ async def offer_batches(
             while offered < schedule.due(time.monotonic()):
                 await free.acquire()
                 now = time.monotonic()
+                if now >= until:
+                    return late
                 stop = min(schedule.due(now), offered + largest)
                 late += int((schedule.times(offered, stop) < now - tick_s - LATE_S).sum())
                 group.create_task(one(offered, stop))

@@ -1,0 +1,279 @@
+"""Twice as many messages as the mesh can carry, for minutes: what it refuses, holds, and recovers.
+
+First its capacity is found, then a light load shows how it is at its ease; then twice the capacity
+is offered, open loop; then the light load again, which must find the mesh as it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from actors.runtime import log
+from actors.runtime.flags import Flags
+from actors.runtime.settings import Settings
+from jobs import reporting, session
+from loadtests import leipzig, machine, mesh_load, private_cluster
+from loadtests.command import Results, measured, publish
+from loadtests.mesh_figures import FELL_SHORT, shortcomings
+from loadtests.mesh_load import WARM_UP_S, Load, thirds_mib
+from loadtests.open_loop import percentiles_ms
+from loadtests.results import RESULTS, Outcome, Table
+from loadtests.spread import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from loadtests.machine import Provenance
+    from loadtests.mesh_load import Ran
+
+    Progress = Callable[[str], None]
+
+SECONDS: Final = 120.0
+CAPACITY_S: Final = 10.0
+CALM_S: Final = 10.0
+FACTOR: Final = 2.0  # times the capacity
+CALM: Final = 0.02  # of the capacity
+MAILBOX: Final = 2048  # messages a node may hold: small, so that refusing begins within seconds
+LANES: Final = 16  # calls at once for each shard, in the overload
+GROWTH: Final = 0.1  # of memory, from the first third to the last, that still counts as flat
+SLOWER: Final = 2.0  # times the p95 before, that still counts as recovered
+_SLACK_MS: Final = 5.0
+_READY_TIMEOUT_S: Final = 120.0
+_TITLES: Final = ("finding the capacity", "at ease before", "at twice the capacity", "after")
+_METHOD: Final = """\
+Topology {topology}: {nodes} nodes, {links} links, {shards} shards, journals on; a node may hold \
+{mailbox:,} messages. Four loads in turn on one mesh, messages of 100 bytes over at least \
+{min_hops} hops: as many as it takes ({capacity_s:g} s), {calm:.0%} of that ({calm_s:g} s), \
+{factor:g} times that ({seconds:g} s, {lanes} calls under way for each shard; what cannot be \
+offered in that time is not), and {calm:.0%} again. Each is drained and \
+accounted before the next. Memory is of the shards, without the shared pages of Ray's object \
+store, which is bounded; sampled each second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overloaded:
+    """The four loads.
+
+    Attributes:
+        capacity: as many messages as the mesh took.
+        before, after: little, before and after the overload.
+        over: twice the capacity.
+    """
+
+    capacity: Ran
+    before: Ran
+    over: Ran
+    after: Ran
+
+    @property
+    def memory(self) -> tuple[float, float]:
+        """Memory of the shards in the first and the last third of the overload, MiB.
+
+        Their own: pages of Ray's object store, whose size is bounded, are not in it.
+        """
+        return thirds_mib(self.over.sampled.shard_private)
+
+    @property
+    def shortcomings(self) -> list[str]:
+        """What must not be, and is."""
+        names = zip(_TITLES, (self.capacity, self.before, self.over, self.after), strict=True)
+        found = [f"{name}: {text}" for name, ran in names for text in shortcomings(ran)]
+        if not self.over.refused:
+            found.append("nothing was refused at twice the capacity")
+        first, last = self.memory
+        if last > (1 + GROWTH) * first:
+            found.append(f"memory grew from {first:.0f} to {last:.0f} MiB")
+        if _p95(self.after) > SLOWER * _p95(self.before) + _SLACK_MS:
+            found.append(
+                f"p95 was {_p95(self.before):.1f} ms before and {_p95(self.after):.1f} ms after"
+            )
+        return found
+
+
+def measure(
+    progress: Progress, *, seconds: float = SECONDS, settings: Settings | None = None
+) -> Outcome:
+    """Run the benchmark on a mesh of its own.
+
+    Raises:
+        TopologyError: the topology cannot be used.
+        Unavailable: the mesh did not become ready, or gave up.
+    """
+    before = machine.load()
+    settings = settings or leipzig.settings(mailbox_capacity=MAILBOX)
+    with (
+        private_cluster.started(progress) as cluster,
+        session.ephemeral(settings, Flags.from_env(), progress=progress) as own,
+    ):
+
+        async def whole() -> Overloaded:
+            await own.wait_ready(progress, _READY_TIMEOUT_S)
+            rans: list[Ran] = []
+
+            async def one(load: Load) -> Ran:
+                number = len(rans)
+                name = _TITLES[number]
+                progress(f"{name}: begins")
+                ran = await mesh_load.run(
+                    cluster, load, lambda text: progress(f"{name}: {text}"), number
+                )
+                rans.append(ran)
+                return ran
+
+            capacity = await one(Load(rate=None, seconds=min(CAPACITY_S, seconds)))
+            rate = max(1.0, capacity.delivered_per_s)
+            calm = Load(rate=CALM * rate, seconds=min(CALM_S, seconds))
+            first = await one(calm)
+            # Many calls at once, so that what gives way is the mesh and not the caller.
+            over = await one(
+                replace(
+                    calm,
+                    rate=FACTOR * rate,
+                    seconds=seconds,
+                    tick_s=0.02,
+                    lanes=LANES,
+                    abandon=True,
+                )
+            )
+            return Overloaded(capacity, first, over, await one(calm))
+
+        found = asyncio.run(whole())
+    origin = machine.provenance(("ray", "numpy", "scipy"), before, {})
+    return outcome(found, settings, seconds, origin)
+
+
+def _sent_per_s(ran: Ran) -> float:
+    """Messages offered per second, warm-up included."""
+    return ran.totals["sent"] / (ran.seconds + WARM_UP_S)
+
+
+def _mib(series: Sequence[int]) -> list[float]:
+    return [round(value / 2**20, 1) for value in series]
+
+
+def _p95(ran: Ran) -> float:
+    return percentiles_ms(ran.latency())[1]
+
+
+def outcome(found: Overloaded, settings: Settings, seconds: float, origin: Provenance) -> Outcome:
+    """What the figures say."""
+    rans = (found.capacity, found.before, found.over, found.after)
+    over, (first, last) = found.over, found.memory
+    method = _METHOD.format(
+        topology=settings.topology.rpartition("/")[2],
+        nodes=over.nodes,
+        links=over.links,
+        shards=over.shards,
+        mailbox=settings.mailbox_capacity,
+        min_hops=over.load.min_hops,
+        capacity_s=found.capacity.load.seconds,
+        calm=CALM,
+        calm_s=found.before.load.seconds,
+        factor=FACTOR,
+        lanes=LANES,
+        seconds=seconds,
+    )
+    rows = [
+        [
+            name,
+            "all it takes" if ran.load.rate is None else shown(ran.load.rate),
+            shown(ran.delivered_per_s),
+            shown(ran.totals["sent"]),
+            shown(ran.refused),
+            str(ran.account.lost),
+            str(ran.account.duplicates),
+            shown(_p95(ran)),
+            shown(ran.drained_s),
+        ]
+        for name, ran in zip(_TITLES, rans, strict=True)
+    ]
+    short = found.shortcomings
+    values: dict[str, object] = {
+        "capacity_per_s": round(found.capacity.delivered_per_s, 1),
+        "offered_per_s": round(over.load.rate or 0.0, 1),
+        "seconds": seconds,
+        "mailbox_capacity": settings.mailbox_capacity,
+        "sent": int(over.totals["sent"]),
+        "sent_per_s": round(_sent_per_s(over), 1),
+        "late_sends": int(over.totals["late"]),
+        "accepted": over.account.accepted,
+        "refused": over.refused,
+        "delivered": over.account.delivered,
+        "delivered_per_s": round(over.delivered_per_s, 1),
+        "lost_accepted": sum(ran.account.lost for ran in rans),
+        "duplicates": sum(ran.account.duplicates for ran in rans),
+        "corrupt": int(sum(r.totals["corrupt"] + r.totals["misdelivered"] for r in rans)),
+        "drained_s": round(over.drained_s, 3),
+        "memory_first_third_mib": round(first, 1),
+        "memory_last_third_mib": round(last, 1),
+        "memory_series_mib": _mib(over.sampled.shard_private),
+        "rss_series_mib": _mib(over.sampled.shard_rss),
+        "p95_before_ms": round(_p95(found.before), 3),
+        "p95_over_ms": round(_p95(over), 3),
+        "p95_after_ms": round(_p95(found.after), 3),
+        "shortcomings": short,
+    }
+    columns = [
+        "", "offered/s", "delivered/s", "sent", "refused", "lost", "twice", "p95, ms", "drained, s",
+    ]  # fmt: skip
+    return Outcome(
+        slug="overload",
+        title="Twice as many messages as it carries",
+        method=method,
+        tables=[Table(columns, rows)],
+        findings=[
+            (
+                f"{_sent_per_s(over):,.0f} messages a second could be offered;"
+                f" {over.account.accepted / max(1.0, over.totals['sent']):.0%} were accepted."
+            ),
+            (
+                f"Memory of the shards: {first:,.0f} MiB in the first third of the overload,"
+                f" {last:,.0f} MiB in the last."
+            ),
+            "Fell short: " + "; ".join(short) + "."
+            if short
+            else "It refused what it could not hold, kept what it had accepted, and recovered.",
+        ],
+        values=values,
+        provenance=origin,
+    )
+
+
+@reporting.reported
+def command(
+    *,
+    seconds: Annotated[
+        float, typer.Option(min=2, max=86400, help="At twice the capacity.")
+    ] = SECONDS,
+    topology: Annotated[str | None, typer.Option(help="Path, URL or radio:N[:SEED].")] = None,
+    no_vpn: Annotated[
+        bool, typer.Option("--no-vpn", help="Leave vpn links of that topology out.")
+    ] = False,
+    mailbox: Annotated[
+        int, typer.Option(min=1, max=2**24, help="Messages that a node may hold.")
+    ] = MAILBOX,
+    results: Results = RESULTS,
+    as_json: reporting.AsJson = False,
+) -> int:
+    """Offer twice what the mesh carries; it must refuse, keep its memory flat, and recover.
+
+    Exit code 3 when it does not, or when a message was lost, doubled or altered.
+    """
+    log.configure("ERROR")
+    report = reporting.Report(as_json)
+    settings = (
+        leipzig.settings(mailbox_capacity=mailbox)
+        if topology is None
+        else Settings.load(topology=topology, vpn=not no_vpn, mailbox_capacity=mailbox)
+    )
+    outcome = measured(lambda: measure(report.progress, seconds=seconds, settings=settings))
+    publish(report, outcome, results)
+    return FELL_SHORT if outcome.values["shortcomings"] else 0
+
+
+if __name__ == "__main__":
+    reporting.run(command)
