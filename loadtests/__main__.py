@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Final
 
 from actors.runtime import log
 from actors.runtime.errors import X0Error
 from jobs import reporting
 from loadtests import compare, heal, leipzig, mesh, overload, results, routes, scale
-from loadtests.command import Results, measured
+from loadtests.command import Results
 from loadtests.mesh_load import Load
 from loadtests.results import RESULTS
 
@@ -51,7 +50,7 @@ def command(*, results_file: Results = RESULTS, as_json: reporting.AsJson = Fals
 
         report.note(f"{name}: begins")
         try:
-            outcome = measured(functools.partial(measure, progress))
+            outcome = measure(progress)
         except X0Error as error:
             report.settle()
             report.note(f"{name}: not measured: {error}")

@@ -5,8 +5,6 @@ Exit codes are those of `x0`: 1 when the benchmark could not be run, 2 for wrong
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,20 +13,12 @@ import typer
 from loadtests import results
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from jobs.reporting import Report
     from loadtests.results import Outcome
 
 Results = Annotated[
     Path, typer.Option("--results", help="Markdown file that holds the figures.", dir_okay=False)
 ]
-
-
-def measured(measure: Callable[[], Outcome]) -> Outcome:
-    """Run a benchmark with stdout kept for the result: Ray prints its warnings there."""
-    with contextlib.redirect_stdout(sys.stderr):
-        return measure()
 
 
 def publish(report: Report, outcome: Outcome, path: Path) -> None:

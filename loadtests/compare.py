@@ -30,7 +30,7 @@ from loadtests import (
 )
 from loadtests.chain import Hops
 from loadtests.chain_process import ChainPlan
-from loadtests.command import Results, measured, publish
+from loadtests.command import Results, publish
 from loadtests.compare_chains import ACTOR_WINDOW, WARM_UP_S, Chained
 from loadtests.mesh_figures import FELL_SHORT, shortcomings
 from loadtests.mesh_load import Load
@@ -251,7 +251,7 @@ def command(
     """
     log.configure("ERROR")
     report = reporting.Report(as_json)
-    outcome = measured(lambda: measure(report.progress, seconds=seconds))
+    outcome = measure(report.progress, seconds=seconds)
     publish(report, outcome, results)
     return FELL_SHORT if outcome.values["shortcomings"] else 0
 

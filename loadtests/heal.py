@@ -22,7 +22,7 @@ from actors.runtime.flags import Flags
 from actors.runtime.settings import Settings
 from jobs import reporting, session
 from loadtests import babel_network, drilling, machine, trial
-from loadtests.command import Results, measured, publish
+from loadtests.command import Results, publish
 from loadtests.grid import centre, grid, write_netjson
 from loadtests.results import RESULTS, Outcome, Table
 from loadtests.spread import Spread
@@ -227,7 +227,7 @@ def command(
     """Measure how soon routes lead around a dead node, beside babeld. Needs root and babeld."""
     log.configure("ERROR")
     report = reporting.Report(as_json)
-    publish(report, measured(lambda: measure(report.progress, runs=runs, hello_s=hello)), results)
+    publish(report, measure(report.progress, runs=runs, hello_s=hello), results)
     return 0
 
 

@@ -17,7 +17,7 @@ from actors.runtime.flags import Flags
 from actors.runtime.settings import Settings
 from jobs import reporting, session
 from loadtests import machine, mesh_figures, mesh_load, private_cluster
-from loadtests.command import Results, measured, publish
+from loadtests.command import Results, publish
 from loadtests.mesh_load import Load
 from loadtests.results import RESULTS
 
@@ -147,7 +147,7 @@ def command(  # noqa: PLR0913 - an option each
     settings = Settings.load(
         topology=topology, vpn=False if no_vpn else None, shards=shards, seed=seed
     )
-    outcome = measured(lambda: measure(report.progress, load=load, settings=settings))
+    outcome = measure(report.progress, load=load, settings=settings)
     publish(report, outcome, results)
     return mesh_figures.FELL_SHORT if outcome.values["shortcomings"] else 0
 

@@ -17,7 +17,7 @@ from actors.runtime.flags import Flags
 from actors.runtime.settings import Settings
 from jobs import reporting, session
 from loadtests import leipzig, machine, mesh_load, private_cluster
-from loadtests.command import Results, measured, publish
+from loadtests.command import Results, publish
 from loadtests.mesh_figures import FELL_SHORT, shortcomings
 from loadtests.mesh_load import WARM_UP_S, Load, thirds_mib
 from loadtests.open_loop import percentiles_ms
@@ -270,7 +270,7 @@ def command(
         if topology is None
         else Settings.load(topology=topology, vpn=not no_vpn, mailbox_capacity=mailbox)
     )
-    outcome = measured(lambda: measure(report.progress, seconds=seconds, settings=settings))
+    outcome = measure(report.progress, seconds=seconds, settings=settings)
     publish(report, outcome, results)
     return FELL_SHORT if outcome.values["shortcomings"] else 0
 

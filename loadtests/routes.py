@@ -21,7 +21,7 @@ from actors.mesh import spf
 from actors.runtime.errors import Unavailable
 from jobs import reporting
 from loadtests import machine
-from loadtests.command import Results, measured, publish
+from loadtests.command import Results, publish
 from loadtests.plane_mesh import graph
 from loadtests.results import RESULTS, Outcome, Table
 from loadtests.spread import Spread, shown
@@ -252,7 +252,7 @@ def command(
 ) -> int:
     """Measure how many forwarding trees a second are computed, beside networkx and scipy."""
     report = reporting.Report(as_json)
-    publish(report, measured(lambda: measure(report.progress, nodes=nodes, runs=runs)), results)
+    publish(report, measure(report.progress, nodes=nodes, runs=runs), results)
     return 0
 
 

@@ -21,7 +21,7 @@ from actors.runtime.settings import Settings
 from actors.topology import radio
 from jobs import reporting, session
 from loadtests import burst, drilling, footprint, machine, private_cluster
-from loadtests.command import Results, measured, publish
+from loadtests.command import Results, publish
 from loadtests.lone_actor import LoneActor
 from loadtests.results import RESULTS
 from loadtests.scale_figures import Lone, Sized, outcome
@@ -129,7 +129,7 @@ def command(
     """Measure what large meshes take and carry, beside one actor for each node."""
     log.configure("ERROR")
     report = reporting.Report(as_json)
-    publish(report, measured(lambda: measure(report.progress, nodes=nodes)), results)
+    publish(report, measure(report.progress, nodes=nodes), results)
     return 0
 
 
