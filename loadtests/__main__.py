@@ -8,7 +8,7 @@ from actors.runtime import log
 from actors.runtime.errors import X0Error
 from jobs import reporting
 from loadtests import compare, heal, leipzig, mesh, overload, results, routes, scale
-from loadtests.command import Results
+from loadtests.command import Results  # noqa: TC001 - typer reads annotations at run time
 from loadtests.mesh_load import Load
 from loadtests.results import RESULTS
 
