@@ -17,6 +17,7 @@ from actors.runtime import log
 from actors.runtime.errors import InvalidInput, X0Error
 from serve_apps.gateway import bodies, decoding, documents, metrics_text, problems, telemetry
 from serve_apps.gateway.auth import is_bearer, is_own_origin
+from serve_apps.gateway.limits import Limits
 from serve_apps.gateway.meter import Meter
 
 if TYPE_CHECKING:
@@ -409,6 +410,9 @@ async def _json_body(request: Request, gateway: Gateway, most: int) -> Any:  # n
 # -- inboxes -------------------------------------------------------------------------------------
 
 
+_BOUNDS: Final = Limits()  # of parameters, which the document tells
+
+
 def _inboxes(app: FastAPI, gateway: Gateway) -> None:
     limits = gateway.limits
 
@@ -423,8 +427,8 @@ def _inboxes(app: FastAPI, gateway: Gateway) -> None:
         request: Request,
         id: NodeId,  # noqa: A002 - the name in the path
         port: Annotated[int, Query(ge=0, le=decoding.MAX_PORT)] = 0,
-        limit: Annotated[int, Query(ge=1, le=limits.inbox)] = 100,
-        wait_s: Annotated[float, Query(ge=0, le=limits.wait_s)] = 0.0,
+        limit: Annotated[int, Query(ge=1, le=_BOUNDS.inbox)] = 100,
+        wait_s: Annotated[float, Query(ge=0, le=_BOUNDS.wait_s)] = 0.0,
     ) -> Any:  # noqa: ANN401 - documented by the model
         """The oldest messages that are not acknowledged, waiting up to `wait_s` for the first.
 
