@@ -41,7 +41,7 @@ LOOK_S: Final = 0.5  # between two looks at the mesh
 RETRY_S: Final = 0.5
 LAG_PROBE_S: Final = 0.02
 SHARD_S: Final = 5.0
-_STARTS_NOTHING: Final = 4096  # requests that HAProxy lets through
+_MOST_REQUESTS: Final = 4096  # as many connections as HAProxy takes
 
 _log = log.get(__name__)
 
@@ -158,7 +158,7 @@ def app(arguments: dict[str, Any]) -> Application:
         name=NAME,
         num_replicas=1,
         # Our own bounds answer 429; Serve's would answer 503 without a problem document.
-        max_ongoing_requests=_STARTS_NOTHING,
+        max_ongoing_requests=_MOST_REQUESTS,
         ray_actor_options={"num_cpus": 0},
         health_check_period_s=10,
         graceful_shutdown_timeout_s=2,

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -41,7 +41,7 @@ class Live:
     """A gateway that answers, and what it said while the mesh was starting."""
 
     url: str
-    auth: dict[str, str]
+    auth: dict[str, str] = field(repr=False)
     early: list[httpx.Response]
 
     def client(self) -> httpx.Client:
