@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -24,6 +25,12 @@ from actors.runtime.errors import ConfigurationError, Unavailable
 
 _OUTPUT: Final = "ray-start.out"
 _SAID_AT_END: Final = 2000  # characters of a failed command's output that an error repeats
+_SERVE_PORTS: Final = (
+    "RAY_SERVE_HAPROXY_STATS_PORT",
+    "RAY_SERVE_HAPROXY_METRICS_PORT",
+    "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT",
+    "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT",
+)
 _FOREIGN: Final = ("RAY_ADDRESS", "RAY_NAMESPACE", "RAY_TMPDIR")  # they point to other clusters
 
 
@@ -124,7 +131,7 @@ def launch(
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=subprocess.STDOUT,
-            env=_environment(),
+            env=_environment(temp_dir),
             cwd=temp_dir,
             umask=0o077,
             start_new_session=True,
@@ -144,7 +151,7 @@ def _ray_command() -> Path:
     return command
 
 
-def _environment() -> dict[str, str]:
+def _environment(temp_dir: Path) -> dict[str, str]:
     environment = dict(os.environ)
     for name in _FOREIGN:
         environment.pop(name, None)
@@ -166,7 +173,36 @@ def _environment() -> dict[str, str]:
         paths = [str(project), environment.get("PYTHONPATH", "")]
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     _cache_bytecode(environment)
+    _serve(environment, temp_dir.parent / "h")
     return environment
+
+
+def _serve(environment: dict[str, str], directory: Path) -> None:
+    """How Ray Serve answers HTTP on this cluster, should it be started there.
+
+    HAProxy takes five times the requests of Ray's own proxy. Its files go where the cluster's go
+    (sockets of it have long names, and 107 bytes are the limit), and each cluster has ports of its
+    own for what Serve would put on fixed ones.
+    """
+    environment.setdefault("RAY_SERVE_ENABLE_HA_PROXY", "1")
+    environment.setdefault("RAY_SERVE_THROUGHPUT_OPTIMIZED", "1")
+    environment["RAY_SERVE_HAPROXY_CONFIG_FILE_LOC"] = str(directory / "haproxy.cfg")
+    environment["RAY_SERVE_HAPROXY_SOCKET_PATH"] = str(directory / "admin.sock")
+    environment["RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH"] = str(directory / "metrics.sock")
+    environment["RAY_SERVE_HAPROXY_SERVER_STATE_BASE"] = str(directory)
+    environment["RAY_SERVE_HAPROXY_SERVER_STATE_FILE"] = str(directory / "server-state")
+    environment.setdefault("RAY_SERVE_HAPROXY_NBTHREAD", "2")
+    for name, port in zip(_SERVE_PORTS, free_ports(len(_SERVE_PORTS)), strict=True):
+        environment.setdefault(name, str(port))
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nothing listens on now, picked by the kernel."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("", 0))
+        return [each.getsockname()[1] for each in sockets]
 
 
 def _cache_bytecode(environment: dict[str, str]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from actors.mesh.readiness import missing, neighbours_up
 from actors.runtime.errors import ShardUnavailable, Unavailable
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from actors.mesh.coordinator import MeshStatus
 
     Progress = Callable[[str], None]
+
+__all__ = ["missing", "neighbours_up", "wait"]
 
 POLL_S: Final = 0.1
 
@@ -68,29 +71,3 @@ async def wait(
                 retry_after_s=5.0,
             )
         await asyncio.sleep(POLL_S)
-
-
-def missing(status: MeshStatus) -> list[str]:
-    """What keeps the mesh from being ready, neighbours aside; empty when nothing does."""
-    if status.down:
-        return [f"{name}: {why}" for name, why in status.down.items()]
-    lacking = []
-    wanted = status.placement_version
-    if any(shard.version != wanted for shard in status.shards):
-        versions = ", ".join(f"{shard.name} {shard.version}" for shard in status.shards)
-        lacking.append(f"placement {wanted} is not everywhere: {versions}")
-    known = min(shard.database for shard in status.shards)
-    if known < status.nodes:
-        lacking.append(f"advertisements: {known} of {status.nodes}")
-    if len({shard.digest for shard in status.shards}) > 1:
-        lacking.append("the shards' databases differ")
-    late = [s.name for s in status.shards if s.routes_version != s.database_version]
-    if late:
-        lacking.append(f"{', '.join(late)}: routes are being computed")
-    return lacking
-
-
-def neighbours_up(status: MeshStatus) -> tuple[int, int]:
-    """Directed links that are up, and all."""
-    up = sum(shard.neighbours_up for shard in status.shards)
-    return up, sum(shard.neighbours for shard in status.shards)

@@ -37,6 +37,7 @@ class MeshRecord:
         source: of the topology, without credentials.
         pid: of the process that started it.
         started_at: s since the Unix epoch.
+        gateway_url: of the HTTP gateway, or "".
     """
 
     address: str
@@ -46,6 +47,7 @@ class MeshRecord:
     source: str
     pid: int
     started_at: float
+    gateway_url: str = ""
 
     def save(self, state_dir: Path) -> None:
         """Write to the record of a state directory in one step."""

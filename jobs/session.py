@@ -7,13 +7,14 @@ namespace, so the namespace must be empty before, and is empty after.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
 import tempfile
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +24,7 @@ from actors.runtime.errors import Conflict, MeshNotRunning
 from actors.runtime.state_files import ensure_directory, exclusive_lock
 from actors.topology import fetch, radio, source
 from cluster.local import LocalCluster
-from jobs import interruption, joining, readiness
+from jobs import gateway, interruption, joining, readiness
 from jobs.options import flags_of, mesh_options
 from jobs.record import LOCK, MeshRecord
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from actors.mesh.coordinator import MeshStatus
     from actors.runtime.flags import Flags
     from actors.runtime.settings import Settings
+    from jobs.gateway import Opening
     from jobs.readiness import Progress
 
 __all__ = ["Session", "ephemeral", "launch", "mesh_options", "running"]
@@ -56,6 +58,7 @@ class Session:
         cluster: the cluster, if it was started for this mesh and ends with it.
         options: what the mesh was started with.
         record: of what was started, if it was started from this state directory.
+        opening: of the HTTP gateway, if this process has one opened.
     """
 
     settings: Settings
@@ -65,6 +68,12 @@ class Session:
     cluster: LocalCluster | None
     options: MeshOptions
     record: MeshRecord | None = field(default=None)
+    opening: Opening | None = field(default=None)
+
+    @property
+    def gateway_url(self) -> str:
+        """Of the HTTP gateway, or ""."""
+        return self.record.gateway_url if self.record is not None else ""
 
     async def status(self) -> MeshStatus:
         """How the mesh is.
@@ -90,9 +99,11 @@ class Session:
         Raises:
             Unavailable: it is not ready in time; the error says what is missing.
         """
-        return await readiness.wait(
-            self.status, progress or _silence, self.options.shard.host.hold_s, timeout_s
-        )
+        tell = progress or _silence
+        status = await readiness.wait(self.status, tell, self.options.shard.host.hold_s, timeout_s)
+        if self.opening is not None:
+            await asyncio.to_thread(self.opening.wait, tell)
+        return status
 
     def close(self) -> None:
         """Leave the mesh to itself: disconnect this process."""
@@ -116,10 +127,13 @@ class Session:
             self.record.remove(self.settings.state_dir)
 
 
-def launch(settings: Settings, flags: Flags, *, progress: Progress | None = None) -> Session:
+def launch(
+    settings: Settings, flags: Flags, *, progress: Progress | None = None, http: bool = False
+) -> Session:
     """Start a mesh, and a cluster for it unless RAY_ADDRESS names one; return when it is agreed.
 
-    Nodes then are starting to speak: `Session.wait_ready` waits for the routes.
+    Nodes then are starting to speak: `Session.wait_ready` waits for the routes. With `http`, the
+    gateway is opened beside, on a cluster of the mesh's own and not under MINIMAL.
 
     Raises:
         Conflict: a mesh runs from this state directory or in this namespace.
@@ -136,6 +150,8 @@ def launch(settings: Settings, flags: Flags, *, progress: Progress | None = None
         _check_source(options)
         cluster = None
         address = os.environ.get("RAY_ADDRESS")
+        http = http and not address and not flags.minimal
+        port = gateway.choose_port(settings) if http else 0
         if not address:
             tell("starting Ray")
             cluster = LocalCluster.start(settings.state_dir, dashboard=not flags.minimal)
@@ -143,7 +159,7 @@ def launch(settings: Settings, flags: Flags, *, progress: Progress | None = None
         session = None
         try:
             tell("starting the mesh")
-            session = _populate(settings, flags, options, address, cluster)
+            session = _populate(settings, flags, options, address, cluster, port)
             joining.ask("membership", _TOPOLOGY_TIMEOUT_S)
         except BaseException:
             if session is not None:
@@ -162,8 +178,9 @@ def _populate(
     options: MeshOptions,
     address: str,
     cluster: LocalCluster | None,
+    port: int,
 ) -> Session:
-    """Create the coordinator, which creates the shards."""
+    """Create the coordinator, which creates the shards; and at `port`, unless 0, the gateway."""
     joining.join(address, settings.namespace)
     if present := spawn.listing():
         raise Conflict(
@@ -181,15 +198,17 @@ def _populate(
         source=fetch.shown(options.topology),
         pid=os.getpid(),
         started_at=time.time(),
+        gateway_url=gateway.url(settings, port) if port else "",
     )
     session = Session(settings, flags, address, dashboard_url, cluster, options, record)
     try:
         record.save(settings.state_dir)
         spawn.detached(MeshCoordinator, COORDINATOR, options)
+        opening = gateway.begin(settings, port) if port else None
     except BaseException:
         session.end()
         raise
-    return session
+    return replace(session, opening=opening)
 
 
 def running(settings: Settings) -> Session:

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 from jobs import readiness
 from jobs.reporting import pairs, table
+from serve_apps.gateway.auth import token_path
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import RenderableType
 
     from actors.mesh.coordinator import MeshStatus
@@ -56,6 +59,8 @@ def addresses(session: Session) -> dict[str, object]:
         "address": session.address,
         "namespace": session.settings.namespace,
         "dashboard_url": session.dashboard_url,
+        "gateway_url": session.gateway_url,
+        "gateway_token": str(_token(session)) if session.gateway_url else "",
         "own_cluster": session.cluster is not None,
         "state_dir": str(session.settings.state_dir),
     }
@@ -122,7 +127,13 @@ def where(session: Session) -> RenderableType:
     lines = {
         "Ray": f"{session.address}, namespace {session.settings.namespace}",
         "dashboard": session.dashboard_url or "none",
+        "gateway": f"{session.gateway_url}/docs" if session.gateway_url else "none",
+        "its token": _token(session) if session.gateway_url else "none",
         "state": session.settings.state_dir,
         "stop": "x0 down",
     }
     return pairs("Running at", lines)
+
+
+def _token(session: Session) -> Path:
+    return token_path(session.settings.state_dir)

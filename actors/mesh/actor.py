@@ -17,6 +17,8 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from actors.mesh.host import HostOptions, MeshEvent, MeshHost
 from actors.mesh.journal import FileJournal
 from actors.mesh.partition import Partition
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from actors.mesh.batch import MessageBatch
@@ -375,6 +376,12 @@ class MeshShard:
             self._routes_due.set()
             await asyncio.sleep(POLL_S)
         return host.router.route(source, destination)
+
+    async def neighbourhood(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Directed links of hosted nodes, and their costs in 1/256 ETX; 0 where one is down."""
+        await self._ready.wait()
+        table = self._hosting().neighbours
+        return table.link.copy(), np.where(table.up, np.maximum(table.cost, 1), 0).astype(np.int32)
 
     async def events(self, since: float) -> list[MeshEvent]:
         """What happened to hosted nodes after `since`, s on the machine's monotonic clock."""

@@ -108,6 +108,10 @@ class Mesh:
                     raise
                 await asyncio.sleep(RETRY_S)
 
+    async def refresh(self) -> None:
+        """Fetch the membership again: nodes may have joined or moved."""
+        await self._refresh()
+
     def node(self, node: str) -> NodeRef:
         """The address of a node.
 

@@ -81,6 +81,14 @@ class Settings(BaseSettings):
     journal_max_bytes: int = Field(
         256 * 2**20, ge=64 * 2**10, le=16 * 2**30, description="journal size before a snapshot"
     )
+    gateway_host: str = Field(
+        "127.0.0.1",
+        pattern=r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$",
+        description="IPv4 address that the HTTP gateway listens on",
+    )
+    gateway_port: int = Field(
+        0, ge=0, le=65535, description="port of the HTTP gateway; 0: a free one is picked"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
         "INFO", description="least severe log line to write"
     )
@@ -167,6 +175,8 @@ def allowed(name: str) -> str:
         return "one of DEBUG, INFO, WARNING, ERROR, CRITICAL"
     if name == "namespace":
         return "1 to 63 of a-z 0-9 -, not starting with -"
+    if name == "gateway_host":
+        return "an IPv4 address, such as 127.0.0.1"
     return str(field.description)
 
 

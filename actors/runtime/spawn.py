@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from actors.runtime.metrics import Counter, Gauge, Histogram
 
 _POLL_S: Final = 0.05
+_looks_in: Final[list[str]] = []  # namespace of `work_in`; empty: that of the connection
 _PROBE_S: Final = 3.0  # a head that does not accept a connection in this time is not there
 
 
@@ -81,6 +82,14 @@ def connect(address: str | None, namespace: str) -> None:
         )
     except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
         raise _not_joined(address, error) from error
+
+
+def work_in(namespace: str) -> None:
+    """Have this process look actors up in `namespace`, whatever it was started in.
+
+    Serve starts its replicas, and in its own namespace when the application comes from a file.
+    """
+    _looks_in[:] = [namespace]
 
 
 def disconnect() -> None:
@@ -300,7 +309,9 @@ def _joined_namespace(namespace: str | None) -> str:
     # Ray's own functions would start a cluster here if there is none.
     if not ray.is_initialized():
         raise MeshNotRunning("a cluster", why="this process has joined no cluster")
-    return str(ray.get_runtime_context().namespace) if namespace is None else namespace
+    if namespace is not None:
+        return namespace
+    return _looks_in[0] if _looks_in else str(ray.get_runtime_context().namespace)
 
 
 def _not_started(why: str) -> Unavailable:

@@ -172,7 +172,10 @@ def test_down_ends_all_and_messages_survive_it(state: Path, up: dict[str, Any]) 
     assert ended == {"mesh": f"radio:{NODES}", "cluster": up["address"]}
     assert not Path(temp_dir).exists()
     assert not [shard["pid"] for shard in up["shards"] if lives(shard["pid"])]
-    assert {path.name for path in state.iterdir()} == {"cluster.lock", "mesh.lock", "mesh"}
+    assert {path.name for path in state.iterdir()} == {
+        *("cluster.lock", "mesh.lock", "mesh"),
+        *("gateway.lock", "gateway.token"),
+    }
     error = answer(state, "status", code=1)["error"]
     assert error["type"] == "MeshNotRunning"
     assert "x0 up" in error["remedy"]

@@ -37,6 +37,8 @@ def test_the_documented_defaults_hold() -> None:
         "feedback": True,
         "mailbox_capacity": 65_536,
         "journal_max_bytes": 256 * 2**20,
+        "gateway_host": "127.0.0.1",
+        "gateway_port": 0,
         "log_level": "INFO",
         "seed": 1,
     }

@@ -1,0 +1,117 @@
+"""The HTTP gateway of a mesh that `x0 up` starts: opened on its cluster, beside the mesh.
+
+Serve is started by a task of the cluster and not by this process: it takes seconds, during which
+the mesh starts, and whatever interrupts it, all of it ends with the cluster. On a cluster of
+another, Serve may be in use, so there the gateway is deployed by `serve deploy` instead.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+import ray
+import ray.exceptions
+
+from actors.runtime.errors import ConfigurationError, Unavailable
+from actors.runtime.settings import variable
+from cluster.ray_start import free_ports
+
+if TYPE_CHECKING:
+    from actors.runtime.settings import Settings
+    from jobs.readiness import Progress
+
+_READY_S: Final = 60.0
+_POLL_S: Final = 0.1
+_ANSWER_S: Final = 5.0
+
+
+def choose_port(settings: Settings) -> int:
+    """The port that was asked for, or a free one.
+
+    Raises:
+        ConfigurationError: it is taken, or the address is not one of this host.
+    """
+    host, port = settings.gateway_host, settings.gateway_port
+    if not port:
+        return free_ports(1)[0]
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"the gateway cannot listen on {host}:{port}",
+                error.strerror or str(error),
+                f"Set {variable('gateway_port')} to another port, or to 0 for a free one.",
+                variable=variable("gateway_port"),
+            ) from error
+    return port
+
+
+def url(settings: Settings, port: int) -> str:
+    """Where the gateway answers."""
+    return f"http://{settings.gateway_host}:{port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A gateway that is being opened.
+
+    Attributes:
+        url: where it will answer.
+        task: that opens it.
+    """
+
+    url: str
+    task: Any
+
+    def wait(self, progress: Progress) -> None:
+        """Wait until the gateway says that it is ready.
+
+        Raises:
+            Unavailable: it is not in time; the error says what it waits for.
+        """
+        progress("waiting for the gateway")
+        deadline = time.monotonic() + _READY_S
+        try:
+            ray.get(self.task, timeout=_READY_S)
+        except ray.exceptions.RayError as error:
+            said = [line for line in str(error).splitlines() if line.strip()]
+            raise _not_open(said[-1].strip() if said else type(error).__name__) from error
+        while True:
+            try:
+                answer = httpx.get(f"{self.url}/readyz", timeout=_ANSWER_S, trust_env=False)
+                if answer.status_code == httpx.codes.OK:
+                    return
+                why = answer.text
+            except httpx.HTTPError as error:
+                why = f"no answer at {self.url} ({type(error).__name__})"
+            if time.monotonic() > deadline:
+                raise _not_open(why)
+            time.sleep(_POLL_S)
+
+
+def begin(settings: Settings, port: int) -> Opening:
+    """Have the cluster that this process has joined open the gateway; return at once."""
+    remote: Any = ray.remote(_deploy)
+    task = remote.options(num_cpus=0, max_retries=0).remote(settings, port)
+    return Opening(url(settings, port), task)
+
+
+def _deploy(settings: Settings, port: int) -> None:
+    from serve_apps.gateway.app import deploy  # noqa: PLC0415 - Serve is slow to import
+
+    deploy(settings, port)
+
+
+def _not_open(why: str) -> Unavailable:
+    return Unavailable(
+        "the gateway is not ready",
+        why,
+        "Its log is in the Ray dashboard, under Serve.",
+        retry_after_s=5.0,
+    )

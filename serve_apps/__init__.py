@@ -1,0 +1,1 @@
+"""What answers HTTP: applications of Ray Serve."""

@@ -1,0 +1,179 @@
+"""The gateway on Ray Serve: starts it, and keeps it looking at the mesh. It decides nothing.
+
+The port answers from the first moment; joining the mesh happens beside, so that `/healthz` is 200
+and `/readyz` tells the progress while shards and routes are still being made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ray import serve
+from ray.serve.config import HTTPOptions
+from ray.serve.schema import LoggingConfig
+
+from actors.mesh import readiness
+from actors.mesh.client import Mesh
+from actors.mesh.coordinator import COORDINATOR
+from actors.runtime import log, spawn
+from actors.runtime.errors import X0Error
+from actors.runtime.settings import Settings
+from serve_apps.gateway import http
+from serve_apps.gateway.auth import ensure_token
+from serve_apps.gateway.picture import Look, Neighbourhood
+from serve_apps.gateway.service import Gateway
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from fastapi import FastAPI
+    from ray.serve import Application
+
+    from actors.mesh.coordinator import MeshStatus
+
+NAME: Final = "gateway"
+LOOK_S: Final = 0.5  # between two looks at the mesh
+RETRY_S: Final = 0.5
+LAG_PROBE_S: Final = 0.02
+SHARD_S: Final = 5.0
+_MOST_REQUESTS: Final = 4096  # as many connections as HAProxy takes
+
+_log = log.get(__name__)
+
+
+class _Watch:
+    """Keeps a gateway's picture of the mesh up to date."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def run(self) -> None:
+        """Look at the mesh again and again."""
+        while True:
+            try:
+                await self._look()
+            except X0Error as error:
+                if not self._gateway.ready:
+                    self._gateway.progress = str(error)
+                await asyncio.sleep(RETRY_S)
+            except Exception as error:  # noqa: BLE001 - said, and looked again
+                why = spawn.explained(error, COORDINATOR)
+                _log.warning("the mesh cannot be seen", error=str(why))
+                await asyncio.sleep(RETRY_S)
+            await asyncio.sleep(LOOK_S)
+
+    async def _look(self) -> None:
+        gateway = self._gateway
+        if gateway.mesh is None:
+            gateway.mesh = await Mesh.attach()
+            gateway.find_route = self._route
+        mesh = gateway.mesh
+        async with asyncio.timeout(30.0):
+            status: MeshStatus = await spawn.find(COORDINATOR).status.remote()
+        if status.placement_version != mesh.membership.placement.version:
+            await mesh.refresh()
+        names = [shard.name for shard in status.shards]
+        found = await asyncio.gather(*(self._ask(n) for n in names), return_exceptions=True)
+        membership = mesh.membership
+        look = Look(
+            topology=membership.topology,
+            present=membership.present,
+            neighbourhoods=[part for part in found if isinstance(part, Neighbourhood)],
+            routes={shard.name: shard.routes_version for shard in status.shards},
+            down=status.down,
+        )
+        await gateway.take(look)
+        if not gateway.ready:
+            lacking = readiness.missing(status)
+            gateway.progress = f"waiting for {'; '.join(lacking)}" if lacking else "ready"
+            gateway.ready = not lacking
+
+    async def _ask(self, shard: str) -> Neighbourhood:
+        async with asyncio.timeout(SHARD_S):
+            return Neighbourhood(*await spawn.find(shard).neighbourhood.remote())
+
+    async def _route(self, source: int, destination: int) -> tuple[list[int], int] | None:
+        mesh = self._gateway.joined()
+        placement = mesh.membership.placement
+        shard = placement.shard_of[int(placement.partition_of[source])]
+        try:
+            async with asyncio.timeout(SHARD_S):
+                found: tuple[list[int], int] | None = await spawn.find(shard).route.remote(
+                    source, destination
+                )
+        except Exception as error:
+            raise spawn.explained(error, shard) from error
+        return found
+
+
+async def _measure_lag(gateway: Gateway) -> None:
+    while True:
+        due = time.monotonic() + LAG_PROBE_S
+        await asyncio.sleep(LAG_PROBE_S)
+        late = time.monotonic() - due
+        gateway.counts.largest_lag_s = max(gateway.counts.largest_lag_s, late)
+
+
+def _application(state_dir: str, namespace: str, log_level: str) -> FastAPI:
+    """The routes, with the watch beside them for as long as they are served."""
+    log.configure(log_level)
+    spawn.work_in(namespace)
+    gateway = Gateway(ensure_token(Path(state_dir)))
+
+    @contextlib.asynccontextmanager
+    async def beside(_app: FastAPI) -> AsyncIterator[None]:
+        tasks = [
+            asyncio.create_task(_Watch(gateway).run()),
+            asyncio.create_task(_measure_lag(gateway)),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    routes = http.build(gateway)
+    routes.router.lifespan_context = beside
+    return routes
+
+
+def app(arguments: dict[str, Any]) -> Application:
+    """The Serve application, as `serve_config.yaml` and `deploy` name it.
+
+    Args:
+        arguments: settings by name that win over the environment's.
+    """
+    settings = Settings.load(**arguments)
+    where = str(settings.state_dir), settings.namespace, settings.log_level
+
+    def builder() -> FastAPI:
+        return _application(*where)
+
+    deployment: Any = serve.deployment(
+        name=NAME,
+        num_replicas=1,
+        # Our own bounds answer 429; Serve's would answer 503 without a problem document.
+        max_ongoing_requests=_MOST_REQUESTS,
+        ray_actor_options={"num_cpus": 0},
+        health_check_period_s=10,
+        graceful_shutdown_timeout_s=2,
+        logging_config=LoggingConfig(enable_access_log=False, encoding="JSON"),
+    )(serve.ingress(builder)())
+    bound: Application = deployment.bind()
+    return bound
+
+
+def deploy(settings: Settings, port: int) -> None:
+    """Start Serve on the cluster that this process has joined, and the gateway on it.
+
+    Returns at once after Serve runs: the replica starts by itself.
+    """
+    os.environ.setdefault("RAY_SERVE_ENABLE_HA_PROXY", "1")
+    serve.start(http_options=HTTPOptions(host=settings.gateway_host, port=port))
+    given = {"state_dir": settings.state_dir, "namespace": settings.namespace}
+    serve.run(app({**given, "log_level": settings.log_level}), name=NAME, route_prefix="/")

@@ -1,0 +1,163 @@
+"""Sends messages to the mesh, those of many requests together.
+
+A request with one message waits for the batch before its own to be accepted and then goes with all
+that came meanwhile: under load one call carries hundreds, without load nothing waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+
+from actors.mesh import batch as messages
+from actors.mesh import partition
+from actors.runtime.errors import MailboxFull, NodeSilent, Unavailable
+from serve_apps.gateway.decoding import Refusal
+from serve_apps.gateway.problems import refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.mesh.batch import MessageBatch
+    from actors.mesh.partition import Acceptance
+    from serve_apps.gateway.decoding import Messages, One
+
+
+class Sender(Protocol):
+    """The part of `Mesh` that takes messages."""
+
+    async def send_batch(self, batch: MessageBatch) -> Acceptance:
+        """Send messages; each is accepted or refused alone."""
+        ...
+
+
+class Outcome(NamedTuple):
+    """What became of the messages of a request."""
+
+    ids: list[int]  # by position; 0 where refused
+    refusals: dict[int, Refusal]
+
+
+class Courier:
+    """Carries messages to the mesh.
+
+    Args:
+        sender: of the mesh, once it is there.
+        most: single messages that may wait.
+        answer_s: for the mesh to accept a batch.
+    """
+
+    def __init__(self, sender: Callable[[], Sender], most: int, answer_s: float) -> None:
+        self._sender = sender
+        self._most = most
+        self._answer_s = answer_s
+        self._waiting: list[tuple[One, asyncio.Future[tuple[int, int]]]] = []
+        self._running: asyncio.Task[None] | None = None
+
+    async def one(self, message: One, node: str) -> int:
+        """Send one message; its id.
+
+        Raises:
+            Refused: 429, too many wait.
+            MailboxFull: the source has too many messages open.
+            NodeSilent: the source has failed.
+            Unavailable: the mesh does not answer.
+        """
+        if len(self._waiting) >= self._most:
+            raise refused(
+                429,
+                "too many messages wait",
+                f"{self._most} have not been accepted yet",
+                "Retry after the time in Retry-After; send messages in batches.",
+                retry_after_s=1.0,
+            )
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[tuple[int, int]] = loop.create_future()
+        self._waiting.append((message, answer))
+        if self._running is None:
+            self._running = loop.create_task(self._carry())
+        number, refusal = await answer
+        match partition.Refusal(refusal):
+            case partition.Refusal.MAILBOX_FULL:
+                raise _full(node)
+            case partition.Refusal.NODE_SILENT:
+                raise NodeSilent(node)
+        return number
+
+    async def _carry(self) -> None:
+        try:
+            while self._waiting:
+                taken, self._waiting = self._waiting, []
+                await self._together(taken)
+        finally:
+            self._running = None
+
+    async def _together(self, taken: list[tuple[One, asyncio.Future[tuple[int, int]]]]) -> None:
+        try:
+            batch = messages.build(
+                [m.source for m, _ in taken],
+                [m.destination for m, _ in taken],
+                [m.payload for m, _ in taken],
+                port=[m.port for m, _ in taken],
+                sent_at=time.monotonic(),
+            )
+            accepted = await self._send(batch)
+        except Exception as error:  # noqa: BLE001 - each request is told
+            for _, answer in taken:
+                if not answer.done():
+                    answer.set_exception(error)
+            return
+        rows = zip(taken, accepted.ids.tolist(), accepted.refusal.tolist(), strict=True)
+        for (_, answer), number, refusal in rows:
+            if not answer.done():  # else its request has gone
+                answer.set_result((number, refusal))
+
+    async def many(self, found: Messages, names: tuple[str, ...]) -> Outcome:
+        """Send the messages of a request that can be sent.
+
+        Raises:
+            Unavailable: the mesh does not answer.
+        """
+        ids = np.zeros(found.count, np.uint64)
+        refusals = dict(found.refusals)
+        if len(found.rows):
+            batch = messages.build(
+                found.source,
+                found.destination,
+                found.payloads,
+                port=found.port,
+                sent_at=time.monotonic(),
+            )
+            accepted = await self._send(batch)
+            ids[found.rows] = accepted.ids
+            for row in np.flatnonzero(accepted.refusal).tolist():
+                node = names[int(found.source[row])]
+                refusals[int(found.rows[row])] = _refusal(int(accepted.refusal[row]), node)
+        return Outcome(ids.tolist(), dict(sorted(refusals.items())))
+
+    async def _send(self, batch: MessageBatch) -> Acceptance:
+        try:
+            async with asyncio.timeout(self._answer_s):
+                return await self._sender().send_batch(batch)
+        except TimeoutError:
+            raise Unavailable(
+                "the mesh does not answer",
+                f"it took more than {self._answer_s:g} s; the message may have been accepted",
+                "Retry, and let the receiver ignore what it has seen.",
+                retry_after_s=1.0,
+            ) from None
+
+
+def _full(node: str) -> MailboxFull:
+    error = MailboxFull(node, capacity=0, retry_after_s=1.0)
+    error.why = "it holds as many open messages as it may"
+    return error
+
+
+def _refusal(code: int, node: str) -> Refusal:
+    full = code == partition.Refusal.MAILBOX_FULL
+    error = _full(node) if full else NodeSilent(node)
+    return Refusal(error.http_status, type(error).__name__, f"{error.what}: {error.why}")

@@ -1,0 +1,279 @@
+"""Messages as they come over HTTP, turned into columns for the mesh.
+
+Three forms, told apart by Content-Type: one JSON object; NDJSON, an object a line; msgpack, a map
+of columns (the fast one) or a list of maps. A message that cannot be sent is refused alone and
+keeps its place in the answer. A body that is no such form at all is refused as a whole.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass, field
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
+
+import msgpack
+import numpy as np
+
+from actors.runtime.errors import InvalidInput, X0Error, close_matches
+from serve_apps.gateway.problems import Refused, of_error, refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+MAX_PAYLOAD: Final = 64 * 1024  # bytes; as `actors.mesh.client`, which needs Ray
+MAX_PORT: Final = 0xFFFF
+JSON: Final = "application/json"
+NDJSON: Final = "application/x-ndjson"
+MSGPACK: Final = "application/msgpack"
+FIELDS: Final = frozenset({"source", "destination", "payload", "payload_base64", "port"})
+COLUMNS: Final = frozenset({"sources", "destinations", "payloads", "ports"})
+_ABSENT: Final = -1
+
+
+class Refusal(NamedTuple):
+    """Why one message was not taken."""
+
+    status: int  # that the message alone would have been answered with
+    reason: str  # name of the error
+    detail: str
+
+
+@dataclass(slots=True)
+class Messages:
+    """Messages of one request: those that can be sent, in columns, and the others.
+
+    Attributes:
+        count: of all.
+        rows: positions in the request of those that can be sent, int64 [n].
+        source: node indices, int64 [n].
+        destination: node indices, int64 [n].
+        port: int64 [n].
+        payloads: [n].
+        refusals: by position in the request.
+    """
+
+    count: int
+    rows: NDArray[np.int64]
+    source: NDArray[np.int64]
+    destination: NDArray[np.int64]
+    port: NDArray[np.int64]
+    payloads: Sequence[bytes]
+    refusals: dict[int, Refusal] = field(default_factory=dict)
+
+
+class One(NamedTuple):
+    """A message of which every part is sound."""
+
+    source: int
+    destination: int
+    payload: bytes
+    port: int
+
+
+def loads(text: bytes) -> Any:  # noqa: ANN401 - JSON is anything
+    """Parse strict JSON (RFC 8259): UTF-8, no NaN.
+
+    Raises:
+        InvalidInput: it is not.
+    """
+    try:
+        return json.loads(text.decode(), parse_constant=_refuse_constant)
+    except RecursionError:
+        raise _invalid("it is nested too deeply", "body") from None
+    except ValueError as error:  # UnicodeDecodeError is one
+        raise _invalid(f"it is not JSON in UTF-8 ({error})", "body") from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def one(value: object, index: Mapping[str, int]) -> One:
+    """Check one message.
+
+    Raises:
+        InvalidInput: it breaks a rule; the error names the field.
+        Refused: 404, a node does not exist; 413, the payload is too long.
+    """
+    if not isinstance(value, dict):
+        raise _invalid("a message is an object", "")
+    if unknown := [name for name in value if name not in FIELDS]:
+        raise _invalid(f"there is no field {str(unknown[0])[:40]!r}", "")
+    port = value.get("port", 0)
+    if type(port) is not int or not 0 <= port <= MAX_PORT:
+        raise _invalid(f"it is not a whole number from 0 to {MAX_PORT}", "port")
+    source, destination = (_node(value, name, index) for name in ("source", "destination"))
+    payload = _payload(value)
+    if len(payload) > MAX_PAYLOAD:
+        raise refused(
+            413,
+            "the payload is too long",
+            f"it has {len(payload)} bytes, and {MAX_PAYLOAD} are allowed",
+            "Split it.",
+        )
+    return One(source, destination, payload, port)
+
+
+def _node(value: Mapping[str, Any], name: str, index: Mapping[str, int]) -> int:
+    given = value.get(name)
+    if not isinstance(given, str):
+        raise _invalid("it is not the id of a node", name)
+    found = index.get(given, _ABSENT)
+    if found == _ABSENT:
+        shown = given[:64]
+        raise refused(
+            404,
+            f"no mesh node {shown}",
+            f"the topology has no such id, given as {name}",
+            close_matches(shown, index) or "Give an id that GET /mesh/nodes lists.",
+        )
+    return found
+
+
+def _payload(value: Mapping[str, Any]) -> bytes:
+    text, encoded = value.get("payload"), value.get("payload_base64")
+    if (text is None) == (encoded is None):
+        raise _invalid("give it once, as payload or as payload_base64", "payload")
+    if isinstance(text, bytes):  # of msgpack
+        return text
+    try:
+        if isinstance(text, str):
+            return text.encode()
+        if isinstance(encoded, str):
+            return base64.b64decode(encoded, validate=True)
+    except (UnicodeEncodeError, binascii.Error, ValueError) as error:
+        raise _invalid(str(error), "payload") from None
+    raise _invalid("it is not text", "payload")
+
+
+def each(values: Iterable[object], index: Mapping[str, int]) -> Messages:
+    """Check messages one by one; `Exception` objects among them are refusals already."""
+    good: list[One] = []
+    rows: list[int] = []
+    refusals: dict[int, Refusal] = {}
+    count = 0
+    for row, value in enumerate(values):
+        count += 1
+        try:
+            if isinstance(value, X0Error):
+                raise value
+            good.append(one(value, index))
+            rows.append(row)
+        except X0Error as error:
+            refusals[row] = Refusal(error.http_status, of_error(error).kind, str(error))
+        except Refused as error:
+            problem = error.problem
+            refusals[row] = Refusal(problem.status, problem.kind, f"{problem.what}: {problem.why}")
+    return Messages(
+        count,
+        np.array(rows, np.int64),
+        np.array([m.source for m in good], np.int64),
+        np.array([m.destination for m in good], np.int64),
+        np.array([m.port for m in good], np.int64),
+        [m.payload for m in good],
+        refusals,
+    )
+
+
+def ndjson(body: bytes, index: Mapping[str, int], most: int) -> Messages:
+    """Messages of NDJSON, empty lines aside.
+
+    Raises:
+        Refused: 413, there are more than `most`.
+    """
+    lines = [line for line in body.split(b"\n") if line.strip()]
+    check_count(len(lines), most)
+
+    def parsed(line: bytes) -> object:
+        try:
+            return loads(line)
+        except InvalidInput as error:
+            return error
+
+    return each(map(parsed, lines), index)
+
+
+def packed(body: bytes, index: Mapping[str, int], most: int) -> Messages:
+    """Messages of a msgpack body, in columns or in a list.
+
+    Raises:
+        InvalidInput: it is neither.
+        Refused: 413, there are more than `most`.
+    """
+    try:
+        value = msgpack.unpackb(body, strict_map_key=True, timestamp=0)
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
+        raise _invalid(f"it is not msgpack ({type(error).__name__})", "body") from None
+    if isinstance(value, list):
+        check_count(len(value), most)
+        return each(value, index)
+    if not isinstance(value, dict) or not COLUMNS - {"ports"} <= set(value) <= COLUMNS:
+        raise _invalid(
+            "it is neither a list of messages nor a map of sources, destinations, payloads "
+            "and, if wanted, ports",
+            "body",
+        )
+    columns = [value["sources"], value["destinations"], value["payloads"]]
+    given = value.get("ports", 0)
+    if isinstance(given, list):
+        columns.append(given)
+    if not all(isinstance(c, list) and len(c) == len(columns[0]) for c in columns):
+        raise _invalid("its columns are not lists of one length", "body")
+    count = len(columns[0])
+    check_count(count, most)
+    ports = given if isinstance(given, list) else [given] * count
+    return _columns(columns[0], columns[1], columns[2], ports, index)
+
+
+def _columns(
+    sources: list[Any],
+    destinations: list[Any],
+    payloads: list[Any],
+    ports: list[Any],
+    index: Mapping[str, int],
+) -> Messages:
+    """Check whole columns at once, and message by message only where one of them is bad."""
+    count = len(sources)
+    sound = set(map(type, payloads)) <= {bytes} and set(map(type, ports)) <= {int}
+    if sound and set(map(type, sources)) | set(map(type, destinations)) <= {str}:
+        source = np.fromiter(map(index.get, sources, repeat(_ABSENT)), np.int64, count)
+        destination = np.fromiter(map(index.get, destinations, repeat(_ABSENT)), np.int64, count)
+        longest = max(map(len, payloads), default=0)
+        lowest, highest = min(ports, default=0), max(ports, default=0)
+        in_range = longest <= MAX_PAYLOAD and lowest >= 0 and highest <= MAX_PORT
+        if in_range and not (source == _ABSENT).any() and not (destination == _ABSENT).any():
+            rows = np.arange(count)
+            port = np.array(ports, np.int64)
+            return Messages(count, rows, source, destination, port, payloads)
+    together = zip(sources, destinations, payloads, ports, strict=True)
+    return each(
+        ({"source": s, "destination": d, "payload": p, "port": n} for s, d, p, n in together),
+        index,
+    )
+
+
+def check_count(count: int, most: int) -> None:
+    """Refuse a request of too many messages.
+
+    Raises:
+        Refused: 413.
+    """
+    if count > most:
+        raise refused(
+            413,
+            "too many messages in one request",
+            f"it has {count}, and {most} are allowed",
+            "Send them in several requests.",
+        )
+
+
+def _invalid(why: str, entry: str) -> InvalidInput:
+    where = f"field {entry}" if entry and entry != "body" else "the request"
+    return InvalidInput(
+        f"{where} is refused", why, "See the examples in /docs.", source="body", entry=entry
+    )

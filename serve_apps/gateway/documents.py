@@ -1,0 +1,274 @@
+"""The answers and requests of the gateway, as its OpenAPI document tells them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from serve_apps.gateway.decoding import JSON, MSGPACK, NDJSON
+from serve_apps.gateway.problems import MEDIA_TYPE
+from serve_apps.gateway.telemetry import Report
+
+
+def _example(**values: Any) -> ConfigDict:  # noqa: ANN401 - JSON is anything
+    return ConfigDict(json_schema_extra={"examples": [values]})
+
+
+class ProblemDocument(BaseModel):
+    """A problem (RFC 9457): what failed, why, and what to do."""
+
+    model_config = _example(
+        type="urn:x0tta6bl4:problem:UnknownNode",
+        title="Not Found",
+        status=404,
+        detail="no mesh node n001: the topology has no such id",
+        remedy="Did you mean n0001?",
+    )
+    type: str
+    title: str
+    status: int
+    detail: str
+    remedy: str = Field(description="what the caller can do")
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    model_config = _example(status="ok")
+    status: str
+
+
+class Readiness(BaseModel):
+    """The mesh can be used."""
+
+    model_config = _example(status="ready", progress="ready")
+    status: str
+    progress: str
+
+
+class Dependencies(BaseModel):
+    """What the gateway stands on."""
+
+    model_config = _example(mesh="ready", shards_down={})
+    mesh: str = Field(description="ready, or what is waited for")
+    shards_down: dict[str, str] = Field(description="shards that do not answer, and why")
+
+
+class Node(BaseModel):
+    """A node in the list."""
+
+    id: str
+    state: str = Field(description="up (a neighbour hears it) or silent")
+    links: int
+
+
+class Nodes(BaseModel):
+    """All nodes."""
+
+    model_config = _example(nodes=[{"id": "n0001", "state": "up", "links": 3}])
+    nodes: list[Node]
+
+
+class Neighbour(BaseModel):
+    """A neighbour that is up."""
+
+    id: str
+    etx: float = Field(description="expected transmissions")
+
+
+class NodeDetail(BaseModel):
+    """One node."""
+
+    model_config = _example(
+        id="n0001", state="up", neighbours=[{"id": "n0002", "etx": 1.5}], telemetry=None
+    )
+    id: str
+    state: str
+    neighbours: list[Neighbour]
+    telemetry: dict[str, Any] | None = Field(description="the latest report, if there is one")
+
+
+class Link(BaseModel):
+    """A link; ETX is null where it is down."""
+
+    a: str
+    b: str
+    kind: str
+    state: str
+    etx_a_to_b: float | None
+    etx_b_to_a: float | None
+
+
+class Links(BaseModel):
+    """All links."""
+
+    links: list[Link]
+
+
+class Way(BaseModel):
+    """A way from the source to the destination."""
+
+    path: list[str]
+    metric: float = Field(description="expected transmissions, in all")
+
+
+class Route(Way):
+    """The route in use, and loop-free alternates over other neighbours, the best first."""
+
+    model_config = _example(
+        source="n0001",
+        destination="n0003",
+        path=["n0001", "n0002", "n0003"],
+        metric=2.5,
+        alternates=[{"path": ["n0001", "n0004", "n0003"], "metric": 3.1}],
+    )
+    source: str
+    destination: str
+    alternates: list[Way]
+
+
+class RefusedMessage(BaseModel):
+    """A message that was not taken."""
+
+    index: int = Field(description="position in the request")
+    status: int = Field(description="that it alone would have been answered with")
+    reason: str
+    detail: str
+
+
+class Accepted(BaseModel):
+    """What became of each message. What is accepted is kept."""
+
+    model_config = _example(
+        accepted=1,
+        refused=1,
+        ids=["4294967297", None],
+        refusals=[
+            {"index": 1, "status": 404, "reason": "NotFound", "detail": "no mesh node n9: ..."}
+        ],
+    )
+    accepted: int
+    refused: int
+    ids: list[str | None] = Field(description="by position; null where refused")
+    refusals: list[RefusedMessage]
+
+
+class Received(BaseModel):
+    """A message in an inbox; its payload as text, or in base64 where it is not UTF-8."""
+
+    id: str
+    source: str
+    destination: str
+    port: int
+    hops: int
+    undeliverable: bool = Field(
+        description="our own message `id`, which could not be delivered to `source`"
+    )
+    payload: str | None = None
+    payload_base64: str | None = None
+    receipt: str
+
+
+class Inbox(BaseModel):
+    """Messages that are not acknowledged; they are offered again until they are."""
+
+    messages: list[Received]
+
+
+class Acknowledged(BaseModel):
+    """How many receipts were taken."""
+
+    model_config = _example(acknowledged=1)
+    acknowledged: int
+
+
+class Kept(BaseModel):
+    """The report is the node's latest."""
+
+    model_config = _example(node="n0001", kept=True)
+    node: str
+    kept: bool
+
+
+WHY: Final = {
+    401: "No token, or a wrong one: send `Authorization: Bearer TOKEN`",
+    403: "Sent by a page of another site",
+    404: "No such node, route or path",
+    405: "The path has no such method",
+    409: "What is there now forbids it",
+    413: "The request is too large",
+    415: "A media type that is not understood here",
+    422: "The request breaks a rule; the document says which",
+    429: "Too much at once: retry after Retry-After",
+    500: "An internal error, which the log has",
+    503: "Not ready, or a part of the mesh is down: retry after Retry-After",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Document problem answers."""
+    return {
+        status: {
+            "description": WHY[status],
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
+        }
+        for status in statuses
+    }
+
+
+READS: Final = problems(422, 429, 503)
+CHANGES: Final = problems(401, 403, 413, 415, 422, 429, 503)
+
+_MESSAGE: Final = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["source", "destination"],
+    "properties": {
+        "source": {"type": "string", "description": "id of the sending node"},
+        "destination": {"type": "string"},
+        "payload": {"type": "string", "description": "text; or give payload_base64"},
+        "payload_base64": {"type": "string", "contentEncoding": "base64"},
+        "port": {"type": "integer", "minimum": 0, "maximum": 65535, "default": 0},
+    },
+}
+_ONE: Final = {"source": "n0000", "destination": "n0001", "payload": "hello"}
+
+MESSAGES_BODY: Final[dict[str, Any]] = {
+    "required": True,
+    "content": {
+        JSON: {"schema": _MESSAGE, "example": _ONE},
+        NDJSON: {
+            "schema": {"type": "string"},
+            "example": '{"source":"n0000","destination":"n0001","payload":"hello"}\n',
+        },
+        MSGPACK: {
+            "schema": {
+                "type": "string",
+                "format": "binary",
+                "description": "a map of columns: sources, destinations (lists of ids), payloads "
+                "(list of bin), ports (list, or one for all; 0 if left out); or a list of messages",
+            },
+        },
+    },
+}
+TELEMETRY_BODY: Final[dict[str, Any]] = {
+    "required": True,
+    "content": {JSON: {"schema": Report.model_json_schema()}},
+}
+RECEIPTS_BODY: Final[dict[str, Any]] = {
+    "required": True,
+    "content": {
+        JSON: {
+            "schema": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["receipts"],
+                "properties": {
+                    "receipts": {"type": "array", "maxItems": 10000, "items": {"type": "string"}}
+                },
+            },
+            "example": {"receipts": ["0-0-17-0123456789abcdef"]},
+        }
+    },
+}

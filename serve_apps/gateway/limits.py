@@ -1,0 +1,105 @@
+"""How much the gateway takes at once: sizes, counts, rates, and requests under way."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from serve_apps.gateway.problems import refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one gateway process."""
+
+    body_bytes: int = 16 * 2**20
+    telemetry_bytes: int = 64 * 2**10
+    batch: int = 50_000  # messages of one request
+    in_flight: int = 2_000  # requests under way
+    long_polls: int = 512
+    streams: int = 64  # readers of the event stream
+    queued: int = 4_096  # single messages that wait for their batch
+    requests_per_s: float = 50_000.0  # of changing requests, on average
+    burst: int = 50_000
+    events: int = 4_096  # kept for readers that come back
+    inbox: int = 1_000  # messages of one answer
+    wait_s: float = 30.0  # of a long poll
+    keep_alive_s: float = 15.0  # between two signs of life of an event stream
+    answer_s: float = 15.0  # for the mesh to answer
+
+
+class Rate:
+    """A token bucket: `per_s` on average, `burst` at once."""
+
+    def __init__(self, per_s: float, burst: int, clock: Callable[[], float]) -> None:
+        self._per_s = per_s
+        self._burst = float(burst)
+        self._left = float(burst)
+        self._clock = clock
+        self._at = clock()
+
+    def take(self) -> None:
+        """Count a request.
+
+        Raises:
+            Refused: 429, with the time until the next one is taken.
+        """
+        now = self._clock()
+        self._left = min(self._burst, self._left + (now - self._at) * self._per_s)
+        self._at = now
+        if self._left < 1.0:
+            wait_s = (1.0 - self._left) / self._per_s
+            raise refused(
+                429,
+                "too many requests",
+                f"the gateway takes {self._per_s:g} changing requests a second",
+                "Retry after the time in Retry-After; send messages in batches.",
+                retry_after_s=wait_s,
+            )
+        self._left -= 1.0
+
+
+class Places:
+    """A number of places that requests hold while they are under way."""
+
+    def __init__(self, number: int, what: str) -> None:
+        self._number = number
+        self._what = what
+        self.taken = 0
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[None]:
+        """Hold a place for the length of a block.
+
+        Raises:
+            Refused: 429, all are taken.
+        """
+        self.take()
+        try:
+            yield
+        finally:
+            self.give()
+
+    def take(self) -> None:
+        """Hold a place until `give`.
+
+        Raises:
+            Refused: 429, all are taken.
+        """
+        if self.taken >= self._number:
+            raise refused(
+                429,
+                f"too many {self._what}",
+                f"{self._number} are under way, and no more are allowed",
+                "Retry after the time in Retry-After.",
+                retry_after_s=1.0,
+            )
+        self.taken += 1
+
+    def give(self) -> None:
+        """Give a place back."""
+        self.taken -= 1

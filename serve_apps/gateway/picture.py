@@ -1,0 +1,190 @@
+"""The mesh as the gateway last saw it, and what changed between two looks.
+
+Pure: a `Look` in, events out. A link is directed and up while its source counts its target as a
+neighbour; a node is up while at least one neighbour hears it, which is how the mesh itself tells.
+What a shard that does not answer hosts keeps its last known state: it is not known to have failed.
+A change that is undone between two looks is not seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from actors.topology.model import Topology
+
+
+class Event(NamedTuple):
+    """Something that happened: `kind` is node, link, route or incident."""
+
+    kind: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbourhood:
+    """Directed links of the nodes that one shard hosts.
+
+    Attributes:
+        link: int32 [n], numbers of directed links in the topology.
+        cost: int32 [n], ETX in 1/256; 0 where the link is down.
+    """
+
+    link: NDArray[np.int32]
+    cost: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the mesh said at one moment.
+
+    Attributes:
+        topology: whose numbering all else follows.
+        present: bool [n_nodes].
+        neighbourhoods: of the shards that answered.
+        routes: database version behind each shard's routes.
+        down: shards that did not answer, and why.
+    """
+
+    topology: Topology
+    present: NDArray[np.bool_]
+    neighbourhoods: Sequence[Neighbourhood]
+    routes: Mapping[str, int]
+    down: Mapping[str, str]
+
+
+class Picture:
+    """What is known of nodes and links."""
+
+    def __init__(self) -> None:
+        self.topology: Topology | None = None
+        self.index: dict[str, int] = {}  # of the nodes that are present
+        self.cost: NDArray[np.int32] = np.zeros(0, np.int32)  # by directed link; 0 is down
+        self.heard: NDArray[np.bool_] = np.zeros(0, bool)  # by node
+        self.down: Mapping[str, str] = {}
+        self._routes: dict[str, int] = {}
+
+    def take(self, look: Look) -> list[Event]:
+        """Take a look in; what changed since the last one. The first one is no change."""
+        first = self.topology is None
+        events: list[Event] = []
+        if self.topology is not look.topology:
+            events += self._renumber(look)
+        cost = self.cost.copy()
+        for part in look.neighbourhoods:
+            fits = part.link < len(cost)  # a shard may be a topology ahead of this look
+            cost[part.link[fits]] = part.cost[fits]
+        events += self._links(cost, look)
+        events += self._incidents(look)
+        for shard, version in look.routes.items():
+            if self._routes.get(shard, version) != version:
+                events.append(Event("route", {"shard": shard, "database_version": version}))
+            self._routes[shard] = version
+        return [] if first else events
+
+    def _renumber(self, look: Look) -> list[Event]:
+        topology = look.topology
+        names, here = topology.ids, look.present.tolist()
+        index = {name: row for row, name in enumerate(names) if here[row]}
+        events = [
+            *(Event("node", _node(name, "joined")) for name in index.keys() - self.index.keys()),
+            *(Event("node", _node(name, "left")) for name in self.index.keys() - index.keys()),
+        ]
+        cost = np.zeros(2 * topology.n_links, np.int32)
+        heard = np.zeros(topology.n_nodes, bool)
+        old = self.topology
+        if old is not None:  # node indices keep their meaning; links may be renumbered
+            heard[: old.n_nodes] = self.heard
+            now = topology.directed_links(old.link_source, old.link_target)
+            cost[now[now >= 0]] = self.cost[now >= 0]
+        self.topology, self.index, self.cost, self.heard = topology, index, cost, heard
+        return events
+
+    def _links(self, cost: NDArray[np.int32], look: Look) -> list[Event]:
+        topology = look.topology
+        names = topology.ids
+        events = []
+        changed = np.flatnonzero((cost > 0) != (self.cost > 0))
+        for link in changed.tolist():
+            source, target = topology.link_source[link], topology.link_target[link]
+            state = "up" if cost[link] else "down"
+            data = {"source": names[source], "target": names[target], "state": state}
+            events.append(Event("link", data))
+        heard = np.zeros(topology.n_nodes, bool)
+        heard[topology.link_target[cost > 0]] = True
+        for node in np.flatnonzero((heard != self.heard) & look.present).tolist():
+            name = names[node]
+            state = "up" if heard[node] else "silent"
+            events.append(Event("node", _node(name, state)))
+            if not heard[node]:
+                data = {"what": f"node {name} has failed", "why": "no neighbour hears it"}
+                events.append(Event("incident", {**data, "node": name}))
+        self.cost, self.heard = cost, heard
+        return events
+
+    def _incidents(self, look: Look) -> list[Event]:
+        events = [
+            Event("incident", {"what": f"shard {shard} is down", "why": why, "shard": shard})
+            for shard, why in look.down.items()
+            if shard not in self.down
+        ]
+        self.down = dict(look.down)
+        return events
+
+    # -- answers ---------------------------------------------------------------------------------
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """All nodes that are present, in the order of the topology."""
+        topology = self.topology
+        if topology is None:
+            return []
+        heard, degree = self.heard.tolist(), topology.degree.tolist()
+        return [
+            {"id": name, "state": "up" if heard[row] else "silent", "links": degree[row]}
+            for name, row in self.index.items()
+        ]
+
+    def links(self) -> list[dict[str, Any]]:
+        """All links, each with its cost in both directions."""
+        topology = self.topology
+        if topology is None:
+            return []
+        names, kinds = topology.ids, topology.kinds
+        rows = zip(
+            topology.ends.tolist(),
+            self.cost.reshape(-1, 2).tolist(),
+            topology.kind.tolist(),
+            strict=True,
+        )
+        return [
+            {
+                "a": names[a],
+                "b": names[b],
+                "kind": kinds[kind],
+                "state": "up" if there and back else "down",
+                "etx_a_to_b": there / 256 if there else None,
+                "etx_b_to_a": back / 256 if back else None,
+            }
+            for (a, b), (there, back), kind in rows
+        ]
+
+    def neighbours(self, node: int) -> list[tuple[int, int]]:
+        """Neighbours of a node that are up, and the cost of the link to each."""
+        topology = self.topology
+        if topology is None:
+            return []
+        indptr, links = topology.out_links
+        mine = links[indptr[node] : indptr[node + 1]]
+        mine = mine[self.cost[mine] > 0]
+        return list(zip(topology.link_target[mine].tolist(), self.cost[mine].tolist(), strict=True))
+
+
+def _node(name: str, state: str) -> dict[str, str]:
+    return {"node": name, "state": state}

@@ -1,0 +1,322 @@
+"""The gateway on a real mesh, through Ray Serve and HAProxy, on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import msgpack
+import psutil
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase
+from hypothesis import settings as hypothesis_settings
+from leaks import carrying
+from living_mesh import MeshStarter, ask, ready
+from schemathesis.specs.openapi import checks as openapi_checks
+
+from actors.mesh.coordinator import COORDINATOR
+from actors.mesh.membership import Faults
+from actors.runtime import spawn
+from actors.runtime.settings import Settings
+from cluster.local import LocalCluster
+from jobs import gateway
+from serve_apps.gateway.auth import token_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NODES = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A gateway that answers, and what it said while the mesh was starting."""
+
+    url: str
+    auth: dict[str, str] = field(repr=False)
+    early: list[httpx.Response]
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=20, trust_env=False)
+
+    def send(self, source: str, destination: str, payload: str, port: int = 0) -> httpx.Response:
+        message = {"source": source, "destination": destination, "payload": payload, "port": port}
+        with self.client() as client:
+            return client.post("/mesh/messages", json=message, headers=self.auth)
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """The gateway is opened first and the mesh after it, so that it is seen starting.
+
+    On a cluster of its own, with which all of Serve ends, as under `x0 down`.
+    """
+    spawn.disconnect()
+    namespace = f"test-{uuid.uuid4().hex[:12]}"
+    state = tmp_path_factory.mktemp("gateway")
+    settings = Settings(state_dir=state, namespace=namespace, log_level="WARNING")
+    cluster = LocalCluster.start(state, num_cpus=2)
+    try:
+        spawn.connect(cluster.address, namespace)
+        opening = gateway.begin(settings, gateway.choose_port(settings))
+        early = [
+            _first_answer(opening.url, path) for path in ("/healthz", "/readyz", "/mesh/nodes")
+        ]
+        starter = MeshStarter(namespace, state)
+        options = starter.options(topology=f"radio:{NODES}")
+        starter.begin(options)
+        asyncio.run(ready(options.shard.host.hold_s))
+        opening.wait(lambda _: None)
+        token = token_path(state).read_text()
+        yield Live(opening.url, {"authorization": f"Bearer {token}"}, early)
+    finally:
+        spawn.disconnect()
+        cluster.stop()
+        assert carrying(cluster.temp_dir) == []
+
+
+def _first_answer(url: str, path: str) -> httpx.Response:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            answer = httpx.get(url + path, trust_env=False)
+        except httpx.TransportError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+            continue
+        if answer.headers.get("content-type", "").startswith("application/"):
+            return answer
+        assert time.monotonic() < deadline  # of the proxy, which has no application yet
+        time.sleep(0.1)
+
+
+def test_it_answers_before_the_mesh_is_there(live: Live) -> None:
+    """/healthz is 200 from the first moment; /readyz and all else a 503 with the progress."""
+    health, ready_, nodes = live.early
+    assert health.status_code == 200
+    for answer in (ready_, nodes):
+        assert answer.status_code == 503
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["retry-after"]
+    with live.client() as client:
+        assert client.get("/readyz").json()["status"] == "ready"
+
+
+def test_it_listens_on_loopback_alone(live: Live) -> None:
+    """The gateway's port, and that of the replica behind it, are not on other addresses."""
+    port = httpx.URL(live.url).port
+    listening = [c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+    assert {c.laddr.ip for c in listening if c.laddr.port == port} == {"127.0.0.1"}
+
+
+def test_the_mesh_can_be_read(live: Live) -> None:
+    """Nodes, links, routes with alternates, metrics and the health of what it stands on."""
+    with live.client() as client:
+        nodes = client.get("/mesh/nodes").json()["nodes"]
+        assert [n["id"] for n in nodes] == [f"n{i:04d}" for i in range(NODES)]
+        assert client.get("/mesh/links").json()["links"]
+        route = client.get("/mesh/routes/n0000/n0023").json()
+        for way in (route, *route["alternates"]):
+            assert (way["path"][0], way["path"][-1]) == ("n0000", "n0023")
+            assert len(set(way["path"])) == len(way["path"])
+            assert way["metric"] >= route["metric"] >= len(route["path"]) - 1
+        assert client.get("/mesh/routes/n0000/nowhere").status_code == 404
+        assert client.get("/health/dependencies").json() == {"mesh": "ready", "shards_down": {}}
+        metrics = client.get("/metrics").text
+        assert f"x0tta6bl4_gateway_mesh_nodes_up {NODES}" in metrics
+
+
+def test_messages_arrive_once_and_stay_until_acknowledged(live: Live) -> None:
+    """A message sent over HTTP is offered again until acknowledged, and then never again."""
+    assert live.send("n0000", "n0023", "héllo", port=7).status_code == 200
+    lines = [
+        {"source": "n0001", "destination": d, "payload": "x", "port": 7} for d in ("n0023", "n9")
+    ]
+    with live.client() as client:
+        batch = client.post(
+            "/mesh/messages",
+            content="\n".join(map(json.dumps, lines)),
+            headers=live.auth | {"content-type": "application/x-ndjson"},
+        ).json()
+        assert (batch["accepted"], batch["refusals"][0]["index"]) == (1, 1)
+
+        def inbox(**query: Any) -> list[dict[str, Any]]:
+            answer = client.get(
+                "/mesh/nodes/n0023/inbox", params={"port": 7, **query}, headers=live.auth
+            )
+            found: list[dict[str, Any]] = answer.json()["messages"]
+            return found
+
+        deadline = time.monotonic() + 20
+        while len(found := inbox(wait_s=5)) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert {m["payload"] for m in found} == {"héllo", "x"}
+        assert inbox() == found
+        receipts = {"receipts": [m["receipt"] for m in found]}
+        stolen = client.post("/mesh/nodes/n0001/inbox/ack", json=receipts, headers=live.auth)
+        assert stolen.status_code == 422
+        for _ in range(2):
+            done = client.post("/mesh/nodes/n0023/inbox/ack", json=receipts, headers=live.auth)
+            assert done.json() == {"acknowledged": 2}
+        assert inbox() == []
+        assert client.get("/mesh/nodes/n0023/inbox").status_code == 401
+
+
+def test_a_packed_batch_is_taken_whole(live: Live) -> None:
+    """Ten thousand messages in columns are accepted in one request."""
+    count = 10_000
+    columns = {
+        "sources": [f"n{i % NODES:04d}" for i in range(count)],
+        "destinations": [f"n{(i + 1) % NODES:04d}" for i in range(count)],
+        "payloads": [b"x" * 100] * count,
+        "ports": 9,
+    }
+    headers = live.auth | {"content-type": "application/msgpack"}
+    with live.client() as client:
+        answer = client.post("/mesh/messages", content=msgpack.packb(columns), headers=headers)
+    found = msgpack.unpackb(answer.content)
+    assert (found["accepted"], found["refused"]) == (count, 0)
+    assert len(set(found["ids"])) == count
+
+
+def test_the_event_stream_shows_a_node_failing(live: Live) -> None:
+    """A node that falls silent is told as links, node and incident; Last-Event-ID continues."""
+    seen: list[str] = []
+    opened = threading.Event()
+
+    def listen() -> None:
+        with live.client() as client, client.stream("GET", "/mesh/events") as stream:
+            for line in stream.iter_lines():
+                opened.set()
+                seen.append(line)
+                if line == "event: incident":
+                    return
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    assert opened.wait(10)
+    asyncio.run(ask(COORDINATOR, "inject", Faults(silent=frozenset({5}))))
+    try:
+        listener.join(20)
+        assert not listener.is_alive()
+        assert "event: link" in seen
+        assert 'data: {"node": "n0005", "state": "silent"}' in seen
+        refused = live.send("n0005", "n0001", "x")
+        assert (refused.status_code, bool(refused.headers["retry-after"])) == (503, True)
+    finally:
+        asyncio.run(ask(COORDINATOR, "inject", Faults()))
+    first = next(line for line in seen if line.startswith("id: ")).removeprefix("id: ")
+    headers = {"last-event-id": first}
+    with live.client() as client:
+        rest = client.get("/mesh/events", params={"limit": 1}, headers=headers).text
+    assert f"id: {int(first) + 1}\n" in rest
+    deadline = time.monotonic() + 20
+    while httpx.get(f"{live.url}/mesh/nodes/n0005", trust_env=False).json()["state"] != "up":
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def test_a_huge_body_is_refused_unread(live: Live) -> None:
+    """100 MB, announced or streamed, are refused, and the gateway's memory does not grow by it."""
+
+    def parts() -> Iterator[bytes]:
+        for _ in range(100):
+            yield b" " * 2**20
+
+    headers = live.auth | {"content-type": "application/json"}
+    with live.client() as client:
+        answer = client.post("/mesh/messages", content=parts(), headers=headers)
+    assert answer.status_code == 413
+    host, port = str(httpx.URL(live.url).host), httpx.URL(live.url).port
+    assert port is not None
+    with socket.create_connection((host, port), timeout=10) as raw:
+        head = "\r\n".join(f"{name}: {value}" for name, value in headers.items())
+        length = 100 * 2**20
+        raw.sendall(
+            f"POST /mesh/messages HTTP/1.1\r\nhost: {host}:{port}\r\n{head}\r\n"
+            f"content-length: {length}\r\n\r\n".encode()
+        )
+        assert raw.recv(64).startswith(b"HTTP/1.1 413")  # before a byte of it was sent
+    assert httpx.get(f"{live.url}/healthz", trust_env=False).status_code == 200
+
+
+def test_half_open_and_slow_clients_hold_nobody_up(live: Live) -> None:
+    """Sockets that send half a request, and readers that do not read, leave others served."""
+    host, port = str(httpx.URL(live.url).host), httpx.URL(live.url).port
+    assert port is not None
+    sockets = [socket.create_connection((host, port), timeout=10) for _ in range(30)]
+    try:
+        for number, each in enumerate(sockets):
+            if number % 2:
+                each.sendall(b"POST /mesh/messages HTTP/1.1\r\nhost: x\r\ncontent-le")
+            else:
+                each.sendall(b"GET /mesh/events HTTP/1.1\r\nhost: x\r\n\r\n")
+        before = time.monotonic()
+        for _ in range(20):
+            assert httpx.get(f"{live.url}/healthz", trust_env=False).status_code == 200
+        assert time.monotonic() - before < 5
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def test_wrong_tokens_and_bytes_that_are_no_text(live: Live) -> None:
+    """A wrong token is a 401 and invalid UTF-8 a 422, both as problem documents."""
+    with live.client() as client:
+        wrong = {"authorization": "Bearer wrong"}
+        headers = live.auth | {"content-type": "application/json"}
+        answers = [
+            client.post("/mesh/messages", json={}, headers=wrong),
+            client.post("/mesh/messages", content=b"\xff\xfe{", headers=headers),
+        ]
+    assert [a.status_code for a in answers] == [401, 422]
+    assert {a.headers["content-type"] for a in answers} == {"application/problem+json"}
+
+
+def test_whatever_the_document_allows_is_answered_as_it_says(live: Live) -> None:
+    """schemathesis finds no 5xx and no undocumented status, media type or body."""
+    schema = schemathesis.openapi.from_url(f"{live.url}/openapi.json")
+    checks = [
+        schemathesis.checks.not_a_server_error,
+        openapi_checks.status_code_conformance,
+        openapi_checks.content_type_conformance,
+        openapi_checks.response_schema_conformance,
+    ]
+    tried = []
+    for result in schema.get_all_operations():
+        operation = result.ok()
+
+        @hypothesis_settings(
+            max_examples=15,
+            derandomize=True,
+            deadline=None,
+            database=None,
+            phases=[Phase.explicit, Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @_given(operation)
+        def check(case: Any) -> None:
+            if case.path == "/mesh/events":
+                case.query = {**(case.query or {}), "limit": 0}  # else it never ends
+            if "wait_s" in (case.query or {}):
+                case.query = {**case.query, "wait_s": 0}
+            answer = case.call(headers=live.auth, timeout=10)
+            case.validate_response(answer, checks=checks)
+            tried.append(case.path)
+
+        check()
+    assert len(set(tried)) == 13
+
+
+def _given(operation: Any) -> Any:
+    from hypothesis import given  # noqa: PLC0415 - beside the one use
+
+    return given(case=operation.as_strategy())

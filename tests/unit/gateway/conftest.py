@@ -1,0 +1,73 @@
+"""A gateway over a mesh that is not there: the routes run in this process, without Ray."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import numpy as np
+import pytest
+
+from actors.mesh.partition import Acceptance
+from actors.topology.model import Topology
+from serve_apps.gateway import http
+from serve_apps.gateway.picture import Look, Neighbourhood
+from serve_apps.gateway.service import Gateway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.mesh.batch import MessageBatch
+    from serve_apps.gateway.limits import Limits
+
+TOKEN = "a-token-of-the-tests"  # noqa: S105 - opens nothing
+
+
+class StillMesh:
+    """Accepts messages, and refuses those of the nodes it is told to."""
+
+    def __init__(self, topology: Topology) -> None:
+        placement = SimpleNamespace(partition_of=np.zeros(topology.n_nodes, np.int16))
+        self.membership = SimpleNamespace(topology=topology, placement=placement)
+        self.refusing: dict[int, int] = {}
+        self.batches: list[MessageBatch] = []
+
+    async def send_batch(self, batch: MessageBatch) -> Acceptance:
+        self.batches.append(batch)
+        sources = batch.head["source"].tolist()
+        refusal = np.array([self.refusing.get(s, 0) for s in sources], np.uint8)
+        ids = np.where(refusal == 0, np.arange(1, len(batch) + 1), 0).astype(np.uint64)
+        return Acceptance(ids, refusal)
+
+
+def topology() -> Topology:
+    return Topology.of(["a", "b", "c"], [(0, 1), (1, 2)])
+
+
+def look(world: Topology, down: tuple[int, ...] = (), **changes: Any) -> Look:
+    """All directed links up except `down`."""
+    cost = np.full(2 * world.n_links, 256, np.int32)
+    cost[list(down)] = 0
+    link = np.arange(2 * world.n_links, dtype=np.int32)
+    given = {"routes": {"s0": 1}, "down": {}} | changes
+    present = np.ones(world.n_nodes, bool)
+    return Look(world, present, [Neighbourhood(link, cost)], **given)
+
+
+@pytest.fixture
+def start() -> Callable[..., Any]:
+    """Make a gateway with limits of its own, ready, and a client of it."""
+
+    async def started(limits: Limits | None = None, *, ready: bool = True) -> Any:
+        gateway = Gateway(TOKEN, limits)
+        if ready:
+            world = topology()
+            await gateway.take(look(world))
+            gateway.mesh = StillMesh(world)  # type: ignore[assignment]
+            gateway.ready = True
+        transport = httpx.ASGITransport(http.build(gateway), raise_app_exceptions=False)
+        client = httpx.AsyncClient(transport=transport, base_url="http://gateway")
+        return gateway, client
+
+    return started

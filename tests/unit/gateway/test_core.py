@@ -1,0 +1,109 @@
+"""The core of the gateway: token, receipts, picture of the mesh, event log."""
+
+from __future__ import annotations
+
+import stat
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.runtime.errors import ConfigurationError, InvalidInput
+from actors.topology.model import Topology
+from serve_apps.gateway import auth
+from serve_apps.gateway.event_log import EventLog
+from serve_apps.gateway.picture import Event, Look, Neighbourhood, Picture
+from serve_apps.gateway.receipts import Place, Receipts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WORLD = Topology.of(["a", "b", "c"], [(0, 1), (1, 2)])
+
+
+def look(*down: int, world: Topology = WORLD, **changes: object) -> Look:
+    cost = np.full(2 * world.n_links, 256, np.int32)
+    cost[list(down)] = 0
+    link = np.arange(2 * world.n_links, dtype=np.int32)
+    present = np.ones(world.n_nodes, bool)
+    said = {"routes": {"s0": 1}, "down": {}} | changes
+    return Look(world, present, [Neighbourhood(link, cost)], **said)  # type: ignore[arg-type]
+
+
+def test_the_token_is_made_once_and_is_private(tmp_path: Path) -> None:
+    """The token stays the same, its file is for the owner alone, and a weak one is refused."""
+    token = auth.ensure_token(tmp_path)
+    path = auth.token_path(tmp_path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.chmod(0o644)
+    assert auth.ensure_token(tmp_path) == token
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.write_text("short")
+    with pytest.raises(ConfigurationError, match="Remove the file"):
+        auth.ensure_token(tmp_path)
+
+
+@given(st.text(max_size=30), st.tuples(*[st.integers(0, 2**40)] * 3))
+def test_a_receipt_is_good_for_its_node_alone(node: str, place: tuple[int, int, int]) -> None:
+    """A receipt reads back at its node; at another, or altered, it is refused."""
+    receipts = Receipts(b"k" * 32)
+    written = receipts.write(node, Place(*place))
+    assert receipts.read(node, [written]) == [Place(*place)]
+    for other, text in ((node + "x", written), (node, "1" + written), (node, written[:-1])):
+        with pytest.raises(InvalidInput):
+            receipts.read(other, [text])
+
+
+@given(st.lists(st.one_of(st.text(), st.integers(), st.none(), st.floats()), min_size=1))
+def test_made_up_receipts_are_refused(values: list[object]) -> None:
+    """Whatever is given as a receipt and is none is an InvalidInput."""
+    with pytest.raises(InvalidInput):
+        Receipts(b"k" * 32).read("a", values)
+
+
+def test_a_node_that_nobody_hears_has_failed() -> None:
+    """Links that go down are told, a node without any is silent and an incident, then up again."""
+    picture = Picture()
+    assert picture.take(look()) == []
+    kinds = [(e.kind, e.data.get("node")) for e in picture.take(look(2, 3))]
+    assert kinds == [("link", None), ("link", None), ("node", "c"), ("incident", "c")]
+    assert [n["state"] for n in picture.nodes()] == ["up", "up", "silent"]
+    assert [row["state"] for row in picture.links()] == ["up", "down"]
+    assert ("node", {"node": "c", "state": "up"}) in picture.take(look())
+
+
+def test_shards_and_routes_are_told_once() -> None:
+    """A shard that is down is one incident, and new routes are one event for each shard."""
+    picture = Picture()
+    picture.take(look())
+    events = picture.take(look(down={"s1": "killed"}, routes={"s0": 2}))
+    assert [e.kind for e in events] == ["incident", "route"]
+    assert picture.take(look(down={"s1": "killed"}, routes={"s0": 2})) == []
+
+
+def test_a_new_map_keeps_what_is_known() -> None:
+    """Nodes that join or leave are told; links that stay keep their state over a renumbering."""
+    picture = Picture()
+    picture.take(look(0))
+    grown = Topology.of(["a", "b", "c", "d"], [(2, 3), (1, 2), (0, 1)])
+    silent = Look(grown, np.array([True, True, False, True]), [], {}, {})
+    events = picture.take(silent)
+    assert Event("node", {"node": "d", "state": "joined"}) in events
+    assert Event("node", {"node": "c", "state": "left"}) in events
+    assert picture.cost.tolist() == [0, 0, 256, 256, 0, 256]
+
+
+def test_a_slow_reader_is_told_what_it_missed() -> None:
+    """Events are kept up to a bound; a reader behind it, or of another life, gets a gap first."""
+    log = EventLog(3, first=100)
+    log.add(Event("node", {"n": n}) for n in range(5))
+    assert log.after(104) == ([], 104)
+    texts, last = log.after(103)
+    assert (len(texts), last) == (1, 104)
+    assert texts[0].startswith(b"id: 104\nevent: node\n")
+    behind, _ = log.after(99)
+    assert behind[0] == b'event: gap\ndata: {"missed": 2}\n\n'
+    assert len(behind) == 4
+    assert log.after(10**6)[0][0].startswith(b"event: gap")
