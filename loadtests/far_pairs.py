@@ -1,4 +1,8 @@
-"""Pairs of nodes that are so many hops apart on the mesh's own shortest (ETX) routes."""
+"""Pairs of nodes that are so many hops apart whatever way a message takes.
+
+Routes are the mesh's own (shortest by ETX), but what it measures changes and its routes with it;
+so a pair is chosen by its fewest hops, and no route between its nodes can have less.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +58,7 @@ def etx_costs(topology: Topology) -> NDArray[np.int32]:
 
 
 def choose(topology: Topology, min_hops: int, seed: int) -> Routes:
-    """Pairs at least `min_hops` apart.
+    """Pairs at least `min_hops` apart by any way.
 
     Raises:
         InvalidInput: there is none.
@@ -69,11 +73,13 @@ def choose(topology: Topology, min_hops: int, seed: int) -> Routes:
     # Sources are of the same few nodes, so that accounts and mailboxes of both ends are even.
     among = np.zeros(n, bool)
     among[destinations] = True
-    row, source = np.nonzero((hops >= min_hops) & among)
+    every = np.ones(2 * topology.n_links, np.int32)
+    fewest = spf.forwarding_trees(topology, every, destinations).distance
+    row, source = np.nonzero((hops > 0) & (fewest >= min_hops) & among)
     if not len(row):
         raise InvalidInput(
             "no pair of nodes is far enough apart",
-            f"no route of the topology has {min_hops} hops",
+            f"every two nodes are connected by fewer than {min_hops} hops",
             "Give a smaller --min-hops or a larger --topology.",
             entry="min_hops",
         )

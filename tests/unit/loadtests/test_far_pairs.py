@@ -34,13 +34,17 @@ def test_paths_have_as_many_hops_as_said() -> None:
         assert len(path) - 1 == routes.hops[row]
 
 
-def test_poor_links_are_gone_around() -> None:
-    """A pair is as far apart as its cheapest route is long, not its shortest."""
+def test_the_shortest_way_counts() -> None:
+    """Poor links are gone around, yet a pair is only as far apart as its fewest hops."""
     ring = Topology.of(
         "abcde", [(0, 1), (1, 2), (2, 3), (3, 4), (0, 4)], [[1, 1]] * 4 + [[0.2, 0.2]]
     )
-    routes = far_pairs.choose(ring, 4, 1)
-    assert sorted(map(tuple, routes.pairs.tolist())) == [(0, 4), (4, 0)]
+    routes = far_pairs.choose(ring, 2, 1)
+    hops = dict(zip(map(tuple, routes.pairs.tolist()), routes.hops.tolist(), strict=True))
+    assert len(hops) == 10  # the two nodes farther away on the ring, of each
+    assert hops[0, 3] == hops[3, 0] == 3  # not over the poor link, which has 2
+    with pytest.raises(InvalidInput):
+        far_pairs.choose(ring, 3, 1)
 
 
 def test_no_pair_far_enough() -> None:
