@@ -28,7 +28,7 @@ PORT: Final = 40_001
 PAYLOAD: Final = 96  # bytes
 _CHUNK: Final = 20_000  # messages in one call
 _READ_LIMIT: Final = 50_000
-_IDLE_S: Final = 0.005  # between looks at an empty mailbox
+_WAIT_S: Final = 1.0  # of one call, for the first message
 _REFUSED_S: Final = 0.05  # before what was refused is offered again
 _WORDS: Final = np.arange(PAYLOAD // 8, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
 
@@ -134,12 +134,12 @@ class _Sending:
 
     async def _receive(self, partition: int) -> None:
         while not self._arrivals.all():
-            received = await self.mesh.receive_batch(partition, port=PORT, limit=_READ_LIMIT)
+            received = await self.mesh.receive_batch(
+                partition, port=PORT, limit=_READ_LIMIT, wait_s=_WAIT_S
+            )
             if len(received.batch):
                 self._note(received)
                 await self.mesh.acknowledge(received)
-            else:
-                await asyncio.sleep(_IDLE_S)
 
     def _note(self, received: Received) -> None:
         batch = received.batch

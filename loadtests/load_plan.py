@@ -35,7 +35,6 @@ class LoadPlan:
         window: messages accepted and not yet received, for each partition, at which offering
             waits; only without a rate.
         tick_s: between two offers at a rate.
-        idle_s: between two looks at an empty mailbox.
         abandon: whether what could not be offered by the end never is.
         min_hops: messages that made fewer are counted.
         directory: for the shared numbers and for the accounts.
@@ -52,7 +51,6 @@ class LoadPlan:
     lanes: int
     window: int
     tick_s: float
-    idle_s: float
     abandon: bool
     min_hops: int
     directory: Path

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from loadtests.load_plan import LoadPlan
 
 READ_LIMIT: Final = 32_768
+WAIT_S: Final = 1.0  # of one call, for the first message of an empty mailbox
 FULL_S: Final = 0.002  # before offering again when enough is under way, or a mailbox was full
 
 
@@ -261,14 +262,14 @@ class Sink:
     async def run(self) -> None:
         """Receive until cancelled."""
         while True:
-            received = await self.mesh.receive_batch(self.partition, port=PORT, limit=READ_LIMIT)
+            received = await self.mesh.receive_batch(
+                self.partition, port=PORT, limit=READ_LIMIT, wait_s=WAIT_S
+            )
             if len(received.batch):
                 begun = time.thread_time()
                 self.note(received, time.monotonic())
                 self.busy_s += time.thread_time() - begun
                 await self.mesh.acknowledge(received)
-            else:
-                await asyncio.sleep(self.plan.idle_s)
 
     def note(self, received: Received, now: float) -> None:
         """Take messages that were read at `now` into the account."""

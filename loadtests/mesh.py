@@ -111,9 +111,6 @@ def command(  # noqa: PLR0913 - an option each
     tick: Annotated[
         float, typer.Option(min=0.1, max=1000, help="Milliseconds between offers, at a rate.")
     ] = 5.0,
-    idle: Annotated[
-        float, typer.Option(min=0.1, max=1000, help="Between looks at an empty mailbox, ms.")
-    ] = 3.0,
     window: Annotated[
         int, typer.Option(min=1, help="Messages under way, each shard, at --rate max.")
     ] = 8 * 8192,
@@ -142,7 +139,6 @@ def command(  # noqa: PLR0913 - an option each
         fail_node=fail_node or bool(victim),
         victim=victim,
         tick_s=tick / 1000,
-        idle_s=idle / 1000,
     )
     settings = Settings.load(
         topology=topology, vpn=False if no_vpn else None, shards=shards, seed=seed

@@ -65,7 +65,6 @@ class Load:
         fail_node: whether a node fails during the measured period.
         victim: its id; "" is the busiest whose loss separates nobody.
         tick_s: between two offers at a rate.
-        idle_s: between two looks at an empty mailbox.
         abandon: whether what could not be offered in the time never is; only at a rate.
     """
 
@@ -80,7 +79,6 @@ class Load:
     fail_node: bool = False
     victim: str = ""
     tick_s: float = 0.005
-    idle_s: float = 0.003
     abandon: bool = False
 
 
@@ -226,7 +224,6 @@ class _Run:
             lanes=load.lanes,
             window=load.window,
             tick_s=load.tick_s,
-            idle_s=load.idle_s,
             abandon=load.abandon,
             min_hops=load.min_hops,
             directory=self.directory,

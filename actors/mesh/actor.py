@@ -39,13 +39,14 @@ if TYPE_CHECKING:
     from actors.mesh.membership import Faults, Membership
     from actors.mesh.partition import Acceptance
 
-SHORTEST_TURN_S = 0.001  # between two turns: what arrives meanwhile is handled together
+PAUSE_S = 0.004  # between two turns: what arrives meanwhile is handled together
 EXCHANGE_TIMEOUT_S = 10.0  # for a peer's answer; a dead peer is told by Ray much earlier
 RETRY_PEER_S = 0.1
 METRICS_S = 1.0
 LAG_PROBE_S = 0.02
 ROUTE_S = 1.0  # for routes to a destination that nobody has asked for yet
 POLL_S = 0.01
+LONGEST_WAIT_S = 10.0  # of one call for messages, so that a client's death frees its place
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,8 @@ class MeshShard:
         self._ready = asyncio.Event()
         self._routes_due = asyncio.Event()
         self._wake = asyncio.Event()
+        self._arrival = asyncio.Event()  # set, and replaced, when inboxes have grown
+        self._arrived = 0
         self._changing = asyncio.Lock()
         self._peers: dict[str, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -146,15 +149,23 @@ class MeshShard:
         self._wake.clear()
         now = self._clock.now()
         host.step(now)
+        self._tell_of_arrivals(host)
         for peer in host.peers:
             if host.has_for(peer, now):
                 self._peers[peer].set()
         if host.router.due:
             self._routes_due.set()
-        asleep = max(host.next_step(now) - self._clock.now(), SHORTEST_TURN_S)
+        # A turn costs much by itself and little for each message, so it does not follow at once.
+        await asyncio.sleep(PAUSE_S)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(asleep):
+            async with asyncio.timeout(max(host.next_step(now) - self._clock.now(), 0.0)):
                 await self._wake.wait()
+
+    def _tell_of_arrivals(self, host: MeshHost) -> None:
+        if host.arrived != self._arrived:
+            self._arrived = host.arrived
+            self._arrival.set()
+            self._arrival = asyncio.Event()
 
     async def _route(self) -> None:
         """Compute routes in a thread whenever the database has changed."""
@@ -274,7 +285,9 @@ class MeshShard:
     async def exchange(self, envelope: Envelope) -> Answer | None:
         """Take in a peer's envelope; None if it speaks of another membership."""
         await self._ready.wait()
-        answer = self._hosting().handle(envelope, self._clock.now())
+        host = self._hosting()
+        answer = host.handle(envelope, self._clock.now())
+        self._tell_of_arrivals(host)
         self._wake.set()
         return answer
 
@@ -302,16 +315,25 @@ class MeshShard:
         return answer
 
     async def receive(
-        self, partition: int, version: int, port: int, node: int | None, limit: int
+        self, partition: int, version: int, port: int, node: int | None, limit: int, wait_s: float
     ) -> tuple[NDArray[np.int64], MessageBatch]:
         """The oldest unread messages and their offsets, which `consume` takes.
+
+        If there are none, the answer waits for the first, `wait_s` at most.
 
         Raises:
             StalePlacement: another shard hosts the partition.
         """
-        host = await self._host_of(partition, version)
-        offsets, batch = host.read(partition, port, node, limit)
-        return offsets, batch.compact()
+        deadline = self._clock.now() + min(wait_s, LONGEST_WAIT_S)
+        while True:
+            host = await self._host_of(partition, version)
+            offsets, batch = host.read(partition, port, node, limit)
+            left = deadline - self._clock.now()
+            if len(offsets) or left <= 0.0:
+                return offsets, batch.compact()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._arrival.wait()
 
     async def consume(
         self, partition: int, version: int, port: int, offsets: NDArray[np.int64]

@@ -240,12 +240,23 @@ class Mesh:
     # -- receiving -------------------------------------------------------------------------------
 
     async def receive_batch(
-        self, partition: int, *, port: int = 0, node: int | None = None, limit: int = 100_000
+        self,
+        partition: int,
+        *,
+        port: int = 0,
+        node: int | None = None,
+        limit: int = 100_000,
+        wait_s: float = 0.0,
     ) -> Received:
-        """The oldest unread messages of a partition (or of one node of it), without waiting."""
+        """The oldest unread messages of a partition (or of one node of it).
+
+        If there are none, waits for the first, up to `wait_s` (the shard may answer sooner).
+        """
         read: tuple[NDArray[np.int64], MessageBatch] = await self._ask(
             partition,
-            lambda shard, version: shard.receive.remote(partition, version, port, node, limit),
+            lambda shard, version: shard.receive.remote(
+                partition, version, port, node, limit, wait_s
+            ),
         )
         return Received(partition, port, *read)
 
@@ -361,11 +372,12 @@ class NodeRef:
         deadline = time.monotonic() + wait_s
         while True:
             partition = int(mesh.membership.placement.partition_of[index])
-            received = await mesh.receive_batch(partition, port=port, node=index, limit=limit)
+            left = deadline - time.monotonic()
+            received = await mesh.receive_batch(
+                partition, port=port, node=index, limit=limit, wait_s=max(0.0, left)
+            )
             if len(received.batch):
                 await mesh.acknowledge(received)
                 return mesh.messages_of(received)
-            left = deadline - time.monotonic()
             if left <= 0:
                 return []
-            await asyncio.sleep(min(0.02, left))

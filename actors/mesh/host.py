@@ -452,6 +452,11 @@ class MeshHost:
         return self._forwarder.in_transit
 
     @property
+    def arrived(self) -> int:
+        """Grows with every message or notice that comes into an inbox of this host."""
+        return sum(partition.inbox.next_offset for partition in self.partitions.values())
+
+    @property
     def hop_count(self) -> int:
         """Messages times hops, received by hosted nodes over their links."""
         return self._hops_before + self._forwarder.hop_count

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 ALTERNATES = 3  # ways of one answer
 CANDIDATES = 8  # neighbours that are asked for an alternate
-POLL_S = 0.05  # between two looks at an inbox
 
 
 class RouteFinder(Protocol):
@@ -191,10 +190,12 @@ class Gateway:
         deadline = time.monotonic() + wait_s
         while True:
             partition = int(mesh.membership.placement.partition_of[index])
-            read = await mesh.receive_batch(partition, port=port, node=index, limit=limit)
-            if len(read.batch) or time.monotonic() >= deadline:
+            left = deadline - time.monotonic()
+            read = await mesh.receive_batch(
+                partition, port=port, node=index, limit=limit, wait_s=max(0.0, left)
+            )
+            if len(read.batch) or left <= 0.0:
                 break
-            await asyncio.sleep(min(POLL_S, max(0.0, deadline - time.monotonic())))
         rows = zip(mesh.messages_of(read), read.offsets.tolist(), strict=True)
         return [
             {
