@@ -83,7 +83,7 @@ class MeshShard:
         self._ready = asyncio.Event()
         self._routes_due = asyncio.Event()
         self._wake = asyncio.Event()
-        self._arrival = asyncio.Event()  # set, and replaced, when inboxes have grown
+        self._arrival = asyncio.Event()  # set, and replaced, when a reader is to look again
         self._arrived = 0
         self._changing = asyncio.Lock()
         self._peers: dict[str, asyncio.Event] = {}
@@ -164,8 +164,11 @@ class MeshShard:
     def _tell_of_arrivals(self, host: MeshHost) -> None:
         if host.arrived != self._arrived:
             self._arrived = host.arrived
-            self._arrival.set()
-            self._arrival = asyncio.Event()
+            self._have_readers_look()
+
+    def _have_readers_look(self) -> None:
+        self._arrival.set()
+        self._arrival = asyncio.Event()
 
     async def _route(self) -> None:
         """Compute routes in a thread whenever the database has changed."""
@@ -260,6 +263,7 @@ class MeshShard:
                     self._peers[peer] = asyncio.Event()
                     self._start(self._vital(self._converse(peer)))
             self._ready.set()
+            self._have_readers_look()  # whose nodes may have moved to another shard
             self._wake.set()
             return self._clock.now()
 
