@@ -51,7 +51,7 @@ _TRAIL_VERSION_BITS = 40
 _DENSE = 16
 _FRAME = struct.Struct("<III")  # rows, bytes of payload, width of the trail
 _Number = TypeVar("_Number", np.int64, np.uint64)
-_Value = TypeVar("_Value", np.int16, np.uint16, np.int64)
+_Value = TypeVar("_Value", np.int16, np.uint16, np.int32, np.int64)
 
 
 @dataclass(frozen=True, slots=True)

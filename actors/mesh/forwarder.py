@@ -19,7 +19,7 @@ import numpy as np
 from actors.mesh import batch as messages
 from actors.mesh.arq import RETRY_S, Arq, Frame
 from actors.mesh.frames import DataFrames
-from actors.mesh.walk import AWAY, BUSY, DOWN, HERE, LinkStates, Walk, stamp
+from actors.mesh.walk import AWAY, BUSY, DOWN, HERE, HOME, LinkStates, Walk, stamp
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,6 +69,7 @@ class Forwarder:
         *,
         alternates: bool,
     ) -> None:
+        self._topology = topology
         self._target = topology.link_target
         self._peer = peer
         self._arq = arq
@@ -186,54 +187,51 @@ class Forwarder:
 
     def _walk(self, batch: MessageBatch, now: float, changes: list[Change]) -> int:
         """Move every message as far as the hosted nodes let it go; messages times hops."""
-        walk = Walk(batch, self._router, self._states, alternates=self._alternates)
-        made = 0
-        while (frames := walk.frames()) is not None:
-            arrived, acknowledged = self._arq.transmit(frames.links)
+        walk = Walk(
+            batch, self._router, self._topology, self._states.all(), alternates=self._alternates
+        )
+        if len(walk.links):
+            fate = self._arq.transmit(walk.links)
             number = self._arq.next_number()
-            self._arq.receive(frames.links[arrived], number)
-            changes += self._arq.account(frames.links, acknowledged)
-            for lost in frames.links[~acknowledged].tolist():
-                copies = walk.copies(frames, lost, self._router.version)
-                self._arq.keep(Frame(lost, number, now + RETRY_S, *copies))
-            made += walk.move(frames, arrived, self._target)
-        self.hop_count += made
-        home = walk.home()
-        if len(home):
-            self.home.append(home)
-        self._set_aside(*walk.stopped(), now)
-        return made
+            for lost in walk.meet(fate):
+                frame = Frame(lost.link, number, now + RETRY_S, lost.stamped, lost.unstamped)
+                self._arq.keep(frame)
+                if lost.arrived:  # so that its repetition is known for one
+                    self._arq.receive(np.array([lost.link]), number)
+            sent = walk.sent()
+            changes += self._arq.account(walk.links[sent], fate.acknowledged[sent])
+        self.hop_count += walk.hops
+        for where, part, link in walk.parts():
+            if where == HOME:
+                self.home.append(part)
+            else:
+                self._set_aside(where, part, link, now)
+        return walk.hops
 
     def _set_aside(
-        self,
-        batch: MessageBatch,
-        link: NDArray[np.int32],
-        state: NDArray[np.uint8],
-        now: float,
+        self, state: int, batch: MessageBatch, link: NDArray[np.int32], now: float
     ) -> None:
-        """Have messages that go no further by themselves wait for what each needs."""
-        away = state == AWAY
-        if away.any():
-            peer = self._peer[self._target[link]]
-            for other in np.unique(peer[away]).tolist():
-                self._departing.setdefault(other, []).append(batch.take(away & (peer == other)))
-        busy = state == BUSY
-        for wanted in np.unique(link[busy]).tolist():
-            self._waiting.setdefault(wanted, []).append(batch.take(busy & (link == wanted)))
-        down = state == DOWN
-        if down.any():
-            self._held.append((now, batch.take(down)))
+        """Have messages that go no further by themselves wait for what their links need."""
+        if state == AWAY:
+            for peer, part in messages.parted(batch, self._peer[self._target[link]]):
+                self._departing.setdefault(peer, []).append(part)
+        elif state == BUSY:
+            for wanted, part in messages.parted(batch, link):
+                self._waiting.setdefault(wanted, []).append(part)
+        else:
+            self._held.append((now, batch))
 
     def _way(
         self, head: NDArray[np.void]
     ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8]]:
         """Each message's link, the distance left before it, and the link's state."""
         link, potential, _ = self._router.decide(head)
-        state, _ = self._states.of(link)
+        states = self._states.all()
+        state = states.take(link, mode="wrap")
         if self._alternates and (state >= BUSY).any():
             rows = np.flatnonzero(state >= BUSY)
             other = self._router.decide(head.take(rows), alternate=True)
-            found, _ = self._states.of(other.link)
+            found = states.take(other.link, mode="wrap")
             free = found < BUSY
             rows = rows[free]
             link[rows], potential[rows] = other.link[free], other.potential[free]
@@ -289,7 +287,10 @@ class Forwarder:
             other = ~bound & (state < BUSY)  # tables have changed since
             self.inject(batch.take(other))
             rest = ~bound & ~other
-            self._set_aside(batch.take(rest), link[rest], state[rest], now)
+            for what in (BUSY, DOWN):
+                some = rest & (state == what)
+                if some.any():
+                    self._set_aside(what, batch.take(some), link[some], now)
             batch, link, potential = batch.take(bound), link[bound], potential[bound]
         if not len(batch):
             return batch, np.empty(0, np.int32)

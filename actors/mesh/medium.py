@@ -76,8 +76,10 @@ class RadioMedium:
 
     def transmit(self, links: NDArray[np.int32], attempts: NDArray[np.int64]) -> Transmission:
         """Send one frame over each link until it is acknowledged, `attempts` times at most."""
-        # The number of attempts whose frame gets through, had none been acknowledged. Each of
-        # those would be acknowledged with the reverse quality, independently.
-        through = self._draw.binomial(attempts, self._quality[links])
-        unheard = (1.0 - self._quality[links ^ 1]) ** through
-        return Transmission(through > 0, self._draw.random(len(links)) >= unheard)
+        # One draw decides both, since attempts are independent: with probability (1 - p)^k none
+        # of k gets through, with (1 - p q)^k none gets through and is acknowledged too.
+        there, back = self._quality[links], self._quality[links ^ 1]
+        draw = self._draw.random(len(links))
+        return Transmission(
+            draw >= (1.0 - there) ** attempts, draw >= (1.0 - there * back) ** attempts
+        )

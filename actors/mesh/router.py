@@ -50,17 +50,6 @@ class Decision(NamedTuple):
     verdict: NDArray[np.int8]
 
 
-class Courses(NamedTuple):
-    """Messages on their way by the tables of one moment, a row each."""
-
-    base: NDArray[np.intp]  # where the destination's tree begins in the tables
-    bound: NDArray[np.int32]  # a hop forwards only from a distance below this
-
-    def take(self, rows: NDArray[np.intp]) -> Courses:
-        """The chosen rows."""
-        return Courses(self.base.take(rows), self.bound.take(rows))
-
-
 @dataclass(frozen=True, slots=True)
 class SpfJob:
     """A computation of trees over a snapshot; shares nothing that changes while it runs."""
@@ -210,36 +199,36 @@ class MeshRouter:
         verdict[absent] = NO_TREE
         return Decision(np.where(verdict == FORWARD, link, -1), potential, verdict)
 
-    def courses(self, head: NDArray[np.void]) -> Courses:
-        """The same decisions for a batch that is moved on by these tables, several hops at once."""
-        row = self._row_of[head["destination"]]
+    def first_hop(self, head: NDArray[np.void]) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+        """The same decisions for a batch that is moved on by these tables, several hops at once.
+
+        Returns:
+            Where the tree of each message's destination begins in the tables, and the link to its
+            next hop, -1 where it may not move. Once it has moved, distances fall by themselves.
+        """
+        row = self._row_of.take(head["destination"])
         absent = row < 0
         if absent.any():
             self.want(set(head["destination"][absent].tolist()))
         self._clock += 1.0
         self._used_at[row[~absent]] = self._clock
-        version = head["version"]
-        bound = np.where(version == self.version, head["potential"], NO_POTENTIAL)
-        bound[(version > self.version) | absent] = 0
         base = row.astype(np.intp) * self._topology.n_nodes
-        return Courses(base, bound.astype(np.int32))
+        at, version = head["at"].astype(np.intp), head["version"]
+        link = self.links(base, at)
+        uphill = (version == self.version) & (self.distance(base, at) >= head["potential"])
+        link[uphill | (version > self.version) | absent] = -1
+        return base, link
 
-    def onward(
-        self, courses: Courses, at: NDArray[np.intp], *, alternate: bool = False
-    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Link to the next hop (-1 where the message may not move) and distance left, from `at`."""
+    def links(
+        self, base: NDArray[np.intp], at: NDArray[np.intp], *, alternate: bool = False
+    ) -> NDArray[np.int32]:
+        """Links to the next hops from `at` by the trees that begin at `base`; -1 where none."""
         trees = self._trees
-        if not len(trees.destinations):
-            nowhere = np.full(len(at), -1, np.int32)
-            return nowhere, nowhere.copy()
-        key = courses.base + at
-        potential = trees.distance.ravel().take(key, mode="clip")
-        table = trees.alternate if alternate else trees.next_link
-        link = table.ravel().take(key, mode="clip")
-        uphill = potential >= courses.bound
-        if uphill.any():
-            link[uphill] = -1
-        return link, potential
+        return _looked_up(trees.alternate if alternate else trees.next_link, base + at)
+
+    def distance(self, base: NDArray[np.intp], at: NDArray[np.intp]) -> NDArray[np.int32]:
+        """Distances left from `at` by the trees that begin at `base`."""
+        return _looked_up(self._trees.distance, base + at)
 
     def reachable(
         self, source: NDArray[np.int32], destination: NDArray[np.int32]
@@ -283,6 +272,13 @@ class MeshRouter:
     def destinations(self) -> NDArray[np.int32]:
         """The destinations that have trees."""
         return self._trees.destinations
+
+
+def _looked_up(table: NDArray[np.int32], key: NDArray[np.intp]) -> NDArray[np.int32]:
+    """Cells of a table; -1 for all if it is empty. Keys of absent trees give any cell."""
+    if not table.size:
+        return np.full(len(key), -1, np.int32)
+    return table.ravel().take(key, mode="clip")
 
 
 def _no_trees(n_nodes: int, rows: int = 0) -> spf.Trees:

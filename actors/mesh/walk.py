@@ -1,13 +1,15 @@
-"""A batch's way through the nodes of one host: several hops in array arithmetic.
+"""A batch's way through the nodes of one host: all its hops in a few array operations.
 
-A hop is a step of all messages at once, and every link that is used carries one frame with all that
-wait for it. On the way only a few columns are touched; a head is written where its message stops.
-All hops of a walk are decided by the same trees, so that distances fall from hop to hop: a walk
-ends after at most as many hops as the host has nodes.
+A hop is a step of all messages at once, and every link that is used in a step carries one frame
+with all that take it. The way is planned first, as if every frame were acknowledged, since most
+are; the medium then decides about all frames together, and only the messages that meet a lost frame
+are looked at again. All hops of a walk are decided by the same trees, so that distances fall from
+hop to hop: a walk ends after at most as many hops as the host has nodes.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,26 +18,31 @@ from actors.mesh import batch as messages
 from actors.mesh.batch import MessageBatch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from actors.mesh.arq import Arq
+    from actors.mesh.medium import Transmission
     from actors.mesh.neighbours import NeighbourTable
     from actors.mesh.router import MeshRouter
     from actors.topology.model import Topology
 
 HERE = 0  # the number of this host among its peers
-_SPARSE = 8  # links for each message, beyond which sorting the messages' links is cheaper
+_SPARSE = 8  # cells for each entry, beyond which sorting the entries is cheaper
 
-
-# Whether a message can go over a link now.
+# Whether a message can go over a link now, and so where it stops.
 OPEN = 0  # to a node of this host
 AWAY = 1  # to a node of another host
 BUSY = 2  # up, but a frame is under way
 DOWN = 3  # or no link at all
+# Where else a walk ends.
+HOME = 4  # at its destination
+KEPT = 5  # in a frame that is to be repeated
 
 
 class LinkStates:
-    """The state of links, looked up for many messages at once.
+    """The state of links for many messages at once.
 
     Args:
         topology: numbers nodes and directed links.
@@ -47,163 +54,293 @@ class LinkStates:
     def __init__(
         self, topology: Topology, peer: NDArray[np.int16], arq: Arq, neighbours: NeighbourTable
     ) -> None:
-        self._away = peer[topology.link_target] != HERE
         self._arq = arq
         self._neighbours = neighbours
-        # What was looked up last; the last cell answers for link -1.
-        self._state = np.full(2 * topology.n_links + 1, DOWN, np.uint8)
+        self._free = np.where(peer[topology.link_target] == HERE, OPEN, AWAY).astype(np.uint8)
 
-    def of(self, link: NDArray[np.int32]) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-        """The state of each message's link (-1: none), and the distinct open links."""
-        used = self.distinct(link)
-        row = self._neighbours.row_of_link[used]  # none for a link that is not a hosted node's own
-        state = np.where(self._away[used], AWAY, OPEN).astype(np.uint8)
-        state[self._arq.busy[used]] = BUSY
-        state[(row < 0) | ~self._neighbours.up[row]] = DOWN
-        self._state[used] = state
-        return self._state.take(link), used[state == OPEN]
+    def all(self) -> NDArray[np.uint8]:
+        """The state of every directed link; the last cell answers for link -1."""
+        table = self._neighbours
+        state = np.full(len(self._free) + 1, DOWN, np.uint8)
+        up = table.link[table.up]  # a link that is not a hosted node's own is not in the table
+        state[up] = np.where(self._arq.busy[up], BUSY, self._free[up])
+        return state
 
     def distinct(self, link: NDArray[np.int32]) -> NDArray[np.int32]:
         """The links among `link`, in ascending order, each once."""
-        if _SPARSE * len(link) < len(self._state):
-            used = np.unique(link)
-            return used[used >= 0]
-        seen = np.zeros(len(self._state), bool)
+        if _SPARSE * len(link) < len(self._free):
+            return np.unique(link)
+        seen = np.zeros(len(self._free), bool)
         seen[link] = True
-        return np.flatnonzero(seen[:-1]).astype(np.int32)
+        return np.flatnonzero(seen).astype(np.int32)
 
 
-class Frames(NamedTuple):
-    """The next hop of a walk: its messages, a row each, before they move."""
+class Unacknowledged(NamedTuple):
+    """A frame of a walk that its receiver has not acknowledged, though it may have arrived."""
 
-    links: NDArray[np.int32]  # distinct, a frame over each
-    link: NDArray[np.int32]  # of each message
-    potential: NDArray[np.int32]  # distance left before the hop
+    link: int
+    arrived: bool
+    stamped: MessageBatch  # for the hop
+    unstamped: MessageBatch  # the same messages, before it
+
+
+@dataclass(slots=True)
+class _Plan:
+    """The way of messages that can move, a column each, as if every frame were acknowledged.
+
+    Attributes:
+        rows: [n], of the messages in their batch.
+        base: [n], where the tree of each one's destination begins in the tables.
+        over: int32 [steps, n], the link of each hop; the number of links once it has stopped.
+        at: [n], where each stops.
+        link: [n], the link that each would take there, or -1.
+        made: [n], hops.
+        kept: bool [n], in a frame that is to be repeated: the way ends before that hop.
+        busy: bool [n], stopped before a link whose frame of an earlier step is to be repeated.
+    """
+
+    rows: NDArray[np.intp]
+    base: NDArray[np.intp]
+    over: NDArray[np.int32]
+    at: NDArray[np.intp]
+    link: NDArray[np.int32]
+    made: NDArray[np.intp]
+    kept: NDArray[np.bool_]
+    busy: NDArray[np.bool_]
 
 
 class Walk:
     """One batch on its way through hosted nodes.
 
-    Used so: while `frames` returns any, transmit them, `copies` what is to be repeated, then `move`
-    what arrived. Then everything is where it stops: `home`, `away`, `queued` or `held`.
+    Used so: transmit a frame over each of `links`, `meet` what became of them, then take what
+    stopped (`parts`).
 
     Args:
         batch: not changed.
         router: decides.
-        states: of the links.
+        topology: numbers nodes and directed links.
+        states: of all links, see `LinkStates.all`.
         alternates: whether to use loop-free alternates for links that are not free.
     """
 
     def __init__(
-        self, batch: MessageBatch, router: MeshRouter, states: LinkStates, *, alternates: bool
+        self,
+        batch: MessageBatch,
+        router: MeshRouter,
+        topology: Topology,
+        states: NDArray[np.uint8],
+        *,
+        alternates: bool,
     ) -> None:
+        self._batch = batch
         self._router = router
+        self._source, self._target = topology.link_source, topology.link_target
         self._states = states
         self._alternates = alternates
-        head = messages.copied(batch.head)
-        self._batch = MessageBatch(head, batch.offset, batch.payload, batch.trail)
-        self._hops = head["hops"].astype(np.intp)
-        at_home = head["at"] == head["destination"]
-        self._rows = np.flatnonzero(~at_home)
-        self._at = head["at"].take(self._rows).astype(np.intp)
-        self._courses = router.courses(head.take(self._rows))
-        self._step = 0
-        self._home = [np.flatnonzero(at_home)]
-        self._stopped: list[tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.uint8]]] = []
-
-    def frames(self) -> Frames | None:
-        """What can move on now, all else set aside; None if nothing can."""
-        if not len(self._rows):
-            return None
-        link, potential = self._router.onward(self._courses, self._at)
-        state, links = self._states.of(link)
-        if self._alternates:
-            links = self._detour(link, state, links)
+        self._n_links = len(self._target)
+        head = batch.head
+        at = head["at"].astype(np.intp)
+        base, link = router.first_hop(head)
+        state = self._turned(base, at, link)
+        state[at == head["destination"]] = HOME
+        self._first = link, state  # of messages that stay where they are, once `go` are marked
         go = np.flatnonzero(state == OPEN)
-        if len(go) == len(state):
-            return Frames(links, link, potential)
-        stay = np.flatnonzero(state != OPEN)
-        self._write(stay)
-        # Before its first hop nothing is at home (see `__init__`); a message that may not move has
-        # a distance too, or none that means anything.
-        home = (potential[stay] == 0) & (self._step > 0)
-        self._home.append(self._rows[stay[home]])
-        stay = stay[~home]
-        self._stopped.append((self._rows[stay], link[stay], state[stay]))
-        self._keep(go)
-        return Frames(links, link.take(go), potential.take(go)) if len(go) else None
+        self._plan = self._planned(go, base.take(go), link.take(go))
+        self._frames, self._riders = self._frames_of(self._plan.over)
+        step, over = np.divmod(self._frames, self._n_links + 1)
+        self._step: NDArray[np.intp] = step
+        self.links: NDArray[np.int32] = over.astype(np.int32)
+        """The link of each planned frame, step by step."""
 
-    def _detour(
-        self, link: NDArray[np.int32], state: NDArray[np.uint8], links: NDArray[np.int32]
-    ) -> NDArray[np.int32]:
-        """Turn messages whose link is not free to alternates; all open links in use then."""
-        rows = np.flatnonzero(state >= BUSY)
-        if not len(rows):
-            return links
-        other, _ = self._router.onward(
-            self._courses.take(rows), self._at.take(rows), alternate=True
+    # -- the plan --------------------------------------------------------------------------------
+
+    def _turned(
+        self, base: NDArray[np.intp], at: NDArray[np.intp], link: NDArray[np.int32]
+    ) -> NDArray[np.uint8]:
+        """The states of links, those that are not free replaced by alternates where there are."""
+        state = self._states.take(link, mode="wrap")
+        if self._alternates:
+            rows = np.flatnonzero(state >= BUSY)
+            other = self._router.links(base.take(rows), at.take(rows), alternate=True)
+            found = self._states.take(other, mode="wrap")
+            free = (found < BUSY) & (link[rows] >= 0)  # -1: it may not move at all
+            link[rows[free]], state[rows[free]] = other[free], found[free]
+        return state
+
+    def _planned(
+        self, rows: NDArray[np.intp], base: NDArray[np.intp], link: NDArray[np.int32]
+    ) -> _Plan:
+        stopped = np.int32(self._n_links)
+        onto = np.append(self._target.astype(np.intp), -1)
+        onto[self._states != OPEN] = -1
+        over = []
+        at = onto.take(link)
+        made = np.zeros(len(rows), np.intp)
+        if len(rows):
+            over.append(link)
+            made += 1
+        while len(rows):
+            link = self._router.links(base, at)
+            if self._alternates:
+                self._turned(base, at, link)
+            beyond = onto.take(link, mode="wrap")
+            moves = beyond >= 0
+            if not moves.any():
+                break
+            over.append(np.where(moves, link, stopped))
+            at = np.where(moves, beyond, at)
+            made += moves
+        none = np.zeros(len(rows), bool)
+        matrix = np.array(over, np.int32).reshape(len(over), len(rows))
+        return _Plan(rows, base, matrix, at, link, made, none, none.copy())
+
+    def _frames_of(self, over: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The frames of these hops, as step * (n_links + 1) + link, and how many ride in each."""
+        width = self._n_links + 1
+        keys = (over + np.arange(len(over))[:, None] * width).ravel()
+        if _SPARSE * len(keys) < len(over) * width:
+            frames, riders = np.unique(keys, return_counts=True)
+            real = frames % width != self._n_links
+            return frames[real], riders[real]
+        count = np.bincount(keys, minlength=len(over) * width)
+        count[self._n_links :: width] = 0
+        frames = np.flatnonzero(count)
+        return frames, count[frames]
+
+    # -- what became of it -----------------------------------------------------------------------
+
+    def meet(self, fate: Transmission) -> list[Unacknowledged]:
+        """Let the medium's verdict on the frames over `links` take effect.
+
+        Returns:
+            The frames to be repeated. Messages in them that have not arrived end their walk there;
+            so do later ones that find the link busy.
+        """
+        failing = np.flatnonzero(~fate.acknowledged)
+        if not len(failing):
+            return []
+        plan, kept = self._plan, []
+        planned = plan.made.copy()
+        busy = np.zeros(self._n_links + 1, bool)
+        for step in range(int(self._step[failing[0]]), len(plan.over)):
+            lost = failing[self._step[failing] == step]
+            watched = busy.copy()
+            watched[self.links[lost]] = True
+            rows = np.flatnonzero(watched.take(plan.over[step]))
+            rows = rows[plan.made[rows] > step]
+            link = plan.over[step].take(rows)
+            late = busy.take(link)
+            self._stop(rows[late], step, busy=True)
+            for frame in lost[~busy[self.links[lost]]].tolist():
+                over = int(self.links[frame])
+                riders = rows[link == over]
+                if not len(riders):
+                    continue  # all that were to ride in it have been stopped before
+                busy[over] = True
+                arrived = bool(fate.arrived[frame])
+                kept.append(Unacknowledged(over, arrived, *self._copies(riders, step)))
+                if not arrived:
+                    self._stop(riders, step, busy=False)
+        self._dismiss(planned)
+        return kept
+
+    def _stop(self, rows: NDArray[np.intp], step: int, *, busy: bool) -> None:
+        plan = self._plan
+        link = plan.over[step].take(rows)
+        plan.made[rows], plan.link[rows] = step, link
+        plan.at[rows] = self._source.take(link)
+        (plan.busy if busy else plan.kept)[rows] = True
+
+    def _dismiss(self, planned: NDArray[np.intp]) -> None:
+        """Take messages that were stopped out of the frames of their later hops."""
+        plan = self._plan
+        rows = np.flatnonzero(plan.made < planned)
+        steps = np.arange(len(plan.over))[:, None]
+        over = plan.over[:, rows]
+        first = plan.made[rows] + plan.kept[rows]  # a frame that was lost did carry them
+        missed = over + steps * (self._n_links + 1)
+        missed = missed[(steps >= first) & (over != self._n_links)]
+        place = np.searchsorted(self._frames, missed)
+        self._riders -= np.bincount(place, minlength=len(self._riders))
+
+    def _copies(self, rows: NDArray[np.intp], step: int) -> tuple[MessageBatch, MessageBatch]:
+        """The messages of a frame: stamped for the hop, and as before it."""
+        before = self._batch.take(self._plan.rows.take(rows))
+        before = self._write(before, rows, np.full(len(rows), step))
+        potential = self._router.distance(
+            self._plan.base.take(rows), before.head["at"].astype(np.intp)
         )
-        found, more = self._states.of(other)
-        free = found < BUSY
-        link[rows[free]], state[rows[free]] = other[free], found[free]
-        return np.union1d(links, more)
+        return stamp(before, potential, self._router.version), before
 
-    def copies(self, frames: Frames, over: int, version: int) -> tuple[MessageBatch, MessageBatch]:
-        """The messages in the frame over one link: stamped for the hop, and as before it."""
-        chosen = np.flatnonzero(frames.link == over)
-        self._write(chosen)
-        before = self._batch.take(self._rows.take(chosen))
-        stamped = stamp(before, frames.potential.take(chosen), version)
-        return stamped, before
+    def sent(self) -> NDArray[np.bool_]:
+        """Which of the planned frames were sent: those in which at least one message rode."""
+        return self._riders > 0
 
-    def move(self, frames: Frames, arrived: NDArray[np.bool_], target: NDArray[np.int32]) -> int:
-        """Put the messages of the frames that arrived at their next hops; how many."""
-        if self._batch.trail is not None:
-            self._record()
-        link, potential = frames.link, frames.potential
-        if not arrived.all():
-            go = np.flatnonzero(~np.isin(link, frames.links[~arrived]))
-            self._keep(go)
-            link, potential = link.take(go), potential.take(go)
-        self._at = target.take(link).astype(np.intp)
-        self._courses = self._courses._replace(bound=potential)
-        self._step += 1
-        return len(self._rows)
-
-    def _record(self) -> None:
-        hops = self._hops.take(self._rows) + self._step
-        trail = self._batch.trail
-        assert trail is not None  # noqa: S101 - asked by the caller
-        trail = messages.room_for(trail, int(hops.max()) + 1)
-        messages.record(trail, self._rows, hops, self._at, self._router.version)
-        self._batch = MessageBatch(self._batch.head, self._batch.offset, self._batch.payload, trail)
-
-    def _keep(self, chosen: NDArray[np.intp]) -> None:
-        self._rows = self._rows.take(chosen)
-        self._at = self._at.take(chosen)
-        self._courses = self._courses.take(chosen)
-
-    def _write(self, chosen: NDArray[np.intp]) -> None:
-        """Write down where messages are; those that have not moved are as they came."""
-        if self._step:
-            rows, head = self._rows.take(chosen), self._batch.head
-            head["at"][rows] = self._at.take(chosen)
-            head["potential"][rows] = self._courses.bound.take(chosen)
-            head["version"][rows] = self._router.version
-            head["hops"][rows] = self._hops.take(rows) + self._step
+    @property
+    def hops(self) -> int:
+        """Messages times hops that arrived."""
+        return int(self._plan.made.sum())
 
     # -- the end ---------------------------------------------------------------------------------
 
-    def home(self) -> MessageBatch:
-        """Messages at their destinations."""
-        return self._batch.take(np.concatenate(self._home))
+    def parts(self) -> Iterator[tuple[int, MessageBatch, NDArray[np.int32]]]:
+        """The messages by where they stopped, and the link that each would take (or -1).
 
-    def stopped(self) -> tuple[MessageBatch, NDArray[np.int32], NDArray[np.uint8]]:
-        """All other messages, the link that each would take (or -1), and its state."""
-        if not self._stopped:
-            return messages.empty(), np.empty(0, np.int32), np.empty(0, np.uint8)
-        rows, link, state = (np.concatenate(column) for column in zip(*self._stopped, strict=True))
-        return self._batch.take(rows), link, state
+        Not those in frames to be repeated, which are the frames' now.
+        """
+        plan = self._plan
+        link, state = self._first
+        for where in (HOME, AWAY, BUSY, DOWN):
+            rows = np.flatnonzero(state == where)
+            if len(rows):
+                yield where, self._batch.take(rows), link.take(rows)
+        state = self._states.take(plan.link, mode="wrap")
+        destination = self._batch.head["destination"].take(plan.rows)
+        state[plan.at == destination] = HOME
+        state[plan.busy], state[plan.kept] = BUSY, KEPT
+        for where in (HOME, AWAY, BUSY, DOWN):
+            rows = np.flatnonzero(state == where)
+            if len(rows):
+                part = self._batch.take(plan.rows.take(rows))
+                yield where, self._write(part, rows, plan.made.take(rows)), plan.link.take(rows)
+
+    def _write(
+        self, part: MessageBatch, rows: NDArray[np.intp], made: NDArray[np.intp]
+    ) -> MessageBatch:
+        """Bring copies of the messages `rows` to where they are after `made` hops."""
+        moved: slice | NDArray[np.intp] = slice(None)
+        if not made.all():
+            moved = np.flatnonzero(made)
+            rows, made = rows[moved], made[moved]
+        plan, head = self._plan, part.head
+        if part.trail is not None:
+            part = self._recorded(part, moved, rows, made)
+        over = plan.over.ravel().take((made - 1) * plan.over.shape[1] + rows)
+        before = self._source.take(over).astype(np.intp)
+        head["at"][moved] = self._target.take(over)
+        head["potential"][moved] = self._router.distance(plan.base.take(rows), before)
+        head["version"][moved] = self._router.version
+        head["hops"][moved] += made.astype(np.uint16)
+        return part
+
+    def _recorded(
+        self,
+        part: MessageBatch,
+        moved: slice | NDArray[np.intp],
+        rows: NDArray[np.intp],
+        made: NDArray[np.intp],
+    ) -> MessageBatch:
+        """The same messages with the nodes that forwarded them in their trails."""
+        place = np.arange(len(part))[moved]
+        hops = part.head["hops"][moved].astype(np.intp)
+        trail = part.trail
+        assert trail is not None  # noqa: S101 - asked by the caller
+        trail = messages.room_for(trail, int((hops + made).max(initial=0)))
+        for step in range(int(made.max(initial=0))):
+            chosen = np.flatnonzero(made > step)
+            node = self._source.take(self._plan.over[step].take(rows[chosen]))
+            messages.record(trail, place[chosen], hops[chosen] + step, node, self._router.version)
+        return MessageBatch(part.head, part.offset, part.payload, trail)
 
 
 def stamp(batch: MessageBatch, potential: NDArray[np.int32], version: int) -> MessageBatch:
