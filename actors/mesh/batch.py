@@ -90,14 +90,22 @@ class MessageBatch:
         total = int(end[-1]) if len(end) else 0
         if total == len(self.payload) and np.array_equal(start, self.offset):
             return self
+        payload = np.empty(total, np.uint8)
+        self._gather(length, payload)
+        return MessageBatch(self.head, start, payload, self.trail)
+
+    def _gather(self, length: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
+        """Write the payloads, of these lengths, into `out` one after the other."""
         size = int(length[0]) if len(length) else 0
         if size and (length == size).all() and not (self.offset % size).any():
             cells = self.payload[: len(self.payload) // size * size].reshape(-1, size)
-            payload = cells.take(self.offset // size, axis=0).reshape(-1)
-            return MessageBatch(self.head, start, payload, self.trail)
+            rows = out.reshape(-1, size)
+            cells.take(self.offset // size, axis=0, out=rows, mode="clip")  # "raise" would buffer
+            return
         # Position i of the new buffer comes from i shifted by its row's displacement.
-        where = np.arange(total) + np.repeat(self.offset - start, length)
-        return MessageBatch(self.head, start, self.payload[where], self.trail)
+        start = np.cumsum(length) - length
+        where = np.arange(len(out)) + np.repeat(self.offset - start, length)
+        self.payload.take(where, out=out, mode="clip")
 
     def payload_of(self, row: int) -> bytes:
         """One message's payload."""
@@ -195,18 +203,21 @@ def concat(batches: Sequence[MessageBatch]) -> MessageBatch:
         return empty()
     if len(full) == 1:
         return full[0]
-    if all(batch.payload is full[0].payload for batch in full):
-        payload = full[0].payload
-        offset = np.concatenate([batch.offset for batch in full])
-    else:
-        full = [batch.compact() for batch in full]
-        sizes = np.cumsum([0] + [len(batch.payload) for batch in full[:-1]])
-        payload = np.concatenate([batch.payload for batch in full])
-        offset = np.concatenate(
-            [batch.offset + base for batch, base in zip(full, sizes, strict=True)]
-        )
     head = np.concatenate([batch.head.view(np.uint8) for batch in full]).view(HEAD)
-    return MessageBatch(head, offset, payload, _concat_trails(full))
+    trail = _concat_trails(full)
+    if all(batch.payload is full[0].payload for batch in full):
+        offset = np.concatenate([batch.offset for batch in full])
+        return MessageBatch(head, offset, full[0].payload, trail)
+    length = head["length"].astype(np.int64)
+    end = np.cumsum(length)
+    payload = np.empty(int(end[-1]), np.uint8)
+    row = at = 0
+    for batch in full:
+        own = length[row : row + len(batch)]
+        row += len(batch)
+        batch._gather(own, payload[at : int(end[row - 1])])
+        at = int(end[row - 1])
+    return MessageBatch(head, end - length, payload, trail)
 
 
 def parted(batch: MessageBatch, values: NDArray[_Value]) -> Iterator[tuple[int, MessageBatch]]:
@@ -295,3 +306,12 @@ def distinct(numbers: NDArray[_Number]) -> NDArray[_Number]:
     seen[numbers - low] = True
     ascending: NDArray[_Number] = np.flatnonzero(seen).astype(numbers.dtype) + low
     return ascending
+
+
+def first_of_each(numbers: NDArray[_Number]) -> NDArray[np.bool_]:
+    """Which of the numbers (not negative) have not come before in the column."""
+    if len(distinct(numbers)) == len(numbers):
+        return np.ones(len(numbers), bool)
+    first = np.zeros(len(numbers), bool)
+    first[np.unique(numbers, return_index=True)[1]] = True
+    return first

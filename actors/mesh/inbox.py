@@ -110,17 +110,13 @@ class Inbox:
     ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Which messages are new and find room, and which were taken (or given up) before."""
         ids = batch.head["id"]
-        first_of = np.ones(len(ids), bool)
-        if len(messages.distinct(ids)) < len(ids):
-            first_of[:] = False
-            first_of[np.unique(ids, return_index=True)[1]] = True
-        unseen = np.zeros(len(ids), bool)
+        new, known = np.zeros(len(ids), bool), np.zeros(len(ids), bool)
         for origin, rows in messages.by_origin(ids):
-            window = self._window(origin)
-            unseen[rows] = window.unseen(messages.sequence(ids[rows]))
-        new = unseen & first_of
+            sequence = messages.sequence(ids[rows])
+            unseen = self._window(origin).unseen(sequence)
+            new[rows], known[rows] = unseen & messages.first_of_each(sequence), ~unseen
         new[new] = admit(batch.head["destination"][new], capacity - self.waiting)
-        return new, ~unseen
+        return new, known
 
     def mark(self, ids: NDArray[np.uint64]) -> None:
         """Remember messages as taken."""

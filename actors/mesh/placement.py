@@ -1,9 +1,8 @@
 """Which shard hosts which node: a versioned map, node → partition → shard.
 
 Nodes are grouped into partitions once and stay there (their custody of messages is kept per
-partition); what moves between shards is a partition. Groups are cut from a reverse Cuthill-McKee
-ordering, which numbers neighbours close to each other, so that few radio links cross between
-shards (Cuthill and McKee, "Reducing the Bandwidth of Sparse Symmetric Matrices", 1969).
+partition); what moves between shards is a partition. Groups are cut along few radio links, so that
+few hops of a message cross between shards.
 """
 
 from __future__ import annotations
@@ -12,9 +11,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import reverse_cuthill_mckee
 
+from actors.mesh import bisection
 from actors.runtime.errors import StalePlacement
 
 if TYPE_CHECKING:
@@ -87,10 +85,5 @@ class Placement:
 
 def place(topology: Topology, shards: Sequence[str]) -> Placement:
     """The first placement: one partition for each shard, of equal size, cut along few links."""
-    n, k = topology.n_nodes, len(shards)
-    ends = (topology.link_source, topology.link_target)
-    graph = csr_array((np.ones(2 * topology.n_links, np.int8), ends), shape=(n, n))
-    order = reverse_cuthill_mckee(graph.tocsr(), symmetric_mode=True)
-    partition_of = np.empty(n, np.int16)
-    partition_of[order] = np.arange(n) * k // n
+    partition_of = bisection.parts(topology.ends, topology.n_nodes, len(shards))
     return Placement(1, partition_of, tuple(shards))

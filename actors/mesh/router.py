@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from actors.mesh import spf
-from actors.mesh.batch import NO_POTENTIAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
