@@ -91,10 +91,10 @@ class MessageBatch:
         if total == len(self.payload) and np.array_equal(start, self.offset):
             return self
         payload = np.empty(total, np.uint8)
-        self._gather(length, payload)
+        self.gather(length, payload)
         return MessageBatch(self.head, start, payload, self.trail)
 
-    def _gather(self, length: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
+    def gather(self, length: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
         """Write the payloads, of these lengths, into `out` one after the other."""
         size = int(length[0]) if len(length) else 0
         if size and (length == size).all() and not (self.offset % size).any():
@@ -215,7 +215,7 @@ def concat(batches: Sequence[MessageBatch]) -> MessageBatch:
     for batch in full:
         own = length[row : row + len(batch)]
         row += len(batch)
-        batch._gather(own, payload[at : int(end[row - 1])])
+        batch.gather(own, payload[at : int(end[row - 1])])
         at = int(end[row - 1])
     return MessageBatch(head, end - length, payload, trail)
 
