@@ -23,7 +23,7 @@ from actors.mesh.host import HostOptions, MeshEvent, MeshHost
 from actors.mesh.journal import FileJournal
 from actors.mesh.partition import Partition
 from actors.mesh.telemetry import ShardMetrics, ShardStatus
-from actors.runtime import ids, log, spawn
+from actors.runtime import ids, line, log, spawn
 from actors.runtime.clock import SystemClock
 from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.errors import ShardUnavailable, Unavailable
@@ -46,6 +46,7 @@ METRICS_S = 1.0
 LAG_PROBE_S = 0.02
 ROUTE_S = 1.0  # for routes to a destination that nobody has asked for yet
 POLL_S = 0.01
+DIRECT = ("send", "receive", "consume", "pending", "exchange")  # methods, called all the time
 LONGEST_WAIT_S = 10.0  # of one call for messages, so that a client's death frees its place
 
 
@@ -122,6 +123,7 @@ class MeshShard:
             self._failure = error
             self._ready.set()
             raise
+        self._door = await line.serve(self._name, self, DIRECT)
         for work in (self._turn_for_ever(), self._route()):
             self._start(self._vital(work))
         self._start(self._report())
@@ -188,7 +190,6 @@ class MeshShard:
     async def _converse(self, peer: str) -> None:
         """Carry envelopes to one peer, one at a time."""
         host = self._hosting()
-        handle = None
         while True:
             await self._peers[peer].wait()
             self._peers[peer].clear()
@@ -198,12 +199,10 @@ class MeshShard:
             sent = host.outgoing(peer, now)
             answer: Answer | None = None
             try:
-                handle = handle or spawn.find(peer)
                 async with asyncio.timeout(EXCHANGE_TIMEOUT_S):
-                    answer = await handle.exchange.remote(sent.envelope)
+                    answer = await line.to(peer).call("exchange", sent.envelope)
             except Exception as error:  # noqa: BLE001 - whatever it is, the envelope did not arrive
-                self._errors.handle(spawn.explained(error, peer), severity="warning")
-                handle = None
+                self._errors.handle(error, severity="warning")
                 await asyncio.sleep(RETRY_PEER_S)
             host.answered(peer, sent, answer, self._clock.now())
             self._wake.set()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -73,6 +73,10 @@ class MessageBatch:
 
     def __len__(self) -> int:
         return len(self.head)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Bytes, since pickle would spell the heads' dtype out each time.
+        return _restored, (self.head.view(np.uint8), self.offset, self.payload, self.trail)
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> MessageBatch:
         """The chosen rows, sharing the payload buffer."""
@@ -140,6 +144,15 @@ class MessageBatch:
         payload = np.frombuffer(data, np.uint8, size, at).copy()
         length = head["length"].astype(np.int64)
         return cls(head, np.cumsum(length) - length, payload, trail)
+
+
+def _restored(
+    head: NDArray[np.uint8],
+    offset: NDArray[np.int64],
+    payload: NDArray[np.uint8],
+    trail: NDArray[np.int64] | None,
+) -> MessageBatch:
+    return MessageBatch(head.view(HEAD), offset, payload, trail)
 
 
 def copied(head: NDArray[np.void]) -> NDArray[np.void]:

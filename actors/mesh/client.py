@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -20,7 +20,7 @@ from actors.mesh import batch as messages
 from actors.mesh.batch import UNREACHABLE, MessageBatch
 from actors.mesh.coordinator import COORDINATOR
 from actors.mesh.partition import Acceptance, Refusal
-from actors.runtime import ids, spawn
+from actors.runtime import ids, line, spawn
 from actors.runtime.errors import (
     InvalidInput,
     MailboxFull,
@@ -32,8 +32,6 @@ from actors.runtime.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from numpy.typing import NDArray
 
     from actors.mesh.membership import Membership
@@ -43,8 +41,6 @@ MAX_PORT = 0xFFFF
 PATIENCE_S = 60.0  # how long a request is repeated while its shard is not there
 ATTACH_S = 10.0  # how long a coordinator that is restarting is waited for
 RETRY_S = 0.1
-
-Answer = TypeVar("Answer")
 
 
 class Message(NamedTuple):
@@ -88,7 +84,6 @@ class Mesh:
         self._client = ids.new_client_id()
         self._request = 0
         self._turns: dict[int, asyncio.Lock] = {}
-        self._shards: dict[str, Any] = {}  # handles; looking one up asks Ray's head
 
     @classmethod
     async def attach(cls) -> Mesh:
@@ -177,12 +172,7 @@ class Mesh:
             async with self._turns.setdefault(partition, asyncio.Lock()):
                 self._request += 1
                 request = self._request
-                answer: Acceptance = await self._ask(
-                    partition,
-                    lambda shard, version: shard.send.remote(
-                        partition, version, self._client, request, part
-                    ),
-                )
+                answer: Acceptance = await self._ask("send", partition, self._client, request, part)
             result.ids[rows], result.refusal[rows] = answer
 
         await asyncio.gather(*(one(partition) for partition in np.unique(where).tolist()))
@@ -231,10 +221,7 @@ class Mesh:
     async def _pending_in(
         self, partition: int, message_ids: NDArray[np.uint64]
     ) -> NDArray[np.bool_]:
-        answer: NDArray[np.bool_] = await self._ask(
-            partition,
-            lambda shard, version: shard.pending.remote(partition, version, message_ids),
-        )
+        answer: NDArray[np.bool_] = await self._ask("pending", partition, message_ids)
         return answer
 
     # -- receiving -------------------------------------------------------------------------------
@@ -253,21 +240,13 @@ class Mesh:
         If there are none, waits for the first, up to `wait_s` (the shard may answer sooner).
         """
         read: tuple[NDArray[np.int64], MessageBatch] = await self._ask(
-            partition,
-            lambda shard, version: shard.receive.remote(
-                partition, version, port, node, limit, wait_s
-            ),
+            "receive", partition, port, node, limit, wait_s
         )
         return Received(partition, port, *read)
 
     async def acknowledge(self, received: Received) -> None:
         """The application has these messages: they are not offered again."""
-        await self._ask(
-            received.partition,
-            lambda shard, version: shard.consume.remote(
-                received.partition, version, received.port, received.offsets
-            ),
-        )
+        await self._ask("consume", received.partition, received.port, received.offsets)
 
     def messages_of(self, received: Received) -> list[Message]:
         """The messages one by one, with node ids."""
@@ -289,28 +268,19 @@ class Mesh:
 
     # -- asking shards ---------------------------------------------------------------------------
 
-    async def _ask(
-        self,
-        partition: int,
-        call: Callable[[Any, int], Awaitable[Answer]],
-    ) -> Answer:
+    async def _ask(self, method: str, partition: int, *arguments: object) -> Any:  # noqa: ANN401 - the method's
         """Call the shard that hosts a partition, wherever that has gone meanwhile."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
             placement = self.membership.placement
-            name = placement.shard_of[partition]
+            shard = line.to(placement.shard_of[partition])
             try:
-                if name not in self._shards:
-                    self._shards[name] = spawn.find(name)
-                return await call(self._shards[name], placement.version)
-            except Exception as error:
-                self._shards.pop(name, None)
-                why = spawn.explained(error, name)
-                retry = isinstance(why, StalePlacement | Unavailable)
-                if not retry or time.monotonic() > deadline:
-                    raise why from error
-                await asyncio.sleep(RETRY_S)
-                await self._refresh()
+                return await shard.call(method, partition, placement.version, *arguments)
+            except (StalePlacement, Unavailable):
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(RETRY_S)
+            await self._refresh()
 
     async def _refresh(self) -> None:
         try:

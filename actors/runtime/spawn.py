@@ -109,6 +109,16 @@ def connection() -> tuple[str, str, str]:
     return context.get_node_id(), context.get_job_id(), namespace
 
 
+def scope() -> tuple[str, str]:
+    """What the names of actors are unique in: the cluster's address, and the namespace.
+
+    Raises:
+        MeshNotRunning: this process is in no cluster.
+    """
+    namespace = _joined_namespace(None)
+    return str(ray.get_runtime_context().gcs_address), namespace
+
+
 def detached(
     cls: type,
     name: str,
