@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 
-from actors.runtime import spawn
+from actors.runtime import line, spawn
 from actors.runtime.errors import MailboxFull
 
 
@@ -49,3 +49,36 @@ class Broken:
 
     async def pid(self) -> int:
         return os.getpid()
+
+
+class Lined:
+    """Answers over a line too, as something else, so that callers see which way their call went."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __repr__(self) -> str:
+        return self._name
+
+    async def open(self) -> None:
+        self._door = await line.serve(self._name, _Directly(), ("way", "refuse", "pid"))
+
+    async def way(self) -> str:
+        return "through Ray"
+
+    async def pid(self) -> int:
+        return os.getpid()
+
+    async def refuse(self) -> None:
+        raise MailboxFull("n1", capacity=3, retry_after_s=0.5)
+
+
+class _Directly:
+    async def way(self) -> str:
+        return "directly"
+
+    async def pid(self) -> int:
+        return os.getpid()
+
+    async def refuse(self) -> None:
+        raise MailboxFull("n1", capacity=3, retry_after_s=0.5)
