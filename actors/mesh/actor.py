@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from actors.mesh.membership import Faults, Membership
     from actors.mesh.partition import Acceptance
 
-PAUSE_S = 0.004  # between two turns: what arrives meanwhile is handled together
+REST = 2.0  # pause after a turn, in times of its length: what arrives meanwhile goes together
+LONGEST_REST_S = 0.004
 EXCHANGE_TIMEOUT_S = 10.0  # for a peer's answer; a dead peer is told by Ray much earlier
 RETRY_PEER_S = 0.1
 METRICS_S = 1.0
@@ -157,8 +158,8 @@ class MeshShard:
                 self._peers[peer].set()
         if host.router.due:
             self._routes_due.set()
-        # A turn costs much by itself and little for each message, so it does not follow at once.
-        await asyncio.sleep(PAUSE_S)
+        # A turn costs much by itself and little for each message, so no other follows at once.
+        await asyncio.sleep(min(REST * (self._clock.now() - now), LONGEST_REST_S))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(host.next_step(now) - self._clock.now(), 0.0)):
                 await self._wake.wait()

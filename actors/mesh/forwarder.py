@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 HELD_S = 60.0  # after which a held copy is dropped (its origin has long sent another)
 CAPACITY = 2_000_000  # messages in transit on one host
 
-HOPS_PER_TURN = 400_000  # messages times hops, so that a backlog does not hold the host's loop
+HOPS_PER_TURN = 200_000  # messages times hops, so that a backlog does not hold the host's loop
 TOGETHER = 16_384  # messages that walk together: their columns stay in the core's cache
 MAX_DEPARTING = 32_768  # messages in one envelope, so that Hellos do not wait long behind them
 

@@ -2,7 +2,7 @@
 
 A record is length, CRC-32, kind, header check and body. `commit` hands all that was appended so far
 to the kernel in one write: from then on a SIGKILL of the process cannot lose it. (A power cut can:
-nothing here waits for the disk. A journal that also survives the loss of its host is a copy at a
+no commit waits for the disk. A journal that also survives the loss of its host is a copy at a
 peer, behind the same `Journal` interface.)
 
 A record torn at the very end of the file is what a crash during a write leaves behind; it was
@@ -14,11 +14,13 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from actors.runtime.errors import JournalCorrupt
-from actors.runtime.state_files import ensure_directory, exclusive_lock, sync_directory
+from actors.runtime.state_files import ensure_directory, exclusive_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,8 +29,11 @@ if TYPE_CHECKING:
 Buffer = bytes | memoryview  # of bytes
 _HEADER = struct.Struct("<IIBxH")  # length and CRC-32 of the body, kind, check of these three
 _FIELDS = struct.Struct("<IIB")
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 _MAX_BUFFERS = 512  # for one writev; IOV_MAX is 1024 on Linux
 LOCK_TIMEOUT_S = 30.0  # a predecessor that was killed lets go at once
+
+_background = ThreadPoolExecutor(1, thread_name_prefix="journal")  # waits for the disk
 
 
 class Journal(Protocol):
@@ -36,6 +41,13 @@ class Journal(Protocol):
 
     size: int
     """Bytes committed."""
+
+    base: int
+    """Bytes of them that the last `rewrite` began with."""
+
+    @property
+    def is_rewriting(self) -> bool:
+        """Whether a `rewrite` has not taken effect yet."""
 
     def replay(self) -> Iterator[tuple[int, memoryview]]:
         """All committed records as (kind, body), oldest first."""
@@ -47,7 +59,10 @@ class Journal(Protocol):
         """Make everything appended survive."""
 
     def rewrite(self, records: Iterable[tuple[int, bytes]]) -> None:
-        """Replace all records by these, in one step."""
+        """Replace all records by these, which stand for everything appended so far.
+
+        That takes effect, in one step, with this or with a later commit.
+        """
 
     def close(self) -> None:
         """Let another take the journal over."""
@@ -58,7 +73,8 @@ class MemoryJournal:
 
     def __init__(self) -> None:
         self._records: list[tuple[int, bytes]] = []
-        self.size = 0
+        self.size = self.base = 0
+        self.is_rewriting = False  # it takes effect at once
 
     def replay(self) -> Iterator[tuple[int, memoryview]]:
         """All records, oldest first."""
@@ -75,14 +91,27 @@ class MemoryJournal:
     def rewrite(self, records: Iterable[tuple[int, bytes]]) -> None:
         """Replace all records by these."""
         self._records = list(records)
-        self.size = sum(len(body) for _, body in self._records)
+        self.size = self.base = sum(len(body) for _, body in self._records)
 
     def close(self) -> None:
         """Nothing is held."""
 
 
+@dataclass(slots=True)
+class _Successor:
+    """A new file on its way to replace a journal's."""
+
+    file: int
+    base: int  # bytes of the snapshot
+    size: int  # and of what was committed since
+    on_disk: Future[None]  # the snapshot
+
+
 class FileJournal:
     """A journal in a directory of its own, which it locks while open.
+
+    Rewriting does not hold up whoever commits: the new file is written beside the old one and takes
+    part in its commits, until the disk has it; then it takes the old one's place.
 
     Args:
         directory: made if it is absent.
@@ -99,12 +128,11 @@ class FileJournal:
             exclusive_lock(directory / "lock", timeout_s=LOCK_TIMEOUT_S),
         )
         self._pending: list[Buffer] = []
-        self._file = self._open()
+        self._file = os.open(self._path, _FLAGS, 0o600)
         self.size = os.fstat(self._file).st_size
-
-    def _open(self) -> int:
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        return os.open(self._path, flags, 0o600)
+        self.base = 0
+        self._beside = directory / "journal.new"
+        self._successor: _Successor | None = None
 
     def replay(self) -> Iterator[tuple[int, memoryview]]:
         """All committed records, oldest first; cuts off a torn one at the end.
@@ -146,34 +174,62 @@ class FileJournal:
         """Hand everything appended to the kernel."""
         if self._pending:
             try:
-                written = _write(self._file, self._pending)
+                self.size += _write(self._file, self._pending)
             except OSError:
                 # A record torn here would have others behind it once there is room again.
                 os.ftruncate(self._file, self.size)
                 raise
-            self.size += written
-            self._pending = []
+            parts, self._pending = self._pending, []
+            if self._successor is not None:
+                try:
+                    self._successor.size += _write(self._successor.file, parts)
+                except OSError:
+                    self._abandon(self._successor)
+                    raise
+        if self._successor is not None and self._successor.on_disk.done():
+            self._succeed(self._successor)
+
+    @property
+    def is_rewriting(self) -> bool:
+        """Whether a new file is still on its way."""
+        return self._successor is not None
 
     def rewrite(self, records: Iterable[tuple[int, bytes]]) -> None:
-        """Replace the file by one that holds these records; pending ones are superseded too."""
-        beside = self._path.with_name("journal.new")
-        file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        """Replace the file by one that begins with these records, once the disk has them."""
+        self.commit()
+        file = os.open(self._beside, _FLAGS | os.O_TRUNC, 0o600)
         try:
-            for kind, body in records:
-                _write(file, _record(kind, (body,)))
-            os.fsync(file)
-        finally:
+            size = sum(_write(file, _record(kind, (body,))) for kind, body in records)
+        except BaseException:
             os.close(file)
-        beside.replace(self._path)
-        sync_directory(self._path.parent)
-        self._pending = []
-        os.close(self._file)
-        self._file = self._open()
-        self.size = os.fstat(self._file).st_size
+            self._beside.unlink()
+            raise
+        self._successor = _Successor(file, size, size, _background.submit(os.fsync, file))
+
+    def _succeed(self, successor: _Successor) -> None:
+        try:
+            successor.on_disk.result()
+            self._beside.replace(self._path)
+        except OSError:
+            self._abandon(successor)
+            raise
+        _background.submit(os.close, self._file)  # frees the old file's memory, which takes time
+        self._file, self.size, self.base = successor.file, successor.size, successor.base
+        self._successor = None
+
+    def _abandon(self, successor: _Successor) -> None:
+        """Go on with the old file, which has everything too."""
+        self._successor = None
+        wait([successor.on_disk])
+        os.close(successor.file)
+        self._beside.unlink()
 
     def close(self) -> None:
         """Commit and unlock."""
         self.commit()
+        if self._successor is not None:
+            wait([self._successor.on_disk])
+            self._succeed(self._successor)
         os.close(self._file)
         self._held.close()
 

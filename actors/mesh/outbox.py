@@ -7,6 +7,7 @@ that the partition journals, so that replaying the journal gives the same outbox
 
 from __future__ import annotations
 
+import bisect
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -96,13 +97,17 @@ class Outbox:
 
     def _end(self, ids: NDArray[np.uint64]) -> list[tuple[Kept, NDArray[np.intp]]]:
         ended = []
+        done = set()
         for kept, asked in self._find(ids):
             rows = np.flatnonzero(asked & kept.open)
             kept.open[rows] = False
             source = kept.batch.head["source"][rows]
             self.pending -= np.bincount(source, minlength=len(self.pending))
             ended.append((kept, rows))
-        self._kept = [kept for kept in self._kept if kept.open.any()]
+            if not kept.open.any():
+                done.add(kept.first)
+        if done:
+            self._kept = [kept for kept in self._kept if kept.first not in done]
         return ended
 
     def is_open(self, ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
@@ -117,10 +122,12 @@ class Outbox:
         if not self._kept or not len(ids):
             return
         sequence = messages.sequence(ids)
-        starts = np.array([kept.first for kept in self._kept])
-        place = np.searchsorted(starts, sequence, side="right") - 1
-        for number, kept in [*enumerate(self._kept)][max(int(place.min()), 0) : place.max() + 1]:
-            rows = sequence[place == number] - kept.first
+        starts = [kept.first for kept in self._kept]
+        oldest = max(bisect.bisect_right(starts, sequence.min()) - 1, 0)
+        newest = bisect.bisect_right(starts, sequence.max())
+        for kept in self._kept[oldest:newest]:
+            rows = sequence - kept.first
+            rows = rows[rows >= 0]
             asked = np.zeros(len(kept.batch), bool)
             asked[rows[rows < len(asked)]] = True
             if asked.any():

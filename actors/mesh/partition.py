@@ -84,7 +84,6 @@ class Partition:
         self._journal = journal
         self._capacity = capacity
         self._answers: OrderedDict[int, tuple[int, Acceptance]] = OrderedDict()
-        self._snapshot_size = 0
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -110,10 +109,10 @@ class Partition:
         self._journal.close()
 
     def compact(self, max_bytes: int) -> None:
-        """Replace the journal by a snapshot if it has outgrown `max_bytes` and its last one."""
-        if self._journal.size > max(max_bytes, 2 * self._snapshot_size):
-            self._journal.rewrite(self._snapshot())
-            self._snapshot_size = self._journal.size
+        """Begin to replace a journal larger than that, and than twice its last snapshot."""
+        journal = self._journal
+        if not journal.is_rewriting and journal.size > max(max_bytes, 2 * journal.base):
+            journal.rewrite(self._snapshot())
 
     # -- the sender's side -----------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ hop to hop: a walk ends after at most as many hops as the host has nodes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -91,22 +91,25 @@ class _Plan:
     Attributes:
         rows: [n], of the messages in their batch.
         base: [n], where the tree of each one's destination begins in the tables.
-        over: int32 [steps, n], the link of each hop; the number of links once it has stopped.
         at: [n], where each stops.
-        link: [n], the link that each would take there, or -1.
+        link: int32 [n], the link that each would take there, or -1.
+        last: int32 [n], the link of each one's last hop; means nothing without one.
         made: [n], hops.
         kept: bool [n], in a frame that is to be repeated: the way ends before that hop.
         busy: bool [n], stopped before a link whose frame of an earlier step is to be repeated.
+        over: int32 [n] for each step, the link of each hop; the number of links once it has
+            stopped.
     """
 
     rows: NDArray[np.intp]
     base: NDArray[np.intp]
-    over: NDArray[np.int32]
     at: NDArray[np.intp]
     link: NDArray[np.int32]
+    last: NDArray[np.int32]
     made: NDArray[np.intp]
     kept: NDArray[np.bool_]
     busy: NDArray[np.bool_]
+    over: list[NDArray[np.int32]] = field(default_factory=list)
 
 
 class Walk:
@@ -145,8 +148,8 @@ class Walk:
         state[at == head["destination"]] = HOME
         self._first = link, state  # of messages that stay where they are, once `go` are marked
         go = np.flatnonzero(state == OPEN)
-        self._plan = self._planned(go, base.take(go), link.take(go))
-        self._frames, self._riders = self._frames_of(self._plan.over)
+        self._plan, hops = self._planned(go, base.take(go), link.take(go))
+        self._frames, self._riders = self._frames_of(hops)  # as step * (n_links + 1) + link
         step, over = np.divmod(self._frames, self._n_links + 1)
         self._step: NDArray[np.intp] = step
         self.links: NDArray[np.int32] = over.astype(np.int32)
@@ -169,41 +172,44 @@ class Walk:
 
     def _planned(
         self, rows: NDArray[np.intp], base: NDArray[np.intp], link: NDArray[np.int32]
-    ) -> _Plan:
-        stopped = np.int32(self._n_links)
-        onto = np.append(self._target.astype(np.intp), -1)
-        onto[self._states != OPEN] = -1
-        over = []
-        at = onto.take(link)
-        made = np.zeros(len(rows), np.intp)
-        if len(rows):
-            over.append(link)
-            made += 1
-        while len(rows):
+    ) -> tuple[_Plan, NDArray[np.intp]]:
+        """The way of `rows`, whose first links are open, and each hop's frame."""
+        n, target = len(rows), self._target.astype(np.intp)
+        plan = _Plan(
+            rows,
+            base,
+            at=np.empty(n, np.intp),
+            link=np.empty(n, np.int32),
+            last=np.empty(n, np.int32),
+            made=np.zeros(n, np.intp),
+            kept=np.zeros(n, bool),
+            busy=np.zeros(n, bool),
+        )
+        frames: list[NDArray[np.intp]] = [np.empty(0, np.intp)]
+        live = np.arange(n)
+        while len(live):
+            last, over = link, np.full(n, self._n_links, np.int32)
+            over[live] = last
+            frames.append(last.astype(np.intp) + len(plan.over) * (self._n_links + 1))
+            plan.over.append(over)
+            at = target.take(last)
             link = self._router.links(base, at)
-            if self._alternates:
-                self._turned(base, at, link)
-            beyond = onto.take(link, mode="wrap")
-            moves = beyond >= 0
-            if not moves.any():
-                break
-            over.append(np.where(moves, link, stopped))
-            at = np.where(moves, beyond, at)
-            made += moves
-        none = np.zeros(len(rows), bool)
-        matrix = np.array(over, np.int32).reshape(len(over), len(rows))
-        return _Plan(rows, base, matrix, at, link, made, none, none.copy())
+            moves = self._turned(base, at, link) == OPEN
+            if not moves.all():
+                end = np.flatnonzero(~moves)
+                stopped = live.take(end)
+                plan.at[stopped], plan.link[stopped] = at.take(end), link.take(end)
+                plan.last[stopped], plan.made[stopped] = last.take(end), len(plan.over)
+                go = np.flatnonzero(moves)
+                live, base, link = live.take(go), base.take(go), link.take(go)
+        return plan, np.concatenate(frames)
 
-    def _frames_of(self, over: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """The frames of these hops, as step * (n_links + 1) + link, and how many ride in each."""
-        width = self._n_links + 1
-        keys = (over + np.arange(len(over))[:, None] * width).ravel()
-        if _SPARSE * len(keys) < len(over) * width:
-            frames, riders = np.unique(keys, return_counts=True)
-            real = frames % width != self._n_links
-            return frames[real], riders[real]
-        count = np.bincount(keys, minlength=len(over) * width)
-        count[self._n_links :: width] = 0
+    def _frames_of(self, hops: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The frames of these hops, each once, and how many messages ride in each."""
+        cells = len(self._plan.over) * (self._n_links + 1)
+        if _SPARSE * len(hops) < cells:
+            return np.unique(hops, return_counts=True)
+        count = np.bincount(hops, minlength=cells)
         frames = np.flatnonzero(count)
         return frames, count[frames]
 
@@ -249,24 +255,27 @@ class Walk:
         link = plan.over[step].take(rows)
         plan.made[rows], plan.link[rows] = step, link
         plan.at[rows] = self._source.take(link)
+        if step:
+            plan.last[rows] = plan.over[step - 1].take(rows)
         (plan.busy if busy else plan.kept)[rows] = True
 
     def _dismiss(self, planned: NDArray[np.intp]) -> None:
         """Take messages that were stopped out of the frames of their later hops."""
         plan = self._plan
         rows = np.flatnonzero(plan.made < planned)
-        steps = np.arange(len(plan.over))[:, None]
-        over = plan.over[:, rows]
         first = plan.made[rows] + plan.kept[rows]  # a frame that was lost did carry them
-        missed = over + steps * (self._n_links + 1)
-        missed = missed[(steps >= first) & (over != self._n_links)]
-        place = np.searchsorted(self._frames, missed)
-        self._riders -= np.bincount(place, minlength=len(self._riders))
+        for step in range(int(first.min(initial=len(plan.over))), len(plan.over)):
+            over = plan.over[step].take(rows)
+            missed = over[(first <= step) & (over < self._n_links)] + step * (self._n_links + 1)
+            place = np.searchsorted(self._frames, missed)
+            self._riders -= np.bincount(place, minlength=len(self._riders))
 
     def _copies(self, rows: NDArray[np.intp], step: int) -> tuple[MessageBatch, MessageBatch]:
         """The messages of a frame: stamped for the hop, and as before it."""
         before = self._batch.take(self._plan.rows.take(rows))
-        before = self._write(before, rows, np.full(len(rows), step))
+        if step:
+            last = self._plan.over[step - 1].take(rows)
+            before = self._write(before, rows, last, np.full(len(rows), step))
         potential = self._router.distance(
             self._plan.base.take(rows), before.head["at"].astype(np.intp)
         )
@@ -302,22 +311,26 @@ class Walk:
             rows = np.flatnonzero(state == where)
             if len(rows):
                 part = self._batch.take(plan.rows.take(rows))
-                yield where, self._write(part, rows, plan.made.take(rows)), plan.link.take(rows)
+                last, made = plan.last.take(rows), plan.made.take(rows)
+                yield where, self._write(part, rows, last, made), plan.link.take(rows)
 
     def _write(
-        self, part: MessageBatch, rows: NDArray[np.intp], made: NDArray[np.intp]
+        self,
+        part: MessageBatch,
+        rows: NDArray[np.intp],
+        last: NDArray[np.int32],
+        made: NDArray[np.intp],
     ) -> MessageBatch:
         """Bring copies of the messages `rows` to where they are after `made` hops."""
         moved: slice | NDArray[np.intp] = slice(None)
         if not made.all():
             moved = np.flatnonzero(made)
-            rows, made = rows[moved], made[moved]
+            rows, last, made = rows[moved], last[moved], made[moved]
         plan, head = self._plan, part.head
         if part.trail is not None:
             part = self._recorded(part, moved, rows, made)
-        over = plan.over.ravel().take((made - 1) * plan.over.shape[1] + rows)
-        before = self._source.take(over).astype(np.intp)
-        head["at"][moved] = self._target.take(over)
+        before = self._source.take(last).astype(np.intp)
+        head["at"][moved] = self._target.take(last)
         head["potential"][moved] = self._router.distance(plan.base.take(rows), before)
         head["version"][moved] = self._router.version
         head["hops"][moved] += made.astype(np.uint16)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import resource
+import shutil
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -140,8 +143,11 @@ def test_rewriting_replaces_everything(tmp_path: Path) -> None:
     journal = FileJournal(tmp_path)
     journal.append(1, b"superseded")
     journal.rewrite(iter([(5, b"snapshot")]))
-    assert journal.size == (tmp_path / "journal").stat().st_size
     journal.append(6, b"after")
+    while journal.is_rewriting:
+        journal.commit()
+    assert journal.size == (tmp_path / "journal").stat().st_size
+    assert 0 < journal.base < journal.size
     journal.close()
     assert read(tmp_path) == [(5, b"snapshot"), (6, b"after")]
     assert not (tmp_path / "journal.new").exists()
@@ -150,6 +156,48 @@ def test_rewriting_replaces_everything(tmp_path: Path) -> None:
     memory.rewrite([(5, b"new")])
     assert [(kind, bytes(body)) for kind, body in memory.replay()] == [(5, b"new")]
     assert memory.size == 3
+
+
+def test_until_the_disk_has_the_new_file_the_old_one_has_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before that, nothing is lost; after it, what was committed meanwhile is there."""
+    held = threading.Event()
+    monkeypatch.setattr(journals.os, "fsync", lambda _file: held.wait(30))
+    journal = FileJournal(tmp_path / "here")
+    journal.append(1, b"before")
+    journal.rewrite([(5, b"snapshot")])
+    journal.append(2, b"meanwhile")
+    journal.commit()
+    assert journal.is_rewriting
+    shutil.copytree(tmp_path / "here", tmp_path / "killed")
+    assert read(tmp_path / "killed") == [(1, b"before"), (2, b"meanwhile")]
+    held.set()
+    journal.close()
+    assert read(tmp_path / "here") == [(5, b"snapshot"), (2, b"meanwhile")]
+
+
+def test_a_disk_that_fails_leaves_the_old_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error is raised by a commit, whose records are kept."""
+
+    def failing(_file: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(journals.os, "fsync", failing)
+    journal = FileJournal(tmp_path)
+    journal.append(1, b"before")
+    journal.rewrite([(5, b"snapshot")])
+    with pytest.raises(OSError, match="Input/output"):  # noqa: PT012 - one of them does
+        while True:
+            journal.append(2, b"meanwhile")
+            journal.commit()
+    journal.close()
+    first, *others = read(tmp_path)
+    assert first == (1, b"before")
+    assert set(others) == {(2, b"meanwhile")}
+    assert not (tmp_path / "journal.new").exists()
 
 
 def test_a_failed_rewrite_leaves_the_old_journal(tmp_path: Path) -> None:

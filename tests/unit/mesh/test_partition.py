@@ -154,11 +154,13 @@ class CrashingPartition(RuleBasedStateMachine):
         for offset in some:
             self.inbox.pop(offset, None)
 
-    @rule()
-    def crash(self) -> None:
+    @rule(before_the_disk_has_it=st.booleans())
+    def crash(self, *, before_the_disk_has_it: bool = True) -> None:
         journal = self.partition._journal
         assert isinstance(journal, FileJournal)
         journal._pending = []  # never reached the kernel
+        if before_the_disk_has_it and journal._successor is not None:
+            journal._abandon(journal._successor)
         incarnation, next_sequence = self.partition.incarnation, self.partition.outbox.next_sequence
         journal.close()
         self.partition = self.open()
@@ -167,8 +169,8 @@ class CrashingPartition(RuleBasedStateMachine):
 
     @rule()
     def compact(self) -> None:
+        self.partition._journal.base = 0  # so that it is not put off
         self.partition.compact(0)
-        self.partition._snapshot_size = 0  # so that the next one is not put off
 
     @invariant()
     def agrees_with_the_model(self) -> None:
