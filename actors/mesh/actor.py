@@ -190,7 +190,7 @@ class MeshShard:
 
     async def _converse(self, peer: str) -> None:
         """Carry envelopes to one peer, one at a time."""
-        host = self._hosting()
+        host, to = self._hosting(), line.to(peer)
         while True:
             await self._peers[peer].wait()
             self._peers[peer].clear()
@@ -201,7 +201,7 @@ class MeshShard:
             answer: Answer | None = None
             try:
                 async with asyncio.timeout(EXCHANGE_TIMEOUT_S):
-                    answer = await line.to(peer).call("exchange", sent.envelope)
+                    answer = await to.call("exchange", sent.envelope)
             except Exception as error:  # noqa: BLE001 - whatever it is, the envelope did not arrive
                 self._errors.handle(error, severity="warning")
                 await asyncio.sleep(RETRY_PEER_S)

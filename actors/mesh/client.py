@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from actors.mesh.membership import Membership
+    from actors.runtime.line import Line
 
 MAX_PAYLOAD = 64 * 1024  # bytes
 MAX_PORT = 0xFFFF
@@ -84,6 +85,7 @@ class Mesh:
         self._client = ids.new_client_id()
         self._request = 0
         self._turns: dict[int, asyncio.Lock] = {}
+        self._shards: dict[str, Line] = {}
 
     @classmethod
     async def attach(cls) -> Mesh:
@@ -273,9 +275,13 @@ class Mesh:
         deadline = time.monotonic() + PATIENCE_S
         while True:
             placement = self.membership.placement
-            shard = line.to(placement.shard_of[partition])
+            name = placement.shard_of[partition]
+            if name not in self._shards:
+                self._shards[name] = line.to(name)
             try:
-                return await shard.call(method, partition, placement.version, *arguments)
+                return await self._shards[name].call(
+                    method, partition, placement.version, *arguments
+                )
             except (StalePlacement, Unavailable):
                 if time.monotonic() > deadline:
                     raise
