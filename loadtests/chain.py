@@ -1,6 +1,6 @@
 """What the forwarding chains beside this mesh do to each message: the least there is.
 
-Two processes pass messages to each other, one socket crossing a hop. A message is a record: a
+Two processes have half of the nodes each, and every hop crosses a socket. A message is a record: a
 unique id, the node it is at, the node it goes to, 100 bytes. Each hop looks up the next node by
 (node, destination) in the same tables that the mesh's routes follow; at its destination a message
 is checked whole and counted once. There is no loss to repair, no journal, no acknowledgement, no
@@ -10,11 +10,13 @@ route that changes: what the mesh adds to this is not in here.
 from __future__ import annotations
 
 import struct
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from actors.mesh import bisection
 from loadtests import payload
 from loadtests.load_plan import SERIAL_BITS, Counters, serials
 from loadtests.marks import Marks
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from actors.topology.model import Topology
     from loadtests.far_pairs import Routes
 
 RECORD: Final = np.dtype(
@@ -31,6 +34,7 @@ RECORD: Final = np.dtype(
 )
 _RECORD: Final = struct.Struct(f"<QHH{payload.SIZE}s")
 PEERS: Final = 2  # processes
+Onward = dict[int, dict[int, list[bytes]]]  # records by node and by the next node
 _SERIAL: Final = np.uint64((1 << SERIAL_BITS) - 1)
 
 
@@ -41,28 +45,34 @@ class Hops:
     Attributes:
         pairs: int32 [p, 2], who sends to whom.
         next_hop: int32 [n_nodes, n_nodes], by node and destination; -1 at the destination.
+        process: int16 [n_nodes], which of the two has each node.
     """
 
     pairs: NDArray[np.int32]
     next_hop: NDArray[np.int32]
+    process: NDArray[np.int16]
 
     @classmethod
-    def of(cls, routes: Routes) -> Hops:
-        """The tables that lead from one end of each pair to the other."""
-        nodes = routes.next_hop.shape[1]
+    def of(cls, routes: Routes, topology: Topology) -> Hops:
+        """The tables that lead from end to end of each pair; processes have nodes as shards do."""
+        nodes = topology.n_nodes
         next_hop = np.full((nodes, nodes), -1, np.int32)
         next_hop[:, routes.destinations] = routes.next_hop.T
-        return cls(routes.pairs, next_hop)
+        return cls(routes.pairs, next_hop, bisection.parts(topology.ends, nodes, PEERS))
+
+    def pairs_of(self, process: int) -> NDArray[np.int32]:
+        """The pairs whose source a process has."""
+        return self.pairs.compress(self.process[self.pairs[:, 0]] == process, axis=0)
 
     def save(self, path: Path) -> None:
         """Write to `path`."""
-        np.savez(path, pairs=self.pairs, next_hop=self.next_hop)
+        np.savez(path, pairs=self.pairs, next_hop=self.next_hop, process=self.process)
 
     @classmethod
     def load(cls, path: Path) -> Hops:
         """Read what `save` wrote."""
         with np.load(path, allow_pickle=False) as saved:
-            return cls(saved["pairs"], saved["next_hop"])
+            return cls(saved["pairs"], saved["next_hop"], saved["process"])
 
 
 @dataclass(slots=True)
@@ -90,12 +100,11 @@ class Chain:
     corrupt: int = 0
     delivered: list[Marks] = field(default_factory=lambda: [Marks() for _ in range(PEERS)])
     _table: list[list[int]] = field(init=False)
-    _ends: NDArray[np.uint16] = field(init=False)
+    _pairs: list[NDArray[np.uint16]] = field(init=False)  # by process of origin
 
     def __post_init__(self) -> None:
         self._table = self.hops.next_hop.tolist()
-        pairs = self.hops.pairs
-        self._ends = pairs[np.arange(len(pairs) + self.batch) % len(pairs)].astype(np.uint16)
+        self._pairs = [self.hops.pairs_of(peer).astype(np.uint16) for peer in range(PEERS)]
 
     @property
     def has_room(self) -> bool:
@@ -103,16 +112,16 @@ class Chain:
         return self.counters.under_way(self.number) + self.batch <= self.window
 
     def fresh(self) -> bytes:
-        """New messages, after their first hop's look-up."""
+        """New messages, at their sources."""
         records = np.empty(self.batch, RECORD)
         first = self.sent
         self.sent += self.batch
+        pairs = self._pairs[self.number]
         records["id"] = serials(self.number, first, self.sent)
-        begin = first % len(self.hops.pairs)
-        records["at"], records["to"] = self._ends[begin : begin + self.batch].T
+        records["at"], records["to"] = pairs[np.arange(first, self.sent) % len(pairs)].T
         records["payload"] = payload.write(records["id"].copy())
         self.counters.accepted[self.number] += self.batch
-        return self.forward(records.tobytes())
+        return records.tobytes()
 
     def forward(self, frame: bytes) -> bytes:
         """Take in what is at its destination; the rest, each message one hop on."""
@@ -124,11 +133,29 @@ class Chain:
                 home.append(pack(serial, at, to, body))
             else:
                 keep(pack(serial, table[at][to], to, body))
-        if home:
-            self._take(np.frombuffer(b"".join(home), RECORD))
+        self._take(home)
         return b"".join(onward)
 
-    def _take(self, records: NDArray[np.void]) -> None:
+    def spread(self, frame: bytes) -> Onward:
+        """Take in what is at its destination; the rest by the hop that it makes."""
+        onward: Onward = defaultdict(lambda: defaultdict(list))
+        home: list[bytes] = []
+        table, pack, here = self._table, _RECORD.pack, -1
+        for serial, at, to, body in _RECORD.iter_unpack(frame):
+            if at == to:
+                home.append(pack(serial, at, to, body))
+                continue
+            if at != here:
+                here, row, hops = at, table[at], onward[at]
+            following = row[to]
+            hops[following].append(pack(serial, following, to, body))
+        self._take(home)
+        return onward
+
+    def _take(self, home: list[bytes]) -> None:
+        if not home:
+            return
+        records = np.frombuffer(b"".join(home), RECORD)
         words = np.ascontiguousarray(records["payload"])
         serial, wrong = payload.read(words.reshape(-1).view(np.uint8))
         bad = records["id"] != serial
@@ -136,9 +163,10 @@ class Chain:
             bad |= wrong
         number = (serial & _SERIAL).astype(np.int64)
         origin = (serial >> np.uint64(SERIAL_BITS)).astype(np.int64)
-        bad |= self._ends[number % len(self.hops.pairs), 1] != records["at"]
-        self.corrupt += int(bad.sum())
-        for peer in range(PEERS):
-            rows = (origin == peer) & ~bad
+        for peer, pairs in enumerate(self._pairs):
+            rows = origin == peer
+            bad[rows] |= pairs[number[rows] % len(pairs), 1] != records["at"][rows]
+            rows &= ~bad
             self.delivered[peer].add(number[rows])
             self.counters.received[self.number, peer] += int(np.count_nonzero(rows))
+        self.corrupt += int(bad.sum())

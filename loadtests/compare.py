@@ -29,7 +29,7 @@ from loadtests import (
     private_cluster,
 )
 from loadtests.chain import Hops
-from loadtests.chain_process import ChainPlan
+from loadtests.chain_plan import ChainPlan
 from loadtests.command import Results, publish
 from loadtests.compare_chains import ACTOR_WINDOW, WARM_UP_S, Chained
 from loadtests.mesh_figures import FELL_SHORT, shortcomings
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from actors.runtime.settings import Settings
     from cluster.local import LocalCluster
-    from loadtests.chain_process import Transport
+    from loadtests.chain_plan import Transport
     from loadtests.machine import Provenance
     from loadtests.mesh_load import Ran
 
@@ -51,21 +51,20 @@ if TYPE_CHECKING:
 SECONDS: Final = 10.0
 MIN_HOPS: Final = 3
 SEED: Final = 1
-_SINGLE: Final = 256  # messages made at once where each travels alone
 _READY_TIMEOUT_S: Final = 120.0
 _ACTOR_NAMESPACE: Final = "x0-actor-per-node"
 CHAINS: Final[dict[str, tuple[Transport, bool]]] = {
     "pyzmq": ("pyzmq", False),
     "asyncio": ("asyncio", False),
-    "pyzmq_single": ("pyzmq", True),
-    "asyncio_single": ("asyncio", True),
+    "pyzmq_merged": ("pyzmq", True),
+    "asyncio_merged": ("asyncio", True),
 }
 _TITLES: Final = {
     "mesh": "this mesh, journals on",
-    "pyzmq": "pyzmq chain, best batching",
-    "asyncio": "asyncio chain, best batching",
-    "pyzmq_single": "pyzmq chain, a message a frame",
-    "asyncio_single": "asyncio chain, a message a write",
+    "pyzmq": "pyzmq chain, a socket a node",
+    "asyncio": "asyncio chain, a socket a node",
+    "pyzmq_merged": "pyzmq chain, a socket a process",
+    "asyncio_merged": "asyncio chain, a socket a process",
     "actor_per_node": "one Ray actor a node, a call a hop",
 }
 _METHOD: Final = """\
@@ -74,13 +73,17 @@ pairs, at least {min_hops} hops apart ({hops:.2f} on average), {seconds:g} s eac
 warm-up, one after the other, all on one machine.
 
 The mesh: two shards with journals, emulated loss and its repair, exactly once, two more processes \
-that send and receive. The chains: two processes, a socket (Unix domain) crossed each hop, PUSH \
-and PULL or asyncio streams; they make and check the same payloads, look up (node, destination) \
-for each message at each hop in plain Python, as their users would, and count each message once; \
-no loss, no journal, no acknowledgement, no custody. "Best batching" is the fastest of {batches} \
-messages in a frame, tried before. A chain that did its look-ups on whole columns would be this \
-mesh's own way of forwarding without what it promises. One actor a node: {actors} nodes in a line, \
-{actor_hops} hops, calls that nobody waits for, {window} messages under way."""
+that send and receive. The chains: two processes with half of the nodes each, PUSH and PULL or \
+asyncio streams; they make and check the same payloads, look up (node, destination) for each \
+message at each hop in plain Python, as their users would, and count each message once; no loss, \
+no journal, no acknowledgement, no custody. With a socket a node, every hop goes from one node's \
+socket to another's, all messages that wait for it in one frame. With a socket a process, every \
+hop goes to the other process, whoever has the node, in frames that mix the messages of all: the \
+least that two processes which pass messages to each other can do, and no longer nodes that \
+forward. Both with the fastest of {batches} messages made at once, tried before. A chain that did \
+its look-ups on whole columns would be this mesh's own way of forwarding without what it promises. \
+One actor a node: {actors} nodes in a line, {actor_hops} hops, calls that nobody waits for, \
+{window} messages under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +113,17 @@ def measure(progress: Progress, *, seconds: float = SECONDS) -> Outcome:
     name = settings.topology
     topology = source.read(name, vpn=False, all_components=False).topology
     routes = far_pairs.choose(topology, MIN_HOPS, SEED)
-    hops = Hops.of(routes)
+    hops = Hops.of(routes, topology)
     with private_cluster.started(progress) as cluster:
         ran = _mesh(cluster, settings, seconds, progress)
         others = {
             kind: compare_chains.best(
-                ChainPlan(transport, single, _SINGLE, 8 * _SINGLE, seconds, WARM_UP_S),
+                ChainPlan(transport, merged, 0, 0, seconds, WARM_UP_S),
                 hops,
                 float(routes.hops.mean()),
                 _named(progress, _TITLES[kind]),
             )
-            for kind, (transport, single) in CHAINS.items()
+            for kind, (transport, merged) in CHAINS.items()
         }
         path = routes.path(int(np.argmin(np.abs(routes.hops - routes.hops.mean()))))
         others["actor_per_node"] = _actors(
@@ -195,7 +198,7 @@ def outcome(compared: Compared, topology: str, method: str, origin: Provenance) 
             shown(found.msg_per_s),
             shown(found.msg_per_s * found.hops),
             shown(found.hops),
-            str(found.batch) if not name.endswith("single") else "1",
+            str(found.batch),
             shown(compared.ratio(name)),
         ]
         for name, found in compared.others.items()
@@ -228,7 +231,7 @@ def outcome(compared: Compared, topology: str, method: str, origin: Provenance) 
         method=method,
         tables=[
             Table(
-                ["", "messages/s", "hop-messages/s", "hops", "in a frame", "this mesh is times"],
+                ["", "messages/s", "hop-messages/s", "hops", "made at once", "this mesh is times"],
                 rows,
             )
         ],

@@ -17,7 +17,6 @@ from actors.runtime import spawn
 from actors.runtime.errors import Unavailable
 from loadtests import payload
 from loadtests.chain import PEERS
-from loadtests.chain_process import write_plan
 from loadtests.load_plan import Counters, serials
 from loadtests.node_actor import NodeActor, NodeSink
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from loadtests.chain import Hops
-    from loadtests.chain_process import ChainPlan
+    from loadtests.chain_plan import ChainPlan
 
     Progress = Callable[[str], None]
 
@@ -69,8 +68,6 @@ def best(plan: ChainPlan, hops: Hops, hops_mean: float, progress: Progress) -> C
     Raises:
         Unavailable: a process of the chain ended early.
     """
-    if plan.single:
-        return chain(plan, hops, hops_mean)
     found: dict[int, float] = {}
     for batch in BATCHES:
         trial = replace(plan, batch=batch, window=8 * batch, seconds=TRIAL_S)
@@ -89,7 +86,8 @@ def chain(plan: ChainPlan, hops: Hops, hops_mean: float) -> Chained:
     with tempfile.TemporaryDirectory(prefix="x0-chain-") as name, ExitStack() as stack:
         directory = Path(name)
         counters = Counters(directory)
-        write_plan(directory, plan, hops)
+        plan.write(directory)
+        hops.save(directory / "hops.npz")
         command = [sys.executable, "-m", "loadtests.chain_process", name]
         running = [
             stack.enter_context(

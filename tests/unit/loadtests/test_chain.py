@@ -19,27 +19,51 @@ if TYPE_CHECKING:
 @pytest.fixture
 def peers(tmp_path: Path) -> list[Chain]:
     topology = radio.generate(40, 1)
-    hops = Hops.of(far_pairs.choose(topology, 3, 1))
+    hops = Hops.of(far_pairs.choose(topology, 3, 1), topology)
     counters = Counters(tmp_path)
     return [Chain(number, hops, counters, window=512, batch=256) for number in range(PEERS)]
 
 
 def test_messages_make_the_hops_of_their_route(peers: list[Chain]) -> None:
     """A batch crosses the socket as often as the routes of its messages have hops."""
-    frame, crossed, at = peers[0].fresh(), 0, 0
+    frame, crossed, at = peers[0].forward(peers[0].fresh()), 0, 0
     while frame:
         crossed += len(frame) // RECORD.itemsize
         at = 1 - at
         frame = peers[at].forward(frame)
+    check(peers, crossed)
+
+
+def test_messages_go_from_node_to_node(peers: list[Chain]) -> None:
+    """The same, each hop from the node where the messages are to its neighbour on their way."""
+    at, crossed = peers[0].spread(peers[0].fresh()), 0
+    links = {tuple(pair) for pair in radio.generate(40, 1).ends.tolist()}
+    while at:
+        arrived: dict[int, list[bytes]] = {}
+        for node, hops in at.items():
+            for neighbour, records in hops.items():
+                assert (min(node, neighbour), max(node, neighbour)) in links
+                crossed += len(records)
+                arrived.setdefault(neighbour, []).extend(records)
+        at = {}
+        for node, records in arrived.items():
+            owner = peers[int(peers[0].hops.process[node])]
+            onward = owner.spread(b"".join(records))
+            assert set(onward) <= {node}
+            at.update(onward)
+    check(peers, crossed)
+
+
+def check(peers: list[Chain], crossed: int) -> None:
     delivered = [peer.delivered[0] for peer in peers]
     assert sum(marks.distinct for marks in delivered) == 256
     assert sum(marks.count for marks in delivered) == 256
     assert [peer.corrupt for peer in peers] == [0, 0]
     assert peers[0].counters.unresolved == 0
-    # The same batch again has the next pairs; each pair's hops are known from the tables.
-    topology = radio.generate(40, 1)
-    routes = far_pairs.choose(topology, 3, 1)
-    assert crossed == int(routes.hops[np.arange(256) % len(routes.hops)].sum())
+    # Each pair's hops are known from the tables.
+    routes = far_pairs.choose(radio.generate(40, 1), 3, 1)
+    mine = routes.hops[peers[0].hops.process[routes.pairs[:, 0]] == 0]
+    assert crossed == int(mine[np.arange(256) % len(mine)].sum())
 
 
 def test_the_window_closes(peers: list[Chain]) -> None:
@@ -53,7 +77,7 @@ def test_the_window_closes(peers: list[Chain]) -> None:
 
 def test_an_altered_message_is_not_counted(peers: list[Chain]) -> None:
     """A bit flipped on the way is found at the destination."""
-    altered = bytearray(peers[0].fresh())
+    altered = bytearray(peers[0].forward(peers[0].fresh()))
     altered[RECORD.itemsize * 3 + 50] ^= 4
     frame, at = bytes(altered), 0
     while frame:
