@@ -17,6 +17,8 @@ from ray import serve
 from serve_apps.gateway import app as gateway_app
 
 if TYPE_CHECKING:
+    from ray.serve import Application
+
     from actors.runtime.settings import Settings
 
 NAME: Final = "bare"
@@ -48,8 +50,15 @@ def deploy(settings: Settings) -> None:
     ray.get(remote.options(num_cpus=0, max_retries=0).remote(settings))
 
 
-def _deploy(settings: Settings) -> None:
+def application(settings: Settings) -> Application:
+    """The Serve application: the gateway's, with `handlers` in place of the gateway."""
     given = {"state_dir": settings.state_dir, "namespace": settings.namespace}
-    model = gateway_app.app({**given, "log_level": settings.log_level})._bound_deployment  # noqa: SLF001 - Ray's public ways to a deployment's settings leave some out
+    gateway = gateway_app.app({**given, "log_level": settings.log_level})
+    model = gateway._bound_deployment  # noqa: SLF001 - what Ray shows of it lacks some settings
     bare: Any = model.options(func_or_class=serve.ingress(handlers)(), name=NAME)
-    serve.run(bare.bind(), name=NAME, route_prefix=PREFIX)
+    bound: Application = bare.bind()
+    return bound
+
+
+def _deploy(settings: Settings) -> None:
+    serve.run(application(settings), name=NAME, route_prefix=PREFIX)

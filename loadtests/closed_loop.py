@@ -69,11 +69,11 @@ async def ask(connections: Sequence[Connection], request: Request, seconds: floa
     asked = Asked(seconds)
 
     async def call(connection: Connection) -> None:
-        while (begun := time.monotonic()) < end:
+        while time.monotonic() < end:
             answer = await request(connection)
             asked.statuses[answer.status] += 1
-            if (now := time.monotonic()) < end and _success(answer.status):
-                asked.latency.append(now - begun)
+            if time.monotonic() < end and _success(answer.status):
+                asked.latency.append(answer.seconds)
 
     async with asyncio.TaskGroup() as group:
         for connection in connections:

@@ -8,12 +8,14 @@ uses. Invariants: one request is under way at a time; an answer that is cut off 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 import httptools
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
 TOKEN: Final = "GATEWAY_TOKEN"  # noqa: S105 - the variable that other load generators read it from
 _LOST: Final = "the server closed the connection before its answer was whole"
@@ -26,11 +28,13 @@ class Answer(NamedTuple):
         status: HTTP status code.
         kind: media type without parameters, or "".
         body: whole.
+        seconds: from the request until then.
     """
 
     status: int
     kind: str
     body: bytes
+    seconds: float
 
 
 class Server(NamedTuple):
@@ -58,6 +62,20 @@ class Server(NamedTuple):
         lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         return f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode() + body
 
+    @contextlib.asynccontextmanager
+    async def connections(self, count: int) -> AsyncIterator[list[Connection]]:
+        """So many connections for the length of a block.
+
+        Raises:
+            OSError: the server refuses one.
+        """
+        opened = await asyncio.gather(*(self.connect() for _ in range(count)))
+        try:
+            yield opened
+        finally:
+            for connection in opened:
+                connection.close()
+
     async def connect(self) -> Connection:
         """A new connection.
 
@@ -76,6 +94,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._answer: asyncio.Future[Answer] | None = None
+        self._asked_at = 0.0
         self._kind = ""
         self._parts: list[bytes] = []
         self.closed = False
@@ -95,6 +114,7 @@ class Connection(asyncio.Protocol):
         if self._transport is None or self.closed:
             raise ConnectionResetError(_LOST)
         self._answer = asyncio.get_running_loop().create_future()
+        self._asked_at = time.monotonic()
         self._transport.write(request)
         return await self._answer
 
@@ -144,7 +164,12 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The answer is whole."""
-        answer = Answer(self._parser.get_status_code(), self._kind, b"".join(self._parts))
+        answer = Answer(
+            self._parser.get_status_code(),
+            self._kind,
+            b"".join(self._parts),
+            time.monotonic() - self._asked_at,
+        )
         if not self._parser.should_keep_alive():
             self.close()
             self.closed = True

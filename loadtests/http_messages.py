@@ -55,9 +55,9 @@ class HttpMessages:
         self.server = server
         names = mesh.membership.topology.ids
         count = len(mesh.membership.placement.shard_of)
-        self._source = [names[row] for row in routes.pairs[:, 0].tolist()]
-        self._destination = [names[row] for row in routes.pairs[:, 1].tolist()]
+        self.pairs = [(names[source], names[end]) for source, end in routes.pairs.tolist()]
         self._next = 0
+        self._next_route = 0
         self._accepted = [Marks() for _ in range(count)]
         self._received = np.zeros(count, np.int64)
         others = [np.empty((0, 2), np.int32)] * (count - 1)
@@ -74,28 +74,38 @@ class HttpMessages:
         Args:
             prefix: of the path.
         """
-        number, row = self._take(1)
-        words = payload.write(serials(_SENDER, number, number + 1))
+        serial, ((source, destination),) = self._take(1)
         message = {
-            "source": self._source[row],
-            "destination": self._destination[row],
-            "payload_base64": base64.b64encode(words.tobytes()).decode(),
+            "source": source,
+            "destination": destination,
+            "payload_base64": base64.b64encode(payload.write(serial).tobytes()).decode(),
             "port": PORT,
         }
         return self.server.request("POST", prefix + PATH, json.dumps(message).encode(), JSON)
 
     def batch(self, size: int, prefix: str = "") -> bytes:
         """A request with the next `size` messages, as columns in msgpack."""
-        number, row = self._take(size)
-        raw = payload.write(serials(_SENDER, number, number + size)).tobytes()
-        rows = [at % len(self._source) for at in range(row, row + size)]
+        serial, pairs = self._take(size)
+        raw = payload.write(serial).tobytes()
         columns = {
-            "sources": [self._source[at] for at in rows],
-            "destinations": [self._destination[at] for at in rows],
+            "sources": [source for source, _ in pairs],
+            "destinations": [destination for _, destination in pairs],
             "payloads": [raw[at : at + payload.SIZE] for at in range(0, len(raw), payload.SIZE)],
             "ports": PORT,
         }
         return self.server.request("POST", prefix + PATH, msgpack.packb(columns), MSGPACK)
+
+    def route(self, prefix: str = "") -> bytes:
+        """A request for the route between the next two nodes."""
+        self._next_route += 1
+        source, destination = self.pairs[self._next_route % len(self.pairs)]
+        return self.server.request("GET", f"{prefix}/mesh/routes/{source}/{destination}")
+
+    def _take(self, count: int) -> tuple[NDArray[np.uint64], list[tuple[str, str]]]:
+        """The next serial numbers, and between whom each goes (`Sink` knows it as well)."""
+        first, self._next = self._next, self._next + count
+        pairs = [self.pairs[number % len(self.pairs)] for number in range(first, self._next)]
+        return serials(_SENDER, first, self._next), pairs
 
     async def send_single(self, connection: Connection) -> Answer:
         """Send the next message."""
@@ -110,11 +120,6 @@ class HttpMessages:
         if answer.status == 200:
             self._note(np.array(msgpack.unpackb(answer.body)["ids"], np.uint64))
         return answer
-
-    def _take(self, count: int) -> tuple[int, int]:
-        number = self._next
-        self._next += count
-        return number, number % len(self._source)
 
     def _note(self, ids: NDArray[np.uint64]) -> None:
         ids = ids[ids > 0]  # 0 where refused

@@ -3,7 +3,8 @@
 -- The token comes from the environment, where other users do not see it. Prints one JSON line.
 
 local kind, path, port, pairs, number = nil, nil, nil, {}, 0
-local format = '{"source":"%s","destination":"%s","payload":"%0100d","port":%s}'
+local filling = ("x"):rep(88) -- 100 bytes with the number
+local format = '{"source":"%s","destination":"%s","payload":"%s%012d","port":%s}'
 local headers = {
   ["content-type"] = "application/json",
   ["authorization"] = "Bearer " .. (os.getenv("GATEWAY_TOKEN") or ""),
@@ -22,7 +23,7 @@ function request()
   end
   number = number + 1
   local pair = pairs[number % #pairs + 1]
-  return wrk.format("POST", path, headers, format:format(pair[1], pair[2], number, port))
+  return wrk.format("POST", path, headers, format:format(pair[1], pair[2], filling, number, port))
 end
 
 function done(summary, latency, _requests)

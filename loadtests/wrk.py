@@ -70,6 +70,14 @@ def installed() -> bool:
     return shutil.which("wrk") is not None
 
 
+def version() -> str:
+    """Of the wrk that is installed, as it says itself: `wrk debian/4.1.0 [epoll] ...`."""
+    done = subprocess.run(  # noqa: S603 - no shell, and our own arguments
+        [shutil.which("wrk") or "wrk", "-v"], capture_output=True, text=True, check=False
+    )
+    return done.stdout.removeprefix("wrk").partition("[")[0].strip()
+
+
 def get(server: Server, path: str, connections: int, seconds: int) -> Ceiling:
     """Get a path again and again.
 
