@@ -32,11 +32,13 @@ class Asked:
         seconds: for which they asked.
         latency: of successes that came in that time, s.
         statuses: of all answers, also of those that came after it.
+        broken: connections that ended, each with its caller.
     """
 
     seconds: float
     latency: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
+    broken: int = 0
 
     @property
     def per_s(self) -> float:
@@ -50,8 +52,9 @@ class Asked:
 
     @property
     def failed(self) -> int:
-        """Answers that were no success."""
-        return sum(count for status, count in self.statuses.items() if not _success(status))
+        """Requests that had no success."""
+        refused = sum(count for status, count in self.statuses.items() if not _success(status))
+        return refused + self.broken
 
 
 async def ask(connections: Sequence[Connection], request: Request, seconds: float) -> Asked:
@@ -61,16 +64,17 @@ async def ask(connections: Sequence[Connection], request: Request, seconds: floa
         connections: one caller each.
         request: makes one request on a connection.
         seconds: after which no request begins.
-
-    Raises:
-        ExceptionGroup: of ConnectionError, a connection ended.
     """
     end = time.monotonic() + seconds
     asked = Asked(seconds)
 
     async def call(connection: Connection) -> None:
         while time.monotonic() < end:
-            answer = await request(connection)
+            try:
+                answer = await request(connection)
+            except OSError:
+                asked.broken += 1
+                return
             asked.statuses[answer.status] += 1
             if time.monotonic() < end and _success(answer.status):
                 asked.latency.append(answer.seconds)

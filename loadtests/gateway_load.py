@@ -139,7 +139,7 @@ async def run(
         progress: told what is going on.
 
     Raises:
-        ExceptionGroup: of ConnectionError, a connection ended.
+        OSError: the gateway refuses a connection.
         Unavailable: the mesh or a load generator gave up.
     """
     kinds = _kinds(messages, load, groups)

@@ -55,6 +55,7 @@ def outcome(found: Found, settings: Settings, origin: Provenance) -> Outcome:
             f" over HTTP and delivered (accepted: {Spread.of(c.accepted_per_s for c in carried)},"
             f" delivered: {Spread.of(c.delivered_per_s for c in carried)})."
         ),
+        _processor_time(found),
         (
             f"Open loop at {shown(loaded.open_rate)} single messages a second: p50 {shown(p50)},"
             f" p95 {shown(p95)}, p99 {shown(p99)} ms; {loaded.open_loop.late:,} of"
@@ -133,9 +134,24 @@ def _cores(found: Found) -> Table:
     used = {name: kind.cores.cores() for name, kind in found.loaded.kinds.items()}
     processes = list(next(iter(used.values())))
     rows = [
-        [name, *(shown(cores[process]) for process in processes)] for name, cores in used.items()
+        [name, *(shown(cores[each]) for each in processes), shown(sum(cores.values()))]
+        for name, cores in used.items()
     ]
-    return Table(["cores used in the gateway's turns", *processes], rows)
+    return Table(["cores used in the gateway's turns", *processes, "all"], rows)
+
+
+def _processor_time(found: Found) -> str:
+    """What a message costs where, alone and in a batch."""
+    kinds = found.loaded.kinds
+    single, batch = (kinds[name].cores.cores() for name in ("single", "batch"))
+    alone = kinds["single"].turns.per_s.median
+    together = kinds["batch"].turns.per_s.median * found.load.batch
+    parts = [
+        f"{1e6 * single[name] / alone:,.0f} µs in the {name} alone,"
+        f" {shown(1e6 * batch[name] / together)} µs in a batch"
+        for name in ("gateway", "shards")
+    ]
+    return f"Processor time of a message: {'; '.join(parts)}."
 
 
 def _ceilings(found: Found) -> Table | None:

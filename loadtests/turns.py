@@ -49,7 +49,7 @@ class Turns:
 
     @property
     def failed(self) -> int:
-        """Answers that were no success."""
+        """Requests that had no success."""
         return sum(asked.failed for asked in (*self.gateway, *self.bare))
 
     def p95_ms(self) -> tuple[Spread, Spread]:

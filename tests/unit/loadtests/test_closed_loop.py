@@ -40,17 +40,18 @@ async def test_only_successes_count_for_the_rate() -> None:
     assert 0 < asked.p95_ms < 200
 
 
-async def test_a_server_that_hangs_up_ends_the_turn() -> None:
-    """A connection that ends is no figure but an error."""
-    async with serving(lambda *_: None) as server, server.connections(2) as connections:
+async def test_a_connection_that_breaks_counts_and_ends_its_caller() -> None:
+    """A server that hangs up on one caller is a failure, and the others go on."""
+    hung_up = itertools.chain([None], itertools.repeat(response(200)))
+    async with serving(lambda *_: next(hung_up)) as server, server.connections(2) as connections:
         request = server.request("GET", "/")
 
         async def ask(connection: Connection) -> Answer:
             return await connection.ask(request)
 
-        with pytest.raises(ExceptionGroup, match="unhandled") as raised:
-            await closed_loop.ask(connections, ask, 0.2)
-    assert raised.group_contains(ConnectionError)
+        asked = await closed_loop.ask(connections, ask, 0.2)
+    assert asked.broken == asked.failed == 1
+    assert asked.statuses[200] > 2
 
 
 def turn(per_s: int, latency: float = 0.01) -> Asked:
