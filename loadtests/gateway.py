@@ -149,7 +149,7 @@ def command(  # noqa: PLR0913 - an option each
         int, typer.Option(min=1, max=100, help="Connections that send batches.")
     ] = DEFAULT.batch_callers,
     crowd: Annotated[
-        int, typer.Option(min=2, max=4000, help="Connections while the mesh starts.")
+        int, typer.Option(min=2, max=2000, help="Connections while the mesh starts.")
     ] = CROWD,
     starts: Annotated[int, typer.Option(min=1, max=100, help="Of meshes.")] = STARTS,
     topology: Annotated[str | None, typer.Option(help="Path, URL or radio:N[:SEED].")] = None,

@@ -45,11 +45,6 @@ class Started:
     open_s: float
     ready_s: float
 
-    @property
-    def errors(self) -> int:
-        """Requests that were refused, dropped, or answered by something else than the gateway."""
-        return self.crowd.errors.total()
-
 
 def measure(progress: Progress, *, count: int, settings: Settings | None = None) -> Started:
     """Start a mesh with its gateway as `x0 up` does, on a cluster of its own, before a crowd.

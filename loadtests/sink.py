@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -69,7 +70,7 @@ class Sink:
             marks.extend(Marks() for _ in self.pairs)
 
     async def run(self) -> None:
-        """Receive until cancelled."""
+        """Receive until cancelled; what has been noted is acknowledged all the same."""
         while True:
             received = await self.mesh.receive_batch(
                 self.partition, port=PORT, limit=READ_LIMIT, wait_s=WAIT_S
@@ -78,7 +79,7 @@ class Sink:
                 begun = time.thread_time()
                 self.note(received, time.monotonic())
                 self.busy_s += time.thread_time() - begun
-                await self.mesh.acknowledge(received)
+                await asyncio.shield(self.mesh.acknowledge(received))
 
     def note(self, received: Received, now: float) -> None:
         """Take messages that were read at `now` into the account."""
