@@ -31,7 +31,8 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Root and Debian's babeld for the comparison with it; without them the rest is measured.
+# Root and Debian's babeld for the comparison with it, wrk for the gateway's ceiling; without them
+# the rest is measured.
 bench: setup
 	$(BIN)/python -m loadtests
 

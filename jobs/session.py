@@ -254,9 +254,11 @@ def running(settings: Settings) -> Session:
 
 @contextlib.contextmanager
 def ephemeral(
-    settings: Settings, flags: Flags, *, progress: Progress | None = None
+    settings: Settings, flags: Flags, *, progress: Progress | None = None, http: bool = False
 ) -> Iterator[Session]:
     """A mesh of one's own for the length of a block, of which nothing is left after it.
+
+    With `http`, as in `launch`, a gateway is opened beside it.
 
     Raises:
         Interrupted: by a signal, and what `launch` raises.
@@ -266,7 +268,7 @@ def ephemeral(
         namespace = f"{settings.namespace[:40]}-{uuid.uuid4().hex[:12]}"
         private = settings.model_copy(update={"state_dir": state_dir, "namespace": namespace})
         try:
-            session = launch(private, flags, progress=progress)
+            session = launch(private, flags, progress=progress, http=http)
             try:
                 yield session
             finally:

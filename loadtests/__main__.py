@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from actors.runtime import log
 from actors.runtime.errors import X0Error
 from jobs import reporting
-from loadtests import compare, heal, leipzig, mesh, overload, results, routes, scale
+from loadtests import compare, gateway, heal, leipzig, mesh, overload, results, routes, scale
 from loadtests.command import Results  # noqa: TC001 - typer reads annotations at run time
 from loadtests.mesh_load import Load
 from loadtests.results import RESULTS
@@ -33,6 +33,7 @@ BENCHMARKS: Final[dict[str, Callable[[Progress], Outcome]]] = {
     ),
     "compare": compare.measure,
     "overload": overload.measure,
+    "gateway": gateway.measure,
 }
 
 

@@ -16,23 +16,21 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from actors.mesh import batch as messages
-from actors.mesh.batch import HEAD, NO_POTENTIAL, UNREACHABLE, UNSTAMPED, MessageBatch
+from actors.mesh.batch import HEAD, NO_POTENTIAL, UNSTAMPED, MessageBatch
 from actors.mesh.client import Mesh
 from actors.mesh.partition import Refusal
 from actors.runtime import log
 from loadtests import payload
-from loadtests.load_plan import PORT, SERIAL_BITS, Counters, serials
+from loadtests.load_plan import PORT, Counters, serials
 from loadtests.marks import Marks
 from loadtests.open_loop import Schedule, offer_batches
+from loadtests.sink import Sink
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from actors.mesh.client import Received
     from loadtests.load_plan import LoadPlan
 
-READ_LIMIT: Final = 32_768
-WAIT_S: Final = 1.0  # of one call, for the first message of an empty mailbox
 FULL_S: Final = 0.002  # before offering again when enough is under way, or a mailbox was full
 
 
@@ -58,7 +56,8 @@ class LoadWorker:
             for _ in range(plan.lanes):
                 source.lanes.put_nowait(await Mesh.attach())
             self._sources.append(source)
-            sink = Sink(plan, partition, counters.received[self._number], await Mesh.attach())
+            received, mesh = counters.received[self._number], await Mesh.attach()
+            sink = Sink(plan.pairs, plan.min_hops, partition, received, mesh)
             self._sinks.append(sink)
         works = [source.run() for source in self._sources] + [sink.run() for sink in self._sinks]
         self._tasks = [asyncio.create_task(work) for work in works]
@@ -99,14 +98,7 @@ class LoadWorker:
         for sink in self._sinks:
             for name in sums:
                 sums[name] += getattr(sink, name)
-            for origin in range(len(sink.delivered)):
-                place = f"{sink.partition}-{origin}"
-                columns[f"delivered-{place}"] = sink.delivered[origin].bits()
-                columns[f"returned-{place}"] = sink.returned[origin].bits()
-                columns[f"serials-{place}"] = sink.serials[origin].bits()
-            columns[f"latency-{sink.partition}"] = _joined(sink.latency, np.float32)
-            columns[f"count-{sink.partition}"] = np.array(sink.counts, np.int64)
-            columns[f"at-{sink.partition}"] = np.array(sink.times, np.float64)
+            columns |= sink.columns()
         received = sum(marks.count for sink in self._sinks for marks in sink.delivered)
         read = sum(marks.count for sink in self._sinks for marks in sink.serials)
         self._sources, self._sinks, self._tasks = [], [], []  # this process stays, without them
@@ -218,113 +210,3 @@ class Source:
             self.silent += int((refusal == Refusal.NODE_SILENT).sum())
         self.busy_s += time.thread_time() - begun
         return count - kept
-
-
-@dataclass(slots=True)
-class Sink:
-    """Receives what arrives in one partition, checks it and keeps the account.
-
-    Attributes:
-        delivered, returned: sequence numbers of messages that arrived here, and of our own that
-            could not be delivered, by partition of origin.
-        serials: serial numbers that arrived, by partition of origin.
-        corrupt: messages with another payload than their serial number makes.
-        misdelivered: messages at another node than they were sent to.
-        hops: of all messages together.
-        too_near: messages that made fewer hops than were asked for.
-        latency: of all messages, from when each was due, s.
-        counts, times: how many came with each read, and when.
-        reads: calls that brought something.
-        busy_s: processor time of checking and accounting.
-    """
-
-    plan: LoadPlan
-    partition: int
-    received: NDArray[np.int64]
-    mesh: Mesh
-    delivered: list[Marks] = field(default_factory=list)
-    returned: list[Marks] = field(default_factory=list)
-    serials: list[Marks] = field(default_factory=list)
-    corrupt: int = 0
-    misdelivered: int = 0
-    hops: int = 0
-    too_near: int = 0
-    reads: int = 0
-    busy_s: float = 0.0
-    latency: list[NDArray[np.float32]] = field(default_factory=list)
-    counts: list[int] = field(default_factory=list)
-    times: list[float] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        for marks in (self.delivered, self.returned, self.serials):
-            marks.extend(Marks() for _ in self.plan.pairs)
-
-    async def run(self) -> None:
-        """Receive until cancelled."""
-        while True:
-            received = await self.mesh.receive_batch(
-                self.partition, port=PORT, limit=READ_LIMIT, wait_s=WAIT_S
-            )
-            if len(received.batch):
-                begun = time.thread_time()
-                self.note(received, time.monotonic())
-                self.busy_s += time.thread_time() - begun
-                await self.mesh.acknowledge(received)
-
-    def note(self, received: Received, now: float) -> None:
-        """Take messages that were read at `now` into the account."""
-        batch = received.batch
-        self.reads += 1
-        notice = (batch.head["flags"] & UNREACHABLE) > 0
-        if notice.any():
-            self._mark(self.returned, batch.head["id"][notice])
-            batch = batch.take(~notice)
-        if not len(batch):
-            return
-        head = batch.head
-        self._mark(self.delivered, head["id"])
-        self.latency.append((now - head["sent_at"]).astype(np.float32))
-        self.counts.append(len(head))
-        self.times.append(now)
-        self.hops += int(head["hops"].sum(dtype=np.int64))
-        self.too_near += int(np.count_nonzero(head["hops"] < self.plan.min_hops))
-        self._check(batch)
-
-    def _mark(self, marks: list[Marks], ids: NDArray[np.uint64]) -> None:
-        origin, sequence = messages.origin(ids), messages.sequence(ids)
-        for partition, rows in _groups(origin):
-            marks[partition].add(sequence[rows])
-            self.received[partition] += len(sequence[rows])
-
-    def _check(self, batch: MessageBatch) -> None:
-        sized = batch.head["length"] == payload.SIZE
-        if not sized.all():
-            self.corrupt += int((~sized).sum())
-            batch = batch.take(sized)
-        batch = batch.compact()
-        serial, corrupt = payload.read(batch.payload)
-        destination = batch.head["destination"]
-        if corrupt is not None:
-            self.corrupt += int(corrupt.sum())
-            serial, destination = serial[~corrupt], destination[~corrupt]
-        number = (serial & np.uint64((1 << SERIAL_BITS) - 1)).astype(np.int64)
-        for partition, rows in _groups((serial >> np.uint64(SERIAL_BITS)).astype(np.int64)):
-            own = number[rows]
-            self.serials[partition].add(own)
-            ends = self.plan.pairs[partition][:, 1]
-            meant = ends[own % len(ends)]
-            self.misdelivered += int(np.count_nonzero(meant != destination[rows]))
-
-
-def _groups(keys: NDArray[np.int64]) -> list[tuple[int, NDArray[np.bool_] | slice]]:
-    """The rows of each key; of a single key, without looking at each row twice."""
-    if not len(keys):
-        return []
-    low, high = int(keys.min()), int(keys.max())
-    if low == high:
-        return [(low, slice(None))]
-    return [(key, rows) for key in range(low, high + 1) if (rows := keys == key).any()]
-
-
-def _joined(parts: list[NDArray[np.float32]], kind: type[np.float32]) -> NDArray[np.float32]:
-    return np.concatenate(parts) if parts else np.empty(0, kind)

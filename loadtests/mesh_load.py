@@ -211,6 +211,7 @@ class _Run:
             for worker, name in enumerate(names)
         ]
         await asyncio.to_thread(spawn.wait_ready, self.workers, timeout_s=_READY_S)
+        groups = self._groups()
         start = time.monotonic() + LEAD_S
         plan = LoadPlan(
             workers=count,
@@ -233,7 +234,7 @@ class _Run:
         self.progress("warming up")
         await asyncio.sleep(max(0.0, plan.measured - time.monotonic()))
         breaking = asyncio.create_task(self._fail(routes, plan)) if load.fail_node else None
-        cpu, sampled = await self._watch(plan, counters)
+        cpu, sampled = await self._watch(plan, counters, groups)
         failure = None if breaking is None else await breaking
         await self._all("offered")
         if failure is not None:
@@ -276,11 +277,10 @@ class _Run:
         except Exception as error:
             raise spawn.explained(error, "of the load") from error
 
-    async def _watch(self, plan: LoadPlan, counters: Counters) -> tuple[dict[str, float], Sampled]:
-        """Sample until the end of the measured period."""
-        shards = footprint.actors(self.cluster, [MeshShard.__name__])
+    def _groups(self) -> dict[str, list[psutil.Process]]:
+        """Processes by kind. Looking at every process of the machine takes a while."""
         groups = {
-            "shards": shards,
+            "shards": footprint.actors(self.cluster, [MeshShard.__name__]),
             "coordinator": footprint.actors(self.cluster, [MeshCoordinator.__name__]),
             "load": footprint.actors(self.cluster, [LoadWorker.__name__]),
         }
@@ -288,6 +288,13 @@ class _Run:
         everything = footprint.everything(self.cluster)
         groups["ray"] = [p for p in everything if p.pid not in known]
         groups["driver"] = [psutil.Process()]
+        return groups
+
+    async def _watch(
+        self, plan: LoadPlan, counters: Counters, groups: dict[str, list[psutil.Process]]
+    ) -> tuple[dict[str, float], Sampled]:
+        """Sample until the end of the measured period."""
+        shards = groups["shards"]
         begun, spent = time.monotonic(), {n: footprint.cpu_s(g) for n, g in groups.items()}
         sampled = Sampled()
         while (now := time.monotonic()) < plan.end:

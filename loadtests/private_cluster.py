@@ -17,18 +17,27 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
+def addressed(address: str | None) -> Iterator[None]:
+    """RAY_ADDRESS for the length of a block; None is none, so that a mesh starts its own."""
+    before = os.environ.pop("RAY_ADDRESS", None)
+    if address is not None:
+        os.environ["RAY_ADDRESS"] = address
+    try:
+        yield
+    finally:
+        os.environ.pop("RAY_ADDRESS", None)
+        if before is not None:
+            os.environ["RAY_ADDRESS"] = before
+
+
+@contextlib.contextmanager
 def started(progress: Progress) -> Iterator[LocalCluster]:
     """A cluster that all meshes of a run share, named by RAY_ADDRESS; no dashboard, which costs."""
-    before = os.environ.get("RAY_ADDRESS")
     with tempfile.TemporaryDirectory(prefix="x0-") as directory:
         progress("starting Ray")
         cluster = LocalCluster.start(Path(directory), dashboard=False)
         try:
-            os.environ["RAY_ADDRESS"] = cluster.address
-            yield cluster
+            with addressed(cluster.address):
+                yield cluster
         finally:
-            if before is None:
-                os.environ.pop("RAY_ADDRESS", None)
-            else:
-                os.environ["RAY_ADDRESS"] = before
             cluster.stop()

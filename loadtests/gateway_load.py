@@ -1,0 +1,250 @@
+"""The loads on a gateway that is ready: each kind of request in turns with the bare handler.
+
+Requests of both sides are the same bytes but for the path's prefix. What the gateway accepts is
+received through the mesh's client: batches while they are sent, so that the rate is one that the
+whole way sustains; single messages after each turn, because reading them in small pieces would be
+measured in place of the gateway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from loadtests import closed_loop, locust_run, wrk
+from loadtests.bare_app import PREFIX as BARE
+from loadtests.cores import CoresUsed
+from loadtests.open_loop import Samples, Schedule, offer_singly
+from loadtests.turns import Turns
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    import psutil
+
+    from loadtests.closed_loop import Asked
+    from loadtests.http_connection import Answer, Connection
+    from loadtests.http_messages import HttpMessages
+    from loadtests.locust_run import Scenario
+    from loadtests.wrk import Ceiling
+
+    Progress = Callable[[str], None]
+    Ask = Callable[[Connection], Awaitable[Answer]]
+
+OPEN_LOOP_PART: Final = 0.5  # of the measured capacity
+_WARM_UP_S: Final = 1.0
+_LEAD_S: Final = 0.1  # before the first request of the open loop is due
+_PAIRS_OF_WRK: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How much to ask.
+
+    Attributes:
+        seconds: of each turn.
+        rounds: of turns.
+        open_s: of the open loop, and of Locust.
+        callers: connections of single messages and of routes.
+        batch: messages in a batch.
+        batch_callers: connections of batches.
+    """
+
+    seconds: float = 2.0
+    rounds: int = 5
+    open_s: float = 10.0
+    callers: int = 64
+    batch: int = 10_000
+    batch_callers: int = 4
+
+    @property
+    def wrk_s(self) -> int:
+        """Of each use of wrk, which takes whole seconds."""
+        return max(1, round(self.open_s / 2))
+
+
+class Carried(NamedTuple):
+    """Messages of one turn of batches.
+
+    Attributes:
+        accepted_per_s: until the last was accepted.
+        delivered_per_s: until the last was delivered.
+    """
+
+    accepted_per_s: float
+    delivered_per_s: float
+
+    @property
+    def per_s(self) -> float:
+        """What both ends kept up with."""
+        return min(self)
+
+
+@dataclass(slots=True)
+class Kind:
+    """A kind of request: how it is made, and what came of it.
+
+    Attributes:
+        callers: connections.
+        ask, ask_bare: make one request of the gateway, of the bare handler.
+        cores: used in the gateway's turns.
+        batches: whether many messages go in each, which are received meanwhile.
+        turns: of both.
+        carried: messages of batches, by round.
+    """
+
+    callers: int
+    ask: Ask
+    ask_bare: Ask
+    cores: CoresUsed
+    batches: bool = False
+    turns: Turns = field(default_factory=Turns)
+    carried: list[Carried] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the loads showed.
+
+    Attributes:
+        kinds: of requests, by name.
+        open_rate: single messages per second in the open loop.
+        open_loop: their latencies.
+        ceilings: what wrk found; None without wrk.
+        scenarios: what Locust counted.
+    """
+
+    kinds: Mapping[str, Kind]
+    open_rate: float
+    open_loop: Samples
+    ceilings: Mapping[str, Ceiling] | None
+    scenarios: Mapping[str, Scenario]
+
+
+async def run(
+    messages: HttpMessages,
+    load: Load,
+    groups: Mapping[str, Sequence[psutil.Process]],
+    progress: Progress,
+) -> Loaded:
+    """Offer everything to a gateway that is ready and to the bare handler beside it.
+
+    Args:
+        messages: of the gateway.
+        load: how much.
+        groups: processes whose processor time is told, by kind.
+        progress: told what is going on.
+
+    Raises:
+        OSError: the gateway refuses a connection.
+        Unavailable: the mesh or a load generator gave up.
+    """
+    kinds = _kinds(messages, load, groups)
+    for name, kind in kinds.items():
+        progress(f"warming up: {name}")
+        for ask in (kind.ask, kind.ask_bare):
+            await _asked(messages, kind.callers, ask, min(_WARM_UP_S, load.seconds))
+        await messages.drain()
+    for number in range(load.rounds):
+        # Who comes first finds the machine as the other left it, so they take turns in that too.
+        sides = (_gateway_turn, _bare_turn) if number % 2 == 0 else (_bare_turn, _gateway_turn)
+        for name, kind in kinds.items():
+            progress(f"round {number + 1} of {load.rounds}: {name}")
+            for turn in sides:
+                await turn(messages, kind, load.seconds)
+    rate = max(1.0, OPEN_LOOP_PART * kinds["single"].turns.per_s.median)
+    progress(f"open loop: {rate:,.0f} single messages a second")
+    open_loop = await _open_loop(messages, rate, load.open_s)
+    progress("wrk")
+    ceilings = await asyncio.to_thread(_ceilings, messages, load) if wrk.installed() else None
+    progress("Locust")
+    scenarios = await asyncio.to_thread(locust_run.run, messages.server, load.open_s)
+    return Loaded(kinds, rate, open_loop, ceilings, scenarios)
+
+
+def _kinds(
+    messages: HttpMessages, load: Load, groups: Mapping[str, Sequence[psutil.Process]]
+) -> dict[str, Kind]:
+    async def batch(connection: Connection) -> Answer:
+        return await messages.send_batch(connection, load.batch)
+
+    async def bare_single(connection: Connection) -> Answer:
+        return await connection.ask(messages.single(BARE))
+
+    async def bare_batch(connection: Connection) -> Answer:
+        return await connection.ask(messages.batch(load.batch, BARE))
+
+    async def route(connection: Connection) -> Answer:
+        return await connection.ask(messages.route())
+
+    async def bare_route(connection: Connection) -> Answer:
+        return await connection.ask(messages.route(BARE))
+
+    few, many = load.batch_callers, load.callers
+    return {
+        "single": Kind(many, messages.send_single, bare_single, CoresUsed(groups)),
+        "batch": Kind(few, batch, bare_batch, CoresUsed(groups), batches=True),
+        "route": Kind(many, route, bare_route, CoresUsed(groups)),
+    }
+
+
+async def _asked(messages: HttpMessages, callers: int, ask: Ask, seconds: float) -> Asked:
+    async with messages.server.connections(callers) as connections:
+        return await closed_loop.ask(connections, ask, seconds)
+
+
+async def _gateway_turn(messages: HttpMessages, kind: Kind, seconds: float) -> None:
+    begun, accepted, delivered = time.monotonic(), messages.accepted, messages.delivered
+    async with messages.receiving() if kind.batches else contextlib.nullcontext():
+        with kind.cores:
+            asked = await _asked(messages, kind.callers, kind.ask, seconds)
+        accepted_s = time.monotonic() - begun
+    kind.turns.gateway.append(asked)
+    if kind.batches:
+        delivered_s = max(accepted_s, messages.last_arrival - begun)
+        kind.carried.append(
+            Carried(
+                (messages.accepted - accepted) / accepted_s,
+                (messages.delivered - delivered) / delivered_s,
+            )
+        )
+    else:
+        await messages.drain()
+
+
+async def _bare_turn(messages: HttpMessages, kind: Kind, seconds: float) -> None:
+    asked = await _asked(messages, kind.callers, kind.ask_bare, seconds)
+    kind.turns.bare.append(asked)
+
+
+async def _open_loop(messages: HttpMessages, rate: float, seconds: float) -> Samples:
+    """Single messages at a rate; each takes a free connection, or a new one where none is free."""
+    samples = Samples()
+    free: list[Connection] = []
+
+    async def send(_number: int) -> None:
+        connection = free.pop() if free else await messages.server.connect()
+        answer = await messages.send_single(connection)
+        free.append(connection)
+        if answer.status != 200:
+            raise OSError(f"answered with {answer.status}")
+
+    schedule = Schedule.lasting(time.monotonic() + _LEAD_S, rate, seconds)
+    await offer_singly(schedule, send, samples)
+    for connection in free:
+        connection.close()
+    await messages.drain()
+    return samples
+
+
+def _ceilings(messages: HttpMessages, load: Load) -> dict[str, Ceiling]:
+    server, seconds = messages.server, load.wrk_s
+    pairs = messages.pairs[:_PAIRS_OF_WRK]
+    return {
+        "healthz": wrk.get(server, "/healthz", load.callers, seconds),
+        "single": wrk.send(server, "", pairs, load.callers, seconds),
+        "bare": wrk.send(server, BARE, pairs, load.callers, seconds),
+    }

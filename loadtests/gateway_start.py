@@ -1,0 +1,101 @@
+"""The start of a mesh and its gateway before a crowd: who is answered, and how late loops get."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from actors.runtime.errors import Unavailable
+from actors.runtime.flags import Flags
+from cluster.ray_start import free_ports
+from jobs import session
+from loadtests import crowd, leipzig, private_cluster
+from loadtests.http_connection import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.runtime.settings import Settings
+    from loadtests.crowd import Crowd
+
+    Progress = Callable[[str], None]
+
+PATIENCE_S: Final = 30.0  # for all to hear that the mesh is ready, once it is
+_LAG: Final = re.compile(rb"^x0tta6bl4_gateway_loop_lag_max_seconds (\S+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """One start.
+
+    Attributes:
+        crowd: what it was told.
+        lag_s: the largest delay of the event loop in the gateway and in each shard, by name.
+        open_s: from the beginning until the port was open.
+        ready_s: from the beginning until mesh and gateway were ready.
+    """
+
+    crowd: Crowd
+    lag_s: dict[str, float]
+    open_s: float
+    ready_s: float
+
+
+def measure(progress: Progress, *, count: int, settings: Settings | None = None) -> Started:
+    """Start a mesh with its gateway as `x0 up` does, on a cluster of its own, before a crowd.
+
+    Args:
+        progress: told what is going on.
+        count: of connections.
+        settings: of the mesh.
+
+    Raises:
+        Unavailable: the mesh did not become ready, or the crowd never got an answer.
+    """
+    given = settings or leipzig.settings()
+    given = given.model_copy(update={"gateway_port": free_ports(1)[0]})
+    server = Server(given.gateway_host, given.gateway_port)
+    began, over = time.monotonic(), threading.Event()
+    with private_cluster.addressed(None), ThreadPoolExecutor(1) as beside:
+        waiting = beside.submit(asyncio.run, crowd.gather(server, count, over))
+        try:
+            with session.ephemeral(given, Flags(), progress=progress, http=True) as own:
+                asyncio.run(own.wait_ready(progress))
+                ready_s = time.monotonic() - began
+                progress(f"{count} connections hear that the mesh is ready")
+                told = waiting.result(PATIENCE_S)
+                lag_s = asyncio.run(_lags(own, server))
+        except TimeoutError as error:
+            raise Unavailable(
+                "the mesh is ready, and not everybody has heard it",
+                f"in {PATIENCE_S:g} s no wave of {count} requests was answered with 200 alone",
+                "Run it again.",
+                retry_after_s=1.0,
+            ) from error
+        finally:
+            over.set()
+    return Started(told, lag_s, told.opened_at - began, ready_s)
+
+
+async def _lags(own: session.Session, server: Server) -> dict[str, float]:
+    """The largest delays since the start, as each process has measured its own."""
+    async with await server.connect() as connection:
+        metrics = await connection.ask(server.request("GET", "/metrics"))
+    found = _LAG.search(metrics.body)
+    if found is None:
+        raise Unavailable(
+            "the gateway does not tell its lag",
+            f"GET /metrics was answered with {metrics.status} and without it",
+            "Run it again.",
+            retry_after_s=1.0,
+        )
+    status = await own.status()
+    return {
+        "gateway": float(found[1]),
+        **{shard.name: shard.largest_lag_s for shard in status.shards},
+    }
