@@ -33,6 +33,8 @@ def exposition(gateway: Gateway) -> str:
         ("requests_in_flight", "gauge", "Requests under way", gateway.in_flight.taken),
         ("long_polls", "gauge", "Long polls under way", gateway.long_polls.taken),
         ("event_streams", "gauge", "Event streams open", gateway.streams.taken),
+        ("inbox_streams", "gauge", "Inbox streams open", gateway.inbox_streams.taken),
+        ("uploads", "gauge", "Bodies in lines under way", gateway.uploads.taken),
         ("loop_lag_max_seconds", "gauge", "Largest delay of the loop", counts.largest_lag_s),
         ("mesh_nodes_up", "gauge", "Nodes that a neighbour hears", int(picture.heard.sum())),
         ("mesh_links_up", "gauge", "Directed links up", int(np.count_nonzero(picture.cost))),

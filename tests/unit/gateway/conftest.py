@@ -11,7 +11,7 @@ import pytest
 
 from actors.mesh.partition import Acceptance
 from actors.topology.model import Topology
-from serve_apps.gateway import http
+from serve_apps.gateway.http.application import build
 from serve_apps.gateway.picture import Look, Neighbourhood
 from serve_apps.gateway.service import Gateway
 
@@ -66,7 +66,7 @@ def start() -> Callable[..., Any]:
             await gateway.take(look(world))
             gateway.mesh = StillMesh(world)  # type: ignore[assignment]
             gateway.ready = True
-        transport = httpx.ASGITransport(http.build(gateway), raise_app_exceptions=False)
+        transport = httpx.ASGITransport(build(gateway), raise_app_exceptions=False)
         client = httpx.AsyncClient(transport=transport, base_url="http://gateway")
         return gateway, client
 
