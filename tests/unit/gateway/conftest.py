@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -32,9 +33,11 @@ class StillMesh:
         self.membership = SimpleNamespace(topology=topology, placement=placement)
         self.refusing: dict[int, int] = {}
         self.batches: list[MessageBatch] = []
+        self.asked = asyncio.Event()
 
     async def send_batch(self, batch: MessageBatch) -> Acceptance:
         self.batches.append(batch)
+        self.asked.set()
         sources = batch.head["source"].tolist()
         refusal = np.array([self.refusing.get(s, 0) for s in sources], np.uint8)
         ids = np.where(refusal == 0, np.arange(1, len(batch) + 1), 0).astype(np.uint64)
