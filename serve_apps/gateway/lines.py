@@ -40,5 +40,3 @@ class Lines:
         self._length += len(piece)
         if self._length <= self._longest:
             self._begun.append(piece)
-        else:
-            self._begun.clear()

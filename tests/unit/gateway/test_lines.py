@@ -43,18 +43,30 @@ def test_lines_do_not_depend_on_how_they_come(given: list[bytes], cuts: list[int
     assert found == [line for line in expected if line != b""]
 
 
+def test_of_a_line_without_end_little_is_held() -> None:
+    """However long a line goes on, no more of it is held than a line may have."""
+    lines = Lines(longest=100)
+    for _ in range(1000):
+        assert lines.feed(b"x" * 30) == []
+        assert sum(map(len, lines._begun)) <= 100
+    assert lines.feed(b"\nx\n") == [None, b"x"]
+
+
 async def test_a_line_is_sent_before_the_next_one_comes(start: Any) -> None:
-    """The first line is with the mesh while the body goes on, and the answer tells of all."""
+    """Each line is with the mesh while the body goes on, and the answer tells of all."""
     gateway, client = await start()
 
     async def body() -> AsyncIterator[bytes]:
-        yield GOOD + b"\n"
-        async with asyncio.timeout(5):
-            await gateway.mesh.asked.wait()
+        for _ in range(3):
+            gateway.mesh.asked.clear()
+            yield GOOD + b"\n"
+            async with asyncio.timeout(5):
+                await gateway.mesh.asked.wait()
+            await asyncio.sleep(0.01)  # the answer to it comes
         yield GOOD
 
     answer = await client.post("/mesh/messages", content=body(), headers=LINES)
-    assert (answer.json()["accepted"], len(gateway.mesh.batches)) == (2, 2)
+    assert (answer.json()["accepted"], len(gateway.mesh.batches)) == (4, 4)
     assert "connection" not in answer.headers
 
 
