@@ -23,8 +23,8 @@ from actors.mesh.coordinator import COORDINATOR
 from actors.runtime import log, spawn
 from actors.runtime.errors import X0Error
 from actors.runtime.settings import Settings
-from serve_apps.gateway import http
 from serve_apps.gateway.auth import ensure_token
+from serve_apps.gateway.http.application import build
 from serve_apps.gateway.picture import Look, Neighbourhood
 from serve_apps.gateway.service import Gateway
 
@@ -137,7 +137,7 @@ def _application(state_dir: str, namespace: str, log_level: str) -> FastAPI:
             for task in tasks:
                 task.cancel()
 
-    routes = http.build(gateway)
+    routes = build(gateway)
     routes.router.lifespan_context = beside
     return routes
 

@@ -1,14 +1,17 @@
 """Sends messages to the mesh, those of many requests together.
 
 A request with one message waits for the batch before its own to be accepted and then goes with all
-that came meanwhile: under load one call carries hundreds, without load nothing waits.
+that came meanwhile. Without load nothing waits. Under load a call to the mesh costs as much as many
+messages do, and those who were answered together come back together: the next call waits for them
+for a moment, instead of leaving with the first few.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -24,6 +27,10 @@ if TYPE_CHECKING:
     from actors.mesh.batch import MessageBatch
     from actors.mesh.partition import Acceptance
     from serve_apps.gateway.decoding import Messages, One
+
+
+CROWD: Final = 16  # messages of a call after which the next one waits
+GATHER_S: Final = 0.015  # at most, for as many to come back
 
 
 class Sender(Protocol):
@@ -56,6 +63,8 @@ class Courier:
         self._answer_s = answer_s
         self._waiting: list[tuple[One, asyncio.Future[tuple[int, int]]]] = []
         self._running: asyncio.Task[None] | None = None
+        self._crowd = 0  # how many are waited for
+        self._gathered = asyncio.Event()
 
     async def one(self, message: One, node: str) -> int:
         """Send one message; its id.
@@ -79,6 +88,8 @@ class Courier:
         self._waiting.append((message, answer))
         if self._running is None:
             self._running = loop.create_task(self._carry())
+        elif len(self._waiting) >= self._crowd:
+            self._gathered.set()
         number, refusal = await answer
         match partition.Refusal(refusal):
             case partition.Refusal.MAILBOX_FULL:
@@ -92,8 +103,19 @@ class Courier:
             while self._waiting:
                 taken, self._waiting = self._waiting, []
                 await self._together(taken)
+                if len(taken) >= CROWD:
+                    await self._gather(len(taken))
         finally:
             self._running = None
+
+    async def _gather(self, crowd: int) -> None:
+        if len(self._waiting) >= crowd:
+            return
+        self._crowd = crowd
+        self._gathered.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GATHER_S):
+                await self._gathered.wait()
 
     async def _together(self, taken: list[tuple[One, asyncio.Future[tuple[int, int]]]]) -> None:
         try:

@@ -42,6 +42,16 @@ class Refusal(NamedTuple):
     reason: str  # name of the error
     detail: str
 
+    def shown(self, index: int) -> dict[str, int | str]:
+        """As the answer tells it of the message at a position of the request."""
+        return {"index": index, **self._asdict()}
+
+
+def refusal_of(error: X0Error | Refused) -> Refusal:
+    """The refusal that an error is to one message."""
+    problem = error.problem if isinstance(error, Refused) else of_error(error)
+    return Refusal(problem.status, problem.kind, f"{problem.what}: {problem.why}")
+
 
 @dataclass(slots=True)
 class Messages:
@@ -82,7 +92,7 @@ def loads(text: bytes) -> Any:  # noqa: ANN401 - JSON is anything
         InvalidInput: it is not.
     """
     try:
-        return json.loads(text.decode(), parse_constant=_refuse_constant)
+        return _decoder.decode(text.decode())
     except RecursionError:
         raise _invalid("it is nested too deeply", "body") from None
     except ValueError as error:  # UnicodeDecodeError is one
@@ -91,6 +101,9 @@ def loads(text: bytes) -> Any:  # noqa: ANN401 - JSON is anything
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant)  # making one takes as long as using it
 
 
 def one(value: object, index: Mapping[str, int]) -> One:
@@ -160,15 +173,12 @@ def each(values: Iterable[object], index: Mapping[str, int]) -> Messages:
     for row, value in enumerate(values):
         count += 1
         try:
-            if isinstance(value, X0Error):
+            if isinstance(value, X0Error | Refused):
                 raise value
             good.append(one(value, index))
             rows.append(row)
-        except X0Error as error:
-            refusals[row] = Refusal(error.http_status, of_error(error).kind, str(error))
-        except Refused as error:
-            problem = error.problem
-            refusals[row] = Refusal(problem.status, problem.kind, f"{problem.what}: {problem.why}")
+        except (X0Error, Refused) as error:
+            refusals[row] = refusal_of(error)
     return Messages(
         count,
         np.array(rows, np.int64),
@@ -180,22 +190,18 @@ def each(values: Iterable[object], index: Mapping[str, int]) -> Messages:
     )
 
 
-def ndjson(body: bytes, index: Mapping[str, int], most: int) -> Messages:
-    """Messages of NDJSON, empty lines aside.
+def lines(given: Sequence[bytes | None], index: Mapping[str, int]) -> Messages:
+    """Messages of NDJSON lines; None is a line that was too long to be kept."""
 
-    Raises:
-        Refused: 413, there are more than `most`.
-    """
-    lines = [line for line in body.split(b"\n") if line.strip()]
-    check_count(len(lines), most)
-
-    def parsed(line: bytes) -> object:
+    def parsed(line: bytes | None) -> object:
+        if line is None:
+            return refused(413, "the line is too long", "it was not read", "Split the message.")
         try:
             return loads(line)
         except InvalidInput as error:
             return error
 
-    return each(map(parsed, lines), index)
+    return each(map(parsed, given), index)
 
 
 def packed(body: bytes, index: Mapping[str, int], most: int) -> Messages:

@@ -18,17 +18,27 @@ class Limits:
 
     body_bytes: int = 16 * 2**20
     telemetry_bytes: int = 64 * 2**10
-    batch: int = 50_000  # messages of one request
+    batch: int = 50_000  # messages of one msgpack request
+    line_bytes: int = 512 * 2**10  # the largest payload with every byte escaped
+    chunk_lines: int = 2_000  # that are sent together while a body in lines comes
+    chunk_bytes: int = 2**20
+    upload_messages: int = 1_000_000  # of one body in lines
+    upload_refusals: int = 10_000
+    # Serve reads ahead of us without bound, so these two bound its memory, at 2 GiB.
+    upload_bytes: int = 256 * 2**20
+    uploads: int = 8  # bodies in lines under way
     in_flight: int = 2_000  # requests under way
     long_polls: int = 512
     streams: int = 64  # readers of the event stream
+    inbox_streams: int = 64  # readers of inboxes as streams
+    stall_s: float = 30.0  # for the reader of a stream to take something
     queued: int = 4_096  # single messages that wait for their batch
     requests_per_s: float = 50_000.0  # of changing requests, on average
     burst: int = 50_000
     events: int = 4_096  # kept for readers that come back
     inbox: int = 1_000  # messages of one answer
     wait_s: float = 30.0  # of a long poll
-    keep_alive_s: float = 15.0  # between two signs of life of an event stream
+    keep_alive_s: float = 15.0  # between two signs of life of a stream
     answer_s: float = 15.0  # for the mesh to answer
 
 

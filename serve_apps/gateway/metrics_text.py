@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import psutil
 
 if TYPE_CHECKING:
     from serve_apps.gateway.service import Gateway
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _PREFIX: Final = "x0tta6bl4_gateway_"
+_process = psutil.Process()
 
 
 def exposition(gateway: Gateway) -> str:
@@ -33,13 +35,15 @@ def exposition(gateway: Gateway) -> str:
         ("requests_in_flight", "gauge", "Requests under way", gateway.in_flight.taken),
         ("long_polls", "gauge", "Long polls under way", gateway.long_polls.taken),
         ("event_streams", "gauge", "Event streams open", gateway.streams.taken),
+        ("inbox_streams", "gauge", "Inbox streams open", gateway.inbox_streams.taken),
+        ("uploads", "gauge", "Bodies in lines under way", gateway.uploads.taken),
+        ("resident_memory_bytes", "gauge", "Memory of the process", _process.memory_info().rss),
         ("loop_lag_max_seconds", "gauge", "Largest delay of the loop", counts.largest_lag_s),
         ("mesh_nodes_up", "gauge", "Nodes that a neighbour hears", int(picture.heard.sum())),
         ("mesh_links_up", "gauge", "Directed links up", int(np.count_nonzero(picture.cost))),
     ]
     for name, kind, text, value in rows:
         lines += [f"# HELP {_PREFIX}{name} {text}", f"# TYPE {_PREFIX}{name} {kind}"]
-        lines.append(
-            f"{_PREFIX}{name} {float(value):g}" if kind == "gauge" else f"{_PREFIX}{name} {value}"
-        )
+        shown = f"{float(value):.15g}" if kind == "gauge" else str(value)
+        lines.append(f"{_PREFIX}{name} {shown}")
     return "\n".join(lines) + "\n"

@@ -23,7 +23,9 @@ from serve_apps.gateway.telemetry import LatestReports
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.mesh.client import Mesh
+    from actors.mesh.client import Mesh, Received
+    from serve_apps.gateway.courier import Outcome
+    from serve_apps.gateway.decoding import Messages
     from serve_apps.gateway.picture import Look
 
 ALTERNATES = 3  # ways of one answer
@@ -70,6 +72,8 @@ class Gateway:
         self.in_flight = Places(limits.in_flight, "requests")
         self.long_polls = Places(limits.long_polls, "long polls")
         self.streams = Places(limits.streams, "event streams")
+        self.inbox_streams = Places(limits.inbox_streams, "inbox streams")
+        self.uploads = Places(limits.uploads, "bodies in lines")
         self.progress = "looking for the mesh"
         self.ready = False
         self.mesh: Mesh | None = None
@@ -182,21 +186,40 @@ class Gateway:
         assert self.picture.topology is not None  # noqa: S101 - ready only with a look
         return self.picture.topology.ids
 
-    # -- inboxes ---------------------------------------------------------------------------------
+    # -- messages --------------------------------------------------------------------------------
+
+    async def send(self, found: Messages) -> Outcome:
+        """Send the messages of a request that can be sent.
+
+        Raises:
+            Unavailable: the mesh does not answer.
+        """
+        outcome = await self.courier.many(found, self._names())
+        refused = len(outcome.refusals)
+        self.counts.accepted += found.count - refused
+        self.counts.refused += refused
+        return outcome
 
     async def inbox(self, node: str, port: int, limit: int, wait_s: float) -> list[dict[str, Any]]:
         """The oldest messages of a node that are not acknowledged, waiting for the first."""
-        mesh, index = self.joined(), self.index_of(node)
         deadline = time.monotonic() + wait_s
         while True:
-            partition = int(mesh.membership.placement.partition_of[index])
             left = deadline - time.monotonic()
-            read = await mesh.receive_batch(
-                partition, port=port, node=index, limit=limit, wait_s=max(0.0, left)
-            )
+            read = await self.read(node, port, limit, max(0.0, left))
             if len(read.batch) or left <= 0.0:
-                break
-        rows = zip(mesh.messages_of(read), read.offsets.tolist(), strict=True)
+                return self.shown(node, read)
+
+    async def read(self, node: str, port: int, limit: int, wait_s: float) -> Received:
+        """What a node has not acknowledged; waits for the first, or answers with nothing sooner."""
+        mesh, index = self.joined(), self.index_of(node)
+        partition = int(mesh.membership.placement.partition_of[index])
+        return await mesh.receive_batch(
+            partition, port=port, node=index, limit=limit, wait_s=wait_s
+        )
+
+    def shown(self, node: str, read: Received) -> list[dict[str, Any]]:
+        """Messages as an answer tells them, with their receipts."""
+        rows = zip(self.joined().messages_of(read), read.offsets.tolist(), strict=True)
         return [
             {
                 "id": str(message.id),
@@ -206,7 +229,7 @@ class Gateway:
                 "hops": message.hops,
                 "undeliverable": message.undeliverable,
                 **_shown(message.payload),
-                "receipt": self.receipts.write(node, Place(partition, port, offset)),
+                "receipt": self.receipts.write(node, Place(read.partition, read.port, offset)),
             }
             for message, offset in rows
         ]

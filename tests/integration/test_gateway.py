@@ -187,6 +187,57 @@ def test_a_packed_batch_is_taken_whole(live: Live) -> None:
     assert len(set(found["ids"])) == count
 
 
+def test_a_body_in_lines_is_sent_while_it_comes(live: Live) -> None:
+    """A line is in the inbox of its node before the body has ended; ten thousand more follow."""
+    line = b'{"source":"n0002","destination":"n0003","payload":"x","port":11}\n'
+    arrived: list[dict[str, Any]] = []
+
+    def body() -> Iterator[bytes]:
+        yield line
+        with live.client() as reader:
+            arrived.extend(
+                reader.get(
+                    "/mesh/nodes/n0003/inbox", params={"port": 11, "wait_s": 20}, headers=live.auth
+                ).json()["messages"]
+            )
+        for _ in range(10):
+            yield line * 1000
+
+    headers = live.auth | {"content-type": "application/x-ndjson"}
+    with live.client() as client:
+        found = client.post("/mesh/messages", content=body(), headers=headers).json()
+    assert (found["accepted"], found["refused"]) == (10_001, 0)
+    assert len(set(found["ids"])) == 10_001
+    assert [m["id"] for m in arrived] == found["ids"][:1]
+
+
+def test_an_inbox_can_be_followed(live: Live) -> None:
+    """A stream offers each message once as it comes, acknowledged or not, and ends at its limit."""
+    seen: list[dict[str, Any]] = []
+    headers = live.auth | {"accept": "application/x-ndjson"}
+    query = {"port": 13, "limit": 5}
+    with live.client() as client:
+        with client.stream(
+            "GET", "/mesh/nodes/n0020/inbox", params=query, headers=headers
+        ) as stream:
+            assert stream.headers["content-type"] == "application/x-ndjson"
+            for line in stream.iter_lines():
+                if line:
+                    seen.append(json.loads(line))
+                if len(seen) == 2:
+                    receipts = {"receipts": [seen[0]["receipt"]]}
+                    client.post("/mesh/nodes/n0020/inbox/ack", json=receipts, headers=live.auth)
+                if len(seen) < 5:
+                    assert live.send("n0004", "n0020", str(len(seen)), port=13).status_code == 200
+        assert len({m["id"] for m in seen}) == 5
+        unread = client.get(
+            "/mesh/nodes/n0020/inbox", params={"port": 13}, headers=live.auth
+        ).json()["messages"]
+        assert seen[0]["id"] not in {m["id"] for m in unread}
+        assert {m["id"] for m in seen[1:]} <= {m["id"] for m in unread}
+        assert "x0tta6bl4_gateway_inbox_streams 0\n" in client.get("/metrics").text
+
+
 def test_the_event_stream_shows_a_node_failing(live: Live) -> None:
     """A node that falls silent is told as links, node and incident; Last-Event-ID continues."""
     seen: list[str] = []
@@ -224,6 +275,23 @@ def test_the_event_stream_shows_a_node_failing(live: Live) -> None:
         time.sleep(0.2)
 
 
+def test_a_line_of_100_mb_is_refused_alone(live: Live) -> None:
+    """A line without end is read and forgotten, and the message after it is sent."""
+    (before,) = _gauges(live, "resident_memory_bytes")
+
+    def parts() -> Iterator[bytes]:
+        for _ in range(100):
+            yield b"x" * 2**20
+        yield b'\n{"source":"n0000","destination":"n0001","payload":"after it"}'
+
+    headers = live.auth | {"content-type": "application/x-ndjson"}
+    with live.client() as client:
+        found = client.post("/mesh/messages", content=parts(), headers=headers).json()
+    assert [(r["index"], r["status"]) for r in found["refusals"]] == [(0, 413)]
+    assert found["accepted"] == 1
+    assert _gauges(live, "resident_memory_bytes")[0] - before < 50 * 2**20
+
+
 def test_a_huge_body_is_refused_unread(live: Live) -> None:
     """100 MB, announced or streamed, are refused, and the gateway's memory does not grow by it."""
 
@@ -231,10 +299,12 @@ def test_a_huge_body_is_refused_unread(live: Live) -> None:
         for _ in range(100):
             yield b" " * 2**20
 
+    (before,) = _gauges(live, "resident_memory_bytes")
     headers = live.auth | {"content-type": "application/json"}
     with live.client() as client:
         answer = client.post("/mesh/messages", content=parts(), headers=headers)
     assert answer.status_code == 413
+    assert _gauges(live, "resident_memory_bytes")[0] - before < 50 * 2**20
     host, port = str(httpx.URL(live.url).host), httpx.URL(live.url).port
     assert port is not None
     with socket.create_connection((host, port), timeout=10) as raw:
@@ -249,23 +319,44 @@ def test_a_huge_body_is_refused_unread(live: Live) -> None:
 
 
 def test_half_open_and_slow_clients_hold_nobody_up(live: Live) -> None:
-    """Sockets that send half a request, and readers that do not read, leave others served."""
+    """Sockets that send half a request, and readers that do not read, leave others served.
+
+    Their places are free once they have gone.
+    """
     host, port = str(httpx.URL(live.url).host), httpx.URL(live.url).port
     assert port is not None
     sockets = [socket.create_connection((host, port), timeout=10) for _ in range(30)]
+    bearer = f"host: x\r\nauthorization: {live.auth['authorization']}\r\n"
+    requests = [
+        "POST /mesh/messages HTTP/1.1\r\nhost: x\r\ncontent-le",
+        "GET /mesh/events HTTP/1.1\r\nhost: x\r\n\r\n",
+        f"GET /mesh/nodes/n0001/inbox HTTP/1.1\r\n{bearer}accept: application/x-ndjson\r\n\r\n",
+        (
+            f"POST /mesh/messages HTTP/1.1\r\n{bearer}content-type: application/json\r\n"
+            'content-length: 90\r\n\r\n{"source'
+        ),
+    ]
     try:
         for number, each in enumerate(sockets):
-            if number % 2:
-                each.sendall(b"POST /mesh/messages HTTP/1.1\r\nhost: x\r\ncontent-le")
-            else:
-                each.sendall(b"GET /mesh/events HTTP/1.1\r\nhost: x\r\n\r\n")
+            each.sendall(requests[number % len(requests)].encode())
         before = time.monotonic()
         for _ in range(20):
             assert httpx.get(f"{live.url}/healthz", trust_env=False).status_code == 200
         assert time.monotonic() - before < 5
+        assert _gauges(live, "event_streams", "inbox_streams") == [8, 7]
     finally:
         for each in sockets:
             each.close()
+    deadline = time.monotonic() + 10
+    while _gauges(live, "event_streams", "inbox_streams", "requests_in_flight") != [0, 0, 1]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def _gauges(live: Live, *names: str) -> list[float]:
+    text = httpx.get(f"{live.url}/metrics", trust_env=False).text
+    values = dict(line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
+    return [float(values[f"x0tta6bl4_gateway_{name}"]) for name in names]
 
 
 def test_wrong_tokens_and_bytes_that_are_no_text(live: Live) -> None:
@@ -276,8 +367,9 @@ def test_wrong_tokens_and_bytes_that_are_no_text(live: Live) -> None:
         answers = [
             client.post("/mesh/messages", json={}, headers=wrong),
             client.post("/mesh/messages", content=b"\xff\xfe{", headers=headers),
+            client.get("/mesh/nodes/n0000/inbox", headers=wrong),
         ]
-    assert [a.status_code for a in answers] == [401, 422]
+    assert [a.status_code for a in answers] == [401, 422, 401]
     assert {a.headers["content-type"] for a in answers} == {"application/problem+json"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from actors.mesh.partition import Acceptance
 from actors.topology.model import Topology
-from serve_apps.gateway import http
+from serve_apps.gateway.http.application import build
 from serve_apps.gateway.picture import Look, Neighbourhood
 from serve_apps.gateway.service import Gateway
 
@@ -32,9 +33,11 @@ class StillMesh:
         self.membership = SimpleNamespace(topology=topology, placement=placement)
         self.refusing: dict[int, int] = {}
         self.batches: list[MessageBatch] = []
+        self.asked = asyncio.Event()
 
     async def send_batch(self, batch: MessageBatch) -> Acceptance:
         self.batches.append(batch)
+        self.asked.set()
         sources = batch.head["source"].tolist()
         refusal = np.array([self.refusing.get(s, 0) for s in sources], np.uint8)
         ids = np.where(refusal == 0, np.arange(1, len(batch) + 1), 0).astype(np.uint64)
@@ -66,7 +69,7 @@ def start() -> Callable[..., Any]:
             await gateway.take(look(world))
             gateway.mesh = StillMesh(world)  # type: ignore[assignment]
             gateway.ready = True
-        transport = httpx.ASGITransport(http.build(gateway), raise_app_exceptions=False)
+        transport = httpx.ASGITransport(build(gateway), raise_app_exceptions=False)
         client = httpx.AsyncClient(transport=transport, base_url="http://gateway")
         return gateway, client
 

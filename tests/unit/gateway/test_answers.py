@@ -14,6 +14,8 @@ from serve_apps.gateway.limits import Limits
 AUTH = {"authorization": "Bearer a-token-of-the-tests"}
 ONE = {"source": "a", "destination": "c", "payload": "hi"}
 JSON = AUTH | {"content-type": "application/json"}
+LINES = AUTH | {"content-type": "application/x-ndjson"}
+STREAM = {"accept": "application/x-ndjson"}
 PACKED = AUTH | {"content-type": "application/msgpack"}
 
 
@@ -167,19 +169,32 @@ async def test_odd_columns_are_refused_message_by_message(start: Any) -> None:
 
 async def test_bounds_are_kept(start: Any) -> None:
     """Too long, too many, too fast: 413 and 429, with Retry-After where waiting helps."""
-    limits = Limits(body_bytes=1000, batch=2, requests_per_s=0.5, burst=4, long_polls=0, streams=0)
+    limits = Limits(
+        body_bytes=1000,
+        upload_bytes=1000,
+        batch=2,
+        requests_per_s=0.5,
+        burst=5,
+        long_polls=0,
+        streams=0,
+        inbox_streams=0,
+    )
     _, client = await start(limits)
-    three = b'{"source":"a","destination":"c","payload":"x"}\n' * 3
-    lines = AUTH | {"content-type": "application/x-ndjson"}
+    columns = {"sources": ["a"] * 3, "destinations": ["c"] * 3, "payloads": [b"x"] * 3}
 
     async def endless() -> Any:
         while True:
             yield b" " * 300
 
-    for content in (three, b" " * 1001, endless()):
-        sent = await client.post("/mesh/messages", content=content, headers=lines)
+    for headers, content in (
+        (PACKED, msgpack.packb(columns)),
+        (LINES, b" " * 1001),
+        (LINES, endless()),
+    ):
+        sent = await client.post("/mesh/messages", content=content, headers=headers)
         assert is_problem(sent, 413)
-    assert is_problem(await client.get("/mesh/nodes/a/inbox", headers=AUTH), 429)
+    for headers in (AUTH, AUTH | STREAM):
+        assert is_problem(await client.get("/mesh/nodes/a/inbox", headers=headers), 429)
     assert is_problem(await client.get("/mesh/events"), 429)
     answer = await client.post("/mesh/messages", json=ONE, headers=AUTH)
     assert is_problem(answer, 429)

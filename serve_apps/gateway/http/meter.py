@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from starlette.responses import Response
-
-from serve_apps.gateway.problems import MEDIA_TYPE, Refused
+from serve_apps.gateway.http import errors
+from serve_apps.gateway.problems import Refused
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -42,10 +41,7 @@ class Meter:
         try:
             self._gateway.in_flight.take()
         except Refused as error:
-            problem = error.problem
-            headers = dict(problem.headers)
-            answer = Response(problem.body(), problem.status, headers, media_type=MEDIA_TYPE)
-            await answer(scope, receive, counted)
+            await errors.answer_to(error)(scope, receive, counted)
             return
         try:
             await self._app(scope, receive, counted)

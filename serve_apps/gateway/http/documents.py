@@ -196,6 +196,7 @@ WHY: Final = {
     403: "Sent by a page of another site",
     404: "No such node, route or path",
     405: "The path has no such method",
+    408: "The body does not come",
     409: "What is there now forbids it",
     413: "The request is too large",
     415: "A media type that is not understood here",
@@ -218,7 +219,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 READS: Final = problems(422, 429, 503)
-CHANGES: Final = problems(401, 403, 413, 415, 422, 429, 503)
+CHANGES: Final = problems(401, 403, 408, 413, 415, 422, 429, 503)
 
 _MESSAGE: Final = {
     "type": "object",
@@ -239,7 +240,7 @@ MESSAGES_BODY: Final[dict[str, Any]] = {
     "content": {
         JSON: {"schema": _MESSAGE, "example": _ONE},
         NDJSON: {
-            "schema": {"type": "string"},
+            "schema": {"type": "string", "description": "a message a line, of at most 512 KiB"},
             "example": '{"source":"n0000","destination":"n0001","payload":"hello"}\n',
         },
         MSGPACK: {
@@ -251,6 +252,11 @@ MESSAGES_BODY: Final[dict[str, Any]] = {
             },
         },
     },
+}
+INBOX_STREAM: Final[dict[str, Any]] = {
+    "schema": {"type": "string", "description": "a message a line, as in `messages`"},
+    "example": '{"id": "17", "source": "n0000", "destination": "n0001", "port": 0, "hops": 3, '
+    '"undeliverable": false, "payload": "hello", "receipt": "0-0-17-0123456789abcdef"}\n',
 }
 TELEMETRY_BODY: Final[dict[str, Any]] = {
     "required": True,

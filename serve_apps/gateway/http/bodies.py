@@ -1,0 +1,110 @@
+"""Bodies of requests, read no further than they may be long, and no slower than they may come."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import ClientDisconnect
+
+from serve_apps.gateway import decoding
+from serve_apps.gateway.problems import Refused, refused
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from starlette.requests import Request
+    from starlette.types import Receive
+
+STALL_S = 30.0  # without another byte
+
+
+async def parts(headers: Mapping[str, str], receive: Receive, most: int) -> AsyncIterator[bytes]:
+    """The body of a request as it comes, of at most `most` bytes in all.
+
+    Raises:
+        Refused: 413, it is longer, by its own account or as it turns out; 408, it stalls.
+        ClientDisconnect: the client has gone.
+    """
+    length = headers.get("content-length", "")
+    if length.isdecimal() and (len(length) > 18 or int(length) > most):
+        raise _too_long(most)
+    size = 0
+    more = True
+    while more:
+        try:
+            async with asyncio.timeout(STALL_S):
+                message = await receive()
+        except TimeoutError:
+            raise _stalled() from None
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        part: bytes = message.get("body", b"")
+        more = message.get("more_body", False)
+        size += len(part)
+        if size > most:
+            raise _too_long(most)
+        yield part
+
+
+async def read(headers: Mapping[str, str], receive: Receive, most: int) -> bytes:
+    """The whole body of a request, of at most `most` bytes; raises as `parts` does."""
+    return b"".join([part async for part in parts(headers, receive, most)])
+
+
+async def read_json(request: Request, most: int) -> Any:  # noqa: ANN401 - JSON is anything
+    """What a JSON body says.
+
+    Raises:
+        Refused: 415, it is something else; and as `parts` does.
+        InvalidInput: it is not JSON.
+    """
+    kind = media_type(request.headers)
+    if kind != decoding.JSON:
+        raise unsupported(kind, decoding.JSON)
+    return decoding.loads(await read(request.headers, request.receive, most))
+
+
+def media_type(headers: Mapping[str, str]) -> str:
+    """The Content-Type without parameters, in lower case."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def unsupported(given: str, *allowed: str) -> Refused:
+    """415 for a Content-Type."""
+    return refused(
+        415,
+        f"Content-Type {given[:64] or '(none)'} is refused",
+        "it is not understood here",
+        f"Send {' or '.join(allowed)}.",
+    )
+
+
+# In both cases what is left of the body is not read, so the connection cannot be used again.
+
+
+def _too_long(most: int) -> Refused:
+    return _closing(
+        refused(
+            413,
+            "the body is too long",
+            f"{most} bytes are allowed",
+            "Send it in several requests.",
+        )
+    )
+
+
+def _stalled() -> Refused:
+    return _closing(
+        refused(
+            408,
+            "the body does not come",
+            f"nothing of it came for {STALL_S:g} s",
+            "Send it at once, or in several requests.",
+        )
+    )
+
+
+def _closing(answer: Refused) -> Refused:
+    return Refused(replace(answer.problem, headers={"connection": "close"}))

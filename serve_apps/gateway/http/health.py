@@ -1,0 +1,65 @@
+"""Health, readiness and metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi.responses import JSONResponse, Response
+
+from serve_apps.gateway import metrics_text
+from serve_apps.gateway.http import documents
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from serve_apps.gateway.service import Gateway
+
+
+def add(app: FastAPI, gateway: Gateway) -> None:
+    """Add the routes."""
+
+    @app.get(
+        "/healthz",
+        tags=["health"],
+        response_model=documents.Health,
+        responses=documents.problems(429),
+    )
+    async def healthz() -> Any:  # noqa: ANN401 - documented by the model
+        """Whether the process answers; true from its first moment."""
+        return JSONResponse({"status": "ok"})
+
+    @app.get(
+        "/readyz",
+        tags=["health"],
+        response_model=documents.Readiness,
+        responses=documents.problems(429, 503),
+    )
+    async def readyz() -> Any:  # noqa: ANN401 - the same
+        """Whether the mesh can be used; 503 with the progress until then."""
+        gateway.joined()
+        return JSONResponse({"status": "ready", "progress": gateway.progress})
+
+    @app.get(
+        "/health/dependencies",
+        tags=["health"],
+        response_model=documents.Dependencies,
+        responses=documents.problems(429),
+    )
+    async def dependencies() -> Any:  # noqa: ANN401 - the same
+        """How the mesh and its shards are."""
+        down = dict(gateway.picture.down)
+        mesh = "ready" if gateway.ready else gateway.progress
+        return JSONResponse({"mesh": mesh, "shards_down": down})
+
+    @app.get(
+        "/metrics",
+        tags=["health"],
+        response_class=Response,
+        responses={
+            200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+            **documents.problems(429),
+        },
+    )
+    async def metrics() -> Response:
+        """Prometheus metrics of this process."""
+        return Response(metrics_text.exposition(gateway), media_type=metrics_text.MEDIA_TYPE)

@@ -1,0 +1,106 @@
+"""Inboxes: reading messages, and acknowledging them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from fastapi import Query, Request
+from fastapi.responses import JSONResponse, Response
+
+from actors.runtime.errors import InvalidInput
+from serve_apps.gateway import decoding
+from serve_apps.gateway.http import bodies, documents
+from serve_apps.gateway.http.access import authorise
+from serve_apps.gateway.http.parameters import NodeId  # noqa: TC001 - FastAPI reads it
+from serve_apps.gateway.http.streams import Stream
+from serve_apps.gateway.inbox_stream import InboxStream
+from serve_apps.gateway.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from fastapi import FastAPI
+
+    from serve_apps.gateway.service import Gateway
+
+RECEIPTS: Final = 10_000  # of one request
+_MESSAGES: Final = 100  # of one answer, if no limit is given
+_BOUNDS: Final = Limits()  # of parameters, which the document tells
+
+
+def add(app: FastAPI, gateway: Gateway) -> None:
+    """Add the routes."""
+    limits = gateway.limits
+
+    @app.get(
+        "/mesh/nodes/{id}/inbox",
+        tags=["messages"],
+        response_model=documents.Inbox,
+        response_model_exclude_none=True,
+        responses={
+            **documents.READS,
+            **documents.problems(401, 403, 404),
+            200: {"content": {decoding.NDJSON: documents.INBOX_STREAM}},
+        },
+    )
+    async def inbox(
+        request: Request,
+        id: NodeId,  # noqa: A002 - the name in the path
+        port: Annotated[int, Query(ge=0, le=decoding.MAX_PORT)] = 0,
+        limit: Annotated[
+            int | None,
+            Query(ge=1, le=_BOUNDS.inbox, description="100 if left out; none for a stream"),
+        ] = None,
+        wait_s: Annotated[float, Query(ge=0, le=_BOUNDS.wait_s)] = 0.0,
+    ) -> Any:  # noqa: ANN401 - documented by the model
+        """The oldest messages that are not acknowledged, waiting up to `wait_s` for the first.
+
+        They are offered again until their receipts are given to `inbox/ack`: at least once.
+
+        With `Accept: application/x-ndjson` the answer is a stream, a message a line, each once and
+        as it comes, until the reader leaves or `limit` is reached; blank lines keep it alive. At
+        most 100 messages are ahead of the reader's acknowledgements: then it waits for them. It
+        ends, without an error, when a part of the mesh is down for long: open it again.
+        """
+        authorise(request.headers, gateway)
+        if _accepts_lines(request):
+            gateway.index_of(id)
+            lines = _lines(InboxStream(gateway, id, port), limit)
+            return Stream(lines, gateway.inbox_streams, limits, decoding.NDJSON)
+        with gateway.long_polls.one():
+            found = await gateway.inbox(id, port, limit or _MESSAGES, wait_s)
+        return Response(json.dumps({"messages": found}), media_type=decoding.JSON)
+
+    @app.post(
+        "/mesh/nodes/{id}/inbox/ack",
+        tags=["messages"],
+        response_model=documents.Acknowledged,
+        responses={**documents.CHANGES, **documents.problems(404)},
+        openapi_extra={"requestBody": documents.RECEIPTS_BODY},
+    )
+    async def acknowledge(request: Request, id: NodeId) -> Any:  # noqa: A002, ANN401 - as above
+        """Take messages out of an inbox. The same receipts again change nothing."""
+        authorise(request.headers, gateway)
+        value = await bodies.read_json(request, limits.body_bytes)
+        receipts = value.get("receipts") if isinstance(value, dict) and len(value) == 1 else None
+        if not isinstance(receipts, list) or len(receipts) > RECEIPTS:
+            raise InvalidInput(
+                "the request is refused",
+                f"it is not an object with a list of at most {RECEIPTS} receipts",
+                "See the examples in /docs.",
+                source="body",
+                entry="receipts",
+            )
+        return JSONResponse({"acknowledged": await gateway.acknowledge(id, receipts)})
+
+
+def _accepts_lines(request: Request) -> bool:
+    ranges = request.headers.get("accept", "").split(",")
+    return decoding.NDJSON in (given.partition(";")[0].strip().lower() for given in ranges)
+
+
+async def _lines(stream: InboxStream, limit: int | None) -> AsyncIterator[bytes]:
+    yield b"\n"  # so that the reader knows at once that it is heard
+    async for found in stream.follow(limit):
+        yield b"".join(json.dumps(message).encode() + b"\n" for message in found) or b"\n"

@@ -1,0 +1,37 @@
+"""What nodes report about themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import Request  # noqa: TC002 - FastAPI reads it
+from fastapi.responses import JSONResponse
+
+from serve_apps.gateway import telemetry
+from serve_apps.gateway.http import bodies, documents
+from serve_apps.gateway.http.access import authorise
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from serve_apps.gateway.service import Gateway
+
+
+def add(app: FastAPI, gateway: Gateway) -> None:
+    """Add the route."""
+
+    @app.post(
+        "/mesh/telemetry",
+        tags=["messages"],
+        response_model=documents.Kept,
+        responses={**documents.CHANGES, **documents.problems(404, 409)},
+        openapi_extra={"requestBody": documents.TELEMETRY_BODY},
+    )
+    async def report(request: Request) -> Any:  # noqa: ANN401 - documented by the model
+        """Report what a node measured; the latest of each node is shown with it."""
+        authorise(request.headers, gateway)
+        found = telemetry.parse(await bodies.read_json(request, gateway.limits.telemetry_bytes))
+        gateway.index_of(found.node)
+        gateway.reports.take(found)
+        gateway.counts.reports += 1
+        return JSONResponse({"node": found.node, "kept": True})
