@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from actors.mesh.neighbours import Change, NeighbourTable
     from actors.topology.model import Topology
 
-RETRY_S = 0.02  # pause before a frame that stayed unacknowledged is tried again
+RETRY_S = 0.005  # pause before a frame that stayed unacknowledged is tried again
 
 
 @dataclass(slots=True)
@@ -83,6 +83,7 @@ class Arq:
         self._received = np.full(2 * topology.n_links, -1, np.int64)
         self._under_way: dict[int, Frame] = {}
         self.busy: NDArray[np.bool_] = np.zeros(2 * topology.n_links, bool)
+        """Links with a frame that is to be repeated: what would use them waits for that."""
 
     def next_number(self) -> int:
         """A number for new frames, one a link."""
@@ -101,9 +102,16 @@ class Arq:
         return [change] if len(change.down) else []
 
     def keep(self, frame: Frame) -> None:
-        """Keep a frame until `acknowledged` or `lose`."""
+        """Keep a frame that is to be repeated, until it is acknowledged or given up."""
         self._under_way[frame.link] = frame
         self.busy[frame.link] = True
+
+    def launch(self, frames: list[Frame]) -> None:
+        """Keep frames whose answer is awaited; what would use their links can follow them."""
+        for frame in frames:
+            self._under_way[frame.link] = frame
+            self.busy[frame.link] = False
+            frame.retry_at = np.inf
 
     def due(self, peer: int, now: float) -> list[Frame]:
         """The frames to nodes of `peer` that are to be repeated now."""
@@ -126,6 +134,7 @@ class Arq:
             del self._under_way[frame.link]
             self.busy[frame.link] = False
         else:
+            self.busy[frame.link] = True
             frame.retry_at = now + RETRY_S
         return acknowledged
 
@@ -143,8 +152,9 @@ class Arq:
         """Ask suspected neighbours that no frame is under way to for a sign of life."""
         if self._feedback:
             suspects = self._neighbours.link[self._neighbours.suspect & self._neighbours.up]
-            for link in suspects[~self.busy[suspects]].tolist():
-                self.keep(Frame(link, self.next_number(), now))
+            for link in suspects.tolist():
+                if link not in self._under_way:
+                    self.keep(Frame(link, self.next_number(), now))
 
     def receive(
         self, links: NDArray[np.int32], numbers: NDArray[np.int64] | int

@@ -253,8 +253,7 @@ class Forwarder:
         stamped, frame_of = messages.empty(), np.empty(0, np.int32)
         if len(batch):
             stamped, frame_of = self._fill(batch, peer, now, frames)
-        for frame in frames:
-            frame.retry_at = np.inf
+        self._arq.launch(frames)
         links = np.array([frame.link for frame in frames], np.int32)
         arrived, acknowledged = self._arq.transmit(links)
         shipped = np.flatnonzero(arrived)
@@ -300,7 +299,6 @@ class Forwarder:
         frame_of = (len(frames) + np.searchsorted(used, link)).astype(np.int32)
         for over in used.tolist():
             frames.append(Frame(over, number, now, stamped, batch, link))
-            self._arq.keep(frames[-1])
         return stamped, frame_of
 
     def receive(self, data: DataFrames, silent: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
