@@ -90,7 +90,9 @@ class MeshShard:
         self._changing = asyncio.Lock()
         self._peers: dict[str, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._door: asyncio.Server | None = None
         self._start(self._live())
+        self._start(self._measure_lag())
 
     def __repr__(self) -> str:
         return self._name
@@ -128,7 +130,6 @@ class MeshShard:
         for work in (self._turn_for_ever(), self._route()):
             self._start(self._vital(work))
         self._start(self._report())
-        self._start(self._measure_lag())
 
     async def _turn_for_ever(self) -> None:
         host = self._hosting()
