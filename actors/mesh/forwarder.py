@@ -297,8 +297,7 @@ class Forwarder:
         number = self._arq.next_number()
         used = self._states.distinct(link)
         frame_of = (len(frames) + np.searchsorted(used, link)).astype(np.int32)
-        for over in used.tolist():
-            frames.append(Frame(over, number, now, stamped, batch, link))
+        frames += [Frame(over, number, now, stamped, batch, link) for over in used.tolist()]
         return stamped, frame_of
 
     def receive(self, data: DataFrames, silent: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
