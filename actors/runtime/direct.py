@@ -18,6 +18,7 @@ import itertools
 import os
 import socket
 import struct
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
@@ -42,7 +43,7 @@ def address(*scope: str) -> str:
     return f"\0x0tta6bl4-{digest[:40]}"
 
 
-class _Frames(asyncio.BufferedProtocol):
+class _Frames(asyncio.BufferedProtocol, ABC):
     """One end of a connection: whole values in and out."""
 
     def __init__(self) -> None:
@@ -90,9 +91,9 @@ class _Frames(asyncio.BufferedProtocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.writelines(packing.pack(value))
 
+    @abstractmethod
     def take(self, value: Any) -> None:  # noqa: ANN401 - whatever the other end sent
         """Act on a value."""
-        raise NotImplementedError
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Nobody is there any more."""
