@@ -47,7 +47,7 @@ METRICS_S = 1.0
 LAG_PROBE_S = 0.02
 ROUTE_S = 1.0  # for routes to a destination that nobody has asked for yet
 POLL_S = 0.01
-DIRECT = ("send", "receive", "consume", "pending", "exchange")  # methods, called all the time
+DIRECT = ("send", "receive", "consume", "pending", "ways", "exchange")  # methods, called all the time
 LONGEST_WAIT_S = 10.0  # of one call for messages, so that a client's death frees its place
 
 
@@ -393,16 +393,21 @@ class MeshShard:
         self._wake.set()
         return tuple(host.partitions), host.router.next_hops(destinations)
 
-    async def route(self, source: int, destination: int) -> tuple[list[int], int] | None:
-        """Nodes from source to destination and the cost, by this shard's tables."""
-        await self._ready.wait()
-        host = self._hosting()
+    async def ways(
+        self, partition: int, version: int, source: int, destination: int, most: int
+    ) -> list[tuple[list[int], int]]:
+        """The route of a node of one partition and its alternates, see `MeshRouter.ways`.
+
+        Raises:
+            StalePlacement: another shard hosts the partition.
+        """
+        host = await self._host_of(partition, version)
         host.router.want([destination])
         due = self._clock.now() + ROUTE_S
         while destination not in host.router.destinations and self._clock.now() < due:
             self._routes_due.set()
             await asyncio.sleep(POLL_S)
-        return host.router.route(source, destination)
+        return host.router.ways(source, destination, most)
 
     async def neighbourhood(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Directed links of hosted nodes, and their costs in 1/256 ETX; 0 where one is down."""

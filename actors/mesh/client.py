@@ -268,6 +268,29 @@ class Mesh:
             for number, row in enumerate(head)
         ]
 
+    # -- routes ----------------------------------------------------------------------------------
+
+    async def ways(
+        self, source: int, destination: int, most: int = 1
+    ) -> list[tuple[list[int], int]]:
+        """The route between two nodes and its alternates, the best first, by node indices.
+
+        Args:
+            source: whose shard is asked.
+            destination: where they end.
+            most: ways in all.
+
+        Returns:
+            The nodes of each and its cost in 1/256 ETX; empty if there is no route now.
+        """
+        partition = int(self.membership.placement.partition_of[source])
+        answer: list[tuple[list[int], int]] = await self._ask(
+            "ways", partition, source, destination, most
+        )
+        if max((max(path) for path, _ in answer), default=0) >= self.membership.topology.n_nodes:
+            await self._refresh()  # over a node that joined since
+        return answer
+
     # -- asking shards ---------------------------------------------------------------------------
 
     async def _ask(self, method: str, partition: int, *arguments: object) -> Any:  # noqa: ANN401 - the method's

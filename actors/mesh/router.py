@@ -252,10 +252,43 @@ class MeshRouter:
         cost = int(self._trees.distance[row, source])
         if cost == spf.INFINITE:
             return None
+        return self._path(row, source), cost
+
+    def ways(self, source: int, destination: int, most: int) -> list[tuple[list[int], int]]:
+        """The route and its alternates, each with its cost: at most `most` in all.
+
+        Alternates begin with another neighbour each and do not come back to the source; the best
+        comes first. Empty where there is no tree yet (it is then computed) or no route.
+        """
+        route = self.route(source, destination)
+        if route is None:
+            return []
+        ways = [route]
+        if source == destination:
+            return ways
+        row, target = int(self._row_of[destination]), self._topology.link_target
+        next_link, distance = self._trees.next_link[row], self._trees.distance[row]
+        indptr, links = self._topology.out_links
+        out = links[indptr[source] : indptr[source + 1]]
+        out = out[(self._cost[out] > 0) & (distance[target[out]] < spf.INFINITE)]
+        # The route's own, and those whose other end would send straight back.
+        out = out[(out != next_link[source]) & (next_link[target[out]] != out ^ 1)]
+        cost = self._cost[out].astype(np.int64) + distance[target[out]]
+        for place in np.argsort(cost, kind="stable").tolist():
+            if len(ways) >= most:
+                break
+            beyond = self._path(row, int(target[out[place]]))
+            if source not in beyond:
+                ways.append(([source, *beyond], int(cost[place])))
+        return ways
+
+    def _path(self, row: int, source: int) -> list[int]:
+        """The nodes from `source`, which must be connected, to the root of a tree."""
+        target, next_link = self._topology.link_target, self._trees.next_link[row]
         path = [source]
-        while path[-1] != destination:
-            path.append(int(self._topology.link_target[self._trees.next_link[row, path[-1]]]))
-        return path, cost
+        while (link := next_link[path[-1]]) >= 0:
+            path.append(int(target[link]))
+        return path
 
     def next_hops(self, destinations: NDArray[np.int32]) -> NDArray[np.int32]:
         """Next-hop node for [destination, node]; -1 where none (or no tree yet)."""

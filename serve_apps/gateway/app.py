@@ -71,7 +71,6 @@ class _Watch:
         gateway = self._gateway
         if gateway.mesh is None:
             gateway.mesh = await Mesh.attach()
-            gateway.find_route = self._route
         mesh = gateway.mesh
         async with asyncio.timeout(30.0):
             status: MeshStatus = await spawn.find(COORDINATOR).status.remote()
@@ -96,19 +95,6 @@ class _Watch:
     async def _ask(self, shard: str) -> Neighbourhood:
         async with asyncio.timeout(SHARD_S):
             return Neighbourhood(*await spawn.find(shard).neighbourhood.remote())
-
-    async def _route(self, source: int, destination: int) -> tuple[list[int], int] | None:
-        mesh = self._gateway.joined()
-        placement = mesh.membership.placement
-        shard = placement.shard_of[int(placement.partition_of[source])]
-        try:
-            async with asyncio.timeout(SHARD_S):
-                found: tuple[list[int], int] | None = await spawn.find(shard).route.remote(
-                    source, destination
-                )
-        except Exception as error:
-            raise spawn.explained(error, shard) from error
-        return found
 
 
 async def _measure_lag(gateway: Gateway) -> None:

@@ -6,12 +6,12 @@ import asyncio
 import base64
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from actors.mesh.batch import empty
-from actors.runtime.errors import UnknownNode
+from actors.runtime.errors import Unavailable, UnknownNode
 from serve_apps.gateway.courier import Courier
 from serve_apps.gateway.event_log import EventLog
 from serve_apps.gateway.limits import Limits, Places, Rate
@@ -21,23 +21,12 @@ from serve_apps.gateway.receipts import Place, Receipts
 from serve_apps.gateway.telemetry import LatestReports
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from actors.mesh.client import Mesh, Received
     from serve_apps.gateway.courier import Outcome
     from serve_apps.gateway.decoding import Messages
     from serve_apps.gateway.picture import Look
 
 ALTERNATES = 3  # ways of one answer
-CANDIDATES = 8  # neighbours that are asked for an alternate
-
-
-class RouteFinder(Protocol):
-    """Asks the mesh for a route by node indices."""
-
-    async def __call__(self, source: int, destination: int) -> tuple[list[int], int] | None:
-        """Nodes from source to destination and the cost in 1/256 ETX; None if there is none."""
-        ...
 
 
 @dataclass(slots=True)
@@ -77,7 +66,6 @@ class Gateway:
         self.progress = "looking for the mesh"
         self.ready = False
         self.mesh: Mesh | None = None
-        self.find_route: RouteFinder | None = None
         self.courier = Courier(self.joined, limits.queued, limits.answer_s)
 
     # -- life ------------------------------------------------------------------------------------
@@ -142,45 +130,34 @@ class Gateway:
             UnknownNode: one of them does not exist.
             Refused: 404, there is no way.
         """
-        start, end = self.index_of(source), self.index_of(destination)
-        assert self.find_route is not None  # noqa: S101 - set with `mesh`
-        found = await self.find_route(start, end)
-        if found is None:
+        mesh, start, end = self.joined(), self.index_of(source), self.index_of(destination)
+        try:
+            async with asyncio.timeout(self.limits.answer_s):
+                ways = await mesh.ways(start, end, 1 + ALTERNATES)
+        except TimeoutError:
+            raise Unavailable(
+                "the mesh does not answer",
+                f"it took more than {self.limits.answer_s:g} s to tell a route",
+                "Retry after the time in Retry-After.",
+                retry_after_s=1.0,
+            ) from None
+        if not ways:
             raise refused(
                 404,
                 f"no route from {source} to {destination}",
                 "the mesh has no way between them now",
                 "Retry later; GET /mesh/nodes shows which nodes are silent.",
             )
-        path, metric = found
-        names = self._names()
-        ways = await self._alternates(path, start, end)
+        names = mesh.membership.topology.ids
+        route, *alternates = (
+            {"path": [names[row] for row in path], "metric": cost / 256} for path, cost in ways
+        )
         return {
             "source": source,
             "destination": destination,
-            "path": [names[row] for row in path],
-            "metric": metric / 256,
-            "alternates": [
-                {"path": [names[row] for row in way], "metric": cost / 256} for cost, way in ways
-            ],
+            **route,
+            "alternates": alternates,
         }
-
-    async def _alternates(
-        self, path: Sequence[int], start: int, end: int
-    ) -> list[tuple[int, list[int]]]:
-        """Ways over other neighbours that do not come back to the start, the best first."""
-        if start == end:
-            return []
-        others = [(n, c) for n, c in self.picture.neighbours(start) if n != path[1]]
-        others = sorted(others, key=lambda pair: pair[1])[:CANDIDATES]
-        assert self.find_route is not None  # noqa: S101 - set with `mesh`
-        found = await asyncio.gather(*(self.find_route(n, end) for n, _ in others))
-        ways = [
-            (cost + way[1], [start, *way[0]])
-            for (_, cost), way in zip(others, found, strict=True)
-            if way is not None and start not in way[0]
-        ]
-        return sorted(ways)[:ALTERNATES]
 
     def _names(self) -> tuple[str, ...]:
         assert self.picture.topology is not None  # noqa: S101 - ready only with a look

@@ -26,7 +26,7 @@ TOKEN = "a-token-of-the-tests"  # noqa: S105 - opens nothing
 
 
 class StillMesh:
-    """Accepts messages, and refuses those of the nodes it is told to."""
+    """Accepts messages, and refuses those of the nodes it is told to. Knows some ways."""
 
     def __init__(self, topology: Topology) -> None:
         placement = SimpleNamespace(partition_of=np.zeros(topology.n_nodes, np.int16))
@@ -34,6 +34,10 @@ class StillMesh:
         self.refusing: dict[int, int] = {}
         self.batches: list[MessageBatch] = []
         self.asked = asyncio.Event()
+        self.known: dict[tuple[int, int], list[tuple[list[int], int]]] = {}
+
+    async def ways(self, source: int, destination: int, most: int) -> list[tuple[list[int], int]]:
+        return self.known[source, destination][:most]
 
     async def send_batch(self, batch: MessageBatch) -> Acceptance:
         self.batches.append(batch)

@@ -220,6 +220,36 @@ async def test_single_messages_travel_together(start: Any) -> None:
     assert len(gateway.mesh.batches) < 10
 
 
+async def test_a_route_is_told_with_its_alternates(start: Any) -> None:
+    """By node ids and in transmissions; where there is none, or no such node, a 404."""
+    gateway, client = await start()
+    gateway.mesh.known = {(0, 2): [([0, 1, 2], 640), ([0, 2], 768)], (2, 0): []}
+    assert (await client.get("/mesh/routes/a/c")).json() == {
+        "source": "a",
+        "destination": "c",
+        "path": ["a", "b", "c"],
+        "metric": 2.5,
+        "alternates": [{"path": ["a", "c"], "metric": 3.0}],
+    }
+    for path, why in (("c/a", "no way between them"), ("c/nobody", "no such id")):
+        answer = await client.get(f"/mesh/routes/{path}")
+        assert is_problem(answer, 404)
+        assert why in answer.json()["detail"]
+
+
+async def test_a_route_of_a_part_that_is_down_is_a_503(start: Any) -> None:
+    """The shard is waited for no longer than the mesh may take to answer."""
+    gateway, client = await start(Limits(answer_s=0.05))
+
+    async def never(*_asked: int) -> None:
+        await asyncio.Event().wait()
+
+    gateway.mesh.ways = never
+    answer = await client.get("/mesh/routes/a/c")
+    assert is_problem(answer, 503)
+    assert answer.headers["retry-after"] == "1"
+
+
 async def test_the_latest_report_of_a_node_is_shown(start: Any) -> None:
     """Telemetry is kept per node; an older report is a 409, an unsound one a 422."""
     _, client = await start()

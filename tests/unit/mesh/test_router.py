@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import networkx as nx
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actors.mesh import router as routers
 from actors.mesh.batch import HEAD, NO_POTENTIAL, UNSTAMPED
@@ -13,7 +15,7 @@ from actors.mesh.lsdb import Lsa
 from actors.mesh.router import BEHIND, CUT_OFF, FORWARD, NO_TREE, UPHILL, MeshRouter
 from actors.topology.model import Topology
 from tests.unit.mesh.oracle import FRESH, decide
-from tests.unit.mesh.worlds import of_graph
+from tests.unit.mesh.worlds import meshes, of_graph
 
 if TYPE_CHECKING:
     import pytest
@@ -160,6 +162,50 @@ def test_an_advertisement_of_unknown_neighbours_is_harmless() -> None:
     lsas[0] = Lsa(0, 1, 2, (1, 3), (10, 1))
     router.start(lsas, 2, [3])
     assert router.route(0, 3) == ([0, 1, 2, 3], 30)
+
+
+@given(meshes(), st.data())
+def test_ways_are_the_route_and_those_over_other_neighbours(
+    mesh: Topology, data: st.DataObject
+) -> None:
+    """Each neighbour whose own route does not come back offers one; the cheapest are told."""
+    pairs = [(int(a), int(b)) for a, b in mesh.ends]
+    prices = st.lists(st.integers(0, 3), min_size=len(pairs), max_size=len(pairs))
+    costs = {pair: c for pair, c in zip(pairs, data.draw(prices), strict=True) if c}  # 0 is down
+    both = costs | {(b, a): cost for (a, b), cost in costs.items()}
+    router = routed(mesh, costs)
+    most = data.draw(st.integers(1, 4))
+    for source in range(mesh.n_nodes):
+        for destination in range(mesh.n_nodes):
+            route = router.route(source, destination)
+            found = router.ways(source, destination, most)
+            if route is None or source == destination:
+                assert found == ([] if route is None else [([source], 0)])
+                continue
+            beyond = {b: router.route(b, destination) for a, b in both if a == source}
+            offered = sorted(
+                both[source, first] + way[1]
+                for first, way in beyond.items()
+                if way is not None and source not in way[0] and first != route[0][1]
+            )
+            assert found[0] == route
+            assert [cost for _, cost in found[1:]] == offered[: most - 1]
+            assert len({path[1] for path, _ in found}) == len(found)
+            for path, cost in found:
+                assert (path[0], path[-1]) == (source, destination)
+                assert len(set(path)) == len(path)
+                assert cost == sum(both[hop] for hop in zip(path, path[1:], strict=False))
+
+
+def test_ways_to_a_destination_without_a_tree_are_found_after_the_next_job() -> None:
+    """As its route: nothing is told meanwhile, and a tree is asked for."""
+    router = MeshRouter(TRIANGLE, alternates=False)
+    router.learn(advertise(TRIANGLE, {(0, 1): 1, (1, 2): 1, (0, 2): 3}, 1), 4)
+    assert router.ways(0, 2, 2) == []
+    job = router.job()
+    assert job is not None
+    router.install(job, job.run())
+    assert router.ways(0, 2, 2) == [([0, 1, 2], 2), ([0, 2], 3)]
 
 
 def test_the_least_recently_used_tree_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
