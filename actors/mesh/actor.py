@@ -24,6 +24,7 @@ from actors.mesh.journal import FileJournal
 from actors.mesh.partition import Partition
 from actors.mesh.telemetry import ShardMetrics, ShardStatus
 from actors.runtime import ids, line, log, spawn
+from actors.runtime.bell import Bell
 from actors.runtime.clock import SystemClock
 from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.errors import ShardUnavailable, Unavailable
@@ -47,7 +48,8 @@ METRICS_S = 1.0
 LAG_PROBE_S = 0.02
 ROUTE_S = 1.0  # for routes to a destination that nobody has asked for yet
 POLL_S = 0.01
-DIRECT = ("send", "receive", "consume", "pending", "ways", "exchange")  # methods, called all the time
+# Methods that are called all the time.
+DIRECT = ("send", "receive", "consume", "pending", "ways", "exchange")
 LONGEST_WAIT_S = 10.0  # of one call for messages, so that a client's death frees its place
 
 
@@ -85,7 +87,7 @@ class MeshShard:
         self._ready = asyncio.Event()
         self._routes_due = asyncio.Event()
         self._wake = asyncio.Event()
-        self._arrival = asyncio.Event()  # set, and replaced, when a reader is to look again
+        self._arrivals, self._room = Bell(), Bell()  # for readers
         self._arrived = 0
         self._changing = asyncio.Lock()
         self._peers: dict[str, asyncio.Event] = {}
@@ -168,11 +170,7 @@ class MeshShard:
     def _tell_of_arrivals(self, host: MeshHost) -> None:
         if host.arrived != self._arrived:
             self._arrived = host.arrived
-            self._have_readers_look()
-
-    def _have_readers_look(self) -> None:
-        self._arrival.set()
-        self._arrival = asyncio.Event()
+            self._arrivals.ring()
 
     async def _route(self) -> None:
         """Compute routes in a thread whenever the database has changed."""
@@ -264,7 +262,8 @@ class MeshShard:
                     self._peers[peer] = asyncio.Event()
                     self._start(self._vital(self._converse(peer)))
             self._ready.set()
-            self._have_readers_look()  # whose nodes may have moved to another shard
+            for bell in self._arrivals, self._room:
+                bell.ring()  # the readers' nodes may have moved to another shard
             self._wake.set()
             return self._clock.now()
 
@@ -320,11 +319,27 @@ class MeshShard:
         return answer
 
     async def receive(
-        self, partition: int, version: int, port: int, node: int | None, limit: int, wait_s: float
+        self,
+        partition: int,
+        version: int,
+        port: int,
+        node: int | None,
+        limit: int,
+        after: int,
+        wait_s: float,
     ) -> tuple[NDArray[np.int64], MessageBatch]:
         """The oldest unread messages and their offsets, which `consume` takes.
 
-        If there are none, the answer waits for the first, `wait_s` at most.
+        If there are none, the answer waits for the first.
+
+        Args:
+            partition: to be read.
+            version: of the placement that the client went by.
+            port: that they were sent to.
+            node: that they were sent to; None is any of the partition.
+            limit: how many of the oldest are looked at.
+            after: offset up to which the reader has been given them; the others are told.
+            wait_s: at most.
 
         Raises:
             StalePlacement: another shard hosts the partition.
@@ -333,12 +348,12 @@ class MeshShard:
         while True:
             host = await self._host_of(partition, version)
             offsets, batch = host.read(partition, port, node, limit)
+            given = int(np.searchsorted(offsets, after, side="right"))
             left = deadline - self._clock.now()
-            if len(offsets) or left <= 0.0:
-                return offsets, batch.compact()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left):
-                    await self._arrival.wait()
+            if given < len(offsets) or left <= 0.0:
+                new = batch.take(np.arange(given, len(offsets))) if given else batch
+                return offsets[given:], new.compact()
+            await (self._arrivals if len(offsets) < limit else self._room).wait(left)
 
     async def consume(
         self, partition: int, version: int, port: int, offsets: NDArray[np.int64]
@@ -350,6 +365,7 @@ class MeshShard:
         """
         host = await self._host_of(partition, version)
         host.consume(partition, port, offsets)
+        self._room.ring()
         self._metrics.delivered(len(offsets))
 
     async def pending(

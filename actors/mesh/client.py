@@ -235,14 +235,24 @@ class Mesh:
         port: int = 0,
         node: int | None = None,
         limit: int = 100_000,
+        after: int = -1,
         wait_s: float = 0.0,
     ) -> Received:
         """The oldest unread messages of a partition (or of one node of it).
 
         If there are none, waits for the first, up to `wait_s` (the shard may answer sooner).
+
+        Args:
+            partition: to be read.
+            port: that they were sent to.
+            node: index of the node that they were sent to; None is any.
+            limit: how many of the oldest are looked at.
+            after: the greatest offset that was received; what is not newer is left out. So who
+                acknowledges late gets each message once, and `limit` that are not acknowledged.
+            wait_s: at most.
         """
         read: tuple[NDArray[np.int64], MessageBatch] = await self._ask(
-            "receive", partition, port, node, limit, wait_s
+            "receive", partition, port, node, limit, after, wait_s
         )
         return Received(partition, port, *read)
 

@@ -230,7 +230,9 @@ class MeshHost:
         self, partition: int, port: int, node: int | None, limit: int
     ) -> tuple[NDArray[np.int64], MessageBatch]:
         """The oldest unread messages on `port` and their offsets."""
-        return self.partitions[partition].inbox.read(port, node, limit)
+        custody = self.partitions[partition]
+        custody.commit()  # else a crash could give an offset that was told to another message
+        return custody.inbox.read(port, node, limit)
 
     def consume(self, partition: int, port: int, offsets: NDArray[np.int64]) -> None:
         """The application has the messages at these offsets."""

@@ -1,13 +1,13 @@
 """An inbox followed as messages come into it.
 
 A place in the inbox is a number that grows with each message of the partition, so the number of
-the last message offered is all that is remembered to offer none twice. What is offered stays at
-the head of the inbox until it is acknowledged: a window bounds how much that is.
+the last message offered is all that is remembered to offer none twice: the mesh is asked for what
+comes after it. What is offered stays at the head of the inbox until it is acknowledged: a window
+bounds how much that is. A reader that comes back is offered it again.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from serve_apps.gateway.service import Gateway
 
 WINDOW: Final = 100  # messages that are offered and not acknowledged
-POLL_S: Final = 0.2  # while some are: the mesh waits for news only where nothing is unread
 
 
 class InboxStream:
@@ -48,10 +47,9 @@ class InboxStream:
         left = limit
         keep_alive_s = self._gateway.limits.keep_alive_s
         spoke = time.monotonic()
-        wait_s = 0.0
         while left is None or left > 0:
             try:
-                found, unread = await self._read(left, wait_s)
+                found = await self._read(left, max(0.0, spoke + keep_alive_s - time.monotonic()))
             except X0Error:
                 return
             if found or time.monotonic() - spoke >= keep_alive_s:
@@ -59,16 +57,13 @@ class InboxStream:
                 spoke = time.monotonic()
             if left is not None:
                 left -= len(found)
-            wait_s = 0.0 if unread else keep_alive_s
-            if unread and not found:
-                await asyncio.sleep(POLL_S)
 
-    async def _read(self, most: int | None, wait_s: float) -> tuple[list[dict[str, Any]], int]:
-        """Messages that were not offered yet, and how many are unread in all."""
-        read = await self._gateway.read(self._node, self._port, WINDOW, wait_s)
-        new = np.flatnonzero(read.offsets > self._last)[:most]
-        if not len(new):
-            return [], len(read.batch)
-        fresh = replace(read, offsets=read.offsets[new], batch=read.batch.take(new))
-        self._last = int(fresh.offsets[-1])
-        return self._gateway.shown(self._node, fresh), len(read.batch)
+    async def _read(self, most: int | None, wait_s: float) -> list[dict[str, Any]]:
+        """Messages that were not offered yet."""
+        read = await self._gateway.read(self._node, self._port, WINDOW, wait_s, after=self._last)
+        if not len(read.offsets):
+            return []
+        some = np.arange(len(read.offsets))[:most]
+        read = replace(read, offsets=read.offsets[some], batch=read.batch.take(some))
+        self._last = int(read.offsets[-1])
+        return self._gateway.shown(self._node, read)

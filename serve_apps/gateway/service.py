@@ -186,12 +186,17 @@ class Gateway:
             if len(read.batch) or left <= 0.0:
                 return self.shown(node, read)
 
-    async def read(self, node: str, port: int, limit: int, wait_s: float) -> Received:
-        """What a node has not acknowledged; waits for the first, or answers with nothing sooner."""
+    async def read(
+        self, node: str, port: int, limit: int, wait_s: float, *, after: int = -1
+    ) -> Received:
+        """The oldest that a node has not acknowledged, as `Mesh.receive_batch` tells them.
+
+        Waits for the first, or answers with nothing sooner.
+        """
         mesh, index = self.joined(), self.index_of(node)
         partition = int(mesh.membership.placement.partition_of[index])
         return await mesh.receive_batch(
-            partition, port=port, node=index, limit=limit, wait_s=wait_s
+            partition, port=port, node=index, limit=limit, after=after, wait_s=wait_s
         )
 
     def shown(self, node: str, read: Received) -> list[dict[str, Any]]:

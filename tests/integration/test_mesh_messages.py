@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from living_mesh import MeshStarter, collect, inject, isolating, sides, until
+from living_mesh import MeshStarter, collect, inject, isolating, sides, sigkill, until
 
 from actors.mesh import batch as messages
 from actors.mesh.client import MAX_PAYLOAD, Mesh, NodeRef
@@ -20,6 +20,8 @@ from actors.runtime.errors import InvalidInput, MailboxFull, NodeSilent, Unknown
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from actors.mesh.client import Received
 
 CAPACITY = 4
 
@@ -95,6 +97,51 @@ async def test_what_is_read_and_not_acknowledged_is_offered_again(starter: MeshS
         await mesh.acknowledge(received)
         await mesh.acknowledge(received)
         assert await offered() == []
+
+
+async def test_what_was_given_is_not_given_again_to_who_says_so(starter: MeshStarter) -> None:
+    """`after` leaves out what was received before, and waits for more, or for room in `limit`.
+
+    Also at another process of the shard, which has recovered the same offsets.
+    """
+    async with starter.running() as mesh:
+        here, there = (side[0] for side in sides(mesh))
+        index = mesh.index_of(there)
+        partition = int(mesh.membership.placement.partition_of[index])
+
+        async def after(last: int, wait_s: float = 60) -> Received:
+            """As a stream reads: again, if the shard has answered with nothing."""
+            deadline = time.monotonic() + wait_s
+            while True:
+                read = await mesh.receive_batch(
+                    partition, node=index, limit=2, after=last, wait_s=wait_s
+                )
+                if len(read.offsets) or time.monotonic() > deadline:
+                    return read
+
+        def said(read: Received) -> list[bytes]:
+            return [m.payload for m in mesh.messages_of(read)]
+
+        await mesh.send(here, there, b"1")
+        first = await after(-1)
+        last = int(first.offsets[-1])
+        waiting = asyncio.create_task(after(last))
+        await asyncio.sleep(0.3)
+        assert not waiting.done()
+        await mesh.send(here, there, b"2")
+        second = await waiting
+        assert (said(first), said(second)) == ([b"1"], [b"2"])
+        last = int(second.offsets[-1])
+        await mesh.send(here, there, b"3")
+        waiting = asyncio.create_task(after(last))
+        await asyncio.sleep(0.3)
+        assert not waiting.done()  # two are given and not acknowledged
+        await sigkill(mesh.membership.placement.shard_of[partition])
+        await mesh.acknowledge(first)
+        third = await waiting
+        assert said(third) == [b"3"]
+        assert said(await after(int(third.offsets[-1]), wait_s=0)) == []
+        assert said(await mesh.receive_batch(partition, node=index)) == [b"2", b"3"]
 
 
 async def _is(answer: object, expected: object) -> bool:

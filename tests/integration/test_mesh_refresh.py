@@ -106,6 +106,7 @@ async def test_nodes_join_and_leave_with_the_file(starter: MeshStarter, tmp_path
     path = tmp_path / "map.json"
     path.write_bytes(map_of(RING, RING_LINKS))
     async with starter.running(topology=str(path)):
+        early = await Mesh.attach()
         assert await refresh() == []
         links = [*RING_LINKS, ("new", "r0"), ("new", "r4")]
         path.write_bytes(map_of((*RING, "new"), links))
@@ -120,6 +121,8 @@ async def test_nodes_join_and_leave_with_the_file(starter: MeshStarter, tmp_path
         for source, to in ("r2", "new"), ("new", "r6"):
             await until(lambda s=source, t=to: delivered(mesh, s, t), f"{to} is reachable")
         indices = [mesh.index_of(node) for node in RING]
+        ((way, _),) = await early.ways(early.index_of("r0"), early.index_of("r4"))
+        assert [early.membership.topology.ids[row] for row in way] == ["r0", "new", "r4"]
 
         path.write_bytes(map_of(RING[:7], RING_LINKS[:6]))  # r7 and new leave; the ring is a line
         assert NodeRemoved("r7") in (gone := await refresh())

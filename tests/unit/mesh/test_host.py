@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from actors.mesh import batch as messages
+from actors.mesh.frames import Settlement
 from actors.mesh.host import HostOptions, MeshHost
-from actors.mesh.journal import MemoryJournal
+from actors.mesh.journal import FileJournal, MemoryJournal
 from actors.mesh.partition import Partition
 from actors.mesh.placement import Placement
 from tests.unit.mesh.worlds import grid
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_a_partition_may_leave_while_messages_wait_for_room_in_it() -> None:
@@ -33,3 +40,24 @@ def test_a_partition_may_leave_while_messages_wait_for_room_in_it() -> None:
     for now in np.arange(2.0, 8.0, 0.25).tolist():
         host.step(now)
     assert list(host.partitions) == [0]
+
+
+def test_an_offset_that_was_told_stays_with_its_message(tmp_path: Path) -> None:
+    """What a reader was given is there after a crash, also if it came between two turns."""
+    topology = grid(2, 1)
+    placement = Placement(1, np.array([0, 0], np.int16), ("a",))
+    host = MeshHost("a", topology, placement, HostOptions(), 0.0)
+    host.adopt(_recovered(tmp_path / "life"), 0.0)
+    sent = host.send(0, 7, 1, messages.build([0], [1], [b"in vain"]))
+    host.partitions[0].settle(Settlement(sent.ids, np.array([False])))
+    offsets, notice = host.read(0, 0, 0, 10)
+    assert notice.head["id"].tolist() == sent.ids.tolist()
+    shutil.copytree(tmp_path / "life", tmp_path / "next")  # all that a crash here would leave
+    again, kept = _recovered(tmp_path / "next").inbox.read(0, 0, 10)
+    assert (again.tolist(), kept.head["id"].tolist()) == (offsets.tolist(), sent.ids.tolist())
+
+
+def _recovered(directory: Path) -> Partition:
+    partition = Partition(0, 2, FileJournal(directory), capacity=4)
+    partition.recover()
+    return partition

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import networkx as nx
@@ -194,7 +195,7 @@ def test_ways_are_the_route_and_those_over_other_neighbours(
             for path, cost in found:
                 assert (path[0], path[-1]) == (source, destination)
                 assert len(set(path)) == len(path)
-                assert cost == sum(both[hop] for hop in zip(path, path[1:], strict=False))
+                assert cost == sum(both[hop] for hop in pairwise(path))
 
 
 def test_ways_to_a_destination_without_a_tree_are_found_after_the_next_job() -> None:
