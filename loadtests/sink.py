@@ -71,15 +71,19 @@ class Sink:
 
     async def run(self) -> None:
         """Receive until cancelled; what has been noted is acknowledged all the same."""
-        while True:
-            received = await self.mesh.receive_batch(
-                self.partition, port=PORT, limit=READ_LIMIT, wait_s=WAIT_S
-            )
-            if len(received.batch):
+        noted: Received | None = None
+        try:
+            while True:
+                received = await self.mesh.receive_batch(
+                    self.partition, port=PORT, limit=READ_LIMIT, done=noted, wait_s=WAIT_S
+                )
                 begun = time.thread_time()
+                noted = received
                 self.note(received, time.monotonic())
                 self.busy_s += time.thread_time() - begun
-                await asyncio.shield(self.mesh.acknowledge(received))
+        finally:
+            if noted is not None:
+                await self.mesh.acknowledge(noted)
 
     def note(self, received: Received, now: float) -> None:
         """Take messages that were read at `now` into the account."""

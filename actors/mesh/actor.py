@@ -326,6 +326,7 @@ class MeshShard:
         node: int | None,
         limit: int,
         after: int,
+        done: NDArray[np.int64] | None,
         wait_s: float,
     ) -> tuple[NDArray[np.int64], MessageBatch]:
         """The oldest unread messages and their offsets, which `consume` takes.
@@ -339,12 +340,15 @@ class MeshShard:
             node: that they were sent to; None is any of the partition.
             limit: how many of the oldest are looked at.
             after: offset up to which the reader has been given them; the others are told.
+            done: offsets that are consumed first, as by `consume`.
             wait_s: at most.
 
         Raises:
             StalePlacement: another shard hosts the partition.
         """
         deadline = self._clock.now() + min(wait_s, LONGEST_WAIT_S)
+        if done is not None:
+            await self.consume(partition, version, port, done)
         while True:
             host = await self._host_of(partition, version)
             offsets, batch = host.read(partition, port, node, limit)
