@@ -6,8 +6,6 @@ Locust replaces parts of the standard library when it is imported, so it has a p
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from actors.runtime.errors import Unavailable
-from loadtests.http_connection import TOKEN
+from loadtests import load_program
 from loadtests.open_loop import percentiles_ms
 
 if TYPE_CHECKING:
@@ -92,18 +89,7 @@ def run(server: Server, seconds: float, users: int = USERS) -> dict[str, Scenari
         "--loglevel": "ERROR",
         "--exit-code-on-error": str(_FAILED),
     }
-    done = subprocess.run(  # noqa: S603 - no shell, and our own arguments
-        [*command, *(text for option in options.items() for text in option)],
-        capture_output=True,
-        text=True,
-        timeout=seconds + _GRACE_S,
-        env={**os.environ, TOKEN: server.token},
-        check=False,
+    given = (text for option in options.items() for text in option)
+    return load_program.run(
+        [*command, *given], server, seconds + _GRACE_S, parse, codes=(0, _FAILED)
     )
-    try:
-        if done.returncode not in (0, _FAILED):
-            raise ValueError(f"it ended with code {done.returncode}")  # noqa: TRY301 - one remedy
-        return parse(done.stdout)
-    except ValueError as error:
-        why = f"{error}; {done.stderr.strip()[-200:]}"
-        raise Unavailable("Locust did not work", why, "Run it again.", retry_after_s=1.0) from error

@@ -6,15 +6,13 @@ Closed loop. `wrk.lua` beside this makes the requests and says in JSON what came
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.runtime.errors import Unavailable
-from loadtests.http_connection import TOKEN
+from loadtests import load_program
 from loadtests.http_messages import PATH
 
 if TYPE_CHECKING:
@@ -116,16 +114,5 @@ def _run(
 ) -> Ceiling:
     url = f"http://{server.host}:{server.port}{path}"
     options = ["-t1", f"-c{connections}", f"-d{seconds}s", f"-s{_SCRIPT}", url]
-    done = subprocess.run(  # noqa: S603 - no shell, and our own arguments
-        [shutil.which("wrk") or "wrk", *options, "--", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=seconds + _GRACE_S,
-        env={**os.environ, TOKEN: server.token},
-        check=False,
-    )
-    try:
-        return parse(done.stdout)
-    except ValueError as error:
-        why = f"{error}; {done.stderr.strip()[-200:]}"
-        raise Unavailable("wrk did not work", why, "Run it again.", retry_after_s=1.0) from error
+    command = [shutil.which("wrk") or "wrk", *options, "--", *arguments]
+    return load_program.run(command, server, seconds + _GRACE_S, parse)

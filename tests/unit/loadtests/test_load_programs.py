@@ -1,13 +1,16 @@
-"""wrk and Locust: what their output says, and that wrk sends what it should."""
+"""wrk and Locust: what their output says, that wrk sends what it should, and how both are run."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import sys
 
 import pytest
 
-from loadtests import locust_run, wrk
+from actors.runtime.errors import Unavailable
+from loadtests import load_program, locust_run, wrk
+from loadtests.http_connection import TOKEN, Server
 from loadtests.wrk import Ceiling
 from tests.unit.loadtests.http_server import response, serving
 
@@ -93,3 +96,45 @@ def test_locust_without_figures_is_an_error(text: str) -> None:
     """Output without figures is refused, and repeated in the error."""
     with pytest.raises(ValueError, match="Locust printed no figures"):
         locust_run.parse(text)
+
+
+SERVER = Server("127.0.0.1", 1, "secret")
+
+
+def ran(script: str, timeout_s: float = 30, codes: tuple[int, ...] = (0,)) -> str:
+    command = [sys.executable, "-c", script]
+
+    def parse(text: str) -> str:
+        if not text:
+            raise ValueError("it printed no figures")
+        return text.strip()
+
+    return load_program.run(command, SERVER, timeout_s, parse, codes)
+
+
+def test_a_load_program_gets_the_token_and_its_figures_are_read() -> None:
+    """The token is in its environment, where other users do not see it."""
+    assert ran(f"import os; print(os.environ[{TOKEN!r}])") == "secret"
+    assert ran("print(7); raise SystemExit(1)", codes=(0, 1)) == "7"
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        ("import sys; sys.stderr.write('no memory')", "no figures; no memory"),
+        ("print(7); raise SystemExit(3)", "code 3"),
+        ("import time; time.sleep(60)", "timed out after"),
+    ],
+    ids=["no-figures", "failed", "endless"],
+)
+def test_a_load_program_that_does_not_work_is_told(script: str, why: str) -> None:
+    """With what it said itself, and what to do."""
+    with pytest.raises(Unavailable, match=why) as caught:
+        ran(script, timeout_s=1 if "sleep" in script else 30)
+    assert caught.value.remedy
+
+
+def test_a_load_program_that_is_not_there_is_told() -> None:
+    """As one that does not work."""
+    with pytest.raises(Unavailable, match="No such file"):
+        load_program.run(["no-such-program-of-the-tests"], SERVER, 5, str)
