@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     Progress = Callable[[str], None]
 
-__all__ = ["missing", "neighbours_up", "wait"]
-
 POLL_S: Final = 0.1
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from jobs import readiness
+from actors.mesh.readiness import neighbours_up
 from jobs.reporting import pairs, table
 from serve_apps.gateway.auth import token_path
 
@@ -23,7 +23,7 @@ FORMATS = {"radio": "generated: a made-up radio mesh"}
 
 def values(session: Session, status: MeshStatus) -> dict[str, object]:
     """All that is known, for `--json`. Times in s, memory in bytes."""
-    up, links = readiness.neighbours_up(status)
+    up, links = neighbours_up(status)
     return {
         "healthy": not status.down,
         "source": status.source,
@@ -68,7 +68,7 @@ def addresses(session: Session) -> dict[str, object]:
 
 def mesh(session: Session, status: MeshStatus) -> RenderableType:
     """The map, what was left out of it, and how many neighbours hear each other."""
-    up, links = readiness.neighbours_up(status)
+    up, links = neighbours_up(status)
     left_out = ", ".join(f"{count:,} {why}" for why, count in status.left_out.items() if count)
     lines: dict[str, object] = {
         "source": f"{status.source} ({FORMATS.get(status.format, status.format)})",

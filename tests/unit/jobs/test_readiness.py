@@ -9,9 +9,10 @@ import pytest
 
 from actors.mesh.coordinator import MeshStatus
 from actors.mesh.membership import Faults
+from actors.mesh.readiness import missing, neighbours_up
 from actors.mesh.telemetry import ShardStatus
 from actors.runtime.errors import ShardUnavailable, Unavailable
-from jobs.readiness import missing, neighbours_up, wait
+from jobs.readiness import wait
 
 SHARD = ShardStatus(
     name="mesh-shard-00",
