@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import numpy as np
 import typer
 
-from actors.runtime import log, spawn
+from actors.runtime import spawn
 from actors.runtime.flags import Flags
 from actors.topology import source
 from jobs import reporting, session
@@ -30,9 +31,9 @@ from loadtests import (
 )
 from loadtests.chain import Hops
 from loadtests.chain_plan import ChainPlan
-from loadtests.command import Results, publish
+from loadtests.command import Results, run
 from loadtests.compare_chains import ACTOR_WINDOW, WARM_UP_S, Chained
-from loadtests.mesh_figures import FELL_SHORT, shortcomings
+from loadtests.mesh_figures import shortcomings
 from loadtests.mesh_load import Load
 from loadtests.results import RESULTS, Outcome, Table
 from loadtests.spread import shown
@@ -252,11 +253,7 @@ def command(
 
     Exit code 3 when anything lost, doubled or altered a message.
     """
-    log.configure("ERROR")
-    report = reporting.Report(as_json)
-    outcome = measure(report.progress, seconds=seconds)
-    publish(report, outcome, results)
-    return FELL_SHORT if outcome.values["shortcomings"] else 0
+    return run(partial(measure, seconds=seconds), results, as_json=as_json)
 
 
 if __name__ == "__main__":

@@ -7,14 +7,13 @@ loads on a gateway that is ready.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from actors.mesh.client import Mesh
-from actors.runtime import log
 from actors.runtime.flags import Flags
-from actors.runtime.settings import Settings
 from jobs import gateway as opened
 from jobs import reporting, session
 from loadtests import (
@@ -29,18 +28,18 @@ from loadtests import (
     private_cluster,
     wrk,
 )
-from loadtests.command import Results, publish
+from loadtests.command import NoVpn, Results, Topology, run
 from loadtests.gateway_figures import Found
 from loadtests.gateway_load import Load
 from loadtests.http_connection import Server
 from loadtests.http_messages import HttpMessages
-from loadtests.mesh_figures import FELL_SHORT
 from loadtests.results import RESULTS
 from serve_apps.gateway.auth import token_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from actors.runtime.settings import Settings
     from loadtests.gateway_start import Started
     from loadtests.results import Outcome
 
@@ -152,10 +151,8 @@ def command(  # noqa: PLR0913 - an option each
         int, typer.Option(min=2, max=2000, help="Connections while the mesh starts.")
     ] = CROWD,
     starts: Annotated[int, typer.Option(min=1, max=100, help="Of meshes.")] = STARTS,
-    topology: Annotated[str | None, typer.Option(help="Path, URL or radio:N[:SEED].")] = None,
-    no_vpn: Annotated[
-        bool, typer.Option("--no-vpn", help="Leave vpn links of that topology out.")
-    ] = False,
+    topology: Topology = None,
+    no_vpn: NoVpn = False,
     results: Results = RESULTS,
     as_json: reporting.AsJson = False,
 ) -> int:
@@ -163,13 +160,7 @@ def command(  # noqa: PLR0913 - an option each
 
     Exit code 3 when a request failed, or a message was lost, doubled or altered.
     """
-    log.configure("ERROR")
-    report = reporting.Report(as_json)
-    settings = (
-        leipzig.settings(seed=SEED)
-        if topology is None
-        else Settings.load(topology=topology, vpn=not no_vpn, seed=SEED)
-    )
+    settings = leipzig.settings_or(topology, vpn=not no_vpn, seed=SEED)
     load = Load(
         seconds=seconds,
         rounds=rounds,
@@ -178,9 +169,8 @@ def command(  # noqa: PLR0913 - an option each
         batch=batch,
         batch_callers=batch_callers,
     )
-    outcome = measure(report.progress, load=load, crowd=crowd, starts=starts, settings=settings)
-    publish(report, outcome, results)
-    return FELL_SHORT if outcome.values["shortcomings"] else 0
+    measured = partial(measure, load=load, crowd=crowd, starts=starts, settings=settings)
+    return run(measured, results, as_json=as_json)
 
 
 if __name__ == "__main__":

@@ -10,19 +10,19 @@ import asyncio
 import math
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from actors.mesh.drill.conductor import SAMPLE_S
-from actors.runtime import log
 from actors.runtime.errors import Unavailable
 from actors.runtime.flags import Flags
 from actors.runtime.settings import Settings
 from jobs import reporting, session
 from loadtests import babel_network, drilling, machine, trial
-from loadtests.command import Results, publish
+from loadtests.command import Results, run
 from loadtests.grid import centre, grid, write_netjson
 from loadtests.results import RESULTS, Outcome, Table
 from loadtests.spread import Spread
@@ -225,10 +225,7 @@ def command(
     as_json: reporting.AsJson = False,
 ) -> int:
     """Measure how soon routes lead around a dead node, beside babeld. Needs root and babeld."""
-    log.configure("ERROR")
-    report = reporting.Report(as_json)
-    publish(report, measure(report.progress, runs=runs, hello_s=hello), results)
-    return 0
+    return run(partial(measure, runs=runs, hello_s=hello), results, as_json=as_json)
 
 
 if __name__ == "__main__":

@@ -20,3 +20,10 @@ def topology() -> str:
 def settings(**overrides: object) -> Settings:
     """Settings of a mesh on it, without vpn links: 144 nodes and 290 links, also the stand-in."""
     return Settings.load(topology=topology(), vpn=False, **overrides)
+
+
+def settings_or(other: str | None, *, vpn: bool, **overrides: object) -> Settings:
+    """The same, or those of a mesh on another topology, with or without its vpn links."""
+    if other is None:
+        return settings(**overrides)
+    return Settings.load(topology=other, vpn=vpn, **overrides)

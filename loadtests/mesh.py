@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from actors.runtime import log
 from actors.runtime.errors import InvalidInput
 from actors.runtime.flags import Flags
 from actors.runtime.settings import Settings
 from jobs import reporting, session
 from loadtests import machine, mesh_figures, mesh_load, private_cluster
-from loadtests.command import Results, publish
+from loadtests.command import NoVpn, Results, Topology, run
 from loadtests.mesh_load import Load
 from loadtests.results import RESULTS
 
@@ -97,8 +97,8 @@ def command(  # noqa: PLR0913 - an option each
         int, typer.Option(min=1, help="Hops of the shortest route between sender and receiver.")
     ] = 3,
     shards: Annotated[int | None, typer.Option(help="Processes that host nodes.")] = None,
-    topology: Annotated[str | None, typer.Option(help="Path, URL or radio:N[:SEED].")] = None,
-    no_vpn: Annotated[bool, typer.Option("--no-vpn", help="Leave vpn links out.")] = False,
+    topology: Topology = None,
+    no_vpn: NoVpn = False,
     fail_node: Annotated[
         bool, typer.Option("--fail-node", help="Silence a node while the messages flow.")
     ] = False,
@@ -125,8 +125,6 @@ def command(  # noqa: PLR0913 - an option each
     Latency counts from the time that a message was scheduled to be sent. Exit code 3 when a
     message was lost, doubled or altered.
     """
-    log.configure("ERROR")
-    report = reporting.Report(as_json)
     load = Load(
         rate=parsed_rate(rate),
         seconds=seconds,
@@ -143,9 +141,7 @@ def command(  # noqa: PLR0913 - an option each
     settings = Settings.load(
         topology=topology, vpn=False if no_vpn else None, shards=shards, seed=seed
     )
-    outcome = measure(report.progress, load=load, settings=settings)
-    publish(report, outcome, results)
-    return mesh_figures.FELL_SHORT if outcome.values["shortcomings"] else 0
+    return run(partial(measure, load=load, settings=settings), results, as_json=as_json)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from loadtests.machine import Provenance
     from loadtests.mesh_load import Ran
 
-FELL_SHORT: Final = 3  # exit code
 _METHOD: Final = """\
 Topology {topology}: {nodes} nodes, {links} links, {shards} shards (one process each), journals \
 on, Hello every {hello:g} s. Distinct messages of {size} bytes, each with its own serial number \

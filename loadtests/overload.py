@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from actors.runtime import log
 from actors.runtime.flags import Flags
-from actors.runtime.settings import Settings
 from jobs import reporting, session
 from loadtests import leipzig, machine, mesh_load, private_cluster
-from loadtests.command import Results, publish
-from loadtests.mesh_figures import FELL_SHORT, shortcomings
+from loadtests.command import NoVpn, Results, Topology, run
+from loadtests.mesh_figures import shortcomings
 from loadtests.mesh_load import WARM_UP_S, Load, thirds_mib
 from loadtests.open_loop import percentiles_ms
 from loadtests.results import RESULTS, Outcome, Table
@@ -27,6 +26,7 @@ from loadtests.spread import shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from actors.runtime.settings import Settings
     from loadtests.machine import Provenance
     from loadtests.mesh_load import Ran
 
@@ -249,10 +249,8 @@ def command(
     seconds: Annotated[
         float, typer.Option(min=2, max=86400, help="At twice the capacity.")
     ] = SECONDS,
-    topology: Annotated[str | None, typer.Option(help="Path, URL or radio:N[:SEED].")] = None,
-    no_vpn: Annotated[
-        bool, typer.Option("--no-vpn", help="Leave vpn links of that topology out.")
-    ] = False,
+    topology: Topology = None,
+    no_vpn: NoVpn = False,
     mailbox: Annotated[
         int, typer.Option(min=1, max=2**24, help="Messages that a node may hold.")
     ] = MAILBOX,
@@ -263,16 +261,9 @@ def command(
 
     Exit code 3 when it does not, or when a message was lost, doubled or altered.
     """
-    log.configure("ERROR")
-    report = reporting.Report(as_json)
-    settings = (
-        leipzig.settings(mailbox_capacity=mailbox)
-        if topology is None
-        else Settings.load(topology=topology, vpn=not no_vpn, mailbox_capacity=mailbox)
-    )
-    outcome = measure(report.progress, seconds=seconds, settings=settings)
-    publish(report, outcome, results)
-    return FELL_SHORT if outcome.values["shortcomings"] else 0
+    settings = leipzig.settings_or(topology, vpn=not no_vpn, mailbox_capacity=mailbox)
+    measured = partial(measure, seconds=seconds, settings=settings)
+    return run(measured, results, as_json=as_json)
 
 
 if __name__ == "__main__":

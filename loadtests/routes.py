@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar, cast
 
 import networkx as nx
@@ -21,7 +22,7 @@ from actors.mesh import spf
 from actors.runtime.errors import Unavailable
 from jobs import reporting
 from loadtests import machine
-from loadtests.command import Results, publish
+from loadtests.command import Results, run
 from loadtests.plane_mesh import graph
 from loadtests.results import RESULTS, Outcome, Table
 from loadtests.spread import Spread, shown
@@ -183,8 +184,8 @@ def _compare(
 
     # Taking turns, so that a busy spell of the machine falls on all of them.
     seconds: dict[str, list[float]] = {_OURS: [], _SCIPY: [], _NETWORKX: []}
-    for run in range(runs):
-        progress(f"run {run + 1} of {runs}")
+    for turn in range(runs):
+        progress(f"run {turn + 1} of {runs}")
         mine, took = _timed(ours)
         seconds[_OURS].append(took / len(destinations))
         plain, took = _timed(scipy_plainly)
@@ -251,9 +252,7 @@ def command(
     as_json: reporting.AsJson = False,
 ) -> int:
     """Measure how many forwarding trees a second are computed, beside networkx and scipy."""
-    report = reporting.Report(as_json)
-    publish(report, measure(report.progress, nodes=nodes, runs=runs), results)
-    return 0
+    return run(partial(measure, nodes=nodes, runs=runs), results, as_json=as_json)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -15,13 +16,13 @@ import typer
 from actors.mesh.actor import MeshShard
 from actors.mesh.client import Mesh
 from actors.mesh.coordinator import MeshCoordinator
-from actors.runtime import log, spawn
+from actors.runtime import spawn
 from actors.runtime.flags import Flags
 from actors.runtime.settings import Settings
 from actors.topology import radio
 from jobs import reporting, session
 from loadtests import burst, drilling, footprint, machine, private_cluster
-from loadtests.command import Results, publish
+from loadtests.command import Results, run
 from loadtests.lone_actor import LoneActor
 from loadtests.results import RESULTS
 from loadtests.scale_figures import Lone, Sized, outcome
@@ -127,10 +128,7 @@ def command(
     as_json: reporting.AsJson = False,
 ) -> int:
     """Measure what large meshes take and carry, beside one actor for each node."""
-    log.configure("ERROR")
-    report = reporting.Report(as_json)
-    publish(report, measure(report.progress, nodes=nodes), results)
-    return 0
+    return run(partial(measure, nodes=nodes), results, as_json=as_json)
 
 
 if __name__ == "__main__":
