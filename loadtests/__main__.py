@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Final
 from actors.runtime import log
 from actors.runtime.errors import X0Error
 from jobs import reporting
-from loadtests import compare, gateway, heal, leipzig, mesh, overload, results, routes, scale
+from loadtests import (
+    calls,
+    compare,
+    gateway,
+    heal,
+    leipzig,
+    mesh,
+    overload,
+    results,
+    routes,
+    scale,
+)
 from loadtests.command import Results  # noqa: TC001 - typer reads annotations at run time
 from loadtests.mesh_load import Load
 from loadtests.results import RESULTS
@@ -24,6 +35,7 @@ BENCHMARKS: Final[dict[str, Callable[[Progress], Outcome]]] = {
     "heal": heal.measure,
     "scale": scale.measure,
     "routes": routes.measure,
+    "calls": calls.measure,
     "mesh-max": lambda progress: mesh.measure(progress, settings=leipzig.settings()),
     "mesh-6800": lambda progress: mesh.measure(
         progress, load=Load(RATE, mesh.SECONDS), settings=leipzig.settings()

@@ -1,9 +1,9 @@
 """Calls to an actor on the same machine that do not go through Ray.
 
-A call of an actor costs Ray about a millisecond of processor time, mostly in handing it from thread
-to thread, whatever it carries; over a Unix socket it costs a tenth. Actors that talk all the time
-therefore answer the same methods here too. Callers on other machines, and all other calls, go
-through Ray.
+A call of an actor costs Ray much processor time, mostly in handing it from thread to thread,
+whatever it carries; over a Unix socket it costs a small part of that (`python -m loadtests.calls`
+measures both). Actors that talk all the time therefore answer the same methods here too. Callers on
+other machines, and all other calls, go through Ray.
 
 Addresses are in Linux's abstract namespace: they are gone with the process that listens, however it
 ends. Frames hold pickles (see `packing`), so both ends talk only to processes of their own user,

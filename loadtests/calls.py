@@ -1,0 +1,188 @@
+"""What a call between two actors of one machine costs: through Ray, and on a line.
+
+The same actor is called in both ways by the same code, one way right after the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from actors.runtime import spawn
+from jobs import reporting
+from loadtests import machine, payload, private_cluster
+from loadtests.call_actors import MESSAGES, Asking, Echo
+from loadtests.command import Results, run
+from loadtests.results import RESULTS, Outcome, Table
+from loadtests.spread import Spread, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cluster.local import LocalCluster
+    from loadtests.call_actors import Called
+    from loadtests.machine import Provenance
+
+    Progress = Callable[[str], None]
+
+SECONDS: Final = 1.0
+ROUNDS: Final = 5
+CALLERS: Final = 64
+RAY: Final = "by Ray"
+LINE: Final = "by line"
+_WARM_UP_S: Final = 0.5
+_READY_S: Final = 60.0
+_METHOD: Final = """\
+Two actors on one machine, each a process with Ray's own event loop for actors. One calls the \
+other with a batch of {messages} messages of {size} bytes and gets it back; each caller calls \
+again as soon as it is answered. {rounds} rounds of {seconds:g} s for each way and number of \
+callers, the ways in turn. Processor time is that of all threads of both processes, not that of \
+Ray's daemons. What comes back is compared before each turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """What calls of so many callers took, by round.
+
+    Attributes:
+        turns: for each way.
+    """
+
+    turns: Mapping[str, list[Called]] = field(default_factory=lambda: {RAY: [], LINE: []})
+
+    def per_s(self, way: str) -> Spread:
+        """Calls answered in a second."""
+        return Spread.of(turn.calls / turn.seconds for turn in self.turns[way])
+
+    def caller_us(self, way: str) -> Spread:
+        """Processor time that a call takes where it is made, µs."""
+        return Spread.of(1e6 * turn.caller_s / turn.calls for turn in self.turns[way])
+
+    def actor_us(self, way: str) -> Spread:
+        """Processor time that a call takes where it is answered, µs."""
+        return Spread.of(1e6 * turn.actor_s / turn.calls for turn in self.turns[way])
+
+    @property
+    def rate_ratio(self) -> float:
+        """Calls in a second on a line, as a multiple of those through Ray."""
+        return self.per_s(LINE).median / self.per_s(RAY).median
+
+    @property
+    def cost_ratio(self) -> float:
+        """Processor time of a call on a line, both sides, as a part of one through Ray."""
+        line, ray = (self.caller_us(way).median + self.actor_us(way).median for way in (LINE, RAY))
+        return line / ray
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON."""
+        ways = {
+            name: {
+                "calls_per_s": self.per_s(way).as_dict(),
+                "caller_us": self.caller_us(way).as_dict(),
+                "actor_us": self.actor_us(way).as_dict(),
+            }
+            for name, way in (("ray", RAY), ("line", LINE))
+        }
+        return {
+            **ways,
+            "line_vs_ray_calls_per_s": round(self.rate_ratio, 3),
+            "line_vs_ray_cpu": round(self.cost_ratio, 4),
+        }
+
+
+def measure(
+    progress: Progress, *, seconds: float = SECONDS, rounds: int = ROUNDS, callers: int = CALLERS
+) -> Outcome:
+    """Run the benchmark: one caller, and many at once.
+
+    Args:
+        progress: told what is going on.
+        seconds: of each turn.
+        rounds: of turns.
+        callers: at once.
+
+    Raises:
+        Unavailable: an actor did not start.
+    """
+    before = machine.load()
+    with private_cluster.started(progress) as cluster:
+        found = asyncio.run(_called(cluster, progress, seconds, rounds, callers))
+    method = _METHOD.format(messages=MESSAGES, size=payload.SIZE, rounds=rounds, seconds=seconds)
+    origin = machine.provenance(("ray", "uvloop", "numpy"), before, {})
+    return outcome(*found, callers, method, origin)
+
+
+async def _called(
+    cluster: LocalCluster, progress: Progress, seconds: float, rounds: int, callers: int
+) -> tuple[Ways, Ways]:
+    namespace = "x0-calls"
+    spawn.connect(cluster.address, namespace)
+    try:
+        progress("starting the actors")
+        names = {RAY: "echo-by-ray", LINE: "echo-by-line"}
+        asking: Any = spawn.detached(Asking, "asking")
+        echoes: dict[str, Any] = {
+            way: spawn.detached(Echo, name, name) for way, name in names.items()
+        }
+        await asyncio.to_thread(spawn.wait_ready, [asking, *echoes.values()], timeout_s=_READY_S)
+        await echoes[LINE].open.remote()
+        serial, crowd = Ways(), Ways()
+        for way in (RAY, LINE):
+            await asking.ask.remote(names[way], callers, min(_WARM_UP_S, seconds))
+        for number in range(rounds):
+            progress(f"round {number + 1} of {rounds}")
+            # Who comes first finds the machine as the other left it, so they take turns in it.
+            order = (RAY, LINE) if number % 2 == 0 else (LINE, RAY)
+            for ways, count in ((serial, 1), (crowd, callers)):
+                for way in order:
+                    ways.turns[way].append(await asking.ask.remote(names[way], count, seconds))
+        spawn.tear_down(namespace)
+    finally:
+        spawn.disconnect()
+    return serial, crowd
+
+
+def outcome(serial: Ways, crowd: Ways, callers: int, method: str, origin: Provenance) -> Outcome:
+    """What the figures say."""
+    kinds = {"one after the other": serial, f"{callers} at once": crowd}
+    rows = [
+        [f"{how}, {way}", *map(str, (w.per_s(way), w.caller_us(way), w.actor_us(way)))]
+        for how, w in kinds.items()
+        for way in (RAY, LINE)
+    ]
+    findings = [
+        f"Calls {how} take {shown(ways.cost_ratio)} of Ray's processor time on a line;"
+        f" {shown(ways.rate_ratio)} times as many are answered in a second."
+        for how, ways in kinds.items()
+    ]
+    return Outcome(
+        slug="calls",
+        title="Calls between actors of one machine",
+        method=method,
+        tables=[Table(["calls", "calls/s", "caller, µs a call", "actor, µs a call"], rows)],
+        findings=findings,
+        values={"callers": callers, "serial": serial.as_dict(), "concurrent": crowd.as_dict()},
+        provenance=origin,
+    )
+
+
+@reporting.reported
+def command(
+    *,
+    seconds: Annotated[float, typer.Option(min=0.1, max=3600, help="Of each turn.")] = SECONDS,
+    rounds: Annotated[int, typer.Option(min=1, max=1000, help="Of turns.")] = ROUNDS,
+    callers: Annotated[int, typer.Option(min=2, max=512, help="At once.")] = CALLERS,
+    results: Results = RESULTS,
+    as_json: reporting.AsJson = False,
+) -> int:
+    """Measure what calls between actors of one machine cost, through Ray and on a line."""
+    measured = partial(measure, seconds=seconds, rounds=rounds, callers=callers)
+    return run(measured, results, as_json=as_json)
+
+
+if __name__ == "__main__":
+    reporting.run(command)

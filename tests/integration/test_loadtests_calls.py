@@ -1,0 +1,50 @@
+"""`python -m loadtests.calls`, end to end on a cluster of its own, and what its figures mean."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from loadtests.call_actors import Called
+from loadtests.calls import LINE, RAY, Ways
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_ratios_are_of_both_sides_medians() -> None:
+    """The cost of a call is what both processes spend on it, whatever the rate."""
+    ways = Ways()
+    ways.turns[RAY][:] = [Called(100, 1.0, 0.060, 0.040)] * 3
+    ways.turns[LINE][:] = [Called(n, 2.0, n * 30e-6, n * 20e-6) for n in (400, 800, 4000)]
+    assert ways.rate_ratio == pytest.approx(4.0)
+    assert ways.cost_ratio == pytest.approx(0.05)
+    assert ways.caller_us(LINE).median == pytest.approx(30.0)
+
+
+def test_a_small_run(tmp_path: Path) -> None:
+    """Both ways answer, one caller and several, and what they cost is told and recorded."""
+    options = ("--seconds", "0.2", "--rounds", "2", "--callers", "8")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "loadtests.calls", *options),
+            *("--json", "--results", str(tmp_path / "R.md")),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    for kind in ("serial", "concurrent"):
+        for way in ("ray", "line"):
+            figures = found[kind][way]
+            assert len(figures["calls_per_s"]["values"]) == 2
+            assert all(figures[name]["min"] > 0 for name in ("calls_per_s", "caller_us"))
+        assert found[kind]["line_vs_ray_calls_per_s"] > 0
+    assert "8 at once, by line" in (tmp_path / "R.md").read_text()
