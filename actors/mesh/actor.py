@@ -87,6 +87,7 @@ class MeshShard:
         self._ready = asyncio.Event()
         self._routes_due = asyncio.Event()
         self._wake = asyncio.Event()
+        self._due = 0.0  # when the next turn comes by itself, s
         self._arrivals, self._room = Bell(), Bell()  # for readers
         self._arrived = 0
         self._changing = asyncio.Lock()
@@ -155,22 +156,27 @@ class MeshShard:
         self._wake.clear()
         now = self._clock.now()
         host.step(now)
-        self._tell_of_arrivals(host)
+        self._due = now  # so that nothing wakes it for what is not due before its own time
+        self._follow(host, now)
+        # A turn costs much by itself and little for each message, so no other follows at once.
+        await asyncio.sleep(min(REST * (self._clock.now() - now), LONGEST_REST_S))
+        self._due = host.next_step(self._clock.now())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(self._due - self._clock.now(), 0.0)):
+                await self._wake.wait()
+
+    def _follow(self, host: MeshHost, now: float) -> None:
+        """Have done what the host has come to need: routes, envelopes to peers, the next turn."""
+        if host.arrived != self._arrived:
+            self._arrived = host.arrived
+            self._arrivals.ring()
         for peer in host.peers:
             if host.has_for(peer, now):
                 self._peers[peer].set()
         if host.router.due:
             self._routes_due.set()
-        # A turn costs much by itself and little for each message, so no other follows at once.
-        await asyncio.sleep(min(REST * (self._clock.now() - now), LONGEST_REST_S))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(host.next_step(now) - self._clock.now(), 0.0)):
-                await self._wake.wait()
-
-    def _tell_of_arrivals(self, host: MeshHost) -> None:
-        if host.arrived != self._arrived:
-            self._arrived = host.arrived
-            self._arrivals.ring()
+        if host.next_step(now) < self._due:
+            self._wake.set()
 
     async def _route(self) -> None:
         """Compute routes in a thread whenever the database has changed."""
@@ -204,8 +210,9 @@ class MeshShard:
             except Exception as error:  # noqa: BLE001 - whatever it is, the envelope did not arrive
                 self._errors.handle(error, severity="warning")
                 await asyncio.sleep(RETRY_PEER_S)
-            host.answered(peer, sent, answer, self._clock.now())
-            self._wake.set()
+            now = self._clock.now()
+            host.answered(peer, sent, answer, now)
+            self._follow(host, now)
 
     async def _measure_lag(self) -> None:
         while True:
@@ -290,9 +297,9 @@ class MeshShard:
         """Take in a peer's envelope; None if it speaks of another membership."""
         await self._ready.wait()
         host = self._hosting()
-        answer = host.handle(envelope, self._clock.now())
-        self._tell_of_arrivals(host)
-        self._wake.set()
+        now = self._clock.now()
+        answer = host.handle(envelope, now)
+        self._follow(host, now)
         return answer
 
     # -- applications ----------------------------------------------------------------------------

@@ -81,7 +81,7 @@ class MessageBatch:
     def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> MessageBatch:
         """The chosen rows, sharing the payload buffer."""
         if rows.dtype == np.bool_:
-            rows = np.flatnonzero(rows)
+            rows = rows.nonzero()[0]
         trail = None if self.trail is None else self.trail.take(rows, axis=0)
         # `take` moves whole rows; indexing a structured array moves field by field, 30 times slower
         return MessageBatch(self.head.take(rows), self.offset.take(rows), self.payload, trail)
@@ -317,7 +317,7 @@ def distinct(numbers: NDArray[_Number]) -> NDArray[_Number]:
         return np.unique(numbers)
     seen = np.zeros(span, bool)  # close together, as sequence numbers are: faster than sorting
     seen[numbers - low] = True
-    ascending: NDArray[_Number] = np.flatnonzero(seen).astype(numbers.dtype) + low
+    ascending: NDArray[_Number] = seen.nonzero()[0].astype(numbers.dtype) + low
     return ascending
 
 

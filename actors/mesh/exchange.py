@@ -172,9 +172,9 @@ class Exchange:
         table = self._neighbours
         to_peer = table.up & (self._peer[table.neighbour] == self._number[peer])
         speaking = ~self._medium.silent[table.node]
-        rows = np.flatnonzero(to_peer & speaking)
+        rows = (to_peer & speaking).nonzero()[0]
         if not len(rows):
-            rows = np.flatnonzero(to_peer)
+            rows = to_peer.nonzero()[0]
         rows = rows[np.argsort(table.cost[rows], kind="stable")]
         return int(table.link[rows[state.sync_try % len(rows)]])
 

@@ -256,7 +256,7 @@ class Forwarder:
         self._arq.launch(frames)
         links = np.array([frame.link for frame in frames], np.int32)
         arrived, acknowledged = self._arq.transmit(links)
-        shipped = np.flatnonzero(arrived)
+        shipped = arrived.nonzero()[0]
         place = np.cumsum(arrived, dtype=np.int32) - 1  # of a shipped frame among the shipped
         again = [number for number in range(repeated) if arrived[number]]
         going = arrived[frame_of]

@@ -109,6 +109,7 @@ class MeshHost:
         self._scan_at = now
         self._unsaid: set[int] = set()  # nodes that owe an advertisement but are silent
         self._hops_before = 0
+        self._stirred = False  # something was heard that the next turn acts on
         self._build(now)
 
     # -- shape: which nodes, which links ---------------------------------------------------------
@@ -165,7 +166,7 @@ class MeshHost:
             self._settle(settlement)
         for peer in exchange.peers:
             self._sync.part(peer)
-        self._readvertise(np.flatnonzero(self.hosted))
+        self._readvertise(self.hosted.nonzero()[0])
         self._exchange.greet(now)
 
     def adopt(self, partition: Partition, now: float) -> None:
@@ -244,6 +245,7 @@ class MeshHost:
 
     def step(self, now: float) -> None:
         """Everything that is due at `now`."""
+        self._stirred = False
         self._say_hello(now)
         self._speak_again()
         self._react(self.neighbours.expire(now), now)
@@ -265,7 +267,7 @@ class MeshHost:
 
     def next_step(self, now: float) -> float:
         """When the next turn is due if no envelope comes before; s."""
-        if self._forwarder.is_behind:
+        if self._stirred or self._forwarder.is_behind:
             return now
         soonest = min(self._arq.next_retry, self.neighbours.next_hello, self._scan_at)
         return max(now, min(soonest, now + self.options.hello_s / 4))
@@ -285,6 +287,7 @@ class MeshHost:
         rows = np.concatenate([change.up, change.down, change.cost])
         if not len(rows):
             return
+        self._stirred = True
         table.settle_costs(rows)
         self._forwarder.lose(table.link[change.down])
         for kind, some in (("neighbour-up", change.up), ("neighbour-lost", change.down)):
@@ -322,6 +325,7 @@ class MeshHost:
         before = [self.database.get(lsa.origin) for lsa in frame.lsas]
         news = self._sync.receive(peer, frame, now)
         self._absorb(news, before)
+        self._stirred = self._stirred or bool(news)
         mine = [
             lsa.origin
             for lsa in news

@@ -169,7 +169,7 @@ class Inbox:
             rows = chunk.unread
             if node is not None:
                 rows = rows & (chunk.batch.head["destination"] == node)
-            chosen = np.flatnonzero(rows)[:left]
+            chosen = rows.nonzero()[0][:left]
             if len(chosen):
                 offsets.append(chunk.first + chosen)
                 found.append(chunk.batch.take(chosen))

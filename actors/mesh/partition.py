@@ -271,7 +271,7 @@ class Partition:
             yield _Kind.SETTLED, kept.batch.head["id"][~kept.open].tobytes()
         for chunk in self.inbox:
             yield _Kind.TAKEN, _OFFSET.pack(chunk.first) + chunk.batch.to_bytes()
-            read = chunk.first + np.flatnonzero(~chunk.unread)
+            read = chunk.first + (~chunk.unread).nonzero()[0]
             port = int(chunk.batch.head["port"][0])
             yield _Kind.CONSUMED, _PORT.pack(port) + read.tobytes()
         if self.inbox.given_up:

@@ -72,7 +72,7 @@ class LinkStates:
             return np.unique(link)
         seen = np.zeros(len(self._free), bool)
         seen[link] = True
-        return np.flatnonzero(seen).astype(np.int32)
+        return seen.nonzero()[0].astype(np.int32)
 
 
 class Unacknowledged(NamedTuple):
@@ -196,11 +196,11 @@ class Walk:
             link = self._router.links(base, at)
             moves = self._turned(base, at, link) == OPEN
             if not moves.all():
-                end = np.flatnonzero(~moves)
+                end = (~moves).nonzero()[0]
                 stopped = live.take(end)
                 plan.at[stopped], plan.link[stopped] = at.take(end), link.take(end)
                 plan.last[stopped], plan.made[stopped] = last.take(end), len(plan.over)
-                go = np.flatnonzero(moves)
+                go = moves.nonzero()[0]
                 live, base, link = live.take(go), base.take(go), link.take(go)
         return plan, np.concatenate(frames)
 
@@ -210,7 +210,7 @@ class Walk:
         if _SPARSE * len(hops) < cells:
             return np.unique(hops, return_counts=True)
         count = np.bincount(hops, minlength=cells)
-        frames = np.flatnonzero(count)
+        frames = count.nonzero()[0]
         return frames, count[frames]
 
     # -- what became of it -----------------------------------------------------------------------
@@ -222,7 +222,7 @@ class Walk:
             The frames to be repeated. Messages in them that have not arrived end their walk there;
             so do later ones that find the link busy.
         """
-        failing = np.flatnonzero(~fate.acknowledged)
+        failing = (~fate.acknowledged).nonzero()[0]
         if not len(failing):
             return []
         plan, kept = self._plan, []
@@ -300,7 +300,7 @@ class Walk:
         plan = self._plan
         link, state = self._first
         for where in (HOME, AWAY, BUSY, DOWN):
-            rows = np.flatnonzero(state == where)
+            rows = (state == where).nonzero()[0]
             if len(rows):
                 yield where, self._batch.take(rows), link.take(rows)
         state = self._states.take(plan.link, mode="wrap")
@@ -308,7 +308,7 @@ class Walk:
         state[plan.at == destination] = HOME
         state[plan.busy], state[plan.kept] = BUSY, KEPT
         for where in (HOME, AWAY, BUSY, DOWN):
-            rows = np.flatnonzero(state == where)
+            rows = (state == where).nonzero()[0]
             if len(rows):
                 part = self._batch.take(plan.rows.take(rows))
                 last, made = plan.last.take(rows), plan.made.take(rows)
@@ -324,7 +324,7 @@ class Walk:
         """Bring copies of the messages `rows` to where they are after `made` hops."""
         moved: slice | NDArray[np.intp] = slice(None)
         if not made.all():
-            moved = np.flatnonzero(made)
+            moved = made.nonzero()[0]
             rows, last, made = rows[moved], last[moved], made[moved]
         plan, head = self._plan, part.head
         if part.trail is not None:
@@ -350,7 +350,7 @@ class Walk:
         assert trail is not None  # noqa: S101 - asked by the caller
         trail = messages.room_for(trail, int((hops + made).max(initial=0)))
         for step in range(int(made.max(initial=0))):
-            chosen = np.flatnonzero(made > step)
+            chosen = (made > step).nonzero()[0]
             node = self._source.take(self._plan.over[step].take(rows[chosen]))
             messages.record(trail, place[chosen], hops[chosen] + step, node, self._router.version)
         return MessageBatch(part.head, part.offset, part.payload, trail)
