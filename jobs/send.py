@@ -104,7 +104,8 @@ async def _send(
     mesh.node(destination)  # the typed error, before anything else is asked
     mesh.node(source)
     chosen = random.randint(*DYNAMIC_PORTS) if port is None else port
-    found = await _route(mesh, source, destination)
+    ways = await mesh.ways(mesh.index_of(source), mesh.index_of(destination))
+    route, cost = ways[0] if ways else ([], None)
     started = time.monotonic()
     message = await mesh.send(source, destination, payload, port=chosen)
     while True:
@@ -120,7 +121,6 @@ async def _send(
     if outcome == "delivered" and port is None:
         await _take(mesh, destination, message, chosen, undeliverable=False)
     names = mesh.membership.topology.ids
-    route, cost = found or ([], None)
     return Sent(
         id=message,
         port=chosen,
@@ -150,19 +150,6 @@ async def _take(
             )
             return found
     return None
-
-
-async def _route(mesh: Mesh, source: str, destination: str) -> tuple[list[int], int] | None:
-    """Nodes and cost by the tables of the shard that hosts the source; None where none leads."""
-    from actors.runtime import spawn  # noqa: PLC0415 - slow to import
-
-    ends = mesh.index_of(source), mesh.index_of(destination)
-    shard = mesh.membership.placement.shard_of_node(ends[0])
-    try:
-        found: tuple[list[int], int] | None = await spawn.find(shard).route.remote(*ends)
-    except Exception as error:
-        raise spawn.explained(error, shard) from error
-    return found
 
 
 if __name__ == "__main__":
