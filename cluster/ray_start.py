@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import re
 import socket
 import subprocess
@@ -31,6 +32,7 @@ _SERVE_PORTS: Final = (
     "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT",
     "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT",
 )
+_PORTS: Final = range(20_000, 30_000)  # where neither Linux nor Serve picks ports (ip(7), 30000 on)
 _FOREIGN: Final = ("RAY_ADDRESS", "RAY_NAMESPACE", "RAY_TMPDIR")  # they point to other clusters
 
 
@@ -164,6 +166,9 @@ def _environment(temp_dir: Path) -> dict[str, str]:
     # Callers learn of an actor's death when it is known, not a second later: a take-over then
     # comes before the restart.
     environment.setdefault("RAY_timeout_ms_task_wait_for_death_info", "50")
+    # Ray gives its workers a priority so low that a shard, or a replica of Serve, waits up to a
+    # tenth of a second for a processor whenever one of Ray's own processes is busy.
+    environment.setdefault("RAY_worker_niceness", "0")
     # Since 2.50 Ray announces a change of how it hides GPUs from actors that ask for none.
     environment.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     environment["RAY_START_HOOK"] = "cluster.start_hook.without_client_server"
@@ -197,12 +202,29 @@ def _serve(environment: dict[str, str], directory: Path) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on now, picked by the kernel."""
+    """Ports that nothing listens on now.
+
+    They are none of those that the kernel picks for whoever asks for any: Ray does for most of its
+    processes, and what gets a port here listens only seconds later.
+
+    Raises:
+        Unavailable: too few are free.
+    """
+    found: list[int] = []
     with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("", 0))
-        return [each.getsockname()[1] for each in sockets]
+        for port in random.sample(_PORTS, len(_PORTS)):
+            each = held.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                each.bind(("", port))
+                found.append(port)
+            if len(found) == count:
+                return found
+    raise Unavailable(
+        "no port is free",
+        f"{count} are needed, of {_PORTS.start} to {_PORTS.stop - 1}",
+        "End what listens on them: `ss -tlnp` shows it.",
+        retry_after_s=5.0,
+    )
 
 
 def _cache_bytecode(environment: dict[str, str]) -> None:
