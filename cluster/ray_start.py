@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from actors.runtime.errors import ConfigurationError, Unavailable
+from cluster import ingress
 
 _OUTPUT: Final = "ray-start.out"
 _SAID_AT_END: Final = 2000  # characters of a failed command's output that an error repeats
@@ -197,6 +198,9 @@ def _serve(environment: dict[str, str], directory: Path) -> None:
     environment["RAY_SERVE_HAPROXY_SERVER_STATE_BASE"] = str(directory)
     environment["RAY_SERVE_HAPROXY_SERVER_STATE_FILE"] = str(directory / "server-state")
     environment.setdefault("RAY_SERVE_HAPROXY_NBTHREAD", "2")
+    program = Path(sysconfig.get_path("scripts")) / ingress.PROGRAM
+    if program.exists():  # not beside a Python in which the project is not installed
+        environment.setdefault(ingress.CHOICE, str(program))
     for name, port in zip(_SERVE_PORTS, free_ports(len(_SERVE_PORTS)), strict=True):
         environment.setdefault(name, str(port))
 

