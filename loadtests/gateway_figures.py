@@ -10,8 +10,9 @@ from loadtests.open_loop import percentiles_ms
 from loadtests.spread import Spread, finite
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from actors.runtime.lag import Lag
     from loadtests.account import Account
     from loadtests.gateway_load import Load, Loaded
     from loadtests.gateway_start import Started
@@ -49,15 +50,26 @@ class Found:
     @property
     def lag_ms(self) -> dict[str, Spread]:
         """The largest lag in each process, over the starts."""
-        names = sorted({name for start in self.starts for name in start.lag_s})
-        return {
-            name: Spread.of(1000 * start.lag_s[name] for start in self.starts) for name in names
-        }
+        return self._over_starts(lambda lag: 1000 * lag.late_s)
+
+    @property
+    def starved_ms(self) -> dict[str, Spread]:
+        """What of the largest lag was the wait for a processor."""
+        return self._over_starts(lambda lag: 1000 * lag.starved_s)
+
+    def _over_starts(self, figure: Callable[[Lag], float]) -> dict[str, Spread]:
+        names = sorted({name for start in self.starts for name in start.lag})
+        return {name: Spread.of(figure(start.lag[name]) for start in self.starts) for name in names}
 
     @property
     def start_errors(self) -> Counter[str]:
         """What was wrong with answers in all starts."""
         return sum((start.crowd.errors for start in self.starts), Counter[str]())
+
+    @property
+    def start_answers(self) -> Counter[str]:
+        """What was answered in all starts, by path and status."""
+        return sum((start.crowd.answers for start in self.starts), Counter[str]())
 
     @property
     def shortcomings(self) -> list[str]:
@@ -135,8 +147,11 @@ def values(found: Found) -> dict[str, object]:
         "start_errors_by_kind": dict(found.start_errors),
         "start_max_loop_lag_ms": round(max(spread.high for spread in lag.values()), 1),
         "start_loop_lag_ms": {name: spread.as_dict() for name, spread in lag.items()},
+        "start_loop_starved_ms": {
+            name: spread.as_dict() for name, spread in found.starved_ms.items()
+        },
         "start_requests": sum(start.crowd.waves for start in found.starts) * found.crowd,
-        "start_answers": dict(sum((s.crowd.answers for s in found.starts), Counter[str]())),
+        "start_answers": dict(found.start_answers),
         "start_open_s": Spread.of(start.open_s for start in found.starts).as_dict(),
         "start_ready_s": Spread.of(start.ready_s for start in found.starts).as_dict(),
         "shortcomings": found.shortcomings,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
+from actors.runtime.lag import PROBE_S
 from loadtests import locust_run, payload
 from loadtests.crowd import PATHS, WAVE_S
 from loadtests.gateway_figures import values
@@ -14,6 +15,8 @@ from loadtests.results import Outcome, Table
 from loadtests.spread import Spread, shown
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from actors.runtime.settings import Settings
     from loadtests.gateway_figures import Found
     from loadtests.machine import Provenance
@@ -39,7 +42,8 @@ users, {open_s:g} s.
 The start: as `x0 up` does it, on a cluster of its own, before {crowd:,} connections that are made \
 as soon as the port opens and ask {paths} all at once, every {wave:g} s, until all hear that \
 the mesh is ready. An error is a request that was refused, dropped, or answered by anything but \
-the gateway. The lag of its event loop is measured by each process itself."""
+the gateway. The lag of its event loop is measured by each process itself, every {probe_ms:g} ms \
+from its start on."""
 
 
 def outcome(found: Found, settings: Settings, origin: Provenance) -> Outcome:
@@ -64,14 +68,15 @@ def outcome(found: Found, settings: Settings, origin: Provenance) -> Outcome:
         (
             f"At the start the port was open after"
             f" {Spread.of(start.open_s for start in found.starts)} s and the mesh ready after"
-            f" {Spread.of(start.ready_s for start in found.starts)} s, Ray included."
+            f" {Spread.of(start.ready_s for start in found.starts)} s, Ray included. Answers:"
+            f" {_counted(found.start_answers)}."
         ),
+        _starvation(found),
     ]
     if loaded.ceilings is None:
         findings.append("wrk is not installed, so the ceiling was not measured.")
     if found.start_errors:
-        kinds = ", ".join(f"{count:,} x {why}" for why, count in found.start_errors.most_common())
-        findings.append(f"What went wrong at the start: {kinds}.")
+        findings.append(f"What went wrong at the start: {_counted(found.start_errors)}.")
     findings.append(
         "Fell short: " + "; ".join(short) + "."
         if short
@@ -85,6 +90,19 @@ def outcome(found: Found, settings: Settings, origin: Provenance) -> Outcome:
         findings=findings,
         values=values(found),
         provenance=origin,
+    )
+
+
+def _counted(kinds: Counter[str]) -> str:
+    return ", ".join(f"{count:,} x {kind}" for kind, count in kinds.most_common())
+
+
+def _starvation(found: Found) -> str:
+    """What of the lag at the start was the kernel's."""
+    parts = [f"{spread} ms in {name}" for name, spread in found.starved_ms.items()]
+    return (
+        "While a loop was at its latest, its thread was ready to run and waited for a processor"
+        f" for {', '.join(parts)}."
     )
 
 
@@ -109,6 +127,7 @@ def _method(found: Found, settings: Settings) -> str:
         crowd=found.crowd,
         paths=" and ".join(PATHS),
         wave=WAVE_S,
+        probe_ms=1000 * PROBE_S,
     )
 
 

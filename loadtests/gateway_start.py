@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.runtime.errors import Unavailable
 from actors.runtime.flags import Flags
+from actors.runtime.lag import Lag
 from cluster.ray_start import free_ports
 from jobs import session
 from loadtests import crowd, leipzig, private_cluster
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     Progress = Callable[[str], None]
 
 PATIENCE_S: Final = 30.0  # for all to hear that the mesh is ready, once it is
-_LAG: Final = re.compile(rb"^x0tta6bl4_gateway_loop_lag_max_seconds (\S+)$", re.MULTILINE)
+_LAG: Final = re.compile(
+    rb"^x0tta6bl4_gateway_loop_lag_max_(starved_)?seconds (\S+)$", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +38,13 @@ class Started:
 
     Attributes:
         crowd: what it was told.
-        lag_s: the largest delay of the event loop in the gateway and in each shard, by name.
+        lag: the largest delay of the event loop in the gateway and in each shard, by name.
         open_s: from the beginning until the port was open.
         ready_s: from the beginning until mesh and gateway were ready.
     """
 
     crowd: Crowd
-    lag_s: dict[str, float]
+    lag: dict[str, Lag]
     open_s: float
     ready_s: float
 
@@ -69,7 +72,7 @@ def measure(progress: Progress, *, count: int, settings: Settings | None = None)
                 ready_s = time.monotonic() - began
                 progress(f"{count} connections hear that the mesh is ready")
                 told = waiting.result(PATIENCE_S)
-                lag_s = asyncio.run(_lags(own, server))
+                lag = asyncio.run(_lags(own, server))
         except TimeoutError as error:
             raise Unavailable(
                 "the mesh is ready, and not everybody has heard it",
@@ -79,15 +82,15 @@ def measure(progress: Progress, *, count: int, settings: Settings | None = None)
             ) from error
         finally:
             over.set()
-    return Started(told, lag_s, told.opened_at - began, ready_s)
+    return Started(told, lag, told.opened_at - began, ready_s)
 
 
-async def _lags(own: session.Session, server: Server) -> dict[str, float]:
+async def _lags(own: session.Session, server: Server) -> dict[str, Lag]:
     """The largest delays since the start, as each process has measured its own."""
     async with await server.connect() as connection:
         metrics = await connection.ask(server.request("GET", "/metrics"))
-    found = _LAG.search(metrics.body)
-    if found is None:
+    found = {bool(starved): float(value) for starved, value in _LAG.findall(metrics.body)}
+    if len(found) < 2:
         raise Unavailable(
             "the gateway does not tell its lag",
             f"GET /metrics was answered with {metrics.status} and without it",
@@ -96,6 +99,6 @@ async def _lags(own: session.Session, server: Server) -> dict[str, float]:
         )
     status = await own.status()
     return {
-        "gateway": float(found[1]),
-        **{shard.name: shard.largest_lag_s for shard in status.shards},
+        "gateway": Lag(found[False], found[True]),
+        **{shard.name: Lag(shard.largest_lag_s, shard.starved_s) for shard in status.shards},
     }

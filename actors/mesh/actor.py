@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 from dataclasses import dataclass
@@ -45,7 +46,6 @@ LONGEST_REST_S = 0.004
 EXCHANGE_TIMEOUT_S = 10.0  # for a peer's answer; a dead peer is told by Ray much earlier
 RETRY_PEER_S = 0.1
 METRICS_S = 1.0
-LAG_PROBE_S = 0.02
 ROUTE_S = 1.0  # for routes to a destination that nobody has asked for yet
 POLL_S = 0.01
 # Methods that are called all the time.
@@ -95,7 +95,7 @@ class MeshShard:
         self._tasks: set[asyncio.Task[None]] = set()
         self._door: asyncio.Server | None = None
         self._start(self._live())
-        self._start(self._measure_lag())
+        self._start(self._metrics.lag.probe())
 
     def __repr__(self) -> str:
         return self._name
@@ -129,6 +129,9 @@ class MeshShard:
             self._failure = error
             self._ready.set()
             raise
+        # What was imported and built stays. Collections of the oldest generation would go through
+        # it on this loop, for longer than the mesh may wait.
+        gc.freeze()
         self._door = await line.serve(self._name, self, DIRECT)
         for work in (self._turn_for_ever(), self._route()):
             self._start(self._vital(work))
@@ -213,12 +216,6 @@ class MeshShard:
             now = self._clock.now()
             host.answered(peer, sent, answer, now)
             self._follow(host, now)
-
-    async def _measure_lag(self) -> None:
-        while True:
-            due = self._clock.now() + LAG_PROBE_S
-            await asyncio.sleep(LAG_PROBE_S)
-            self._metrics.lag(max(0.0, self._clock.now() - due))
 
     async def _report(self) -> None:
         while True:

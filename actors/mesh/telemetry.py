@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from actors.runtime.clock import SystemClock
+from actors.runtime.lag import LoopLag
+
 if TYPE_CHECKING:
     from actors.mesh.host import MeshHost
     from actors.runtime.metrics import Metrics
@@ -36,6 +39,7 @@ class ShardStatus:
     in_transit: int
     hop_count: int  # messages times hops since the process started
     largest_lag_s: float  # by which the event loop was late, since the process started
+    starved_s: float  # of it, the wait for a processor
     rss_bytes: int
 
 
@@ -45,11 +49,13 @@ class ShardMetrics:
     Args:
         name: of the shard, the only label.
         metrics: where they are registered.
+
+    Attributes:
+        lag: of the shard's event loop.
     """
 
     def __init__(self, name: str, metrics: Metrics) -> None:
         self._name = name
-        self._largest_lag = 0.0
         self._hops = 0
         self._process = psutil.Process()
         prefix = "x0tta6bl4_mesh_"
@@ -62,9 +68,8 @@ class ShardMetrics:
         self._hop_total = metrics.counter(
             prefix + "hops_total", "Messages times hops received by hosted nodes", _LABELS
         )
-        self._lag = metrics.gauge(
-            prefix + "loop_lag_seconds", "Latest delay of the event loop", _LABELS
-        )
+        lag = metrics.gauge(prefix + "loop_lag_seconds", "Latest delay of the event loop", _LABELS)
+        self.lag = LoopLag(SystemClock(), lambda late_s: lag.set(late_s, shard=name))
         self._spf = metrics.histogram(
             prefix + "spf_seconds", "Time of a route computation", _LABELS
         )
@@ -95,11 +100,6 @@ class ShardMetrics:
     def spf(self, seconds: float) -> None:
         """A route computation took this long."""
         self._spf.observe(seconds, shard=self._name)
-
-    def lag(self, seconds: float) -> None:
-        """The event loop was late by this much."""
-        self._largest_lag = max(self._largest_lag, seconds)
-        self._lag.set(seconds, shard=self._name)
 
     def publish(self, host: MeshHost) -> None:
         """Export what the host can be asked."""
@@ -136,6 +136,7 @@ class ShardMetrics:
             unread_messages=sum(len(p.inbox) for p in host.partitions.values()),
             in_transit=host.in_transit,
             hop_count=host.hop_count,
-            largest_lag_s=self._largest_lag,
+            largest_lag_s=self.lag.largest.late_s,
+            starved_s=self.lag.largest.starved_s,
             rss_bytes=int(self._process.memory_info().rss),
         )

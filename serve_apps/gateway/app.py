@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,8 +41,8 @@ if TYPE_CHECKING:
 NAME: Final = "gateway"
 LOOK_S: Final = 0.5  # between two looks at the mesh
 RETRY_S: Final = 0.5
-LAG_PROBE_S: Final = 0.02
 SHARD_S: Final = 5.0
+_POLL_S: Final = 0.02
 _MOST_REQUESTS: Final = 4096  # as many connections as HAProxy takes
 
 _log = log.get(__name__)
@@ -97,14 +99,6 @@ class _Watch:
             return Neighbourhood(*await spawn.find(shard).neighbourhood.remote())
 
 
-async def _measure_lag(gateway: Gateway) -> None:
-    while True:
-        due = time.monotonic() + LAG_PROBE_S
-        await asyncio.sleep(LAG_PROBE_S)
-        late = time.monotonic() - due
-        gateway.counts.largest_lag_s = max(gateway.counts.largest_lag_s, late)
-
-
 def _application(state_dir: str, namespace: str, log_level: str) -> FastAPI:
     """The routes, with the watch beside them for as long as they are served."""
     log.configure(log_level)
@@ -113,9 +107,12 @@ def _application(state_dir: str, namespace: str, log_level: str) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def beside(_app: FastAPI) -> AsyncIterator[None]:
+        # What was imported and built stays. Collections of the oldest generation would go through
+        # it on this loop: a tenth of a second each.
+        gc.freeze()
         tasks = [
             asyncio.create_task(_Watch(gateway).run()),
-            asyncio.create_task(_measure_lag(gateway)),
+            asyncio.create_task(gateway.counts.lag.probe()),
         ]
         try:
             yield

@@ -18,6 +18,7 @@ _process = psutil.Process()
 def exposition(gateway: Gateway) -> str:
     """All metrics of a gateway."""
     counts, picture = gateway.counts, gateway.picture
+    lag = counts.lag.largest
     lines = [
         f"# HELP {_PREFIX}requests_total Requests answered, by status",
         f"# TYPE {_PREFIX}requests_total counter",
@@ -38,7 +39,8 @@ def exposition(gateway: Gateway) -> str:
         ("inbox_streams", "gauge", "Inbox streams open", gateway.inbox_streams.taken),
         ("uploads", "gauge", "Bodies in lines under way", gateway.uploads.taken),
         ("resident_memory_bytes", "gauge", "Memory of the process", _process.memory_info().rss),
-        ("loop_lag_max_seconds", "gauge", "Largest delay of the loop", counts.largest_lag_s),
+        ("loop_lag_max_seconds", "gauge", "Largest delay of the loop", lag.late_s),
+        ("loop_lag_max_starved_seconds", "gauge", "Of it, waiting for a processor", lag.starved_s),
         ("mesh_nodes_up", "gauge", "Nodes that a neighbour hears", int(picture.heard.sum())),
         ("mesh_links_up", "gauge", "Directed links up", int(np.count_nonzero(picture.cost))),
     ]

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from actors.mesh.batch import empty
+from actors.runtime.clock import SystemClock
 from actors.runtime.errors import Unavailable, UnknownNode
+from actors.runtime.lag import LoopLag
 from serve_apps.gateway.courier import Courier
 from serve_apps.gateway.event_log import EventLog
 from serve_apps.gateway.limits import Limits, Places, Rate
@@ -38,7 +40,7 @@ class Counts:
     refused: int = 0
     acknowledged: int = 0
     reports: int = 0
-    largest_lag_s: float = 0.0  # by which the event loop was late
+    lag: LoopLag = field(default_factory=lambda: LoopLag(SystemClock()))  # of the event loop
 
 
 class Gateway:

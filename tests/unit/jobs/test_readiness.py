@@ -32,6 +32,7 @@ SHARD = ShardStatus(
     in_transit=0,
     hop_count=0,
     largest_lag_s=0.0,
+    starved_s=0.0,
     rss_bytes=1,
 )
 OTHER = replace(SHARD, name="mesh-shard-01", neighbours_up=6)
