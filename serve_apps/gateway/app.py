@@ -157,6 +157,15 @@ def deploy(settings: Settings, port: int) -> None:
     Returns at once after Serve runs: the replica starts by itself.
     """
     os.environ.setdefault("RAY_SERVE_ENABLE_HA_PROXY", "1")
-    serve.start(http_options=HTTPOptions(host=settings.gateway_host, port=port))
     given = {"state_dir": settings.state_dir, "namespace": settings.namespace}
-    serve.run(app({**given, "log_level": settings.log_level}), name=NAME, route_prefix="/")
+    application = app({**given, "log_level": settings.log_level})
+    options = HTTPOptions(host=settings.gateway_host, port=port)
+    with ThreadPoolExecutor(1) as beside:
+        # `serve.start` waits for the proxies, which the replica need not wait for.
+        starting = beside.submit(serve.start, http_options=options)
+        while not (starting.done() or serve.status().proxies):
+            time.sleep(_POLL_S)
+        if starting.done():
+            starting.result()  # raises what kept Serve from starting
+        serve.run(application, name=NAME, route_prefix="/")
+        starting.result()
