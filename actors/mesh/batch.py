@@ -116,12 +116,11 @@ class MessageBatch:
         start = int(self.offset[row])
         return self.payload[start : start + int(self.head["length"][row])].tobytes()
 
-    def to_bytes(self) -> bytes:
-        """A self-contained encoding for journals (the recorded trail included)."""
-        return b"".join(self.to_buffers())
-
     def to_buffers(self) -> list[bytes | memoryview]:
-        """The parts of `to_bytes`, which share the batch's memory where they can."""
+        """A self-contained encoding for journals (the recorded trail included), in parts.
+
+        They share the batch's memory where they can.
+        """
         batch = self.compact()
         width = 0 if batch.trail is None else batch.trail.shape[1]
         parts: list[bytes | memoryview] = [_FRAME.pack(len(batch), len(batch.payload), width)]
@@ -132,7 +131,7 @@ class MessageBatch:
 
     @classmethod
     def from_bytes(cls, data: bytes | memoryview) -> MessageBatch:
-        """The inverse of `to_bytes`; heads are writable copies."""
+        """The inverse of `to_buffers`; heads are writable copies."""
         rows, size, width = _FRAME.unpack_from(data)
         at = _FRAME.size
         head = copied(np.frombuffer(data, HEAD, rows, at))

@@ -23,17 +23,17 @@ from actors.runtime.errors import JournalCorrupt
 from actors.runtime.state_files import ensure_directory, exclusive_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 Buffer = bytes | memoryview  # of bytes
 _HEADER = struct.Struct("<IIBxH")  # length and CRC-32 of the body, kind, check of these three
 _FIELDS = struct.Struct("<IIB")
-_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-_MAX_BUFFERS = 512  # for one writev; IOV_MAX is 1024 on Linux
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+_MAX_BUFFERS = 512  # for one pwritev; IOV_MAX is 1024 on Linux
 LOCK_TIMEOUT_S = 30.0  # a predecessor that was killed lets go at once
 
-_background = ThreadPoolExecutor(1, thread_name_prefix="journal")  # waits for the disk
+_background = ThreadPoolExecutor(1, thread_name_prefix="journal")  # of snapshots, and of the disk
 
 
 class Journal(Protocol):
@@ -58,10 +58,11 @@ class Journal(Protocol):
     def commit(self) -> None:
         """Make everything appended survive."""
 
-    def rewrite(self, records: Iterable[tuple[int, bytes]]) -> None:
+    def rewrite(self, records: Iterable[tuple[int, Sequence[Buffer]]]) -> None:
         """Replace all records by these, which stand for everything appended so far.
 
-        That takes effect, in one step, with this or with a later commit.
+        That takes effect, in one step, with this or with a later commit. Until it has, the parts of
+        the records' bodies must not change.
         """
 
     def close(self) -> None:
@@ -88,9 +89,9 @@ class MemoryJournal:
     def commit(self) -> None:
         """Nothing is left to do."""
 
-    def rewrite(self, records: Iterable[tuple[int, bytes]]) -> None:
+    def rewrite(self, records: Iterable[tuple[int, Sequence[Buffer]]]) -> None:
         """Replace all records by these."""
-        self._records = list(records)
+        self._records = [(kind, b"".join(body)) for kind, body in records]
         self.size = self.base = sum(len(body) for _, body in self._records)
 
     def close(self) -> None:
@@ -104,14 +105,15 @@ class _Successor:
     file: int
     base: int  # bytes of the snapshot
     size: int  # and of what was committed since
-    on_disk: Future[None]  # the snapshot
+    on_disk: Future[None]  # the snapshot, which takes the first `base` bytes
 
 
 class FileJournal:
     """A journal in a directory of its own, which it locks while open.
 
-    Rewriting does not hold up whoever commits: the new file is written beside the old one and takes
-    part in its commits, until the disk has it; then it takes the old one's place.
+    Rewriting does not hold up whoever commits: a thread writes the new file beside the old one. Its
+    length is known before, so that commits go behind it from the beginning, to both files; when the
+    disk has all of it, it takes the old one's place.
 
     Args:
         directory: made if it is absent.
@@ -174,7 +176,7 @@ class FileJournal:
         """Hand everything appended to the kernel."""
         if self._pending:
             try:
-                self.size += _write(self._file, self._pending)
+                self.size += _write(self._file, self._pending, self.size)
             except OSError:
                 # A record torn here would have others behind it once there is room again.
                 os.ftruncate(self._file, self.size)
@@ -182,7 +184,9 @@ class FileJournal:
             parts, self._pending = self._pending, []
             if self._successor is not None:
                 try:
-                    self._successor.size += _write(self._successor.file, parts)
+                    self._successor.size += _write(
+                        self._successor.file, parts, self._successor.size
+                    )
                 except OSError:
                     self._abandon(self._successor)
                     raise
@@ -194,17 +198,13 @@ class FileJournal:
         """Whether a new file is still on its way."""
         return self._successor is not None
 
-    def rewrite(self, records: Iterable[tuple[int, bytes]]) -> None:
+    def rewrite(self, records: Iterable[tuple[int, Sequence[Buffer]]]) -> None:
         """Replace the file by one that begins with these records, once the disk has them."""
         self.commit()
+        snapshot = list(records)
+        size = sum(_HEADER.size + sum(map(len, body)) for _, body in snapshot)
         file = os.open(self._beside, _FLAGS | os.O_TRUNC, 0o600)
-        try:
-            size = sum(_write(file, _record(kind, (body,))) for kind, body in records)
-        except BaseException:
-            os.close(file)
-            self._beside.unlink()
-            raise
-        self._successor = _Successor(file, size, size, _background.submit(os.fsync, file))
+        self._successor = _Successor(file, size, size, _background.submit(_put, file, snapshot))
 
     def _succeed(self, successor: _Successor) -> None:
         try:
@@ -234,7 +234,15 @@ class FileJournal:
         self._held.close()
 
 
-def _record(kind: int, body: tuple[Buffer, ...]) -> list[Buffer]:
+def _put(file: int, records: list[tuple[int, Sequence[Buffer]]]) -> None:
+    """Write records from the beginning of a file on, and wait for the disk."""
+    at = 0
+    for kind, body in records:
+        at += _write(file, _record(kind, body), at)
+    os.fsync(file)
+
+
+def _record(kind: int, body: Sequence[Buffer]) -> list[Buffer]:
     checksum, length = kind, 0
     for part in body:
         checksum = zlib.crc32(part, checksum)
@@ -248,16 +256,16 @@ def _check(length: int, checksum: int, kind: int) -> int:
     return zlib.crc32(_FIELDS.pack(length, checksum, kind)) & 0xFFFF
 
 
-def _write(file: int, parts: list[Buffer]) -> int:
-    """Write all of `parts`; the number of bytes."""
+def _write(file: int, parts: list[Buffer], at: int) -> int:
+    """Write all of `parts` from the offset `at` on; the number of bytes."""
     total = 0
     for start in range(0, len(parts), _MAX_BUFFERS):
         some = parts[start : start + _MAX_BUFFERS]
         wanted = sum(map(len, some))
-        done = os.writev(file, some)
+        done = os.pwritev(file, some, at + total)
         if done < wanted:  # interrupted, or the disk is filling up: the rest, or the error
             rest = memoryview(b"".join(some))
             while done < wanted:
-                done += os.write(file, rest[done:])
+                done += os.pwrite(file, rest[done:], at + total + done)
         total += wanted
     return total

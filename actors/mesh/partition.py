@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from actors.mesh.journal import Journal
+    from actors.mesh.journal import Buffer, Journal
 
 CLIENTS = 512  # whose last request is remembered, so that repeating it changes nothing
 
@@ -261,25 +261,29 @@ class Partition:
                 packed = bytes(body[_WINDOW.size :])
                 self.inbox.windows[origin] = SeenWindow.load(high, packed)
 
-    def _snapshot(self) -> Iterator[tuple[int, bytes]]:
-        """Records that, replayed, give the present state."""
+    def _snapshot(self) -> Iterator[tuple[int, list[Buffer]]]:
+        """Records that, replayed, give the present state.
+
+        They share the memory of messages in custody, which nothing changes.
+        """
         for client, (request, (ids, refusal)) in self._answers.items():
             head = _REQUEST.pack(client, request, len(refusal))
-            yield _Kind.REQUEST, head + ids.tobytes() + refusal.tobytes()
+            yield _Kind.REQUEST, [head, ids.tobytes(), refusal.tobytes()]
         for kept in self.outbox:
-            yield _Kind.KEPT, kept.batch.to_bytes()
-            yield _Kind.SETTLED, kept.batch.head["id"][~kept.open].tobytes()
+            yield _Kind.KEPT, kept.batch.to_buffers()
+            yield _Kind.SETTLED, [kept.batch.head["id"][~kept.open].tobytes()]
         for chunk in self.inbox:
-            yield _Kind.TAKEN, _OFFSET.pack(chunk.first) + chunk.batch.to_bytes()
+            yield _Kind.TAKEN, [_OFFSET.pack(chunk.first), *chunk.batch.to_buffers()]
             read = chunk.first + (~chunk.unread).nonzero()[0]
             port = int(chunk.batch.head["port"][0])
-            yield _Kind.CONSUMED, _PORT.pack(port) + read.tobytes()
+            yield _Kind.CONSUMED, [_PORT.pack(port), read.tobytes()]
         if self.inbox.given_up:
-            yield _Kind.GIVEN_UP, np.array(sorted(self.inbox.given_up), np.uint64).tobytes()
+            given_up = np.array(sorted(self.inbox.given_up), np.uint64)
+            yield _Kind.GIVEN_UP, [given_up.tobytes()]
         # After the messages, whose replay marks windows that these then replace.
         for origin, window in self.inbox.windows.items():
-            yield _Kind.WINDOW, _WINDOW.pack(origin, window.high) + window.dump()
-        yield _Kind.LIFE, self._life()
+            yield _Kind.WINDOW, [_WINDOW.pack(origin, window.high), window.dump()]
+        yield _Kind.LIFE, [self._life()]
 
 
 def _notices(batch: MessageBatch) -> MessageBatch:

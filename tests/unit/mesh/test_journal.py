@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -142,7 +142,7 @@ def test_rewriting_replaces_everything(tmp_path: Path) -> None:
     (tmp_path / "journal.new").write_bytes(b"left by a crash during an earlier rewrite")
     journal = FileJournal(tmp_path)
     journal.append(1, b"superseded")
-    journal.rewrite(iter([(5, b"snapshot")]))
+    journal.rewrite(iter([(5, [b"snap", b"shot"])]))
     journal.append(6, b"after")
     while journal.is_rewriting:
         journal.commit()
@@ -153,7 +153,7 @@ def test_rewriting_replaces_everything(tmp_path: Path) -> None:
     assert not (tmp_path / "journal.new").exists()
     memory = MemoryJournal()
     memory.append(1, b"old")
-    memory.rewrite([(5, b"new")])
+    memory.rewrite([(5, [b"n", b"ew"])])
     assert [(kind, bytes(body)) for kind, body in memory.replay()] == [(5, b"new")]
     assert memory.size == 3
 
@@ -166,7 +166,7 @@ def test_until_the_disk_has_the_new_file_the_old_one_has_everything(
     monkeypatch.setattr(journals.os, "fsync", lambda _file: held.wait(30))
     journal = FileJournal(tmp_path / "here")
     journal.append(1, b"before")
-    journal.rewrite([(5, b"snapshot")])
+    journal.rewrite([(5, [b"snapshot"])])
     journal.append(2, b"meanwhile")
     journal.commit()
     assert journal.is_rewriting
@@ -175,6 +175,57 @@ def test_until_the_disk_has_the_new_file_the_old_one_has_everything(
     held.set()
     journal.close()
     assert read(tmp_path / "here") == [(5, b"snapshot"), (2, b"meanwhile")]
+
+
+def test_commits_go_behind_a_snapshot_that_is_not_written_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread writes the snapshot, and nobody waits for it to commit."""
+    held = threading.Event()
+    put = journals._put
+
+    def late(*arguments: Any) -> None:
+        held.wait(30)
+        put(*arguments)
+
+    monkeypatch.setattr(journals, "_put", late)
+    journal = FileJournal(tmp_path / "here")
+    snapshot = [(5, b"many"), (6, b""), (5, b"records" * 1000)]
+    journal.rewrite([(kind, [body[:3], body[3:]]) for kind, body in snapshot])
+    for number in range(3):
+        journal.append(2, b"meanwhile", bytes([number]))
+        journal.commit()
+    shutil.copytree(tmp_path / "here", tmp_path / "killed")
+    held.set()
+    while journal.is_rewriting:
+        journal.commit()
+    journal.append(3, b"after")
+    journal.commit()
+    meanwhile = [(2, b"meanwhile" + bytes([number])) for number in range(3)]
+    assert journal.size == (tmp_path / "here" / "journal").stat().st_size
+    journal.close()
+    assert read(tmp_path / "here") == [*snapshot, *meanwhile, (3, b"after")]
+    assert read(tmp_path / "killed") == meanwhile
+
+
+def test_a_snapshot_that_finds_no_room_leaves_the_old_journal(tmp_path: Path) -> None:
+    """The error of the thread that writes it is raised by a commit, whose records are kept."""
+    journal = FileJournal(tmp_path)
+    journal.append(1, b"before")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        journal.rewrite([(5, [b"x" * 10_000])])
+        with pytest.raises(OSError, match="File too large"):  # noqa: PT012 - one of them does
+            while True:
+                journal.commit()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not journal.is_rewriting
+    journal.append(2, b"after")
+    journal.close()
+    assert read(tmp_path) == [(1, b"before"), (2, b"after")]
+    assert not (tmp_path / "journal.new").exists()
 
 
 def test_a_disk_that_fails_leaves_the_old_journal(
@@ -188,7 +239,7 @@ def test_a_disk_that_fails_leaves_the_old_journal(
     monkeypatch.setattr(journals.os, "fsync", failing)
     journal = FileJournal(tmp_path)
     journal.append(1, b"before")
-    journal.rewrite([(5, b"snapshot")])
+    journal.rewrite([(5, [b"snapshot"])])
     with pytest.raises(OSError, match="Input/output"):  # noqa: PT012 - one of them does
         while True:
             journal.append(2, b"meanwhile")
@@ -206,7 +257,7 @@ def test_a_failed_rewrite_leaves_the_old_journal(tmp_path: Path) -> None:
     journal = FileJournal(tmp_path)
 
     def failing() -> object:
-        yield 5, b"half"
+        yield 5, [b"half"]
         raise RuntimeError("no more")
 
     with pytest.raises(RuntimeError, match="no more"):
