@@ -34,6 +34,7 @@ _SERVE_PORTS: Final = (
     "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT",
 )
 _PORTS: Final = range(20_000, 30_000)  # where neither Linux nor Serve picks ports (ip(7), 30000 on)
+_AROUND_REQUESTS: Final = "serve_apps.gateway.http.turnstile.middlewares"
 _FOREIGN: Final = ("RAY_ADDRESS", "RAY_NAMESPACE", "RAY_TMPDIR")  # they point to other clusters
 
 
@@ -198,6 +199,7 @@ def _serve(environment: dict[str, str], directory: Path) -> None:
     environment["RAY_SERVE_HAPROXY_SERVER_STATE_BASE"] = str(directory)
     environment["RAY_SERVE_HAPROXY_SERVER_STATE_FILE"] = str(directory / "server-state")
     environment.setdefault("RAY_SERVE_HAPROXY_NBTHREAD", "2")
+    environment.setdefault("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", _AROUND_REQUESTS)
     program = Path(sysconfig.get_path("scripts")) / ingress.PROGRAM
     if program.exists():  # not beside a Python in which the project is not installed
         environment.setdefault(ingress.CHOICE, str(program))
