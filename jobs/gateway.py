@@ -69,6 +69,18 @@ class Opening:
     url: str
     task: Any
 
+    def deployed(self) -> None:
+        """Wait until the gateway answers, whatever the mesh does.
+
+        Raises:
+            Unavailable: it does not in time; the error says why.
+        """
+        try:
+            ray.get(self.task, timeout=_READY_S)
+        except ray.exceptions.RayError as error:
+            said = [line for line in str(error).splitlines() if line.strip()]
+            raise _not_open(said[-1].strip() if said else type(error).__name__) from error
+
     def wait(self, progress: Progress) -> None:
         """Wait until the gateway says that it is ready.
 
@@ -77,11 +89,7 @@ class Opening:
         """
         progress("waiting for the gateway")
         deadline = time.monotonic() + _READY_S
-        try:
-            ray.get(self.task, timeout=_READY_S)
-        except ray.exceptions.RayError as error:
-            said = [line for line in str(error).splitlines() if line.strip()]
-            raise _not_open(said[-1].strip() if said else type(error).__name__) from error
+        self.deployed()
         while True:
             try:
                 answer = httpx.get(f"{self.url}/readyz", timeout=_ANSWER_S, trust_env=False)

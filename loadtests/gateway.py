@@ -1,6 +1,6 @@
 """The gateway beside a handler that does nothing, what it carries, and how it starts.
 
-Two parts, each on a cluster of its own: starts of a mesh as `x0 up` does them, before a crowd; then
+Two parts, each on clusters of their own: starts of a mesh before a crowd; then
 loads on a gateway that is ready.
 """
 
@@ -31,6 +31,7 @@ from loadtests import (
 from loadtests.command import NoVpn, Results, Topology, run
 from loadtests.gateway_figures import Found
 from loadtests.gateway_load import Load
+from loadtests.gateway_starts import Starts
 from loadtests.http_connection import Server
 from loadtests.http_messages import HttpMessages
 from loadtests.results import RESULTS
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.runtime.settings import Settings
-    from loadtests.gateway_start import Started
     from loadtests.results import Outcome
 
     Progress = Callable[[str], None]
@@ -67,7 +67,7 @@ def measure(
         progress: told what is going on.
         load: on the gateway that is ready.
         crowd: connections at each start.
-        starts: how many.
+        starts: how many of each kind.
         settings: of the meshes.
 
     Raises:
@@ -75,11 +75,17 @@ def measure(
         Unavailable: a mesh or a load generator gave up.
     """
     before, settings = machine.load(), settings or leipzig.settings(seed=SEED)
-    started = [
-        gateway_start.measure(_numbered(progress, number, starts), count=crowd, settings=settings)
+    started = tuple(
+        gateway_start.measure(
+            _numbered(progress, number, starts),
+            count=crowd,
+            settings=settings,
+            gateway_first=gateway_first,
+        )
         for number in range(1, starts + 1)
-    ]
-    found = _loaded(progress, load or DEFAULT, crowd, started, settings)
+        for gateway_first in (False, True)
+    )
+    found = _loaded(progress, load or DEFAULT, Starts(crowd, started), settings)
     others = {"wrk": wrk.version()} if wrk.installed() else {}
     origin = machine.provenance(("ray", "fastapi", "uvicorn", "locust"), before, others)
     return gateway_outcome.outcome(found, settings, origin)
@@ -89,9 +95,7 @@ def _numbered(progress: Progress, number: int, starts: int) -> Progress:
     return lambda text: progress(f"start {number} of {starts}: {text}")
 
 
-def _loaded(
-    progress: Progress, load: Load, crowd: int, starts: list[Started], settings: Settings
-) -> Found:
+def _loaded(progress: Progress, load: Load, starts: Starts, settings: Settings) -> Found:
     with (
         private_cluster.started(progress) as cluster,
         session.ephemeral(settings, Flags.from_env(), progress=progress) as own,
@@ -114,7 +118,6 @@ def _loaded(
             loaded = await gateway_load.run(messages, load, groups, progress)
             return Found(
                 load=load,
-                crowd=crowd,
                 nodes=topology.n_nodes,
                 links=topology.n_links,
                 shards=len(mesh.membership.placement.shards),
@@ -150,7 +153,7 @@ def command(  # noqa: PLR0913 - an option each
     crowd: Annotated[
         int, typer.Option(min=2, max=2000, help="Connections while the mesh starts.")
     ] = CROWD,
-    starts: Annotated[int, typer.Option(min=1, max=100, help="Of meshes.")] = STARTS,
+    starts: Annotated[int, typer.Option(min=1, max=100, help="Of meshes, of each kind.")] = STARTS,
     topology: Topology = None,
     no_vpn: NoVpn = False,
     results: Results = RESULTS,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,12 +9,9 @@ from loadtests.open_loop import percentiles_ms
 from loadtests.spread import Spread, finite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from actors.runtime.lag import Lag
     from loadtests.account import Account
     from loadtests.gateway_load import Load, Loaded
-    from loadtests.gateway_start import Started
+    from loadtests.gateway_starts import Starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +19,7 @@ class Found:
     """Everything that was measured.
 
     Attributes:
-        load, crowd: what was offered.
+        load: what was offered.
         nodes, links, shards, pairs, min_hops: of the mesh and the messages.
         loaded: what the loads showed.
         account, altered: of all messages.
@@ -31,7 +27,6 @@ class Found:
     """
 
     load: Load
-    crowd: int
     nodes: int
     links: int
     shards: int
@@ -40,36 +35,12 @@ class Found:
     loaded: Loaded
     account: Account
     altered: int
-    starts: Sequence[Started]
+    starts: Starts
 
     @property
     def carried(self) -> Spread:
         """Messages per second that were accepted in batches and delivered."""
         return Spread.of(turn.per_s for turn in self.loaded.kinds["batch"].carried)
-
-    @property
-    def lag_ms(self) -> dict[str, Spread]:
-        """The largest lag in each process, over the starts."""
-        return self._over_starts(lambda lag: 1000 * lag.late_s)
-
-    @property
-    def starved_ms(self) -> dict[str, Spread]:
-        """What of the largest lag was the wait for a processor."""
-        return self._over_starts(lambda lag: 1000 * lag.starved_s)
-
-    def _over_starts(self, figure: Callable[[Lag], float]) -> dict[str, Spread]:
-        names = sorted({name for start in self.starts for name in start.lag})
-        return {name: Spread.of(figure(start.lag[name]) for start in self.starts) for name in names}
-
-    @property
-    def start_errors(self) -> Counter[str]:
-        """What was wrong with answers in all starts."""
-        return sum((start.crowd.errors for start in self.starts), Counter[str]())
-
-    @property
-    def start_answers(self) -> Counter[str]:
-        """What was answered in all starts, by path and status."""
-        return sum((start.crowd.answers for start in self.starts), Counter[str]())
 
     @property
     def shortcomings(self) -> list[str]:
@@ -88,7 +59,7 @@ class Found:
             "requests failed in Locust": sum(
                 scenario.failures for scenario in self.loaded.scenarios.values()
             ),
-            "requests went wrong at the start": self.start_errors.total(),
+            "requests went wrong at the start": self.starts.errors.total(),
         }
         return [f"{count:,} {what}" for what, count in counts.items() if count]
 
@@ -98,7 +69,6 @@ def values(found: Found) -> dict[str, object]:
     loaded, account = found.loaded, found.account
     p50, p95, p99 = percentiles_ms(loaded.open_loop.all())
     single, batch, route = (loaded.kinds[name] for name in ("single", "batch", "route"))
-    lag = found.lag_ms
     return {
         "single_rps": round(single.turns.per_s.median, 1),
         "single_vs_bare": round(single.turns.ratio, 3),
@@ -143,16 +113,12 @@ def values(found: Found) -> dict[str, object]:
         if loaded.ceilings is None
         else {name: ceiling.as_dict() for name, ceiling in loaded.ceilings.items()},
         "locust": {name: scenario.as_dict() for name, scenario in loaded.scenarios.items()},
-        "start_errors": found.start_errors.total(),
-        "start_errors_by_kind": dict(found.start_errors),
-        "start_max_loop_lag_ms": round(max(spread.high for spread in lag.values()), 1),
-        "start_loop_lag_ms": {name: spread.as_dict() for name, spread in lag.items()},
-        "start_loop_starved_ms": {
-            name: spread.as_dict() for name, spread in found.starved_ms.items()
-        },
-        "start_requests": sum(start.crowd.waves for start in found.starts) * found.crowd,
-        "start_answers": dict(found.start_answers),
-        "start_open_s": Spread.of(start.open_s for start in found.starts).as_dict(),
-        "start_ready_s": Spread.of(start.ready_s for start in found.starts).as_dict(),
+        "start_requests": found.starts.requests,
+        "start_errors": found.starts.errors.total(),
+        "start_max_loop_lag_ms": round(
+            max(spread.high for spread in found.starts.lag_ms.values()), 1
+        ),
+        "start_together": found.starts.of_kind(gateway_first=False).values(),
+        "start_gateway_first": found.starts.of_kind(gateway_first=True).values(),
         "shortcomings": found.shortcomings,
     }

@@ -26,6 +26,7 @@ _TITLES: Final = {
     "batch": "POST /mesh/messages, {batch:,} messages (msgpack)",
     "route": "GET /mesh/routes/SOURCE/DESTINATION",
 }
+_KINDS: Final = {False: "together", True: "the gateway first"}
 _METHOD: Final = """\
 Topology {topology}: {nodes} nodes, {links} links, {shards} shards, journals on. Messages of \
 {size} bytes between {pairs:,} pairs of nodes at least {min_hops} hops apart. HAProxy, one \
@@ -39,11 +40,12 @@ Open loop: single messages at {part:g} of the closed loop's rate for {open_s:g} 
 the time each was due. wrk: closed loop, {callers} connections, {wrk_s} s each. Locust: {users} \
 users, {open_s:g} s.
 
-The start: as `x0 up` does it, on a cluster of its own, before {crowd:,} connections that are made \
-as soon as the port opens and ask {paths} all at once, every {wave:g} s, until all hear that \
-the mesh is ready. An error is a request that was refused, dropped, or answered by anything but \
-the gateway. The lag of its event loop is measured by each process itself, every {probe_ms:g} ms \
-from its start on."""
+The start, on a cluster of its own, before {crowd:,} connections that are made as soon as the port \
+opens and ask {paths} all at once, every {wave:g} s, until all hear that the mesh is ready: both \
+together, as `x0 up` does it, where a small mesh is ready before Serve is; and the gateway first, \
+so that the crowd asks while the mesh starts. An error is a request that was refused, dropped, or \
+answered by anything but the gateway. The lag of its event loop is measured by each process \
+itself, every {probe_ms:g} ms from its start on."""
 
 
 def outcome(found: Found, settings: Settings, origin: Provenance) -> Outcome:
@@ -65,18 +67,12 @@ def outcome(found: Found, settings: Settings, origin: Provenance) -> Outcome:
             f" p95 {shown(p95)}, p99 {shown(p99)} ms; {loaded.open_loop.late:,} of"
             f" {len(loaded.open_loop.all()):,} were sent late, {loaded.open_loop.errors:,} failed."
         ),
-        (
-            f"At the start the port was open after"
-            f" {Spread.of(start.open_s for start in found.starts)} s and the mesh ready after"
-            f" {Spread.of(start.ready_s for start in found.starts)} s, Ray included. Answers:"
-            f" {_counted(found.start_answers)}."
-        ),
-        _starvation(found),
+        *(_start(found, first) for first in (False, True)),
     ]
     if loaded.ceilings is None:
         findings.append("wrk is not installed, so the ceiling was not measured.")
-    if found.start_errors:
-        findings.append(f"What went wrong at the start: {_counted(found.start_errors)}.")
+    if found.starts.errors:
+        findings.append(f"What went wrong at the start: {_counted(found.starts.errors)}.")
     findings.append(
         "Fell short: " + "; ".join(short) + "."
         if short
@@ -97,12 +93,14 @@ def _counted(kinds: Counter[str]) -> str:
     return ", ".join(f"{count:,} x {kind}" for kind, count in kinds.most_common())
 
 
-def _starvation(found: Found) -> str:
-    """What of the lag at the start was the kernel's."""
-    parts = [f"{spread} ms in {name}" for name, spread in found.starved_ms.items()]
+def _start(found: Found, gateway_first: bool) -> str:  # noqa: FBT001 - the one thing it is told
+    starts = found.starts.of_kind(gateway_first=gateway_first)
+    starved = ", ".join(f"{spread} ms in {name}" for name, spread in starts.starved_ms.items())
     return (
-        "While a loop was at its latest, its thread was ready to run and waited for a processor"
-        f" for {', '.join(parts)}."
+        f"Started {_KINDS[gateway_first]}, the port was open after {starts.open_s} s and the mesh"
+        f" ready after {starts.ready_s} s, Ray included. Answers: {_counted(starts.answers)}."
+        " While a loop was at its latest, its thread was ready to run and waited for a processor"
+        f" for {starved}."
     )
 
 
@@ -124,7 +122,7 @@ def _method(found: Found, settings: Settings) -> str:
         open_s=load.open_s,
         wrk_s=load.wrk_s,
         users=locust_run.USERS,
-        crowd=found.crowd,
+        crowd=found.starts.crowd,
         paths=" and ".join(PATHS),
         wave=WAVE_S,
         probe_ms=1000 * PROBE_S,
@@ -190,8 +188,17 @@ def _scenarios(found: Found) -> Table:
 
 
 def _starts(found: Found) -> Table:
-    requests = sum(start.crowd.waves for start in found.starts) * found.crowd
-    lag = found.lag_ms
-    columns = ["starts", "requests", "errors", *(f"largest lag of {name}, ms" for name in lag)]
-    counts = (len(found.starts), requests, found.start_errors.total())
-    return Table(columns, [[*(f"{count:,}" for count in counts), *map(str, lag.values())]])
+    kinds = {first: found.starts.of_kind(gateway_first=first) for first in (False, True)}
+    names = list(found.starts.lag_ms)
+    rows = [
+        [
+            _KINDS[first],
+            str(len(starts.each)),
+            f"{starts.requests:,}",
+            f"{starts.errors.total():,}",
+            *(str(starts.lag_ms[name]) for name in names),
+        ]
+        for first, starts in kinds.items()
+    ]
+    lags = [f"largest lag of {name}, ms" for name in names]
+    return Table(["started", "starts", "requests", "errors", *lags], rows)

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+import tempfile
 import threading
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from actors.runtime.errors import Unavailable
 from actors.runtime.flags import Flags
 from actors.runtime.lag import Lag
 from cluster.ray_start import free_ports
-from jobs import session
+from jobs import gateway, joining, session
 from loadtests import crowd, leipzig, private_cluster
 from loadtests.http_connection import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from actors.runtime.settings import Settings
     from loadtests.crowd import Crowd
@@ -37,25 +41,30 @@ class Started:
     """One start.
 
     Attributes:
+        gateway_first: whether the gateway was there before the mesh.
         crowd: what it was told.
         lag: the largest delay of the event loop in the gateway and in each shard, by name.
         open_s: from the beginning until the port was open.
         ready_s: from the beginning until mesh and gateway were ready.
     """
 
+    gateway_first: bool
     crowd: Crowd
     lag: dict[str, Lag]
     open_s: float
     ready_s: float
 
 
-def measure(progress: Progress, *, count: int, settings: Settings | None = None) -> Started:
-    """Start a mesh with its gateway as `x0 up` does, on a cluster of its own, before a crowd.
+def measure(
+    progress: Progress, *, count: int, settings: Settings | None = None, gateway_first: bool = False
+) -> Started:
+    """Start a mesh and its gateway, on a cluster of their own, before a crowd.
 
     Args:
         progress: told what is going on.
         count: of connections.
         settings: of the mesh.
+        gateway_first: start the mesh when the gateway answers; else both at once, as `x0 up` does.
 
     Raises:
         Unavailable: the mesh did not become ready, or the crowd never got an answer.
@@ -64,10 +73,11 @@ def measure(progress: Progress, *, count: int, settings: Settings | None = None)
     given = given.model_copy(update={"gateway_port": free_ports(1)[0]})
     server = Server(given.gateway_host, given.gateway_port)
     began, over = time.monotonic(), threading.Event()
-    with private_cluster.addressed(None), ThreadPoolExecutor(1) as beside:
+    started = _after_gateway if gateway_first else _with_gateway
+    with ThreadPoolExecutor(1) as beside:
         waiting = beside.submit(asyncio.run, crowd.gather(server, count, over))
         try:
-            with session.ephemeral(given, Flags(), progress=progress, http=True) as own:
+            with started(given, progress) as own:
                 asyncio.run(own.wait_ready(progress))
                 ready_s = time.monotonic() - began
                 progress(f"{count} connections hear that the mesh is ready")
@@ -82,7 +92,34 @@ def measure(progress: Progress, *, count: int, settings: Settings | None = None)
             ) from error
         finally:
             over.set()
-    return Started(told, lag, told.opened_at - began, ready_s)
+    return Started(gateway_first, told, lag, told.opened_at - began, ready_s)
+
+
+@contextlib.contextmanager
+def _with_gateway(given: Settings, progress: Progress) -> Iterator[session.Session]:
+    with (
+        private_cluster.addressed(None),
+        session.ephemeral(given, Flags(), progress=progress, http=True) as own,
+    ):
+        yield own
+
+
+@contextlib.contextmanager
+def _after_gateway(given: Settings, progress: Progress) -> Iterator[session.Session]:
+    with (
+        tempfile.TemporaryDirectory(prefix="x0-state-") as state_dir,
+        private_cluster.started(progress) as cluster,
+    ):
+        namespace = f"start-{uuid.uuid4().hex[:12]}"
+        given = given.model_copy(update={"state_dir": Path(state_dir), "namespace": namespace})
+        joining.join(cluster.address, namespace)
+        progress("opening the gateway")
+        gateway.begin(given, given.gateway_port).deployed()
+        own = session.launch(given, Flags(), progress=progress)
+        try:
+            yield own
+        finally:
+            own.end()
 
 
 async def _lags(own: session.Session, server: Server) -> dict[str, Lag]:
