@@ -8,9 +8,9 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from actors.mesh.bound import convergence_bound_s, flood_bound_s
 from actors.mesh.placement import place
 from actors.runtime.errors import StalePlacement
+from actors.topology.bound import convergence_bound_s, flood_bound_s
 from actors.topology.model import Topology
 from tests.unit.mesh.worlds import grid, of_graph
 
