@@ -213,6 +213,12 @@ class Topology:
             self.kinds,
         )
 
+    def keeping(self, links: NDArray[np.bool_]) -> Topology:
+        """The same nodes with the links of a boolean mask [n_links], renumbered in order."""
+        kept = self.ends[links], self.quality[links], self.kind[links]
+        # Part of what is valid is valid: no need to check it again.
+        return _restore(self.ids, *kept, self.kinds)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Topology):
             return NotImplemented

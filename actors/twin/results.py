@@ -209,6 +209,20 @@ class RandomFailures(Result):
 
 
 @dataclass(frozen=True, slots=True)
+class RandomCascades(Result):
+    """What random failed sets do when overload makes more links fail."""
+
+    k: int
+    of: str  # as in `RandomFailures`
+    seed: int
+    share_lost: Interval
+    pairs_lost: Interval
+    links_overloaded: Interval
+    spreads: Interval  # chance that any link is overloaded
+    unsettled: int  # cascades cut short by the limit of rounds
+
+
+@dataclass(frozen=True, slots=True)
 class CascadeRound(Result):
     """One step of a cascade."""
 
@@ -257,23 +271,26 @@ class Availability(Result):
 
 @dataclass(frozen=True, slots=True)
 class AddedLink(Result):
-    """A link worth adding, and what it does on top of those before it."""
+    """A link worth adding, and what it does on top of those before it.
+
+    The last two are None in advice for one failure.
+    """
 
     a: str
     b: str
     hops: int | None  # between its ends now; None: not connected
-    removes: int  # lost pairs, over all single failures
+    removes: int  # separated pairs
     remaining: int
-    spof_nodes_after: int
-    bridges_after: int
-    alternatives: int  # pairs of ends that remove as many
+    alternatives: int  # pairs of ends at this place that remove as many
+    spof_nodes_after: int | None
+    bridges_after: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Advice(Result):
     """Links to add, best first, each chosen on top of the previous."""
 
-    separated_pairs: int  # now: pairs apart, summed over every single failure of a node or link
+    separated_pairs: int  # now, over the cases that the advice is for
     links: list[AddedLink]
     reason: str  # why there are fewer links than asked for; empty if there are not
 
