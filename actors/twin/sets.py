@@ -8,8 +8,9 @@ does not set off another.
 
 A cascade is driven by load, as Motter and Lai's ("Cascade-based attacks on complex networks",
 Phys. Rev. E 66, 2002): routes change after a failure, all links that now carry more than their
-capacity fail at once, and so on until none does. Capacities are given, or (1 + tolerance) times
-what each link carries in the intact mesh, as theirs are.
+capacity fail at once, and so on until none does. Capacities are given, or, as theirs, (1 +
+tolerance) times what each link carries in the intact mesh; unlike theirs, no link is taken to be
+built for less than the mean load, or those that stand idle until they are needed would always fail.
 """
 
 from __future__ import annotations
@@ -180,8 +181,8 @@ def cascade(
     Args:
         intact: whose traffic loads the links (one unit between all pairs if it has none).
         failure: what fails first.
-        tolerance: capacity of each link beyond its intact load, as a share of it; None: the
-            capacities of the conditions.
+        tolerance: capacity of each link beyond its intact (or the mean) load, as a share of it;
+            None: the capacities of the conditions.
         max_rounds: after which a cascade is cut short.
 
     Raises:
@@ -236,7 +237,8 @@ def _capacity(intact: Intact, tolerance: float | None) -> NDArray[np.float64]:
                 "Give 0 or more.",
                 entry="tolerance",
             )
-        return (1.0 + tolerance) * intact.load
+        mean = float(intact.load.mean()) if len(intact.load) else 0.0
+        return (1.0 + tolerance) * np.maximum(intact.load, mean)
     if intact.conditions.capacity is None:
         raise InvalidInput(
             "cannot follow a cascade",

@@ -112,7 +112,7 @@ def routed(draw: st.DrawFn) -> Routed:
 
 @given(routed())
 def test_what_becomes_of_each_pair(case: Routed) -> None:
-    """Routes are cheapest paths, and losses those of the paths: the old, the old broken, the new."""
+    """Routes are cheapest paths, and losses those of old, broken and new paths."""
     topology = case.world.topology
     found = impact(Intact(topology, Conditions(retries=RETRIES)), case.failure, case.pairs)
     assert [(one.source, one.destination) for one in found.pair_impacts] == case.pairs
