@@ -1,10 +1,11 @@
 """The digital twin: what a failure would cost, answered exactly and checked against what happens.
 
 Design. One immutable `Topology`; a failure is a set of its nodes and links, and nothing is ever
-renumbered or copied. `Twin` (in `twin`) is the front: it holds the topology, the conditions (Hello
-interval, retries, traffic, capacities) and what is computed once of the intact mesh, and it
-answers with the types of `results`, which turn into JSON. Behind it, one question a module:
+renumbered. `Intact` holds a mesh, its conditions and what is computed of it once; every question is
+a function of it, and every answer a type of `results`, which turns into JSON. One idea a module:
 
+    conditions    Hello interval, retries, traffic, capacities
+    intact        the mesh before anything fails
     failure       names of nodes and links to a checked set of them
     partitions    the components that many failed sets leave, all at once
     single        every single failure exactly; ranking; the worst pairs of nodes
@@ -12,8 +13,10 @@ answers with the types of `results`, which turn into JSON. Behind it, one questi
     loss          routes, what is lost on them during and after convergence, load of links
     sets          random k-failures, shared risks, cascades; with confidence intervals
     availability  from MTBF and MTTR, by Monte Carlo or by enumeration
+    interval      confidence intervals of what was drawn
     advice        the links whose addition removes most lost pairs
-    scenario      questions as a YAML file, and `answer`, which asks them
+    scenario      questions as a YAML file
+    answer        asks what a scenario asks
     comparison    prediction beside what a drill measured
     picture       the mesh drawn, with what is lost marked
 

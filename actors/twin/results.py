@@ -302,8 +302,8 @@ class Compared(Result):
     name: str
     predicted: float | None
     observed: float | None
-    agrees: bool | None  # None: one of the two is missing
-    rule: str  # "equal", "at most the prediction" or "within 0.1"
+    agrees: bool | None  # None: not judged, or one of the two is missing
+    rule: str  # "equal", "at most the prediction", "within 0.02" or "not judged"
 
 
 @dataclass(frozen=True, slots=True)
