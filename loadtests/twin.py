@@ -243,8 +243,8 @@ class _Rivals:
 
     def named(self) -> tuple[set[int], list[tuple[int, int]]]:
         """Cut nodes and bridges by networkx's linear search."""
-        cut_nodes = nx.articulation_points(self.network)  # type: ignore[arg-type]  # of its stub
-        return set(cut_nodes), list(nx.bridges(self.network))
+        cut_nodes = nx.articulation_points(self.network)
+        return set(cut_nodes), list(nx.bridges(self.network))  # type: ignore[arg-type]  # of its stub
 
 
 def _time_rivals(

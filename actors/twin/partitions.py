@@ -1,11 +1,12 @@
 """The components that many failed sets leave, exactly and all at once.
 
 A failed set takes a spanning forest (in preorder, see `actors.topology.forest`) apart into
-fragments, each an interval of places without the intervals of those below it. So a row of labels
+fragments, each an interval of places without the intervals of those below it. So a column of labels
 is painted with one slice a fragment, outer ones first. Links outside the forest join fragments
 again: those whose ends have different labels make a graph of fragments, small because random
-subtrees are, and the components of that graph are those of the mesh. Many sets are rows of one
-array, and the fragments of all rows one graph.
+subtrees are, and the components of that graph are those of the mesh. Many sets are columns of one
+array, so that the labels of all sets at a place lie side by side and are fetched at once, and the
+fragments of all sets are one graph.
 
 Everything here is exact for any sets, however large. The cost of a set is O(V + E) of plain array
 arithmetic, without building a graph.
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from actors.topology.model import Topology
     from actors.twin.failure import Failure
 
-CELLS = 160_000  # sets x nodes handled in one go: labels that stay in the processor's cache
+CELLS = 320_000  # sets x nodes handled in one go: labels that stay in the processor's cache
 
 
 class FailedSets(NamedTuple):
@@ -111,34 +112,36 @@ class Figures(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Partition:
-    """Components of some failed sets, a row each.
+    """Components of some failed sets.
 
     Attributes:
-        forest: whose places number the columns.
-        label: int32 [rows, n_nodes], fragment of each place; the last one is that of the failed.
-        component: int32 [fragments], component of each fragment, distinct between rows; the
-            component of the failed belongs to no row.
+        forest: whose places number the nodes.
+        label: int16 or int32 [n_nodes, sets], fragment of each place; the last one is that of
+            the failed.
+        component: int32 [fragments], component of each fragment, distinct between sets; the
+            component of the failed belongs to no set.
         size: int64 [components], surviving nodes in each; 0 where all of a fragment has failed.
-        row: int64 [components], its row.
-        failed: int64 [rows], distinct failed nodes.
+        row: int64 [components], its set.
+        failed_row, failed_place: int64, distinct failed nodes of each set.
     """
 
     forest: Forest
-    label: NDArray[np.int32]
+    label: NDArray[np.int16] | NDArray[np.int32]
     component: NDArray[np.int32]
     size: NDArray[np.int64]
     row: NDArray[np.int64]
-    failed: NDArray[np.int64]
+    failed_row: NDArray[np.int64]
+    failed_place: NDArray[np.int64]
 
     def components_of(self, nodes: NDArray[np.int64]) -> NDArray[np.int32]:
-        """Component of each of these nodes in each row, int32 [rows, len(nodes)]; -1 if failed."""
-        label = self.label[:, self.forest.place[nodes]]
+        """Component of each of these nodes in each set, int32 [sets, len(nodes)]; -1 if failed."""
+        label = self.label[self.forest.place[nodes]].T
         alive = label < len(self.component) - 1
         return np.where(alive, self.component[label], np.int32(-1))
 
     def figures(self) -> Figures:
-        """Count each row."""
-        rows = len(self.label)
+        """Count each set."""
+        rows = self.label.shape[1]
         living = self.size > 0
         size, row = self.size[living], self.row[living]
         # Exact in floats: below 2**53 for any mesh of fewer than 10**8 nodes.
@@ -148,16 +151,15 @@ class Partition:
             after,
             np.bincount(row, minlength=rows),
             np.bincount(row[size == 1], minlength=rows),
-            self.failed,
+            np.bincount(self.failed_row, minlength=rows),
         )
 
     def _pairs_before(self) -> NDArray[np.int64]:
-        rows = len(self.label)
+        rows = self.label.shape[1]
         starts = np.flatnonzero(self.forest.parent < 0)
         whole = self.forest.size[starts]
         before = np.full(rows, (whole * (whole - 1) // 2).sum())
-        row, place = np.nonzero(self.label == len(self.component) - 1)
-        key = row.astype(np.int64) * len(self.forest.root) + self.forest.root[place]
+        key = self.failed_row * len(self.forest.root) + self.forest.root[self.failed_place]
         hit, gone = np.unique(key, return_counts=True)
         if len(hit):
             row, root = np.divmod(hit, len(self.forest.root))
@@ -185,9 +187,12 @@ class Partitioner:
         # Lower end of each link that is in the forest, -1 for the others.
         in_forest = parent[ends[:, 1]] == ends[:, 0] if len(ends) else np.empty(0, np.bool_)
         self._lower = np.where(in_forest, ends[:, 1], np.int32(-1))
-        self._other = np.cumsum(~in_forest) - 1  # position among the links outside the forest
-        self._first = np.ascontiguousarray(ends[~in_forest, 0])
-        self._second = np.ascontiguousarray(ends[~in_forest, 1])
+        # Links outside the forest by their upper ends, so that labels are fetched in order.
+        outside = np.flatnonzero(~in_forest)
+        outside = outside[np.lexsort((ends[outside, 1], ends[outside, 0]))]
+        self._other = np.full(topology.n_links, -1, np.intp)  # position of each among those
+        self._other[outside] = np.arange(len(outside))
+        self._first, self._second = ends[outside].T.astype(np.intp)
         # Children of each place, in compressed sparse rows: of p, those from ptr[p] to ptr[p + 1].
         self._child = np.argsort(parent, kind="stable")
         self._child_ptr = np.searchsorted(parent[self._child], np.arange(topology.n_nodes + 1))
@@ -204,59 +209,56 @@ class Partitioner:
 
     def _partition(self, sets: FailedSets) -> Partition:
         n, rows = self.topology.n_nodes, sets.n_sets
-        place = self.forest.place[sets.node].astype(np.int64)
+        # Distinct failed nodes, by place.
+        failed = np.unique(sets.node_row * max(n, 1) + self.forest.place[sets.node])
+        failed_row, place = np.divmod(failed, max(n, 1))
         trees = int(self._tree[-1]) + 1 if n else 0
-        begin = self._fragments(sets, place)
+        row, begin = self._fragments(sets, failed_row, place)
         fragments = rows * trees + len(begin)
-        label = self._tree + (np.arange(rows, dtype=np.int32) * trees)[:, None]
+        # Narrow numbers where they do: most of the work is fetching them.
+        label: NDArray[np.int16] | NDArray[np.int32]
+        label = self._tree[:, None] + np.arange(rows, dtype=np.int32) * np.int32(trees)
+        if fragments <= np.iinfo(np.int16).max:
+            label = label.astype(np.int16)
         cells = label.reshape(-1)
-        end = begin + self.forest.size[begin % n] if n else begin
-        intervals = zip(begin.tolist(), end.tolist(), strict=True)
-        for number, (a, b) in enumerate(intervals, start=rows * trees):
-            cells[a:b] = number
-        cells[sets.node_row * n + place] = fragments
+        # A fragment is every `rows`-th cell from its beginning to its end.
+        starts = (begin * rows + row).tolist()
+        stops = ((begin + self.forest.size[begin]) * rows).tolist()
+        for number, (start, stop) in enumerate(zip(starts, stops, strict=True), rows * trees):
+            cells[start:stop:rows] = number
+        cells[place * rows + failed_row] = fragments
         size = np.bincount(cells, minlength=fragments + 1)
-        failed = np.bincount(
-            np.unique(sets.node_row * n + place) // n if n else sets.node_row, minlength=rows
-        )
-        row = np.concatenate(
-            [np.repeat(np.arange(rows), trees), begin // max(n, 1), np.zeros(1, np.int64)]
-        )
+        size[-1] = 0  # the last fragment is the failed nodes': it counts nowhere
         count, component = self._joined(label, sets, fragments)
-        # The last fragment is the failed nodes': it counts nowhere.
-        size[-1] = 0
         row_of = np.zeros(count, np.int64)
-        row_of[component] = row
+        row_of[component] = np.concatenate([np.repeat(np.arange(rows), trees), row, [0]])
         whole = np.bincount(component, size, count).astype(np.int64)
-        return Partition(self.forest, label, component, whole, row_of, failed)
+        return Partition(self.forest, label, component, whole, row_of, failed_row, place)
 
-    def _fragments(self, sets: FailedSets, place: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Cells, row * n_nodes + place, at which fragments begin that are not a tree's top."""
-        n = self.topology.n_nodes
+    def _fragments(
+        self, sets: FailedSets, failed_row: NDArray[np.int64], place: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Sets and places at which fragments begin that are not a tree's top, outer ones first."""
+        n = max(self.topology.n_nodes, 1)
         start = self._child_ptr[place]
-        count = self._child_ptr[place + 1] - start if n else start
+        count = self._child_ptr[place + 1] - start
         # The children of all failed nodes, as one array of positions.
         skip = np.repeat(start - (np.cumsum(count) - count), count)
         children = self._child[skip + np.arange(len(skip))]
         lower = self._lower[sets.link]
         cut = lower >= 0
-        return np.unique(
-            np.concatenate(
-                [
-                    np.repeat(sets.node_row, count) * n + children,
-                    sets.link_row[cut] * n + lower[cut],
-                ]
-            )
-        )
+        under_node = np.repeat(failed_row, count) * n + children
+        under_link = sets.link_row[cut] * n + lower[cut]
+        row, begin = np.divmod(np.unique(np.concatenate([under_node, under_link])), n)
+        return row, begin
 
     def _joined(
-        self, label: NDArray[np.int32], sets: FailedSets, fragments: int
+        self, label: NDArray[np.int16] | NDArray[np.int32], sets: FailedSets, fragments: int
     ) -> tuple[int, NDArray[np.int32]]:
         """Number of components, and that of each fragment; links outside the forest join them."""
-        first = label.take(self._first, axis=1)
-        second = label.take(self._second, axis=1)
+        first, second = label.take(self._first, axis=0), label.take(self._second, axis=0)
         outside = self._lower[sets.link] < 0
-        gone = sets.link_row[outside], self._other[sets.link[outside]]
+        gone = self._other[sets.link[outside]], sets.link_row[outside]
         first[gone] = second[gone]
         apart = np.flatnonzero(first != second)
         a, b = first.reshape(-1)[apart], second.reshape(-1)[apart]

@@ -84,3 +84,14 @@ def test_no_set_and_no_node() -> None:
     ] == [0] * 5
     nothing = Partitioner(Topology.of([])).figures(FailedSets.of([Failure.at()]))
     assert Figures(*(column.tolist() for column in nothing)) == ([0], [0], [0], [0], [0])
+
+
+def test_more_fragments_than_narrow_numbers_hold() -> None:
+    """The hub of 40,000 leaves leaves them all alone; a leaf, one less."""
+    n = 40_001
+    star = Topology.of([f"n{i}" for i in range(n)], [(0, i) for i in range(1, n)])
+    figures = Partitioner(star).figures(FailedSets.of([Failure.at([0]), Failure.at([7], [2])]))
+    assert figures.components.tolist() == [40_000, 2]
+    assert figures.isolated.tolist() == [40_000, 1]
+    assert figures.pairs_after.tolist() == [0, 39_999 * 39_998 // 2]
+    assert figures.pairs_lost.tolist() == [40_000 * 39_999 // 2, 39_999]
