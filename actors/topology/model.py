@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from actors.runtime.errors import UnknownNode
+from actors.runtime.errors import InvalidInput, UnknownNode
 from actors.topology.arrays import as_mask, read_only
 from actors.topology.invariants import as_columns, check_ids, check_links
 from actors.topology.surviving import Surviving
@@ -174,6 +174,28 @@ class Topology:
         # A target outside 0..n-1 would alias another pair's key.
         hit = (self._pair_keys[at] == wanted) & (targets >= 0) & (targets < self.n_nodes)
         return np.where(hit, self.out_links.links[at], np.int32(-1)).astype(np.int32)
+
+    def link_name(self, link: int) -> str:
+        """The link in words: both its ends."""
+        a, b = self.ends[link].tolist()
+        return f"{self.ids[a]}--{self.ids[b]}"
+
+    def link_between(self, a: str, b: str) -> int:
+        """Index of the link between two nodes.
+
+        Raises:
+            UnknownNode: one of them does not exist.
+            InvalidInput: they are not neighbours.
+        """
+        found = self.directed_link(self.index_of(a), self.index_of(b))
+        if found is None:
+            raise InvalidInput(
+                f"no link {a}--{b}",
+                "these nodes are not neighbours",
+                "Name the two ends of one link.",
+                entry="links",
+            )
+        return found >> 1
 
     def without(self, *, nodes: ArrayLike = (), links: ArrayLike = ()) -> Surviving:
         """Show this graph with some nodes and links failed; nothing is renumbered.

@@ -11,7 +11,7 @@ from actors.runtime.errors import InvalidInput, close_matches
 from actors.twin.advice import advise, reconnect
 from actors.twin.availability import Outages, availability, unavailability
 from actors.twin.conditions import Conditions, Traffic, capacities
-from actors.twin.failure import Failure, link_between
+from actors.twin.failure import Failure
 from actors.twin.impact import impact
 from actors.twin.intact import Intact
 from actors.twin.results import (
@@ -187,7 +187,7 @@ def _outages(asked: Reliability, topology: Topology, groups: Mapping[str, Failur
     for name, times in asked.nodes.items():
         nodes[topology.index_of(name)] = down(times)
     for each in asked.links:
-        links[link_between(topology, *each.ends)] = down(each)
+        links[topology.link_between(*each.ends)] = down(each)
     together = [(_group(groups, name), down(times)) for name, times in asked.groups.items()]
     return Outages(nodes, links, together)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,15 +69,17 @@ class Outages:
     groups: Sequence[tuple[Failure, float]] = ()
 
 
-class _States(NamedTuple):
-    """States of the mesh, a row each; all float64 but for the booleans."""
+@dataclass(slots=True, eq=False)
+class _Tally:
+    """What held in the states so far, by weight; weights are probabilities, or 1 for draws."""
 
-    weight: NDArray[np.float64]  # [rows], probability; 1 each when drawn
-    whole: NDArray[np.bool_]  # [rows]
-    survivors_connected: NDArray[np.bool_]  # [rows]
-    share: NDArray[np.float64]  # [rows]
-    ends_up: NDArray[np.bool_]  # [rows, pairs]
-    joined: NDArray[np.bool_]  # [rows, pairs]
+    states: int
+    whole: float
+    survivors_connected: float
+    ends_up: NDArray[np.float64]  # [pairs]
+    joined: NDArray[np.float64]  # [pairs]
+    shares: list[NDArray[np.float64]]  # of the intact mesh's connected pairs, state by state
+    share: float  # their weighted sum
 
 
 def availability(
@@ -122,42 +124,37 @@ def availability(
         )
     enumerated = method == "enumeration" or (method is None and count <= MAX_ENUMERATED)
     drawn = fallible.all_states() if enumerated else fallible.draw(samples, seed)
-    parts = [_judge(intact, ends, *fallible.failed(down), weight) for down, weight in drawn]
-    states = _States(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    tally = _Tally(0, 0.0, 0.0, np.zeros(len(ends)), np.zeros(len(ends)), [], 0.0)
+    for down, weight in drawn:
+        _count(tally, intact, ends, *fallible.failed(down), weight)
 
-    def chance(event: NDArray[np.bool_], given: NDArray[np.bool_] | None = None) -> Interval | None:
-        if not enumerated:
-            among = len(event) if given is None else int(given.sum())
-            return interval.probability(int(event.sum()), among, confidence) if among else None
-        total = 1.0 if given is None else float(states.weight[given].sum())
-        part = float(states.weight[event].sum())
-        return interval.exact(min(1.0, part / total), len(event)) if total else None
+    def chance(event: float, given: float) -> Interval:
+        if enumerated:
+            return interval.exact(min(1.0, event / given), tally.states)
+        return interval.probability(event, round(given), confidence)
 
-    def sure(event: NDArray[np.bool_]) -> Interval:
-        found = chance(event)
-        if found is None:
-            raise AssertionError("there is always a state")
-        return found
-
+    everything = 1.0 if enumerated else float(tally.states)
     return Availability(
         method="enumeration" if enumerated else "monte-carlo",
         seed=seed,
-        samples=len(states.weight),
+        samples=tally.states,
         elements=count,
         all_up=float(np.prod(1.0 - fallible.down)),
-        whole=sure(states.whole),
-        survivors_connected=sure(states.survivors_connected),
-        pair_share=interval.exact(float(states.share @ states.weight), len(states.weight))
+        whole=chance(tally.whole, everything),
+        survivors_connected=chance(tally.survivors_connected, everything),
+        pair_share=interval.exact(min(1.0, tally.share), tally.states)
         if enumerated
-        else interval.share(states.share, confidence),
+        else interval.share(np.concatenate(tally.shares), confidence),
         pairs=[
             PairAvailability(
                 a=a,
                 b=b,
-                availability=sure(states.joined[:, column]),
-                given_ends_up=chance(states.joined[:, column], states.ends_up[:, column]),
+                availability=chance(joined, everything),
+                given_ends_up=chance(joined, up) if up else None,
             )
-            for column, (a, b) in enumerate(pairs)
+            for (a, b), joined, up in zip(
+                pairs, tally.joined.tolist(), tally.ends_up.tolist(), strict=True
+            )
         ],
     )
 
@@ -218,22 +215,30 @@ class _Fallible:
         return nodes, links
 
 
-def _judge(
+def _count(
+    tally: _Tally,
     intact: Intact,
     ends: NDArray[np.int64],
     nodes: NDArray[np.bool_],
     links: NDArray[np.bool_],
-    weight: NDArray[np.float64],
-) -> _States:
-    """What holds in these states."""
-    columns = []
+    weights: NDArray[np.float64],
+) -> None:
+    """Add these states to the tally."""
+    start = 0
     for part in intact.partitioner.parts(FailedSets.masked(nodes, links)):
         figures = part.figures()
+        weight = weights[start : start + len(figures.failed)]
+        start += len(weight)
         kept = figures.pairs_lost == 0
-        share = figures.pairs_after / max(1, intact.pairs_connected)
-        if not intact.pairs_connected:
-            share[:] = 1.0  # nothing to lose
+        share = np.ones(len(weight))  # where there is nothing to lose
+        if intact.pairs_connected:
+            share = figures.pairs_after / intact.pairs_connected
         a, b = part.components_of(ends[:, 0]), part.components_of(ends[:, 1])
         up = (a >= 0) & (b >= 0)
-        columns.append((kept & (figures.failed == 0), kept, share, up, up & (a == b)))
-    return _States(weight, *(np.concatenate(column) for column in zip(*columns, strict=True)))
+        tally.states += len(weight)
+        tally.whole += float(weight @ (kept & (figures.failed == 0)))
+        tally.survivors_connected += float(weight @ kept)
+        tally.ends_up += weight @ up
+        tally.joined += weight @ (up & (a == b))
+        tally.shares.append(share)
+        tally.share += float(weight @ share)

@@ -9,7 +9,6 @@ import numpy as np
 
 from actors.runtime.errors import InvalidInput
 from actors.topology.arrays import read_only
-from actors.twin.failure import link_between
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -120,7 +119,7 @@ def capacities(
     """
     capacity = np.full(topology.n_links, default)
     for (a, b), value in links.items():
-        capacity[link_between(topology, a, b)] = value
+        capacity[topology.link_between(a, b)] = value
     return read_only(capacity)
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from actors.runtime.errors import InvalidInput
 from actors.topology.arrays import read_only
 
 if TYPE_CHECKING:
@@ -21,30 +20,6 @@ if TYPE_CHECKING:
 
     from actors.topology.model import Topology
     from actors.topology.surviving import Surviving
-
-
-def link_name(topology: Topology, link: int) -> str:
-    """The link as results name it."""
-    a, b = topology.ends[link].tolist()
-    return f"{topology.ids[a]}--{topology.ids[b]}"
-
-
-def link_between(topology: Topology, a: str, b: str) -> int:
-    """Index of the link between two nodes.
-
-    Raises:
-        UnknownNode: one of them does not exist.
-        InvalidInput: they are not neighbours.
-    """
-    found = topology.directed_link(topology.index_of(a), topology.index_of(b))
-    if found is None:
-        raise InvalidInput(
-            f"no link {a}--{b}",
-            "these nodes are not neighbours",
-            "Name the two ends of one link.",
-            entry="links",
-        )
-    return found >> 1
 
 
 # No generated __eq__: the fields are arrays.
@@ -80,7 +55,7 @@ class Failure:
         """
         return cls.at(
             [topology.index_of(name) for name in nodes],
-            [link_between(topology, a, b) for a, b in links],
+            [topology.link_between(a, b) for a, b in links],
         )
 
     def __or__(self, other: Failure) -> Failure:
@@ -100,5 +75,5 @@ class Failure:
         """Failed nodes, then failed links."""
         return [
             *(topology.ids[node] for node in self.nodes.tolist()),
-            *(link_name(topology, link) for link in self.links.tolist()),
+            *(topology.link_name(link) for link in self.links.tolist()),
         ]

@@ -22,8 +22,8 @@ from actors.topology.bound import (
     mean_detection_s,
 )
 from actors.topology.cuts import single_failures
+from actors.topology.surviving import connected_pairs
 from actors.twin.conditions import overloaded
-from actors.twin.failure import link_name
 from actors.twin.intact import pairs_of
 from actors.twin.loss import Routes
 from actors.twin.results import (
@@ -61,7 +61,8 @@ def impact(intact: Intact, failure: Failure, pairs: Sequence[tuple[str, str]] = 
     topology = intact.topology
     left = failure.survivors(topology)
     affected = ~left.link_alive
-    before, after = _connected(topology.components(), left), _connected(left.components, left)
+    alive = left.node_alive
+    before, after = connected_pairs(topology.components()[alive]), connected_pairs(left.components)
     isolated = _isolated(topology.ends[left.link_alive], left.node_alive)
     lonely_before = _isolated(topology.ends, left.node_alive)
     spof, bridges = _next_cuts(left)
@@ -70,7 +71,7 @@ def impact(intact: Intact, failure: Failure, pairs: Sequence[tuple[str, str]] = 
         nodes=topology.n_nodes,
         links=topology.n_links,
         failed_nodes=[topology.ids[node] for node in failure.nodes.tolist()],
-        failed_links=[link_name(topology, link) for link in failure.links.tolist()],
+        failed_links=[topology.link_name(link) for link in failure.links.tolist()],
         links_affected=int(affected.sum()),
         surviving_nodes=int(left.node_alive.sum()),
         pairs=pairs_of(int(left.node_alive.sum())),
@@ -110,11 +111,6 @@ def recovery(intact: Intact, left: Surviving) -> Recovery:
     )
 
 
-def _connected(components: NDArray[np.int32], left: Surviving) -> int:
-    """Pairs of survivors within one of these components."""
-    return sum(map(pairs_of, np.bincount(components[left.node_alive]).tolist()))
-
-
 def _components(left: Surviving) -> list[Component]:
     nodes = np.flatnonzero(left.node_alive)
     label = left.components[nodes]
@@ -137,7 +133,7 @@ def _next_cuts(left: Surviving) -> tuple[list[str], list[str]]:
     cost = single_failures(rest)
     return (
         [rest.ids[node] for node in np.flatnonzero(cost.by_node).tolist()],
-        [link_name(rest, link) for link in np.flatnonzero(cost.by_link).tolist()],
+        [rest.link_name(link) for link in np.flatnonzero(cost.by_link).tolist()],
     )
 
 
@@ -150,7 +146,7 @@ def _overloaded(intact: Intact, routes: Routes, left: Surviving) -> list[LinkLoa
     worst = over[np.argsort(-load[over] / capacity[over], kind="stable")]
     return [
         LinkLoad(
-            link=link_name(intact.topology, link),
+            link=intact.topology.link_name(link),
             before=float(intact.load[link]),
             after=float(load[link]),
             capacity=float(capacity[link]),

@@ -12,6 +12,7 @@ from actors.runtime.errors import InvalidInput
 from actors.topology.blocks import blocks
 from actors.topology.cuts import cuts
 from actors.topology.forest import spanning_forest
+from actors.topology.surviving import connected_pairs
 from actors.twin.conditions import Conditions
 from actors.twin.loss import Routes, hop_delivery
 from actors.twin.partitions import Partitioner
@@ -85,7 +86,7 @@ class Intact:
     @cached_property
     def pairs_connected(self) -> int:
         """Pairs that a path joins."""
-        return sum(map(pairs_of, self.component_sizes.tolist()))
+        return connected_pairs(self.topology.components())
 
     @cached_property
     def destinations(self) -> NDArray[np.int64]:

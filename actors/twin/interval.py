@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MIN_SAMPLES: Final = 2
-MAX_SAMPLES: Final = 10_000_000
+MAX_SAMPLES: Final = 1_000_000
 _FEW: Final = 30  # values that differ from the rest
 
 

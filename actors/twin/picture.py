@@ -20,7 +20,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from actors.runtime.errors import InvalidInput
-from actors.twin.failure import link_between
 from actors.twin.layout import layout
 
 if TYPE_CHECKING:
@@ -172,7 +171,7 @@ def _link(topology: Topology, name: str) -> int:
     for cut in range(1, len(pieces)):
         a, b = "--".join(pieces[:cut]), "--".join(pieces[cut:])
         if a in topology and b in topology:
-            return link_between(topology, a, b)
+            return topology.link_between(a, b)
     raise InvalidInput(f"no link {name}", "the topology has none of that name", "Name its ends.")
 
 

@@ -76,7 +76,8 @@ class PairImpact(Result):
 class Stretch(Result):
     """How much longer routes become, over ordered pairs connected before and after.
 
-    Ratios of after to before; None where there is no such pair.
+    To the destinations that losses are over. Ratios of after to before; None where there is no
+    such pair.
     """
 
     cost_mean: float | None
@@ -135,7 +136,7 @@ class Impact(Result):
     spof_nodes: list[str]  # whose failure would then cost pairs
     bridges: list[str]  # the same of links
     newly_overloaded: list[LinkLoad] | None  # None without traffic and capacities
-    loss: Loss | None  # None where fewer than two nodes survive
+    loss: Loss | None  # None where fewer than two nodes, or no sender and receiver, survive
     pair_impacts: list[PairImpact]  # of the pairs asked for
     stretch: Stretch
     recovery: Recovery

@@ -23,7 +23,7 @@ import numpy as np
 from actors.runtime.errors import InvalidInput
 from actors.twin import interval
 from actors.twin.conditions import overloaded
-from actors.twin.failure import Failure, link_name
+from actors.twin.failure import Failure
 from actors.twin.partitions import CELLS, FailedSets, Figures
 from actors.twin.results import Cascade, CascadeRound, RandomCascades, RandomFailures
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 Kind = Literal["nodes", "links", "elements", "groups"]
 
 MAX_ROUNDS: Final = 1000  # of a cascade; each fails a link at least
+MAX_CASCADES: Final = 10_000  # samples; each takes milliseconds at least
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -203,7 +204,7 @@ def cascade(
         lost = int(_lost(intact, failure, links)[0])
         routes = routes.after(left)
         over = overloaded(routes.load(rate), capacity) & left.link_alive
-        names = [link_name(topology, link) for link in np.flatnonzero(over).tolist()]
+        names = [topology.link_name(link) for link in np.flatnonzero(over).tolist()]
         rounds.append(CascadeRound(names, lost))
         if not names or len(rounds) > max_rounds:
             return Cascade(
@@ -255,8 +256,15 @@ def random_cascades(
     """What random failed sets set off.
 
     Raises:
-        InvalidInput: as `random_failures` and `cascade`.
+        InvalidInput: as `random_failures` and `cascade`, or more than `MAX_CASCADES` samples.
     """
+    if draws.samples > MAX_CASCADES:
+        raise InvalidInput(
+            f"{draws.samples} cascades",
+            "routes are computed again for every step of each",
+            f"Ask for at most {MAX_CASCADES} samples.",
+            entry="samples",
+        )
     found = [
         cascade(intact, Failure.at(np.flatnonzero(a), np.flatnonzero(b)), tolerance=tolerance)
         for nodes, links in _drawn(intact, draws)

@@ -22,7 +22,6 @@ from scipy.sparse.csgraph import maximum_flow
 
 from actors.runtime.errors import InvalidInput
 from actors.topology.cuts import single_failures as search
-from actors.twin.failure import link_name
 from actors.twin.intact import pairs_of
 from actors.twin.results import RankedLink, RankedNode, RankedPair, SingleFailures, WorstPairs
 
@@ -64,7 +63,7 @@ def single_failures(intact: Intact) -> SingleFailures:
         ],
         bridges=[
             RankedLink(
-                link=link_name(topology, link),
+                link=topology.link_name(link),
                 pairs_lost=int(cost.by_link[link]),
                 share=float(cost.by_link[link] / intact.pairs_connected),
             )

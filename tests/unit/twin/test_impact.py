@@ -18,7 +18,7 @@ from actors.topology.bound import convergence_bound_s, detection_bound_s
 from actors.topology.model import Topology
 from actors.twin import intact as intact_module
 from actors.twin.conditions import Conditions, Traffic, capacities
-from actors.twin.failure import Failure, link_name
+from actors.twin.failure import Failure
 from actors.twin.impact import impact
 from actors.twin.intact import Intact
 from tests.unit.twin import oracle
@@ -235,7 +235,7 @@ def test_newly_overloaded_links(data: st.DataObject) -> None:
     after = loads(intact.routes.after(left), alive)
     assert intact.load == pytest.approx(before)
     expected = {
-        link_name(topology, link): (before[link], after[link], capacity[link])
+        topology.link_name(link): (before[link], after[link], capacity[link])
         for link in np.flatnonzero((after > capacity) & (before <= capacity)).tolist()
     }
     assert found.newly_overloaded is not None

@@ -133,6 +133,7 @@ def test_one_group_does_not_set_off_another() -> None:
         lambda: random_failures(Intact(line(3)), Draws(4)),
         lambda: random_failures(Intact(line(3)), Draws(-1)),
         lambda: random_failures(Intact(line(3)), Draws(1, "groups")),
+        lambda: random_cascades(Intact(line(3)), Draws(1, samples=20_000), tolerance=1.0),
     ],
 )
 def test_impossible_draws_are_refused(draws: object) -> None:
