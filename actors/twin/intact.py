@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from actors.topology.model import Topology
 
 MAX_CELLS = 8_000_000  # destinations x nodes: routes between all of 2,828 nodes, some 300 MB
+SAMPLE_CELLS = 2_000_000  # the same where not all fit, so that large meshes are answered in seconds
 
 
 def pairs_of(n: int) -> int:
@@ -90,21 +91,22 @@ class Intact:
 
     @cached_property
     def destinations(self) -> NDArray[np.int64]:
-        """Nodes that routes lead to: all that traffic goes to, or as many as `MAX_CELLS` admits."""
-        n, traffic = self.topology.n_nodes, self.conditions.traffic
-        wanted = np.arange(n) if traffic is None else traffic.destinations(n)
-        most = max(1, MAX_CELLS // max(n, 1))
-        if len(wanted) <= most:
-            return wanted
+        """Nodes that routes lead to: all that traffic goes to, or a sample of as many as fit."""
+        if not self.sampled:
+            return self._wanted
+        most = max(1, SAMPLE_CELLS // self.topology.n_nodes)
         draw = np.random.default_rng(self.conditions.seed)
-        return np.sort(draw.choice(wanted, most, replace=False))
+        return np.sort(draw.choice(self._wanted, min(most, len(self._wanted) - 1), replace=False))
 
     @cached_property
     def sampled(self) -> bool:
         """Whether some destinations had to be left out."""
+        return len(self._wanted) * self.topology.n_nodes > MAX_CELLS
+
+    @cached_property
+    def _wanted(self) -> NDArray[np.int64]:
         n, traffic = self.topology.n_nodes, self.conditions.traffic
-        wanted = n if traffic is None else len(traffic.destinations(n))
-        return len(self.destinations) < wanted
+        return np.arange(n) if traffic is None else traffic.destinations(n)
 
     @cached_property
     def routes(self) -> Routes:

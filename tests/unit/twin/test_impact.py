@@ -341,7 +341,8 @@ def test_results_are_json() -> None:
 
 def test_a_mesh_too_large_for_all_routes_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Then losses are over some destinations, and the answer says so."""
-    monkeypatch.setattr(intact_module, "MAX_CELLS", 40)
+    monkeypatch.setattr(intact_module, "MAX_CELLS", 99)
+    monkeypatch.setattr(intact_module, "SAMPLE_CELLS", 40)
     conditions = Conditions(traffic=Traffic(uniform=1.0), capacity=np.full(9, 1.0))
     found = impact(Intact(line(10), conditions), Failure.at([0]))
     assert found.loss is not None
