@@ -78,7 +78,8 @@ def draw(
         topology: the intact mesh.
         failure: what fails in it.
         found: the impact of that, which adds newly overloaded links and figures to the title.
-        positions: place of each node, x to the right and y upwards; computed if not given.
+        positions: place of each node, x to the right and y upwards (as `Imported.positions` has
+            them); computed if not given.
         title: above the picture; what fails, if empty.
         image: format of the file.
 
@@ -89,7 +90,8 @@ def draw(
         raise InvalidInput("cannot draw the mesh", "it has no nodes", "Give one that has some.")
     places = layout(topology) if positions is None else _placed(topology, positions)
     parts = _parts(topology, failure, found)
-    span = np.ptp(places, axis=0) + 1.0
+    span = np.ptp(places, axis=0)
+    span += 0.05 * float(span.max()) or 1.0
     wide = 12.0
     figure = Figure(figsize=(wide, float(np.clip(wide * span[1] / span[0], 5.0, 14.0)) + 1.2))
     axes = figure.add_subplot()
