@@ -23,7 +23,7 @@ from actors.twin.failure import Failure
 from actors.twin.partitions import FailedSets, Partitioner
 from jobs import reporting
 from loadtests import machine
-from loadtests.command import Results, publish
+from loadtests.command import Results, run
 from loadtests.results import RESULTS, Outcome, Table
 from loadtests.spread import Spread, shown
 
@@ -133,15 +133,15 @@ def measure(
     many: dict[str, list[float]] = {_TWIN: [], _SCIPY: [], _NETWORKX: []}
     named, vast = [], []
     big = mesh(*large, SEED)
-    for run in range(runs):
-        progress(f"run {run + 1} of {runs}: single failures")
+    for turn in range(runs):
+        progress(f"run {turn + 1} of {runs}: single failures")
         cost, took = _timed(partial(single_failures, _fresh(topology)))
         single[_TWIN].append(took)
         alone = [Failure.at([node]) for node in sample.tolist()]
         _time_rivals(rivals, alone, cost.by_node[sample], nodes, single)
         named.append(_timed(rivals.named)[1])
         vast.append(_timed(partial(single_failures, _fresh(big)))[1])
-        progress(f"run {run + 1} of {runs}: random failures")
+        progress(f"run {turn + 1} of {runs}: random failures")
         lost, took = _timed(partial(_pairs_lost, _fresh(topology), failures))
         many[_TWIN].append(took)
         _time_rivals(rivals, failures, lost, sets, many)
@@ -312,9 +312,7 @@ def command(
     as_json: reporting.AsJson = False,
 ) -> int:
     """Measure how fast a mesh is taken apart, beside scipy and networkx."""
-    report = reporting.Report(as_json)
-    publish(report, measure(report.progress, nodes=nodes, sets=sets, runs=runs), results)
-    return 0
+    return run(partial(measure, nodes=nodes, sets=sets, runs=runs), results, as_json=as_json)
 
 
 if __name__ == "__main__":
