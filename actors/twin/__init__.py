@@ -15,10 +15,13 @@ a function of it, and every answer a type of `results`, which turns into JSON. O
     availability  from MTBF and MTTR, by Monte Carlo or by enumeration
     interval      confidence intervals of what was drawn
     advice        the links whose addition removes most lost pairs
+    placing       where the best of them goes
     scenario      questions as a YAML file
     answer        asks what a scenario asks
     comparison    prediction beside what a drill measured
     picture       the mesh drawn, with what is lost marked
+    layout        where nodes are drawn whose places nobody knows
+    labels        where their names go
 
 Conventions. Pairs are unordered pairs of nodes that survive, unless a loss is meant, which has a
 direction. A link is the adjacency of two nodes: several radios between the same two are one link

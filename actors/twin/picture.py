@@ -1,5 +1,6 @@
-"""The mesh drawn, with what a failure takes marked. The one module that imports matplotlib.
+"""The mesh drawn, with what a failure takes marked.
 
+Only this module and `labels` import matplotlib.
 Colours are those of Okabe and Ito, which people with any common colour blindness tell apart; what
 matters most also differs in shape. Of each component of the intact mesh, the largest part that
 remains keeps the plain colour, and the others are lost from it; the largest lost parts have a
@@ -17,9 +18,9 @@ from matplotlib import rc_context
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 
 from actors.runtime.errors import InvalidInput
+from actors.twin.labels import label
 from actors.twin.layout import layout
 
 if TYPE_CHECKING:
@@ -43,13 +44,6 @@ LINK: Final = "#B8B8B8"
 INK: Final = "#222222"
 MAX_LABELS: Final = 12  # of failed nodes
 _ALL_LABELS: Final = 40  # nodes, up to which every one is named
-_FONT: Final = 9.0  # points
-# Where a name may stand beside its node, in half sizes of the name; the first are the nicest.
-_OFFSETS: Final = [
-    distance * np.array(way, np.float64)
-    for distance in (1.0, 2.0, 3.5)
-    for way in ((1, 0.6), (-1, 0.6), (1, -0.6), (-1, -0.6), (0, 1), (0, -1), (1.2, 0), (-1.2, 0))
-]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,7 +109,10 @@ def draw(
         frameon=False,
     )
     figure.draw_without_rendering()
-    _draw_labels(axes, topology, places, parts)
+    named = np.flatnonzero(parts.failed)[:MAX_LABELS]
+    if topology.n_nodes <= _ALL_LABELS:
+        named = np.arange(topology.n_nodes)
+    label(axes, {node: topology.ids[node] for node in named.tolist()}, places, parts.failed)
     file = io.BytesIO()
     with rc_context({"svg.fonttype": "none"}):  # text as text, which can be searched
         figure.savefig(file, format=image, dpi=120, bbox_inches="tight", facecolor="white")
@@ -240,52 +237,6 @@ def _draw_nodes(axes: Axes, topology: Topology, places: NDArray[np.float64], par
         linewidths=0.8,
         zorder=5,
     )
-
-
-def _draw_labels(
-    axes: Axes, topology: Topology, places: NDArray[np.float64], parts: _Parts
-) -> None:
-    """Name nodes, each where it hides least of the marks and of the names before it."""
-    named = np.flatnonzero(parts.failed)[:MAX_LABELS]
-    if topology.n_nodes <= _ALL_LABELS:
-        named = np.arange(topology.n_nodes)
-    dots = axes.transData.transform(places)  # in dots of the drawing, once the axes are settled
-    marks = dots[np.flatnonzero(parts.failed)]
-    points = axes.get_figure(root=True).dpi / 72  # type: ignore[union-attr]  # it is on a figure
-    taken: list[tuple[float, float, float, float]] = []
-    for node in named.tolist():
-        name = topology.ids[node]
-        size = np.array([0.62 * len(name), 1.2]) * _FONT * points
-        best: tuple[float, NDArray[np.float64]] | None = None
-        for rank, offset in enumerate(_OFFSETS):
-            centre = dots[node] + offset * (size / 2 + 8.0 * points)
-            low, high = centre - size / 2, centre + size / 2
-            hidden = 10.0 * sum(
-                min(high[0], c) > max(low[0], a) and min(high[1], d) > max(low[1], b)
-                for a, b, c, d in taken
-            )
-            hidden += 5.0 * ((marks > low - 6) & (marks < high + 6)).all(axis=1).sum()
-            hidden += ((dots > low) & (dots < high)).all(axis=1).sum()
-            cost = float(hidden) + 0.1 * rank
-            if best is None or cost < best[0]:
-                best = cost, centre
-        if best is None:
-            raise AssertionError("there are offsets to choose from")
-        centre = best[1]
-        taken.append((*(centre - size / 2), *(centre + size / 2)))
-        axes.annotate(
-            name,
-            (float(places[node, 0]), float(places[node, 1])),
-            xytext=tuple((centre - dots[node]) / points),
-            textcoords="offset points",
-            ha="center",
-            va="center",
-            fontsize=_FONT,
-            color=INK,
-            zorder=6,
-            path_effects=[withStroke(linewidth=3, foreground="white")],
-            arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.6, "shrinkB": 4},
-        )
 
 
 def _scale(n_nodes: int, few: float, many: float) -> float:

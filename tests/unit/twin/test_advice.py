@@ -137,3 +137,12 @@ def test_an_impossible_number_of_links_is_refused(k: int) -> None:
         advise(mesh, k)
     with pytest.raises(InvalidInput):
         reconnect(mesh, Failure.at(), k)
+
+
+def test_a_shattered_mesh_is_reconnected_quickly() -> None:
+    """20,000 lost leaves are no 200 million pairs to look at."""
+    n = 20_001
+    star = Topology.of([f"n{i}" for i in range(n)], [(0, i) for i in range(1, n)])
+    found = reconnect(Intact(star), Failure.at([0]), 2)
+    assert found.separated_pairs == (n - 1) * (n - 2) // 2
+    assert [link.removes for link in found.links] == [1, 2]
