@@ -1,6 +1,7 @@
 """The mesh drawn, with what a failure takes marked.
 
 Only this module and `labels` import matplotlib.
+
 Colours are those of Okabe and Ito, which people with any common colour blindness tell apart; what
 matters most also differs in shape. Of each component of the intact mesh, the largest part that
 remains keeps the plain colour, and the others are lost from it; the largest lost parts have a
