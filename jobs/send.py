@@ -98,7 +98,7 @@ async def _send(
     import numpy as np  # noqa: PLC0415 - slow to import, and --help should be quick
 
     from actors.mesh.client import Mesh  # noqa: PLC0415 - the same
-    from actors.mesh.neighbours import COST_UNIT  # noqa: PLC0415 - the same
+    from actors.topology.etx import COST_UNIT  # noqa: PLC0415 - the same
 
     mesh = await Mesh.attach()
     mesh.node(destination)  # the typed error, before anything else is asked

@@ -18,6 +18,7 @@ from loadtests import (
     results,
     routes,
     scale,
+    twin,
 )
 from loadtests.command import Results  # noqa: TC001 - typer reads annotations at run time
 from loadtests.mesh_load import Load
@@ -36,6 +37,7 @@ BENCHMARKS: Final[dict[str, Callable[[Progress], Outcome]]] = {
     "scale": scale.measure,
     "routes": routes.measure,
     "calls": calls.measure,
+    "twin": twin.measure,
     "mesh-max": lambda progress: mesh.measure(progress, settings=leipzig.settings()),
     "mesh-6800": lambda progress: mesh.measure(
         progress, load=Load(RATE, mesh.SECONDS), settings=leipzig.settings()

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from actors.mesh import spf
-from actors.mesh.neighbours import COST_UNIT, MAX_COST
 from actors.runtime.errors import InvalidInput
+from actors.topology import spf
+from actors.topology.etx import etx_costs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,12 +49,6 @@ class Routes:
         while path[-1] != destination:
             path.append(int(tree[path[-1]]))
         return path
-
-
-def etx_costs(topology: Topology) -> NDArray[np.int32]:
-    """Cost [2 * n_links] of each directed link when its quality is known exactly."""
-    product = np.maximum(topology.link_quality * topology.quality[:, ::-1].reshape(-1), 1e-9)
-    return np.minimum(np.ceil(COST_UNIT / product), MAX_COST).astype(np.int32)
 
 
 def choose(topology: Topology, min_hops: int, seed: int) -> Routes:

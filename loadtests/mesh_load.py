@@ -19,12 +19,12 @@ import numpy as np
 import psutil
 
 from actors.mesh.actor import MeshShard
-from actors.mesh.bound import convergence_bound_s
 from actors.mesh.client import Mesh
 from actors.mesh.coordinator import COORDINATOR, MeshCoordinator
 from actors.mesh.membership import Faults
 from actors.runtime import spawn
 from actors.runtime.errors import Unavailable
+from actors.topology.bound import convergence_bound_s
 from loadtests import account, far_pairs, footprint
 from loadtests.load_plan import Counters, LoadPlan
 from loadtests.load_worker import LoadWorker

@@ -18,8 +18,8 @@ import typer
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
-from actors.mesh import spf
 from actors.runtime.errors import Unavailable
+from actors.topology import spf
 from jobs import reporting
 from loadtests import machine
 from loadtests.command import Results, run

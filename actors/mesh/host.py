@@ -23,11 +23,12 @@ from actors.mesh.forwarder import Forwarder
 from actors.mesh.frames import Answer, Envelope, GiveUp, Settlement
 from actors.mesh.lsdb import LinkStateDatabase, Lsa
 from actors.mesh.medium import RadioMedium
-from actors.mesh.neighbours import HOLD, Change, NeighbourTable
+from actors.mesh.neighbours import Change, NeighbourTable
 from actors.mesh.node import MeshNode
 from actors.mesh.router import MeshRouter
 from actors.mesh.sync import Synchroniser
 from actors.mesh.walk import HERE
+from actors.topology.bound import HOLD, SCAN_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,11 +39,10 @@ if TYPE_CHECKING:
     from actors.mesh.partition import Acceptance, Partition
     from actors.mesh.placement import Placement
     from actors.mesh.router import SpfJob
-    from actors.mesh.spf import Trees
     from actors.mesh.sync import SyncFrame
     from actors.topology.model import Topology
+    from actors.topology.spf import Trees
 
-SCAN_S = 0.25  # how often open messages are checked for destinations without a route
 WAITING_ROOM = 100_000  # messages at home in full mailboxes; the origins send others again
 EVENTS = 100_000  # kept for whoever asks what happened
 

@@ -4,7 +4,7 @@ Each node sends each neighbour a Hello every `hello_s`: a burst of small copies,
 neighbour counts those that arrive. The share that arrives, smoothed, is the link's delivery
 quality in that direction; the burst carries back, as IHU ("I heard you"), the quality measured the
 other way. So each end knows both, and the link's cost is ETX = 1 / (d_f * d_r) (De Couto et al.,
-MobiCom 2003), in units of 1/256 transmission as Babel's (RFC 8966, appendix A.2.2).
+MobiCom 2003).
 
 Invariants:
 - A link is up only while heard both ways, each within 3.5 Hello intervals (RFC 8966, appendix B).
@@ -26,14 +26,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from actors.topology.bound import HOLD
+from actors.topology.etx import etx
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from actors.topology.model import Topology
-
-HOLD = 3.5  # Hello intervals
-COST_UNIT = 256  # cost of a link that needs one transmission
-MAX_COST = 0xFFFF - 1  # RFC 8966 keeps 0xFFFF for infinity
 
 MIN_COPIES, MAX_COPIES = 8, 256
 BURST_LOSS = 1e-3
@@ -205,8 +204,7 @@ class NeighbourTable:
         np.minimum.at(self._next_hello, nodes, soon)
 
     def _etx(self, rows: NDArray[np.intp] | NDArray[np.int32]) -> NDArray[np.float64]:
-        product = np.maximum(self._reported[rows] * self.measured[rows], 1e-9)
-        return np.minimum(COST_UNIT / product, MAX_COST)
+        return etx(self._reported[rows], self.measured[rows])
 
     def settle_costs(self, rows: NDArray[np.intp]) -> None:
         """Make the present estimate of `rows` the advertised cost (0 for those that are down)."""

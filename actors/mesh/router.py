@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from actors.mesh import spf
+from actors.topology import spf
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

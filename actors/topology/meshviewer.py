@@ -4,6 +4,9 @@ Format (freifunk/meshviewer, written by yanic): `nodes` with `node_id`, `links` 
 `target`, `type` and two qualities in 0..1: `source_tq` is the delivery from source to target,
 `target_tq` the way back. `nodes` is a list, or an object keyed by node id in older files.
 
+A node may have a `location` with `latitude` and `longitude` in degrees, which only pictures use:
+one that cannot be read is as good as none.
+
 `type` is `wifi`, `vpn` or `other`; another word is kept as a kind of its own, and none means
 `other`. A node that is not online, but has links with quality above 0, is kept: the links are
 what was measured last, and a mesh finds out by itself who is silent.
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from actors.topology.document import Document, Record
 
 FORMAT = "meshviewer"
+KM_PER_DEGREE = 111.2  # of latitude, on a sphere of the radius of the Earth
+_MAX_LATITUDE, _MAX_LONGITUDE = 90.0, 180.0
 
 
 def read(document: Document, wanted: Wanted) -> Imported:
@@ -34,7 +39,7 @@ def read(document: Document, wanted: Wanted) -> Imported:
     Raises:
         TopologyError: something in it is missing, malformed or out of range.
     """
-    ids, offline = _nodes(document)
+    ids, records = _nodes(document)
     links = document.records("links")
     ends = document.ends(links, {name: at for at, name in enumerate(ids)})
     kinds, kind = _kinds(document, links)
@@ -46,17 +51,22 @@ def read(document: Document, wanted: Wanted) -> Imported:
         kinds,
     )
     topology, left_out = select(published, wanted, document)
-    kept_offline = sum(name in topology for name in offline)
+    named = {
+        name: record
+        for name, record in zip(ids, records, strict=True)
+        if name in topology and isinstance(record, dict)
+    }
+    kept_offline = sum(record.get("is_online") is False for record in named.values())
     warnings = (
         (f"{kept_offline} nodes with links are marked offline by the map; they were kept.",)
         if kept_offline
         else ()
     )
-    return Imported(topology, FORMAT, left_out, warnings)
+    return Imported(topology, FORMAT, left_out, warnings, _positions(named))
 
 
-def _nodes(document: Document) -> tuple[list[str], list[str]]:
-    """Ids of all nodes, and of those that are marked as not online."""
+def _nodes(document: Document) -> tuple[list[str], list[Any]]:
+    """Ids of all nodes, and what the map says of each."""
     nodes = document.root.get("nodes")
     if isinstance(nodes, dict):
         ids = [document.node_id(key, f"nodes[{key[:40]!a}]") for key in nodes]
@@ -71,12 +81,32 @@ def _nodes(document: Document) -> tuple[list[str], list[str]]:
         document.index_of_ids(ids, "nodes[{}].node_id")
     if not ids:
         document.refuse("nodes", "it lists no node", "Give a map with nodes and links.")
-    offline = [
-        name
-        for name, record in zip(ids, records, strict=True)
-        if isinstance(record, dict) and record.get("is_online") is False
-    ]
-    return ids, offline
+    return ids, records
+
+
+def _positions(nodes: dict[str, Record]) -> dict[str, tuple[float, float]]:
+    """Places of the nodes that have one, km east and north of their middle.
+
+    Equirectangular, which is right to a per mille over the extent of a community.
+    """
+    degrees = {}
+    for name, record in nodes.items():
+        location = record.get("location")
+        if not isinstance(location, dict):
+            continue
+        latitude, longitude = location.get("latitude"), location.get("longitude")
+        if not (isinstance(latitude, int | float) and isinstance(longitude, int | float)):
+            continue
+        if abs(latitude) <= _MAX_LATITUDE and abs(longitude) <= _MAX_LONGITUDE:
+            degrees[name] = float(latitude), float(longitude)
+    if not degrees:
+        return {}
+    middle = np.mean(list(degrees.values()), axis=0)
+    east = KM_PER_DEGREE * np.cos(np.radians(middle[0]))
+    return {
+        name: (float((longitude - middle[1]) * east), float((latitude - middle[0]) * KM_PER_DEGREE))
+        for name, (latitude, longitude) in degrees.items()
+    }
 
 
 def _qualities(document: Document, links: list[Record]) -> NDArray[np.float64]:

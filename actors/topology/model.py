@@ -22,8 +22,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_array
 
-from actors.runtime.errors import UnknownNode
+from actors.runtime.errors import InvalidInput, UnknownNode
 from actors.topology.arrays import as_mask, read_only
 from actors.topology.invariants import as_columns, check_ids, check_links
 from actors.topology.surviving import Surviving
@@ -125,10 +126,13 @@ class Topology:
     @cached_property
     def out_links(self) -> OutLinks:
         """Directed links grouped by source node and sorted by target within it."""
-        order = np.lexsort((self.link_target, self.link_source)).astype(np.int32)
-        indptr = np.zeros(self.n_nodes + 1, dtype=np.int64)
-        np.cumsum(np.bincount(self.link_source, minlength=self.n_nodes), out=indptr[1:])
-        return OutLinks(read_only(indptr), read_only(order))
+        numbers = np.arange(2 * self.n_links, dtype=np.int32)
+        # A sparse matrix counts rows and columns, which is faster than sorting by both.
+        matrix = csr_array(
+            (numbers, (self.link_source, self.link_target)), shape=(self.n_nodes, self.n_nodes)
+        )
+        matrix.sort_indices()
+        return OutLinks(read_only(matrix.indptr.astype(np.int64)), read_only(matrix.data))
 
     @cached_property
     def degree(self) -> NDArray[np.int64]:
@@ -175,6 +179,28 @@ class Topology:
         hit = (self._pair_keys[at] == wanted) & (targets >= 0) & (targets < self.n_nodes)
         return np.where(hit, self.out_links.links[at], np.int32(-1)).astype(np.int32)
 
+    def link_name(self, link: int) -> str:
+        """The link in words: both its ends."""
+        a, b = self.ends[link].tolist()
+        return f"{self.ids[a]}--{self.ids[b]}"
+
+    def link_between(self, a: str, b: str) -> int:
+        """Index of the link between two nodes.
+
+        Raises:
+            UnknownNode: one of them does not exist.
+            InvalidInput: they are not neighbours.
+        """
+        found = self.directed_link(self.index_of(a), self.index_of(b))
+        if found is None:
+            raise InvalidInput(
+                f"no link {a}--{b}",
+                "these nodes are not neighbours",
+                "Name the two ends of one link.",
+                entry="links",
+            )
+        return found >> 1
+
     def without(self, *, nodes: ArrayLike = (), links: ArrayLike = ()) -> Surviving:
         """Show this graph with some nodes and links failed; nothing is renumbered.
 
@@ -212,6 +238,12 @@ class Topology:
             self.kind[inside],
             self.kinds,
         )
+
+    def keeping(self, links: NDArray[np.bool_]) -> Topology:
+        """The same nodes with the links of a boolean mask [n_links], renumbered in order."""
+        kept = self.ends[links], self.quality[links], self.kind[links]
+        # Part of what is valid is valid: no need to check it again.
+        return _restore(self.ids, *kept, self.kinds)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Topology):

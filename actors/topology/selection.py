@@ -13,7 +13,7 @@ The rules, in this order; each link or node is counted under the first that leav
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,12 +61,15 @@ class Imported:
         format: `meshviewer`, `NetJSON` or `radio`.
         left_out: how many links or nodes were left out, by reason; no zeros.
         warnings: sentences on what the map does not say or says oddly.
+        positions: where the map places nodes, as km east and north of the middle of them all; of
+            those of which it says so.
     """
 
     topology: Topology
     format: str
     left_out: Mapping[str, int]
     warnings: tuple[str, ...] = ()
+    positions: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def select(

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from actors.topology.model import Topology
 
 
+def connected_pairs(components: NDArray[np.int32]) -> int:
+    """Unordered pairs within one component; -1 marks nodes that do not count."""
+    sizes = np.bincount(components[components >= 0]).astype(np.int64)
+    return int((sizes * (sizes - 1) // 2).sum())
+
+
 # No slots: the cached properties live in __dict__. No generated __eq__: the fields are arrays.
 @dataclass(frozen=True, eq=False)
 class Surviving:

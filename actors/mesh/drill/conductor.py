@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from actors.mesh.bound import convergence_bound_s, detection_bound_s
 from actors.mesh.coordinator import COORDINATOR
 from actors.mesh.drill import verdict
 from actors.mesh.drill.report import Report
@@ -25,6 +24,7 @@ from actors.mesh.membership import Faults
 from actors.mesh.partition import Refusal
 from actors.runtime import spawn
 from actors.runtime.errors import Conflict, Unavailable
+from actors.topology.bound import convergence_bound_s, detection_bound_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable

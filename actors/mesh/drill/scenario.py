@@ -14,6 +14,7 @@ import numpy as np
 from actors.mesh.membership import Faults
 from actors.runtime.errors import InvalidInput
 from actors.topology.cuts import single_failures
+from actors.topology.surviving import connected_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,22 +128,14 @@ def _link(topology: Topology, choose: np.random.Generator, target: Sequence[str]
     if len(target) not in (0, 2):
         _refuse_target(Scenario.LINK, target)
     if target:
-        directed = topology.directed_link(*(topology.index_of(name) for name in target))
-        if directed is None:
-            raise InvalidInput(
-                f"no link {'--'.join(target)}",
-                "these nodes are not neighbours",
-                "Name the two ends of one link.",
-                entry="target",
-            )
-        link = directed >> 1
+        link = topology.link_between(target[0], target[1])
     elif costs.max() > 0:
         link = int(costs.argmax())
     else:
         link = int(choose.integers(topology.n_links))
     return Plan(
         Scenario.LINK,
-        (_name(topology, link),),
+        (topology.link_name(link),),
         links=(link,),
         pairs_separated=int(costs[link]),
     )
@@ -162,7 +155,7 @@ def _partition(topology: Topology) -> Plan:
     after = topology.without(links=cut)
     return Plan(
         Scenario.PARTITION,
-        tuple(_name(topology, link) for link in cut.tolist()),
+        tuple(topology.link_name(link) for link in cut.tolist()),
         links=tuple(cut.tolist()),
         pairs_separated=connected_pairs(whole.components) - connected_pairs(after.components),
     )
@@ -181,17 +174,6 @@ def _hops(topology: Topology, start: int) -> NDArray[np.int64]:
         if not len(frontier):
             break
     return hops
-
-
-def connected_pairs(components: NDArray[np.int32]) -> int:
-    """Unordered pairs within one component; -1 marks nodes that do not count."""
-    sizes = np.bincount(components[components >= 0]).astype(np.int64)
-    return int((sizes * (sizes - 1) // 2).sum())
-
-
-def _name(topology: Topology, link: int) -> str:
-    a, b = topology.ends[link].tolist()
-    return f"{topology.ids[a]}--{topology.ids[b]}"
 
 
 def _refuse_target(scenario: Scenario, target: Sequence[str]) -> None:

@@ -8,7 +8,6 @@ import pytest
 from scipy.stats import binom
 
 from actors.mesh.neighbours import (
-    COST_UNIT,
     FALSE_ALARM,
     HYSTERESIS,
     MAX_ATTEMPTS,
@@ -17,6 +16,7 @@ from actors.mesh.neighbours import (
     Hellos,
     NeighbourTable,
 )
+from actors.topology.etx import COST_UNIT
 from actors.topology.model import Topology
 from tests.unit.mesh.worlds import of_graph
 

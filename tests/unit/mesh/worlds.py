@@ -9,7 +9,7 @@ import networkx as nx
 import numpy as np
 from hypothesis import strategies as st
 
-from actors.mesh.bound import convergence_bound_s, flood_bound_s
+from actors.topology.bound import convergence_bound_s, flood_bound_s
 from actors.topology.model import Topology
 
 if TYPE_CHECKING:

@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import networkx as nx
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -154,3 +156,56 @@ def test_selection_matches_the_rules_spelled_out(links: list[dict[str, Any]], vp
         assert inner.edges[topology.ids[a], topology.ids[b]]["product"] == quality.prod()
     links_out = sum(count for reason, count in read.left_out.items() if "link" in reason)
     assert links_out + topology.n_links == len(links)
+
+
+def located(locations: dict[str, Any]) -> Imported:
+    root = {
+        "nodes": [{"node_id": node, "location": place} for node, place in locations.items()],
+        "links": [link(a, b, 1, 1) for a, b in zip(locations, list(locations)[1:], strict=False)],
+    }
+    return parse(json.dumps(root).encode(), "map.json", Wanted())
+
+
+def test_places_are_kilometres_from_the_middle() -> None:
+    """East is to the right, north up, and distances are those on the ground."""
+    # Halle is 32.2 km (great circle) north-west of Leipzig.
+    cities = {
+        "leipzig": {"latitude": 51.340, "longitude": 12.375},
+        "halle": {"latitude": 51.482, "longitude": 11.970},
+    }
+    places = located(cities).positions
+    east, north = np.subtract(places["halle"], places["leipzig"])
+    assert east < 0 < north
+    assert np.hypot(east, north) == pytest.approx(32.2, rel=0.01)
+    assert np.allclose(np.mean(list(places.values()), axis=0), 0.0)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        None,
+        5,
+        [],
+        {},
+        {"latitude": 1},
+        {"latitude": "1", "longitude": 2},
+        {"latitude": 91, "longitude": 0},
+        {"latitude": 0, "longitude": -181},
+    ],
+)
+def test_places_that_cannot_be_read_are_none(place: object) -> None:
+    """A node without a sensible location is kept, and has no place."""
+    read = located({"a": place, "b": {"latitude": 0, "longitude": 0}})
+    assert read.topology.ids == ("a", "b")
+    assert read.positions == {"b": (0.0, 0.0)}
+
+
+def test_maps_without_places_have_none() -> None:
+    """Nor have nodes that were left out."""
+    assert imported("ab", [link("a", "b", 1, 1)]).positions == {}
+    places = {name: {"latitude": 1, "longitude": 1} for name in "abc"}
+    root = {
+        "nodes": [{"node_id": node, "location": place} for node, place in places.items()],
+        "links": [link("a", "b", 1, 1)],
+    }
+    assert set(parse(json.dumps(root).encode(), "map.json", Wanted()).positions) == {"a", "b"}

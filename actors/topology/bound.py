@@ -8,11 +8,12 @@ After it no route is missing that the surviving links offer.
 
 from __future__ import annotations
 
-from actors.mesh.host import SCAN_S
-from actors.mesh.neighbours import HOLD
+from typing import Final
 
-PROCESSING_S = 0.02  # of one advertisement on one host: merge, SPF, new tables
-FLUSH_S = 0.03  # of one advertisement over one hop, one repetition after a lost frame included
+HOLD: Final = 3.5  # Hello intervals of silence after which a neighbour is lost
+SCAN_S: Final = 0.25  # between a host's looks at its open messages; detection waits up to a look
+PROCESSING_S: Final = 0.02  # of one advertisement on one host: merge, SPF, new tables
+FLUSH_S: Final = 0.03  # of one advertisement over one hop, a repetition after a lost frame included
 
 
 def convergence_bound_s(hello_s: float, diameter: int) -> float:
@@ -37,6 +38,14 @@ def convergence_bound_s(hello_s: float, diameter: int) -> float:
 def detection_bound_s(hello_s: float) -> float:
     """Upper bound of the time until a neighbour that fell silent is given up, s."""
     return HOLD * hello_s + min(SCAN_S, hello_s / 4)
+
+
+def mean_detection_s(hello_s: float) -> float:
+    """Mean time until a neighbour that fell silent is given up, s; by missing Hellos alone.
+
+    It may fall silent at any moment between two Hellos, and the look may come at any moment.
+    """
+    return (HOLD - 0.5) * hello_s + min(SCAN_S, hello_s / 4) / 2
 
 
 def flood_bound_s(diameter: int) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.mesh import spf
+from actors.topology import spf
 from tests.unit.mesh.worlds import meshes
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Where nodes live, and how long the mesh may take."""
+"""Where nodes live."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from actors.mesh.bound import convergence_bound_s, flood_bound_s
 from actors.mesh.placement import place
 from actors.runtime.errors import StalePlacement
 from actors.topology.model import Topology
@@ -74,20 +73,3 @@ def test_a_stale_request_learns_the_owner() -> None:
         placement.check(0, 1, "s0")
     error = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - made one expression earlier
     assert (error.owner, error.partition) == ("s1", 0)
-
-
-def test_the_bound_grows_with_hello_and_diameter() -> None:
-    """Detection takes 3.5 Hellos and a turn; each hop adds the time of a flood."""
-    assert convergence_bound_s(1.0, 0) > 3.5
-    assert convergence_bound_s(1.0, 17) <= 4.75
-    assert convergence_bound_s(0.2, 17) < convergence_bound_s(1.0, 17)
-    hop = flood_bound_s(5) - flood_bound_s(4)
-    assert convergence_bound_s(1.0, 5) - convergence_bound_s(1.0, 4) == pytest.approx(hop)
-    assert hop > 0.0
-
-
-@pytest.mark.parametrize(("hello_s", "diameter"), [(0.0, 1), (-1.0, 1), (1.0, -1), (np.nan, 1)])
-def test_a_bound_of_nonsense_is_refused(hello_s: float, diameter: int) -> None:
-    """Intervals that are not positive and negative diameters have no bound."""
-    with pytest.raises(ValueError, match="hello_s > 0"):
-        convergence_bound_s(hello_s, diameter)

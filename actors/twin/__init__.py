@@ -1,0 +1,31 @@
+"""The digital twin: what a failure would cost, answered exactly and checked against what happens.
+
+Design. One immutable `Topology`; a failure is a set of its nodes and links, and nothing is ever
+renumbered. `Intact` holds a mesh, its conditions and what is computed of it once; every question is
+a function of it, and every answer a type of `results`, which turns into JSON. One idea a module:
+
+    conditions    Hello interval, retries, traffic, capacities
+    intact        the mesh before anything fails
+    failure       names of nodes and links to a checked set of them
+    partitions    the components that many failed sets leave, all at once
+    single        every single failure exactly; ranking; the worst pairs of nodes
+    impact        one failed set, in all its consequences
+    loss          routes, what is lost on them during and after convergence, load of links
+    sets          random k-failures, shared risks, cascades; with confidence intervals
+    availability  from MTBF and MTTR, by Monte Carlo or by enumeration
+    interval      confidence intervals of what was drawn
+    advice        the links whose addition removes most lost pairs
+    placing       where the best of them goes
+    scenario      questions as a YAML file
+    answer        asks what a scenario asks
+    comparison    prediction beside what a drill measured
+    picture       the mesh drawn, with what is lost marked
+    layout        where nodes are drawn whose places nobody knows
+    labels        where their names go
+
+Conventions. Pairs are unordered pairs of nodes that survive, unless a loss is meant, which has a
+direction. A link is the adjacency of two nodes: several radios between the same two are one link
+(importers keep the best), and no node is linked to itself. A pair is lost when the intact mesh
+connects it and the failed one does not. Nothing here reads a clock, a file or the network;
+randomness takes a seed.
+"""

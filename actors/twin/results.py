@@ -1,0 +1,315 @@
+"""What the twin answers: plain values, so that each result is JSON by `as_dict`.
+
+Nodes are ids and links are "a--b", ends in the order of the topology. Lists are complete unless a
+field says how many there are of what it shows. Shares, losses and probabilities are in [0, 1],
+times in s. None means that there is no such figure, and the field says when.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+class Result:
+    """Base of all results."""
+
+    __slots__ = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)  # type: ignore[call-overload, no-any-return]  # all are dataclasses
+
+
+@dataclass(frozen=True, slots=True)
+class Interval(Result):
+    """An estimate from `samples` draws and its two-sided confidence interval."""
+
+    mean: float
+    low: float
+    high: float
+    confidence: float
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Component(Result):
+    """Nodes that still reach each other."""
+
+    size: int
+    nodes: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Loss(Result):
+    """Mean share of messages lost, over ordered pairs of surviving nodes.
+
+    `before` is of the intact mesh; `during` of the time until routes have changed; `after` of the
+    new routes. Pairs without a path count with 1.
+    """
+
+    before: float
+    during: float
+    after: float
+    retries: int
+    traffic_weighted: bool
+    pairs: int  # ordered pairs that the means are over
+    sampled: bool  # whether those are the pairs of some destinations only, chosen by the seed
+
+
+@dataclass(frozen=True, slots=True)
+class PairImpact(Result):
+    """One ordered pair of nodes. None: no path, or an end has failed (all of after, then)."""
+
+    source: str
+    destination: str
+    connected_before: bool
+    connected_after: bool | None
+    loss_before: float
+    loss_during: float | None
+    loss_after: float | None
+    hops_before: int | None
+    hops_after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch(Result):
+    """How much longer routes become, over ordered pairs connected before and after.
+
+    To the destinations that losses are over. Ratios of after to before; None where there is no
+    such pair.
+    """
+
+    cost_mean: float | None
+    cost_max: float | None
+    hops_mean: float | None
+    hops_max: float | None
+    longer_pairs: int  # whose cost has risen
+
+
+@dataclass(frozen=True, slots=True)
+class LinkLoad(Result):
+    """Traffic over a link, both directions together, in the unit of the traffic matrix."""
+
+    link: str
+    before: float
+    after: float
+    capacity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery(Result):
+    """How long the mesh is wrong, from the Hello interval and the router's own bound, in s.
+
+    `mttd_s` and `mttr_s` are means when missing Hellos alone betray the failure; the bounds are
+    those that a drill must not exceed. None where no survivor has lost a link, so that nobody has
+    anything to notice.
+    """
+
+    hello_s: float
+    diameter_after: int  # hops
+    mttd_s: float | None
+    mttr_s: float | None
+    detection_bound_s: float | None
+    convergence_bound_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Impact(Result):
+    """Everything that one failed set does."""
+
+    nodes: int
+    links: int
+    failed_nodes: list[str]
+    failed_links: list[str]
+    links_affected: int  # distinct links that failed or have a failed end
+    surviving_nodes: int
+    pairs: int  # of surviving nodes
+    pairs_connected_before: int
+    pairs_connected_after: int
+    pairs_lost: int
+    connectivity_maintained: bool
+    components: list[Component]  # of the survivors, largest first; all sides of every split
+    components_before: int
+    isolated_nodes: list[str]  # survivors without a neighbour
+    newly_isolated_nodes: list[str]
+    spof_nodes: list[str]  # whose failure would then cost pairs
+    bridges: list[str]  # the same of links
+    newly_overloaded: list[LinkLoad] | None  # None without traffic and capacities
+    loss: Loss | None  # None where fewer than two nodes, or no sender and receiver, survive
+    pair_impacts: list[PairImpact]  # of the pairs asked for
+    stretch: Stretch
+    recovery: Recovery
+
+
+@dataclass(frozen=True, slots=True)
+class RankedNode(Result):
+    """A node and what its failure alone costs."""
+
+    node: str
+    pairs_lost: int
+    share: float  # of the pairs of other nodes that were connected
+    degree: int
+
+
+@dataclass(frozen=True, slots=True)
+class RankedLink(Result):
+    """A link and what its failure alone costs."""
+
+    link: str
+    pairs_lost: int
+    share: float  # of connected pairs
+
+
+@dataclass(frozen=True, slots=True)
+class RankedPair(Result):
+    """Two nodes and what their failure together costs."""
+
+    a: str
+    b: str
+    pairs_lost: int
+    pairs_lost_alone: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SingleFailures(Result):
+    """Every single failure of a mesh."""
+
+    nodes: int
+    links: int
+    pairs_connected: int
+    components: int
+    node_connectivity: int | None  # least nodes whose failure splits it; None: beyond the limit
+    spof_nodes: list[RankedNode]  # dearest first
+    bridges: list[RankedLink]  # dearest first
+
+
+@dataclass(frozen=True, slots=True)
+class WorstPairs(Result):
+    """The dearest pairs of nodes to fail together."""
+
+    pairs: list[RankedPair]  # dearest first
+    exhaustive: bool  # False: of pairs with one of the `partners` dearest nodes only
+    partners: int
+
+
+@dataclass(frozen=True, slots=True)
+class RandomFailures(Result):
+    """What random failed sets do."""
+
+    k: int
+    of: str  # what was drawn: "nodes", "links", "elements" or "groups"
+    seed: int
+    share_lost: Interval  # of pairs of survivors that were connected
+    pairs_lost: Interval
+    connectivity_maintained: Interval
+    isolated_nodes: Interval
+    failed_nodes: Interval
+    worst_pairs_lost: int
+    worst_failed: list[str]  # nodes and links of the dearest set drawn
+
+
+@dataclass(frozen=True, slots=True)
+class RandomCascades(Result):
+    """What random failed sets do when overload makes more links fail."""
+
+    k: int
+    of: str  # as in `RandomFailures`
+    seed: int
+    share_lost: Interval
+    pairs_lost: Interval
+    links_overloaded: Interval
+    spreads: Interval  # chance that any link is overloaded
+    unsettled: int  # cascades cut short by the limit of rounds
+
+
+@dataclass(frozen=True, slots=True)
+class CascadeRound(Result):
+    """One step of a cascade."""
+
+    overloaded: list[str]  # links that fail next
+    pairs_lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cascade(Result):
+    """What follows when links that carry more than they can fail in turn."""
+
+    rounds: list[CascadeRound]  # the first is the failure itself
+    settled: bool  # False: cut short by the limit of rounds
+    links_failed: int  # by overload
+    pairs_lost: int
+    share_lost: float
+
+
+@dataclass(frozen=True, slots=True)
+class PairAvailability(Result):
+    """How likely two nodes reach each other at a random moment."""
+
+    a: str
+    b: str
+    availability: Interval  # both up, and connected
+    given_ends_up: Interval | None  # connected when both are up; None if they never were
+
+
+@dataclass(frozen=True, slots=True)
+class Availability(Result):
+    """How likely the mesh works at a random moment.
+
+    By enumeration all intervals are exact: low = mean = high.
+    """
+
+    method: str  # "enumeration" or "monte-carlo"
+    seed: int
+    samples: int  # draws, or states enumerated
+    elements: int  # nodes, links and groups that can fail
+    all_up: float  # chance that nothing is failed; exact
+    whole: Interval  # every node is up and all pairs that the intact mesh connects are connected
+    survivors_connected: Interval  # the nodes that are up have lost no pair among them
+    pair_share: Interval  # mean share of the intact mesh's connected pairs that are up, connected
+    pairs: list[PairAvailability]
+
+
+@dataclass(frozen=True, slots=True)
+class AddedLink(Result):
+    """A link worth adding, and what it does on top of those before it.
+
+    The last two are None in advice for one failure.
+    """
+
+    a: str
+    b: str
+    hops: int | None  # between its ends now; None: not connected
+    removes: int  # separated pairs
+    remaining: int
+    alternatives: int  # pairs of ends at this place that remove as many
+    spof_nodes_after: int | None
+    bridges_after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Advice(Result):
+    """Links to add, best first, each chosen on top of the previous."""
+
+    separated_pairs: int  # now, over the cases that the advice is for
+    links: list[AddedLink]
+    reason: str  # why there are fewer links than asked for; empty if there are not
+
+
+@dataclass(frozen=True, slots=True)
+class Compared(Result):
+    """One figure, predicted and observed."""
+
+    name: str
+    predicted: float | None
+    observed: float | None
+    agrees: bool | None  # None: not judged, or one of the two is missing
+    rule: str  # "equal", "at most the prediction", "within 0.02" or "not judged"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison(Result):
+    """A prediction beside what happened."""
+
+    figures: list[Compared]
+    agrees: bool  # every figure that could be judged

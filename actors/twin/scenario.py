@@ -1,0 +1,227 @@
+"""A scenario: questions to the twin as a YAML file, checked before anything is computed.
+
+    name: reload of the tower router
+    topology: leipzig.meshviewer.json   # path, URL or radio:N; without it, the live mesh
+    hello_s: 1.0
+    fail: {nodes: [n1], links: [[n2, n3]], groups: [mast]}
+    groups: {mast: {nodes: [n4, n5], links: [[n6, n7]]}}
+    traffic: {uniform: 0.1, flows: [{source: n8, destination: n9, rate: 20}]}
+    capacity: {default: 100, links: [{ends: [n2, n3], value: 50}]}
+    pairs: [[n8, n9]]
+    singles: true
+    worst_pairs: 10
+    random: {k: 3, of: nodes, samples: 1000, correlation: 0.2}
+    cascade: {tolerance: 0.3}
+    availability: {node: {mtbf: 2000, mttr: 4}, groups: {mast: {mtbf: 9000, mttr: 12}}}
+    advice: {links: 2}
+
+Every key is optional, and unknown ones are errors. A link is named by its two ends. Rates and
+capacities are in one unit, times of `availability` in another. YAML's anchors are refused: nothing
+here needs them, and a short file could use them to describe an enormous one.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from actors.runtime.errors import InvalidInput
+from actors.twin.advice import MAX_LINKS
+from actors.twin.conditions import MAX_RETRIES
+from actors.twin.interval import MAX_SAMPLES, MIN_SAMPLES
+from actors.twin.single import MAX_PAIRS
+
+MAX_BYTES: Final = 4 * 2**20
+_MAX_ITEMS: Final = 100_000  # of a list
+_MAX_ANSWERED_PAIRS: Final = 1000  # whose single fates are told
+_MAX_GROUPS: Final = 10_000
+
+Name = Annotated[str, Field(min_length=1, max_length=128)]
+Ends = tuple[Name, Name]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Names = Annotated[tuple[Name, ...], Field(max_length=_MAX_ITEMS)]
+Links = Annotated[tuple[Ends, ...], Field(max_length=_MAX_ITEMS)]
+Samples = Annotated[int, Field(ge=MIN_SAMPLES, le=MAX_SAMPLES)]
+Confidence = Annotated[float, Field(gt=0, lt=1)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Members(_Part):
+    """Nodes and links that fail together."""
+
+    nodes: Names = ()
+    links: Links = ()
+
+
+class Failing(Members):
+    """What fails: nodes, links, and whole groups by name."""
+
+    groups: Names = ()
+
+
+class Flow(_Part):
+    """What one node sends to another."""
+
+    source: Name
+    destination: Name
+    rate: Positive
+
+
+class Demand(_Part):
+    """Traffic: the same between all pairs, and flows on top."""
+
+    uniform: NotNegative = 0.0
+    flows: Annotated[tuple[Flow, ...], Field(max_length=_MAX_ITEMS)] = ()
+
+
+class LinkCapacity(_Part):
+    """What one link carries, both directions together."""
+
+    ends: Ends
+    value: Positive
+
+
+class Capacity(_Part):
+    """What links carry."""
+
+    default: Positive
+    links: Annotated[tuple[LinkCapacity, ...], Field(max_length=_MAX_ITEMS)] = ()
+
+
+class Random(_Part):
+    """Random failed sets to draw."""
+
+    k: Annotated[int, Field(ge=0)]
+    of: Literal["nodes", "links", "elements", "groups"] = "nodes"
+    samples: Samples = 1000
+    confidence: Confidence = 0.95
+    correlation: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+
+class Cascading(_Part):
+    """A cascade to follow; `tolerance` instead of capacities."""
+
+    tolerance: NotNegative | None = None
+
+
+class Times(_Part):
+    """Mean operating time between failures and mean time to repair, in one unit."""
+
+    mtbf: Positive
+    mttr: NotNegative
+
+
+class LinkTimes(Times):
+    """The same of one link."""
+
+    ends: Ends
+
+
+class Reliability(_Part):
+    """How often things fail: of each kind, and where it differs."""
+
+    node: Times | None = None
+    link: Times | None = None
+    nodes: Annotated[dict[Name, Times], Field(max_length=_MAX_ITEMS)] = {}
+    links: Annotated[tuple[LinkTimes, ...], Field(max_length=_MAX_ITEMS)] = ()
+    groups: Annotated[dict[Name, Times], Field(max_length=_MAX_GROUPS)] = {}
+    samples: Samples = 100_000
+    confidence: Confidence = 0.95
+    method: Literal["enumeration", "monte-carlo"] | None = None
+
+
+class Advising(_Part):
+    """Links to advise: against any single failure, or against the one of `fail`."""
+
+    links: Annotated[int, Field(ge=1, le=MAX_LINKS)] = 1
+    for_failure: bool = False
+
+
+class Scenario(_Part):
+    """Everything that one file asks."""
+
+    name: Annotated[str, Field(max_length=200)] = ""
+    topology: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
+    vpn: bool = True
+    all_components: bool = False
+    hello_s: Annotated[float, Field(ge=0.05, le=60)] | None = None
+    retries: Annotated[int, Field(ge=0, le=MAX_RETRIES)] = 3
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    fail: Failing | None = None
+    groups: Annotated[dict[Name, Members], Field(max_length=_MAX_GROUPS)] = {}
+    traffic: Demand | None = None
+    capacity: Capacity | None = None
+    pairs: Annotated[tuple[Ends, ...], Field(max_length=_MAX_ANSWERED_PAIRS)] = ()
+    singles: bool = False
+    worst_pairs: Annotated[int, Field(ge=1, le=MAX_PAIRS)] | None = None
+    random: Random | None = None
+    cascade: Cascading | None = None
+    availability: Reliability | None = None
+    advice: Advising | None = None
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Self:
+        asked = (self.fail, self.worst_pairs, self.random, self.availability, self.advice)
+        if not self.singles and all(part is None for part in asked):
+            raise ValueError("it asks nothing: give fail, singles, random, availability or advice")
+        if self.advice is not None and self.advice.for_failure and self.fail is None:
+            raise ValueError("advice for_failure needs fail")
+        if self.cascade is not None and self.fail is None and self.random is None:
+            raise ValueError("a cascade needs fail or random, which set it off")
+        return self
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without anchors and aliases, and with every key once."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401 - as the base class has it
+        event = self.peek_event()  # type: ignore[no-untyped-call]  # its stub has no types
+        if getattr(event, "anchor", None) is not None:
+            raise yaml.YAMLError("anchors and aliases are not allowed")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - as the base class has it
+        seen: set[str] = set()
+        for key, _ in node.value:
+            name = str(key.value)
+            if name in seen:
+                raise yaml.YAMLError(f"the key {name[:40]!a} occurs twice")
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
+def parse(text: str | bytes, source: str = "scenario") -> Scenario:
+    """Read a scenario; `source` is what errors call it.
+
+    Raises:
+        InvalidInput: it is too long, no YAML, or not a scenario; `entry` names where.
+    """
+    if len(text) > MAX_BYTES:
+        raise _refused(source, f"it is longer than {MAX_BYTES} bytes", "Split it into several.")
+    try:
+        given = yaml.load(text, _Loader)  # noqa: S506 - a subclass of the safe loader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        why = " ".join(str(error).split())[:300] or "it is nested too deeply"
+        raise _refused(source, why, "Correct the YAML.") from None
+    if not isinstance(given, dict):
+        raise _refused(source, "it is not a mapping", "Begin with keys such as `fail:`.")
+    try:
+        return Scenario.model_validate(given)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        entry = ".".join(map(str, problem["loc"]))
+        why = problem["msg"].removeprefix("Value error, ")
+        raise _refused(
+            source, f"{entry or 'the whole'}: {why}", "Correct the file.", entry
+        ) from None
+
+
+def _refused(source: str, why: str, remedy: str, entry: str = "") -> InvalidInput:
+    what = f"cannot use the scenario {source}"
+    return InvalidInput(what, why, remedy, source=source, entry=entry)

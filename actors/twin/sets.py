@@ -1,0 +1,284 @@
+"""Random failed sets, shared risks, and cascades.
+
+What is drawn is k distinct nodes, links, elements (of either kind) or groups, every choice equally
+likely. A group is what fails together: one mast, one uplink, one supply. Besides being drawn
+itself, it makes failures correlated, as in the beta-factor model of common causes (IEC 61508-6,
+annex D): once a member has failed, the whole group does with probability `correlation`. One group
+does not set off another.
+
+A cascade is driven by load, as Motter and Lai's ("Cascade-based attacks on complex networks",
+Phys. Rev. E 66, 2002): routes change after a failure, all links that now carry more than their
+capacity fail at once, and so on until none does. Capacities are given, or, as theirs, (1 +
+tolerance) times what each link carries in the intact mesh; unlike theirs, no link is taken to be
+built for less than the mean load, or those that stand idle until they are needed would always fail.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+
+from actors.runtime.errors import InvalidInput
+from actors.twin import interval
+from actors.twin.conditions import overloaded
+from actors.twin.failure import Failure
+from actors.twin.partitions import CELLS, FailedSets, Figures
+from actors.twin.results import Cascade, CascadeRound, RandomCascades, RandomFailures
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from actors.twin.intact import Intact
+
+Kind = Literal["nodes", "links", "elements", "groups"]
+
+MAX_ROUNDS: Final = 1000  # of a cascade; each fails a link at least
+MAX_CASCADES: Final = 10_000  # samples; each takes milliseconds at least
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draws:
+    """How failed sets are drawn.
+
+    Attributes:
+        k: how many things fail at once.
+        of: of which kind.
+        samples: how many sets.
+        seed: equal draws have equal sets.
+        confidence: of the intervals, in (0, 1).
+        groups: what fails together, by name.
+        correlation: chance that a group fails whole once a member has.
+    """
+
+    k: int
+    of: Kind = "nodes"
+    samples: int = 1000
+    seed: int = 1
+    confidence: float = 0.95
+    groups: Mapping[str, Failure] = field(default_factory=dict)
+    correlation: float = 0.0
+
+    def __post_init__(self) -> None:
+        interval.check(self.samples, self.confidence)
+        if not 0.0 <= self.correlation <= 1.0:
+            raise InvalidInput(
+                f"a correlation of {self.correlation:g}",
+                "it is a probability",
+                "Give 0 to 1.",
+                entry="correlation",
+            )
+
+
+def random_failures(intact: Intact, draws: Draws) -> RandomFailures:
+    """What random failed sets cost.
+
+    Raises:
+        InvalidInput: there are fewer than `k` things to draw from.
+    """
+    figures: list[Figures] = []
+    worst, worst_failed = -1, Failure.at()
+    for nodes, links in _drawn(intact, draws):
+        some = intact.partitioner.figures(FailedSets.masked(nodes, links))
+        figures.append(some)
+        dearest = int(some.pairs_lost.argmax())
+        if some.pairs_lost[dearest] > worst:
+            worst = int(some.pairs_lost[dearest])
+            worst_failed = Failure.at(
+                np.flatnonzero(nodes[dearest]), np.flatnonzero(links[dearest])
+            )
+    found = Figures.joined(figures)
+    lost, confidence = found.pairs_lost, draws.confidence
+    return RandomFailures(
+        k=draws.k,
+        of=draws.of,
+        seed=draws.seed,
+        share_lost=interval.share(_share(lost, found.pairs_before), confidence),
+        pairs_lost=interval.mean(lost, confidence),
+        connectivity_maintained=interval.probability(
+            int((lost == 0).sum()), draws.samples, confidence
+        ),
+        isolated_nodes=interval.mean(found.isolated, confidence),
+        failed_nodes=interval.mean(found.failed, confidence),
+        worst_pairs_lost=worst,
+        worst_failed=worst_failed.names(intact.topology),
+    )
+
+
+def _share(lost: NDArray[np.int64], before: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Share of the pairs connected before that are lost; 0 where there was none."""
+    return np.divide(lost, before, out=np.zeros(len(lost)), where=before > 0)
+
+
+def _drawn(intact: Intact, draws: Draws) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+    """The failed nodes and links of all samples, some rows at a time."""
+    n, m = intact.topology.n_nodes, intact.topology.n_links
+    population = {"nodes": n, "links": m, "elements": n + m, "groups": len(draws.groups)}[draws.of]
+    if not 0 <= draws.k <= population:
+        raise InvalidInput(
+            f"cannot draw {draws.k} {draws.of}",
+            f"there are {population}",
+            f"Give 0 to {population}.",
+            entry="k",
+        )
+    rng = np.random.default_rng(draws.seed)
+    groups = list(draws.groups.values())
+    rows = max(1, 8 * CELLS // max(n + m, 1))
+    for start in range(0, draws.samples, rows):
+        count = min(rows, draws.samples - start)
+        chosen = np.array(
+            [rng.choice(population, draws.k, replace=False, shuffle=False) for _ in range(count)],
+            np.int64,
+        ).reshape(count, draws.k)
+        nodes, links = np.zeros((count, n), np.bool_), np.zeros((count, m), np.bool_)
+        row, each = np.repeat(np.arange(count), draws.k), chosen.reshape(-1)
+        if draws.of == "groups":
+            for number, group in enumerate(groups):
+                _fail(group, row[each == number], nodes, links)
+        else:
+            each = each + n if draws.of == "links" else each
+            nodes[row[each < n], each[each < n]] = True
+            links[row[each >= n], each[each >= n] - n] = True
+        if draws.correlation:
+            _correlate(groups, draws.correlation, rng, nodes, links)
+        yield nodes, links
+
+
+def _fail(
+    group: Failure, rows: NDArray[np.intp], nodes: NDArray[np.bool_], links: NDArray[np.bool_]
+) -> None:
+    nodes[np.ix_(rows, group.nodes)] = True
+    links[np.ix_(rows, group.links)] = True
+
+
+def _correlate(
+    groups: list[Failure],
+    correlation: float,
+    rng: np.random.Generator,
+    nodes: NDArray[np.bool_],
+    links: NDArray[np.bool_],
+) -> None:
+    """Let groups fail of which a member has."""
+    rows = [
+        np.flatnonzero(nodes[:, group.nodes].any(axis=1) | links[:, group.links].any(axis=1))
+        for group in groups
+    ]
+    for group, struck in zip(groups, rows, strict=True):
+        _fail(group, struck[rng.random(len(struck)) < correlation], nodes, links)
+
+
+def cascade(
+    intact: Intact,
+    failure: Failure,
+    *,
+    tolerance: float | None = None,
+    max_rounds: int = MAX_ROUNDS,
+) -> Cascade:
+    """What a failure sets off.
+
+    Args:
+        intact: whose traffic loads the links (one unit between all pairs if it has none).
+        failure: what fails first.
+        tolerance: capacity of each link beyond its intact (or the mean) load, as a share of it;
+            None: the capacities of the conditions.
+        max_rounds: after which a cascade is cut short.
+
+    Raises:
+        InvalidInput: there are neither capacities nor a tolerance, or the mesh is too large for
+            all its routes.
+    """
+    capacity = _capacity(intact, tolerance)
+    topology = intact.topology
+    left = failure.survivors(topology)
+    living = left.node_alive[intact.destinations][:, None] & left.node_alive
+    rate = np.where(living, intact.rate, 0.0)
+    links = np.zeros(topology.n_links, np.bool_)
+    links[failure.links] = True
+    given, rounds, routes = int(links.sum()), [], intact.routes
+    before = intact.partitioner.figures(FailedSets.of([failure])).pairs_before
+    while True:
+        left = topology.without(nodes=failure.nodes, links=links)
+        lost = int(_lost(intact, failure, links)[0])
+        routes = routes.after(left)
+        over = overloaded(routes.load(rate), capacity) & left.link_alive
+        names = [topology.link_name(link) for link in np.flatnonzero(over).tolist()]
+        rounds.append(CascadeRound(names, lost))
+        if not names or len(rounds) > max_rounds:
+            return Cascade(
+                rounds=rounds,
+                settled=not names,
+                links_failed=int(links.sum()) - given,
+                pairs_lost=lost,
+                share_lost=float(_share(np.array([lost]), before)[0]),
+            )
+        links |= over
+
+
+def _lost(intact: Intact, failure: Failure, links: NDArray[np.bool_]) -> NDArray[np.int64]:
+    now = Failure.at(failure.nodes, np.flatnonzero(links))
+    return intact.partitioner.figures(FailedSets.of([now])).pairs_lost
+
+
+def _capacity(intact: Intact, tolerance: float | None) -> NDArray[np.float64]:
+    if intact.sampled:
+        raise InvalidInput(
+            "cannot follow a cascade",
+            f"routes between all of {intact.topology.n_nodes} nodes are too many",
+            "Give a traffic matrix with fewer destinations.",
+            entry="traffic",
+        )
+    if tolerance is not None:
+        if not 0.0 <= tolerance < np.inf:
+            raise InvalidInput(
+                f"a tolerance of {tolerance:g}",
+                "it is a share of the load",
+                "Give 0 or more.",
+                entry="tolerance",
+            )
+        mean = float(intact.load.mean()) if len(intact.load) else 0.0
+        return (1.0 + tolerance) * np.maximum(intact.load, mean)
+    if intact.conditions.capacity is None:
+        raise InvalidInput(
+            "cannot follow a cascade",
+            "no link has a capacity",
+            "Give capacities, or a tolerance beyond the load of the intact mesh.",
+            entry="capacity",
+        )
+    return intact.conditions.capacity
+
+
+def random_cascades(
+    intact: Intact, draws: Draws, *, tolerance: float | None = None
+) -> RandomCascades:
+    """What random failed sets set off.
+
+    Raises:
+        InvalidInput: as `random_failures` and `cascade`, or more than `MAX_CASCADES` samples.
+    """
+    if draws.samples > MAX_CASCADES:
+        raise InvalidInput(
+            f"{draws.samples} cascades",
+            "routes are computed again for every step of each",
+            f"Ask for at most {MAX_CASCADES} samples.",
+            entry="samples",
+        )
+    found = [
+        cascade(intact, Failure.at(np.flatnonzero(a), np.flatnonzero(b)), tolerance=tolerance)
+        for nodes, links in _drawn(intact, draws)
+        for a, b in zip(nodes, links, strict=True)
+    ]
+    confidence = draws.confidence
+    overload = np.array([one.links_failed for one in found])
+    return RandomCascades(
+        k=draws.k,
+        of=draws.of,
+        seed=draws.seed,
+        share_lost=interval.share(np.array([one.share_lost for one in found]), confidence),
+        pairs_lost=interval.mean(np.array([one.pairs_lost for one in found]), confidence),
+        links_overloaded=interval.mean(overload, confidence),
+        spreads=interval.probability(int((overload > 0).sum()), len(found), confidence),
+        unsettled=sum(not one.settled for one in found),
+    )

@@ -1,0 +1,319 @@
+"""How fast the twin takes a mesh apart, beside scipy and networkx doing it by removal.
+
+Every answer that a comparator gave is checked against the twin's, or the benchmark fails.
+"""
+
+from __future__ import annotations
+
+import pickle
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+
+import networkx as nx
+import numpy as np
+import typer
+from scipy.sparse.csgraph import connected_components
+
+from actors.runtime.errors import Unavailable
+from actors.topology.cuts import single_failures
+from actors.topology.model import Topology
+from actors.twin.failure import Failure
+from actors.twin.partitions import FailedSets, Partitioner
+from jobs import reporting
+from loadtests import machine
+from loadtests.command import Results, run
+from loadtests.results import RESULTS, Outcome, Table
+from loadtests.spread import Spread, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_array
+
+    from loadtests.machine import Provenance
+
+    Progress = Callable[[str], None]
+
+NODES: Final = 10_000
+LINKS_PER_NODE: Final = 4
+LARGE: Final = (26_000, 27_000)  # nodes and links
+SETS: Final = 1000
+SET_SIZES: Final = (2, 50)
+RUNS: Final = 5
+SEED: Final = 1
+SCIPY_SINGLES: Final = 100  # removals by scipy; the rest is scaled
+NETWORKX_SAMPLE: Final = 5  # removals and sets by networkx, which is slow
+_METHOD: Final = """\
+A random mesh of {nodes:,} nodes and {links:,} links (a random tree and further links between \
+random nodes) and one of {large_nodes:,} and {large_links:,}; seed {seed}; one process, {runs} \
+runs, taking turns. The twin's times are from the bare list of links to the last figure, the \
+building of its arrays included; scipy's matrix and networkx's graph are made beforehand, which \
+favours them.
+
+All single failures: the twin's are those of every node and every link. The comparators remove one \
+node, count the components that are left, and put it back; {scipy_singles} nodes (scipy) and \
+{sample} (networkx) were removed and the time scaled to all nodes; links, which would cost them \
+four times as much again, were left out. networkx's own linear search names cut nodes and bridges \
+without saying what they cost.
+
+Random failures: {sets:,} sets of {least} to {most} nodes; scipy masks its matrix for each of \
+them, networkx copies its graph for {sample} and the time is scaled. Every figure that a \
+comparator gave equalled the twin's."""
+
+Result = TypeVar("Result")
+
+
+def mesh(nodes: int, links: int, seed: int) -> Topology:
+    """A random tree and further random links, so many in all.
+
+    Raises:
+        ValueError: there are too few links for a tree, or too many to be found at random.
+    """
+    if not nodes - 1 <= links <= nodes * (nodes - 1) // 4:
+        raise ValueError(f"{nodes} nodes cannot have {links} links here")
+    draw = np.random.default_rng(seed)
+    below = np.arange(1, nodes)
+    tree = np.stack([(draw.random(nodes - 1) * below).astype(np.int64), below], axis=1)
+    found = tree
+    while len(found) < links:
+        more = np.sort(draw.integers(nodes, size=(links, 2)), axis=1)
+        found = np.vstack([found, more[more[:, 0] < more[:, 1]]])
+        _, first = np.unique(found[:, 0] * nodes + found[:, 1], return_index=True)
+        found = found[np.sort(first)]
+    return Topology.of([f"n{at}" for at in range(nodes)], found[:links])
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Seconds for the whole task, by program.
+
+    Attributes:
+        single: all single failures.
+        named: networkx's linear search for cut nodes and bridges.
+        sets: all random sets.
+        large: all single failures of the large mesh, by the twin.
+    """
+
+    single: dict[str, Spread]
+    named: Spread
+    sets: dict[str, Spread]
+    large: Spread
+
+
+_TWIN: Final = "the twin"
+_SCIPY: Final = "scipy: connected_components"
+_NETWORKX: Final = "networkx: connected_components"
+
+
+def measure(
+    progress: Progress,
+    *,
+    nodes: int = NODES,
+    large: tuple[int, int] = LARGE,
+    sets: int = SETS,
+    runs: int = RUNS,
+) -> Outcome:
+    """Run the benchmark.
+
+    Raises:
+        Unavailable: the programs disagree.
+    """
+    load = machine.load()
+    progress("making the meshes")
+    topology = mesh(nodes, LINKS_PER_NODE * nodes, SEED)
+    draw = np.random.default_rng(SEED)
+    sizes = draw.integers(*SET_SIZES, size=sets, endpoint=True)
+    failures = [Failure.at(draw.choice(nodes, size, replace=False)) for size in sizes]
+    sample = draw.choice(nodes, min(SCIPY_SINGLES, nodes), replace=False)
+    rivals = _Rivals.of(topology)
+    single: dict[str, list[float]] = {_TWIN: [], _SCIPY: [], _NETWORKX: []}
+    many: dict[str, list[float]] = {_TWIN: [], _SCIPY: [], _NETWORKX: []}
+    named, vast = [], []
+    big = mesh(*large, SEED)
+    for turn in range(runs):
+        progress(f"run {turn + 1} of {runs}: single failures")
+        cost, took = _timed(partial(single_failures, _fresh(topology)))
+        single[_TWIN].append(took)
+        alone = [Failure.at([node]) for node in sample.tolist()]
+        _time_rivals(rivals, alone, cost.by_node[sample], nodes, single)
+        named.append(_timed(rivals.named)[1])
+        vast.append(_timed(partial(single_failures, _fresh(big)))[1])
+        progress(f"run {turn + 1} of {runs}: random failures")
+        lost, took = _timed(partial(_pairs_lost, _fresh(topology), failures))
+        many[_TWIN].append(took)
+        _time_rivals(rivals, failures, lost, sets, many)
+    figures = Figures(_spreads(single), Spread.of(named), _spreads(many), Spread.of(vast))
+    packages = ("numpy", "scipy", "networkx")
+    return outcome(figures, topology, big, sets, runs, machine.provenance(packages, load, {}))
+
+
+def outcome(
+    figures: Figures, topology: Topology, big: Topology, sets: int, runs: int, origin: Provenance
+) -> Outcome:
+    """What the figures say."""
+    single, many = _ratios(figures.single), _ratios(figures.sets)
+    linear = figures.named.median / figures.single[_TWIN].median
+    rows = [
+        [f"all single failures, {name}", _ms(spread), shown(single[name])]
+        for name, spread in figures.single.items()
+    ]
+    rows.append(["cut nodes and bridges, named only, networkx", _ms(figures.named), shown(linear)])
+    rows += [
+        [f"{sets:,} random failures, {name}", _ms(spread), shown(many[name])]
+        for name, spread in figures.sets.items()
+    ]
+    rows.append([f"all single failures of {big.n_nodes:,} nodes, {_TWIN}", _ms(figures.large), ""])
+    return Outcome(
+        slug="twin",
+        title="Taking a mesh apart",
+        method=_METHOD.format(
+            nodes=topology.n_nodes,
+            links=topology.n_links,
+            large_nodes=big.n_nodes,
+            large_links=big.n_links,
+            seed=SEED,
+            runs=runs,
+            scipy_singles=min(SCIPY_SINGLES, topology.n_nodes),
+            sample=NETWORKX_SAMPLE,
+            sets=sets,
+            least=SET_SIZES[0],
+            most=SET_SIZES[1],
+        ),
+        tables=[Table(["", "ms", "times the twin's"], rows)],
+        findings=[
+            (
+                f"All single failures take {_ms(figures.single[_TWIN])} ms,"
+                f" {shown(single[_SCIPY])} times less than by removal with scipy."
+            ),
+            (
+                f"{sets:,} random failures take {_ms(figures.sets[_TWIN])} ms,"
+                f" {shown(many[_SCIPY])} times less than with scipy."
+            ),
+        ],
+        values={
+            "nodes": topology.n_nodes,
+            "links": topology.n_links,
+            "all_single_ms": 1000 * figures.single[_TWIN].median,
+            "all_single_vs_scipy": single[_SCIPY],
+            "all_single_vs_networkx": single[_NETWORKX],
+            "named_only_vs_networkx": linear,
+            "k_failures_ms": 1000 * figures.sets[_TWIN].median,
+            "k_failures_vs_scipy": many[_SCIPY],
+            "k_failures_vs_networkx": many[_NETWORKX],
+            "large_all_single_ms": 1000 * figures.large.median,
+            "all_single_s": {name: spread.as_dict() for name, spread in figures.single.items()},
+            "k_failures_s": {name: spread.as_dict() for name, spread in figures.sets.items()},
+            "large_all_single_s": figures.large.as_dict(),
+        },
+        provenance=origin,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rivals:
+    """The mesh as scipy and networkx hold it."""
+
+    matrix: csr_array[np.int8, tuple[int, int]]
+    network: nx.Graph[int]
+
+    @classmethod
+    def of(cls, topology: Topology) -> _Rivals:
+        network: nx.Graph[int] = nx.Graph()
+        network.add_nodes_from(range(topology.n_nodes))
+        network.add_edges_from(topology.ends.tolist())
+        return cls(topology.without().adjacency, network)
+
+    def scipy_pairs(self, failure: Failure) -> int:
+        """Connected pairs that are left."""
+        keep = np.ones(self.matrix.shape[0], np.bool_)
+        keep[failure.nodes] = False
+        _, label = connected_components(self.matrix[keep][:, keep], directed=False)
+        size = np.bincount(label).astype(np.int64)
+        return int((size * (size - 1) // 2).sum())
+
+    def networkx_pairs(self, failure: Failure) -> int:
+        """The same."""
+        left = self.network.copy()
+        left.remove_nodes_from(failure.nodes.tolist())
+        sizes = map(len, nx.connected_components(left))
+        return sum(size * (size - 1) // 2 for size in sizes)
+
+    def named(self) -> tuple[set[int], list[tuple[int, int]]]:
+        """Cut nodes and bridges by networkx's linear search."""
+        cut_nodes = nx.articulation_points(self.network)
+        return set(cut_nodes), list(nx.bridges(self.network))  # type: ignore[arg-type]  # of its stub
+
+
+def _time_rivals(
+    rivals: _Rivals,
+    failures: Sequence[Failure],
+    lost: NDArray[np.int64],
+    whole: int,
+    seconds: dict[str, list[float]],
+) -> None:
+    """Let the rivals answer, scale their times to `whole` failures, and check their answers."""
+    n = rivals.matrix.shape[0]
+    few = failures[:NETWORKX_SAMPLE]
+    left, took = _timed(lambda: [rivals.scipy_pairs(failure) for failure in failures])
+    seconds[_SCIPY].append(took * whole / len(failures))
+    slow, took = _timed(lambda: [rivals.networkx_pairs(failure) for failure in few])
+    seconds[_NETWORKX].append(took * whole / len(few))
+    survivors = np.array([n - len(failure.nodes) for failure in failures])
+    # The mesh is connected, so all pairs of survivors were.
+    truth = survivors * (survivors - 1) // 2 - np.array(left)
+    if not np.array_equal(truth, lost) or slow != left[: len(few)]:
+        raise Unavailable(
+            "the benchmark means nothing",
+            "the twin, scipy and networkx count different pairs",
+            "This is a defect: please report it.",
+            retry_after_s=1.0,
+        )
+
+
+def _pairs_lost(topology: Topology, failures: Sequence[Failure]) -> NDArray[np.int64]:
+    return Partitioner(topology).figures(FailedSets.of(failures)).pairs_lost
+
+
+def _fresh(topology: Topology) -> Topology:
+    """A copy without anything computed from it."""
+    copy: Topology = pickle.loads(pickle.dumps(topology))  # noqa: S301 - made one expression earlier
+    return copy
+
+
+def _timed(function: Callable[[], Result]) -> tuple[Result, float]:
+    start = time.perf_counter()
+    result = function()
+    return result, time.perf_counter() - start
+
+
+def _spreads(seconds: dict[str, list[float]]) -> dict[str, Spread]:
+    return {name: Spread.of(values) for name, values in seconds.items()}
+
+
+def _ratios(spreads: dict[str, Spread]) -> dict[str, float]:
+    """Medians as multiples of the twin's."""
+    return {name: spread.median / spreads[_TWIN].median for name, spread in spreads.items()}
+
+
+def _ms(seconds: Spread) -> str:
+    return str(Spread.of(1000 * value for value in seconds.values))
+
+
+@reporting.reported
+def command(
+    *,
+    nodes: Annotated[int, typer.Option(min=100, max=50_000, help="Of the mesh.")] = NODES,
+    sets: Annotated[int, typer.Option(min=10, max=100_000, help="Random failures.")] = SETS,
+    runs: Annotated[int, typer.Option(min=1, max=100, help="Of each program.")] = RUNS,
+    results: Results = RESULTS,
+    as_json: reporting.AsJson = False,
+) -> int:
+    """Measure how fast a mesh is taken apart, beside scipy and networkx."""
+    return run(partial(measure, nodes=nodes, sets=sets, runs=runs), results, as_json=as_json)
+
+
+if __name__ == "__main__":
+    reporting.run(command)

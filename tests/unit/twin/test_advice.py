@@ -1,0 +1,148 @@
+"""Advised links against trying every one, with networkx."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import networkx as nx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.runtime.errors import InvalidInput
+from actors.topology import radio
+from actors.topology.model import Topology
+from actors.twin.advice import MAX_LINKS, advise, reconnect, separated_pairs
+from actors.twin.failure import Failure
+from actors.twin.impact import impact
+from actors.twin.intact import Intact
+from tests.unit.twin.meshes import World, connected_pairs, failures, worlds
+
+
+def apart(graph: nx.Graph) -> int:
+    n = len(graph)
+    return n * (n - 1) // 2 - connected_pairs(graph)
+
+
+def summed(graph: nx.Graph, fallible: list[tuple[int, int]]) -> int:
+    """Pairs apart as it is and under every single failure of a node or one of these links."""
+    total = apart(graph)
+    for node in graph:
+        after = graph.copy()
+        after.remove_node(node)
+        total += apart(after)
+    for ends in fallible:
+        after = graph.copy()
+        after.remove_edge(*ends)
+        total += apart(after)
+    return total
+
+
+def with_link(graph: nx.Graph, a: int, b: int) -> nx.Graph:
+    after = graph.copy()
+    after.add_edge(a, b)
+    return after
+
+
+@given(world=worlds(max_nodes=8), k=st.integers(1, 3))
+def test_no_link_is_better(world: World, k: int) -> None:
+    """Each advised link spares just what trying it spares, and no other would spare more."""
+    topology = world.topology
+    graph, fallible = world.graph, list(world.graph.edges)
+    found = advise(Intact(topology), k)
+    now = summed(graph, fallible)
+    assert found.separated_pairs == separated_pairs(Intact(topology)) == now
+    for number in range(k):
+        tried = {
+            (a, b): now - summed(with_link(graph, a, b), fallible) for a, b in nx.non_edges(graph)
+        }
+        best = max(tried.values(), default=0)
+        if number == len(found.links):
+            assert best <= 0
+            assert found.reason
+            return
+        link = found.links[number]
+        a, b = topology.index_of(link.a), topology.index_of(link.b)
+        assert link.removes == best == tried.get((a, b), tried.get((b, a)))
+        connected = nx.has_path(graph, a, b)
+        assert link.hops == (nx.shortest_path_length(graph, a, b) if connected else None)
+        assert 1 <= link.alternatives <= sum(gain == best for gain in tried.values())
+        graph = with_link(graph, a, b)
+        now -= best
+        assert link.remaining == now
+        assert link.spof_nodes_after == len(set(nx.articulation_points(graph)))
+        assert link.bridges_after == len(list(nx.bridges(graph)))
+    assert not found.reason
+
+
+@given(st.data())
+def test_reconnecting_after_a_failure(data: st.DataObject) -> None:
+    """The link for one failure gives back as many of its lost pairs as any would."""
+    world = data.draw(worlds(max_nodes=8))
+    failure = data.draw(failures(world.topology))
+    after = world.failed(failure)
+    found = reconnect(Intact(world.topology), failure)
+    assert found.separated_pairs == impact(Intact(world.topology), failure).pairs_lost
+    before = {frozenset(pair) for pair in combinations(after, 2) if nx.has_path(world.graph, *pair)}
+
+    def lost(graph: nx.Graph) -> int:
+        return sum(not nx.has_path(graph, *pair) for pair in before)
+
+    now = lost(after)
+    tried = {frozenset(ends): now - lost(with_link(after, *ends)) for ends in nx.non_edges(after)}
+    if not found.links:
+        assert now == 0
+        assert found.reason
+        return
+    (link,) = found.links
+    ends = frozenset((world.topology.index_of(link.a), world.topology.index_of(link.b)))
+    assert link.removes == tried[ends] == max(tried.values())
+    assert link.remaining == now - link.removes
+
+
+def test_all_parts_can_be_reconnected() -> None:
+    """A hub's leaves are joined one after the other until nothing is lost."""
+    star = Topology.of([f"n{i}" for i in range(5)], [(0, i) for i in range(1, 5)])
+    found = reconnect(Intact(star), Failure.at([0]), 10)
+    assert [link.removes for link in found.links] == [1, 2, 3]
+    assert found.links[-1].remaining == 0
+    assert found.reason
+
+
+def test_a_large_star_is_closed_quickly() -> None:
+    """20,000 equal leaves are no 200 million pairs to try."""
+    n = 20_001
+    star = Topology.of([f"n{i}" for i in range(n)], [(0, i) for i in range(1, n)])
+    (link,) = advise(Intact(star)).links
+    # The two leaves stay together when the hub fails, and either's link may fail.
+    assert link.removes == 1 + 2 * (n - 1)
+    assert link.alternatives == 1
+    assert link.hops == 2
+
+
+def test_a_ring_needs_nothing() -> None:
+    """Where no single failure separates anything there is no advice, and it says so."""
+    ring = Topology.of([f"n{i}" for i in range(6)], [(i, (i + 1) % 6) for i in range(6)])
+    found = advise(Intact(ring), 2)
+    assert (found.separated_pairs, found.links) == (0, [])
+    assert found.reason
+    assert advise(Intact(Topology.of([]))).links == []
+
+
+@pytest.mark.parametrize("k", [0, MAX_LINKS + 1])
+def test_an_impossible_number_of_links_is_refused(k: int) -> None:
+    """Between one link and as many as an answer may hold."""
+    mesh = Intact(radio.generate(5))
+    with pytest.raises(InvalidInput):
+        advise(mesh, k)
+    with pytest.raises(InvalidInput):
+        reconnect(mesh, Failure.at(), k)
+
+
+def test_a_shattered_mesh_is_reconnected_quickly() -> None:
+    """20,000 lost leaves are no 200 million pairs to look at."""
+    n = 20_001
+    star = Topology.of([f"n{i}" for i in range(n)], [(0, i) for i in range(1, n)])
+    found = reconnect(Intact(star), Failure.at([0]), 2)
+    assert found.separated_pairs == (n - 1) * (n - 2) // 2
+    assert [link.removes for link in found.links] == [1, 2]

@@ -1,0 +1,120 @@
+"""Single failures and pairs of them, ranked, against taking each out of the graph."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import networkx as nx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.runtime.errors import InvalidInput
+from actors.topology import radio
+from actors.topology.model import Topology
+from actors.twin import single
+from actors.twin.failure import Failure
+from actors.twin.intact import Intact
+from actors.twin.single import node_connectivity, single_failures, worst_pairs
+from tests.unit.twin.meshes import World, connected_before, connected_pairs, worlds
+
+
+def lost(world: World, failure: Failure) -> int:
+    after = world.failed(failure)
+    return connected_before(world, after) - connected_pairs(after)
+
+
+def of_graph(graph: nx.Graph) -> Topology:
+    numbered = nx.convert_node_labels_to_integers(graph)
+    return Topology.of([f"n{i}" for i in numbered], list(numbered.edges))
+
+
+@given(worlds())
+def test_ranking(world: World) -> None:
+    """Cut nodes and bridges are networkx's, with what each costs, dearest first."""
+    found = single_failures(Intact(world.topology))
+    ids = world.topology.ids
+    assert {one.node for one in found.spof_nodes} == {
+        ids[node] for node in nx.articulation_points(world.graph)
+    }
+    for one in found.spof_nodes:
+        failure = Failure.named(world.topology, [one.node])
+        assert one.pairs_lost == lost(world, failure)
+        before = connected_before(world, world.failed(failure))
+        assert one.share == pytest.approx(one.pairs_lost / before)
+        assert one.degree == world.graph.degree[world.topology.index_of(one.node)]
+    assert {frozenset(one.link.split("--")) for one in found.bridges} == {
+        frozenset((ids[a], ids[b])) for a, b in nx.bridges(world.graph)
+    }
+    for one in found.bridges:
+        a, b = one.link.split("--")
+        assert one.pairs_lost == lost(world, Failure.named(world.topology, links=[(a, b)]))
+    for ranked in (found.spof_nodes, found.bridges):
+        costs = [one.pairs_lost for one in ranked]
+        assert costs == sorted(costs, reverse=True)
+    assert found.pairs_connected == connected_pairs(world.graph)
+    assert found.node_connectivity == nx.node_connectivity(world.graph)
+
+
+@given(world=worlds(), k=st.integers(1, 50))
+def test_worst_pairs(world: World, k: int) -> None:
+    """The k worst pairs cost what the k dearest of all pairs cost."""
+    found = worst_pairs(Intact(world.topology), k)
+    ids = world.topology.ids
+    truth = {
+        (ids[a], ids[b]): lost(world, Failure.at([a, b]))
+        for a, b in combinations(range(len(ids)), 2)
+    }
+    dear = sorted((cost for cost in truth.values() if cost), reverse=True)
+    assert [one.pairs_lost for one in found.pairs] == dear[:k]
+    assert len({(one.a, one.b) for one in found.pairs}) == len(found.pairs)
+    for one in found.pairs:
+        assert one.pairs_lost == truth[one.a, one.b]
+        alone = tuple(lost(world, Failure.named(world.topology, [name])) for name in (one.a, one.b))
+        assert one.pairs_lost_alone == alone
+    assert found.exhaustive
+
+
+def test_a_search_that_is_cut_short_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a mesh too large, pairs have one of the dearest nodes, and are not called all."""
+    topology = radio.generate(60)
+    everything = worst_pairs(Intact(topology), 5)
+    monkeypatch.setattr(single, "MAX_PAIR_WORK", 3 * (60 + topology.n_links))
+    some = worst_pairs(Intact(topology), 5)
+    assert (some.exhaustive, some.partners) == (False, 3)
+    assert some.pairs[0].pairs_lost <= everything.pairs[0].pairs_lost
+    dearest = {one.node for one in single_failures(Intact(topology)).spof_nodes[:3]}
+    assert all({one.a, one.b} & dearest for one in some.pairs)
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        nx.complete_graph(2),
+        nx.complete_graph(6),
+        nx.cycle_graph(7),
+        nx.petersen_graph(),
+        nx.hypercube_graph(4),
+        nx.grid_2d_graph(4, 4),
+        nx.complete_bipartite_graph(3, 5),
+        nx.disjoint_union(nx.complete_graph(4), nx.complete_graph(4)),
+        nx.circulant_graph(12, [1, 2, 3]),
+    ],
+)
+def test_node_connectivity_of_known_graphs(graph: nx.Graph) -> None:
+    """As networkx says, from split graphs to complete ones."""
+    assert node_connectivity(Intact(of_graph(graph))) == nx.node_connectivity(graph)
+
+
+def test_high_connectivity_of_large_meshes_is_left_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it would take too many flows there is no figure; 2 and below need none."""
+    monkeypatch.setattr(single, "MAX_FLOW_NODES", 5)
+    assert node_connectivity(Intact(of_graph(nx.petersen_graph()))) is None
+    assert node_connectivity(Intact(of_graph(nx.cycle_graph(9)))) == 2
+
+
+@pytest.mark.parametrize("k", [0, -1, single.MAX_PAIRS + 1])
+def test_an_impossible_number_of_pairs_is_refused(k: int) -> None:
+    """Between one pair and as many as an answer may hold."""
+    with pytest.raises(InvalidInput):
+        worst_pairs(Intact(radio.generate(5)), k)
