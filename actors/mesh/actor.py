@@ -49,7 +49,7 @@ METRICS_S = 1.0
 ROUTE_S = 1.0  # for routes to a destination that nobody has asked for yet
 POLL_S = 0.01
 # Methods that are called all the time.
-DIRECT = ("send", "receive", "consume", "pending", "ways", "exchange")
+DIRECT = ("send", "receive", "consume", "pending", "ways", "send_on", "exchange")
 LONGEST_WAIT_S = 10.0  # of one call for messages, so that a client's death frees its place
 
 
@@ -386,6 +386,22 @@ class MeshShard:
         """
         host = await self._host_of(partition, version)
         return host.partitions[partition].outbox.is_open(ids)
+
+    async def send_on(
+        self,
+        partition: int,
+        version: int,
+        at: NDArray[np.int32],
+        destination: NDArray[np.int32],
+        attempts: int,
+    ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+        """Send datagrams, all at nodes of `partition`, on through this shard: see `datagram`.
+
+        Raises:
+            StalePlacement: another shard hosts the partition.
+        """
+        host = await self._host_of(partition, version)
+        return host.send_on(at, destination, attempts)
 
     async def _host_of(self, partition: int, version: int) -> MeshHost:
         await self._ready.wait()

@@ -19,6 +19,7 @@ import numpy as np
 from actors.mesh import batch as messages
 from actors.mesh.batch import UNREACHABLE, MessageBatch
 from actors.mesh.coordinator import COORDINATOR
+from actors.mesh.datagram import Fate
 from actors.mesh.partition import Acceptance, Refusal
 from actors.runtime import ids, line, spawn
 from actors.runtime.errors import (
@@ -42,6 +43,7 @@ MAX_PORT = 0xFFFF
 PATIENCE_S = 60.0  # how long a request is repeated while its shard is not there
 ATTACH_S = 10.0  # how long a coordinator that is restarting is waited for
 RETRY_S = 0.1
+DATAGRAMS = 20_000  # in one call, so that no shard is kept from its turns for long
 
 
 class Message(NamedTuple):
@@ -281,6 +283,33 @@ class Mesh:
             )
             for number, row in enumerate(head)
         ]
+
+    # -- measuring -------------------------------------------------------------------------------
+
+    async def send_datagrams(
+        self, source: NDArray[np.int32], destination: NDArray[np.int32], attempts: int
+    ) -> NDArray[np.bool_]:
+        """Send one datagram for each pair of node indices, [n]; which of them arrive.
+
+        Args:
+            source: the senders.
+            destination: the receivers.
+            attempts: transmissions over each hop at most; nothing is repeated end to end.
+        """
+        at, fate = source.copy(), np.full(len(source), Fate.ELSEWHERE, np.uint8)
+        for _ in range(self.membership.topology.n_nodes):  # hand-overs; more would be a loop
+            under_way = np.flatnonzero(fate == Fate.ELSEWHERE)
+            if not len(under_way):
+                break
+            where = self.membership.placement.partition_of[at[under_way]]
+            for partition in np.unique(where).tolist():
+                rows = under_way[where == partition]
+                for some in np.array_split(rows, -(-len(rows) // DATAGRAMS)):
+                    at[some], fate[some] = await self._ask(
+                        "send_on", partition, at[some], destination[some], attempts
+                    )
+        arrived: NDArray[np.bool_] = fate == Fate.ARRIVED
+        return arrived
 
     # -- routes ----------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from actors.mesh import batch as messages
+from actors.mesh import datagram
 from actors.mesh.arq import Arq
 from actors.mesh.exchange import Exchange, Sent
 from actors.mesh.forwarder import Forwarder
@@ -445,6 +446,14 @@ class MeshHost:
             self._react(change, now)
 
     # -- routes ----------------------------------------------------------------------------------
+
+    def send_on(
+        self, at: NDArray[np.int32], destination: NDArray[np.int32], attempts: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+        """Send datagrams on through the hosted nodes; see `datagram.send_on`."""
+        return datagram.send_on(
+            at, destination, attempts, self.hosted, self.topology, self.router, self.medium
+        )
 
     def install(self, job: SpfJob, trees: Trees, now: float) -> None:
         """Use the result of a job of `router.job()`."""

@@ -290,6 +290,16 @@ class MeshRouter:
             path.append(int(target[link]))
         return path
 
+    def next_links(
+        self, at: NDArray[np.int32], destination: NDArray[np.int32]
+    ) -> NDArray[np.int32]:
+        """The links from `at` towards `destination`, each [n]; -1 where none (or no tree yet)."""
+        row = self._row_of[destination]
+        link = np.full(len(row), -1, np.int32)
+        known = row >= 0
+        link[known] = self._trees.next_link[row[known], at[known]]
+        return link
+
     def next_hops(self, destinations: NDArray[np.int32]) -> NDArray[np.int32]:
         """Next-hop node for [destination, node]; -1 where none (or no tree yet)."""
         row = self._row_of[destinations]

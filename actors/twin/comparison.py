@@ -3,7 +3,7 @@
 Counts of pairs must be equal, since both are exact. Times must not exceed the bounds; the means
 are those of missing Hellos alone, which traffic betrays a failure before, so they are shown and not
 judged. Losses may differ by `LOSS_TOLERANCE`. Where only a sample of the pairs was watched, counts
-are shown as shares and not judged.
+are shown as shares, and neither they nor losses are judged.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Observed:
         unreachable_pairs: of those, how many turned out to be cut off.
         detected_s: first notice by any node, s after the failure; infinite if there was none.
         healed_s: all routes right again, s after the failure; infinite if they never were.
-        loss_during, loss_after: share of messages between survivors that were lost, in [0, 1],
-            until routes had changed and since.
+        loss_before, loss_during, loss_after: share of messages between survivors that were lost, in
+            [0, 1], before the failure, until routes had changed, and since.
     """
 
     pairs: int
@@ -43,6 +43,7 @@ class Observed:
     unreachable_pairs: int
     detected_s: float | None = None
     healed_s: float | None = None
+    loss_before: float | None = None
     loss_during: float | None = None
     loss_after: float | None = None
 
@@ -50,14 +51,16 @@ class Observed:
 def compare(predicted: Impact, observed: Observed) -> Comparison:
     """Set a prediction beside an observation, figure by figure."""
     recovery, loss = predicted.recovery, predicted.loss
+    near = NEAR if observed.all_pairs else SHOWN
     figures = [
         *_pairs(predicted, observed),
         _judged("detection_bound_s", recovery.detection_bound_s, observed.detected_s, AT_MOST),
         _judged("convergence_bound_s", recovery.convergence_bound_s, observed.healed_s, AT_MOST),
         _judged("mttd_s", recovery.mttd_s, observed.detected_s, SHOWN),
         _judged("mttr_s", recovery.mttr_s, observed.healed_s, SHOWN),
-        _judged("loss_during", loss.during if loss else None, observed.loss_during, NEAR),
-        _judged("loss_after", loss.after if loss else None, observed.loss_after, NEAR),
+        _judged("loss_before", loss.before if loss else None, observed.loss_before, near),
+        _judged("loss_during", loss.during if loss else None, observed.loss_during, near),
+        _judged("loss_after", loss.after if loss else None, observed.loss_after, near),
     ]
     return Comparison(figures, all(figure.agrees is not False for figure in figures))
 

@@ -1,4 +1,7 @@
-"""The demo: a measured community mesh loses its most important node, live, and heals."""
+"""The demo: a measured community mesh loses its most important node, live, and heals.
+
+And then loses others, and links, and falls apart, each time as its twin had predicted.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from actors.runtime.flags import Flags
@@ -13,6 +17,9 @@ from actors.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from actors.mesh.drill.report import Report
+    from actors.mesh.drill.scenario import Plan
+    from actors.mesh.membership import Membership
+    from actors.twin.results import Comparison
     from jobs.session import Session
 
 MAP = Path(__file__).parents[2].parent / "shared/data/topologies/freifunk-leipzig.meshviewer.json"
@@ -22,7 +29,7 @@ pytestmark = pytest.mark.skipif(not MAP.is_file(), reason=f"no published map at 
 PAIRS = 143 * 142 // 2  # of the nodes that survive
 
 
-async def drill(session: Session) -> Report:
+async def worst_node(session: Session) -> Report:
     from actors.mesh.client import Mesh  # noqa: PLC0415 - imports Ray, which a skip need not
     from actors.mesh.drill.conductor import Conductor  # noqa: PLC0415 - the same
     from actors.mesh.drill.scenario import Scenario, plan  # noqa: PLC0415 - the same
@@ -33,16 +40,19 @@ async def drill(session: Session) -> Report:
     return await Conductor(mesh, chosen, 5000.0, 1, lambda _: None).run()
 
 
+def settings(state_dir: Path, hello_s: float) -> Settings:
+    return Settings(
+        state_dir=state_dir, topology=str(MAP), vpn=False, hello_s=hello_s, log_level="ERROR"
+    )
+
+
 def test_the_worst_node_of_leipzig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At Hello 1 s the mesh finds its worst node's death, heals in time and loses nothing."""
     from jobs import session  # noqa: PLC0415 - imports Ray, which a skip need not
 
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    settings = Settings(
-        state_dir=tmp_path, topology=str(MAP), vpn=False, hello_s=1.0, log_level="ERROR"
-    )
-    with session.ephemeral(settings, Flags()) as own:
-        report = asyncio.run(drill(own))
+    with session.ephemeral(settings(tmp_path, 1.0), Flags()) as own:
+        report = asyncio.run(worst_node(own))
     assert (report.nodes, report.links, report.diameter) == (144, 290, 17)
     assert report.pairs == PAIRS
     assert report.all_pairs
@@ -58,3 +68,59 @@ def test_the_worst_node_of_leipzig(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert report.detected_s <= 3.5 * report.hello_s + 0.5
     assert report.healed_s is not None
     assert report.healed_s <= report.convergence_bound_s
+
+
+def ten_plans(membership: Membership) -> list[Plan]:
+    """Five nodes and three links, from the dearest failure to harmless ones, and two partitions."""
+    from actors.mesh.drill.scenario import Plan, Scenario, plan  # noqa: PLC0415 - slow to import
+    from actors.topology.cuts import single_failures  # noqa: PLC0415 - the same
+
+    topology = membership.topology
+    costs = single_failures(topology)
+    nodes = np.argsort(-costs.by_node, kind="stable")[[1, 4, 12, 39, 80]].tolist()
+    links = np.argsort(-costs.by_link, kind="stable")[[0, 9, 60]]
+    plans = [plan(Scenario.RANDOM_NODE, membership, 1, [topology.ids[node]]) for node in nodes]
+    for a, b in topology.ends[links].tolist():
+        plans.append(plan(Scenario.LINK, membership, 1, [topology.ids[a], topology.ids[b]]))
+    plans.append(plan(Scenario.PARTITION, membership, 1))
+    # The halves that the shards have: a cut of few links, far from those of the other partition.
+    side = membership.placement.partition_of[topology.ends]
+    across = np.flatnonzero(side[:, 0] != side[:, 1]).tolist()
+    plans.append(Plan(Scenario.PARTITION, ("between the shards",), links=tuple(across)))
+    return plans
+
+
+async def compared(session: Session) -> list[tuple[Report, Comparison]]:
+    from actors.mesh.client import Mesh  # noqa: PLC0415 - imports Ray, which a skip need not
+    from actors.mesh.drill.conductor import Conductor  # noqa: PLC0415 - the same
+    from jobs.drill import compared_with_twin  # noqa: PLC0415 - the same
+
+    await session.wait_ready()
+    mesh = await Mesh.attach()
+    found = []
+    for chosen in ten_plans(mesh.membership):
+        report = await Conductor(mesh, chosen, 1000.0, 1, lambda _: None).run()
+        comparison = compared_with_twin(mesh.membership, chosen, report)
+        assert comparison is not None
+        found.append((report, comparison))
+    return found
+
+
+def test_ten_failures_go_as_the_twin_predicts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pairs lost exactly, the loss of datagrams within 0.02, the times within the bounds."""
+    from jobs import session  # noqa: PLC0415 - imports Ray, which a skip need not
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with session.ephemeral(settings(tmp_path, 0.3), Flags()) as own:
+        found = asyncio.run(compared(own))
+    assert len(found) == 10
+    for report, comparison in found:
+        assert report.shortcomings == [], report.failed
+        figures = {figure.name: figure for figure in comparison.figures}
+        assert comparison.agrees, (report.failed, comparison)
+        judged = {name for name, figure in figures.items() if figure.agrees}
+        assert judged >= {"pairs", "unreachable_pairs", "loss_before", "loss_after"}
+    lost = [report.unreachable_pairs_reported for report, _ in found]
+    assert len(set(lost)) >= 6  # different failures, and not one case ten times

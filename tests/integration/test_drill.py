@@ -53,6 +53,12 @@ async def test_every_scenario_heals_as_promised(
             assert report.accepted == report.delivered + report.returned
             assert (report.restored_s is None) == (scenario is Scenario.SHARD_KILL)
             assert report.predicted_pairs_separated == report.unreachable_pairs_truth
+            # Of datagrams, every one between nodes that are cut off is lost, and few others are.
+            apart = report.unreachable_pairs_truth / report.pairs
+            assert report.loss_before is not None
+            assert report.loss_after is not None
+            assert report.loss_before < 0.2
+            assert apart <= report.loss_after < apart + 0.2
             assert any(text.startswith("breaking") for text in told)
             assert await faults() == Faults()
 

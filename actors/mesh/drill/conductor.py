@@ -41,6 +41,8 @@ SAMPLE_S = 0.03  # between two looks at the tables
 WARM_UP_S = 2.0
 CALM_S = 1.0  # that routes must stay whole
 WHOLE_TIMEOUT_S = 60.0
+LOSS_RETRIES = 3  # of a datagram over each hop, beyond the first transmission
+LOSS_DATAGRAMS = 100_000  # at least, for one measurement: a standard error below 0.002
 RESTART_S = 15.0  # for a killed shard to be back, beyond the convergence bound
 
 
@@ -87,6 +89,8 @@ class Conductor:
         try:
             await self._wait_whole(destinations, before, WHOLE_TIMEOUT_S)
             await asyncio.sleep(WARM_UP_S)
+            survive = ~np.isin(pairs, self.plan.nodes).any(axis=1)
+            loss_before = await self._loss(pairs[survive])
             bound = convergence_bound_s(options.shard.host.hello_s, truth.diameter())
             self.progress(f"breaking {', '.join(self.plan.failed[:3])}")
             broken = True
@@ -97,6 +101,7 @@ class Conductor:
             self.progress("roll call: every pair once")
             await traffic.pause()
             called = await traffic.roll_call()
+            loss_after = await self._loss(pairs[traffic.active])
             patience = options.shard.host.patience_s
             await self._drain(traffic, 2 * patience + bound + RESTART_S)
             restored = await self._mend(destinations, before)
@@ -153,6 +158,9 @@ class Conductor:
             unreachable_pairs_reported=unreachable,
             unreachable_pairs_truth=len(np.unique(apart, axis=0)),
             predicted_pairs_separated=self.plan.pairs_separated,
+            retries=LOSS_RETRIES,
+            loss_before=loss_before,
+            loss_after=loss_after,
             hops_mean=round(float(arrivals["hops"].mean()), 2) if len(arrivals) else 0.0,
         )
 
@@ -276,6 +284,14 @@ class Conductor:
             if calm or now > end:
                 return whole_since if math.isfinite(whole_since) else None
             await asyncio.sleep(SAMPLE_S)
+
+    async def _loss(self, pairs: NDArray[np.int32]) -> float | None:
+        """Share of datagrams between `pairs`, one after the other, that is lost; None without."""
+        if not len(pairs):
+            return None
+        source, destination = np.tile(pairs, (-(-LOSS_DATAGRAMS // len(pairs)), 1)).T
+        arrived = await self.mesh.send_datagrams(source, destination, LOSS_RETRIES + 1)
+        return round(1.0 - float(arrived.mean()), 4)
 
     async def _first_notice(self, fault_at: float) -> float | None:
         """When the first node noticed what failed (or the coordinator that a shard died)."""

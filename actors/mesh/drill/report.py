@@ -45,6 +45,9 @@ class Report:
     unreachable_pairs_reported: int
     unreachable_pairs_truth: int
     predicted_pairs_separated: int  # of all pairs, from the topology before the fault
+    retries: int  # of the datagrams over each hop
+    loss_before: float | None  # share of datagrams between survivors lost, before the fault
+    loss_after: float | None  # the same when routes have changed; None: no pair survives
     hops_mean: float
 
     def as_dict(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ SEEN = Observed(
     unreachable_pairs=4,
     detected_s=0.1,
     healed_s=2.0,
+    loss_before=PREDICTED.loss.before + 0.01,
     loss_during=PREDICTED.loss.during - 0.01,
     loss_after=PREDICTED.loss.after,
 )
@@ -41,6 +42,7 @@ def test_what_came_as_predicted_agrees() -> None:
         "convergence_bound_s": True,
         "mttd_s": None,
         "mttr_s": None,
+        "loss_before": True,
         "loss_during": True,
         "loss_after": True,
     }
@@ -54,6 +56,7 @@ def test_what_came_as_predicted_agrees() -> None:
         ({"detected_s": 3.76}, "detection_bound_s"),
         ({"healed_s": 9.0}, "convergence_bound_s"),
         ({"healed_s": math.inf}, "convergence_bound_s"),
+        ({"loss_before": PREDICTED.loss.before - 1.1 * LOSS_TOLERANCE}, "loss_before"),
         ({"loss_during": PREDICTED.loss.during + 1.1 * LOSS_TOLERANCE}, "loss_during"),
         ({"loss_after": PREDICTED.loss.after - 1.1 * LOSS_TOLERANCE}, "loss_after"),
     ],
@@ -73,7 +76,7 @@ def test_what_never_happened_is_json() -> None:
 
 def test_what_was_not_watched_is_not_judged() -> None:
     """Missing observations and samples of pairs are shown without a verdict."""
-    found = agreed(Observed(pairs=4, all_pairs=False, unreachable_pairs=3))
+    found = agreed(Observed(pairs=4, all_pairs=False, unreachable_pairs=3, loss_after=1.0))
     assert set(found.values()) == {None}
     share = compare(PREDICTED, Observed(4, all_pairs=False, unreachable_pairs=3)).figures[0]
     assert (share.predicted, share.observed) == (pytest.approx(4 / 6), 0.75)
