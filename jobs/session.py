@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from actors.mesh.coordinator import COORDINATOR, MeshCoordinator, MeshOptions
-from actors.runtime import log, spawn
+from actors.runtime import ids, log, spawn
 from actors.runtime.errors import Conflict, MeshNotRunning
 from actors.runtime.state_files import ensure_directory, exclusive_lock
 from actors.topology import fetch, radio, source
+from actors.twin.actor import TwinActor, TwinOptions
+from actors.twin.client import TWIN
 from cluster.local import LocalCluster
 from jobs import gateway, interruption, joining, readiness
 from jobs.options import flags_of, mesh_options
@@ -128,12 +130,12 @@ class Session:
 
 
 def launch(
-    settings: Settings, flags: Flags, *, progress: Progress | None = None, http: bool = False
+    settings: Settings, flags: Flags, *, progress: Progress | None = None, beside: bool = False
 ) -> Session:
     """Start a mesh, and a cluster for it unless RAY_ADDRESS names one; return when it is agreed.
 
-    Nodes then are starting to speak: `Session.wait_ready` waits for the routes. With `http`, the
-    gateway is opened beside, on a cluster of the mesh's own and not under MINIMAL.
+    Nodes then are starting to speak: `Session.wait_ready` waits for the routes. With `beside`, its
+    twin is kept and, on a cluster of the mesh's own, the gateway opened; neither under MINIMAL.
 
     Raises:
         Conflict: a mesh runs from this state directory or in this namespace.
@@ -150,8 +152,8 @@ def launch(
         _check_source(options)
         cluster = None
         address = os.environ.get("RAY_ADDRESS")
-        http = http and not address and not flags.minimal
-        port = gateway.choose_port(settings) if http else 0
+        beside = beside and not flags.minimal
+        port = gateway.choose_port(settings) if beside and not address else 0
         if not address:
             tell("starting Ray")
             cluster = LocalCluster.start(settings.state_dir, dashboard=not flags.minimal)
@@ -160,6 +162,8 @@ def launch(
         try:
             tell("starting the mesh")
             session = _populate(settings, flags, options, address, cluster, port)
+            if beside:
+                spawn.detached(TwinActor, TWIN, _twin_options(options))
             joining.ask("membership", _TOPOLOGY_TIMEOUT_S)
         except BaseException:
             if session is not None:
@@ -211,6 +215,11 @@ def _populate(
     return replace(session, opening=opening)
 
 
+def _twin_options(options: MeshOptions) -> TwinOptions:
+    shards = tuple(ids.shard_name(number) for number in range(options.shards))
+    return TwinOptions(COORDINATOR, shards, options.shard.host.hello_s, options.shard.log_level)
+
+
 def running(settings: Settings) -> Session:
     """Join the mesh that runs: that of RAY_ADDRESS and the namespace, or the one on record.
 
@@ -254,11 +263,11 @@ def running(settings: Settings) -> Session:
 
 @contextlib.contextmanager
 def ephemeral(
-    settings: Settings, flags: Flags, *, progress: Progress | None = None, http: bool = False
+    settings: Settings, flags: Flags, *, progress: Progress | None = None, beside: bool = False
 ) -> Iterator[Session]:
     """A mesh of one's own for the length of a block, of which nothing is left after it.
 
-    With `http`, as in `launch`, a gateway is opened beside it.
+    `beside` is as in `launch`.
 
     Raises:
         Interrupted: by a signal, and what `launch` raises.
@@ -268,7 +277,7 @@ def ephemeral(
         namespace = f"{settings.namespace[:40]}-{uuid.uuid4().hex[:12]}"
         private = settings.model_copy(update={"state_dir": state_dir, "namespace": namespace})
         try:
-            session = launch(private, flags, progress=progress, http=http)
+            session = launch(private, flags, progress=progress, beside=beside)
             try:
                 yield session
             finally:

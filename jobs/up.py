@@ -85,7 +85,7 @@ def command(
     report.progress("loading Ray")
     from jobs import session, summary  # noqa: PLC0415 - the same
 
-    launched = session.launch(settings, flags, progress=report.progress, http=True)
+    launched = session.launch(settings, flags, progress=report.progress, beside=True)
     leave = False
     try:
         status = asyncio.run(launched.wait_ready(report.progress))

@@ -99,7 +99,7 @@ def measure(
 def _with_gateway(given: Settings, progress: Progress) -> Iterator[session.Session]:
     with (
         private_cluster.addressed(None),
-        session.ephemeral(given, Flags(), progress=progress, http=True) as own,
+        session.ephemeral(given, Flags(), progress=progress, beside=True) as own,
     ):
         yield own
 

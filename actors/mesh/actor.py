@@ -29,6 +29,7 @@ from actors.runtime.bell import Bell
 from actors.runtime.clock import SystemClock
 from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.errors import ShardUnavailable, Unavailable
+from actors.topology.link_state import LinkState
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -454,6 +455,26 @@ class MeshShard:
         await self._ready.wait()
         table = self._hosting().neighbours
         return table.link.copy(), np.where(table.up, np.maximum(table.cost, 1), 0).astype(np.int32)
+
+    async def link_state(self, known: tuple[int, int] | None = None) -> LinkState | None:
+        """What hosted nodes advertise and measure.
+
+        Args:
+            known: revision and digest of what the caller has; while they hold, the answer is None.
+        """
+        await self._ready.wait()
+        host = self._hosting()
+        revision, digest = host.placement.version, host.database.digest
+        if (revision, digest) == known:
+            return None
+        table = host.neighbours
+        return LinkState(
+            revision=revision,
+            digest=digest,
+            link=table.link.copy(),
+            cost=np.where(table.up, np.maximum(table.cost, 1), 0).astype(np.int32),
+            heard=table.measured,
+        )
 
     async def events(self, since: float) -> list[MeshEvent]:
         """What happened to hosted nodes after `since`, s on the machine's monotonic clock."""

@@ -20,6 +20,7 @@ from actors.runtime.clock import SystemClock
 from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.errors import ShardUnavailable, X0Error
 from actors.topology.diff import diff
+from actors.topology.link_state import Roll
 from actors.topology.source import TopologyFeed
 
 if TYPE_CHECKING:
@@ -219,6 +220,17 @@ class MeshCoordinator:
             raise self._failure
         assert self._membership is not None  # noqa: S101 - set by _begin, or there is a failure
         return self._membership
+
+    async def roll(self) -> Roll:
+        """The nodes and links of the present membership, for who needs no placement.
+
+        Raises:
+            TopologyError: the topology could not be read at the start.
+        """
+        membership = await self.membership()
+        return Roll(
+            membership.placement.version, self._feed.name, membership.topology, membership.present
+        )
 
     async def options(self) -> MeshOptions:
         """What the mesh was started with."""

@@ -22,10 +22,15 @@ a function of it, and every answer a type of `results`, which turns into JSON. O
     picture       the mesh drawn, with what is lost marked
     layout        where nodes are drawn whose places nobody knows
     labels        where their names go
+    pace          how far long work has come; who started it may end it
+    live          the mesh as its nodes know it
+    reply         an answer, the mesh that it is about, and the picture
+    actor         the Ray actor that answers about the live mesh
+    client        asks that actor
 
 Conventions. Pairs are unordered pairs of nodes that survive, unless a loss is meant, which has a
 direction. A link is the adjacency of two nodes: several radios between the same two are one link
 (importers keep the best), and no node is linked to itself. A pair is lost when the intact mesh
-connects it and the failed one does not. Nothing here reads a clock, a file or the network;
+connects it and the failed one does not. Nothing but the actor reads a clock, a file or the network;
 randomness takes a seed.
 """

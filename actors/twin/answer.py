@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actors.runtime.errors import InvalidInput, close_matches
+from actors.twin import pace
 from actors.twin.advice import advise, reconnect
 from actors.twin.availability import Outages, availability, unavailability
 from actors.twin.conditions import Conditions, Traffic, capacities
@@ -54,13 +55,20 @@ class Answer(Result):
     advice: Advice | None
 
 
-def answer(scenario: Scenario, topology: Topology, hello_s: float = DEFAULT_HELLO_S) -> Answer:
+def answer(
+    scenario: Scenario,
+    topology: Topology,
+    hello_s: float = DEFAULT_HELLO_S,
+    known: Intact | None = None,
+) -> Answer:
     """Ask everything that `scenario` asks of this mesh.
 
     Args:
         scenario: the questions.
         topology: the mesh that they are about, read from where the scenario says.
         hello_s: its Hello interval, unless the scenario names one.
+        known: the same mesh as others have asked about it; what was computed of it is used
+            wherever it holds under the conditions of the scenario.
 
     Raises:
         UnknownNode: a name is of no node.
@@ -68,9 +76,13 @@ def answer(scenario: Scenario, topology: Topology, hello_s: float = DEFAULT_HELL
             impossible.
     """
     groups = _groups(scenario, topology)
-    intact = Intact(topology, _conditions(scenario, topology, hello_s))
+    conditions = _conditions(scenario, topology, hello_s)
+    intact = Intact(topology, conditions)
+    if known is not None and known.conditions.same(conditions):
+        intact = known
     failure = failing(scenario, topology)
     draws = _draws(scenario, groups)
+    pace.step("routes" if failure is not None else "the mesh")
     tolerance = scenario.cascade.tolerance if scenario.cascade else None
     falling = scenario.cascade is not None
     return Answer(

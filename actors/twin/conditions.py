@@ -107,6 +107,13 @@ class Conditions:
         if self.capacity is not None and not (self.capacity > 0).all():
             raise _refused("a capacity is not positive", "Leave dead links out of the topology.")
 
+    def same(self, other: Conditions) -> bool:
+        """Whether these certainly are the other's; told of those without traffic and capacity."""
+        given = self.traffic, self.capacity, other.traffic, other.capacity
+        return all(one is None for one in given) and (
+            (self.hello_s, self.retries, self.seed) == (other.hello_s, other.retries, other.seed)
+        )
+
 
 def capacities(
     topology: Topology, default: float, links: Mapping[tuple[str, str], float]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from actors.runtime.errors import InvalidInput
 from actors.topology.arrays import read_only
 
 if TYPE_CHECKING:
@@ -20,6 +21,22 @@ if TYPE_CHECKING:
 
     from actors.topology.model import Topology
     from actors.topology.surviving import Surviving
+
+
+def link_called(topology: Topology, name: str) -> int:
+    """The link that results call `name`; ids may contain the separator themselves.
+
+    Raises:
+        InvalidInput: there is none.
+    """
+    pieces = name.split("--")
+    for cut in range(1, len(pieces)):
+        a, b = "--".join(pieces[:cut]), "--".join(pieces[cut:])
+        if a in topology and b in topology:
+            found = topology.directed_link(topology.index_of(a), topology.index_of(b))
+            if found is not None:
+                return found >> 1
+    raise InvalidInput(f"no link {name}", "the topology has none of that name", "Name its ends.")
 
 
 # No generated __eq__: the fields are arrays.
@@ -56,6 +73,19 @@ class Failure:
         return cls.at(
             [topology.index_of(name) for name in nodes],
             [topology.link_between(a, b) for a, b in links],
+        )
+
+    @classmethod
+    def called(cls, topology: Topology, names: Iterable[str]) -> Self:
+        """A failure of what results call so: the inverse of `names`.
+
+        Raises:
+            InvalidInput: there is no such node or link.
+        """
+        given = list(names)
+        return cls.at(
+            [topology.index_of(name) for name in given if name in topology],
+            [link_called(topology, name) for name in given if name not in topology],
         )
 
     def __or__(self, other: Failure) -> Failure:

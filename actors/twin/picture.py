@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from actors.runtime.errors import InvalidInput
+from actors.twin.failure import link_called
 from actors.twin.labels import label
 from actors.twin.layout import layout
 
@@ -155,7 +156,7 @@ def _parts(topology: Topology, failure: Failure, found: Impact | None) -> _Parts
     degree = np.bincount(topology.ends[left.link_alive].reshape(-1), minlength=topology.n_nodes)
     overloaded = np.zeros(topology.n_links, np.bool_)
     for one in (found.newly_overloaded or []) if found else []:
-        overloaded[_link(topology, one.link)] = True
+        overloaded[link_called(topology, one.link)] = True
     return _Parts(
         failed=~left.node_alive,
         isolated=left.node_alive & (degree == 0) & (topology.degree > 0),
@@ -163,16 +164,6 @@ def _parts(topology: Topology, failure: Failure, found: Impact | None) -> _Parts
         dead=~left.link_alive,
         overloaded=overloaded,
     )
-
-
-def _link(topology: Topology, name: str) -> int:
-    """The link that results call `name`; ids may contain the separator themselves."""
-    pieces = name.split("--")
-    for cut in range(1, len(pieces)):
-        a, b = "--".join(pieces[:cut]), "--".join(pieces[cut:])
-        if a in topology and b in topology:
-            return topology.link_between(a, b)
-    raise InvalidInput(f"no link {name}", "the topology has none of that name", "Name its ends.")
 
 
 def _colours(topology: Topology, parts: _Parts) -> list[str]:
@@ -222,7 +213,7 @@ def _draw_nodes(axes: Axes, topology: Topology, places: NDArray[np.float64], par
     axes.scatter(
         places[parts.isolated, 0],
         places[parts.isolated, 1],
-        s=1.6 * size,
+        s=max(1.6 * size, 36.0),
         facecolors="white",
         edgecolors=INK,
         linewidths=_scale(topology.n_nodes, 2.0, 1.1),

@@ -22,7 +22,7 @@ here needs them, and a short file could use them to describe an enormous one.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -32,6 +32,9 @@ from actors.twin.advice import MAX_LINKS
 from actors.twin.conditions import MAX_RETRIES
 from actors.twin.interval import MAX_SAMPLES, MIN_SAMPLES
 from actors.twin.single import MAX_PAIRS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MAX_BYTES: Final = 4 * 2**20
 _MAX_ITEMS: Final = 100_000  # of a list
@@ -211,6 +214,15 @@ def parse(text: str | bytes, source: str = "scenario") -> Scenario:
         raise _refused(source, why, "Correct the YAML.") from None
     if not isinstance(given, dict):
         raise _refused(source, "it is not a mapping", "Begin with keys such as `fail:`.")
+    return of(given, source)
+
+
+def of(given: Mapping[str, Any], source: str = "scenario") -> Scenario:
+    """The scenario that these keys and values are; `source` is what errors call it.
+
+    Raises:
+        InvalidInput: they are none; `entry` names where.
+    """
     try:
         return Scenario.model_validate(given)
     except ValidationError as error:
@@ -218,7 +230,7 @@ def parse(text: str | bytes, source: str = "scenario") -> Scenario:
         entry = ".".join(map(str, problem["loc"]))
         why = problem["msg"].removeprefix("Value error, ")
         raise _refused(
-            source, f"{entry or 'the whole'}: {why}", "Correct the file.", entry
+            source, f"{entry or 'the whole'}: {why}", "Correct it there.", entry
         ) from None
 
 

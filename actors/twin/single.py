@@ -22,6 +22,7 @@ from scipy.sparse.csgraph import maximum_flow
 
 from actors.runtime.errors import InvalidInput
 from actors.topology.cuts import single_failures as search
+from actors.twin import pace
 from actors.twin.intact import pairs_of
 from actors.twin.results import RankedLink, RankedNode, RankedPair, SingleFailures, WorstPairs
 
@@ -89,7 +90,8 @@ def worst_pairs(intact: Intact, k: int) -> WorstPairs:
     partners = np.lexsort((np.arange(n), -topology.degree, -alone))[: max(1, affordable)]
     unseen = np.ones(n, np.bool_)
     best = np.empty((0, 3), np.int64)  # pairs lost, and both nodes
-    for u in partners.tolist():
+    for number, u in enumerate(partners.tolist()):
+        pace.step("pairs of nodes", number / len(partners))
         unseen[u] = False
         rest = np.flatnonzero(unseen)
         lost = _with(intact, u)[rest]
@@ -154,6 +156,7 @@ def _by_flows(topology: Topology, least: int) -> int:
     far = sorted(set(range(n)) - {centre, *around})
     apart = [(centre, other) for other in far]
     apart += [(a, b) for a, b in combinations(around, 2) if topology.directed_link(a, b) is None]
-    for a, b in apart:
+    for number, (a, b) in enumerate(apart):
+        pace.step("node connectivity", number / len(apart))
         least = min(least, int(maximum_flow(split, n + a, b).flow_value))
     return least
