@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from jobs import down, drill, send, status, up
+from jobs import down, drill, send, status, up, what_if
 
 app = typer.Typer(
     name="x0",
@@ -23,6 +23,7 @@ app = typer.Typer(
 app.command("up")(up.command)
 app.command("status")(status.command)
 app.command("send")(send.command)
+app.command("what-if")(what_if.command)
 app.command("drill")(drill.command)
 app.command("down")(down.command)
 

@@ -240,6 +240,11 @@ def tear_down(namespace: str | None = None, *, timeout_s: float = 10.0) -> tuple
     return tuple(sorted(ended))
 
 
+def cancel(answer: Any) -> None:  # noqa: ANN401 - Ray's reference, whose type is its content's
+    """Have an async actor end the call that this is the answer of, at its next await."""
+    ray.cancel(answer)
+
+
 def explained(error: Exception, name: str) -> Exception:
     """The project's error for what a call to the actor `name` raised.
 

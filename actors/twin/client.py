@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from actors.runtime import spawn
@@ -23,22 +24,31 @@ async def ask(scenario: Scenario, *, plot: bool, limit_s: float) -> Reply:
         limit_s: after which the twin gives up.
 
     Raises:
-        MeshNotRunning: there is no twin.
-        Unavailable: it is restarting, not ready, or has too many questions.
+        Unavailable: there is no twin, it is restarting, not ready, or has too many questions.
         InvalidInput: the scenario cannot be asked of this mesh, or not in this time.
         UnknownNode: a name is of no node.
     """
     try:
-        answered: Reply = await spawn.find(TWIN).ask.remote(scenario, plot, limit_s)
+        twin = spawn.find(TWIN)
     except MeshNotRunning as error:
-        raise MeshNotRunning("the twin", why=error.why) from error
+        raise Unavailable(
+            "the mesh has no twin",
+            f"{error.why}; it is not kept under X0TTA6BL4_MINIMAL",
+            "Start the mesh without that flag, or ask about its map (--topology).",
+            retry_after_s=5.0,
+        ) from error
+    answer = twin.ask.remote(scenario, plot, limit_s)
+    try:
+        answered: Reply = await answer
+    except asyncio.CancelledError:
+        spawn.cancel(answer)
+        raise
     except Exception as error:
-        raise explained(error) from error
+        raise _explained(error) from error
     return answered
 
 
-def explained(error: Exception) -> Exception:
-    """The project's error for what a call to the twin raised."""
+def _explained(error: Exception) -> Exception:
     why = spawn.explained(error, TWIN)
     if not isinstance(why, ShardUnavailable):
         return why

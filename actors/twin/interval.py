@@ -12,7 +12,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.stats import norm, t
+from scipy.special import ndtri, stdtrit
 
 from actors.runtime.errors import InvalidInput
 from actors.twin.results import Interval
@@ -54,7 +54,7 @@ def exact(value: float, samples: int) -> Interval:
 
 def probability(successes: float, samples: int, confidence: float) -> Interval:
     """Wilson's interval of `successes` out of `samples` > 0."""
-    z = float(norm.ppf(0.5 + confidence / 2))
+    z = float(ndtri(0.5 + confidence / 2))
     share = successes / samples
     spread = z * z / samples
     centre = (share + spread / 2) / (1 + spread)
@@ -83,5 +83,5 @@ def mean(values: NDArray[np.float64] | NDArray[np.int64], confidence: float) -> 
     samples = len(values)
     centre = float(np.mean(values))
     error = float(np.std(values, ddof=1)) / math.sqrt(samples)
-    half = float(t.ppf(0.5 + confidence / 2, samples - 1)) * error
+    half = float(stdtrit(samples - 1, 0.5 + confidence / 2)) * error
     return Interval(centre, max(0.0, centre - half), centre + half, confidence, samples)

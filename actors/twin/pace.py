@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    Watcher = Callable[[str, float | None], None]
+Watcher: TypeAlias = Callable[[str, float | None], None]
 
 _watcher: ContextVar[Watcher | None] = ContextVar("_watcher", default=None)
 

@@ -1,0 +1,114 @@
+"""Whom the twin's questions go to: the actor of the running mesh, or a map that is read here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from actors.runtime.errors import MeshNotRunning
+from actors.topology import fetch, source
+from actors.twin import pace
+from actors.twin.conditions import Conditions
+from actors.twin.intact import Intact
+from actors.twin.reply import About, reply
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from actors.runtime.settings import Settings
+    from actors.twin.reply import Reply
+    from actors.twin.scenario import Scenario
+    from jobs.reporting import Report
+
+LIVE_S: Final = 600.0  # that the twin of the running mesh may take
+_TICK_S: Final = 2.0  # between two words of progress
+
+
+def ask(
+    scenario: Scenario, settings: Settings, report: Report, *, live: bool, plot: bool
+) -> Reply:
+    """Ask everything that a scenario asks.
+
+    Args:
+        scenario: the questions.
+        settings: name the map, and where a mesh may be running.
+        report: is told the progress.
+        live: about the running mesh, if there is one.
+        plot: whether to draw.
+
+    Raises:
+        UnknownNode: a name is of no node.
+        InvalidInput: the scenario cannot be asked of this mesh.
+        TopologyError: the map cannot be used.
+        Unavailable: the twin of the running mesh does not answer.
+    """
+    if live:
+        report.progress("looking for a running mesh")
+        try:
+            return _of_running(scenario, settings, report, plot=plot)
+        except _NothingRuns:
+            report.note(f"no mesh is running: this is about {fetch.shown(settings.topology)}")
+    return _of_map(scenario, settings, report, plot=plot)
+
+
+class _NothingRuns(Exception):  # noqa: N818 - caught above
+    """There is no mesh to ask about."""
+
+
+def _of_running(scenario: Scenario, settings: Settings, report: Report, *, plot: bool) -> Reply:
+    from actors.twin import client  # noqa: PLC0415 - needs Ray, which is slow to import
+    from jobs import session  # noqa: PLC0415 - the same
+
+    try:
+        running = session.running(settings)
+    except MeshNotRunning as error:
+        raise _NothingRuns from error
+    try:
+        with _progress(report, "the twin of the running mesh"):
+            return asyncio.run(client.ask(scenario, plot=plot, limit_s=LIVE_S))
+    finally:
+        running.close()
+
+
+def _of_map(scenario: Scenario, settings: Settings, report: Report, *, plot: bool) -> Reply:
+    with _progress(report, f"reading {fetch.shown(settings.topology)}") as tell, pace.watched(tell):
+        topology = source.read(
+            settings.topology, vpn=settings.vpn, all_components=settings.all_components
+        ).topology
+        about = About(
+            live=False,
+            source=fetch.shown(settings.topology),
+            nodes=topology.n_nodes,
+            links=topology.n_links,
+            links_down=0,
+            hello_s=settings.hello_s,
+        )
+        known = Intact(topology, Conditions(hello_s=settings.hello_s))
+        return reply(scenario, about, known, plot=plot)
+
+
+@contextlib.contextmanager
+def _progress(report: Report, what: str) -> Iterator[pace.Watcher]:
+    """Say again and again what is being done and for how long, as the watcher is told it."""
+    began, over = time.monotonic(), threading.Event()
+    doing = [what]
+
+    def watcher(step: str, share: float | None) -> None:
+        doing[0] = step if share is None else f"{step}: {share:.0%}"
+
+    def tick() -> None:
+        while not over.wait(_TICK_S):
+            report.progress(f"{doing[0]} ({time.monotonic() - began:.0f} s)")
+
+    ticking = threading.Thread(target=tick, daemon=True)
+    report.progress(what)
+    ticking.start()
+    try:
+        yield watcher
+    finally:
+        over.set()
+        ticking.join()
+        report.settle()

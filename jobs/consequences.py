@@ -1,0 +1,338 @@
+"""A reply of the twin in words and tables, what matters most first; `--json` has all of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from jobs.reporting import pairs, table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import RenderableType
+
+    from actors.twin.reply import About, Reply
+    from actors.twin.results import (
+        Advice,
+        Availability,
+        Cascade,
+        Impact,
+        Interval,
+        RandomCascades,
+        RandomFailures,
+        SingleFailures,
+        WorstPairs,
+    )
+    from actors.twin.scenario import Reliability, Scenario
+
+    Shown = Iterator[RenderableType | str]
+
+ROWS: Final = 12  # of a table
+NAMES: Final = 6  # of a list
+
+
+def readable(scenario: Scenario, reply: Reply) -> list[RenderableType | str]:
+    """Everything that was asked, in the order in which a person wants to know it."""
+    found = reply.answer
+    shown: list[RenderableType | str] = []
+    if found.impact is not None:
+        shown += _impact(reply.about, found.impact)
+    else:
+        title = scenario.name or "The digital twin"
+        shown.append(pairs(title, {"mesh": mesh(reply.about)}))
+    if found.cascade is not None:
+        shown += _cascade(found.cascade)
+    if found.single_failures is not None:
+        shown += _single(found.single_failures)
+    if found.worst_pairs is not None:
+        shown += _worst_pairs(found.worst_pairs)
+    if found.random_failures is not None:
+        shown += _random(found.random_failures)
+    if found.random_cascades is not None:
+        shown += _random_cascades(found.random_cascades)
+    if found.availability is not None and scenario.availability is not None:
+        shown += _availability(scenario.availability, found.availability)
+    if found.advice is not None:
+        shown += _advice(found.advice, for_failure=found.impact is not None)
+    return shown
+
+
+def mesh(about: About) -> str:
+    """Which mesh it was, in one line."""
+    size = f"{about.nodes:,} nodes, {about.links:,} links"
+    if not about.live:
+        return f"{about.source}, a map: {size}"
+    down = f" up and {about.links_down:,} down" if about.links_down else ""
+    return f"the running one, as its nodes know it now: {size}{down} ({about.source})"
+
+
+def _impact(about: About, found: Impact) -> Shown:
+    failed = [*found.failed_nodes, *found.failed_links]
+    what = f"What if {_names(failed, 3)} fail{'' if len(failed) > 1 else 's'}?"
+    gone = f"{_count(len(found.failed_nodes), 'node')}, {_count(found.links_affected, 'link')}"
+    yield pairs(
+        what if failed else "What if nothing fails?", {"mesh": mesh(about), "down with it": gone}
+    )
+    yield _verdict(found)
+    if found.pairs_lost:
+        rows = [
+            (number, part.size, _names(part.nodes, NAMES))
+            for number, part in enumerate(found.components[:ROWS], start=1)
+        ]
+        yield table("Who still reaches whom", ("part", "nodes", "which"), rows)
+        yield from _more(len(found.components), "part")
+    if found.newly_isolated_nodes:
+        yield f"All alone: {_names(found.newly_isolated_nodes, ROWS)}."
+    yield from _overloaded(found)
+    if found.loss is not None:
+        loss = found.loss
+        rows_of_loss = [(f"{loss.before:.1%}", f"{loss.during:.1%}", f"{loss.after:.1%}")]
+        columns = ("before", "until routes have changed", "after")
+        yield table("Messages lost between the others", columns, rows_of_loss)
+        yield _about_loss(found)
+    yield from _duration(found)
+    yield from _pair_impacts(found)
+    if found.surviving_nodes > 1:
+        yield (
+            f"Then {_count(len(found.spof_nodes), 'node')} and"
+            f" {_count(len(found.bridges), 'link')} are left"
+            " whose failure would each cut off more."
+        )
+
+
+def _verdict(found: Impact) -> str:
+    if found.surviving_nodes == 0:
+        return "Everything fails: nobody is left to be cut off."
+    before = ""
+    if found.components_before > 1:
+        before = f" (it was in {found.components_before:,} parts before)"
+    if not found.pairs_lost:
+        return f"Nobody else is cut off from anybody{before}."
+    share = found.pairs_lost / found.pairs_connected_before
+    return (
+        f"{found.pairs_lost:,} of {found.pairs_connected_before:,} connected pairs of other nodes"
+        f" lose each other ({share:.1%}): the mesh falls into"
+        f" {_count(len(found.components), 'part')}{before}."
+    )
+
+
+def _overloaded(found: Impact) -> Shown:
+    if found.newly_overloaded is None:
+        return  # without traffic and capacities, which a scenario gives
+    if not found.newly_overloaded:
+        yield "No link gets overloaded."
+        return
+    rows = [
+        (one.link, f"{one.before:g}", f"{one.after:g}", f"{one.capacity:g}")
+        for one in found.newly_overloaded[:ROWS]
+    ]
+    yield table("Overloaded then", ("link", "load before", "load after", "capacity"), rows)
+    yield from _more(len(found.newly_overloaded), "link")
+
+
+def _about_loss(found: Impact) -> str:
+    loss, stretch = found.loss, found.stretch
+    assert loss is not None  # noqa: S101 - by the caller
+    weighed = "by traffic" if loss.traffic_weighted else "every pair alike"
+    said = f"Means over {loss.pairs:,} directed pairs, {weighed}, {loss.retries} retries a hop"
+    said += "; only some destinations of so large a mesh." if loss.sampled else "."
+    if stretch.longer_pairs and stretch.cost_mean is not None and stretch.cost_max is not None:
+        said += (
+            f" {stretch.longer_pairs:,} of them get a longer route; routes are"
+            f" {stretch.cost_mean:.2f} times as long in the mean, {stretch.cost_max:.2f} at most."
+        )
+    return said
+
+
+def _duration(found: Impact) -> Shown:
+    recovery = found.recovery
+    if (
+        recovery.mttd_s is None
+        or recovery.mttr_s is None
+        or recovery.detection_bound_s is None
+        or recovery.convergence_bound_s is None
+    ):
+        return  # nobody has anything to notice
+    rows = [
+        ("first notice", f"{recovery.mttd_s:.2f} s", f"{recovery.detection_bound_s:.2f} s"),
+        (
+            "all routes whole again",
+            f"{recovery.mttr_s:.2f} s",
+            f"{recovery.convergence_bound_s:.2f} s",
+        ),
+    ]
+    yield table("How long it takes, if silent", ("", "in the mean", "at most"), rows)
+    yield (
+        f"By missing Hellos alone, one every {recovery.hello_s:g} s; traffic that stays"
+        " unacknowledged betrays it sooner."
+    )
+
+
+def _pair_impacts(found: Impact) -> Shown:
+    def share(value: float | None) -> str:
+        return "-" if value is None else f"{value:.1%}"
+
+    def hops(value: int | None) -> str:
+        return "none" if value is None else str(value)
+
+    rows = [
+        (
+            f"{one.source} > {one.destination}",
+            *(share(one.loss_before), share(one.loss_during), share(one.loss_after)),
+            *(hops(one.hops_before), hops(one.hops_after)),
+        )
+        for one in found.pair_impacts[:ROWS]
+    ]
+    if rows:
+        columns = ("pair", "lost before", "during", "after", "hops before", "after")
+        yield table("The pairs asked for", columns, rows)
+        yield from _more(len(found.pair_impacts), "pair")
+
+
+def _cascade(found: Cascade) -> Shown:
+    rows = [
+        (number, one.pairs_lost, _names(one.overloaded, NAMES) or "none")
+        for number, one in enumerate(found.rounds[:ROWS])
+    ]
+    yield table("The cascade", ("round", "pairs lost by then", "links overloaded by it"), rows)
+    yield from _more(len(found.rounds), "round")
+    ending = "It settles" if found.settled else "It was cut short"
+    yield (
+        f"{ending} after {_count(found.links_failed, 'link')} failed by overload:"
+        f" {found.pairs_lost:,} pairs lost ({found.share_lost:.1%})."
+    )
+
+
+def _single(found: SingleFailures) -> Shown:
+    safe = found.nodes - len(found.spof_nodes)
+    yield (
+        f"Any one of {safe:,} of the {_count(found.nodes, 'node')} may fail and nobody else is"
+        f" cut off; {len(found.spof_nodes):,} may not. Of the {_count(found.links, 'link')},"
+        f" {len(found.bridges):,} may not."
+    )
+    if found.spof_nodes:
+        rows = [
+            (one.node, one.degree, one.pairs_lost, f"{one.share:.1%}")
+            for one in found.spof_nodes[:ROWS]
+        ]
+        yield table("The dearest nodes", ("node", "links", "pairs lost", "of all"), rows)
+        yield from _more(len(found.spof_nodes), "node")
+    if found.bridges:
+        links = [(one.link, one.pairs_lost, f"{one.share:.1%}") for one in found.bridges[:ROWS]]
+        yield table("The dearest links", ("link", "pairs lost", "of all"), links)
+        yield from _more(len(found.bridges), "link")
+    if found.components > 1:
+        yield f"The mesh is in {found.components:,} parts as it is."
+    elif found.node_connectivity is not None:
+        least = _count(found.node_connectivity, "node")
+        yield f"It takes the failure of at least {least} to split the mesh."
+
+
+def _worst_pairs(found: WorstPairs) -> Shown:
+    rows = [
+        (one.a, one.b, one.pairs_lost, *(f"{alone:,}" for alone in one.pairs_lost_alone))
+        for one in found.pairs[:ROWS]
+    ]
+    columns = ("node", "and", "pairs lost", "the first alone", "the second alone")
+    yield table("The dearest pairs of nodes", columns, rows)
+    yield from _more(len(found.pairs), "pair")
+    if not found.exhaustive:
+        yield f"Of pairs with one of the {found.partners:,} dearest nodes: not all were tried."
+
+
+def _random(found: RandomFailures) -> Shown:
+    rows = [
+        _interval("pairs lost", found.pairs_lost),
+        _interval("of those that were connected", found.share_lost, percent=True),
+        _interval("nobody else is cut off", found.connectivity_maintained, percent=True),
+        _interval("nodes left all alone", found.isolated_nodes),
+    ]
+    title = (
+        f"{found.pairs_lost.samples:,} random failures of {found.k} {found.of} (seed {found.seed})"
+    )
+    yield table(title, _columns(found.pairs_lost), rows)
+    yield (
+        f"The dearest of them lost {found.worst_pairs_lost:,} pairs:"
+        f" {_names(found.worst_failed, ROWS) or 'nothing'}."
+    )
+
+
+def _random_cascades(found: RandomCascades) -> Shown:
+    rows = [
+        _interval("a link is overloaded", found.spreads, percent=True),
+        _interval("links overloaded", found.links_overloaded),
+        _interval("pairs lost", found.pairs_lost),
+        _interval("of those that were connected", found.share_lost, percent=True),
+    ]
+    yield table("What these set off by overload", _columns(found.spreads), rows)
+    if found.unsettled:
+        yield f"{found.unsettled:,} cascades were cut short."
+
+
+def _availability(asked: Reliability, found: Availability) -> Shown:
+    rows = [
+        _chance("everything is up and connected", found.whole),
+        _chance("those that are up are connected", found.survivors_connected),
+        _chance("share of pairs that are connected", found.pair_share),
+    ]
+    rows += [_chance(f"{one.a} reaches {one.b}", one.availability) for one in found.pairs[:ROWS]]
+    exact = found.method == "enumeration"
+    how = "all states" if exact else f"{found.samples:,} states drawn, seed {found.seed}"
+    yield table(f"Availability ({how})", ("at a random moment", "chance", "from", "to"), rows)
+    yield from _more(len(found.pairs), "pair")
+    each = [
+        f"each {kind} works {times.mtbf:g} between failures and takes {times.mttr:g} to repair"
+        for kind, times in (("node", asked.node), ("link", asked.link))
+        if times is not None
+    ]
+    if each:
+        yield f"Assumed: {'; '.join(each)} (MTBF and MTTR, in one unit)."
+
+
+def _advice(found: Advice, *, for_failure: bool) -> Shown:
+    over = "by this failure" if for_failure else "over all single failures"
+    if found.links:
+        rows = [
+            (
+                f"{one.a} - {one.b}",
+                "not connected" if one.hops is None else str(one.hops),
+                one.removes,
+                one.remaining,
+                one.alternatives - 1,
+            )
+            for one in found.links[:ROWS]
+        ]
+        columns = ("between", "hops apart now", "pairs spared", "pairs left", "as good places")
+        yield table(f"Links to add against pairs apart {over}", columns, rows)
+        yield from _more(len(found.links), "link")
+    yield f"{found.separated_pairs:,} pairs are apart {over} as it is."
+    if found.reason:
+        yield f"{found.reason[:1].upper()}{found.reason[1:]}."
+
+
+def _columns(found: Interval) -> tuple[str, ...]:
+    return ("", "mean", f"{found.confidence:.0%} from", "to")
+
+
+def _interval(what: str, found: Interval, *, percent: bool = False) -> tuple[str, ...]:
+    shown = [found.mean, found.low, found.high]
+    return (what, *(f"{value:.2%}" if percent else f"{value:,.2f}" for value in shown))
+
+
+def _chance(what: str, found: Interval) -> tuple[str, ...]:
+    return (what, *(f"{value:.6f}" for value in (found.mean, found.low, found.high)))
+
+
+def _names(names: Sequence[str], most: int) -> str:
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _more(count: int, what: str) -> Shown:
+    """Say how many rows a table leaves out."""
+    if count > ROWS:
+        yield f"and {_count(count - ROWS, what)} more, which --json has"

@@ -1,0 +1,268 @@
+"""`x0 what-if`: ask the digital twin what a failure would cost, before it happens."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from jobs import reporting
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actors.runtime.errors import InvalidInput
+    from actors.twin.scenario import Scenario
+
+# Assumed of every node where --availability is asked without more, in h say.
+MTBF: Final = 2000.0
+MTTR: Final = 4.0
+
+
+@reporting.reported
+def command(
+    nodes: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NODE]...", help="More nodes that fail, as after --fail."),
+    ] = None,
+    fail: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NODE...", help="These nodes fail together. May be repeated."),
+    ] = None,
+    link: Annotated[
+        list[str] | None,
+        typer.Option(metavar="A,B...", help="And the link between A and B. May be repeated."),
+    ] = None,
+    all_single: Annotated[
+        bool, typer.Option("--all-single", help="Every single node and link, the dearest first.")
+    ] = False,
+    random: Annotated[
+        int | None, typer.Option(metavar="K", min=1, help="K random nodes fail together.")
+    ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=2,
+            max=1_000_000,
+            help="Draws of --random (default 1000) and --availability (default 100000).",
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="S", min=0, max=2**63 - 1, help="Of the draws; 1.")
+    ] = None,
+    availability: Annotated[
+        bool,
+        typer.Option("--availability", help="How likely the mesh works at a random moment."),
+    ] = False,
+    mtbf: Annotated[
+        float | None,
+        typer.Option(
+            metavar="T",
+            help="For --availability: mean time that each node works between failures, in the "
+            f"unit of --mttr. Assumed if not given: {MTBF:g}.",
+        ),
+    ] = None,
+    mttr: Annotated[
+        float | None,
+        typer.Option(
+            metavar="T",
+            help=f"For --availability: mean time to repair. Assumed if not given: {MTTR:g}.",
+        ),
+    ] = None,
+    advise: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            min=1,
+            max=100,
+            help="K links worth adding: against this failure, or else against any single one.",
+        ),
+    ] = None,
+    scenario: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Ask what this YAML file asks, instead of the options above: also worst pairs, "
+            "groups that share a risk, cascades, traffic and capacities. A path of a topology in "
+            "it starts at the file's directory.",
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Draw the mesh and what is lost of it."),
+    ] = None,
+    topology: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH|URL|radio:N[:SEED]",
+            help="Ask about this map. Without this option and the two below: about the running "
+            "mesh, or if there is none about X0TTA6BL4_TOPOLOGY.",
+        ),
+    ] = None,
+    no_vpn: Annotated[bool, typer.Option("--no-vpn", help="Drop vpn links of the map.")] = False,
+    all_components: Annotated[
+        bool, typer.Option("--all-components", help="Keep more than the largest component.")
+    ] = False,
+    as_json: reporting.AsJson = False,
+) -> int:
+    """Ask what a failure would cost, before it happens. Nothing is touched.
+
+    May I take this router down tonight?  x0 what-if --fail n0042 --plot tonight.png
+
+    Where are we weakest, and what helps?  x0 what-if --all-single --advise 3
+
+    What does bad luck cost?  x0 what-if --random 5 --samples 10000 --seed 7
+
+    Pairs are unordered pairs of nodes that do not fail. A pair is lost when it was connected before.
+    """
+    from actors.runtime import log  # noqa: PLC0415 - slow to import, and --help should be quick
+    from actors.runtime.settings import Settings  # noqa: PLC0415 - the same
+    from jobs import asking, consequences  # noqa: PLC0415 - the same
+
+    report = reporting.Report(as_json)
+    asked = {
+        "--fail": [*(fail or ()), *(nodes or ())],
+        "--link": link,
+        "--all-single": all_single,
+        "--random": random,
+        "--samples": samples,
+        "--seed": seed,
+        "--availability": availability,
+        "--mtbf": mtbf,
+        "--mttr": mttr,
+        "--advise": advise,
+    }
+    given = {name: value for name, value in asked.items() if value not in (None, [], False)}
+    question = _from_options(given) if scenario is None else _from_file(scenario, given)
+    if topology is not None and question.topology is not None:
+        raise _refused("--topology and --scenario", "the file names a topology too", "Give one.")
+    if plot is not None:
+        _check_plot(plot)
+    options = {
+        "topology": topology or question.topology,
+        "vpn": False if no_vpn or not question.vpn else None,
+        "all_components": True if all_components or question.all_components else None,
+    }
+    settings = Settings.load(**options)
+    log.configure("ERROR" if settings.log_level == "INFO" else settings.log_level)
+    a_map = any(value is not None for value in options.values())
+    reply = asking.ask(question, settings, report, live=not a_map, plot=plot is not None)
+    picture = None
+    if plot is not None and reply.picture is not None:
+        _write(plot, reply.picture)
+        picture = {"file": str(plot), "fails": list(reply.pictured)}
+    report.result(
+        {**reply.as_dict(), "picture": picture},
+        *consequences.readable(question, reply),
+        *([] if picture is None else [f"Drawn in {plot}."]),
+    )
+    return 0
+
+
+def _from_options(given: Mapping[str, Any]) -> Scenario:
+    """The scenario that the options are.
+
+    Raises:
+        InvalidInput: they ask nothing, or contradict each other.
+    """
+    from actors.runtime.errors import InvalidInput  # noqa: PLC0415 - slow to import, as all here
+    from actors.twin import scenario  # noqa: PLC0415 - the same
+
+    failing = "--fail" in given or "--link" in given
+    if not failing and not given.keys() & {"--all-single", "--random", "--availability", "--advise"}:
+        raise InvalidInput(
+            "nothing is asked",
+            f"{', '.join(given)} only say how" if given else "no option says what",
+            "Give --fail, --link, --all-single, --random, --availability, --advise or --scenario;"
+            " see --help.",
+        )
+    if "--samples" in given and not given.keys() & {"--random", "--availability"}:
+        raise _refused("--samples", "nothing is drawn", "Give --random or --availability too.")
+    for name in ("--mtbf", "--mttr"):
+        if name in given and "--availability" not in given:
+            raise _refused(name, "it is for --availability", "Give --availability too.")
+    asked: dict[str, Any] = {"seed": given.get("--seed", 1)}
+    if failing:
+        words = [word for text in given.get("--fail", ()) for word in text.split(",")]
+        asked["fail"] = {
+            "nodes": [word for word in words if word],
+            "links": [_ends(text) for text in given.get("--link", ())],
+        }
+    draws = {"samples": given["--samples"]} if "--samples" in given else {}
+    asked["singles"] = "--all-single" in given
+    if "--random" in given:
+        asked["random"] = {"k": given["--random"], **draws}
+    if "--availability" in given:
+        times = {"mtbf": given.get("--mtbf", MTBF), "mttr": given.get("--mttr", MTTR)}
+        asked["availability"] = {"node": times, **draws}
+    if "--advise" in given:
+        asked["advice"] = {"links": given["--advise"], "for_failure": failing}
+    return scenario.of(asked, "of these options")
+
+
+def _ends(text: str) -> tuple[str, ...]:
+    ends = tuple(text.split(","))
+    if len(ends) != 2 or not all(ends):
+        raise _refused(f"--link {text[:80]}", "a link has two ends", "Write --link A,B.")
+    return ends
+
+
+def _from_file(path: Path, given: Mapping[str, Any]) -> Scenario:
+    """The scenario of a file, with a path of a topology made to start where the file is.
+
+    Raises:
+        InvalidInput: the file cannot be read or is no scenario, or there are options beside it.
+    """
+    from actors.topology import fetch, radio  # noqa: PLC0415 - as in `_from_options`
+    from actors.twin import scenario  # noqa: PLC0415 - the same
+
+    if given:
+        raise _refused(
+            f"--scenario and {', '.join(given)}",
+            "the file says what is asked",
+            "Give one of them; what the options ask can stand in the file.",
+        )
+    try:
+        with path.open("rb") as file:
+            text = file.read(scenario.MAX_BYTES + 1)
+    except OSError as error:
+        raise _refused(
+            f"--scenario {path}", error.strerror or str(error), "Give a YAML file that exists."
+        ) from error
+    found = scenario.parse(text, str(path))
+    where = found.topology
+    if where is None or fetch.is_url(where) or where.startswith(radio.PREFIX):
+        return found
+    return found.model_copy(update={"topology": str(path.parent / Path(where).expanduser())})
+
+
+def _check_plot(path: Path) -> None:
+    """Refuse what cannot be written before anything is computed."""
+    if path.suffix.lower() != ".png":
+        raise _refused(f"--plot {path}", "it is drawn as PNG", "Give a file that ends in .png.")
+    folder = path.parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        what = f"{path} is a directory" if path.is_dir() else f"{folder} cannot be written to"
+        raise _refused(f"--plot {path}", what, "Give a file in a directory of yours.")
+
+
+def _write(path: Path, picture: bytes) -> None:
+    try:
+        path.write_bytes(picture)
+    except OSError as error:
+        raise _refused(
+            f"--plot {path}", error.strerror or str(error), "Give a file that can be written."
+        ) from error
+
+
+def _refused(what: str, why: str, remedy: str) -> InvalidInput:
+    from actors.runtime.errors import InvalidInput  # noqa: PLC0415 - as in `_from_options`
+
+    return InvalidInput(f"cannot use {what}", why, remedy)
+
+
+if __name__ == "__main__":
+    reporting.run(command)
