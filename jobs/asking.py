@@ -75,9 +75,10 @@ def _of_running(scenario: Scenario, settings: Settings, report: Report, *, plot:
 
 def _of_map(scenario: Scenario, settings: Settings, report: Report, *, plot: bool) -> Reply:
     with _progress(report, f"reading {fetch.shown(settings.topology)}") as tell, pace.watched(tell):
-        topology = source.read(
+        imported = source.read(
             settings.topology, vpn=settings.vpn, all_components=settings.all_components
-        ).topology
+        )
+        topology, places = imported.topology, imported.positions
         about = About(
             live=False,
             source=fetch.shown(settings.topology),
@@ -87,7 +88,8 @@ def _of_map(scenario: Scenario, settings: Settings, report: Report, *, plot: boo
             hello_s=settings.hello_s,
         )
         known = Intact(topology, Conditions(hello_s=settings.hello_s))
-        return reply(scenario, about, known, plot=plot)
+        everywhere = places if places.keys() >= set(topology.ids) else None
+        return reply(scenario, about, known, plot=plot, places=everywhere)
 
 
 @contextlib.contextmanager

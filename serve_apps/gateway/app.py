@@ -25,6 +25,7 @@ from actors.mesh.coordinator import COORDINATOR
 from actors.runtime import log, spawn
 from actors.runtime.errors import X0Error
 from actors.runtime.settings import Settings
+from actors.twin import client as twin
 from serve_apps.gateway.auth import ensure_token
 from serve_apps.gateway.http.application import build
 from serve_apps.gateway.picture import Look, Neighbourhood
@@ -104,6 +105,7 @@ def _application(state_dir: str, namespace: str, log_level: str) -> FastAPI:
     log.configure(log_level)
     spawn.work_in(namespace)
     gateway = Gateway(ensure_token(Path(state_dir)))
+    gateway.twin = twin.ask
 
     @contextlib.asynccontextmanager
     async def beside(_app: FastAPI) -> AsyncIterator[None]:

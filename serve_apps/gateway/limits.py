@@ -40,6 +40,10 @@ class Limits:
     wait_s: float = 30.0  # of a long poll
     keep_alive_s: float = 15.0  # between two signs of life of a stream
     answer_s: float = 15.0  # for the mesh to answer
+    twin: int = 8  # questions to the twin under way
+    twin_bytes: int = 2**20  # of a scenario
+    twin_samples: int = 100_000  # draws of one question
+    twin_s: float = 20.0  # for the twin to answer
 
 
 class Rate:

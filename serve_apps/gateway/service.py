@@ -6,7 +6,7 @@ import asyncio
 import base64
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -24,11 +24,21 @@ from serve_apps.gateway.telemetry import LatestReports
 
 if TYPE_CHECKING:
     from actors.mesh.client import Mesh, Received
+    from actors.twin.reply import Reply
+    from actors.twin.scenario import Scenario
     from serve_apps.gateway.courier import Outcome
     from serve_apps.gateway.decoding import Messages
     from serve_apps.gateway.picture import Look
 
 ALTERNATES = 3  # ways of one answer
+
+
+class Twin(Protocol):
+    """Whoever answers about the mesh, as `actors.twin.client.ask` does."""
+
+    async def __call__(self, scenario: Scenario, *, plot: bool, limit_s: float) -> Reply:
+        """Answer everything that a scenario asks."""
+        ...
 
 
 @dataclass(slots=True)
@@ -65,9 +75,11 @@ class Gateway:
         self.streams = Places(limits.streams, "event streams")
         self.inbox_streams = Places(limits.inbox_streams, "inbox streams")
         self.uploads = Places(limits.uploads, "bodies in lines")
+        self.questions = Places(limits.twin, "questions to the twin")
         self.progress = "looking for the mesh"
         self.ready = False
         self.mesh: Mesh | None = None
+        self.twin: Twin | None = None
         self.courier = Courier(self.joined, limits.queued, limits.answer_s)
 
     # -- life ------------------------------------------------------------------------------------
@@ -160,6 +172,33 @@ class Gateway:
             **route,
             "alternates": alternates,
         }
+
+    # -- the twin --------------------------------------------------------------------------------
+
+    async def ask(self, scenario: Scenario, *, plot: bool = False) -> Reply:
+        """Ask the twin of the mesh.
+
+        Raises:
+            UnknownNode: a name is of no node.
+            InvalidInput: the scenario cannot be asked of this mesh, or takes too long.
+            Refused: 429, too many questions are under way; 503 while the mesh starts.
+            Unavailable: the twin is not ready or does not answer.
+        """
+        self.joined()
+        twin = self.twin
+        assert twin is not None  # noqa: S101 - set before the mesh is looked for
+        limit_s = self.limits.twin_s
+        with self.questions.one():
+            try:
+                async with asyncio.timeout(2 * limit_s):
+                    return await twin(scenario, plot=plot, limit_s=limit_s)
+            except TimeoutError:
+                raise Unavailable(
+                    "the twin does not answer",
+                    f"it took more than {2 * limit_s:g} s",
+                    "Retry after the time in Retry-After.",
+                    retry_after_s=2.0,
+                ) from None
 
     def _names(self) -> tuple[str, ...]:
         assert self.picture.topology is not None  # noqa: S101 - ready only with a look

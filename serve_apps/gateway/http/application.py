@@ -16,6 +16,7 @@ from serve_apps.gateway.http import (
     reading,
     reports,
     sending,
+    twin,
 )
 from serve_apps.gateway.http.express import Express
 from serve_apps.gateway.http.meter import Meter
@@ -35,7 +36,7 @@ def build(gateway: Gateway) -> FastAPI:
     )
     errors.handle(app)
     # First what comes most often: Serve matches each request against the routes in this order.
-    for part in (sending, health, reading, events, reports, inboxes):
+    for part in (sending, health, reading, events, reports, inboxes, twin):
         part.add(app, gateway)
     openapi.complete(app)
     app.add_middleware(Express, gateway=gateway)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from serve_apps.gateway import decoding
-from serve_apps.gateway.http import documents
+from serve_apps.gateway.http import documents, twin_documents
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -23,6 +23,7 @@ def complete(app: FastAPI) -> None:
         document = made()
         parts = document["components"]
         parts["schemas"]["ProblemDocument"] = documents.ProblemDocument.model_json_schema()
+        parts["schemas"] |= twin_documents.PARTS
         parts["securitySchemes"] = {_SCHEME: {"type": "http", "scheme": "bearer"}}
         for operations in document["paths"].values():
             for operation in operations.values():

@@ -1,0 +1,144 @@
+"""The digital twin of the live mesh: what a failure would cost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from fastapi import Query, Request
+from fastapi.responses import Response
+
+from actors.runtime.errors import InvalidInput
+from actors.runtime.ids import MAX_NODE_ID_LENGTH
+from actors.twin import scenario as scenarios
+from actors.twin.scenario import Failing, Scenario
+from serve_apps.gateway import decoding
+from serve_apps.gateway.http import bodies, documents, twin_documents
+from serve_apps.gateway.http.access import authorise
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fastapi import FastAPI
+
+    from serve_apps.gateway.service import Gateway
+
+MOST: Final = 256  # nodes, and links, of one question in a URL
+
+NodeIds = Annotated[
+    list[Annotated[str, Query(min_length=1, max_length=MAX_NODE_ID_LENGTH)]],
+    Query(max_length=MOST, description="ids of nodes that fail together"),
+]
+LinkEnds = Annotated[
+    list[Annotated[str, Query(min_length=3, max_length=2 * MAX_NODE_ID_LENGTH + 1)]],
+    Query(max_length=MOST, description="links that fail with them, each as its ends: A,B"),
+]
+
+
+def add(app: FastAPI, gateway: Gateway) -> None:
+    """Add the routes."""
+
+    @app.get(
+        "/twin/single",
+        tags=["twin"],
+        response_model=twin_documents.SingleReply,
+        responses={**documents.problems(429, 503), 200: twin_documents.SINGLE_EXAMPLE},
+    )
+    async def single() -> Response:
+        """Every node and link whose failure alone would cut others off, the dearest first."""
+        reply = await gateway.ask(Scenario(singles=True))
+        return await _answer(reply.as_dict(), "single_failures")
+
+    @app.get(
+        "/twin/impact",
+        tags=["twin"],
+        response_model=twin_documents.ImpactReply,
+        responses={**documents.READS, **documents.problems(404)},
+    )
+    async def impact(node: NodeIds = [], link: LinkEnds = []) -> Response:  # noqa: B006 - FastAPI copies it
+        """What happens if these nodes and links fail together: may I take it down tonight?
+
+        Pairs are unordered pairs of nodes that do not fail; losses are shares of messages, times
+        in s.
+        """
+        reply = await gateway.ask(_failing(node, link))
+        return await _answer(reply.as_dict(), "impact")
+
+    @app.get(
+        "/twin/picture.png",
+        tags=["twin"],
+        response_class=Response,
+        responses={
+            **documents.READS,
+            **documents.problems(404),
+            200: twin_documents.PICTURE,
+        },
+    )
+    async def picture(node: NodeIds = [], link: LinkEnds = []) -> Response:  # noqa: B006 - the same
+        """The mesh drawn, with what the failure of these nodes and links cuts off marked."""
+        reply = await gateway.ask(_failing(node, link), plot=True)
+        return Response(reply.picture, media_type=twin_documents.PNG)
+
+    @app.post(
+        "/twin/scenarios",
+        tags=["twin"],
+        response_model=twin_documents.ScenarioReply,
+        responses={**documents.CHANGES, **documents.problems(404)},
+        openapi_extra={"requestBody": twin_documents.SCENARIO_BODY},
+    )
+    async def scenario(request: Request) -> Response:
+        """Ask a whole scenario of the live mesh: also random failures, shared risks, cascades,
+        availability and advice. Nothing is changed by it; it needs the token because it can cost
+        much.
+        """
+        authorise(request.headers, gateway)
+        given = await bodies.read_json(request, gateway.limits.twin_bytes)
+        asked = await asyncio.to_thread(_asked, given, gateway.limits.twin_samples)
+        reply = await gateway.ask(asked)
+        return await _answer(reply.as_dict())
+
+
+async def _answer(found: Mapping[str, Any], *parts: str) -> Response:
+    """Of a reply, these parts and the mesh that it is about; without any, all of it."""
+    shown = {name: found[name] for name in ("mesh", *parts)} if parts else found
+    body = await asyncio.to_thread(json.dumps, shown, allow_nan=False)
+    return Response(body, media_type=decoding.JSON)
+
+
+def _failing(nodes: Sequence[str], links: Sequence[str]) -> Scenario:
+    pairs = []
+    for text in links:
+        a, comma, b = text.partition(",")
+        if not (a and comma and b) or max(len(a), len(b)) > MAX_NODE_ID_LENGTH:
+            raise InvalidInput(
+                f"link {text[:80]!a} is refused",
+                "it is not the two ends of a link",
+                "Write link=A,B with the ids of two neighbours.",
+                source="query",
+                entry="link",
+            )
+        pairs.append((a, b))
+    return Scenario(fail=Failing(nodes=tuple(nodes), links=tuple(pairs)))
+
+
+def _asked(given: object, most: int) -> Scenario:
+    """The scenario of a request.
+
+    Raises:
+        InvalidInput: it is none, names a map, or draws too often.
+    """
+    if not isinstance(given, dict):
+        raise _refused("it is not an object", "Begin with keys such as `fail`.", "")
+    for name in twin_documents.OF_A_MAP:
+        if name in given:
+            raise _refused(f"{name} speaks of a map", "Leave it out: this is the live mesh.", name)
+    asked = scenarios.of(given, "of this request")
+    for name, part in (("random", asked.random), ("availability", asked.availability)):
+        if part is not None and part.samples > most and "samples" in part.model_fields_set:
+            raise _refused(f"more than {most} samples", "Ask for fewer.", f"{name}.samples")
+    return asked
+
+
+def _refused(why: str, remedy: str, entry: str) -> InvalidInput:
+    return InvalidInput("the scenario is refused", why, remedy, source="body", entry=entry)

@@ -1,0 +1,138 @@
+"""What the twin is asked and answers, as the OpenAPI document tells it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from actors.twin.reply import About  # noqa: TC001 - pydantic reads it
+from actors.twin.results import (  # noqa: TC001 - the same
+    Advice,
+    Availability,
+    Cascade,
+    Impact,
+    RandomCascades,
+    RandomFailures,
+    SingleFailures,
+    WorstPairs,
+)
+from actors.twin.scenario import Scenario
+from serve_apps.gateway.decoding import JSON
+from serve_apps.gateway.limits import Limits
+
+OF_A_MAP: Final = ("topology", "vpn", "all_components")  # of a scenario; here it is the live mesh
+
+
+class SingleReply(BaseModel):
+    """Every single failure, the dearest first."""
+
+    mesh: About
+    single_failures: SingleFailures
+
+
+class ImpactReply(BaseModel):
+    """What one failed set does."""
+
+    mesh: About
+    impact: Impact
+
+
+class ScenarioReply(BaseModel):
+    """The answers to a scenario; null for what it did not ask."""
+
+    mesh: About
+    name: str
+    nodes: int
+    links: int
+    impact: Impact | None
+    single_failures: SingleFailures | None
+    worst_pairs: WorstPairs | None
+    random_failures: RandomFailures | None
+    cascade: Cascade | None
+    random_cascades: RandomCascades | None
+    availability: Availability | None
+    advice: Advice | None
+
+
+def _scenario() -> tuple[dict[str, Any], dict[str, Any]]:
+    """The schema of a scenario as it is taken here, and those that it refers to."""
+    schema = Scenario.model_json_schema(ref_template="#/components/schemas/{model}")
+    parts: dict[str, Any] = schema.pop("$defs")
+    for name in OF_A_MAP:
+        del schema["properties"][name]
+    for name in ("Random", "Reliability"):
+        parts[name]["properties"]["samples"]["maximum"] = Limits().twin_samples
+    return schema, parts
+
+
+_SCHEMA, PARTS = _scenario()
+
+_MESH: Final = {
+    "live": True,
+    "source": "radio:144",
+    "nodes": 144,
+    "links": 290,
+    "links_down": 0,
+    "hello_s": 1.0,
+    "revision": 1,
+    "age_s": 0.3,
+}
+_WORST: Final = {"node": "n0032", "pairs_lost": 2672, "share": 0.263, "degree": 5}
+
+SINGLE_EXAMPLE: Final[dict[str, Any]] = {
+    "content": {
+        JSON: {
+            "example": {
+                "mesh": _MESH,
+                "single_failures": {
+                    "nodes": 144,
+                    "links": 290,
+                    "pairs_connected": 10296,
+                    "components": 1,
+                    "node_connectivity": 1,
+                    "spof_nodes": [_WORST],
+                    "bridges": [{"link": "n0002--n0111", "pairs_lost": 1340, "share": 0.13}],
+                },
+            }
+        }
+    }
+}
+SCENARIO_BODY: Final[dict[str, Any]] = {
+    "required": True,
+    "content": {
+        JSON: {
+            "schema": _SCHEMA,
+            "examples": {
+                "a router with its mast": {
+                    "value": {
+                        "name": "the mast of n0032",
+                        "groups": {"mast": {"nodes": ["n0032"], "links": [["n0002", "n0111"]]}},
+                        "fail": {"groups": ["mast"]},
+                        "pairs": [["n0000", "n0100"]],
+                        "advice": {"links": 2, "for_failure": True},
+                    }
+                },
+                "bad luck": {
+                    "value": {"random": {"k": 5, "of": "elements", "samples": 2000}, "seed": 7}
+                },
+                "availability": {
+                    "value": {"availability": {"node": {"mtbf": 2000, "mttr": 4}}},
+                },
+                "overload": {
+                    "value": {
+                        "fail": {"nodes": ["n0032"]},
+                        "traffic": {"uniform": 0.1},
+                        "capacity": {"default": 100},
+                        "cascade": {},
+                    }
+                },
+            },
+        }
+    },
+}
+PNG: Final = "image/png"
+PICTURE: Final[dict[str, Any]] = {
+    "description": "The mesh, with what fails and what it cuts off marked",
+    "content": {PNG: {"schema": {"type": "string", "format": "binary"}}},
+}

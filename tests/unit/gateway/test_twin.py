@@ -1,0 +1,233 @@
+"""The twin over HTTP: answers, refusals and bounds, with the twin in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from actors.runtime.errors import Unavailable
+from actors.topology.model import Topology
+from actors.twin.intact import Intact
+from actors.twin.reply import About, Reply, reply
+from serve_apps.gateway.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.twin.scenario import Scenario
+
+TOKEN = {"authorization": "Bearer a-token-of-the-tests"}
+# a - b - c - d, and a - c: b is spared by a - c, and c cuts d off.
+WORLD = Topology.of(["a", "b", "c", "d"], [(0, 1), (1, 2), (2, 3), (0, 2)])
+
+
+async def twin(scenario: Scenario, *, plot: bool, limit_s: float) -> Reply:
+    assert limit_s > 0
+    about = About(
+        live=True, source="test", nodes=4, links=4, links_down=0, hello_s=1.0, revision=3, age_s=0.1
+    )
+    return reply(scenario, about, Intact(WORLD), plot=plot)
+
+
+@pytest.fixture
+def asked(start: Callable[..., Any]) -> Callable[..., Any]:
+    """A client of a gateway whose twin is `twin` or another."""
+
+    async def started(limits: Limits | None = None, answering: Any = twin) -> Any:
+        gateway, client = await start(limits)
+        gateway.twin = answering
+        return client
+
+    return started
+
+
+async def test_single_failures_and_the_mesh_they_are_of(asked: Callable[..., Any]) -> None:
+    """GET /twin/single names the cut node and the bridge, and the mesh as it was seen."""
+    client = await asked()
+    found = (await client.get("/twin/single")).json()
+    assert found["mesh"]["live"]
+    assert found["mesh"]["revision"] == 3
+    assert [one["node"] for one in found["single_failures"]["spof_nodes"]] == ["c"]
+    assert [one["link"] for one in found["single_failures"]["bridges"]] == ["c--d"]
+
+
+async def test_the_impact_of_nodes_and_links(asked: Callable[..., Any]) -> None:
+    """GET /twin/impact takes both, several times, and none at all."""
+    client = await asked()
+    one = (await client.get("/twin/impact?node=c")).json()["impact"]
+    assert (one["pairs_lost"], one["failed_nodes"]) == (2, ["c"])
+    parameters = [("link", "a,b"), ("link", "c,b"), ("node", "d")]
+    both = (await client.get("/twin/impact", params=parameters)).json()["impact"]
+    assert both["failed_links"] == ["a--b", "b--c"]
+    assert both["newly_isolated_nodes"] == ["b"]
+    none = (await client.get("/twin/impact")).json()["impact"]
+    assert (none["pairs_lost"], none["connectivity_maintained"]) == (0, True)
+    everything = [("node", name) for name in WORLD.ids]
+    nobody = (await client.get("/twin/impact", params=everything)).json()["impact"]
+    assert (nobody["surviving_nodes"], nobody["loss"]) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "said"),
+    [
+        ("node=nowhere", 404, "nowhere"),
+        ("link=a,d", 422, "not neighbours"),
+        ("link=a,a", 422, "not neighbours"),
+        ("link=abc", 422, "two ends"),
+        ("link=,ab", 422, "two ends"),
+        ("link=a,b,c", 404, "b,c"),
+        ("node=", 422, "at least 1 character"),
+        ("node=" + "x" * 129, 422, "at most 128"),
+        ("&".join(["node=a"] * 257), 422, "at most 256"),
+    ],
+)
+async def test_impossible_questions_in_a_url(
+    asked: Callable[..., Any], query: str, status: int, said: str
+) -> None:
+    """Each is a problem document that says what is wrong, for the impact and the picture alike."""
+    client = await asked()
+    for path in ("/twin/impact", "/twin/picture.png"):
+        answer = await client.get(f"{path}?{query}")
+        assert answer.status_code == status
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert said in answer.json()["detail"]
+
+
+async def test_the_picture_is_a_png(asked: Callable[..., Any]) -> None:
+    """GET /twin/picture.png draws the failure, or the whole mesh, and they differ."""
+    client = await asked()
+    pictures = [await client.get(f"/twin/picture.png{query}") for query in ("", "?node=c")]
+    assert {answer.headers["content-type"] for answer in pictures} == {"image/png"}
+    assert all(answer.content.startswith(b"\x89PNG\r\n") for answer in pictures)
+    assert pictures[0].content != pictures[1].content
+
+
+async def test_a_scenario_is_answered_whole(asked: Callable[..., Any]) -> None:
+    """POST /twin/scenarios answers all that it asks, and null for the rest."""
+    client = await asked()
+    scenario = {
+        "name": "all",
+        "fail": {"groups": ["mast"]},
+        "groups": {"mast": {"nodes": ["c"]}},
+        "singles": True,
+        "worst_pairs": 2,
+        "random": {"k": 1, "samples": 50},
+        "traffic": {"uniform": 1},
+        "cascade": {"tolerance": 0.1},
+        "availability": {"node": {"mtbf": 99, "mttr": 1}},
+        "advice": {"links": 1},
+    }
+    answer = await client.post("/twin/scenarios", json=scenario, headers=TOKEN)
+    assert answer.status_code == 200
+    found = answer.json()
+    assert found["impact"]["pairs_lost"] == 2
+    assert found["availability"]["all_up"] == pytest.approx(0.99**4)
+    assert all(found[name] is not None for name in found)
+    little = await client.post("/twin/scenarios", json={"singles": True}, headers=TOKEN)
+    assert [name for name, value in little.json().items() if value is None] == [
+        *("impact", "worst_pairs", "random_failures", "cascade"),
+        *("random_cascades", "availability", "advice"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "said"),
+    [
+        ({}, "asks nothing"),
+        ([], "not an object"),
+        ({"fail": {"nodes": ["a"]}, "topology": "/etc/passwd"}, "speaks of a map"),
+        ({"singles": True, "vpn": False}, "speaks of a map"),
+        ({"random": {"k": 1, "samples": 100_001}}, "100000 samples"),
+        ({"random": {"k": 99}}, "cannot draw 99 nodes"),
+        ({"fail": {"groups": ["mast"]}}, "no group mast"),
+        ({"fail": {"nodes": [1]}}, "fail.nodes.0"),
+        ({"nonsense": 1}, "nonsense"),
+        ({"fail": {}, "cascade": {}}, "no link has a capacity"),
+    ],
+)
+async def test_scenarios_that_are_refused(
+    asked: Callable[..., Any], scenario: Any, said: str
+) -> None:
+    """Each is a 422 that says what is wrong; nothing is read from the gateway's disk."""
+    client = await asked()
+    answer = await client.post("/twin/scenarios", json=scenario, headers=TOKEN)
+    assert answer.status_code == 422
+    assert said in answer.json()["detail"]
+
+
+async def test_who_may_ask_and_how_much(asked: Callable[..., Any]) -> None:
+    """A scenario needs the token, is bounded in size, and is JSON."""
+    client = await asked(Limits(twin_bytes=100))
+    scenario = {"singles": True}
+    assert (await client.post("/twin/scenarios", json=scenario)).status_code == 401
+    long = {"singles": True, "name": "x" * 100}
+    assert (await client.post("/twin/scenarios", json=long, headers=TOKEN)).status_code == 413
+    text = {**TOKEN, "content-type": "text/yaml"}
+    refused = await client.post("/twin/scenarios", content="singles: true", headers=text)
+    assert refused.status_code == 415
+
+
+async def test_questions_under_way_are_bounded(asked: Callable[..., Any]) -> None:
+    """One question too many is a 429 with Retry-After; the others are answered."""
+    going, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(scenario: Scenario, *, plot: bool, limit_s: float) -> Reply:
+        going.set()
+        await go.wait()
+        return await twin(scenario, plot=plot, limit_s=limit_s)
+
+    client = await asked(Limits(twin=1), slow)
+    first = asyncio.create_task(client.get("/twin/single"))
+    await going.wait()
+    second = await client.get("/twin/impact?node=a")
+    go.set()
+    assert second.status_code == 429
+    assert int(second.headers["retry-after"]) >= 1
+    assert (await first).status_code == 200
+    assert (await client.get("/twin/impact?node=a")).status_code == 200
+
+
+async def test_a_twin_that_is_not_there_is_a_503(asked: Callable[..., Any]) -> None:
+    """Not ready, or no answer in time: 503 with Retry-After."""
+
+    async def unready(_: Scenario, *, plot: bool, limit_s: float) -> Reply:
+        raise Unavailable(
+            "the twin is not ready", f"{plot} {limit_s}", "Retry.", retry_after_s=2.0
+        )
+
+    async def mute(_: Scenario, *, plot: bool, limit_s: float) -> Reply:
+        await asyncio.Event().wait()
+        raise AssertionError(f"{plot} {limit_s}")
+
+    for answering in (unready, mute):
+        client = await asked(Limits(twin_s=0.01), answering)
+        answer = await client.get("/twin/single")
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "2"
+        assert "the twin" in answer.json()["detail"]
+
+
+async def test_nothing_is_asked_before_the_mesh_is_ready(start: Callable[..., Any]) -> None:
+    """While the mesh starts, every question is a 503."""
+    gateway, client = await start(ready=False)
+    gateway.twin = twin
+    for path in ("/twin/single", "/twin/impact?node=a", "/twin/picture.png"):
+        assert (await client.get(path)).status_code == 503
+
+
+async def test_the_document_tells_of_the_twin(asked: Callable[..., Any]) -> None:
+    """The scenario's schema is whole, names no map, and has the bounds of this gateway."""
+    client = await asked()
+    document = (await client.get("/openapi.json")).json()
+    operation = document["paths"]["/twin/scenarios"]["post"]
+    assert operation["security"]
+    body = operation["requestBody"]["content"]["application/json"]
+    assert not {"topology", "vpn", "all_components"} & body["schema"]["properties"].keys()
+    schemas = document["components"]["schemas"]
+    assert schemas["Random"]["properties"]["samples"]["maximum"] == Limits().twin_samples
+    for example in body["examples"].values():
+        answer = await client.post("/twin/scenarios", json=example["value"], headers=TOKEN)
+        assert answer.status_code in {200, 404, 422}  # their nodes are of another mesh
+        assert "the scenario" not in answer.json().get("detail", "")
