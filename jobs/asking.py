@@ -27,9 +27,7 @@ LIVE_S: Final = 600.0  # that the twin of the running mesh may take
 _TICK_S: Final = 2.0  # between two words of progress
 
 
-def ask(
-    scenario: Scenario, settings: Settings, report: Report, *, live: bool, plot: bool
-) -> Reply:
+def ask(scenario: Scenario, settings: Settings, report: Report, *, live: bool, plot: bool) -> Reply:
     """Ask everything that a scenario asks.
 
     Args:

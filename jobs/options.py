@@ -17,8 +17,10 @@ from actors.mesh.actor import ShardOptions
 from actors.mesh.coordinator import COORDINATOR, MeshOptions
 from actors.mesh.host import HostOptions
 from actors.runtime.flags import Flags
+from actors.runtime.ids import shard_name
 from actors.topology import radio
 from actors.topology.fetch import is_url, shown
+from actors.twin.actor import TwinOptions
 from jobs.record import journals
 
 if TYPE_CHECKING:
@@ -58,6 +60,16 @@ def mesh_options(settings: Settings, flags: Flags) -> MeshOptions:
             coordinator=COORDINATOR,
             log_level=settings.log_level,
         ),
+    )
+
+
+def twin_options(options: MeshOptions) -> TwinOptions:
+    """What to start the twin of a mesh with."""
+    return TwinOptions(
+        coordinator=COORDINATOR,
+        shards=tuple(shard_name(number) for number in range(options.shards)),
+        hello_s=options.shard.host.hello_s,
+        log_level=options.shard.log_level,
     )
 
 

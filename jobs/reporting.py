@@ -12,6 +12,8 @@ import contextlib
 import functools
 import json
 import math
+import os
+import signal
 import sys
 import time
 import traceback
@@ -41,6 +43,7 @@ AsJson = Annotated[
 ]
 
 PROGRESS_S: Final = 1.0  # between two lines of progress that stay
+_READER_LEFT: Final = 128 + signal.SIGPIPE  # exit code, as of a program that SIGPIPE ends
 PLAIN_WIDTH: Final = 200  # columns of text that is not for a terminal
 
 _results: ContextVar[TextIO | None] = ContextVar("_results", default=None)
@@ -168,6 +171,10 @@ def reported(function: Callable[P, int]) -> Callable[P, None]:
                 "Interrupted", "interrupted", error.signal.name, "What was started has been ended."
             )
             code = error.exit_code
+        except BrokenPipeError:
+            # Whoever read has left, as `head` does. What is still buffered has nowhere to go.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = _READER_LEFT
         except Exception as error:  # noqa: BLE001 - the last resort: a defect, said as one
             report.note(traceback.format_exc().rstrip())
             text = str(error).partition("\n")[0] or type(error).__name__

@@ -19,15 +19,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from actors.mesh.coordinator import COORDINATOR, MeshCoordinator, MeshOptions
-from actors.runtime import ids, log, spawn
+from actors.runtime import log, spawn
 from actors.runtime.errors import Conflict, MeshNotRunning
 from actors.runtime.state_files import ensure_directory, exclusive_lock
 from actors.topology import fetch, radio, source
-from actors.twin.actor import TwinActor, TwinOptions
+from actors.twin.actor import TwinActor
 from actors.twin.client import TWIN
 from cluster.local import LocalCluster
 from jobs import gateway, interruption, joining, readiness
-from jobs.options import flags_of, mesh_options
+from jobs.options import flags_of, mesh_options, twin_options
 from jobs.record import LOCK, MeshRecord
 
 if TYPE_CHECKING:
@@ -162,9 +162,9 @@ def launch(
         try:
             tell("starting the mesh")
             session = _populate(settings, flags, options, address, cluster, port)
-            if beside:
-                spawn.detached(TwinActor, TWIN, _twin_options(options))
             joining.ask("membership", _TOPOLOGY_TIMEOUT_S)
+            if beside:  # after the shards have loaded, which it would only delay
+                spawn.detached(TwinActor, TWIN, twin_options(options))
         except BaseException:
             if session is not None:
                 session.end()
@@ -213,11 +213,6 @@ def _populate(
         session.end()
         raise
     return replace(session, opening=opening)
-
-
-def _twin_options(options: MeshOptions) -> TwinOptions:
-    shards = tuple(ids.shard_name(number) for number in range(options.shards))
-    return TwinOptions(COORDINATOR, shards, options.shard.host.hello_s, options.shard.log_level)
 
 
 def running(settings: Settings) -> Session:

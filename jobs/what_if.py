@@ -116,7 +116,7 @@ def command(
 
     What does bad luck cost?  x0 what-if --random 5 --samples 10000 --seed 7
 
-    Pairs are unordered pairs of nodes that do not fail. A pair is lost when it was connected before.
+    Pairs are unordered pairs of nodes that do not fail; lost is one that was connected before.
     """
     from actors.runtime import log  # noqa: PLC0415 - slow to import, and --help should be quick
     from actors.runtime.settings import Settings  # noqa: PLC0415 - the same
@@ -135,7 +135,8 @@ def command(
         "--mttr": mttr,
         "--advise": advise,
     }
-    given = {name: value for name, value in asked.items() if value not in (None, [], False)}
+    # Zeros are given; what typer leaves out is one of these.
+    given = {name: v for name, v in asked.items() if not (v is None or v is False or v == [])}
     question = _from_options(given) if scenario is None else _from_file(scenario, given)
     if topology is not None and question.topology is not None:
         raise _refused("--topology and --scenario", "the file names a topology too", "Give one.")
@@ -172,7 +173,8 @@ def _from_options(given: Mapping[str, Any]) -> Scenario:
     from actors.twin import scenario  # noqa: PLC0415 - the same
 
     failing = "--fail" in given or "--link" in given
-    if not failing and not given.keys() & {"--all-single", "--random", "--availability", "--advise"}:
+    asking = {"--all-single", "--random", "--availability", "--advise"}
+    if not failing and not given.keys() & asking:
         raise InvalidInput(
             "nothing is asked",
             f"{', '.join(given)} only say how" if given else "no option says what",

@@ -70,6 +70,7 @@ class _View:
 
     intact: Intact
     about: About
+    stamp: tuple[int, int]  # of what it was made of
     seen_at: float  # s, when it was last seen to be so
 
     @cached_property
@@ -139,33 +140,40 @@ class TwinActor:
             mesh = self._mesh = LiveMesh(await self._roll())
         now = self._clock.now()
         measure = now - self._measured_at >= MEASURE_S
+        silent = await self._hear(mesh, measure=measure)
+        if mesh is not self._mesh or not all(map(mesh.known, self._options.shards)):
+            return  # the view before, if there is one, is the last that was whole
+        if measure:
+            self._measured_at = now
+        if self._view is None or self._view.stamp != (mesh.roll.revision, mesh.changes):
+            self._take(mesh, await asyncio.to_thread(mesh.topology), now)
+        elif not silent:
+            self._view.seen_at = now
+
+    async def _hear(self, mesh: LiveMesh, *, measure: bool) -> list[str]:
+        """Let all shards tell what they know, if it is new or `measure`; those that do not."""
         shards = self._options.shards
         parts = await asyncio.gather(
             *(self._part(shard, None if measure else mesh.known(shard)) for shard in shards),
             return_exceptions=True,
         )
-        learnt = False
-        for shard, part in zip(shards, parts, strict=True):
-            if isinstance(part, BaseException):
-                self._lacking = f"{shard} does not answer"
-            elif part is not None and not mesh.learn(shard, part):
-                # It works by another membership: by a newer one, or by an older one not for long.
-                roll = await self._roll()
-                if roll.revision != mesh.roll.revision:
-                    self._mesh, self._measured_at = LiveMesh(roll), -np.inf
-                    return
-            elif part is not None:
-                learnt = True
-        if not all(mesh.known(shard) for shard in shards):
-            return  # the view before, if there is one, is the last that was whole
-        if measure:
-            self._measured_at = now
-        if learnt or self._view is None or self._view.about.revision != mesh.roll.revision:
-            self._take(mesh.roll, await asyncio.to_thread(mesh.topology), now)
-        elif not any(isinstance(part, BaseException) for part in parts):
-            self._view.seen_at = now
+        silent = [shard for shard, part in zip(shards, parts, strict=True) if _failed(part)]
+        if silent:
+            self._lacking = f"{', '.join(silent)}: no answer"
+        learnt = [
+            mesh.learn(shard, part)
+            for shard, part in zip(shards, parts, strict=True)
+            if part is not None and not isinstance(part, BaseException)
+        ]
+        if not all(learnt):
+            # A shard works by another membership: by a newer one, or by an older one not for long.
+            roll = await self._roll()
+            if roll.revision != mesh.roll.revision:
+                self._mesh, self._measured_at = LiveMesh(roll), -np.inf
+        return silent
 
-    def _take(self, roll: Roll, topology: Topology, now: float) -> None:
+    def _take(self, mesh: LiveMesh, topology: Topology, now: float) -> None:
+        roll = mesh.roll
         possible = int(roll.present[roll.topology.ends].all(axis=1).sum())
         about = About(
             live=True,
@@ -176,7 +184,8 @@ class TwinActor:
             hello_s=self._options.hello_s,
             revision=roll.revision,
         )
-        view = _View(Intact(topology, Conditions(hello_s=about.hello_s)), about, now)
+        intact = Intact(topology, Conditions(hello_s=about.hello_s))
+        view = _View(intact, about, (roll.revision, mesh.changes), now)
         if self._view is not None:
             view.keep(self._view)
         self._view = view
@@ -248,6 +257,10 @@ class TwinActor:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
             gone.set()  # a thread cannot be cancelled, and asks this between its steps
+
+
+def _failed(part: object) -> bool:
+    return isinstance(part, BaseException)
 
 
 def _too_long(what: str, share: float | None) -> InvalidInput:

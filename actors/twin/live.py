@@ -28,10 +28,14 @@ class LiveMesh:
 
     Args:
         roll: its nodes and possible links.
+
+    Attributes:
+        changes: grows with each part that is taken.
     """
 
     def __init__(self, roll: Roll) -> None:
         self.roll = roll
+        self.changes = 0
         self._parts: dict[str, LinkState] = {}
 
     def known(self, shard: str) -> tuple[int, int] | None:
@@ -44,6 +48,7 @@ class LiveMesh:
         if part.revision != self.roll.revision:
             return False
         self._parts[shard] = part
+        self.changes += 1
         return True
 
     def topology(self) -> Topology:

@@ -7,8 +7,8 @@ raises ends the work. Without a watcher nothing happens.
 from __future__ import annotations
 
 import contextlib
-from contextvars import ContextVar
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:

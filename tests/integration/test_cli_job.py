@@ -45,6 +45,9 @@ def test_a_mesh_is_started_seen_and_ended_by_jobs(cluster: LocalCluster, tmp_pat
     status = submit(cluster, tmp_path, "jobs.status")
     assert status["healthy"]
     assert [shard["pid"] for shard in status["shards"]] == [up["shards"][0]["pid"]]
+    asked = submit(cluster, tmp_path, "jobs.what_if", "--fail", "n0001", "--all-single")
+    assert asked["mesh"]["live"]
+    assert asked["impact"]["failed_nodes"] == ["n0001"]
     down = submit(cluster, tmp_path, "jobs.down")
     assert down["ended"] == {"mesh": "radio:8"}
     assert not (tmp_path / "mesh.json").exists()

@@ -140,6 +140,26 @@ def test_an_unknown_node_is_named(state: Path) -> None:
     assert done.stderr.strip().splitlines()[-1].startswith("error: no mesh node n001: ")
 
 
+def test_what_if_asks_about_the_running_mesh(
+    state: Path, tmp_path: Path, up: dict[str, Any]
+) -> None:
+    """Without a topology `x0 what-if` is about the mesh that runs; with one, about the map."""
+    picture = tmp_path / "night.png"
+    found = answer(state, "what-if", "--fail", "n0003", "--plot", str(picture))
+    assert found["mesh"]["live"]
+    assert (found["mesh"]["source"], found["mesh"]["hello_s"]) == (up["source"], 0.2)
+    assert found["mesh"]["links"] + found["mesh"]["links_down"] == up["links"]
+    assert found["impact"]["failed_nodes"] == ["n0003"]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    text = x0(state, "what-if", "--fail", "n0003").stdout
+    assert f"the running one, as its nodes know it now: {NODES} nodes" in text
+    mapped = answer(state, "what-if", "--all-single", "--topology", "radio:24")
+    assert (mapped["mesh"]["live"], mapped["mesh"]["nodes"]) == (False, 24)
+    unknown = answer(state, "what-if", "--fail", "n003", code=1)["error"]
+    assert unknown["type"] == "UnknownNode"
+    assert "n0003" in unknown["remedy"]
+
+
 @pytest.mark.usefixtures("up")
 def test_a_second_mesh_in_the_same_place_is_refused(state: Path) -> None:
     """A second `x0 up` exits 1, names the remedy, and leaves the first mesh alone."""
@@ -179,6 +199,10 @@ def test_down_ends_all_and_messages_survive_it(state: Path, up: dict[str, Any]) 
     error = answer(state, "status", code=1)["error"]
     assert error["type"] == "MeshNotRunning"
     assert "x0 up" in error["remedy"]
+
+    default = x0(state, "what-if", "--all-single", "--json")
+    assert json.loads(default.stdout)["mesh"]["source"] == "radio:144"
+    assert "no mesh is running: this is about radio:144" in default.stderr
 
     again = x0(state, "down")
     assert (again.returncode, again.stdout) == (0, "nothing was running\n")

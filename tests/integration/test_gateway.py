@@ -26,8 +26,11 @@ from actors.mesh.coordinator import COORDINATOR
 from actors.mesh.membership import Faults
 from actors.runtime import spawn
 from actors.runtime.settings import Settings
+from actors.twin.actor import TwinActor
+from actors.twin.client import TWIN
 from cluster.local import LocalCluster
 from jobs import gateway
+from jobs.options import twin_options
 from serve_apps.gateway.auth import token_path
 
 if TYPE_CHECKING:
@@ -73,6 +76,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         starter = MeshStarter(namespace, state)
         options = starter.options(topology=f"radio:{NODES}")
         starter.begin(options)
+        spawn.detached(TwinActor, TWIN, twin_options(options))
         asyncio.run(ready(options.shard.host.hold_s))
         opening.wait(lambda _: None)
         token = token_path(state).read_text()
@@ -357,6 +361,27 @@ def _gauges(live: Live, *names: str) -> list[float]:
     return [float(values[f"x0tta6bl4_gateway_{name}"]) for name in names]
 
 
+def test_the_twin_answers_about_the_live_mesh(live: Live) -> None:
+    """Impact, single failures, scenarios and pictures of the mesh that runs."""
+    with live.client() as client:
+        single = client.get("/twin/single").json()
+        assert single["mesh"]["live"]
+        assert single["mesh"]["nodes"] == NODES
+        worst = single["single_failures"]["spof_nodes"][0]
+        impact = client.get("/twin/impact", params={"node": worst["node"]}).json()["impact"]
+        assert impact["pairs_lost"] == worst["pairs_lost"]
+        assert impact["recovery"]["hello_s"] == 0.2
+        scenario = {"fail": {"nodes": [worst["node"]]}, "random": {"k": 2}}
+        asked = client.post("/twin/scenarios", json=scenario, headers=live.auth)
+        assert asked.json()["impact"]["pairs_lost"] == worst["pairs_lost"]
+        assert client.post("/twin/scenarios", json=scenario).status_code == 401
+        picture = client.get("/twin/picture.png", params={"node": worst["node"]})
+        assert picture.content.startswith(b"\x89PNG")
+        unknown = client.get("/twin/impact", params={"node": "n000"})
+        assert (unknown.status_code, unknown.json()["status"]) == (404, 404)
+        assert "Did you mean" in unknown.json()["remedy"]
+
+
 def test_wrong_tokens_and_bytes_that_are_no_text(live: Live) -> None:
     """A wrong token is a 401 and invalid UTF-8 a 422, both as problem documents."""
     with live.client() as client:
@@ -403,7 +428,7 @@ def test_whatever_the_document_allows_is_answered_as_it_says(live: Live) -> None
             tried.append(case.path)
 
         check()
-    assert len(set(tried)) == 13
+    assert len(set(tried)) == 17
 
 
 def _given(operation: Any) -> Any:

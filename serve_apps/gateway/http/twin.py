@@ -88,9 +88,10 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         openapi_extra={"requestBody": twin_documents.SCENARIO_BODY},
     )
     async def scenario(request: Request) -> Response:
-        """Ask a whole scenario of the live mesh: also random failures, shared risks, cascades,
-        availability and advice. Nothing is changed by it; it needs the token because it can cost
-        much.
+        """Ask a whole scenario of the live mesh.
+
+        It may also ask for random failures, shared risks, cascades, availability and links to add.
+        Nothing is changed by it; it needs the token because it can cost much.
         """
         authorise(request.headers, gateway)
         given = await bodies.read_json(request, gateway.limits.twin_bytes)

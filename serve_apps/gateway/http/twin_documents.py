@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from actors.twin.reply import About  # noqa: TC001 - pydantic reads it
-from actors.twin.results import (  # noqa: TC001 - the same
+from actors.twin.reply import About
+from actors.twin.results import (
     Advice,
     Availability,
     Cascade,

@@ -193,9 +193,7 @@ async def test_a_twin_that_is_not_there_is_a_503(asked: Callable[..., Any]) -> N
     """Not ready, or no answer in time: 503 with Retry-After."""
 
     async def unready(_: Scenario, *, plot: bool, limit_s: float) -> Reply:
-        raise Unavailable(
-            "the twin is not ready", f"{plot} {limit_s}", "Retry.", retry_after_s=2.0
-        )
+        raise Unavailable("the twin is not ready", f"{plot} {limit_s}", "Retry.", retry_after_s=2.0)
 
     async def mute(_: Scenario, *, plot: bool, limit_s: float) -> Reply:
         await asyncio.Event().wait()
