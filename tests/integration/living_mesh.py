@@ -137,7 +137,7 @@ def _own_pid(_actor: object) -> int:
 
 async def pid_of(name: str) -> int:
     """Of the process that an actor is now."""
-    pid: int = await spawn.find(name).__ray_call__.remote(_own_pid)
+    pid: int = await ask(name, "__ray_call__", _own_pid)
     return pid
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -158,9 +157,9 @@ async def test_a_shard_that_is_killed_takes_nothing_from_the_twin(starter: MeshS
         await seen(whole.n_nodes, whole.n_links)
 
 
-async def test_questions_are_bounded_and_do_not_hold_each_other_up(starter: MeshStarter) -> None:
-    """Long questions end in time, saying how far they came; too many are refused at once; a small
-    one is answered meanwhile."""
+async def test_questions_are_bounded(starter: MeshStarter) -> None:
+    """Long questions end in time, saying how far they came; too many are refused at once; those
+    whose askers have gone make room."""
     long = {"random": {"k": 5, "of": "elements", "samples": 1_000_000}}
     async with twinned(starter):
         await what(fail={})
@@ -168,10 +167,8 @@ async def test_questions_are_bounded_and_do_not_hold_each_other_up(starter: Mesh
             await what(limit_s=0.3, **long)
         tasks = [asyncio.create_task(what(limit_s=3.0, **long)) for _ in range(actor.WAITING)]
         await asyncio.sleep(0.5)
-        began = time.monotonic()
         with pytest.raises(Unavailable, match="no more questions"):
             await what(fail={})
-        assert time.monotonic() - began < 2.0  # although its threads are busy: the loop is free
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
