@@ -32,6 +32,7 @@ class Reason(StrEnum):
     BOUNCED = "bounced"
     FAKE_JETTON = "fake_jetton"
     CHANGE = "change"
+    NOTIFIED = "notified"  # the notice of the same transfer counts
 
 
 @dataclass(frozen=True, slots=True)
