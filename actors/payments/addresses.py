@@ -85,5 +85,5 @@ def is_ton_test(text: str) -> bool:
 
 def ton_friendly(raw_form: str, *, test: bool = False) -> str:
     """The non-bounceable form, as people are shown it: what is sent to it stays."""
-    shown: str = Address(raw_form).to_str(is_bounceable=False, is_test_only=test)  # type: ignore[no-untyped-call]
+    shown: str = Address(raw_form).to_str(is_bounceable=False, is_test_only=test)
     return shown

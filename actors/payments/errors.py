@@ -32,6 +32,8 @@ from actors.runtime.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from actors.payments.money import Network
+
 
 class UnknownOrder(X0Error):
     """There is no order `order`."""
@@ -164,4 +166,40 @@ class UntrustedHistory(X0Error):
             why,
             "It is read again at the next poll; if it stays so, use another API.",
             network=network,
+        )
+
+
+class TransportBusy(Unavailable):
+    """The transport asks to be left alone for `retry_after_s` seconds, or is not there."""
+
+    def __init__(self, why: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(
+            "a message could not be sent now",
+            why,
+            "It is sent again by itself.",
+            retry_after_s=retry_after_s or 0.0,
+        )
+
+
+class TransportRefused(X0Error):
+    """The recipient can never be reached: a person decides."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            "a message cannot be delivered",
+            why,
+            "Reach the buyer in another way, then `x0 pay review`.",
+        )
+
+
+class CursorStale(X0Error):
+    """The history of a network was not read to its end for `age_s` seconds."""
+
+    def __init__(self, network: Network, age_s: float) -> None:
+        super().__init__(
+            f"payments on {network} are not being read",
+            f"the last scan that came to its end was {age_s:.0f} s ago",
+            "See the errors before this one; `x0 pay scan` tries it at once.",
+            network=network,
+            age_s=age_s,
         )

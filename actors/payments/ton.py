@@ -147,7 +147,8 @@ def _received(message: Any) -> Message | None:  # noqa: ANN401 - of an untyped l
 
 
 def _slice(body: Cell | Slice) -> Slice:
-    return body.begin_parse() if isinstance(body, Cell) else body.copy()
+    found: Slice = body.begin_parse() if isinstance(body, Cell) else body.copy()
+    return found
 
 
 def chained(
