@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from jobs import down, drill, send, status, up
+from jobs import down, drill, pay, send, status, up
 
 app = typer.Typer(
     name="x0",
@@ -25,6 +25,7 @@ app.command("status")(status.command)
 app.command("send")(send.command)
 app.command("drill")(drill.command)
 app.command("down")(down.command)
+app.add_typer(pay.app, name="pay")
 
 
 def _version(wanted: bool) -> None:

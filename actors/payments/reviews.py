@@ -71,6 +71,15 @@ class ReviewQueue:
                 found += _hearsay(connection, limit - len(found))
         return found
 
+    def get(self, subject: str) -> Review:
+        """The open entry `subject`.
+
+        Raises:
+            UnknownReview: there is none.
+        """
+        with self._database.reading() as connection:
+            return _review_of(_open(connection, subject))
+
     def count(self) -> int:
         """How many entries are open."""
         reviews, sightings = schema.reviews.c, schema.sightings.c
