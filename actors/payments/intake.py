@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 CATCH_UP_MS: Final = 2 * 60_000  # that an index may lag behind its chain before orders expire
 OVERLAP_MS: Final = 5 * 60_000
 """An index of TRON may list a transfer so much after a later one."""
-RETRY_MS: Final = 20_000  # until a receipt that is not solid is asked for again
+RETRY_MS: Final = 20_000
+"""Until a receipt that is not solid is asked for again, at least; the older, the longer."""
+_RETRY_SHARE: Final = 10  # of its age
 _CHUNK: Final = 400
 
 
@@ -160,15 +162,28 @@ class Intake:
             ).all()
         return [Waiting(row.tx_id, bool(row.matched)) for row in rows]
 
+    def count_waiting(self, network: Network) -> int:
+        """How many transactions' receipts are not read, or not solid, yet."""
+        table = schema.sightings.c
+        with self._database.reading() as connection:
+            count = connection.scalar(
+                sa.select(sa.func.count(sa.distinct(table.tx_id))).where(
+                    table.network == str(network), table.status == "waiting"
+                )
+            )
+        return count or 0
+
     def postpone(self, network: Network, tx_id: str, now_ms: int) -> None:
         """Ask for a receipt later: it is not solid yet."""
         table = schema.sightings.c
+        age = (now_ms - table.block_ms) / _RETRY_SHARE
+        pause = sa.case((age > RETRY_MS, age), else_=RETRY_MS)
         with self._database.writing() as connection:
             connection.execute(
                 schema.sightings.update()
                 .where(table.network == str(network), table.tx_id == tx_id)
                 .where(table.status == "waiting")
-                .values(next_ms=now_ms + RETRY_MS)
+                .values(next_ms=now_ms + sa.cast(pause, sa.BigInteger))
             )
 
     def refuse(self, cursor: Cursor, tx_id: str, reason: Reason) -> None:

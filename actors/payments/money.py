@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 MAX_AMOUNT: Final = 2**63 - 1  # of a column; more than either coin has units in existence
-_DECIMAL: Final = re.compile(r"(\d{1,19})(?:\.(\d{1,18}))?")
+_DECIMAL: Final = re.compile(r"([0-9]{1,19})(?:\.([0-9]{1,18}))?")
 
 
 class Network(StrEnum):

@@ -14,7 +14,6 @@ Only time on the chain counts, never the clock on the wall.
 from __future__ import annotations
 
 import base64
-import re
 import secrets
 from dataclasses import dataclass
 from enum import StrEnum
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from actors.payments.money import Method
 
 ID_BYTES: Final = 10
-ID_LENGTH: Final = 16
-_ID: Final = re.compile(rf"[a-z2-7]{{{ID_LENGTH}}}")
 COMMENT_BYTES: Final = 16  # of a TON comment: 128 bits cannot be guessed
 
 
@@ -221,11 +218,6 @@ def check(order: Order, to: State) -> None:
 def new_id() -> str:
     """Draw the id of an order."""
     return base64.b32encode(secrets.token_bytes(ID_BYTES)).decode().lower()
-
-
-def is_id(value: str) -> bool:
-    """Whether `value` has the form of an order's id."""
-    return _ID.fullmatch(value) is not None
 
 
 def new_comment() -> str:

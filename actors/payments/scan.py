@@ -42,7 +42,7 @@ PageT = TypeVar("PageT")
 
 RECEIPTS_AT_ONCE: Final = 8
 MATCHED: Final = 2_000  # receipts of one scan that orders wait for
-OTHERS: Final = 10  # receipts of one scan that nobody waits for
+OTHERS: Final = 10  # receipts of one scan that nobody waits for, unless told otherwise
 AHEAD_MS: Final = 60_000  # that the chain's clock may be ahead of ours
 
 
@@ -89,6 +89,7 @@ async def scan(
     api: Api,
     *,
     wait_s: float = 0.0,
+    others: int = OTHERS,
     clock: Callable[[], int] = now_ms,
 ) -> ScanResult:
     """Read a chain once.
@@ -98,6 +99,7 @@ async def scan(
         ledger: to read into.
         api: see `connect`.
         wait_s: how long to wait for another process that is at it.
+        others: how many receipts to read of transactions that no order waits for.
         clock: ms since the Unix epoch.
 
     Raises:
@@ -112,7 +114,7 @@ async def scan(
     try:
         before = api.requests
         if chain.network is Network.TRON:
-            result = await _TronScan(TronSource(chain, api), ledger, clock).run()
+            result = await _TronScan(TronSource(chain, api), ledger, others, clock).run()
         else:
             result = await _TonScan(chain, ton_source.source(api), ledger, clock).run()
         result.requests = api.requests - before
@@ -123,8 +125,11 @@ async def scan(
 
 
 class _TronScan:
-    def __init__(self, source: TronSource, ledger: Ledger, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, source: TronSource, ledger: Ledger, others: int, clock: Callable[[], int]
+    ) -> None:
         self._source = source
+        self._others = others
         self._chain = source.chain
         self._ledger = ledger
         self._clock = clock
@@ -146,6 +151,7 @@ class _TronScan:
             intake.open, Network.TRON, self._chain.wallet, self._clock()
         )
         self._result.cursor, self._result.chain_ms = after.position, head_ms
+        self._result.waiting = await asyncio.to_thread(intake.count_waiting, Network.TRON)
         if self._failure is not None:
             raise self._failure
         return self._result
@@ -181,7 +187,7 @@ class _TronScan:
         waiting = await asyncio.to_thread(
             self._ledger.intake.waiting, Network.TRON, self._clock(), limit=MATCHED
         )
-        others = [one for one in waiting if not one.matched][:OTHERS]
+        others = [one for one in waiting if not one.matched][: self._others]
         due = [one for one in waiting if one.matched] + others
         gate = asyncio.Semaphore(RECEIPTS_AT_ONCE)
 
@@ -197,13 +203,11 @@ class _TronScan:
         async with asyncio.TaskGroup() as group:
             for one in due:
                 group.create_task(one_of(one))
-        self._result.waiting += len(waiting) - len(due)
 
     async def _receipt(self, cursor: Cursor, one: Waiting) -> None:
         intake = self._ledger.intake
         found = await self._source.receipt(one.tx_id)
         if found is None:
-            self._result.waiting += 1
             await asyncio.to_thread(intake.postpone, Network.TRON, one.tx_id, self._clock())
         elif isinstance(found, Rejected):
             self._result.rejected[str(found.reason)] += 1

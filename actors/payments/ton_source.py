@@ -126,9 +126,7 @@ class Tonapi:
             if not new:
                 return
             yield new
-            after_lt = new[-1].lt
-            if len(page) < PAGE:
-                return
+            after_lt = new[-1].lt  # and on to an empty page: the API may give less than was asked
         raise UntrustedHistory(Network.TON, f"it has more than {MAX_PAGES} pages")
 
 
@@ -185,7 +183,7 @@ class Toncenter:
             page = [_center_transaction(row, account) for row in _rows(answer, "result")]
             new = [one for one in page if one.lt > after_lt and one.lt not in found]
             found.update((one.lt, one) for one in new)
-            if not new or len(page) < CENTER_PAGE:
+            if not new:
                 break
             if len(found) > MAX_BACKLOG:
                 raise UntrustedHistory(Network.TON, f"it has more than {MAX_BACKLOG} transactions")

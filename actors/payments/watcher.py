@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 POLL_S: Final = 30.0
 JITTER: Final = 0.2  # of the pause, up and down
+OTHERS: Final = 200  # receipts of a scan that no order waits for: a poll has time
 STALE_S: Final = 600.0  # since the last scan that came to its end
 
 

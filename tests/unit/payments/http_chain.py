@@ -1,7 +1,7 @@
 """A loopback server that answers as TronGrid, tonapi and toncenter do, and misbehaves on request.
 
-It speaks HTTP/1.1 on raw sockets, because much of the misbehaviour (resets, bodies cut short) is below
-what a web framework lets one do. It notes when each request came, so tests can assert the rate.
+It speaks HTTP/1.1 on raw sockets, because much of the misbehaviour (resets, bodies cut short) is
+below what a web framework lets one do. It notes when each request came, to assert the rate by.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Chains:
             meta["fingerprint"] = token
         return Answer(body={"success": True, "meta": meta, "data": shown})
 
-    def _ton(self, asked: Asked) -> Answer:  # noqa: PLR0911 - a path each
+    def _ton(self, asked: Asked) -> Answer:
         path = unquote(asked.path)
         if path == "/v2/blockchain/masterchain-head" and self.head_ms is not None:
             return Answer(body={"gen_utime": self.head_ms // 1000})

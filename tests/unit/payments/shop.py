@@ -49,12 +49,16 @@ LICENCE = Plan("licence", {"en": "Licence"}, PRICES, Delivers("licence"))
 DOWNLOAD = Plan("month", {"en": "Month", "ru": "Месяц"}, PRICES, Delivers("download", "a.zip"))
 
 
-def tron_chain(url: str = "http://127.0.0.1:1", rate: float = 1000, key: SecretStr | None = None) -> Chain:
+def tron_chain(
+    url: str = "http://127.0.0.1:1", rate: float = 1000, key: SecretStr | None = None
+) -> Chain:
     """The shop on TRON."""
     return Chain(Network.TRON, url, key, WALLET, USDT, rate)
 
 
-def ton_chain(url: str = "http://127.0.0.1:1", rate: float = 1000, key: SecretStr | None = None) -> Chain:
+def ton_chain(
+    url: str = "http://127.0.0.1:1", rate: float = 1000, key: SecretStr | None = None
+) -> Chain:
     """The shop on TON."""
     return Chain(Network.TON, url, key, TON_WALLET, MASTER, rate)
 

@@ -143,7 +143,7 @@ def _ordinary(bounce: str, *, aborted: bool) -> Cell:
 
 def _tick() -> Cell:
     # tick; storage: no fees, none due, unchanged; compute: skipped, no state; no action.
-    return Builder().store_bits("001" "0" "000000" "000" "0" "00").end_cell()
+    return Builder().store_bits("0010000000000000").end_cell()
 
 
 @dataclass
@@ -169,9 +169,7 @@ class TonAccount:
         incoming = message(
             body, source=source, destination=self.address, value=value, bounced=bounced
         )
-        return self.add(
-            incoming, time_s=time_s, outgoing=outgoing, bounce=bounce, aborted=aborted
-        )
+        return self.add(incoming, time_s=time_s, outgoing=outgoing, bounce=bounce, aborted=aborted)
 
     def add(
         self,

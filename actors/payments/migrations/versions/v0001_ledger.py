@@ -23,8 +23,8 @@ def upgrade() -> None:
         sa.Column("chain_ms", sa.BigInteger(), nullable=False),
         sa.Column("completed_ms", sa.BigInteger(), nullable=False),
         sa.Column("jetton_wallet", sa.String(length=80), nullable=False),
-        sa.CheckConstraint("network IN ('tron', 'ton')", name="ck_cursors_network"),
-        sa.CheckConstraint("position >= 0 AND since_ms >= 0", name="ck_cursors_position"),
+        sa.CheckConstraint("network IN ('tron', 'ton')", name=op.f("ck_cursors_network")),
+        sa.CheckConstraint("position >= 0 AND since_ms >= 0", name=op.f("ck_cursors_position")),
         sa.PrimaryKeyConstraint("network", "account", name="pk_cursors"),
     )
     op.create_table(
@@ -49,19 +49,22 @@ def upgrade() -> None:
         sa.Column("reserved", sa.Boolean(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.CheckConstraint("delivers IN ('download', 'licence')", name="ck_orders_delivers"),
-        sa.CheckConstraint("method <> 'tron' OR amount > price", name="ck_orders_tail"),
-        sa.CheckConstraint("method = 'tron' OR length(comment) = 32", name="ck_orders_comment"),
-        sa.CheckConstraint("method IN ('tron', 'ton', 'ton-usdt')", name="ck_orders_method"),
+        sa.CheckConstraint("delivers IN ('download', 'licence')", name=op.f("ck_orders_delivers")),
+        sa.CheckConstraint("method <> 'tron' OR amount > price", name=op.f("ck_orders_tail")),
+        sa.CheckConstraint(
+            "method = 'tron' OR length(comment) = 32", name=op.f("ck_orders_comment")
+        ),
+        sa.CheckConstraint("method IN ('tron', 'ton', 'ton-usdt')", name=op.f("ck_orders_method")),
         sa.CheckConstraint(
             "state IN ('new', 'seen', 'confirmed', 'overpaid', 'delivering', 'delivered', "
             "'expired', 'paid_late', 'underpaid', 'review')",
-            name="ck_orders_state",
+            name=op.f("ck_orders_state"),
         ),
         sa.CheckConstraint(
-            "created_ms < expires_ms AND expires_ms < reserved_until_ms", name="ck_orders_times"
+            "created_ms < expires_ms AND expires_ms < reserved_until_ms",
+            name=op.f("ck_orders_times"),
         ),
-        sa.CheckConstraint("price > 0 AND amount >= price", name="ck_orders_amount"),
+        sa.CheckConstraint("price > 0 AND amount >= price", name=op.f("ck_orders_amount")),
         sa.PrimaryKeyConstraint("id", name="pk_orders"),
         sa.UniqueConstraint("request", name="uq_orders_request"),
     )
@@ -89,7 +92,7 @@ def upgrade() -> None:
         sa.Column("order_id", sa.String(length=16), nullable=False),
         sa.Column("granted_ms", sa.BigInteger(), nullable=False),
         sa.Column("expires_ms", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("granted_ms < expires_ms", name="ck_entitlements_times"),
+        sa.CheckConstraint("granted_ms < expires_ms", name=op.f("ck_entitlements_times")),
         sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name="fk_entitlements_order_id"),
         sa.PrimaryKeyConstraint("order_id", name="pk_entitlements"),
     )
@@ -108,10 +111,10 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "kind IN ('seen', 'confirmed', 'overpaid', 'delivery', 'expired', "
             "'paid_late', 'underpaid')",
-            name="ck_outbox_kind",
+            name=op.f("ck_outbox_kind"),
         ),
         sa.CheckConstraint(
-            "status IN ('due', 'claimed', 'done', 'refused')", name="ck_outbox_status"
+            "status IN ('due', 'claimed', 'done', 'refused')", name=op.f("ck_outbox_status")
         ),
         sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name="fk_outbox_order_id"),
         sa.PrimaryKeyConstraint("id", name="pk_outbox"),
@@ -133,14 +136,16 @@ def upgrade() -> None:
         sa.Column("settles", sa.Boolean(), nullable=False),
         sa.Column("role", sa.String(length=8), nullable=False),
         sa.Column("recorded_ms", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("method IN ('tron', 'ton', 'ton-usdt')", name="ck_payments_method"),
-        sa.CheckConstraint("network IN ('tron', 'ton')", name="ck_payments_network"),
         sa.CheckConstraint(
-            "role <> 'settling' OR order_id IS NOT NULL", name="ck_payments_settling"
+            "method IN ('tron', 'ton', 'ton-usdt')", name=op.f("ck_payments_method")
         ),
-        sa.CheckConstraint("role IN ('settling', 'review')", name="ck_payments_role"),
-        sa.CheckConstraint("amount > 0", name="ck_payments_amount"),
-        sa.CheckConstraint("position >= 0", name="ck_payments_position"),
+        sa.CheckConstraint("network IN ('tron', 'ton')", name=op.f("ck_payments_network")),
+        sa.CheckConstraint(
+            "role <> 'settling' OR order_id IS NOT NULL", name=op.f("ck_payments_settling")
+        ),
+        sa.CheckConstraint("role IN ('settling', 'review')", name=op.f("ck_payments_role")),
+        sa.CheckConstraint("amount > 0", name=op.f("ck_payments_amount")),
+        sa.CheckConstraint("position >= 0", name=op.f("ck_payments_position")),
         sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name="fk_payments_order_id"),
         sa.PrimaryKeyConstraint("network", "tx_id", "position", name="pk_payments"),
     )
@@ -163,9 +168,11 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=8), nullable=False),
         sa.Column("reason", sa.String(length=32), nullable=False),
         sa.Column("next_ms", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("network IN ('tron', 'ton')", name="ck_sightings_network"),
-        sa.CheckConstraint("status IN ('waiting', 'read', 'refused')", name="ck_sightings_status"),
-        sa.CheckConstraint("amount > 0", name="ck_sightings_amount"),
+        sa.CheckConstraint("network IN ('tron', 'ton')", name=op.f("ck_sightings_network")),
+        sa.CheckConstraint(
+            "status IN ('waiting', 'read', 'refused')", name=op.f("ck_sightings_status")
+        ),
+        sa.CheckConstraint("amount > 0", name=op.f("ck_sightings_amount")),
         sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name="fk_sightings_order_id"),
         sa.PrimaryKeyConstraint("network", "tx_id", "amount", name="pk_sightings"),
     )
@@ -189,15 +196,19 @@ def upgrade() -> None:
         sa.Column("refund_amount", sa.BigInteger(), nullable=True),
         sa.CheckConstraint(
             "cause IN ('unmatched', 'underpaid', 'late', 'duplicate', 'unusual', 'undeliverable')",
-            name="ck_reviews_cause",
+            name=op.f("ck_reviews_cause"),
         ),
         sa.CheckConstraint(
             "decision IN ('', 'accepted', 'refund', 'dismissed', 'retried')",
-            name="ck_reviews_decision",
+            name=op.f("ck_reviews_decision"),
         ),
-        sa.CheckConstraint("status = 'open' OR decided_ms IS NOT NULL", name="ck_reviews_decided"),
-        sa.CheckConstraint("status IN ('open', 'closed')", name="ck_reviews_status"),
-        sa.CheckConstraint("refund_amount IS NULL OR refund_amount > 0", name="ck_reviews_refund"),
+        sa.CheckConstraint(
+            "status = 'open' OR decided_ms IS NOT NULL", name=op.f("ck_reviews_decided")
+        ),
+        sa.CheckConstraint("status IN ('open', 'closed')", name=op.f("ck_reviews_status")),
+        sa.CheckConstraint(
+            "refund_amount IS NULL OR refund_amount > 0", name=op.f("ck_reviews_refund")
+        ),
         sa.ForeignKeyConstraint(
             ["network", "tx_id", "position"],
             ["payments.network", "payments.tx_id", "payments.position"],
