@@ -41,7 +41,6 @@ class Cursor:
     Attributes:
         network: of the account.
         account: as `Transfer.wallet`.
-        since_ms: what is older is not the shop's.
         position: block time of the newest row (TRON, ms), last logical time (TON); 0 at first.
         mark: hash of the last transaction (TON), or "".
         chain_ms: time of the chain up to which everything was read.
@@ -51,7 +50,6 @@ class Cursor:
 
     network: Network
     account: str
-    since_ms: int
     position: int
     mark: str
     chain_ms: int
@@ -73,23 +71,16 @@ class Intake:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def open(self, network: Network, account: str, now_ms: int) -> Cursor:
-        """The cursor of an account; at first it starts a little before the oldest order, or now."""
+    def open(self, network: Network, account: str) -> Cursor:
+        """The cursor of an account; at first it is at the beginning of the history."""
         with self._database.writing() as connection:
             row = _cursor(connection, network, account)
             if row is None:
-                oldest = connection.scalar(
-                    sa.select(sa.func.min(schema.orders.c.created_ms)).where(
-                        schema.orders.c.method.in_(_methods(network))
-                    )
-                )
-                since = max(0, min(now_ms, oldest or now_ms) - OVERLAP_MS)
                 connection.execute(
                     schema.cursors.insert(),
                     {
                         "network": str(network),
                         "account": account,
-                        "since_ms": since,
                         "position": 0,
                         "mark": "",
                         "chain_ms": 0,

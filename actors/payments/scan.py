@@ -27,7 +27,6 @@ from actors.payments.money import Network
 from actors.payments.ton import TonShop
 from actors.payments.tron_source import TronSource
 from actors.payments.verdict import Rejected
-from actors.runtime.errors import X0Error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -134,22 +133,18 @@ class _TronScan:
         self._ledger = ledger
         self._clock = clock
         self._result = ScanResult(Network.TRON)
-        self._failure: X0Error | None = None  # of a receipt
+        self._failure: Exception | None = None  # of a receipt
 
     async def run(self) -> ScanResult:
         intake = self._ledger.intake
-        cursor = await asyncio.to_thread(
-            intake.open, Network.TRON, self._chain.wallet, self._clock()
-        )
+        cursor = await asyncio.to_thread(intake.open, Network.TRON, self._chain.wallet)
         head_ms = await self._source.head_ms()
         await self._read(cursor, until_ms=max(self._clock(), head_ms) + AHEAD_MS)
         await self._receipts(cursor)
         self._result.expired = await asyncio.to_thread(
             intake.complete, [cursor], head_ms, self._clock()
         )
-        after = await asyncio.to_thread(
-            intake.open, Network.TRON, self._chain.wallet, self._clock()
-        )
+        after = await asyncio.to_thread(intake.open, Network.TRON, self._chain.wallet)
         self._result.cursor, self._result.chain_ms = after.position, head_ms
         self._result.waiting = await asyncio.to_thread(intake.count_waiting, Network.TRON)
         if self._failure is not None:
@@ -157,7 +152,7 @@ class _TronScan:
         return self._result
 
     async def _read(self, cursor: Cursor, *, until_ms: int) -> None:
-        since_ms = max(cursor.since_ms, cursor.position - OVERLAP_MS)
+        since_ms = max(self._chain.since_ms, cursor.position - OVERLAP_MS)
         frontier = _Frontier(until_ms)
         listed: set[tuple[str, int]] = set()
         async for rows, is_last in _ahead(self._source.history(since_ms, until_ms)):
@@ -167,7 +162,7 @@ class _TronScan:
                 rows,
                 wallet=self._chain.wallet,
                 contract=self._chain.contract,
-                since_ms=cursor.since_ms,
+                since_ms=self._chain.since_ms,
             )
             self._result.rejected.update(str(one.reason) for one in sifted.rejected)
             listed.update((one.tx_id, one.amount) for one in sifted.sightings if one.confirmed)
@@ -197,7 +192,7 @@ class _TronScan:
                     return
                 try:
                     await self._receipt(cursor, one)
-                except X0Error as error:
+                except Exception as error:  # noqa: BLE001 - raised again at the end of the scan
                     self._failure = error
 
         async with asyncio.TaskGroup() as group:
@@ -278,9 +273,7 @@ class _TonScan:
         return self._result
 
     async def _open(self, account: str) -> Cursor:
-        return await asyncio.to_thread(
-            self._ledger.intake.open, Network.TON, account, self._clock()
-        )
+        return await asyncio.to_thread(self._ledger.intake.open, Network.TON, account)
 
     async def _read(self, cursor: Cursor, shop: TonShop) -> None:
         lt, mark = cursor.position, cursor.mark
@@ -292,7 +285,9 @@ class _TonScan:
                 raise UntrustedHistory(Network.TON, str(error)) from None
             if not new:
                 continue
-            transfers, rejected = ton.split([ton.judge(one, shop, cursor.since_ms) for one in new])
+            transfers, rejected = ton.split(
+                [ton.judge(one, shop, self._chain.since_ms) for one in new]
+            )
             effect = await asyncio.to_thread(
                 self._ledger.intake.apply,
                 cursor,

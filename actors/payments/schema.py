@@ -222,12 +222,11 @@ cursors = Table(
     METADATA,
     Column("network", String(8), primary_key=True),
     Column("account", String(80), primary_key=True),
-    Column("since_ms", BigInteger, nullable=False),
     Column("position", BigInteger, nullable=False),
     Column("mark", String(64), nullable=False),
     Column("chain_ms", BigInteger, nullable=False),
     Column("completed_ms", BigInteger, nullable=False),
     Column("jetton_wallet", String(80), nullable=False),
     CheckConstraint(f"network IN {_NETWORKS}", name="network"),
-    CheckConstraint("position >= 0 AND since_ms >= 0", name="position"),
+    CheckConstraint("position >= 0", name="position"),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from datetime import UTC
 from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import urlsplit
 
@@ -59,6 +60,7 @@ class Chain:
         contract: of USDT, as `Transfer.contract`; empty where USDT is not taken.
         rate: requests per second, at most.
         test: whether addresses are shown as of a test net.
+        since_ms: what came in before is not the shop's; 0: all is.
     """
 
     network: Network
@@ -68,6 +70,7 @@ class Chain:
     contract: str
     rate: float
     test: bool = False
+    since_ms: int = 0
 
     @property
     def methods(self) -> tuple[Method, ...]:
@@ -187,6 +190,7 @@ def _tron(settings: Settings) -> Chain | None:
         wallet,
         contract,
         settings.tron_rate or _rate(KEYLESS_TRON, net is not None, settings.tron_api_key),
+        since_ms=_since_ms(settings),
     )
 
 
@@ -215,7 +219,15 @@ def _ton(settings: Settings) -> Chain | None:
         master,
         settings.ton_rate or _rate(KEYLESS_TON, public, settings.ton_api_key),
         test,
+        _since_ms(settings),
     )
+
+
+def _since_ms(settings: Settings) -> int:
+    since = settings.payments_since
+    if since is None:
+        return 0
+    return max(0, int((since if since.tzinfo else since.replace(tzinfo=UTC)).timestamp() * 1000))
 
 
 def _rate(keyless: tuple[float, float], public: bool, key: SecretStr | None) -> float:  # noqa: FBT001 - private

@@ -114,11 +114,11 @@ class TronSource:
                 return None
             except ApiError as error:
                 raise Broken(f"a node's error: {type(error).__name__}") from None
-            except ValueError:
-                raise Broken("a receipt that is no JSON") from None
-            if not isinstance(found, Mapping):
-                raise Broken("a receipt that is no object")
-            return found
+            except (ValueError, AttributeError, TypeError, KeyError):
+                # No JSON, or JSON of a shape that the library does not expect.
+                raise Broken("a receipt of another shape") from None
+            answer: Mapping[str, Any] = found
+            return answer
 
         receipt = await self.api.attempting(ask)
         if receipt is None:

@@ -9,6 +9,7 @@ reads the environment of the host it happens to run on.
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
@@ -104,6 +105,9 @@ class Settings(BaseSettings):
     )
     catalogue: Annotated[Path, AfterValidator(_absolute)] | None = Field(
         None, description="YAML file of the plans that can be bought"
+    )
+    payments_since: datetime | None = Field(
+        None, description="time such as 2026-01-31; what came in before is not the shop's"
     )
     public_url: str | None = Field(
         None, pattern=_URL, description="http(s) URL under which buyers reach the gateway"

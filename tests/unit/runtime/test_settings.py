@@ -41,6 +41,7 @@ def test_the_documented_defaults_hold() -> None:
         "gateway_port": 0,
         "database_url": None,
         "catalogue": None,
+        "payments_since": None,
         "public_url": None,
         "tron_api_url": "https://api.trongrid.io",
         "tron_api_key": None,

@@ -17,14 +17,13 @@ def upgrade() -> None:
         "cursors",
         sa.Column("network", sa.String(length=8), nullable=False),
         sa.Column("account", sa.String(length=80), nullable=False),
-        sa.Column("since_ms", sa.BigInteger(), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("mark", sa.String(length=64), nullable=False),
         sa.Column("chain_ms", sa.BigInteger(), nullable=False),
         sa.Column("completed_ms", sa.BigInteger(), nullable=False),
         sa.Column("jetton_wallet", sa.String(length=80), nullable=False),
         sa.CheckConstraint("network IN ('tron', 'ton')", name=op.f("ck_cursors_network")),
-        sa.CheckConstraint("position >= 0 AND since_ms >= 0", name=op.f("ck_cursors_position")),
+        sa.CheckConstraint("position >= 0", name=op.f("ck_cursors_position")),
         sa.PrimaryKeyConstraint("network", "account", name="pk_cursors"),
     )
     op.create_table(
