@@ -44,6 +44,9 @@ def snapshot(ledger: Ledger) -> dict[str, list[tuple[Any, ...]]]:
     found["entitlements"] = sorted(
         (names[row.order_id],) for row in rows(ledger, schema.entitlements)
     )
+    found["outbox"] = sorted(
+        (names[row.order_id], row.kind, row.status) for row in rows(ledger, schema.outbox)
+    )
     found["settling"] = sorted(
         (names[row.order_id], row.tx_id, row.position)
         for row in rows(ledger, schema.payments)
