@@ -85,13 +85,11 @@ class Database:
             with exclusive_lock(path, timeout_s=timeout_s):
                 yield
             return
-        key = zlib.crc32(name.encode())
+        number = sa.cast(zlib.crc32(name.encode()) - 2**31, sa.Integer)
         deadline = time.monotonic() + timeout_s
         with _explained(), self._engine.connect() as connection:
             session = connection.execution_options(isolation_level="AUTOCOMMIT")
-            asked = sa.select(
-                sa.func.pg_try_advisory_lock(_LOCKS, sa.cast(key - 2**31, sa.Integer))
-            )
+            asked = sa.select(sa.func.pg_try_advisory_lock(_LOCKS, number))
             while not session.scalar(asked):
                 if time.monotonic() >= deadline:
                     raise Conflict(
@@ -103,8 +101,7 @@ class Database:
             try:
                 yield
             finally:
-                # Closing would return the session to the pool with its lock.
-                session.invalidate()
+                session.execute(sa.select(sa.func.pg_advisory_unlock(_LOCKS, number)))
 
     def close(self) -> None:
         """Close all connections."""

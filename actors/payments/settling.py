@@ -26,7 +26,7 @@ from actors.payments.orders import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy.engine import Connection
 
@@ -297,20 +297,17 @@ def _set_role(connection: Connection, key: PaymentKey, role: str) -> None:
 def _keep_reviews(
     connection: Connection,
     rows: Sequence[Any],
-    causes: Any,  # noqa: ANN401 - a mapping of keys to causes
+    causes: Mapping[PaymentKey, Cause],
     order_id: str,
     now_ms: int,
 ) -> None:
-    existing = {_key(row): row.cause for row in rows}
-    for key, cause in causes.items():
-        if existing[key] is None:
-            connection.execute(schema.reviews.insert(), _review(key, cause, order_id, now_ms))
-        elif existing[key] != cause:
-            connection.execute(
-                schema.reviews.update()
-                .where(schema.reviews.c.subject == subject(key), schema.reviews.c.status == "open")
-                .values(cause=str(cause), order_id=order_id)
-            )
+    # Why a transfer is in review never changes: it depends on the two of them alone.
+    known = {_key(row) for row in rows if row.cause is not None}
+    new = [
+        _review(key, cause, order_id, now_ms) for key, cause in causes.items() if key not in known
+    ]
+    if new:
+        connection.execute(schema.reviews.insert(), new)
 
 
 def _review(key: PaymentKey, cause: Cause, order_id: str | None, now_ms: int) -> dict[str, object]:

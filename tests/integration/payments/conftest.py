@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.payments.conftest import database_url, ledger, postgres_base
+from tests.unit.payments.conftest import database_kind, database_url, postgres_base
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,4 +28,4 @@ def _importable() -> Iterator[None]:
         os.environ["PYTHONPATH"] = before
 
 
-__all__ = ["database_url", "ledger", "postgres_base"]
+__all__ = ["database_kind", "database_url", "postgres_base"]

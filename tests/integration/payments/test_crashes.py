@@ -105,10 +105,10 @@ STATES = {
 }
 
 
-def ended(database: str) -> dict[str, list[tuple[object, ...]]]:
+def ended(database: str) -> dict[str, Any]:
     with Ledger(SecretStr(database)) as ledger:
         ledgers.check(ledger)
-        return ledgers.snapshot(ledger)
+        return {**ledgers.snapshot(ledger), "messages": ledgers.messages(ledger)}
 
 
 def sent(directory: Path) -> dict[tuple[str, str], list[str]]:

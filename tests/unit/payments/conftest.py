@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from actors.payments.ledger import Ledger
-from tests.unit.payments import postgres
+from tests.unit.payments import ledgers, postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,17 +25,34 @@ def postgres_base() -> Iterator[str]:
         yield base
 
 
+@pytest.fixture(scope="session")
+def _reused(postgres_base: str) -> str:
+    """A database on it that tests empty and use again: making one takes as long as a test."""
+    return postgres.fresh(postgres_base).replace("postgresql:", "postgresql+psycopg:")
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """URL of an empty database, of either kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'ledger.db'}"
-    base = request.getfixturevalue("postgres_base")
-    return postgres.fresh(base).replace("postgresql://", "postgresql+psycopg://")
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """Either kind of database."""
+    return str(request.param)
 
 
 @pytest.fixture
-def ledger(database_url: str) -> Iterator[Ledger]:
-    """A ledger on it."""
-    with Ledger(SecretStr(database_url), random.Random(1)) as opened:
+def database_url(request: pytest.FixtureRequest, database_kind: str, tmp_path: Path) -> str:
+    """URL of a new, empty database of that kind."""
+    if database_kind == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.db'}"
+    base = request.getfixturevalue("postgres_base")
+    return postgres.fresh(base).replace("postgresql:", "postgresql+psycopg:")
+
+
+@pytest.fixture
+def ledger(request: pytest.FixtureRequest, database_kind: str, tmp_path: Path) -> Iterator[Ledger]:
+    """An empty ledger on a database of that kind."""
+    if database_kind == "sqlite":
+        url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    else:
+        url = request.getfixturevalue("_reused")
+    with Ledger(SecretStr(url), random.Random(1)) as opened:
+        ledgers.wipe(opened)
         yield opened

@@ -44,15 +44,20 @@ def snapshot(ledger: Ledger) -> dict[str, list[tuple[Any, ...]]]:
     found["entitlements"] = sorted(
         (names[row.order_id],) for row in rows(ledger, schema.entitlements)
     )
-    found["outbox"] = sorted(
-        (names[row.order_id], row.kind, row.status) for row in rows(ledger, schema.outbox)
-    )
     found["settling"] = sorted(
         (names[row.order_id], row.tx_id, row.position)
         for row in rows(ledger, schema.payments)
         if row.role == "settling"
     )
     return found
+
+
+def messages(ledger: Ledger) -> list[tuple[str, str, str]]:
+    """What was said and is to be said; which depends on what was known when."""
+    names = {row.id: row.request for row in rows(ledger, schema.orders)}
+    return sorted(
+        (names[row.order_id], row.kind, row.status) for row in rows(ledger, schema.outbox)
+    )
 
 
 def check(ledger: Ledger) -> None:

@@ -13,15 +13,15 @@ from alembic.runtime.migration import MigrationContext
 from pydantic import SecretStr
 from sqlalchemy.exc import IntegrityError
 
-from actors.payments import schema
-from actors.payments.errors import OrdersFull, UnknownOrder, UnknownPlan
+from actors.payments import order_book, schema
+from actors.payments.errors import InvalidTransition, OrdersFull, UnknownOrder, UnknownPlan
 from actors.payments.ledger import Ledger
 from actors.payments.money import Method, Network
 from actors.payments.order_book import MAX_OPEN, RESERVED_MS, WINDOW_MS, NewOrder
 from actors.payments.orders import State
 from actors.payments.verdict import Reason, Sighting
 from actors.runtime.errors import ConfigurationError, Conflict, Unavailable
-from tests.unit.payments import ledgers
+from tests.unit.payments import ledgers, postgres
 from tests.unit.payments.shop import (
     BUYER,
     LICENCE,
@@ -401,3 +401,41 @@ def test_a_database_that_cannot_be_used_is_explained(postgres_base: str) -> None
         Ledger(SecretStr(url))
     assert "canary" not in str(caught.value) + repr(caught.value)
     assert caught.value.__suppress_context__
+
+
+def test_what_another_has_changed_meanwhile_is_not_overwritten(ledger: Ledger) -> None:
+    """An order is changed from the state in which it was read, or not at all."""
+    one = order(ledger)
+    settle(ledger, transfer(one.amount))
+    with pytest.raises(InvalidTransition, match="another"), ledger.database.writing() as writing:
+        order_book.change(writing, one, State.SEEN)
+    assert state(ledger, one.id) is State.CONFIRMED
+
+
+def test_a_request_that_always_collides_is_told(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not repeated for ever."""
+    one = order(ledger)
+    monkeypatch.setattr("actors.payments.orders.new_id", lambda: one.id)
+    with pytest.raises(OrdersFull, match="same moment"):
+        order(ledger, "other")
+
+
+def test_a_database_that_goes_away_is_unavailable(
+    postgres_base: str,
+) -> None:
+    """In the middle of it: an error that says that nothing is lost, and then it works again."""
+    base = postgres.fresh(postgres_base)
+    with Ledger(SecretStr(base.replace("postgresql:", "postgresql+psycopg:"))) as ledger:
+
+        def interrupted() -> None:
+            with ledger.database.writing() as one:
+                pid = one.scalar(sa.select(sa.func.pg_backend_pid()))
+                with ledger.database.reading() as other:
+                    other.execute(sa.select(sa.func.pg_terminate_backend(pid)))
+                one.execute(sa.select(1))
+
+        with pytest.raises(Unavailable, match="Nothing is lost"):
+            interrupted()
+        assert order(ledger).state is State.NEW

@@ -6,8 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import SecretStr
 
 from actors.payments import scan as scanning
+from actors.payments import ton_source, tron_source
 from actors.payments.errors import ChainRefused, ChainUnavailable, UntrustedHistory
 from actors.payments.money import Method, Network
 from actors.payments.order_book import WINDOW_MS
@@ -480,3 +482,61 @@ async def test_a_stack_without_an_address_is_no_jetton_wallet(
     )
     await scan(ledger, f"{url}/api/v2", "ton")
     assert ledger.intake.cursors()[0].jetton_wallet == ""
+
+
+@pytest.mark.parametrize(
+    ("base", "header", "value"),
+    [
+        ("https://tonapi.io", "authorization", "Bearer canary"),
+        ("https://toncenter.com/api/v2", "x-api-key", "canary"),
+    ],
+)
+async def test_each_dialect_has_its_header_for_the_key(base: str, header: str, value: str) -> None:
+    """And only that one."""
+    async with ton_source.connect(ton_chain(base, key=SecretStr("canary"))) as api:
+        carrying = {name for name, held in api.client.headers.items() if "canary" in held}
+        assert carrying == {header}
+        assert api.client.headers[header] == value
+
+
+async def test_histories_end(
+    ledger: Ledger, url: str, chains: Chains, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that has more pages than any real one is not followed for ever."""
+    monkeypatch.setattr(tron_source, "MAX_PAGES", 3)
+    monkeypatch.setattr(ton_source, "MAX_PAGES", 3)
+    monkeypatch.setattr(ton_source, "MAX_BACKLOG", 150)
+    monkeypatch.setattr(ton_source, "PAGE", 1)
+    chains.page = 1
+    for number in range(250):
+        pay(chains, 100 + number, number, NOW + number)
+        chains.accounts[TON_WALLET].pay("x", number + 1)
+    for network, dialect in (("tron", ""), ("ton", ""), ("ton", "/api/v2")):
+        with pytest.raises(UntrustedHistory, match="more than"):
+            await scan(ledger, url + dialect, network)
+    assert ledger.intake.cursors()[0].completed_ms == 0
+
+
+async def test_a_ton_page_out_of_the_middle_is_refused(
+    ledger: Ledger, url: str, chains: Chains
+) -> None:
+    """Also when it is not the first that is missing, and at the very first scan."""
+    shop = chains.accounts[TON_WALLET]
+    for _ in range(4):
+        shop.pay("x", 5)
+    hidden = shop.made.pop(1)
+    with pytest.raises(UntrustedHistory, match="missing"):
+        await scan(ledger, url, "ton")
+    shop.made.insert(1, hidden)
+    assert (await scan(ledger, url, "ton")).transfers == 4
+
+
+async def test_receipts_after_a_failure_are_left(ledger: Ledger, url: str, chains: Chains) -> None:
+    """An API that is down is not asked for each of them."""
+    for number in range(30):
+        one = order(ledger, number)
+        pay(chains, one.amount, number, NOW + number)
+    chains.fault = lambda asked: Answer(401) if "gettransactioninfo" in asked.path else None
+    with pytest.raises(ChainRefused):
+        await scan(ledger, url)
+    assert sum("gettransactioninfo" in asked.path for asked in chains.asked) <= 8
