@@ -4,7 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup run test lint bench lock clean
+# What decides whether money has arrived: every branch of it must be tested.
+VERIFYING := money addresses tron ton ton_body orders tails tokens
+
+.PHONY: setup run test cover lint bench lock clean
 setup: $(READY)
 
 # The lock file gives exact versions; the project itself is installed editable on top of it.
@@ -24,6 +27,13 @@ run: setup
 # Two at a time, a file each: most tests wait for clusters and for protocol time.
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+cover: setup
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --cov-branch --cov-fail-under=100 \
+		--cov-report=term-missing $(VERIFYING:%=--cov=actors.payments.%) \
+		tests/unit/payments/test_money.py tests/unit/payments/test_addresses.py \
+		tests/unit/payments/test_tron.py tests/unit/payments/test_ton.py \
+		tests/unit/payments/test_orders.py tests/unit/payments/test_tokens_and_delivery.py
 
 lint: setup
 	$(BIN)/ruff check .

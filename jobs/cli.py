@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from jobs import down, drill, send, status, up, what_if
+from jobs import down, drill, pay, send, status, up, what_if
 
 app = typer.Typer(
     name="x0",
@@ -26,6 +26,7 @@ app.command("send")(send.command)
 app.command("what-if")(what_if.command)
 app.command("drill")(drill.command)
 app.command("down")(down.command)
+app.add_typer(pay.app, name="pay")
 
 
 def _version(wanted: bool) -> None:

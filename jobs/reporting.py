@@ -195,7 +195,7 @@ def run(command: Callable[..., None]) -> None:
 
 def _kind(error: X0Error) -> str:
     # Ray derives a class of its own from the class of an error that crossed processes.
-    names = (cls.__name__ for cls in type(error).__mro__ if cls.__module__ == X0Error.__module__)
+    names = (cls.__name__ for cls in type(error).__mro__ if cls.__module__.startswith("actors."))
     return next(names)
 
 

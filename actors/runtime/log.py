@@ -13,6 +13,7 @@ import math
 import sys
 from typing import TYPE_CHECKING, Final
 
+import stamina.instrumentation
 import structlog
 
 from actors.runtime import redaction
@@ -58,6 +59,8 @@ def configure(level: str = "INFO") -> None:
     for old in [old for old in root.handlers if old.get_name() == _OURS]:
         root.removeHandler(old)
     root.addHandler(handler)
+    # Left alone, it would print retries to stdout, past redaction.
+    stamina.instrumentation.set_on_retry_hooks([stamina.instrumentation.LoggingOnRetryHook])
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
 

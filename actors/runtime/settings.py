@@ -9,6 +9,7 @@ reads the environment of the host it happens to run on.
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
@@ -25,6 +26,16 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
+_URL: Final = r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$"  # without credentials and query
+_WORDS: Final = {
+    "log_level": "one of DEBUG, INFO, WARNING, ERROR, CRITICAL",
+    "namespace": "1 to 63 of a-z 0-9 -, not starting with -",
+    "gateway_host": "an IPv4 address, such as 127.0.0.1",
+    **dict.fromkeys(
+        ("public_url", "tron_api_url", "ton_api_url", "telegram_api_url"),
+        "an http:// or https:// URL without credentials and query",
+    ),
+}
 _SHOWN: Final = 60  # characters of a refused value that an error repeats
 
 
@@ -88,6 +99,44 @@ class Settings(BaseSettings):
     )
     gateway_port: int = Field(
         0, ge=0, le=65535, description="port of the HTTP gateway; 0: a free one is picked"
+    )
+    database_url: SecretStr | None = Field(
+        None, description="sqlite:///... or postgresql://... of the ledger of payments"
+    )
+    catalogue: Annotated[Path, AfterValidator(_absolute)] | None = Field(
+        None, description="YAML file of the plans that can be bought"
+    )
+    payments_since: datetime | None = Field(
+        None, description="time such as 2026-01-31; what came in before is not the shop's"
+    )
+    public_url: str | None = Field(
+        None, pattern=_URL, description="http(s) URL under which buyers reach the gateway"
+    )
+    tron_api_url: str = Field(
+        "https://api.trongrid.io", pattern=_URL, description="http(s) URL of a TronGrid API"
+    )
+    tron_api_key: SecretStr | None = Field(None, description="key of the TronGrid API")
+    tron_wallet: str | None = Field(None, description="TRON address that buyers pay USDT to")
+    tron_usdt_contract: str | None = Field(
+        None, description="TRON address of the USDT contract, if not that of the network"
+    )
+    tron_rate: float | None = Field(
+        None, ge=0.1, le=1000, description="requests per second to the TronGrid API, at most"
+    )
+    ton_api_url: str = Field(
+        "https://tonapi.io", pattern=_URL, description="http(s) URL of a tonapi or toncenter API"
+    )
+    ton_api_key: SecretStr | None = Field(None, description="key of the TON API")
+    ton_wallet: str | None = Field(None, description="TON address that buyers pay to")
+    ton_usdt_master: str | None = Field(
+        None, description="TON address of the USDT jetton master, if not that of the main net"
+    )
+    ton_rate: float | None = Field(
+        None, ge=0.1, le=1000, description="requests per second to the TON API, at most"
+    )
+    telegram_token: SecretStr | None = Field(None, description="token of the Telegram bot")
+    telegram_api_url: str = Field(
+        "https://api.telegram.org", pattern=_URL, description="http(s) URL of a Telegram Bot API"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
         "INFO", description="least severe log line to write"
@@ -171,13 +220,7 @@ def allowed(name: str) -> str:
         kind = "a whole number" if field.annotation is int else "a number"
         top = f"to {bounds['le']}" if "le" in bounds else f"to below {bounds['lt']}"
         return f"{kind} from {bounds['ge']} {top}"
-    if name == "log_level":
-        return "one of DEBUG, INFO, WARNING, ERROR, CRITICAL"
-    if name == "namespace":
-        return "1 to 63 of a-z 0-9 -, not starting with -"
-    if name == "gateway_host":
-        return "an IPv4 address, such as 127.0.0.1"
-    return str(field.description)
+    return _WORDS.get(name) or str(field.description)
 
 
 def _is_secret(field: FieldInfo) -> bool:

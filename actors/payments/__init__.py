@@ -1,0 +1,1 @@
+"""Orders paid with USDT and TON: verified on the chain, delivered exactly once."""

@@ -1,0 +1,255 @@
+"""Asking a chain's API: paced, bounded, repeated where that may help, and told apart when not.
+
+Rules: requests leave evenly, never more in any second than the rate (plus one); 429, 5xx,
+time-outs, broken connections and broken JSON are asked again with growing pauses; a 403 that names
+a suspension stops *all* requests for its length, at least 30 s; any other 401 or 403 is a matter of
+settings and never repeated. Answers are bounded in size and time; redirects are not followed, so a
+key goes to no other host; keys travel in a header and stand in no URL and no error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+import ssl
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import httpx
+import stamina
+from aiolimiter import AsyncLimiter
+
+from actors.payments.errors import ChainRefused, ChainUnavailable
+from actors.runtime.settings import variable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from actors.payments.money import Network
+
+T = TypeVar("T")
+
+MAX_BYTES: Final = 16 * 2**20
+SILENCE_S: Final = 10.0  # without a byte
+TOTAL_S: Final = 30.0  # of one request
+ATTEMPTS: Final = 6
+RETRY_S: Final = 150.0  # in all; long enough for two suspensions
+SUSPENSION_S: Final = 30.0
+LONGEST_WAIT_S: Final = 60.0
+_SUSPENDED: Final = re.compile(
+    r"suspended for (\d{1,4}) ?s|exceeds? the (?:frequency|user daily)", re.IGNORECASE
+)
+_SHOWN: Final = 120  # characters of an answer that an error repeats
+
+
+class Broken(Exception):  # noqa: N818 - not an error yet: it is what makes an attempt repeat
+    """An answer that another attempt may better; the text is safe to show."""
+
+
+class Api:
+    """One API of one chain, for one event loop; close it, or use it as a context manager.
+
+    Args:
+        network: which chain.
+        base_url: without a slash at its end.
+        headers: sent with each request; the key is one of them.
+        rate: requests per second, at most.
+        sleep: how to wait out a suspension.
+        pause_s: the first pause between attempts, s; later ones are longer.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        base_url: str,
+        headers: Mapping[str, str],
+        rate: float,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        pause_s: float = 0.5,
+    ) -> None:
+        self.network = network
+        self.base_url = base_url
+        self._sleep = sleep
+        self._pause_s = pause_s
+        self._paced = _Paced(rate, sleep)
+        self.client = httpx.AsyncClient(
+            transport=self._paced,
+            headers={"Accept": "application/json", "Accept-Encoding": "identity", **headers},
+            timeout=SILENCE_S,
+            follow_redirects=False,
+        )
+
+    @property
+    def requests(self) -> int:
+        """How many were sent."""
+        return self._paced.sent
+
+    async def get(self, path: str, params: Mapping[str, str | int]) -> Any:  # noqa: ANN401 - JSON
+        """The JSON that a GET answers with.
+
+        Raises:
+            ChainUnavailable: no useful answer after all attempts.
+            ChainRefused: a setting is wrong.
+        """
+
+        async def ask() -> Any:  # noqa: ANN401 - JSON
+            return read(await self.client.get(self.base_url + path, params=dict(params)))
+
+        return await self.attempting(ask)
+
+    async def post(self, path: str, body: Mapping[str, object]) -> Any:  # noqa: ANN401 - JSON
+        """The JSON that a POST answers with; it must be one that changes nothing.
+
+        Raises:
+            ChainUnavailable: no useful answer after all attempts.
+            ChainRefused: a setting is wrong.
+        """
+
+        async def ask() -> Any:  # noqa: ANN401 - JSON
+            return read(await self.client.post(self.base_url + path, json=dict(body)))
+
+        return await self.attempting(ask)
+
+    async def attempting(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """What `ask` returns, asked again by the rules of this module.
+
+        Raises:
+            ChainUnavailable: no useful answer after all attempts.
+            ChainRefused: a setting is wrong.
+        """
+        try:
+            async for attempt in stamina.retry_context(
+                on=self._again,
+                attempts=ATTEMPTS,
+                timeout=RETRY_S,
+                wait_initial=self._pause_s,
+                wait_max=max(self._pause_s, 20.0),
+                wait_jitter=self._pause_s,
+            ):
+                with attempt:
+                    return await ask()
+        except httpx.HTTPStatusError as error:
+            raise self._explained(error.response) from None
+        except Broken as error:
+            raise ChainUnavailable(self.network, str(error)) from None
+        except (httpx.TransportError, TimeoutError, ssl.SSLError) as error:
+            why = f"{type(error).__name__}, after {ATTEMPTS} attempts"
+            raise ChainUnavailable(self.network, why) from None
+        raise AssertionError("an attempt returns or raises")
+
+    def _again(self, error: Exception) -> bool | float:
+        """Whether to ask again after `error`, or after how many seconds."""
+        if isinstance(error, Broken | httpx.TransportError | TimeoutError):
+            return True
+        if not isinstance(error, httpx.HTTPStatusError):
+            return False
+        response = error.response
+        if (pause := suspension_s(response)) is not None:
+            self._paced.suspend(pause + random.uniform(0, self._pause_s))
+            return 0.001  # the pacing waits, and for all requests
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.status_code >= 500:
+            told = response.headers.get("Retry-After", "")
+            if told.isascii() and told.isdigit():
+                return min(float(told[:6]), LONGEST_WAIT_S) + random.uniform(0, self._pause_s)
+            return True
+        return False
+
+    def _explained(self, response: httpx.Response) -> ChainRefused | ChainUnavailable:
+        status = response.status_code
+        if suspension_s(response) is not None or status == 429 or status >= 500:
+            return ChainUnavailable(self.network, f"it answered {status}, after all attempts")
+        if status in {401, 403}:
+            name = variable(f"{self.network}_api_key")
+            return ChainRefused(
+                f"the {self.network} API refuses this key",
+                f"it answered {status}",
+                f"Set {name} to a key of that API.",
+                variable=name,
+            )
+        name = variable(f"{self.network}_api_url")
+        return ChainRefused(
+            f"the {self.network} API cannot be asked",
+            f"it answered {status} to {response.request.url.path[:_SHOWN]}",
+            f"Correct {name}.",
+            variable=name,
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.client.aclose()
+
+    async def __aenter__(self) -> Api:  # noqa: PYI034 - never subclassed
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+def suspension_s(response: httpx.Response) -> float | None:
+    """For how long a 403 says that requests are suspended, at least 30 s; None if it does not."""
+    if response.status_code != httpx.codes.FORBIDDEN:
+        return None
+    found = _SUSPENDED.search(response.text[:2000])
+    if found is None:
+        return None
+    return min(max(float(found[1] or 0), SUSPENSION_S), LONGEST_WAIT_S)
+
+
+def read(response: httpx.Response) -> Any:  # noqa: ANN401 - JSON
+    """The JSON in an answer.
+
+    Raises:
+        HTTPStatusError: its status is an error's.
+        Broken: it is no JSON.
+    """
+    response.raise_for_status()
+    try:
+        return json.loads(response.content)
+    except (ValueError, RecursionError):
+        raise Broken(f"{len(response.content)} bytes that are no JSON") from None
+
+
+class _Paced(httpx.AsyncBaseTransport):
+    """Sends evenly, waits out suspensions, and reads answers whole within the bounds."""
+
+    def __init__(self, rate: float, sleep: Callable[[float], Awaitable[None]]) -> None:
+        self._inner = httpx.AsyncHTTPTransport()
+        self._limiter = AsyncLimiter(1, 1 / rate)  # a bucket of one: no bursts
+        self._sleep = sleep
+        self._resumes_at = 0.0
+        self.sent = 0
+
+    def suspend(self, pause_s: float) -> None:
+        now = asyncio.get_running_loop().time()
+        self._resumes_at = max(self._resumes_at, now + pause_s)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        wait_s = self._resumes_at - asyncio.get_running_loop().time()
+        if wait_s > 0:
+            await self._sleep(wait_s)
+        await self._limiter.acquire()
+        self.sent += 1
+        try:
+            async with asyncio.timeout(TOTAL_S):
+                return await self._whole(request)
+        except TimeoutError:
+            raise httpx.ReadTimeout("it takes too long", request=request) from None
+
+    async def _whole(self, request: httpx.Request) -> httpx.Response:
+        response = await self._inner.handle_async_request(request)
+        body = bytearray()
+        try:
+            if "Content-Encoding" in response.headers:  # not asked for, and could be a bomb
+                raise httpx.RemoteProtocolError("it is compressed", request=request)
+            async for piece in response.aiter_raw():
+                body += piece
+                if len(body) > MAX_BYTES:
+                    raise httpx.RemoteProtocolError("it is too large", request=request)
+        finally:
+            await response.aclose()
+        return httpx.Response(response.status_code, headers=response.headers, content=bytes(body))
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()

@@ -1,0 +1,144 @@
+"""The shop's counter: what a person, a bot or the gateway asks for becomes an order.
+
+It knows the catalogue and which chains the shop is on, and refuses what could not be delivered or
+recognised before anybody pays for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from actors.payments import addresses
+from actors.payments.catalogue import LANGUAGES
+from actors.payments.database import now_ms
+from actors.payments.errors import UnknownPlan, UnknownReview
+from actors.payments.money import Method, Network
+from actors.payments.order_book import NewOrder
+from actors.runtime.errors import InvalidInput, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.payments.catalogue import Catalogue, Plan
+    from actors.payments.ledger import Ledger
+    from actors.payments.orders import Order
+    from actors.payments.settings import Shop
+
+_MAX_REQUEST: Final = 128
+_MAX_RECIPIENT: Final = 64
+
+
+class Counter:
+    """Takes orders.
+
+    Args:
+        shop: whose.
+        catalogue: of the plans.
+        clock: ms since the Unix epoch.
+    """
+
+    def __init__(self, shop: Shop, catalogue: Catalogue, clock: Callable[[], int] = now_ms) -> None:
+        self._shop = shop
+        self._catalogue = catalogue
+        self._clock = clock
+
+    def offered(self, plan: Plan) -> tuple[Method, ...]:
+        """The ways to pay a plan here, in the order of the catalogue."""
+        here = {method for chain in self._shop.chains.values() for method in chain.methods}
+        return tuple(method for method in plan.prices if method in here)
+
+    def method(self, plan: str, text: str | None) -> Method:
+        """The way to pay that `text` names; None is the first that is offered.
+
+        Raises:
+            UnknownPlan: there is no such plan, or it is not offered in that way.
+        """
+        found = self._catalogue.plan(plan)
+        offered = self.offered(found)
+        if text is None and offered:
+            return offered[0]
+        if text not in offered:
+            ways = ", ".join(offered) or "nothing"
+            raise UnknownPlan(plan, f"here it can be paid with {ways}")
+        return Method(text)
+
+    def order(
+        self,
+        ledger: Ledger,
+        plan: str,
+        method: Method,
+        *,
+        request: str,
+        channel: str,
+        recipient: str,
+        language: str = "en",
+    ) -> Order:
+        """The order that `request` has made, or makes now (see `NewOrder`).
+
+        Raises:
+            UnknownPlan: there is no such plan, or it is not offered in that way.
+            OrdersFull: too many are open.
+            InvalidInput: an argument is too long or empty.
+            ConfigurationError: what it brings could not be delivered.
+            Unavailable: the shop cannot tell its own USDT wallet on TON yet.
+        """
+        found = self._catalogue.plan(plan)
+        if method not in self.offered(found):
+            self.method(plan, str(method))
+        if found.delivers.kind == "download":
+            self._shop.base_url()
+        _check(request, "request", _MAX_REQUEST)
+        _check(recipient or "-", "recipient", _MAX_RECIPIENT)
+        if language not in LANGUAGES:
+            raise InvalidInput(
+                f"language {language[:20]!r} is refused",
+                "messages are not written in it",
+                f"Choose from {', '.join(LANGUAGES)}.",
+            )
+        chain = self._shop.chain(method.network)
+        if method is Method.TON_USDT:
+            _check_jetton_wallet(ledger, chain.wallet)
+        new = NewOrder(request, found, method, channel, recipient, language)
+        return ledger.orders.create(new, chain, self._clock())
+
+
+def shown_wallet(shop: Shop, order: Order) -> str:
+    """The address that an order is to be paid to, as its buyer is shown it."""
+    if order.method.network is Network.TRON:
+        return order.wallet
+    chain = shop.chains.get(Network.TON)
+    return addresses.ton_friendly(order.wallet, test=chain.test if chain else False)
+
+
+def transfer_method(ledger: Ledger, subject: str) -> Method:
+    """How the transfer of an open review was paid.
+
+    Raises:
+        UnknownReview: there is no such open entry of a transfer.
+    """
+    found = ledger.reviews.get(subject)
+    if found.method is None:
+        raise UnknownReview(subject)
+    return found.method
+
+
+def _check(text: str, name: str, longest: int) -> None:
+    if not 0 < len(text) <= longest or not text.isprintable():
+        raise InvalidInput(
+            f"the {name} is refused",
+            f"it has {len(text)} characters, or some that cannot be printed",
+            f"Use 1 to {longest} printable ones.",
+            entry=name,
+        )
+
+
+def _check_jetton_wallet(ledger: Ledger, wallet: str) -> None:
+    for cursor in ledger.intake.cursors():
+        if cursor.network is Network.TON and cursor.account == wallet and cursor.jetton_wallet:
+            return
+    raise Unavailable(
+        "USDT on TON cannot be taken yet",
+        "the shop's own jetton wallet is not known, so a payment could not be told from a forgery",
+        "Start the watcher, or run `x0 pay scan --network ton --once`.",
+        retry_after_s=60.0,
+    )

@@ -1,0 +1,104 @@
+"""Carries messages from the outbox to buyers, through a transport of one channel.
+
+At least once: a message is done only after the transport has said so; a courier that dies in
+between leaves it claimed for a minute, and then another one carries it again, with the same goods.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, Protocol
+
+from actors.payments.database import now_ms
+from actors.payments.errors import TransportBusy, TransportRefused
+from actors.payments.outbox import DELIVERY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.payments.delivery import Delivery, Goods
+    from actors.payments.ledger import Ledger
+    from actors.payments.outbox import Message
+
+PULL: Final = "pull"
+
+
+class Transport(Protocol):
+    """A way to reach buyers."""
+
+    @property
+    def channel(self) -> str:
+        """Name of the channel, as in `Order.channel`."""
+        ...
+
+    async def send(self, message: Message, goods: Goods | None) -> None:
+        """Tell the recipient of the order; `goods` belong to a delivery.
+
+        Raises:
+            TransportBusy: not now.
+            TransportRefused: never.
+        """
+        ...
+
+
+class Pull:
+    """The channel of those who ask by themselves: what they ask for is there already."""
+
+    channel = PULL
+
+    async def send(self, message: Message, goods: Goods | None) -> None:
+        """Nothing is left to do."""
+
+
+class Courier:
+    """Empties the outbox of one channel.
+
+    Args:
+        ledger: with the outbox.
+        delivery: makes the goods.
+        transport: of the channel.
+        clock: ms since the Unix epoch.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        delivery: Delivery,
+        transport: Transport,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        self._ledger = ledger
+        self._delivery = delivery
+        self._transport = transport
+        self._clock = clock
+
+    async def round(self) -> int:
+        """Carry what is due, until nothing is; how many messages arrived.
+
+        Raises:
+            ConfigurationError: goods cannot be made; what was claimed is claimed again later.
+            Unavailable: the ledger's database does not answer.
+        """
+        arrived = 0
+        while messages := await asyncio.to_thread(
+            self._ledger.outbox.claim, self._transport.channel, self._clock()
+        ):
+            for message in messages:
+                arrived += await self._carry(message)
+        return arrived
+
+    async def _carry(self, message: Message) -> bool:
+        outbox = self._ledger.outbox
+        goods = None
+        if message.kind == DELIVERY and message.entitled_until_ms is not None:
+            goods = self._delivery.goods(message.order, message.entitled_until_ms)
+        try:
+            await self._transport.send(message, goods)
+        except TransportBusy as error:
+            after = int(error.retry_after_s * 1000) or None
+            await asyncio.to_thread(outbox.retry, message, error.why, self._clock(), after_ms=after)
+            return False
+        except TransportRefused as error:
+            await asyncio.to_thread(outbox.refuse, message, error.why, self._clock())
+            return False
+        return await asyncio.to_thread(outbox.done, message)

@@ -1,0 +1,174 @@
+"""The database of the ledger: SQLite in a file, or PostgreSQL.
+
+Synchronous on purpose, and called from threads: a transaction is then one straight function without
+an `await` in it, so no cancellation can leave it half done, and actors, commands and tests run the
+same code.
+
+Invariants: a writing transaction is serial to all others that write on SQLite (BEGIN IMMEDIATE),
+and on PostgreSQL takes the row locks of what it decides on (READ COMMITTED, SELECT FOR UPDATE); a
+commit on SQLite survives a power cut (WAL, synchronous=FULL); no error repeats the URL's password.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from actors.payments import migrate
+from actors.runtime.errors import ConfigurationError, Conflict, Unavailable
+from actors.runtime.settings import variable
+from actors.runtime.state_files import ensure_directory, exclusive_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic import SecretStr
+    from sqlalchemy.engine import Connection, Engine
+
+BUSY_S: Final = 30.0  # that a writer waits for another one
+_LOCKS: Final = 0x7830  # space of advisory locks of our own
+_POLL_S: Final = 0.1
+_WRITES: Final = "x0_writes"  # execution option of a writing transaction
+
+
+class Database:
+    """An open database whose tables are up to date.
+
+    Raises:
+        ConfigurationError: it cannot be opened.
+        Unavailable: the server does not answer.
+    """
+
+    def __init__(self, url: SecretStr, *, pool_size: int = 5) -> None:
+        self._engine = _engine(url, pool_size)
+        with _explained():
+            migrate.upgrade(self._engine)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a file, of which one writes at a time."""
+        return self._engine.dialect.name == "sqlite"
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that only reads."""
+        with _explained(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that is committed at the end of the block, or rolled back by an error."""
+        with _explained(), self._engine.connect() as connection:
+            marked = connection.execution_options(**{_WRITES: True})
+            with marked.begin():
+                yield marked
+
+    @contextlib.contextmanager
+    def alone(self, name: str, *, timeout_s: float) -> Iterator[None]:
+        """Be the only one of all processes on this database that does `name`, for the block.
+
+        The lock dies with its holder (flock, or a session of PostgreSQL). It spares requests to
+        others' servers; the ledger is right without it.
+
+        Raises:
+            Conflict: another does it, still after `timeout_s` seconds.
+        """
+        if self.is_sqlite:
+            path = Path(f"{self._engine.url.database}.{name}.lock")
+            with exclusive_lock(path, timeout_s=timeout_s):
+                yield
+            return
+        number = sa.cast(zlib.crc32(name.encode()) - 2**31, sa.Integer)
+        deadline = time.monotonic() + timeout_s
+        with _explained(), self._engine.connect() as connection:
+            session = connection.execution_options(isolation_level="AUTOCOMMIT")
+            asked = sa.select(sa.func.pg_try_advisory_lock(_LOCKS, number))
+            while not session.scalar(asked):
+                if time.monotonic() >= deadline:
+                    raise Conflict(
+                        f"{name} is under way",
+                        "another process on this database does it",
+                        "Wait until it is done.",
+                    )
+                time.sleep(_POLL_S)
+            try:
+                yield
+            finally:
+                session.execute(sa.select(sa.func.pg_advisory_unlock(_LOCKS, number)))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+
+def now_ms() -> int:
+    """The time, ms since the Unix epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def _engine(url: SecretStr, pool_size: int) -> Engine:
+    parsed = sa.make_url(url.get_secret_value())
+    if parsed.get_backend_name() != "sqlite":
+        return sa.create_engine(
+            parsed,
+            pool_size=pool_size,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args={"connect_timeout": 10},
+        )
+    path = Path(parsed.database or "")
+    ensure_directory(path.parent)
+    path.touch(mode=0o600, exist_ok=True)  # who buys what is nobody else's business
+    engine = sa.create_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_S})
+    event.listen(engine, "connect", _configure)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _configure(connection: Any, _record: object) -> None:  # noqa: ANN401 - a DBAPI's own
+    connection.isolation_level = None  # transactions begin as `_begin` says, not as sqlite3 guesses
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise _unavailable(error) from None
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise _unavailable(error) from None
+        raise
+
+
+def _unavailable(error: DBAPIError) -> Unavailable | ConfigurationError:
+    why = (str(error.orig).splitlines() or ["no reason given"])[0]
+    if "authentication" in why or "unable to open" in why or "does not exist" in why:
+        return ConfigurationError(
+            "the ledger's database cannot be opened",
+            why,
+            f"Correct {variable('database_url')}.",
+            variable=variable("database_url"),
+        )
+    return Unavailable(
+        "the ledger's database does not answer",
+        why,
+        "Nothing is lost: what was not committed is read again.",
+        retry_after_s=5.0,
+    )

@@ -1,0 +1,205 @@
+# ruff: noqa: N818 - as in runtime.errors, an error is named by its condition
+"""The errors of payments, in the project's tree.
+
+X0Error
+├── UnknownOrder            404
+├── UnknownPlan             404
+├── UnknownReview           404
+├── TokenRefused            404  a download token is forged, foreign or expired
+├── Conflict
+│   └── InvalidTransition   409
+├── OrdersFull              429
+├── Unavailable
+│   ├── PaymentsOff         503
+│   └── ChainUnavailable    503
+├── ConfigurationError
+│   └── ChainRefused        500  a key or an address is wrong: a person must act
+└── UntrustedHistory        502  an API contradicts itself or the chain
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.runtime.errors import (
+    ConfigurationError,
+    Conflict,
+    Unavailable,
+    X0Error,
+    close_matches,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from actors.payments.money import Network
+
+
+class UnknownOrder(X0Error):
+    """There is no order `order`."""
+
+    http_status = 404
+
+    order: str
+
+    def __init__(self, order: str) -> None:
+        super().__init__(
+            f"no order {order[:40]!r}",
+            "the ledger has no such id",
+            "List them with `x0 pay orders`.",
+            order=order,
+        )
+
+
+class UnknownPlan(X0Error):
+    """The catalogue has no plan `plan`, or the plan cannot be paid in that way."""
+
+    http_status = 404
+
+    plan: str
+
+    def __init__(self, plan: str, why: str, *, known: Iterable[str] = ()) -> None:
+        remedy = close_matches(plan, known) or "See `x0 pay catalogue`."
+        super().__init__(f"no plan {plan[:40]!r} for that", why, remedy, plan=plan)
+
+
+class UnknownReview(X0Error):
+    """There is no open review of `subject`."""
+
+    http_status = 404
+
+    subject: str
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(
+            f"nothing to review under {subject[:100]!r}",
+            "the queue has no such open entry",
+            "List it with `x0 pay review`.",
+            subject=subject,
+        )
+
+
+class TokenRefused(X0Error):
+    """A download token opens nothing. All that are refused look the same from outside."""
+
+    http_status = 404
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this link opens nothing",
+            "it is not of this shop, or its time is over",
+            "Ask for a new one where you bought.",
+        )
+
+
+class InvalidTransition(Conflict):
+    """An order cannot go from state `before` to state `to`."""
+
+    order: str
+    before: str
+    to: str
+
+    def __init__(self, order: str, before: str, to: str) -> None:
+        super().__init__(
+            f"order {order} cannot become {to}",
+            f"it is {before}",
+            "Look at it with `x0 pay orders`.",
+            order=order,
+            before=before,
+            to=to,
+        )
+
+
+class OrdersFull(X0Error):
+    """No more open orders for the moment; retry after `retry_after_s` seconds."""
+
+    http_status = 429
+
+    retry_after_s: float
+
+    def __init__(self, why: str, *, retry_after_s: float) -> None:
+        super().__init__(
+            "no further order can be opened",
+            why,
+            "Pay or let expire what is open, then retry.",
+            retry_after_s=retry_after_s,
+        )
+
+
+class PaymentsOff(Unavailable):
+    """No wallet is set, so nothing can be paid."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "payments are off",
+            "no wallet is set",
+            "Set X0TTA6BL4_TRON_WALLET or X0TTA6BL4_TON_WALLET.",
+            retry_after_s=3600.0,
+        )
+
+
+class ChainUnavailable(Unavailable):
+    """The API of a chain did not answer usefully, after all retries."""
+
+    def __init__(self, network: str, why: str, *, retry_after_s: float = 30.0) -> None:
+        super().__init__(
+            f"the {network} API does not answer",
+            why,
+            "It is asked again at the next poll; no order expires meanwhile.",
+            retry_after_s=retry_after_s,
+            network=network,
+        )
+
+
+class ChainRefused(ConfigurationError):
+    """The API of a chain refuses what it was asked, so a setting is wrong."""
+
+
+class UntrustedHistory(X0Error):
+    """The API of a chain contradicts itself or the chain; nothing of it was taken over."""
+
+    http_status = 502
+
+    def __init__(self, network: str, why: str) -> None:
+        super().__init__(
+            f"the {network} history cannot be trusted",
+            why,
+            "It is read again at the next poll; if it stays so, use another API.",
+            network=network,
+        )
+
+
+class TransportBusy(Unavailable):
+    """The transport asks to be left alone for `retry_after_s` seconds, or is not there."""
+
+    def __init__(self, why: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(
+            "a message could not be sent now",
+            why,
+            "It is sent again by itself.",
+            retry_after_s=retry_after_s or 0.0,
+        )
+
+
+class TransportRefused(X0Error):
+    """The recipient can never be reached: a person decides."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            "a message cannot be delivered",
+            why,
+            "Reach the buyer in another way, then `x0 pay review`.",
+        )
+
+
+class CursorStale(X0Error):
+    """The history of a network was not read to its end for `age_s` seconds."""
+
+    def __init__(self, network: Network, age_s: float) -> None:
+        super().__init__(
+            f"payments on {network} are not being read",
+            f"the last scan that came to its end was {age_s:.0f} s ago",
+            "See the errors before this one; `x0 pay scan` tries it at once.",
+            network=network,
+            age_s=age_s,
+        )

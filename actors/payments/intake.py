@@ -1,0 +1,369 @@
+"""What scans write: sightings, transfers, the cursor, and what the progress of the chain ends.
+
+Invariants: the effects of a page and the cursor that it justifies are one transaction; a cursor
+only moves forward; what was written before, and is written again, changes nothing. Writers of one
+account take the lock of its cursor first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import sqlalchemy as sa
+
+from actors.payments import order_book, orders, schema, settling
+from actors.payments.money import Method, Network
+from actors.payments.orders import State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.engine import Connection
+
+    from actors.payments.database import Database
+    from actors.payments.settling import Effect
+    from actors.payments.verdict import Reason, Sighting, Transfer
+
+CATCH_UP_MS: Final = 2 * 60_000  # that an index may lag behind its chain before orders expire
+OVERLAP_MS: Final = 5 * 60_000
+"""An index of TRON may list a transfer so much after a later one."""
+RETRY_MS: Final = 20_000
+"""Until a receipt that is not solid is asked for again, at least; the older, the longer."""
+_RETRY_SHARE: Final = 10  # of its age
+_CHUNK: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far an account's history was read.
+
+    Attributes:
+        network: of the account.
+        account: as `Transfer.wallet`.
+        position: block time of the newest row (TRON, ms), last logical time (TON); 0 at first.
+        mark: hash of the last transaction (TON), or "".
+        chain_ms: time of the chain up to which everything was read.
+        completed_ms: when a scan last came to its end; 0 for never.
+        jetton_wallet: the shop's own for USDT on TON, once it was found; or "".
+    """
+
+    network: Network
+    account: str
+    position: int
+    mark: str
+    chain_ms: int
+    completed_ms: int
+    jetton_wallet: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A transaction on TRON whose receipt is to be read, and whether an order waits for it."""
+
+    tx_id: str
+    matched: bool
+
+
+class Intake:
+    """The writing side of scans."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def open(self, network: Network, account: str) -> Cursor:
+        """The cursor of an account; at first it is at the beginning of the history."""
+        with self._database.writing() as connection:
+            row = _cursor(connection, network, account)
+            if row is None:
+                connection.execute(
+                    schema.cursors.insert(),
+                    {
+                        "network": str(network),
+                        "account": account,
+                        "position": 0,
+                        "mark": "",
+                        "chain_ms": 0,
+                        "completed_ms": 0,
+                        "jetton_wallet": "",
+                    },
+                )
+                row = _cursor(connection, network, account)
+        return _cursor_of(row)
+
+    def cursors(self) -> list[Cursor]:
+        """All cursors."""
+        with self._database.reading() as connection:
+            rows = connection.execute(sa.select(schema.cursors)).all()
+        return [_cursor_of(row) for row in rows]
+
+    def pin_jetton_wallet(self, cursor: Cursor, wallet: str) -> Cursor:
+        """Remember the shop's jetton wallet for good; the one that is remembered wins."""
+        with self._database.writing() as connection:
+            row = _cursor(connection, cursor.network, cursor.account, lock=True)
+            if not row.jetton_wallet:
+                connection.execute(
+                    schema.cursors.update().where(_is(cursor)).values(jetton_wallet=wallet)
+                )
+            return _cursor_of(_cursor(connection, cursor.network, cursor.account))
+
+    def note(
+        self,
+        cursor: Cursor,
+        contract: str,
+        sightings: Sequence[Sighting],
+        now_ms: int,
+        *,
+        position: int | None = None,
+    ) -> tuple[int, int]:
+        """Note what a page of TRON's index lists; orders that it names are seen.
+
+        Args:
+            cursor: of the wallet.
+            contract: of the token.
+            sightings: of the page.
+            now_ms: the time.
+            position: the new one, if the page justifies one.
+
+        Returns:
+            How many transactions are new, and how many of them no order waits for.
+        """
+        with self._database.writing() as connection:
+            _cursor(connection, cursor.network, cursor.account, lock=True)
+            new, unmatched = _note(connection, cursor, contract, sightings, now_ms)
+            if position is not None:
+                _move(connection, cursor, position, "")
+        return new, unmatched
+
+    def waiting(self, network: Network, now_ms: int, *, limit: int) -> list[Waiting]:
+        """Transactions whose receipts are due, those that an order waits for first."""
+        table = schema.sightings.c
+        matched = sa.func.max(sa.case((table.order_id.is_not(None), 1), else_=0))
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                sa.select(table.tx_id, matched.label("matched"))
+                .where(
+                    table.network == str(network),
+                    table.status == "waiting",
+                    table.next_ms <= now_ms,
+                )
+                .group_by(table.tx_id)
+                .order_by(matched.desc(), sa.func.min(table.block_ms), table.tx_id)
+                .limit(limit)
+            ).all()
+        return [Waiting(row.tx_id, bool(row.matched)) for row in rows]
+
+    def count_waiting(self, network: Network) -> int:
+        """How many transactions' receipts are not read, or not solid, yet."""
+        table = schema.sightings.c
+        with self._database.reading() as connection:
+            count = connection.scalar(
+                sa.select(sa.func.count(sa.distinct(table.tx_id))).where(
+                    table.network == str(network), table.status == "waiting"
+                )
+            )
+        return count or 0
+
+    def postpone(self, network: Network, tx_id: str, now_ms: int) -> None:
+        """Ask for a receipt later: it is not solid yet."""
+        table = schema.sightings.c
+        age = (now_ms - table.block_ms) / _RETRY_SHARE
+        pause = sa.case((age > RETRY_MS, age), else_=RETRY_MS)
+        with self._database.writing() as connection:
+            connection.execute(
+                schema.sightings.update()
+                .where(table.network == str(network), table.tx_id == tx_id)
+                .where(table.status == "waiting")
+                .values(next_ms=now_ms + sa.cast(pause, sa.BigInteger))
+            )
+
+    def refuse(self, cursor: Cursor, tx_id: str, reason: Reason) -> None:
+        """Note that a receipt contradicts the index: nothing came; who was seen is not."""
+        with self._database.writing() as connection:
+            _cursor(connection, cursor.network, cursor.account, lock=True)
+            _close_sighting(connection, cursor.network, tx_id, "refused", reason)
+            _unsee(connection, cursor.network, tx_id)
+
+    def settle(
+        self, cursor: Cursor, tx_id: str, transfers: Sequence[Transfer], now_ms: int
+    ) -> Effect:
+        """Record what a solid receipt of TRON says."""
+        with self._database.writing() as connection:
+            _cursor(connection, cursor.network, cursor.account, lock=True)
+            effect = settling.record(connection, transfers, now_ms)
+            _close_sighting(connection, cursor.network, tx_id, "read", "")
+            _unsee(connection, cursor.network, tx_id)
+        return effect
+
+    def apply(
+        self,
+        cursor: Cursor,
+        transfers: Sequence[Transfer],
+        now_ms: int,
+        *,
+        position: int,
+        mark: str,
+    ) -> Effect:
+        """Record a page of TON transactions that follows the cursor without a gap."""
+        with self._database.writing() as connection:
+            _cursor(connection, cursor.network, cursor.account, lock=True)
+            effect = (
+                settling.record(connection, transfers, now_ms) if transfers else settling.Effect()
+            )
+            _move(connection, cursor, position, mark)
+        return effect
+
+    def complete(self, cursors: Sequence[Cursor], chain_ms: int, now_ms: int) -> int:
+        """Note that a scan came to its end; how many orders expired by it.
+
+        Args:
+            cursors: of one network.
+            chain_ms: time of the chain, asked before the history was, up to which it is complete;
+                0 when it is not known, and then nothing expires.
+            now_ms: the time.
+        """
+        network = cursors[0].network
+        with self._database.writing() as connection:
+            for cursor in sorted(cursors, key=lambda one: one.account):
+                row = _cursor(connection, network, cursor.account, lock=True)
+                connection.execute(
+                    schema.cursors.update()
+                    .where(_is(cursor))
+                    .values(
+                        chain_ms=max(row.chain_ms, chain_ms),
+                        completed_ms=max(row.completed_ms, now_ms),
+                    )
+                )
+            if not chain_ms:
+                return 0
+            return _end(connection, network, chain_ms - CATCH_UP_MS, now_ms)
+
+
+def _methods(network: Network) -> list[str]:
+    return [str(method) for method in Method if method.network is network]
+
+
+def _is(cursor: Cursor) -> sa.ColumnElement[bool]:
+    table = schema.cursors.c
+    return sa.and_(table.network == str(cursor.network), table.account == cursor.account)
+
+
+def _cursor(connection: Connection, network: Network, account: str, *, lock: bool = False) -> Any:  # noqa: ANN401 - a row
+    table = schema.cursors.c
+    query = sa.select(schema.cursors).where(table.network == str(network), table.account == account)
+    return connection.execute(query.with_for_update() if lock else query).first()
+
+
+def _cursor_of(row: Any) -> Cursor:  # noqa: ANN401 - a row
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    values["network"] = Network(values["network"])
+    return Cursor(**values)
+
+
+def _move(connection: Connection, cursor: Cursor, position: int, mark: str) -> None:
+    # Another watcher may have come further.
+    connection.execute(
+        schema.cursors.update()
+        .where(_is(cursor), schema.cursors.c.position < position)
+        .values(position=position, mark=mark)
+    )
+
+
+def _note(
+    connection: Connection,
+    cursor: Cursor,
+    contract: str,
+    sightings: Sequence[Sighting],
+    now_ms: int,
+) -> tuple[int, int]:
+    table = schema.sightings.c
+    listed = {(one.tx_id, one.amount): one for one in sightings}
+    ids = sorted({one.tx_id for one in sightings})
+    known: set[tuple[str, int]] = set()
+    for start in range(0, len(ids), _CHUNK):
+        rows = connection.execute(
+            sa.select(table.tx_id, table.amount).where(
+                table.network == str(cursor.network), table.tx_id.in_(ids[start : start + _CHUNK])
+            )
+        )
+        known.update((row.tx_id, row.amount) for row in rows)
+    new = {key: one for key, one in listed.items() if key not in known}
+    if not new:
+        return 0, 0
+    named = settling.by_amount(connection, cursor.account, contract, (key[1] for key in new))
+    rows_new = []
+    seen: set[str] = set()
+    for (tx_id, amount), one in new.items():
+        order = settling.in_time(named.get(amount, ()), one.block_ms)
+        if order is not None:
+            seen.add(order.id)
+        rows_new.append(
+            {
+                "network": str(cursor.network),
+                "tx_id": tx_id,
+                "amount": amount,
+                "order_id": order.id if order else None,
+                "block_ms": one.block_ms,
+                "status": "waiting",
+                "reason": "",
+                "next_ms": now_ms,
+            }
+        )
+    connection.execute(schema.sightings.insert(), rows_new)
+    for order_id in sorted(seen):
+        order = order_book.fetch(connection, order_id, lock=True)
+        if order.state is State.NEW:
+            settling.advance(connection, order, State.SEEN, now_ms)
+    return len(new), sum(row["order_id"] is None for row in rows_new)
+
+
+def _close_sighting(
+    connection: Connection, network: Network, tx_id: str, status: str, reason: str
+) -> None:
+    table = schema.sightings.c
+    connection.execute(
+        schema.sightings.update()
+        .where(table.network == str(network), table.tx_id == tx_id)
+        .values(status=status, reason=str(reason))
+    )
+
+
+def _unsee(connection: Connection, network: Network, tx_id: str) -> None:
+    """Put orders back that were seen by this transaction alone, and that it did not pay."""
+    table = schema.sightings.c
+    mine = connection.scalars(
+        sa.select(table.order_id).where(
+            table.network == str(network), table.tx_id == tx_id, table.order_id.is_not(None)
+        )
+    ).all()
+    for order_id in sorted(set(mine)):
+        others = connection.scalar(
+            sa.select(sa.func.count()).where(
+                table.order_id == order_id, table.status == "waiting", table.tx_id != tx_id
+            )
+        )
+        order = order_book.fetch(connection, order_id, lock=True)
+        if order.state is State.SEEN and not others:
+            order_book.change(connection, order, State.NEW)
+
+
+def _end(connection: Connection, network: Network, chain_ms: int, now_ms: int) -> int:
+    """Expire orders and free reservations whose time is over on the chain."""
+    table = schema.orders.c
+    mine = table.method.in_(_methods(network))
+    rows = connection.execute(
+        sa.select(schema.orders)
+        .where(mine, table.state.in_([str(state) for state in orders.OPEN]))
+        .where(table.expires_ms < chain_ms)
+        .order_by(table.id)
+        .with_for_update()
+    ).all()
+    expired = [order for order in order_book.orders_of(rows) if orders.has_expired(order, chain_ms)]
+    for order in expired:
+        settling.advance(connection, order, State.EXPIRED, now_ms)
+    connection.execute(
+        schema.orders.update()
+        .where(mine, table.reserved, table.reserved_until_ms < chain_ms)
+        .values(reserved=False, version=table.version + 1)
+    )
+    return len(expired)

@@ -1,0 +1,69 @@
+"""The ledger: everything about orders and payments that must not be forgotten, in one database.
+
+    ledger = Ledger(shop.database_url)
+    order = ledger.orders.create(NewOrder(...), shop.chain(network), now_ms())
+    for message in ledger.outbox.claim("telegram", now_ms()): ...
+
+All methods are synchronous and short; call them from a thread (see `database`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from actors.payments import reports
+from actors.payments.database import Database
+from actors.payments.intake import Intake
+from actors.payments.order_book import OrderBook
+from actors.payments.outbox import Outbox
+from actors.payments.reviews import ReviewQueue
+
+if TYPE_CHECKING:
+    import random
+    from types import TracebackType
+
+    from pydantic import SecretStr
+
+    from actors.payments.reports import LedgerReport
+
+
+class Ledger:
+    """An open ledger; close it, or use it as a context manager.
+
+    Attributes:
+        database: it is in.
+        orders: made and found.
+        intake: the writing side of scans.
+        outbox: messages owed.
+        reviews: what a person decides.
+
+    Raises:
+        ConfigurationError: the database cannot be opened.
+        Unavailable: it does not answer.
+    """
+
+    def __init__(self, url: SecretStr, rng: random.Random | None = None) -> None:
+        self.database = Database(url)
+        self.orders = OrderBook(self.database, rng)
+        self.intake = Intake(self.database)
+        self.outbox = Outbox(self.database)
+        self.reviews = ReviewQueue(self.database)
+
+    def report(self, *, since_ms: int = 0) -> LedgerReport:
+        """See `reports.report`."""
+        return reports.report(self.database, since_ms=since_ms)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,252 @@
+"""Orders in the ledger: made once a request, found again.
+
+Invariants: a request makes one order however often it is repeated; a new TRON order asks for an
+amount that no live reservation has, and that no earlier order of this amount could still be paid
+with; one recipient has few open orders.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from actors.payments import orders, schema, tails
+from actors.payments.errors import InvalidTransition, OrdersFull, UnknownOrder
+from actors.payments.money import Method
+from actors.payments.orders import Delivers, Order, State
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from sqlalchemy.engine import Connection, Row
+
+    from actors.payments.catalogue import Plan
+    from actors.payments.database import Database
+    from actors.payments.settings import Chain
+
+WINDOW_MS: Final = 45 * 60_000  # to pay
+RESERVED_MS: Final = 24 * 3_600_000  # after it, in which a payment is still recognised
+MAX_OPEN: Final = 5  # of one recipient
+_ATTEMPTS: Final = 20  # at an amount that others take at the same time
+_MAX_LISTED: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """What somebody asks for.
+
+    Attributes:
+        request: a key of the caller's for this request, 1 to 128 characters.
+        plan: of the catalogue.
+        method: to pay with.
+        channel: "telegram" or "pull".
+        recipient: whom messages go to, up to 64 characters.
+        language: of the messages.
+    """
+
+    request: str
+    plan: Plan
+    method: Method
+    channel: str
+    recipient: str
+    language: str = "en"
+
+
+class OrderBook:
+    """The orders.
+
+    Args:
+        database: of the ledger.
+        rng: draws the tails of amounts.
+    """
+
+    def __init__(self, database: Database, rng: random.Random | None = None) -> None:
+        self._database = database
+        self._rng = rng or random.SystemRandom()
+
+    def create(self, new: NewOrder, chain: Chain, now_ms: int) -> Order:
+        """The order that `new.request` has made, or makes now.
+
+        Raises:
+            UnknownPlan: the plan cannot be paid with that method.
+            OrdersFull: the recipient has too many open, or no amount is left for this price.
+        """
+        price = new.plan.price(new.method)
+        for _ in range(_ATTEMPTS):
+            try:
+                with self._database.writing() as connection:
+                    return self._create(connection, new, chain, price, now_ms)
+            except IntegrityError:  # another process took the amount, or answered the request
+                continue
+        raise OrdersFull("others order at the same moment", retry_after_s=1.0)
+
+    def _create(
+        self, connection: Connection, new: NewOrder, chain: Chain, price: int, now_ms: int
+    ) -> Order:
+        made = connection.execute(
+            sa.select(schema.orders).where(schema.orders.c.request == new.request)
+        ).first()
+        if made is not None:
+            return order_of(made)
+        _check_open(connection, new)
+        contract = chain.contract_of(new.method)
+        amount = price
+        if new.method is Method.TRON:
+            amount = self._tail(connection, chain.wallet, contract, price, now_ms)
+        order = Order(
+            id=orders.new_id(),
+            request=new.request,
+            plan=new.plan.id,
+            delivers=new.plan.delivers,
+            method=new.method,
+            wallet=chain.wallet,
+            contract=contract,
+            price=price,
+            amount=amount,
+            comment="" if new.method is Method.TRON else orders.new_comment(),
+            channel=new.channel,
+            recipient=new.recipient,
+            language=new.language,
+            created_ms=now_ms,
+            expires_ms=now_ms + WINDOW_MS,
+            reserved_until_ms=now_ms + WINDOW_MS + RESERVED_MS,
+            reserved=True,
+            state=State.NEW,
+            version=0,
+        )
+        connection.execute(schema.orders.insert(), _values(order))
+        return order
+
+    def _tail(
+        self, connection: Connection, wallet: str, contract: str, price: int, now_ms: int
+    ) -> int:
+        table = schema.orders.c
+        taken = connection.scalars(
+            sa.select(table.amount).where(
+                table.wallet == wallet,
+                table.contract == contract,
+                table.amount.between(price, price + tails.LARGEST),
+                # Not only live reservations: whose time is over on the clock but not yet on the
+                # chain as far as it was read, is still waited for.
+                sa.or_(table.reserved, table.reserved_until_ms >= now_ms),
+            )
+        ).all()
+        amount = tails.draw(price, taken, self._rng)
+        if amount is None:
+            raise OrdersFull(
+                f"all {tails.COUNT} amounts of this price are taken", retry_after_s=600.0
+            )
+        return amount
+
+    def get(self, order_id: str) -> Order:
+        """The order of that id.
+
+        Raises:
+            UnknownOrder: there is none.
+        """
+        with self._database.reading() as connection:
+            return fetch(connection, order_id)
+
+    def entitled_until_ms(self, order_id: str) -> int | None:
+        """Until when what the order brings can be fetched; None while it is not paid."""
+        table = schema.entitlements.c
+        with self._database.reading() as connection:
+            until: int | None = connection.scalar(
+                sa.select(table.expires_ms).where(table.order_id == order_id)
+            )
+        return until
+
+    def listing(
+        self,
+        *,
+        states: Collection[State] = (),
+        channel: str | None = None,
+        recipient: str | None = None,
+        limit: int = 100,
+    ) -> list[Order]:
+        """Orders, newest first.
+
+        Args:
+            states: only in these; empty: in any.
+            channel: only of this one.
+            recipient: only of this one.
+            limit: at most so many, up to 1000.
+        """
+        table = schema.orders.c
+        query = sa.select(schema.orders).order_by(table.created_ms.desc(), table.id)
+        if states:
+            query = query.where(table.state.in_([str(state) for state in states]))
+        if channel is not None:
+            query = query.where(table.channel == channel)
+        if recipient is not None:
+            query = query.where(table.recipient == recipient)
+        with self._database.reading() as connection:
+            rows = connection.execute(query.limit(min(limit, _MAX_LISTED))).all()
+        return [order_of(row) for row in rows]
+
+
+def _check_open(connection: Connection, new: NewOrder) -> None:
+    table = schema.orders.c
+    count = connection.scalar(
+        sa.select(sa.func.count()).where(
+            table.channel == new.channel,
+            table.recipient == new.recipient,
+            table.state.in_([str(state) for state in orders.OPEN]),
+        )
+    )
+    if new.recipient and (count or 0) >= MAX_OPEN:
+        raise OrdersFull(f"{MAX_OPEN} orders wait for their payment", retry_after_s=600.0)
+
+
+def fetch(connection: Connection, order_id: str, *, lock: bool = False) -> Order:
+    """The order of that id, in a transaction; `lock` keeps others from changing it.
+
+    Raises:
+        UnknownOrder: there is none.
+    """
+    query = sa.select(schema.orders).where(schema.orders.c.id == order_id)
+    row = connection.execute(query.with_for_update() if lock else query).first()
+    if row is None:
+        raise UnknownOrder(order_id)
+    return order_of(row)
+
+
+def change(connection: Connection, order: Order, to: State) -> None:
+    """Bring `order`, as it was read, to another state.
+
+    Raises:
+        InvalidTransition: that is none of the state machine's, or it was changed meanwhile.
+    """
+    orders.check(order, to)
+    table = schema.orders.c
+    changed = connection.execute(
+        schema.orders.update()
+        .where(table.id == order.id, table.version == order.version)
+        .values(state=str(to), version=order.version + 1)
+    )
+    if changed.rowcount != 1:
+        raise InvalidTransition(order.id, "changed by another", to)
+
+
+def order_of(row: Row[Any]) -> Order:
+    """The order that a row of the table holds."""
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    delivers = Delivers(values.pop("delivers"), values.pop("file"))
+    values["method"] = Method(values["method"])
+    values["state"] = State(values["state"])
+    return Order(delivers=delivers, **values)
+
+
+def orders_of(rows: Sequence[Row[Any]]) -> list[Order]:
+    """The orders that rows hold."""
+    return [order_of(row) for row in rows]
+
+
+def _values(order: Order) -> dict[str, object]:
+    values = asdict(order)
+    delivers = values.pop("delivers")
+    return {**values, "delivers": delivers["kind"], "file": delivers["file"]}

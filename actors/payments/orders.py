@@ -1,0 +1,225 @@
+"""The life of an order, as a pure state machine over the set of transfers that name it.
+
+    new -> seen -> confirmed -> delivering -> delivered
+
+with the side states `expired`, `paid_late`, `underpaid`, `overpaid` and `review`. What settles an
+order is a function of the *set* of its transfers, not of the order in which they became known: the
+earliest that is sufficient and on time by the time of its block. So any permutation, repetition or
+split of the history gives the same state; and an order that expired during an outage is confirmed
+when the payment, made in time, is read at last.
+
+Only time on the chain counts, never the clock on the wall.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from actors.payments.errors import InvalidTransition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from actors.payments.money import Method
+
+ID_BYTES: Final = 10
+COMMENT_BYTES: Final = 16  # of a TON comment: 128 bits cannot be guessed
+
+
+class State(StrEnum):
+    """Where an order stands."""
+
+    NEW = "new"
+    SEEN = "seen"  # on the chain, not yet solid
+    CONFIRMED = "confirmed"  # paid; the entitlement exists
+    OVERPAID = "overpaid"  # the same, and more than asked for was paid
+    DELIVERING = "delivering"  # a courier has it
+    DELIVERED = "delivered"
+    EXPIRED = "expired"  # nothing came in time, as far as the chain was read
+    PAID_LATE = "paid_late"  # a person decides
+    UNDERPAID = "underpaid"  # a person decides
+    REVIEW = "review"  # paid, and it cannot be delivered: a person decides
+
+
+_PAID: Final = frozenset({State.CONFIRMED, State.OVERPAID})
+_JUDGED: Final = _PAID | {State.PAID_LATE, State.UNDERPAID}
+TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
+    State.NEW: _JUDGED | {State.SEEN, State.EXPIRED},
+    State.SEEN: _JUDGED | {State.NEW, State.EXPIRED},
+    State.EXPIRED: _JUDGED,
+    State.UNDERPAID: _PAID | {State.PAID_LATE},
+    State.PAID_LATE: _PAID,
+    State.CONFIRMED: frozenset({State.OVERPAID, State.DELIVERING}),
+    State.OVERPAID: frozenset({State.CONFIRMED, State.DELIVERING}),
+    State.DELIVERING: frozenset({State.DELIVERED, State.REVIEW}),
+    State.REVIEW: frozenset({State.DELIVERING}),
+    State.DELIVERED: frozenset(),
+}
+OPEN: Final = frozenset({State.NEW, State.SEEN})
+"""States of an order that waits for its payment."""
+SETTLED: Final = _PAID | {State.DELIVERING, State.DELIVERED, State.REVIEW}
+"""States of an order that has its settling payment and its entitlement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivers:
+    """What an order brings: the download `file` (relative to the catalogue), or a licence code."""
+
+    kind: str  # "download" or "licence"
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One order; times are ms since the Unix epoch.
+
+    Attributes:
+        id: 16 characters out of a-z2-7.
+        request: key of the request that made it; the same request makes no second one.
+        plan: id in the catalogue.
+        wallet: to be paid to, as `Transfer.wallet`.
+        contract: of the token, as `Transfer.contract`.
+        price: by the catalogue, in the smallest unit.
+        amount: to be paid: the price, and on TRON a tail that tells orders apart.
+        comment: to be sent along, on TON; empty on TRON.
+        channel: how its messages travel: "telegram", or "pull" for who asks by himself.
+        recipient: address in that channel.
+        language: of its messages, "en" or "ru".
+        expires_ms: end of the time to pay.
+        reserved_until_ms: end of the time in which a payment is still recognised.
+        reserved: nobody else is asked for this amount.
+        version: grows with every change.
+    """
+
+    id: str
+    request: str
+    plan: str
+    delivers: Delivers
+    method: Method
+    wallet: str
+    contract: str
+    price: int
+    amount: int
+    comment: str
+    channel: str
+    recipient: str
+    language: str
+    created_ms: int
+    expires_ms: int
+    reserved_until_ms: int
+    reserved: bool
+    state: State
+    version: int
+
+
+class PaymentKey(NamedTuple):
+    """What identifies a transfer on its chain."""
+
+    network: str
+    tx_id: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A transfer that names an order.
+
+    Attributes:
+        decided: a person has disposed of it; it settles nothing any more by itself.
+        settles: see `Transfer.settles`.
+    """
+
+    key: PaymentKey
+    amount: int
+    block_ms: int
+    decided: bool = False
+    settles: bool = True
+
+
+class Cause(StrEnum):
+    """Why a transfer is in review."""
+
+    UNMATCHED = "unmatched"  # it names no order
+    UNDERPAID = "underpaid"
+    LATE = "late"
+    DUPLICATE = "duplicate"  # the order is settled by another
+    UNUSUAL = "unusual"  # it arrived in a way that settles nothing
+    UNDELIVERABLE = "undeliverable"  # of an order, not of a transfer
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a set of transfers makes of an order.
+
+    Attributes:
+        settling: the transfer that settles it, if one does.
+        state: of the order by them; None while they say nothing.
+        causes: of all others, why they are in review.
+    """
+
+    settling: PaymentKey | None
+    state: State | None
+    causes: Mapping[PaymentKey, Cause]
+
+
+def judge(order: Order, candidates: Iterable[Candidate]) -> Judgement:
+    """What `candidates`, all transfers that name `order`, make of it."""
+    ranked = sorted(candidates, key=lambda one: (one.block_ms, one.key))
+    causes = {one.key: _cause(order, one) for one in ranked}
+    winner = next(
+        (one for one in ranked if causes[one.key] is Cause.DUPLICATE and not one.decided), None
+    )
+    if winner is not None:
+        del causes[winner.key]
+        state = State.OVERPAID if winner.amount > order.amount else State.CONFIRMED
+        return Judgement(winner.key, state, causes)
+    waiting = {causes[one.key] for one in ranked if not one.decided}
+    if Cause.LATE in waiting:
+        return Judgement(None, State.PAID_LATE, causes)
+    if Cause.UNDERPAID in waiting:
+        return Judgement(None, State.UNDERPAID, causes)
+    return Judgement(None, None, causes)
+
+
+def _cause(order: Order, one: Candidate) -> Cause:
+    if not one.settles:
+        return Cause.UNUSUAL
+    if one.amount < order.amount:
+        return Cause.UNDERPAID
+    if one.block_ms > order.expires_ms:
+        return Cause.LATE
+    return Cause.DUPLICATE  # unless it is the first
+
+
+def has_expired(order: Order, chain_ms: int) -> bool:
+    """Whether an open order is given up, the chain having been read up to `chain_ms`.
+
+    One that was seen gets as long as its payment would be recognised: it may become solid yet.
+    """
+    if order.state is State.NEW:
+        return chain_ms > order.expires_ms
+    return order.state is State.SEEN and chain_ms > order.reserved_until_ms
+
+
+def check(order: Order, to: State) -> None:
+    """Refuse a change that is none of `TRANSITIONS`.
+
+    Raises:
+        InvalidTransition: it is not.
+    """
+    if to not in TRANSITIONS[order.state]:
+        raise InvalidTransition(order.id, order.state, to)
+
+
+def new_id() -> str:
+    """Draw the id of an order."""
+    return base64.b32encode(secrets.token_bytes(ID_BYTES)).decode().lower()
+
+
+def new_comment() -> str:
+    """Draw a comment that binds a payment on TON to its order."""
+    return secrets.token_hex(COMMENT_BYTES)

@@ -1,0 +1,213 @@
+"""Messages that are owed to buyers: claimed, sent at least once, done.
+
+Invariants: a message is written in the transaction of the change that it tells; it is claimed for a
+while, and if its courier dies, claimed again, so that it arrives at least once; the messages of one
+order go out one after the other; claiming the delivery makes an order `delivering`, finishing it
+`delivered`. What a repeated delivery carries is the same link (see `tokens`), so it does no harm.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import sqlalchemy as sa
+
+from actors.payments import order_book, schema
+from actors.payments.orders import Cause, State
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+    from actors.payments.database import Database
+    from actors.payments.orders import Order
+
+DELIVERY: Final = "delivery"
+CLAIM_MS: Final = 60_000  # after which a courier that has not reported counts as dead
+FIRST_RETRY_MS: Final = 5_000
+LAST_RETRY_MS: Final = 3_600_000
+_MAX_ERROR: Final = 200  # characters that are kept
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A claimed message.
+
+    Attributes:
+        id: of the row.
+        claim: proves who holds it.
+        kind: a state of the order ("seen", "confirmed", "overpaid", "expired", "paid_late",
+            "underpaid"), or "delivery", which carries what was bought.
+        order: as it is now.
+        attempts: before this one.
+        entitled_until_ms: of a paid order: until when what it brings can be fetched; else None.
+    """
+
+    id: int
+    claim: str
+    kind: str
+    order: Order
+    attempts: int
+    entitled_until_ms: int | None
+
+
+class Outbox:
+    """The messages."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim(self, channel: str, now_ms: int, *, limit: int = 20) -> list[Message]:
+        """Take messages of a channel that are due, oldest first, for `CLAIM_MS`."""
+        with self._database.writing() as connection:
+            table, earlier = schema.outbox.c, schema.outbox.alias()
+            due = sa.and_(
+                table.channel == channel,
+                table.status.in_(["due", "claimed"]),
+                table.due_ms <= now_ms,
+            )
+            rows = connection.execute(
+                sa.select(table.id, table.order_id, table.kind, table.attempts)
+                .where(
+                    due,
+                    ~sa.exists().where(
+                        earlier.c.order_id == table.order_id,
+                        earlier.c.id < table.id,
+                        earlier.c.status.in_(["due", "claimed"]),
+                    ),
+                )
+                .order_by(table.due_ms, table.id)
+                .limit(limit)
+            ).all()
+            # Orders are locked before their messages, everywhere, and in one order.
+            found = (
+                _claim(connection, row, due, now_ms)
+                for row in sorted(rows, key=lambda row: row.order_id)
+            )
+            return [message for message in found if message is not None]
+
+    def done(self, message: Message) -> bool:
+        """Note that a message has arrived; False if it is another's by now."""
+        with self._database.writing() as connection:
+            order = order_book.fetch(connection, message.order.id, lock=True)
+            if not _finish(connection, message, "done", ""):
+                return False
+            if message.kind == DELIVERY:
+                order_book.change(connection, order, State.DELIVERED)
+            return True
+
+    def retry(
+        self, message: Message, error: str, now_ms: int, *, after_ms: int | None = None
+    ) -> bool:
+        """Note that a message did not arrive and is to be sent again; False if it is another's.
+
+        Args:
+            message: that was claimed.
+            error: why, without secrets.
+            now_ms: the time.
+            after_ms: when to try again; None: later each time.
+        """
+        if after_ms is None:
+            after_ms = min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** min(message.attempts, 20))
+        table = schema.outbox.c
+        with self._database.writing() as connection:
+            changed = connection.execute(
+                schema.outbox.update()
+                .where(table.id == message.id, table.claim == message.claim)
+                .where(table.status == "claimed")
+                .values(
+                    status="due",
+                    due_ms=now_ms + after_ms,
+                    attempts=message.attempts + 1,
+                    error=error[:_MAX_ERROR],
+                )
+            )
+        return changed.rowcount == 1
+
+    def refuse(self, message: Message, error: str, now_ms: int) -> bool:
+        """Note that a message will never arrive; a delivery goes to review. False: another's."""
+        with self._database.writing() as connection:
+            order = order_book.fetch(connection, message.order.id, lock=True)
+            if not _finish(connection, message, "refused", error[:_MAX_ERROR]):
+                return False
+            if message.kind == DELIVERY:
+                order_book.change(connection, order, State.REVIEW)
+                _open_review(connection, order.id, error[:_MAX_ERROR], now_ms)
+            return True
+
+
+def undeliverable(order_id: str) -> str:
+    """Name of an order that cannot be delivered, in the review queue."""
+    return f"order:{order_id}"
+
+
+def deliver_again(connection: Connection, order: Order, now_ms: int) -> None:
+    """Have the delivery of an order in review tried again."""
+    order_book.change(connection, order, State.DELIVERING)
+    table = schema.outbox.c
+    connection.execute(
+        schema.outbox.update()
+        .where(table.order_id == order.id, table.kind == DELIVERY)
+        .values(status="due", due_ms=now_ms, attempts=0)
+    )
+
+
+def _claim(
+    connection: Connection,
+    row: Any,  # noqa: ANN401 - a row
+    due: sa.ColumnElement[bool],
+    now_ms: int,
+) -> Message | None:
+    order = order_book.fetch(connection, row.order_id, lock=True)
+    claim = secrets.token_hex(16)
+    taken = connection.execute(
+        schema.outbox.update()
+        .where(schema.outbox.c.id == row.id, due)
+        .values(status="claimed", claim=claim, due_ms=now_ms + CLAIM_MS)
+    )
+    if taken.rowcount != 1:  # another courier was first
+        return None
+    if row.kind == DELIVERY and order.state is not State.DELIVERING:
+        order_book.change(connection, order, State.DELIVERING)
+        order = order_book.fetch(connection, order.id)
+    until = connection.scalar(
+        sa.select(schema.entitlements.c.expires_ms).where(
+            schema.entitlements.c.order_id == order.id
+        )
+    )
+    return Message(row.id, claim, row.kind, order, row.attempts, until)
+
+
+def _finish(connection: Connection, message: Message, status: str, error: str) -> bool:
+    table = schema.outbox.c
+    changed = connection.execute(
+        schema.outbox.update()
+        .where(table.id == message.id, table.claim == message.claim, table.status == "claimed")
+        .values(status=status, error=error)
+    )
+    return changed.rowcount == 1
+
+
+def _open_review(connection: Connection, order_id: str, error: str, now_ms: int) -> None:
+    table = schema.reviews.c
+    name = undeliverable(order_id)
+    connection.execute(schema.reviews.delete().where(table.subject == name))  # of an earlier time
+    connection.execute(
+        schema.reviews.insert(),
+        {
+            "subject": name,
+            "cause": str(Cause.UNDELIVERABLE),
+            "order_id": order_id,
+            "network": None,
+            "tx_id": None,
+            "position": None,
+            "opened_ms": now_ms,
+            "status": "open",
+            "decision": "",
+            "decided_ms": None,
+            "note": error,
+            "refund_to": "",
+            "refund_amount": None,
+        },
+    )

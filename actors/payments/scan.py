@@ -1,0 +1,315 @@
+"""One scan: read a chain's news about the shop's wallet into the ledger.
+
+TRON: the time of the last solid block; the rows since the cursor, less five minutes, up to a frozen
+moment, to the end of the pages; the receipts of transactions that orders wait for, and of a few
+others. The cursor moves with the last page, to the newest confirmed row.
+
+TON: the time of the masterchain; transactions of the wallet, and of its jetton wallet, as a chain
+without a gap from the cursor; each page moves the cursor.
+
+Invariants: what fails, fails before the cursor moves past it; an outage expires nothing, because
+only the chain's own time does, as far as it was read; one process on a database scans a network at
+a time, and if two did, the ledger would be the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from actors.payments import ton, ton_source, tron, tron_source
+from actors.payments.database import now_ms
+from actors.payments.errors import UntrustedHistory
+from actors.payments.intake import OVERLAP_MS
+from actors.payments.money import Network
+from actors.payments.ton import TonShop
+from actors.payments.tron_source import TronSource
+from actors.payments.verdict import Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from actors.payments.api import Api
+    from actors.payments.intake import Cursor, Waiting
+    from actors.payments.ledger import Ledger
+    from actors.payments.settings import Chain
+    from actors.payments.ton_source import TonSource
+
+PageT = TypeVar("PageT")
+
+RECEIPTS_AT_ONCE: Final = 8
+MATCHED: Final = 2_000  # receipts of one scan that orders wait for
+OTHERS: Final = 10  # receipts of one scan that nobody waits for, unless told otherwise
+AHEAD_MS: Final = 60_000  # that the chain's clock may be ahead of ours
+
+
+@dataclass(slots=True)
+class ScanResult:
+    """What one scan did.
+
+    Attributes:
+        pages: of history read.
+        transfers: incoming ones that they list.
+        settled: orders that got their payment.
+        review: transfers that went to the review queue.
+        waiting: transactions whose receipt is not solid yet, or not read yet.
+        expired: orders given up.
+        rejected: what was none, by reason.
+        cursor: block time in ms (TRON), or logical time (TON), of the last that was read.
+        chain_ms: time of the chain up to which everything was read; 0 if it is not known.
+        requests: that were sent.
+    """
+
+    network: Network
+    pages: int = 0
+    transfers: int = 0
+    settled: int = 0
+    review: int = 0
+    waiting: int = 0
+    expired: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    cursor: int = 0
+    chain_ms: int = 0
+    requests: int = 0
+
+
+def connect(chain: Chain) -> Api:
+    """An `Api` for a chain, for one event loop."""
+    return (
+        tron_source.connect(chain) if chain.network is Network.TRON else ton_source.connect(chain)
+    )
+
+
+async def scan(
+    chain: Chain,
+    ledger: Ledger,
+    api: Api,
+    *,
+    wait_s: float = 0.0,
+    others: int = OTHERS,
+    clock: Callable[[], int] = now_ms,
+) -> ScanResult:
+    """Read a chain once.
+
+    Args:
+        chain: to read.
+        ledger: to read into.
+        api: see `connect`.
+        wait_s: how long to wait for another process that is at it.
+        others: how many receipts to read of transactions that no order waits for.
+        clock: ms since the Unix epoch.
+
+    Raises:
+        Conflict: another process is at it.
+        ChainUnavailable: the API does not answer.
+        ChainRefused: a setting is wrong.
+        UntrustedHistory: the API contradicts itself or the chain.
+        Unavailable: the ledger's database does not answer.
+    """
+    alone = ledger.database.alone(f"scan-{chain.network}", timeout_s=wait_s)
+    await asyncio.to_thread(alone.__enter__)
+    try:
+        before = api.requests
+        if chain.network is Network.TRON:
+            result = await _TronScan(TronSource(chain, api), ledger, others, clock).run()
+        else:
+            result = await _TonScan(chain, ton_source.source(api), ledger, clock).run()
+        result.requests = api.requests - before
+        return result
+    finally:
+        # To its end even if this task is cancelled: the lock must be let go of.
+        await asyncio.shield(asyncio.to_thread(alone.__exit__, None, None, None))
+
+
+class _TronScan:
+    def __init__(
+        self, source: TronSource, ledger: Ledger, others: int, clock: Callable[[], int]
+    ) -> None:
+        self._source = source
+        self._others = others
+        self._chain = source.chain
+        self._ledger = ledger
+        self._clock = clock
+        self._result = ScanResult(Network.TRON)
+        self._failure: Exception | None = None  # of a receipt
+
+    async def run(self) -> ScanResult:
+        intake = self._ledger.intake
+        cursor = await asyncio.to_thread(intake.open, Network.TRON, self._chain.wallet)
+        head_ms = await self._source.head_ms()
+        await self._read(cursor, until_ms=max(self._clock(), head_ms) + AHEAD_MS)
+        await self._receipts(cursor)
+        self._result.expired = await asyncio.to_thread(
+            intake.complete, [cursor], head_ms, self._clock()
+        )
+        after = await asyncio.to_thread(intake.open, Network.TRON, self._chain.wallet)
+        self._result.cursor, self._result.chain_ms = after.position, head_ms
+        self._result.waiting = await asyncio.to_thread(intake.count_waiting, Network.TRON)
+        if self._failure is not None:
+            raise self._failure
+        return self._result
+
+    async def _read(self, cursor: Cursor, *, until_ms: int) -> None:
+        since_ms = max(self._chain.since_ms, cursor.position - OVERLAP_MS)
+        frontier = _Frontier(until_ms)
+        listed: set[tuple[str, int]] = set()
+        async for rows, is_last in _ahead(self._source.history(since_ms, until_ms)):
+            self._result.pages += 1
+            frontier.note(rows)
+            sifted = tron.sift(
+                rows,
+                wallet=self._chain.wallet,
+                contract=self._chain.contract,
+                since_ms=self._chain.since_ms,
+            )
+            self._result.rejected.update(str(one.reason) for one in sifted.rejected)
+            listed.update((one.tx_id, one.amount) for one in sifted.sightings if one.confirmed)
+            _, unmatched = await asyncio.to_thread(
+                self._ledger.intake.note,
+                cursor,
+                self._chain.contract,
+                sifted.sightings,
+                self._clock(),
+                position=frontier.position() if is_last else None,
+            )
+            self._result.review += unmatched
+        self._result.transfers = len(listed)
+
+    async def _receipts(self, cursor: Cursor) -> None:
+        """Read receipts; what fails here stays waiting, and the rest of the scan is valid."""
+        waiting = await asyncio.to_thread(
+            self._ledger.intake.waiting, Network.TRON, self._clock(), limit=MATCHED
+        )
+        others = [one for one in waiting if not one.matched][: self._others]
+        due = [one for one in waiting if one.matched] + others
+        gate = asyncio.Semaphore(RECEIPTS_AT_ONCE)
+
+        async def one_of(one: Waiting) -> None:
+            async with gate:
+                if self._failure is not None:
+                    return
+                try:
+                    await self._receipt(cursor, one)
+                except Exception as error:  # noqa: BLE001 - raised again at the end of the scan
+                    self._failure = error
+
+        async with asyncio.TaskGroup() as group:
+            for one in due:
+                group.create_task(one_of(one))
+
+    async def _receipt(self, cursor: Cursor, one: Waiting) -> None:
+        intake = self._ledger.intake
+        found = await self._source.receipt(one.tx_id)
+        if found is None:
+            await asyncio.to_thread(intake.postpone, Network.TRON, one.tx_id, self._clock())
+        elif isinstance(found, Rejected):
+            self._result.rejected[str(found.reason)] += 1
+            await asyncio.to_thread(intake.refuse, cursor, one.tx_id, found.reason)
+        else:
+            effect = await asyncio.to_thread(intake.settle, cursor, one.tx_id, found, self._clock())
+            self._result.settled += effect.settled
+            if one.matched:  # others were counted when they were listed
+                self._result.review += effect.review
+
+
+class _Frontier:
+    """How far the rows of a scan justify moving the cursor.
+
+    To the newest confirmed row, but not past an unconfirmed one, and never into the future: a row
+    may claim any time.
+    """
+
+    def __init__(self, until_ms: int) -> None:
+        self._until_ms = until_ms
+        self._newest = 0
+        self._bound = until_ms
+
+    def note(self, rows: list[Any]) -> None:
+        for row in rows:
+            time_ms = row.get("block_timestamp") if isinstance(row, dict) else None
+            if not tron.is_time(time_ms) or time_ms > self._until_ms:
+                continue
+            if row.get("_unconfirmed") is True:
+                self._bound = min(self._bound, time_ms)
+            else:
+                self._newest = max(self._newest, time_ms)
+
+    def position(self) -> int:
+        return min(self._newest, self._bound)
+
+
+class _TonScan:
+    def __init__(
+        self, chain: Chain, source: TonSource, ledger: Ledger, clock: Callable[[], int]
+    ) -> None:
+        self._chain = chain
+        self._source = source
+        self._ledger = ledger
+        self._clock = clock
+        self._result = ScanResult(Network.TON)
+
+    async def run(self) -> ScanResult:
+        intake = self._ledger.intake
+        cursor = await self._open(self._chain.wallet)
+        if self._chain.contract and not cursor.jetton_wallet:
+            found = await self._source.jetton_wallet(self._chain.wallet, self._chain.contract)
+            if found:
+                cursor = await asyncio.to_thread(intake.pin_jetton_wallet, cursor, found)
+        jetton_wallet = cursor.jetton_wallet if self._chain.contract else ""
+        shop = TonShop(self._chain.wallet, self._chain.contract, jetton_wallet)
+        head_ms = await self._source.head_ms()
+        cursors = [cursor]
+        await self._read(cursor, shop)
+        if jetton_wallet:
+            cursors.append(await self._open(jetton_wallet))
+            await self._read(cursors[-1], shop)
+        self._result.expired = await asyncio.to_thread(
+            intake.complete, cursors, head_ms, self._clock()
+        )
+        after = await self._open(self._chain.wallet)
+        self._result.cursor, self._result.chain_ms = after.position, head_ms
+        return self._result
+
+    async def _open(self, account: str) -> Cursor:
+        return await asyncio.to_thread(self._ledger.intake.open, Network.TON, account)
+
+    async def _read(self, cursor: Cursor, shop: TonShop) -> None:
+        lt, mark = cursor.position, cursor.mark
+        async for page in _ahead(self._source.history(cursor.account, lt)):
+            self._result.pages += 1
+            try:
+                new = ton.chained(page, after_lt=lt, after_id=mark)
+            except ValueError as error:
+                raise UntrustedHistory(Network.TON, str(error)) from None
+            if not new:
+                continue
+            transfers, rejected = ton.split(
+                [ton.judge(one, shop, self._chain.since_ms) for one in new]
+            )
+            effect = await asyncio.to_thread(
+                self._ledger.intake.apply,
+                cursor,
+                transfers,
+                self._clock(),
+                position=new[-1].lt,
+                mark=new[-1].tx_id,
+            )
+            lt, mark = new[-1].lt, new[-1].tx_id
+            self._result.transfers += len(transfers)
+            self._result.settled += effect.settled
+            self._result.review += effect.review
+            self._result.rejected.update(str(one.reason) for one in rejected)
+
+
+async def _ahead(pages: AsyncIterator[PageT]) -> AsyncIterator[PageT]:
+    """The pages, the next of which is fetched while one is worked on."""
+    coming = asyncio.ensure_future(anext(pages, None))
+    try:
+        while (page := await coming) is not None:
+            coming = asyncio.ensure_future(anext(pages, None))
+            yield page
+    finally:
+        coming.cancel()
+        await asyncio.wait([coming])

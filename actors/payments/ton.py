@@ -1,0 +1,290 @@
+"""What TON says, checked: transactions of an account, each from its own bag of cells.
+
+Nothing that an API says about a transaction is used but the bag of cells (BoC) itself: its root
+cell's hash must be the transaction's, and everything else is read from the cells (TL-B scheme
+`Transaction`). Each transaction names its predecessor on the account by hash and logical time, so a
+history is complete exactly if it is a chain from the last one read; a gap is no history.
+
+What counts as a deposit: an internal message with a source, not bounced, after which no bounce
+phase ran and no message went out. `success` is no guide in either direction: a bounced deposit can
+be "successful", and a wallet without code yet keeps what an "aborted" transaction brought.
+
+All functions are pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from pytoniq_core.boc.cell import Cell
+from pytoniq_core.tlb.transaction import InternalMsgInfo, Transaction, TransactionOrdinary
+
+from actors.payments import addresses, ton_body
+from actors.payments.money import MAX_AMOUNT, Method
+from actors.payments.ton_body import Comment, Excesses, InternalTransfer, Notification
+from actors.payments.verdict import Reason, Rejected, Transfer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pytoniq_core.boc.slice import Slice
+
+MAX_BOC: Final = 2**18  # bytes; a transaction holds at most a few messages of 64 KiB
+DUST: Final = 10**7
+"""Nanotons; less, beside a forged notice or as its carrier, is nobody's payment."""
+CHANGE: Final = 10**9
+"""Nanotons; at most so much comes back as the change of a jetton transfer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An internal message that an account received; addresses in raw form."""
+
+    source: str
+    destination: str
+    value: int  # nanotons
+    bounced: bool
+    body: ton_body.Body
+
+
+@dataclass(frozen=True, slots=True)
+class TonTransaction:
+    """A transaction whose hash was checked.
+
+    Attributes:
+        tx_id: the hash, 64 lower-case hex digits.
+        account: raw form.
+        lt: logical time.
+        previous_id: hash of the account's transaction before, zeros for none.
+        previous_lt: its logical time, 0 for none.
+        time_s: of its block, s since the Unix epoch.
+        received: the internal message that set it off; None if something else did.
+        sent: bodies of the messages that it sent.
+        bounce: how its bounce phase ended: "ok" (the value went back), another word (it could not),
+            or "" for no such phase.
+        aborted: whether its effects on the account's code and data were undone.
+    """
+
+    tx_id: str
+    account: str
+    lt: int
+    previous_id: str
+    previous_lt: int
+    time_s: int
+    received: Message | None
+    sent: tuple[ton_body.Body, ...]
+    bounce: str
+    aborted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TonShop:
+    """Whose transactions are read, and with which jetton: raw forms, empty for none."""
+
+    wallet: str
+    master: str
+    jetton_wallet: str
+
+
+def parse(boc: bytes, *, tx_id: str, account: str) -> TonTransaction:
+    """The transaction `tx_id` of `account` out of its bag of cells.
+
+    Raises:
+        ValueError: it is not one: too large, broken, of another hash or of another account.
+    """
+    if len(boc) > MAX_BOC:
+        raise ValueError(f"a bag of cells of {len(boc)} bytes is no transaction")
+    try:
+        root = Cell.one_from_boc(boc)
+        digest = root.hash.hex()
+        read: Any = Transaction.deserialize(root.begin_parse()) if digest == tx_id else None
+        found = None if read is None else _checked(read, digest, account)
+    except ValueError:
+        raise
+    # The library tells broken cells by whatever its parser happens to stumble over.
+    except Exception as error:
+        raise ValueError(f"cells that are no transaction: {type(error).__name__}") from error
+    if found is None:
+        raise ValueError(f"cells with the hash {digest} came as transaction {tx_id[:64]}")
+    return found
+
+
+def _checked(read: Any, tx_id: str, account: str) -> TonTransaction:  # noqa: ANN401 - of an untyped library
+    if read.account_addr.hex() != account.partition(":")[2]:
+        raise ValueError(f"transaction {tx_id} is of another account")
+    description = read.description
+    ordinary = isinstance(description, TransactionOrdinary)
+    bounce = description.bounce if ordinary else None
+    received = _received(read.in_msg) if ordinary else None
+    if received is not None and received.destination != account:
+        raise ValueError(f"transaction {tx_id} took a message for another account")
+    return TonTransaction(
+        tx_id=tx_id,
+        account=account,
+        lt=read.lt,
+        previous_id=read.prev_trans_hash.hex(),
+        previous_lt=read.prev_trans_lt,
+        time_s=read.now,
+        received=received,
+        sent=tuple(ton_body.read(_slice(message.body)) for message in read.out_msgs),
+        bounce="" if bounce is None else bounce.type_,
+        aborted=bool(description.aborted) if ordinary else False,
+    )
+
+
+def _received(message: Any) -> Message | None:  # noqa: ANN401 - of an untyped library
+    if message is None or not isinstance(message.info, InternalMsgInfo):
+        return None
+    info: Any = message.info
+    return Message(
+        source=addresses.raw(info.src),
+        destination=addresses.raw(info.dest),
+        value=info.value_coins,
+        bounced=bool(info.bounced),
+        body=ton_body.read(_slice(message.body)),
+    )
+
+
+def _slice(body: Cell | Slice) -> Slice:
+    found: Slice = body.begin_parse() if isinstance(body, Cell) else body.copy()
+    return found
+
+
+def chained(
+    transactions: Iterable[TonTransaction], *, after_lt: int, after_id: str
+) -> list[TonTransaction]:
+    """Transactions in the order of the chain, without those up to `after_lt` and repetitions.
+
+    Args:
+        transactions: of one account, in any order.
+        after_lt: logical time of the last one known; 0 for none.
+        after_id: its hash; "" if what came before the first is not to be known.
+
+    Raises:
+        ValueError: one is missing in between.
+    """
+    by_lt = {one.lt: one for one in transactions if one.lt > after_lt}
+    ordered = [by_lt[lt] for lt in sorted(by_lt)]
+    last_lt, last_id = after_lt, after_id
+    for one in ordered:
+        if last_id and (one.previous_lt, one.previous_id) != (last_lt, last_id):
+            raise ValueError(f"between logical times {last_lt} and {one.lt} something is missing")
+        last_lt, last_id = one.lt, one.tx_id
+    return ordered
+
+
+def judge(  # noqa: PLR0911 - a reason each
+    one: TonTransaction, shop: TonShop, since_ms: int
+) -> Transfer | Rejected:
+    """What a transaction of one of the shop's accounts brings it.
+
+    Args:
+        one: of the shop's wallet, or of its jetton wallet.
+        shop: whose.
+        since_ms: what is older is not the shop's.
+    """
+    message = one.received
+    if message is None:
+        return Rejected(one.tx_id, Reason.OWN_TRANSFER)
+    if one.time_s * 1000 < since_ms:
+        return Rejected(one.tx_id, Reason.BEFORE_START)
+    if message.bounced:
+        return Rejected(one.tx_id, Reason.BOUNCED)
+    if one.account != shop.wallet:
+        return _silent_jettons(one, message, shop)
+    if isinstance(message.body, Notification):
+        return _notified(one, message, message.body, shop)
+    if isinstance(message.body, Excesses) and message.value <= CHANGE:
+        return Rejected(one.tx_id, Reason.CHANGE)
+    return _deposit(one, message)
+
+
+def _deposit(one: TonTransaction, message: Message) -> Transfer | Rejected:
+    if one.bounce == "ok":
+        return Rejected(one.tx_id, Reason.BOUNCED)
+    if message.value == 0:
+        return Rejected(one.tx_id, Reason.NOT_POSITIVE)
+    comment = message.body.text if isinstance(message.body, Comment) else ""
+    settles = not one.bounce and not one.sent
+    return _transfer(one, Method.TON, "", message.source, message.value, comment, settles=settles)
+
+
+def _notified(
+    one: TonTransaction, message: Message, notice: Notification, shop: TonShop
+) -> Transfer | Rejected:
+    # Anyone can send these bytes; only the shop's own jetton wallet speaks for the master.
+    if not shop.jetton_wallet or message.source != shop.jetton_wallet:
+        if message.value >= DUST and one.bounce != "ok":
+            return _transfer(one, Method.TON, "", message.source, message.value, "", settles=False)
+        return Rejected(one.tx_id, Reason.FAKE_JETTON)
+    return _jettons(one, shop, notice.amount, notice.sender, notice.comment)
+
+
+def _silent_jettons(one: TonTransaction, message: Message, shop: TonShop) -> Transfer | Rejected:
+    """Tokens that reached the jetton wallet without a notice to the shop's wallet.
+
+    The jetton wallet's code has checked the sender, or the transaction would have aborted.
+    """
+    body = message.body
+    if not isinstance(body, InternalTransfer) or one.account != shop.jetton_wallet:
+        return Rejected(one.tx_id, Reason.NOT_A_TRANSFER)
+    if one.aborted or one.bounce:
+        return Rejected(one.tx_id, Reason.BOUNCED)
+    if any(isinstance(sent, Notification) for sent in one.sent):
+        return Rejected(one.tx_id, Reason.NOTIFIED)
+    return _jettons(one, shop, body.amount, body.sender, body.comment)
+
+
+def _jettons(
+    one: TonTransaction, shop: TonShop, amount: int, sender: str, comment: str
+) -> Transfer | Rejected:
+    if amount == 0:
+        return Rejected(one.tx_id, Reason.NOT_POSITIVE)
+    if amount > MAX_AMOUNT:
+        return Rejected(one.tx_id, Reason.ABSURD_AMOUNT)
+    return Transfer(
+        Method.TON_USDT,
+        one.tx_id,
+        one.lt,
+        shop.wallet,
+        shop.master,
+        sender,
+        amount,
+        one.time_s * 1000,
+        comment,
+    )
+
+
+def _transfer(
+    one: TonTransaction,
+    method: Method,
+    contract: str,
+    sender: str,
+    amount: int,
+    comment: str,
+    *,
+    settles: bool,
+) -> Transfer | Rejected:
+    if amount > MAX_AMOUNT:
+        return Rejected(one.tx_id, Reason.ABSURD_AMOUNT)
+    return Transfer(
+        method,
+        one.tx_id,
+        one.lt,
+        one.account,
+        contract,
+        sender,
+        amount,
+        one.time_s * 1000,
+        comment,
+        settles,
+    )
+
+
+def split(verdicts: Sequence[Transfer | Rejected]) -> tuple[list[Transfer], list[Rejected]]:
+    """Transfers, and what is none."""
+    return (
+        [one for one in verdicts if isinstance(one, Transfer)],
+        [one for one in verdicts if isinstance(one, Rejected)],
+    )

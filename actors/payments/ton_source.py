@@ -1,0 +1,246 @@
+"""TON over HTTP, in the dialect of the API that the shop uses: tonapi, or toncenter's v2.
+
+    tonapi     GET  /v2/blockchain/accounts/{id}/transactions    `raw`: BoC as hex
+               GET  /v2/blockchain/masterchain-head
+               GET  /v2/blockchain/accounts/{master}/methods/get_wallet_address
+               GET  /v2/accounts/{id}/jettons/{master}            if there is no such method
+    toncenter  GET  /getTransactions                              `data`: BoC as base64
+               GET  /getMasterchainInfo, /getBlockHeader
+               POST /runGetMethod
+
+A URL that ends in `/api/v2` is toncenter's. Its v3 gives no cells, so nothing of it could be
+verified. Whatever the dialect, only the cells count (see `ton`).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from pytoniq_core.boc.address import Address
+from pytoniq_core.boc.builder import Builder
+from pytoniq_core.boc.cell import Cell
+
+from actors.payments import addresses, ton
+from actors.payments.api import Api
+from actors.payments.errors import ChainRefused, UntrustedHistory
+from actors.payments.money import Network
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from actors.payments.settings import Chain
+    from actors.payments.ton import TonTransaction
+
+PAGE: Final = 256  # transactions of tonapi, which would give 1000: about 1 MB
+CENTER_PAGE: Final = 100  # of toncenter, which gives no more
+MAX_PAGES: Final = 5_000
+MAX_BACKLOG: Final = 50_000  # transactions of toncenter, which lists from the newest
+CENTER: Final = "/api/v2"
+_MASTERCHAIN_SHARD: Final = -(2**63)
+
+
+class TonSource(Protocol):
+    """TON as the shop reads it. All methods raise `ChainUnavailable` and `ChainRefused`."""
+
+    @property
+    def api(self) -> Api:
+        """That is asked."""
+        ...
+
+    async def head_ms(self) -> int:
+        """Time of the newest block of the masterchain, ms; 0 if the API does not tell it."""
+        ...
+
+    async def jetton_wallet(self, owner: str, master: str) -> str:
+        """The jetton wallet of `owner` for `master`, raw form; "" if the API does not tell it."""
+        ...
+
+    def history(self, account: str, after_lt: int) -> AsyncIterator[list[TonTransaction]]:
+        """Pages of an account's transactions after a logical time, oldest first, to the end.
+
+        Raises:
+            UntrustedHistory: the pages do not end.
+        """
+        ...
+
+
+def connect(chain: Chain) -> Api:
+    """An `Api` for this chain."""
+    key = chain.api_key
+    headers = {}
+    if key is not None:
+        secret = key.get_secret_value()
+        is_center = chain.api_url.endswith(CENTER)
+        headers = {"X-API-Key": secret} if is_center else {"Authorization": f"Bearer {secret}"}
+    return Api(Network.TON, chain.api_url, headers, chain.rate)
+
+
+def source(api: Api) -> TonSource:
+    """The source in the dialect of the API."""
+    return Toncenter(api) if api.base_url.endswith(CENTER) else Tonapi(api)
+
+
+class Tonapi:
+    """The dialect of tonapi."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+
+    async def head_ms(self) -> int:
+        """See `TonSource`."""
+        try:
+            head = await self.api.get("/v2/blockchain/masterchain-head", {})
+        except ChainRefused:
+            return 0
+        return _time_ms(head, "gen_utime")
+
+    async def jetton_wallet(self, owner: str, master: str) -> str:
+        """See `TonSource`."""
+        path = f"/v2/blockchain/accounts/{master}/methods/get_wallet_address"
+        try:
+            answer = await self.api.get(path, {"args": owner})
+            return _address(_field(answer, "decoded", "jetton_wallet_address"))
+        except (ChainRefused, ValueError):
+            pass
+        try:
+            answer = await self.api.get(f"/v2/accounts/{owner}/jettons/{master}", {})
+            return _address(_field(answer, "wallet_address", "address"))
+        except (ChainRefused, ValueError):
+            return ""
+
+    async def history(self, account: str, after_lt: int) -> AsyncIterator[list[TonTransaction]]:
+        """See `TonSource`."""
+        path = f"/v2/blockchain/accounts/{account}/transactions"
+        for _ in range(MAX_PAGES):
+            params: dict[str, str | int] = {
+                "after_lt": after_lt,
+                "limit": PAGE,
+                "sort_order": "asc",
+            }
+            answer = await self.api.get(path, params)
+            page = [_tonapi_transaction(row, account) for row in _rows(answer, "transactions")]
+            new = sorted((one for one in page if one.lt > after_lt), key=lambda one: one.lt)
+            if not new:
+                return
+            yield new
+            after_lt = new[-1].lt  # and on to an empty page: the API may give less than was asked
+        raise UntrustedHistory(Network.TON, f"it has more than {MAX_PAGES} pages")
+
+
+class Toncenter:
+    """The dialect of toncenter's v2, which lists from the newest transaction back."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+
+    async def head_ms(self) -> int:
+        """See `TonSource`."""
+        try:
+            info = await self.api.get("/getMasterchainInfo", {})
+            seqno = _field(info, "result", "last", "seqno")
+            if not isinstance(seqno, int):
+                return 0
+            block: dict[str, str | int] = {
+                "workchain": -1,
+                "shard": _MASTERCHAIN_SHARD,
+                "seqno": seqno,
+            }
+            header = await self.api.get("/getBlockHeader", block)
+        except ChainRefused:
+            return 0
+        return _time_ms(_field(header, "result"), "gen_utime")
+
+    async def jetton_wallet(self, owner: str, master: str) -> str:
+        """See `TonSource`."""
+        cell = Builder().store_address(Address(owner)).end_cell()
+        argument = base64.b64encode(cell.to_boc()).decode()
+        body = {
+            "address": master,
+            "method": "get_wallet_address",
+            "stack": [["tvm.Slice", argument]],
+        }
+        try:
+            answer = await self.api.post("/runGetMethod", body)
+            stack = _field(answer, "result", "stack")
+            return _stack_address(stack)
+        except (ChainRefused, ValueError):
+            return ""
+
+    async def history(self, account: str, after_lt: int) -> AsyncIterator[list[TonTransaction]]:
+        """See `TonSource`."""
+        found: dict[int, TonTransaction] = {}
+        params: dict[str, str | int] = {
+            "address": account,
+            "limit": CENTER_PAGE,
+            "to_lt": after_lt,
+            "archival": "true",
+        }
+        while True:
+            answer = await self.api.get("/getTransactions", params)
+            page = [_center_transaction(row, account) for row in _rows(answer, "result")]
+            new = [one for one in page if one.lt > after_lt and one.lt not in found]
+            found.update((one.lt, one) for one in new)
+            if not new:
+                break
+            if len(found) > MAX_BACKLOG:
+                raise UntrustedHistory(Network.TON, f"it has more than {MAX_BACKLOG} transactions")
+            oldest = min(new, key=lambda one: one.lt)
+            last = base64.b64encode(bytes.fromhex(oldest.tx_id)).decode()
+            params |= {"lt": oldest.lt, "hash": last}
+        ordered = [found[lt] for lt in sorted(found)]
+        for start in range(0, len(ordered), PAGE):
+            yield ordered[start : start + PAGE]
+
+
+def _rows(answer: object, name: str) -> list[Any]:
+    rows = answer.get(name) if isinstance(answer, Mapping) else None
+    if not isinstance(rows, list):
+        raise UntrustedHistory(Network.TON, f"an answer without {name}")
+    return rows
+
+
+def _tonapi_transaction(row: object, account: str) -> TonTransaction:
+    try:
+        fields = row if isinstance(row, Mapping) else {}
+        raw, tx_id = str(fields.get("raw", "")), str(fields.get("hash", "")).lower()
+        return ton.parse(bytes.fromhex(raw), tx_id=tx_id, account=account)
+    except ValueError as error:
+        raise UntrustedHistory(Network.TON, str(error)) from None
+
+
+def _center_transaction(row: object, account: str) -> TonTransaction:
+    try:
+        boc = base64.b64decode(str(_field(row, "data") or ""), validate=True)
+        tx_id = base64.b64decode(str(_field(row, "transaction_id", "hash") or ""), validate=True)
+        return ton.parse(boc, tx_id=tx_id.hex(), account=account)
+    except (ValueError, binascii.Error) as error:
+        raise UntrustedHistory(Network.TON, str(error)) from None
+
+
+def _field(answer: object, *path: str) -> object:
+    for name in path:
+        answer = answer.get(name) if isinstance(answer, Mapping) else None
+    return answer
+
+
+def _time_ms(answer: object, name: str) -> int:
+    time_s = _field(answer, name)
+    return time_s * 1000 if isinstance(time_s, int) and 0 < time_s < 2**40 else 0
+
+
+def _address(text: object) -> str:
+    return addresses.ton(text) if isinstance(text, str) else ""
+
+
+def _stack_address(stack: object) -> str:
+    """The address that a get method returned as its only cell."""
+    try:
+        kind, value = stack[0]  # type: ignore[index]  # whatever it raises means: no address
+        content = value["bytes"] if kind == "cell" else ""
+        cell = Cell.one_from_boc(base64.b64decode(content))
+        return addresses.raw(cell.begin_parse().load_address())
+    except Exception as error:
+        raise ValueError("a stack without an address") from error

@@ -1,0 +1,151 @@
+"""TRON over HTTP: the TRC-20 history of TronGrid, and receipts from the solidity node.
+
+GET  /v1/accounts/{address}/transactions/trc20
+POST /walletsolidity/gettransactioninfobyid     through tronpy
+POST /walletsolidity/getnowblock
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from tronpy import AsyncTron
+from tronpy.exceptions import ApiError, TransactionNotFound
+from tronpy.providers import AsyncHTTPProvider
+
+from actors.payments import tron
+from actors.payments.api import Api, Broken, read
+from actors.payments.errors import ChainRefused, UntrustedHistory
+from actors.payments.money import Network
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from actors.payments.settings import Chain
+    from actors.payments.verdict import Rejected, Transfer
+
+PAGE: Final = 200  # rows; the API gives no more
+MAX_PAGES: Final = 5_000
+
+
+class TronSource:
+    """TRON as the shop reads it.
+
+    Args:
+        chain: the shop's wallet, contract and API.
+        api: to ask; see `connect`.
+    """
+
+    def __init__(self, chain: Chain, api: Api) -> None:
+        self.chain = chain
+        self.api = api
+        provider = AsyncHTTPProvider(endpoint_uri=f"{api.base_url}/", client=api.client)
+        # The library would replace a key that is missing by keys of its own, shared by everybody.
+        provider.use_api_key = False
+        self._tron = AsyncTron(provider)
+
+    async def head_ms(self) -> int:
+        """Time of the last solid block, ms; 0 if the API does not tell it.
+
+        Raises:
+            ChainUnavailable: the API does not answer.
+        """
+        try:
+            block = await self.api.post("/walletsolidity/getnowblock", {})
+        except ChainRefused:
+            return 0
+        header = block.get("block_header", {}) if isinstance(block, Mapping) else {}
+        raw = header.get("raw_data", {}) if isinstance(header, Mapping) else {}
+        time_ms = raw.get("timestamp") if isinstance(raw, Mapping) else None
+        return time_ms if tron.is_time(time_ms) else 0
+
+    async def history(self, since_ms: int, until_ms: int) -> AsyncIterator[tuple[list[Any], bool]]:
+        """Pages of rows of the wallet's TRC-20 history in a span of time; the last one says so.
+
+        Raises:
+            ChainUnavailable: the API does not answer.
+            ChainRefused: a setting is wrong.
+            UntrustedHistory: the pages go round in circles or do not end.
+        """
+        params: dict[str, str | int] = {
+            "only_to": "true",
+            "contract_address": self.chain.contract,
+            "min_timestamp": since_ms,
+            "max_timestamp": until_ms,
+            "limit": PAGE,
+            "order_by": "block_timestamp,asc",
+        }
+        path = f"/v1/accounts/{self.chain.wallet}/transactions/trc20"
+        seen: set[str] = set()
+        while True:
+            rows, fingerprint = await self._page(path, params)
+            yield rows, fingerprint is None
+            if fingerprint is None:
+                return
+            if fingerprint in seen:
+                raise UntrustedHistory(Network.TRON, "a page leads back to one that was read")
+            if len(seen) >= MAX_PAGES:
+                raise UntrustedHistory(Network.TRON, f"it has more than {MAX_PAGES} pages")
+            seen.add(fingerprint)
+            params["fingerprint"] = fingerprint
+
+    async def _page(
+        self, path: str, params: Mapping[str, str | int]
+    ) -> tuple[list[Any], str | None]:
+        async def ask() -> tuple[list[Any], str | None]:
+            response = await self.api.client.get(self.api.base_url + path, params=dict(params))
+            return page_of(read(response))
+
+        return await self.api.attempting(ask)
+
+    async def receipt(self, tx_id: str) -> tuple[Transfer, ...] | Rejected | None:
+        """The transfers that a solid receipt proves, why there is none, or None: not solid yet.
+
+        Raises:
+            ChainUnavailable: the API does not answer.
+            ChainRefused: a setting is wrong.
+        """
+
+        async def ask() -> Mapping[str, Any] | None:
+            try:
+                found: Any = await self._tron.get_solid_transaction_info(tx_id)
+            except TransactionNotFound:
+                return None
+            except ApiError as error:
+                raise Broken(f"a node's error: {type(error).__name__}") from None
+            except (ValueError, AttributeError, TypeError, KeyError):
+                # No JSON, or JSON of a shape that the library does not expect.
+                raise Broken("a receipt of another shape") from None
+            answer: Mapping[str, Any] = found
+            return answer
+
+        receipt = await self.api.attempting(ask)
+        if receipt is None:
+            return None
+        return tron.read_receipt(
+            receipt, tx_id, wallet=self.chain.wallet, contract=self.chain.contract
+        )
+
+
+def page_of(answer: object) -> tuple[list[Any], str | None]:
+    """Rows and fingerprint of a page.
+
+    Raises:
+        Broken: it is not one.
+    """
+    fields = answer if isinstance(answer, Mapping) else {}
+    rows, meta = fields.get("data"), fields.get("meta")
+    if fields.get("success") is not True or not isinstance(rows, list):
+        raise Broken("a page without rows")
+    fingerprint = meta.get("fingerprint") if isinstance(meta, Mapping) else None
+    if fingerprint is not None and not isinstance(fingerprint, str):
+        raise Broken("a page without a proper fingerprint")
+    return rows, fingerprint or None
+
+
+def connect(chain: Chain) -> Api:
+    """An `Api` for this chain."""
+    key = chain.api_key
+    headers = {} if key is None else {"TRON-PRO-API-KEY": key.get_secret_value()}
+    return Api(Network.TRON, chain.api_url, headers, chain.rate)

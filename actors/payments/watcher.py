@@ -1,0 +1,164 @@
+"""Polls one chain for as long as it lives: the loop of a watcher, without Ray.
+
+Every 30 s, give or take a fifth, so that many shops do not ask in step. A failed scan is reported
+and tried again at the next poll. Two things wake a person: a setting that the API refuses, and a
+history that was not read to its end for a while, however healthy each single answer looked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from actors.payments import scan as scanning
+from actors.payments.courier import Courier, Pull
+from actors.payments.database import now_ms
+from actors.payments.errors import CursorStale
+from actors.runtime.errors import ConfigurationError, Conflict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.payments.api import Api
+    from actors.payments.delivery import Delivery
+    from actors.payments.ledger import Ledger
+    from actors.payments.scan import ScanResult
+    from actors.payments.settings import Chain
+    from actors.runtime.error_handler import ErrorHandler
+    from actors.runtime.metrics import Metrics
+
+POLL_S: Final = 30.0
+JITTER: Final = 0.2  # of the pause, up and down
+OTHERS: Final = 200  # receipts of a scan that no order waits for: a poll has time
+STALE_S: Final = 600.0  # since the last scan that came to its end
+
+
+@dataclass(frozen=True, slots=True)
+class WatcherStatus:
+    """How a watcher is.
+
+    Attributes:
+        network: that it reads.
+        scans: that came to their end, by this watcher.
+        completed_ms: when the last one did, by any watcher; 0 for never.
+        chain_ms: time of the chain up to which everything was read.
+        cursor: see `ScanResult.cursor`.
+        error: of the last scan, or "".
+    """
+
+    network: str
+    scans: int
+    completed_ms: int
+    chain_ms: int
+    cursor: int
+    error: str
+
+
+class Watcher:
+    """Reads one chain into the ledger, again and again.
+
+    Args:
+        chain: to read.
+        ledger: to read into.
+        delivery: for buyers who ask by themselves.
+        api: to ask, of the running loop.
+        errors: where failures end; critical ones are alerts.
+        metrics: where scans are counted.
+        rng: draws the jitter.
+        clock: ms since the Unix epoch.
+    """
+
+    def __init__(
+        self,
+        chain: Chain,
+        ledger: Ledger,
+        delivery: Delivery,
+        api: Api,
+        *,
+        errors: ErrorHandler,
+        metrics: Metrics,
+        rng: random.Random | None = None,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        self._chain = chain
+        self._ledger = ledger
+        self._courier = Courier(ledger, delivery, Pull(), clock)
+        self._api = api
+        self._errors = errors
+        self._rng = rng or random.Random()
+        self._clock = clock
+        self._scans = 0
+        self._error = ""
+        self._started_ms = clock()
+        self._stale_told = False
+        network = ("network",)
+        self._settled = metrics.counter(
+            "x0tta6bl4_payments_settled_total", "Orders that got their payment", network
+        )
+        self._age = metrics.gauge(
+            "x0tta6bl4_payments_cursor_age_seconds",
+            "Time since a scan last came to its end",
+            network,
+        )
+        self._reviews = metrics.gauge(
+            "x0tta6bl4_payments_reviews", "Open entries of the review queue"
+        )
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        while True:
+            await self.poll()
+            await asyncio.sleep(POLL_S * (1 + self._rng.uniform(-JITTER, JITTER)))
+
+    async def poll(self) -> ScanResult | None:
+        """Scan once and carry what is due; None if that failed or another process is at it."""
+        result = None
+        try:
+            result = await scanning.scan(self._chain, self._ledger, self._api, clock=self._clock)
+            self._scans += 1
+            self._error = ""
+            self._settled.inc(result.settled, network=str(self._chain.network))
+        except Conflict:
+            pass  # the other one scans for both
+        except ConfigurationError as error:
+            self._fail(error, critical=not self._error)
+        except Exception as error:  # noqa: BLE001 - the loop goes on, and the handler tells
+            self._fail(error, critical=False)
+        with self._errors.guard():
+            await self._courier.round()
+            self._reviews.set(await asyncio.to_thread(self._ledger.reviews.count))
+            await self._watch_age()
+        return result
+
+    def _fail(self, error: Exception, *, critical: bool) -> None:
+        self._error = str(error)
+        self._errors.handle(
+            error,
+            severity="critical" if critical else "warning",
+            network=str(self._chain.network),
+        )
+
+    async def _watch_age(self) -> None:
+        status = await self.status()
+        age_s = (self._clock() - (status.completed_ms or self._started_ms)) / 1000
+        self._age.set(age_s, network=status.network)
+        if age_s <= STALE_S:
+            self._stale_told = False
+        elif not self._stale_told:
+            self._stale_told = True
+            self._errors.handle(CursorStale(self._chain.network, age_s), severity="critical")
+
+    async def status(self) -> WatcherStatus:
+        """How it is."""
+        cursors = await asyncio.to_thread(self._ledger.intake.cursors)
+        mine = [one for one in cursors if one.account == self._chain.wallet]
+        return WatcherStatus(
+            network=str(self._chain.network),
+            scans=self._scans,
+            completed_ms=max((one.completed_ms for one in mine), default=0),
+            chain_ms=max((one.chain_ms for one in mine), default=0),
+            cursor=max((one.position for one in mine), default=0),
+            error=self._error,
+        )

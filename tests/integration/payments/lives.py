@@ -1,0 +1,151 @@
+"""What the processes of these tests do: a shop's day, with a real SIGKILL where one is asked for.
+
+Started through a fork server that has everything imported, so that a life costs milliseconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import random
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import SecretBytes, SecretStr
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from actors.payments import scan as scanning
+from actors.payments.courier import Courier
+from actors.payments.delivery import Delivery
+from actors.payments.ledger import Ledger
+from actors.payments.money import Network
+from actors.payments.order_book import NewOrder
+from actors.payments.settings import Chain, Shop
+from actors.payments.watcher import Watcher
+from actors.runtime.error_handler import ErrorHandler
+from actors.runtime.metrics import MemoryMetrics
+from tests.unit.payments.shop import LICENCE, Method, ton_chain, tron_chain
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerContext
+    from pathlib import Path
+
+    from actors.payments.delivery import Goods
+    from actors.payments.outbox import Message
+
+PROCESSES: ForkServerContext = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload([__name__])
+KEY = SecretBytes(b"k" * 32)
+
+
+@dataclass(frozen=True)
+class Kill:
+    """Where a life ends: before or after its commit number `commit`, from 1."""
+
+    commit: int
+    side: Literal["before", "after"]
+
+
+def arm(kill: Kill | None) -> None:
+    """Have this process end by SIGKILL there."""
+    if kill is None:
+        return
+    commits = 0
+
+    def committing(_connection: object) -> None:
+        nonlocal commits
+        commits += 1
+        if kill.side == "before" and commits == kill.commit:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def beginning(_connection: object) -> None:
+        # The first thing after a commit has gone through.
+        if kill.side == "after" and commits >= kill.commit:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    event.listen(Engine, "commit", committing)
+    event.listen(Engine, "begin", beginning)
+
+
+class Postbox:
+    """A transport that writes each message to a file before it says that it was sent."""
+
+    channel = "pull"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def send(self, message: Message, goods: Goods | None) -> None:
+        line = f"{message.order.request} {message.kind} {goods.value if goods else '-'}\n"
+        with self._path.open("a") as file:
+            file.write(line)
+
+
+def shop_of(chains: list[Chain], directory: Path) -> Shop:
+    """A shop on these chains."""
+    return Shop(
+        {chain.network: chain for chain in chains},
+        SecretStr("sqlite:////nowhere"),
+        directory / "catalogue.yaml",
+        "https://shop.example",
+        directory,
+    )
+
+
+def day(database: str, url: str, directory: Path, now_ms: int, kill: Kill | None) -> None:
+    """Open the ledger, take an order, scan both chains, and carry what is due."""
+    arm(kill)
+
+    async def live() -> None:
+        with Ledger(SecretStr(database), random.Random(5)) as ledger:
+            new = NewOrder("request new", LICENCE, Method.TON, "pull", "buyer new")
+            ledger.orders.create(new, ton_chain(), now_ms)
+            for chain in (tron_chain(url), ton_chain(url)):
+                async with scanning.connect(chain) as api:
+                    await scanning.scan(chain, ledger, api, wait_s=30, clock=lambda: now_ms)
+            delivery = Delivery(shop_of([tron_chain(url)], directory), ledger, KEY)
+            postbox = Postbox(directory / "sent.txt")
+            await Courier(ledger, delivery, postbox, lambda: now_ms).round()
+
+    asyncio.run(live())
+
+
+def run(database: str, url: str, directory: Path, now_ms: int, kill: Kill | None = None) -> int:
+    """Live a day in a process of its own; its exit code, negative for a signal."""
+    process = PROCESSES.Process(target=day, args=(database, url, directory, now_ms, kill))
+    process.start()
+    process.join(60)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+        raise AssertionError("a life does not end")
+    return process.exitcode
+
+
+def watch(database: str, url: str, directory: Path, rate: float, seed: int) -> None:
+    """Watch both chains until ended."""
+
+    async def one(chain: Chain, ledger: Ledger) -> None:
+        metrics = MemoryMetrics()
+        delivery = Delivery(shop_of([chain], directory), ledger, KEY)
+        errors = ErrorHandler(f"payments-{chain.network}", metrics)
+        rng = random.Random(seed)
+        async with scanning.connect(chain) as api:
+            watcher = Watcher(chain, ledger, delivery, api, errors=errors, metrics=metrics)
+            while True:
+                await watcher.poll()
+                await asyncio.sleep(rng.uniform(0.05, 0.3))  # instead of half a minute
+
+    async def live() -> None:
+        with Ledger(SecretStr(database)) as ledger:
+            await asyncio.gather(
+                one(tron_chain(url, rate), ledger), one(ton_chain(url, rate), ledger)
+            )
+
+    asyncio.run(live())
+
+
+__all__ = ["KEY", "Kill", "Network", "Postbox", "run", "watch"]

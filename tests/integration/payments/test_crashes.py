@@ -1,0 +1,170 @@
+"""3: a crash at any point, and then a replay, equals no crash. The crashes are real SIGKILLs."""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from actors.payments import schema
+from actors.payments.ledger import Ledger
+from actors.payments.money import Method
+from actors.payments.order_book import WINDOW_MS
+from actors.payments.orders import State
+from actors.payments.outbox import CLAIM_MS
+from tests.integration.payments import lives
+from tests.integration.payments.lives import Kill
+from tests.unit.payments import ledgers
+from tests.unit.payments.http_chain import Chains, serving
+from tests.unit.payments.shop import (
+    DOWNLOAD,
+    MINUTE,
+    NOW,
+    TON_WALLET,
+    USDT,
+    log,
+    order,
+    receipt,
+    row,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SIDES: tuple[Literal["before", "after"], ...] = ("before", "after")
+Stock = dict[sa.Table, list[dict[str, Any]]]
+
+LATE = NOW + WINDOW_MS + 10 * MINUTE
+
+
+@pytest.fixture
+def chains() -> Iterator[tuple[Chains, str]]:
+    known = Chains(head_ms=LATE)
+    with serving(known) as url:
+        yield known, url
+
+
+def stock(database: str, chains: Chains) -> Stock:
+    """Orders of every kind, and what was paid for them on both chains."""
+    with Ledger(SecretStr(database), random.Random(1)) as ledger:
+        paid, seen = order(ledger, "paid", plan=DOWNLOAD), order(ledger, "seen")
+        order(ledger, "unpaid")
+        late, coins = order(ledger, "late"), order(ledger, "coins", method=Method.TON)
+        tokens, less = (order(ledger, name, method=Method.TON_USDT) for name in ("tokens", "less"))
+        at = ledger.intake.open(paid.method.network, paid.wallet)
+        ledger.intake.note(at, USDT, [], NOW)
+        rows = {
+            table: [dict(one._mapping) for one in ledgers.rows(ledger, table)]
+            for table in schema.METADATA.sorted_tables
+        }
+    for name, amount, block_ms in (
+        ("paid", paid.amount, NOW + MINUTE),
+        ("again", paid.amount, NOW + 2 * MINUTE),
+        ("late", late.amount, NOW + WINDOW_MS + MINUTE),
+        ("nobody's", 5, NOW + 3 * MINUTE),
+    ):
+        chains.add(
+            row(amount, name, block_ms=block_ms),
+            receipt(log(amount), name=name, block_ms=block_ms),
+        )
+    chains.rows.append(row(seen.amount, "seen", unconfirmed=True))
+    chains.add(row(7, "reverted"), receipt(log(7), name="reverted", result="REVERT"))
+    shop = chains.accounts[TON_WALLET]
+    shop.pay(coins.comment, coins.amount + 5)
+    shop.pay_jettons(tokens.comment, tokens.amount)
+    shop.pay_jettons(tokens.comment, tokens.amount, wallet=TON_WALLET)
+    shop.pay_jettons(less.comment, less.amount - 1)
+    return rows
+
+
+def restore(database: str, rows: Stock) -> None:
+    """Put a database back to where it was, whatever has happened to it."""
+    with Ledger(SecretStr(database)) as ledger:
+        ledgers.wipe(ledger)
+        with ledger.database.writing() as connection:
+            for table, values in rows.items():
+                if values:
+                    connection.execute(table.insert(), values)
+
+
+STATES = {
+    "paid": State.DELIVERED,
+    "seen": State.SEEN,
+    "unpaid": State.EXPIRED,
+    "late": State.PAID_LATE,
+    "coins": State.DELIVERED,
+    "tokens": State.DELIVERED,
+    "less": State.UNDERPAID,
+    "new": State.NEW,
+}
+
+
+def ended(database: str) -> dict[str, Any]:
+    with Ledger(SecretStr(database)) as ledger:
+        ledgers.check(ledger)
+        return {**ledgers.snapshot(ledger), "messages": ledgers.messages(ledger)}
+
+
+def sent(directory: Path) -> dict[tuple[str, str], list[str]]:
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    path = directory / "sent.txt"
+    for line in path.read_text().splitlines() if path.exists() else ():
+        request, kind, goods = line.rsplit(" ", 2)
+        found[request, kind].append(goods)
+    return found
+
+
+def test_a_crash_anywhere_and_a_replay_equal_no_crash(
+    database_url: str, chains: tuple[Chains, str], tmp_path: Path
+) -> None:
+    """Killed before and after each commit of a day, and then lived again: the same ledger."""
+    known, url = chains
+    rows = stock(database_url, known)
+    assert lives.run(database_url, url, tmp_path, LATE) == 0
+    expected = ended(database_url)
+    assert {row[0].removeprefix("request "): row[1] for row in expected["orders"]} == STATES
+    once = sent(tmp_path)
+    killed = 0
+    for commit in range(1, 100):
+        finished = 0
+        for side in SIDES:
+            directory = tmp_path / f"{commit}-{side}"
+            directory.mkdir()
+            restore(database_url, rows)
+            code = lives.run(database_url, url, directory, LATE, Kill(commit, side))
+            assert code in {0, -signal.SIGKILL}
+            finished += code == 0
+            killed += code != 0
+            # Later than every claim of the one that died.
+            assert lives.run(database_url, url, directory, LATE + CLAIM_MS + 1) == 0
+            assert ended(database_url) == expected, f"killed {side} commit {commit}"
+            delivered = sent(directory)
+            assert set(delivered) == set(once), "each message at least once"
+            for goods in delivered.values():
+                assert len(set(goods)) == 1, "repeated with the same link"
+                assert len(goods) <= 2
+        if finished == 2:
+            break
+    assert killed > 20, "a day has more commits than that"
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+@pytest.mark.parametrize("commit", [1, 2, 3])
+def test_a_crash_while_the_tables_are_made(
+    database_url: str,
+    chains: tuple[Chains, str],
+    tmp_path: Path,
+    side: Literal["before", "after"],
+    commit: int,
+) -> None:
+    """An empty database that was left half-way is finished by whoever comes next."""
+    code = lives.run(database_url, chains[1], tmp_path, NOW, Kill(commit, side))
+    assert code == -signal.SIGKILL
+    assert lives.run(database_url, chains[1], tmp_path, NOW + CLAIM_MS + 1) == 0
+    assert [row[0] for row in ended(database_url)["orders"]] == ["request new"]

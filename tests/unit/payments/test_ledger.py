@@ -1,0 +1,441 @@
+"""The ledger on SQLite and on PostgreSQL: its methods, and what its schema itself forbids."""
+
+from __future__ import annotations
+
+import random
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from pydantic import SecretStr
+from sqlalchemy.exc import IntegrityError
+
+from actors.payments import order_book, schema
+from actors.payments.errors import InvalidTransition, OrdersFull, UnknownOrder, UnknownPlan
+from actors.payments.ledger import Ledger
+from actors.payments.money import Method, Network
+from actors.payments.order_book import MAX_OPEN, RESERVED_MS, WINDOW_MS, NewOrder
+from actors.payments.orders import State
+from actors.payments.verdict import Reason, Sighting
+from actors.runtime.errors import ConfigurationError, Conflict, Unavailable
+from tests.unit.payments import ledgers, postgres
+from tests.unit.payments.shop import (
+    BUYER,
+    LICENCE,
+    MINUTE,
+    NOW,
+    USDT,
+    WALLET,
+    chain_of,
+    order,
+    transfer,
+    tron_chain,
+    tx_id,
+)
+
+if TYPE_CHECKING:
+    from actors.payments.intake import Cursor
+    from actors.payments.verdict import Transfer
+
+
+def cursor(ledger: Ledger, method: Method = Method.TRON) -> Cursor:
+    return ledger.intake.open(method.network, chain_of(method).wallet)
+
+
+def settle(ledger: Ledger, *transfers: Transfer) -> None:
+    """Record transfers as scans do."""
+    for one in transfers:
+        at = cursor(ledger, one.method)
+        if one.network is Network.TRON:
+            ledger.intake.settle(at, one.tx_id, [one], NOW)
+        else:
+            ledger.intake.apply(at, [one], NOW, position=one.position + 1, mark=one.tx_id)
+
+
+def state(ledger: Ledger, order_id: str) -> State:
+    return ledger.orders.get(order_id).state
+
+
+def test_the_migrations_make_the_tables_of_the_schema(ledger: Ledger) -> None:
+    """Nothing is in one and not in the other, on either database."""
+    with ledger.database.reading() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, schema.METADATA) == []
+        checks = {
+            check["name"]
+            for table in schema.METADATA.tables
+            for check in sa.inspect(connection).get_check_constraints(table)
+        }
+    declared = {
+        constraint.name
+        for table in schema.METADATA.tables.values()
+        for constraint in table.constraints
+        if isinstance(constraint, sa.CheckConstraint)
+    }
+    assert declared <= checks
+
+
+def test_migrations_are_run_once_by_many(database_url: str) -> None:
+    """Processes that start at once on an empty database all end with its tables."""
+    failures: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            Ledger(SecretStr(database_url)).close()
+        except BaseException as error:  # noqa: BLE001 - told below
+            failures.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_an_order_asks_for_an_amount_of_its_own(ledger: Ledger) -> None:
+    """On TRON the price and a tail; on TON the price and a comment."""
+    one, two = order(ledger, 1), order(ledger, 2)
+    assert one.amount != two.amount
+    assert 0 < one.amount - one.price <= 99_900
+    assert one.comment == ""
+    coins = order(ledger, 3, method=Method.TON)
+    assert coins.amount == coins.price
+    assert len(coins.comment) == 32
+    assert ledger.orders.get(one.id) == one
+    assert [found.id for found in ledger.orders.listing(states=[State.NEW], limit=10)] == sorted(
+        [one.id, two.id, coins.id]
+    )
+    assert ledger.orders.listing(channel="pull", recipient="buyer 2") == [two]
+
+
+def test_the_same_request_makes_one_order(ledger: Ledger) -> None:
+    """A button pressed twice buys once."""
+    assert order(ledger, 1) == order(ledger, 1, now_ms=NOW + 5)
+    assert len(ledger.orders.listing()) == 1
+
+
+def test_two_at_once_make_one_order_of_one_request(ledger: Ledger) -> None:
+    """Also when both presses are answered at the same moment."""
+    made: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: made.append(order(ledger, "same").id)) for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 6
+    assert len(set(made)) == 1
+
+
+def test_one_recipient_has_few_open_orders(ledger: Ledger) -> None:
+    """So that nobody takes all amounts; who is not named is not counted."""
+
+    def another(number: int, recipient: str) -> None:
+        new = NewOrder(f"{recipient}{number}", LICENCE, Method.TRON, "pull", recipient)
+        ledger.orders.create(new, tron_chain(), NOW)
+
+    for number in range(MAX_OPEN):
+        another(number, "greedy")
+    with pytest.raises(OrdersFull):
+        another(MAX_OPEN, "greedy")
+    for number in range(MAX_OPEN + 1):
+        another(number, "")
+
+
+def test_amounts_run_out_and_come_back(database_url: str) -> None:
+    """All 999 are used; then no order can be opened until a reservation ends on the chain."""
+    with Ledger(SecretStr(database_url), random.Random(3)) as ledger:
+        at = cursor(ledger)
+        rows = [
+            {
+                **{column.name: getattr(sample, column.name, None) for column in schema.orders.c},
+                "id": f"{number:016d}",
+                "request": f"r{number}",
+                "amount": sample.price + 100 * number,
+                "method": "tron",
+                "state": "new",
+                "delivers": "licence",
+                "file": "",
+            }
+            for sample in [order(ledger, "sample")]
+            for number in range(1, 1000)
+            if sample.price + 100 * number != sample.amount
+        ]
+        with ledger.database.writing() as connection:
+            connection.execute(schema.orders.insert(), rows)
+        with pytest.raises(OrdersFull, match="999"):
+            order(ledger, "late")
+        over = NOW + WINDOW_MS + RESERVED_MS + 1
+        # Over on the wall, but the chain was not read so far: still waited for.
+        with pytest.raises(OrdersFull, match="999"):
+            order(ledger, "late", now_ms=over)
+        ledger.intake.complete([at], over + 3 * MINUTE, over + 3 * MINUTE)
+        assert order(ledger, "late", now_ms=over + 3 * MINUTE).state is State.NEW
+
+
+def test_unknown_things(ledger: Ledger) -> None:
+    """An order that is not there, and a plan that cannot be paid so."""
+    with pytest.raises(UnknownOrder):
+        ledger.orders.get("nothing")
+    bare = LICENCE.__class__("bare", {"en": "x"}, {Method.TON: 5}, LICENCE.delivers)
+    with pytest.raises(UnknownPlan, match="ton, not with tron"):
+        ledger.orders.create(NewOrder("r", bare, Method.TRON, "pull", "b"), tron_chain(), NOW)
+
+
+def test_the_schema_refuses_what_must_not_be(ledger: Ledger) -> None:
+    """Each rule holds without any code of ours: the database itself says no."""
+    one, two = order(ledger, 1), order(ledger, 2)
+    settle(ledger, transfer(one.amount))
+    paid = ledgers.rows(ledger, schema.payments)[0]._mapping
+    made = next(row for row in ledgers.rows(ledger, schema.orders) if row.id == two.id)._mapping
+    said = next(iter(ledgers.rows(ledger, schema.outbox)))._mapping
+    entitled = ledgers.rows(ledger, schema.entitlements)[0]._mapping
+    forbidden = [
+        (schema.payments, {**paid}),
+        (schema.payments, {**paid, "position": 1}),  # a second one that settles
+        (schema.payments, {**paid, "position": 1, "order_id": None}),
+        (schema.payments, {**paid, "position": 1, "role": "review", "amount": 0}),
+        (schema.payments, {**paid, "position": -1, "role": "review"}),
+        (schema.orders, {**made, "id": "x", "request": "x"}),  # an equal reservation
+        (schema.orders, {**made, "id": "x", "amount": 1}),
+        (schema.orders, {**made, "id": "x", "request": "x", "amount": made["price"]}),
+        (schema.orders, {**made, "id": "x", "request": made["request"], "reserved": False}),
+        (schema.orders, {**made, "id": "x", "request": "x", "reserved": False, "state": "free"}),
+        (schema.outbox, {**said, "id": 10_000}),
+        (schema.entitlements, {**entitled}),
+    ]
+    for table, values in forbidden:
+        with pytest.raises(IntegrityError), ledger.database.writing() as connection:
+            connection.execute(table.insert(), dict(values))
+    ledgers.check(ledger)
+
+
+def test_a_payment_settles_its_order_once(ledger: Ledger) -> None:
+    """However often it is recorded."""
+    one = order(ledger)
+    paid = transfer(one.amount)
+    settle(ledger, paid, paid)
+    first = ledger.intake.settle(cursor(ledger), paid.tx_id, [paid, paid], NOW)
+    assert (first.new, first.settled, first.review) == (0, 0, 0)
+    assert state(ledger, one.id) is State.CONFIRMED
+    assert ledger.orders.entitled_until_ms(one.id) is not None
+    ledgers.check(ledger)
+
+
+def test_a_second_payment_is_for_review(ledger: Ledger) -> None:
+    """The earlier on the chain settles, whichever is read first."""
+    one = order(ledger)
+    late = transfer(one.amount, "late", block_ms=NOW + 2 * MINUTE)
+    early = transfer(one.amount, "early", block_ms=NOW + MINUTE)
+    settle(ledger, late)
+    assert ledger.reviews.listing() == []
+    settle(ledger, early)
+    found = ledger.reviews.listing()
+    assert [(review.subject, str(review.cause)) for review in found] == [
+        (f"tron:{tx_id('late')}:0", "duplicate")
+    ]
+    ledgers.check(ledger)
+
+
+def test_overpaying_on_ton_settles_and_is_recorded(ledger: Ledger) -> None:
+    """More than asked for is a payment; the order says so."""
+    one = order(ledger, method=Method.TON)
+    more = transfer(one.amount + 5, method=Method.TON, comment=one.comment)
+    settle(ledger, more)
+    assert state(ledger, one.id) is State.OVERPAID
+    assert ledger.report().takings[Method.TON].excess == 5
+    exact = transfer(
+        one.amount, "exact", method=Method.TON, comment=one.comment, block_ms=NOW + 1000
+    )
+    settle(ledger, exact)
+    assert state(ledger, one.id) is State.CONFIRMED
+    assert ledger.report().takings[Method.TON].excess == 0
+    ledgers.check(ledger)
+
+
+def test_the_wrong_coin_settles_nothing(ledger: Ledger) -> None:
+    """The right comment on the wrong asset names the order and is for review."""
+    one = order(ledger, method=Method.TON_USDT)
+    settle(ledger, transfer(10**12, method=Method.TON, comment=one.comment))
+    assert state(ledger, one.id) is State.NEW
+    (review,) = ledger.reviews.listing()
+    assert (review.cause, review.order) == ("unusual", one.id)
+    ledgers.check(ledger)
+
+
+@pytest.mark.parametrize(
+    ("paid", "block_ms", "expected"),
+    [
+        (-1, MINUTE, State.UNDERPAID),
+        (0, WINDOW_MS + 1, State.PAID_LATE),
+        (0, WINDOW_MS, State.CONFIRMED),
+        (0, WINDOW_MS + RESERVED_MS + 10**9, State.PAID_LATE),
+    ],
+)
+def test_what_a_comment_names(ledger: Ledger, paid: int, block_ms: int, expected: State) -> None:
+    """By the time of the block: at the deadline is on time, a moment later is late."""
+    one = order(ledger, method=Method.TON)
+    settle(
+        ledger,
+        transfer(
+            one.amount + paid, method=Method.TON, comment=one.comment, block_ms=NOW + block_ms
+        ),
+    )
+    assert state(ledger, one.id) is expected
+    ledgers.check(ledger)
+
+
+@pytest.mark.parametrize(
+    ("block_ms", "expected"),
+    [
+        (-1, State.NEW),
+        (0, State.CONFIRMED),
+        (WINDOW_MS, State.CONFIRMED),
+        (WINDOW_MS + 1, State.PAID_LATE),
+        (WINDOW_MS + RESERVED_MS, State.PAID_LATE),
+        (WINDOW_MS + RESERVED_MS + 1, State.NEW),
+    ],
+)
+def test_what_an_amount_names(ledger: Ledger, block_ms: int, expected: State) -> None:
+    """Within the reservation by the time of the block, to the millisecond."""
+    one = order(ledger)
+    settle(ledger, transfer(one.amount, block_ms=NOW + block_ms))
+    assert state(ledger, one.id) is expected
+    assert len(ledger.reviews.listing()) == (expected is not State.CONFIRMED)
+    ledgers.check(ledger)
+
+
+def test_an_order_is_seen_expires_and_is_paid_after_all(ledger: Ledger) -> None:
+    """Paid in time and read late: the outage costs nobody anything."""
+    one, two = order(ledger, 1), order(ledger, 2)
+    at = cursor(ledger)
+    listed = Sighting(tx_id("t"), BUYER, one.amount, NOW + MINUTE, confirmed=False)
+    assert ledger.intake.note(at, USDT, [listed], NOW) == (1, 0)
+    assert ledger.intake.note(at, USDT, [listed], NOW) == (0, 0)
+    assert state(ledger, one.id) is State.SEEN
+    assert ledger.intake.complete([at], 0, NOW + 10**9) == 0, "an unknown time expires nothing"
+    assert ledger.intake.complete([at], NOW + WINDOW_MS + MINUTE, NOW) == 0, "an index may lag"
+    assert ledger.intake.complete([at], NOW + WINDOW_MS + 3 * MINUTE, NOW) == 1
+    assert (state(ledger, one.id), state(ledger, two.id)) == (State.SEEN, State.EXPIRED)
+    settle(ledger, transfer(one.amount), transfer(two.amount, "two"))
+    assert (state(ledger, one.id), state(ledger, two.id)) == (State.CONFIRMED, State.CONFIRMED)
+    ledgers.check(ledger)
+
+
+def test_what_was_seen_and_is_refused_is_new_again(ledger: Ledger) -> None:
+    """A row that its receipt contradicts has paid nothing."""
+    one = order(ledger)
+    at = cursor(ledger)
+    sightings = [
+        Sighting(tx_id(name), BUYER, one.amount, NOW + MINUTE, confirmed=True) for name in "ab"
+    ]
+    ledger.intake.note(at, USDT, sightings, NOW)
+    waiting = ledger.intake.waiting(Network.TRON, NOW, limit=10)
+    assert {(found.tx_id, found.matched) for found in waiting} == {
+        (tx_id("a"), True),
+        (tx_id("b"), True),
+    }
+    ledger.intake.refuse(at, tx_id("a"), Reason.REVERTED)
+    assert state(ledger, one.id) is State.SEEN, "the other one may be real"
+    ledger.intake.refuse(at, tx_id("b"), Reason.NO_SUCH_LOG)
+    assert state(ledger, one.id) is State.NEW
+    assert ledger.intake.count_waiting(Network.TRON) == 0
+
+
+def test_receipts_that_are_not_solid_are_asked_for_later(ledger: Ledger) -> None:
+    """Soon at first, ever more seldom the older they are."""
+    at = cursor(ledger)
+    ledger.intake.note(at, USDT, [Sighting(tx_id("t"), BUYER, 5, NOW, confirmed=True)], NOW)
+    ledger.intake.postpone(Network.TRON, tx_id("t"), NOW)
+    assert ledger.intake.waiting(Network.TRON, NOW + 19_999, limit=9) == []
+    assert len(ledger.intake.waiting(Network.TRON, NOW + 20_000, limit=9)) == 1
+    ledger.intake.postpone(Network.TRON, tx_id("t"), NOW + 1_000_000)
+    assert ledger.intake.waiting(Network.TRON, NOW + 1_099_999, limit=9) == []
+    assert len(ledger.intake.waiting(Network.TRON, NOW + 1_100_000, limit=9)) == 1
+    assert ledger.reviews.count() == 1
+    assert [review.verified for review in ledger.reviews.listing()] == [False]
+
+
+def test_a_cursor_only_moves_on(ledger: Ledger) -> None:
+    """And what two watchers write is the further of the two."""
+    at = ledger.intake.open(Network.TRON, WALLET)
+    assert (at.position, at.mark, at.completed_ms) == (0, "", 0)
+    ledger.intake.note(at, USDT, [], NOW, position=50)
+    ledger.intake.note(at, USDT, [], NOW, position=40)
+    assert ledger.intake.cursors()[0].position == 50
+    ledger.intake.complete([at], 1000, 2000)
+    ledger.intake.complete([at], 900, 1900)
+    (after,) = ledger.intake.cursors()
+    assert (after.chain_ms, after.completed_ms) == (1000, 2000)
+
+
+def test_the_jetton_wallet_is_remembered_for_good(ledger: Ledger) -> None:
+    """An API that later names another one changes nothing."""
+    at = cursor(ledger, Method.TON)
+    assert ledger.intake.pin_jetton_wallet(at, "0:aa").jetton_wallet == "0:aa"
+    assert ledger.intake.pin_jetton_wallet(at, "0:bb").jetton_wallet == "0:aa"
+
+
+def test_one_scans_at_a_time(ledger: Ledger) -> None:
+    """The second is told so at once, or waits; afterwards it may."""
+    with ledger.database.alone("scan", timeout_s=0):
+        with ledger.database.alone("other", timeout_s=0):
+            pass
+        with pytest.raises(Conflict), ledger.database.alone("scan", timeout_s=0.2):
+            pass
+    with ledger.database.alone("scan", timeout_s=0):
+        pass
+
+
+def test_a_database_that_cannot_be_used_is_explained(postgres_base: str) -> None:
+    """Without the password, and with the variable."""
+    with pytest.raises(ConfigurationError, match="X0TTA6BL4_DATABASE_URL"):
+        Ledger(SecretStr(f"{postgres_base}/missing".replace("postgresql:", "postgresql+psycopg:")))
+    url = "postgresql+psycopg://x0:canary-password@127.0.0.1:1/x"
+    with pytest.raises(Unavailable) as caught:
+        Ledger(SecretStr(url))
+    assert "canary" not in str(caught.value) + repr(caught.value)
+    assert caught.value.__suppress_context__
+
+
+def test_what_another_has_changed_meanwhile_is_not_overwritten(ledger: Ledger) -> None:
+    """An order is changed from the state in which it was read, or not at all."""
+    one = order(ledger)
+    settle(ledger, transfer(one.amount))
+    with pytest.raises(InvalidTransition, match="another"), ledger.database.writing() as writing:
+        order_book.change(writing, one, State.SEEN)
+    assert state(ledger, one.id) is State.CONFIRMED
+
+
+def test_a_request_that_always_collides_is_told(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not repeated for ever."""
+    one = order(ledger)
+    monkeypatch.setattr("actors.payments.orders.new_id", lambda: one.id)
+    with pytest.raises(OrdersFull, match="same moment"):
+        order(ledger, "other")
+
+
+def test_a_database_that_goes_away_is_unavailable(
+    postgres_base: str,
+) -> None:
+    """In the middle of it: an error that says that nothing is lost, and then it works again."""
+    base = postgres.fresh(postgres_base)
+    with Ledger(SecretStr(base.replace("postgresql:", "postgresql+psycopg:"))) as ledger:
+
+        def interrupted() -> None:
+            with ledger.database.writing() as one:
+                pid = one.scalar(sa.select(sa.func.pg_backend_pid()))
+                with ledger.database.reading() as other:
+                    other.execute(sa.select(sa.func.pg_terminate_backend(pid)))
+                one.execute(sa.select(1))
+
+        with pytest.raises(Unavailable, match="Nothing is lost"):
+            interrupted()
+        assert order(ledger).state is State.NEW

@@ -1,0 +1,333 @@
+"""Messages that are owed, couriers that carry them, and what people decide."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from pydantic import SecretBytes, SecretStr
+
+from actors.payments.courier import Courier, Pull
+from actors.payments.delivery import Delivery, Goods
+from actors.payments.errors import (
+    TransportBusy,
+    TransportRefused,
+    UnknownOrder,
+    UnknownReview,
+)
+from actors.payments.money import Method
+from actors.payments.order_book import WINDOW_MS
+from actors.payments.orders import State
+from actors.payments.outbox import CLAIM_MS, Message
+from actors.payments.settings import Shop
+from actors.runtime.errors import Conflict, InvalidInput
+from tests.unit.payments import ledgers
+from tests.unit.payments.shop import (
+    LICENCE,
+    NOW,
+    TON_BUYER,
+    chain_of,
+    order,
+    transfer,
+    tron_chain,
+    tx_id,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from actors.payments.ledger import Ledger
+    from actors.payments.orders import Order
+    from actors.payments.reviews import Review
+
+
+def pay(ledger: Ledger, one: Order, difference: int = 0, name: object = "", after: int = 1) -> None:
+    at = ledger.intake.open(one.method.network, chain_of(one.method).wallet)
+    paid = transfer(
+        one.amount + difference,
+        name or one.id,
+        method=one.method,
+        comment=one.comment,
+        block_ms=NOW + after,
+    )
+    if one.method is Method.TRON:
+        ledger.intake.settle(at, paid.tx_id, [paid], NOW)
+    else:
+        ledger.intake.apply(at, [paid], NOW, position=at.position + 1, mark="00")
+
+
+def only(ledger: Ledger) -> Review:
+    (found,) = ledger.reviews.listing()
+    return found
+
+
+def state(ledger: Ledger, one: Order) -> State:
+    return ledger.orders.get(one.id).state
+
+
+def test_messages_of_an_order_go_one_after_the_other(ledger: Ledger) -> None:
+    """First that it is paid, then what was bought; the delivery moves the order."""
+    one = order(ledger)
+    pay(ledger, one)
+    (first,) = ledger.outbox.claim("pull", NOW)
+    assert (first.kind, first.order.state, first.entitled_until_ms is None) == (
+        "confirmed",
+        State.CONFIRMED,
+        False,
+    )
+    assert ledger.outbox.claim("pull", NOW) == []
+    assert ledger.outbox.claim("telegram", NOW + 10**9) == []
+    assert ledger.outbox.done(first)
+    assert not ledger.outbox.done(first), "done is done"
+    (second,) = ledger.outbox.claim("pull", NOW)
+    assert (second.kind, second.order.state) == ("delivery", State.DELIVERING)
+    assert ledger.outbox.done(second)
+    assert state(ledger, one) is State.DELIVERED
+    assert ledger.outbox.claim("pull", NOW + 10**9) == []
+
+
+def test_a_dead_couriers_message_is_carried_again(ledger: Ledger) -> None:
+    """After a minute, by another, and the first one's word counts no more."""
+    one = order(ledger)
+    pay(ledger, one)
+    (lost,) = ledger.outbox.claim("pull", NOW)
+    assert ledger.outbox.claim("pull", NOW + CLAIM_MS - 1) == []
+    (again,) = ledger.outbox.claim("pull", NOW + CLAIM_MS)
+    assert (again.id, again.kind) == (lost.id, lost.kind)
+    assert not ledger.outbox.done(lost)
+    assert not ledger.outbox.retry(lost, "x", NOW)
+    assert not ledger.outbox.refuse(lost, "x", NOW)
+    assert ledger.outbox.done(again)
+
+
+def test_retries_come_ever_later(ledger: Ledger) -> None:
+    """5 s, 10 s, 20 s, ... or when the transport says."""
+    pay(ledger, order(ledger))
+    now = NOW
+    for pause_s in (5, 10, 20):
+        (message,) = ledger.outbox.claim("pull", now)
+        ledger.outbox.retry(message, "busy", now)
+        assert ledger.outbox.claim("pull", now + pause_s * 1000 - 1) == []
+        now += pause_s * 1000
+    (message,) = ledger.outbox.claim("pull", now)
+    ledger.outbox.retry(message, "busy", now, after_ms=7)
+    assert len(ledger.outbox.claim("pull", now + 7)) == 1
+
+
+def test_two_couriers_share(ledger: Ledger) -> None:
+    """Each message is claimed by one of them."""
+    for number in range(12):
+        pay(ledger, order(ledger, number))
+    claimed: list[Message] = []
+    threads = [
+        threading.Thread(target=lambda: claimed.extend(ledger.outbox.claim("pull", NOW)))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({message.id for message in claimed}) == len(claimed) == 12
+
+
+def test_what_is_overtaken_is_not_said(ledger: Ledger) -> None:
+    """Nobody hears that an order has expired after it was paid."""
+    one = order(ledger)
+    at = ledger.intake.open(one.method.network, one.wallet)
+    ledger.intake.complete([at], NOW + WINDOW_MS * 2, NOW)
+    assert state(ledger, one) is State.EXPIRED
+    pay(ledger, one)
+    (message,) = ledger.outbox.claim("pull", NOW)
+    assert message.kind == "confirmed"
+
+
+def test_a_delivery_that_cannot_be_is_for_review_and_can_be_tried_again(ledger: Ledger) -> None:
+    """The money is there; a person decides."""
+    one = order(ledger)
+    pay(ledger, one)
+    ledger.outbox.done(ledger.outbox.claim("pull", NOW)[0])
+    for _ in range(2):
+        (message,) = ledger.outbox.claim("pull", NOW)
+        assert ledger.outbox.refuse(message, "blocked by the user", NOW)
+        assert state(ledger, one) is State.REVIEW
+        entry = only(ledger)
+        assert (entry.subject, entry.cause, entry.note, entry.method) == (
+            f"order:{one.id}",
+            "undeliverable",
+            "blocked by the user",
+            None,
+        )
+        for wrong in (ledger.reviews.accept, ledger.reviews.propose_refund):
+            with pytest.raises(UnknownReview):
+                wrong(entry.subject, NOW)
+        assert ledger.reviews.retry(entry.subject, NOW) == one.id
+        assert ledger.reviews.listing() == []
+    ledgers.check(ledger)
+    (message,) = ledger.outbox.claim("pull", NOW)
+    assert ledger.outbox.done(message)
+    assert state(ledger, one) is State.DELIVERED
+
+
+def test_another_message_that_cannot_be_is_let_go(ledger: Ledger) -> None:
+    """What was bought still goes out."""
+    one = order(ledger)
+    pay(ledger, one)
+    (message,) = ledger.outbox.claim("pull", NOW)
+    assert ledger.outbox.refuse(message, "x", NOW)
+    assert ledger.reviews.listing() == []
+    assert ledger.outbox.claim("pull", NOW)[0].kind == "delivery"
+
+
+@pytest.mark.parametrize("difference", [-5, 0])
+def test_a_person_accepts(ledger: Ledger, difference: int) -> None:
+    """Underpaid or late, the order is then paid and delivered like any other."""
+    one = order(ledger, method=Method.TON)
+    pay(ledger, one, difference, after=1 if difference else WINDOW_MS + 1)
+    entry = only(ledger)
+    assert entry.order == one.id
+    assert ledger.reviews.accept(entry.subject, NOW) == one.id
+    assert state(ledger, one) is State.CONFIRMED
+    with pytest.raises(UnknownReview):
+        ledger.reviews.accept(entry.subject, NOW)
+    ledgers.check(ledger)
+    (closed,) = ledger.reviews.listing(closed=True)
+    assert closed.decision == "accepted"
+    # A payment that comes after a person has decided changes nothing any more.
+    pay(ledger, one, name="after")
+    assert state(ledger, one) is State.CONFIRMED
+    assert only(ledger).cause == "duplicate"
+    ledgers.check(ledger)
+
+
+def test_a_person_names_the_order(ledger: Ledger) -> None:
+    """What names none can be given one that was paid in the same way and is not paid yet."""
+    one, two = order(ledger, 1), order(ledger, 2, method=Method.TON)
+    at = ledger.intake.open(one.method.network, one.wallet)
+    rounded = transfer(10**7, "rounded")
+    ledger.intake.settle(at, rounded.tx_id, [rounded], NOW)
+    subject = only(ledger).subject
+    for wrong, error in ((None, InvalidInput), (two.id, InvalidInput), ("none", UnknownOrder)):
+        with pytest.raises(error):
+            ledger.reviews.accept(subject, NOW, order_id=wrong)
+    assert ledger.reviews.accept(subject, NOW, order_id=one.id) == one.id
+    assert state(ledger, one) is State.OVERPAID
+    assert ledger.report().takings[Method.TRON].excess == 10**7 - one.amount
+    ledgers.check(ledger)
+    more = transfer(5, "more")
+    ledger.intake.settle(at, more.tx_id, [more], NOW)
+    with pytest.raises(Conflict):
+        ledger.reviews.accept(only(ledger).subject, NOW, order_id=one.id)
+
+
+def test_refunds_are_proposed(ledger: Ledger) -> None:
+    """To the sender and whole, unless told so; never more than came; and nothing is sent."""
+    one, two = order(ledger, 1, method=Method.TON), order(ledger, 2, method=Method.TON)
+    pay(ledger, one, -5)
+    entry = only(ledger)
+    for wrong in (0, -1, one.amount - 4):
+        with pytest.raises(InvalidInput):
+            ledger.reviews.propose_refund(entry.subject, NOW, amount=wrong)
+    proposed = ledger.reviews.propose_refund(entry.subject, NOW, note="asked for it")
+    assert (proposed.refund_to, proposed.refund_amount, proposed.note) == (
+        TON_BUYER,
+        one.amount - 5,
+        "asked for it",
+    )
+    assert ledger.report().refunds == {Method.TON: one.amount - 5}
+    pay(ledger, two, -5)
+    again = ledger.reviews.propose_refund(only(ledger).subject, NOW, to="elsewhere", amount=3)
+    assert (again.refund_to, again.refund_amount) == ("elsewhere", 3)
+    assert state(ledger, one) is State.UNDERPAID
+    ledgers.check(ledger)
+
+
+def test_what_a_person_has_disposed_of_settles_nothing(ledger: Ledger) -> None:
+    """A refunded duplicate does not become the payment when an earlier one is found."""
+    one = order(ledger, method=Method.TON)
+    pay(ledger, one, after=WINDOW_MS + 1)
+    ledger.reviews.propose_refund(only(ledger).subject, NOW)
+    pay(ledger, one, -1, name="less")
+    assert state(ledger, one) is State.PAID_LATE
+    pay(ledger, one, name="whole")
+    assert state(ledger, one) is State.CONFIRMED
+    ledgers.check(ledger)
+
+
+def test_dismissing(ledger: Ledger) -> None:
+    """An entry is closed with its note, once; what is not there is an error."""
+    pay(ledger, order(ledger, method=Method.TON), -5)
+    subject = only(ledger).subject
+    assert ledger.reviews.get(subject).subject == subject
+    ledger.reviews.dismiss(subject, NOW, note="known")
+    assert (ledger.reviews.listing(), ledger.reviews.count()) == ([], 0)
+    assert ledger.reviews.listing(closed=True)[0].note == "known"
+    for wrong in (subject, f"tron:{tx_id('x')}"):
+        with pytest.raises(UnknownReview):
+            ledger.reviews.dismiss(wrong, NOW)
+        with pytest.raises(UnknownReview):
+            ledger.reviews.retry(wrong, NOW)
+        with pytest.raises(UnknownReview):
+            ledger.reviews.get(wrong)
+
+
+class Telegram:
+    """A transport that does what it is told."""
+
+    channel = "telegram"
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, Goods | None]] = []
+        self.trouble: list[Exception] = []
+
+    async def send(self, message: Message, goods: Goods | None) -> None:
+        if self.trouble:
+            raise self.trouble.pop(0)
+        self.sent.append((message.kind, goods))
+
+
+def courier(
+    ledger: Ledger, transport: Telegram | Pull, tmp_path: Path
+) -> tuple[Courier, list[int]]:
+    now = [NOW]
+    chains = {tron_chain().network: tron_chain()}
+    shop = Shop(chains, SecretStr("sqlite:////nowhere"), tmp_path / "c.yaml", "", tmp_path)
+    delivery = Delivery(shop, ledger, SecretBytes(b"k" * 32))
+    return Courier(ledger, delivery, transport, lambda: now[0]), now
+
+
+def test_a_courier_carries_everything_with_its_goods(ledger: Ledger, tmp_path: Path) -> None:
+    """In order, with the goods in the delivery alone; a refusal is for review."""
+    transport = Telegram()
+    carrier, now = courier(ledger, transport, tmp_path)
+    one = order(ledger, plan=LICENCE, channel="telegram")
+    pay(ledger, one)
+    transport.trouble = [TransportBusy("flood", retry_after_s=3.0)]
+    assert asyncio.run(carrier.round()) == 0
+    assert asyncio.run(carrier.round()) == 0, "not before the time"
+    now[0] += 3000
+    assert asyncio.run(carrier.round()) == 2
+    assert [(kind, goods is not None) for kind, goods in transport.sent] == [
+        ("confirmed", False),
+        ("delivery", True),
+    ]
+    assert state(ledger, one) is State.DELIVERED
+    two = order(ledger, 2, channel="telegram")
+    pay(ledger, two)
+    transport.trouble = [TransportBusy("down"), TransportRefused("blocked")]
+    assert asyncio.run(carrier.round()) == 0
+    now[0] += 5000
+    transport.trouble = [TransportRefused("blocked"), TransportRefused("blocked")]
+    assert asyncio.run(carrier.round()) == 0
+    assert state(ledger, two) is State.REVIEW
+    assert only(ledger).note == "blocked"
+
+
+def test_who_asks_by_himself_is_served_at_once(ledger: Ledger, tmp_path: Path) -> None:
+    """His order is delivered as soon as it is paid."""
+    one = order(ledger)
+    pay(ledger, one)
+    carrier, _ = courier(ledger, Pull(), tmp_path)
+    assert asyncio.run(carrier.round()) == 2
+    assert state(ledger, one) is State.DELIVERED

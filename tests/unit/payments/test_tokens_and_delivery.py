@@ -1,0 +1,190 @@
+"""Download tokens, licences and the files that they open."""
+
+from __future__ import annotations
+
+import base64
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pydantic import SecretBytes, SecretStr
+
+from actors.payments import orders, tokens
+from actors.payments.delivery import Delivery
+from actors.payments.errors import TokenRefused
+from actors.payments.money import Method
+from actors.payments.settings import Shop
+from actors.payments.settling import ENTITLED_MS
+from actors.runtime.errors import ConfigurationError, Unavailable
+from tests.unit.payments.shop import DOWNLOAD, NOW, order, transfer, tron_chain
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from actors.payments.ledger import Ledger
+    from actors.payments.orders import Order
+
+KEY, OTHER = SecretBytes(b"k" * 32), SecretBytes(b"o" * 32)
+IDS = st.binary(min_size=10, max_size=10).map(lambda raw: base64.b32encode(raw).decode().lower())
+TIMES = st.integers(0, 2**48 - 1)
+
+
+@given(order_id=IDS, expires_ms=TIMES)
+def test_a_token_says_what_it_was_signed_for(order_id: str, expires_ms: int) -> None:
+    """To the last millisecond, always the same one, and safe in a URL."""
+    token = tokens.sign(KEY, order_id, expires_ms)
+    assert tokens.verify(KEY, token, expires_ms) == (order_id, expires_ms)
+    assert token == tokens.sign(KEY, order_id, expires_ms)
+    assert token.replace("-", "").replace("_", "").isalnum()
+    with pytest.raises(TokenRefused):
+        tokens.verify(KEY, token, expires_ms + 1)
+    with pytest.raises(TokenRefused):
+        tokens.verify(OTHER, token, 0)
+
+
+@given(order_id=IDS, expires_ms=TIMES, place=st.integers(0, 43), letter=st.sampled_from("Ab9-_"))
+def test_no_other_token_opens_anything(
+    order_id: str, expires_ms: int, place: int, letter: str
+) -> None:
+    """One changed character makes it nothing, or another spelling of the same bytes."""
+    token = tokens.sign(KEY, order_id, expires_ms)
+    changed = token[:place] + letter + token[place + 1 :]
+    if changed != token:
+        with pytest.raises(TokenRefused):
+            tokens.verify(KEY, changed, 0)
+
+
+@given(token=st.text(max_size=60) | st.text(min_size=44, max_size=44))
+@example(token="!" * 44)
+@example(token="\u00e9" * 44)
+def test_no_text_is_a_token(token: str) -> None:
+    """Whatever stands in a URL is refused in the same way."""
+    with pytest.raises(TokenRefused):
+        tokens.verify(KEY, token, 0)
+
+
+@given(order_id=IDS)
+def test_a_licence_is_its_orders(order_id: str) -> None:
+    """It can be checked by who has the key, in any case and grouping, and by nobody else."""
+    code = tokens.licence(KEY, order_id)
+    assert tokens.licensed(KEY, code) == order_id
+    assert tokens.licensed(KEY, code.replace("-", "").lower()) == order_id
+    assert tokens.licensed(OTHER, code) is None
+    assert tokens.licensed(KEY, code[:-1] + ("A" if code[-1] != "A" else "B")) is None
+
+
+@pytest.mark.parametrize("code", ["", "x", "AAAA-AAAA", "1" * 32, "A" * 33])
+def test_what_is_no_licence(code: str) -> None:
+    """Of another form or length."""
+    assert tokens.licensed(KEY, code) is None
+
+
+def test_a_token_of_another_purpose_is_none() -> None:
+    """A licence's MAC signs no download."""
+    order_id = orders.new_id()
+    head = bytes([1]) + base64.b32decode(order_id.upper()) + (9).to_bytes(6, "big")
+    forged = head + tokens._mac(KEY, b"licence", head)[:16]
+    with pytest.raises(TokenRefused):
+        tokens.verify(KEY, base64.urlsafe_b64encode(forged).decode().rstrip("="), 0)
+
+
+def test_the_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
+    """Mode 0600, and the same at each call; a damaged one is an error, never replaced."""
+    key = tokens.ensure_key(tmp_path / "state")
+    path = tmp_path / "state" / tokens.KEY
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.chmod(0o644)
+    assert tokens.ensure_key(tmp_path / "state") == key
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.read_text() not in repr(key)
+    for damaged in ("", "zz", "00" * 31):
+        path.write_text(damaged)
+        with pytest.raises(ConfigurationError, match="void"):
+            tokens.ensure_key(tmp_path / "state")
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    (tmp_path / "shelf").mkdir()
+    return Shop(
+        chains={tron_chain().network: tron_chain()},
+        database_url=SecretStr("sqlite:////nowhere"),
+        catalogue=tmp_path / "shelf" / "catalogue.yaml",
+        public_url="https://shop.example",
+        state_dir=tmp_path,
+    )
+
+
+def paid(ledger: Ledger, name: str, *, download: bool = True) -> Order:
+    made = order(ledger, name, plan=DOWNLOAD) if download else order(ledger, name)
+    at = ledger.intake.open(made.method.network, made.wallet)
+    one = transfer(made.amount, name)
+    ledger.intake.settle(at, one.tx_id, [one], NOW)
+    return ledger.orders.get(made.id)
+
+
+def test_a_paid_download_opens_until_it_ends(ledger: Ledger, shop: Shop, tmp_path: Path) -> None:
+    """The same link each time; its file while it is there; nothing after the time."""
+    (tmp_path / "shelf" / "a.zip").write_bytes(b"goods")
+    delivery = Delivery(shop, ledger, KEY)
+    one = paid(ledger, "one")
+    goods = delivery.of(one)
+    assert goods is not None
+    assert goods == delivery.of(one)
+    assert (goods.kind, goods.until_ms) == ("download", NOW + ENTITLED_MS)
+    assert goods.value.startswith("https://shop.example/downloads/")
+    assert goods.value not in repr(goods)
+    token = goods.value.rpartition("/")[2]
+    assert delivery.open(token, NOW).read_bytes() == b"goods"
+    assert delivery.open(token, NOW + ENTITLED_MS).read_bytes() == b"goods"
+    with pytest.raises(TokenRefused):
+        delivery.open(token, NOW + ENTITLED_MS + 1)
+    (tmp_path / "shelf" / "a.zip").unlink()
+    with pytest.raises(Unavailable, match="not there"):
+        delivery.open(token, NOW)
+
+
+def test_nothing_opens_without_an_entitlement(ledger: Ledger, shop: Shop) -> None:
+    """Not an unpaid order, an unknown one, another time, or one that brings no download."""
+    delivery = Delivery(shop, ledger, KEY)
+    unpaid = order(ledger, "unpaid", plan=DOWNLOAD)
+    assert delivery.of(unpaid) is None
+    licensed = paid(ledger, "licensed", download=False)
+    one = paid(ledger, "one")
+    until = NOW + ENTITLED_MS
+    for order_id, expires_ms in (
+        (unpaid.id, until),
+        (orders.new_id(), until),
+        (one.id, until + 1),
+        (licensed.id, until),
+    ):
+        with pytest.raises(TokenRefused):
+            delivery.open(tokens.sign(KEY, order_id, expires_ms), NOW)
+
+
+def test_a_link_out_of_the_shelf_opens_nothing(ledger: Ledger, shop: Shop, tmp_path: Path) -> None:
+    """A symbolic link to elsewhere is no goods."""
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "shelf" / "a.zip").symlink_to(tmp_path / "secret")
+    one = paid(ledger, "one")
+    with pytest.raises(Unavailable):
+        Delivery(shop, ledger, KEY).open(tokens.sign(KEY, one.id, NOW + ENTITLED_MS), NOW)
+
+
+def test_licences_need_no_url(ledger: Ledger, shop: Shop) -> None:
+    """And links do."""
+    bare = Shop(shop.chains, shop.database_url, shop.catalogue, "", shop.state_dir)
+    goods = Delivery(bare, ledger, KEY).of(paid(ledger, "x", download=False))
+    assert goods is not None
+    assert (goods.kind, goods.until_ms) == ("licence", None)
+    assert tokens.licensed(KEY, goods.value) is not None
+    with pytest.raises(ConfigurationError, match="X0TTA6BL4_PUBLIC_URL"):
+        Delivery(bare, ledger, KEY).of(paid(ledger, "y"))
+
+
+def test_methods_of_chains() -> None:
+    """USDT is paid on both; its contract belongs to it alone."""
+    assert tron_chain().methods == (Method.TRON,)
+    assert tron_chain().contract_of(Method.TRON) == tron_chain().contract

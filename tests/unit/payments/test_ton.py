@@ -1,0 +1,378 @@
+"""TON: only cells count, histories are chains, and deposits are told from what only looks so."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pytoniq_core import Builder, Cell
+
+from actors.payments import ton, ton_body
+from actors.payments.money import MAX_AMOUNT, Method
+from actors.payments.ton import TonShop, TonTransaction, chained, judge, parse
+from actors.payments.ton_body import Comment, Excesses, InternalTransfer, Notification, Other
+from actors.payments.verdict import Reason, Rejected, Transfer
+from tests.unit.payments.shop import JETTON_WALLET, MASTER, NOW, TON_BUYER, TON_WALLET
+from tests.unit.payments.ton_cells import (
+    Made,
+    TonAccount,
+    comment,
+    excesses,
+    external,
+    internal_transfer,
+    message,
+    notification,
+    transaction,
+)
+
+SHOP = TonShop(TON_WALLET, MASTER, JETTON_WALLET)
+EMPTY = Cell.empty()
+
+
+def parsed(made: Made) -> TonTransaction:
+    return parse(made.boc, tx_id=made.tx_id, account=made.account)
+
+
+def judged(made: Made, *, since_ms: int = NOW, shop: TonShop = SHOP) -> Transfer | Rejected:
+    return judge(parsed(made), shop, since_ms)
+
+
+def taken(body: Cell, value: int, **kwargs: object) -> Transfer | Rejected:
+    return judged(TonAccount().take(body, value, **kwargs))  # type: ignore[arg-type]  # passed on
+
+
+def test_a_deposit_with_a_comment() -> None:
+    """Amount, sender, time and comment are read from the cells."""
+    made = TonAccount().pay(" hello ", 5)
+    assert judged(made) == Transfer(
+        Method.TON, made.tx_id, 10, TON_WALLET, "", TON_BUYER, 5, made.time_s * 1000, "hello"
+    )
+
+
+@pytest.mark.parametrize("body", [EMPTY, Builder().store_uint(0x595F07BC, 32).end_cell()])
+def test_a_deposit_without_a_comment_still_arrived(body: Cell) -> None:
+    """An empty body or an unknown operation is a transfer that names no order."""
+    found = taken(body, 5)
+    assert isinstance(found, Transfer)
+    assert (found.comment, found.settles) == ("", True)
+
+
+def test_an_aborted_deposit_that_did_not_bounce_arrived() -> None:
+    """A wallet without code keeps what it was sent."""
+    found = taken(comment("x"), 5, aborted=True)
+    assert isinstance(found, Transfer)
+    assert found.settles
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (taken(comment("x"), 5, bounced=True), Reason.BOUNCED),
+        (taken(comment("x"), 5, bounce="ok", aborted=True), Reason.BOUNCED),
+        (taken(comment("x"), 0), Reason.NOT_POSITIVE),
+        (taken(excesses(), 10**9), Reason.CHANGE),
+        (taken(comment("x"), MAX_AMOUNT + 1), Reason.ABSURD_AMOUNT),
+        (taken(comment("x"), 5, time_s=NOW // 1000 - 1), Reason.BEFORE_START),
+        (judged(TonAccount().add(external(TON_WALLET))), Reason.OWN_TRANSFER),
+        (judged(transaction(None, ordinary=False)), Reason.OWN_TRANSFER),
+        (judged(transaction(None)), Reason.OWN_TRANSFER),
+    ],
+)
+def test_what_brings_nothing_is_rejected(found: Transfer | Rejected, reason: Reason) -> None:
+    """Returned, empty, change, too old, absurd, or the shop's own doing."""
+    assert isinstance(found, Rejected)
+    assert found.reason is reason
+
+
+@pytest.mark.parametrize("bounce", ["nofunds", "negfunds"])
+def test_a_bounce_that_failed_leaves_the_value_for_review(bounce: str) -> None:
+    """The coins stayed, in a way that settles nothing."""
+    found = taken(comment("x"), 5, bounce=bounce, aborted=True)
+    assert isinstance(found, Transfer)
+    assert not found.settles
+
+
+def test_a_deposit_that_sent_something_on_is_for_review() -> None:
+    """With outgoing messages, what stayed is not what came."""
+    out = message(EMPTY, source=TON_WALLET, destination=TON_BUYER, value=5)
+    found = taken(comment("x"), 5, outgoing=(out,))
+    assert isinstance(found, Transfer)
+    assert not found.settles
+
+
+def test_change_that_is_too_much_is_a_deposit() -> None:
+    """Nobody's 100 TON disappear behind an operation's number."""
+    found = taken(excesses(), 10**11)
+    assert isinstance(found, Transfer)
+    assert found.amount == 10**11
+
+
+@pytest.mark.parametrize("inline", [True, False])
+def test_jettons_are_what_the_shops_own_wallet_says(*, inline: bool) -> None:
+    """A notice with one nanoton, whose transaction aborts, is a payment."""
+    made = TonAccount().take(
+        notification(5_000_000, "x", inline=inline),
+        1,
+        source=JETTON_WALLET,
+        bounce="nofunds",
+        aborted=True,
+    )
+    assert judged(made) == Transfer(
+        Method.TON_USDT,
+        made.tx_id,
+        10,
+        TON_WALLET,
+        MASTER,
+        TON_BUYER,
+        5_000_000,
+        made.time_s * 1000,
+        "x",
+    )
+
+
+def test_a_forged_notice_is_no_payment() -> None:
+    """The same bytes from any other sender are worth nothing, whatever they say."""
+    assert isinstance(taken(notification(5_000_000, "x"), 1), Rejected)
+    unknown = TonAccount().pay_jettons("x", 5_000_000)
+    assert isinstance(judged(unknown, shop=TonShop(TON_WALLET, MASTER, "")), Rejected)
+
+
+def test_coins_that_carry_a_forged_notice_are_not_lost() -> None:
+    """They arrived, as coins, and settle nothing; unless they went back."""
+    found = taken(notification(5_000_000, "x"), 10**8)
+    assert isinstance(found, Transfer)
+    assert (found.method, found.amount, found.comment, found.settles) == (
+        Method.TON,
+        10**8,
+        "",
+        False,
+    )
+    assert isinstance(taken(notification(5, "x"), 10**8, bounce="ok"), Rejected)
+
+
+@pytest.mark.parametrize(
+    ("amount", "reason"), [(0, Reason.NOT_POSITIVE), (MAX_AMOUNT + 1, Reason.ABSURD_AMOUNT)]
+)
+def test_jettons_have_sane_amounts(amount: int, reason: Reason) -> None:
+    """None, or more than exist, is no payment."""
+    found = judged(TonAccount().pay_jettons("x", amount))
+    assert isinstance(found, Rejected)
+    assert found.reason is reason
+
+
+def jetton_account() -> TonAccount:
+    return TonAccount(JETTON_WALLET)
+
+
+def test_jettons_without_a_notice_are_found_at_the_jetton_wallet() -> None:
+    """A sender who pays no notice has paid nevertheless."""
+    made = jetton_account().take(internal_transfer(5, "x"), 10**8)
+    found = judged(made)
+    assert isinstance(found, Transfer)
+    assert (found.method, found.amount, found.comment, found.wallet, found.sender) == (
+        Method.TON_USDT,
+        5,
+        "x",
+        TON_WALLET,
+        TON_BUYER,
+    )
+
+
+def test_jettons_with_a_notice_count_once() -> None:
+    """At the shop's wallet, where the notice goes."""
+    notice = message(notification(5, "x"), source=JETTON_WALLET, destination=TON_WALLET, value=1)
+    found = judged(jetton_account().take(internal_transfer(5, "x"), 10**8, outgoing=(notice,)))
+    assert isinstance(found, Rejected)
+    assert found.reason is Reason.NOTIFIED
+
+
+def test_jettons_that_the_wallet_refused_are_none() -> None:
+    """A forged transfer between jetton wallets aborts."""
+    for bounce in ("ok", ""):
+        made = jetton_account().take(internal_transfer(5, "x"), 10**8, bounce=bounce, aborted=True)
+        found = judged(made)
+        assert isinstance(found, Rejected)
+        assert found.reason is Reason.BOUNCED
+
+
+def test_other_messages_to_the_jetton_wallet_are_none() -> None:
+    """Nor is anything at an account that is not the shop's."""
+    assert isinstance(judged(jetton_account().take(comment("x"), 10**8)), Rejected)
+    stranger = TonAccount(TON_BUYER).take(internal_transfer(5, "x"), 10**8)
+    assert isinstance(judged(stranger), Rejected)
+
+
+def test_cells_must_have_the_hash() -> None:
+    """Real cells under another name are no transaction."""
+    made, other = TonAccount().pay("x", 5), TonAccount().pay("y", 5)
+    with pytest.raises(ValueError, match="came as transaction"):
+        parse(made.boc, tx_id=other.tx_id, account=TON_WALLET)
+
+
+def test_cells_must_be_of_the_account() -> None:
+    """Neither another account's transaction, nor one whose message went elsewhere."""
+    made = TonAccount().pay("x", 5)
+    with pytest.raises(ValueError, match="another account"):
+        parse(made.boc, tx_id=made.tx_id, account=TON_BUYER)
+    astray = transaction(message(EMPTY, source=TON_BUYER, destination=TON_BUYER, value=5))
+    with pytest.raises(ValueError, match="for another account"):
+        parse(astray.boc, tx_id=astray.tx_id, account=TON_WALLET)
+
+
+def test_cells_have_a_bound() -> None:
+    """More than a transaction can be is not even read."""
+    with pytest.raises(ValueError, match="is no transaction"):
+        parse(b"\0" * (ton.MAX_BOC + 1), tx_id="00" * 32, account=TON_WALLET)
+
+
+def test_cells_that_are_no_transaction() -> None:
+    """A hash that holds does not make one."""
+    cell = comment("not a transaction")
+    with pytest.raises(ValueError, match="no transaction"):
+        parse(cell.to_boc(), tx_id=cell.hash.hex(), account=TON_WALLET)
+
+
+@given(place=st.integers(0, 10**6), flip=st.integers(1, 255))
+def test_no_changed_byte_passes(place: int, flip: int) -> None:
+    """Whatever byte of the cells is changed, the transaction is refused, or is the same one."""
+    made = TonAccount().pay("x", 5)
+    broken = bytearray(made.boc)
+    broken[place % len(broken)] ^= flip
+    try:
+        found = parse(bytes(broken), tx_id=made.tx_id, account=TON_WALLET)
+    except ValueError:
+        return
+    assert found == parsed(made)
+
+
+@given(boc=st.binary(max_size=200))
+def test_no_bytes_break_the_parser(boc: bytes) -> None:
+    """Anything that is not the transaction is a ValueError."""
+    with pytest.raises(ValueError):
+        parse(boc, tx_id="00" * 32, account=TON_WALLET)
+
+
+HISTORY = TonAccount()
+for _number in range(6):
+    HISTORY.pay(f"{_number}", 5)
+CHAIN = [parsed(made) for made in HISTORY.made]
+
+
+@given(shuffled=st.permutations(CHAIN * 2), known=st.integers(0, 6))
+def test_a_history_in_any_order_is_one_chain(shuffled: list[TonTransaction], known: int) -> None:
+    """Permuted and repeated, what is new comes out once and in order."""
+    after = (CHAIN[known - 1].lt, CHAIN[known - 1].tx_id) if known else (0, "")
+    assert chained(shuffled, after_lt=after[0], after_id=after[1]) == CHAIN[known:]
+
+
+@given(missing=st.integers(1, 4), known=st.integers(0, 1))
+def test_a_gap_is_no_history(missing: int, known: int) -> None:
+    """Nothing passes over a transaction that the API left out."""
+    after = (CHAIN[0].lt, CHAIN[0].tx_id) if known else (0, "")
+    rest = [one for one in CHAIN if one is not CHAIN[missing]]
+    with pytest.raises(ValueError, match="missing"):
+        chained(rest, after_lt=after[0], after_id=after[1])
+
+
+def test_verdicts_are_split() -> None:
+    """Transfers to one side, the rest to the other."""
+    verdicts = [judged(HISTORY.made[0]), taken(comment("x"), 0)]
+    transfers, rejected = ton.split(verdicts)
+    assert ([transfers[0], rejected[0]]) == verdicts
+
+
+@given(text=st.text(max_size=300))
+def test_comments_are_read_over_cells(text: str) -> None:
+    """UTF-8 in a chain of cells, stripped."""
+    assert ton_body.read(comment(text).begin_parse()) == Comment(text.strip())
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (EMPTY, Other()),
+        (Builder().store_uint(0, 8).end_cell(), Other()),
+        (Builder().store_uint(1, 32).end_cell(), Other()),
+        (Builder().store_uint(0, 32).store_bit(1).end_cell(), Comment("")),
+        (comment(b"\xff\xfe"), Comment("")),
+        (comment("x" * 1025), Comment("")),
+        (comment("x" * 1024), Comment("x" * 1024)),
+        (excesses(), Excesses()),
+        (notification(5, "x", sender=None), Notification(5, "", "x")),
+        (internal_transfer(5, "x"), InternalTransfer(5, TON_BUYER, "x")),
+        (Builder().store_uint(ton_body.NOTIFICATION, 32).end_cell(), Other()),
+        (
+            Builder().store_uint(ton_body.INTERNAL_TRANSFER, 32).store_uint(0, 74).end_cell(),
+            Other(),
+        ),
+        (
+            # An amount that claims more bytes than are there.
+            Builder()
+            .store_uint(ton_body.NOTIFICATION, 32)
+            .store_uint(0, 64)
+            .store_uint(15, 8)
+            .end_cell(),
+            Other(),
+        ),
+        (
+            # No forward payload, not even the bit that says where it is.
+            Builder()
+            .store_uint(ton_body.NOTIFICATION, 32)
+            .store_uint(0, 64)
+            .store_coins(5)
+            .store_uint(0, 2)
+            .end_cell(),
+            Other(),
+        ),
+        (
+            Builder()
+            .store_uint(ton_body.NOTIFICATION, 32)
+            .store_uint(0, 64)
+            .store_coins(5)
+            .store_uint(0, 3)
+            .end_cell(),
+            Notification(5, "", ""),
+        ),
+        (
+            Builder()
+            .store_uint(ton_body.NOTIFICATION, 32)
+            .store_uint(0, 64)
+            .store_coins(5)
+            .store_uint(0, 3)
+            .store_uint(9, 32)
+            .end_cell(),
+            Notification(5, "", ""),
+        ),
+    ],
+)
+def test_bodies(body: Cell, expected: ton_body.Body) -> None:
+    """Each body is what it says it is, or `Other`."""
+    assert ton_body.read(body.begin_parse()) == expected
+
+
+def test_a_body_may_be_inline() -> None:
+    """Messages hold their body themselves, or in a cell of its own."""
+    incoming = (
+        Builder()
+        .store_bits("0110")
+        .store_address(ton_address(TON_BUYER))
+        .store_address(ton_address(TON_WALLET))
+        .store_coins(5)
+        .store_bit(0)
+        .store_coins(0)
+        .store_coins(0)
+        .store_uint(5, 64)
+        .store_uint(5, 32)
+        .store_bits("00")
+        .store_cell(comment("hi"))
+        .end_cell()
+    )
+    found = judged(transaction(incoming))
+    assert isinstance(found, Transfer)
+    assert found.comment == "hi"
+
+
+def ton_address(text: str) -> object:
+    from pytoniq_core import Address  # noqa: PLC0415 - for one test
+
+    return Address(text)

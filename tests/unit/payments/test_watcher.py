@@ -1,0 +1,160 @@
+"""The watcher's loop: it goes on whatever happens, and wakes a person for two reasons."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic import SecretBytes, SecretStr
+
+from actors.payments import scan as scanning
+from actors.payments import watcher as watching
+from actors.payments.delivery import Delivery
+from actors.payments.orders import State
+from actors.payments.settings import Shop
+from actors.payments.watcher import STALE_S, Watcher
+from actors.runtime.error_handler import Alert, ErrorHandler
+from actors.runtime.metrics import MemoryMetrics
+from tests.unit.payments.http_chain import Answer, Chains, serving
+from tests.unit.payments.shop import MINUTE, NOW, log, order, receipt, row, tron_chain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from actors.payments.ledger import Ledger
+
+
+class Watched:
+    """A watcher with everything that one can see of it."""
+
+    def __init__(self, ledger: Ledger, url: str, tmp_path: Path, chains: Chains) -> None:
+        self.ledger, self.url, self.chains = ledger, url, chains
+        self.now = NOW + 5 * MINUTE
+        self.alerts: list[Alert] = []
+        self.metrics = MemoryMetrics()
+        chain = tron_chain(url)
+        shop = Shop({chain.network: chain}, SecretStr("sqlite:////x"), tmp_path / "c", "", tmp_path)
+        self._delivery = Delivery(shop, ledger, SecretBytes(b"k" * 32))
+        self._chain = chain
+
+    async def polls(self, count: int, *, step_s: float = 30, at: Any = None) -> Watcher:
+        async with scanning.connect(self._chain) as api:
+            api._pause_s = 0.0001
+            watcher = at or Watcher(
+                self._chain,
+                self.ledger,
+                self._delivery,
+                api,
+                errors=ErrorHandler("payments-tron", self.metrics, self.alerts.append),
+                metrics=self.metrics,
+                clock=lambda: self.now,
+            )
+            watcher._api = api
+            for _ in range(count):
+                await watcher.poll()
+                self.now += int(step_s * 1000)
+            return watcher
+
+    def critical(self) -> float:
+        return sum(
+            self.metrics.value(
+                "x0tta6bl4_errors_total",
+                error_type=kind,
+                context="payments-tron",
+                severity="critical",
+            )
+            for kind in ("CursorStale", "ChainRefused")
+        )
+
+
+@pytest.fixture
+def watched(ledger: Ledger, tmp_path: Path) -> Iterator[Watched]:
+    chains = Chains(head_ms=NOW + 5 * MINUTE)
+    with serving(chains) as url:
+        yield Watched(ledger, url, tmp_path, chains)
+
+
+def test_a_poll_settles_and_delivers(watched: Watched) -> None:
+    """Who asks by himself has his goods after one poll; the metrics say so."""
+    one = order(watched.ledger)
+    watched.chains.add(row(one.amount, "t"), receipt(log(one.amount), name="t"))
+
+    async def run() -> None:
+        watcher = await watched.polls(1)
+        status = await watcher.status()
+        assert (status.scans, status.error, status.network) == (1, "", "tron")
+        assert (status.cursor, status.chain_ms) == (NOW + MINUTE, NOW + 5 * MINUTE)
+
+    asyncio.run(run())
+    assert watched.ledger.orders.get(one.id).state is State.DELIVERED
+    assert watched.metrics.value("x0tta6bl4_payments_settled_total", network="tron") == 1
+    assert watched.metrics.value("x0tta6bl4_payments_reviews") == 0
+    assert watched.alerts == []
+
+
+def test_an_outage_is_told_and_survived(watched: Watched) -> None:
+    """Each failure is a warning; a person is woken once, when it has lasted; and once again."""
+    watched.chains.fault = lambda _: Answer(503)
+
+    async def run() -> None:
+        watcher = await watched.polls(2)
+        assert "does not answer" in (await watcher.status()).error
+        assert watched.alerts == []
+        watched.now += int(STALE_S * 1000)
+        await watched.polls(3, at=watcher)
+        assert [alert.error_type for alert in watched.alerts] == ["CursorStale"]
+        watched.chains.fault = lambda _: None
+        await watched.polls(1, at=watcher)
+        assert (await watcher.status()).error == ""
+        watched.chains.fault = lambda _: Answer(503)
+        watched.now += int(STALE_S * 1000)
+        await watched.polls(1, at=watcher)
+        assert [alert.error_type for alert in watched.alerts] == ["CursorStale"] * 2
+
+    asyncio.run(run())
+    assert watched.metrics.value("x0tta6bl4_payments_cursor_age_seconds", network="tron") > STALE_S
+
+
+def test_a_refused_key_wakes_a_person_once(watched: Watched) -> None:
+    """At the first poll, not at every one."""
+    watched.chains.fault = lambda _: Answer(401)
+    asyncio.run(watched.polls(3))
+    assert [alert.error_type for alert in watched.alerts] == ["ChainRefused"]
+    assert "X0TTA6BL4_TRON_API_KEY" in watched.alerts[0].message
+
+
+def test_another_watcher_scans_for_both(watched: Watched) -> None:
+    """Its turn is skipped without a word."""
+    with watched.ledger.database.alone("scan-tron", timeout_s=0):
+        asyncio.run(watched.polls(1))
+    assert watched.chains.asked == []
+    assert watched.alerts == []
+    asyncio.run(watched.polls(1))
+    assert watched.chains.asked != []
+
+
+def test_the_loop_goes_on_and_ends_when_cancelled(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a pause that is jittered around half a minute."""
+    pauses: list[float] = []
+
+    async def pause(pause_s: float) -> None:
+        pauses.append(pause_s)
+        if len(pauses) == 4:
+            raise asyncio.CancelledError
+
+    async def run() -> None:
+        watcher = await watched.polls(0)
+        async with scanning.connect(tron_chain(watched.url)) as api:
+            watcher._api = api
+            monkeypatch.setattr(watching.asyncio, "sleep", pause)
+            with pytest.raises(asyncio.CancelledError):
+                await watcher.run()
+
+    asyncio.run(run())
+    assert len(pauses) == 4
+    assert all(24 <= pause_s <= 36 for pause_s in pauses)
+    assert len(set(pauses)) > 1
