@@ -1,0 +1,195 @@
+"""The ways to pay an order, right and wrong, as transactions on the sandbox's chains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from actors.payments.money import Method, Network
+from actors.payments.sandbox.chain_ton import TonChain
+from actors.payments.sandbox.chain_tron import TronChain
+from actors.payments.sandbox.clock import ChainClock
+from actors.runtime.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SHORT: Final = (9, 10)  # of what was asked for
+OVER: Final = (11, 10)
+
+
+class Kind(StrEnum):
+    """How an order is paid."""
+
+    EXACT = "exact"
+    SHORT = "short"
+    OVER = "over"
+    TWICE = "twice"
+    LATE = "late"
+    ZERO = "zero"
+    UNCONFIRMED = "unconfirmed"
+    REVERTED = "reverted"
+    FAKE_TOKEN = "fake-token"  # noqa: S105 - no secret
+    APPROVAL = "approval"
+    BATCH = "batch"
+    NO_COMMENT = "no-comment"
+    BOUNCED = "bounced"
+    FAKE_JETTON = "fake-jetton"
+    SILENT = "silent"
+
+
+_EVERY: Final = frozenset(Method)
+_TRON: Final = frozenset({Method.TRON})
+_TON: Final = frozenset({Method.TON, Method.TON_USDT})
+APPLIES: Final[Mapping[Kind, frozenset[Method]]] = {
+    Kind.EXACT: _EVERY,
+    Kind.SHORT: _EVERY,
+    Kind.OVER: _EVERY,
+    Kind.TWICE: _EVERY,
+    Kind.LATE: _EVERY,
+    Kind.ZERO: _EVERY,
+    Kind.UNCONFIRMED: _TRON,
+    Kind.REVERTED: _TRON,
+    Kind.FAKE_TOKEN: _TRON,
+    Kind.APPROVAL: _TRON,
+    Kind.BATCH: _TRON,
+    Kind.NO_COMMENT: _TON,
+    Kind.BOUNCED: frozenset({Method.TON}),
+    Kind.FAKE_JETTON: _TON,
+    Kind.SILENT: frozenset({Method.TON_USDT}),
+}
+"""With which methods a kind exists."""
+
+MEANING: Final[Mapping[Kind, str]] = {
+    Kind.EXACT: "what was asked for",
+    Kind.SHORT: "nine tenths of it",
+    Kind.OVER: "eleven tenths of it",
+    Kind.TWICE: "what was asked for, two times",
+    Kind.LATE: "after the time to pay; puts the chains' clock forward",
+    Kind.ZERO: "a transfer of nothing",
+    Kind.UNCONFIRMED: "in a block that is given up, until `x0 pay sandbox confirm`",
+    Kind.REVERTED: "a call that fails, though the index lists it",
+    Kind.FAKE_TOKEN: "a worthless token that calls itself USDT",
+    Kind.APPROVAL: "a permission to take USDT, which moves none",
+    Kind.BATCH: "two transfers of what was asked for in one transaction",
+    Kind.NO_COMMENT: "what was asked for, without the comment",
+    Kind.BOUNCED: "a deposit that goes back at once",
+    Kind.FAKE_JETTON: "a notice of jettons from a forger's contract",
+    Kind.SILENT: "jettons that arrive without a notice",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """What is to be paid.
+
+    Attributes:
+        method: with what.
+        kind: how.
+        to: the wallet, as `Order.wallet`.
+        amount: asked for, in the smallest unit.
+        comment: asked for, on TON.
+        sender: a name; the same name is the same account.
+        not_before_ms: put the clock forward to this time first, ms since the Unix epoch.
+    """
+
+    method: Method
+    kind: Kind
+    to: str
+    amount: int
+    comment: str = ""
+    sender: str = "buyer"
+    not_before_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Chains:
+    """Both chains, and their clock."""
+
+    clock: ChainClock
+    tron: TronChain
+    ton: TonChain
+
+    @classmethod
+    def of(
+        cls, seed: str, *, clock: ChainClock | None = None, solid_after_ms: int = 0
+    ) -> Chains:
+        """Empty chains whose addresses are a function of `seed`."""
+        shared = clock or ChainClock()
+        tron = TronChain(seed, shared, solid_after_ms=solid_after_ms)
+        return cls(shared, tron, TonChain(seed, shared))
+
+
+def check(kind: Kind, method: Method) -> None:
+    """Refuse a kind that does not exist with a method.
+
+    Raises:
+        InvalidInput: it does not.
+    """
+    if method not in APPLIES[kind]:
+        ways = ", ".join(one for one in Kind if method in APPLIES[one])
+        raise InvalidInput(
+            f"{kind} cannot be done with {method}",
+            f"{MEANING[kind]} exists with {', '.join(sorted(APPLIES[kind]))} only",
+            f"Choose from {ways}.",
+        )
+
+
+def pay(chains: Chains, payment: Payment) -> list[str]:
+    """Pay; the ids of the transactions that arose.
+
+    Raises:
+        InvalidInput: the kind does not exist with the method.
+    """
+    check(payment.kind, payment.method)
+    chains.clock.forward_to(payment.not_before_ms)
+    if payment.method.network is Network.TRON:
+        return _pay_tron(chains.tron, payment)
+    return _pay_ton(chains.ton, payment)
+
+
+def amount(kind: Kind, asked: int) -> int:
+    """What is sent if `asked` is asked for."""
+    share = {Kind.SHORT: SHORT, Kind.OVER: OVER}.get(kind, (1, 1))
+    return 0 if kind is Kind.ZERO else asked * share[0] // share[1]
+
+
+def _pay_tron(chain: TronChain, one: Payment) -> list[str]:
+    to, sender = one.to, one.sender
+    units = amount(one.kind, one.amount)
+    match one.kind:
+        case Kind.TWICE:
+            made = [chain.transfer(sender, to, units) for _ in range(2)]
+        case Kind.BATCH:
+            made = [chain.transfer_many(sender, [(to, units), (to, units)])]
+        case Kind.ZERO:  # anybody can move nothing of anybody
+            made = [chain.transfer_from("forger", to, sender, 0)]
+        case Kind.UNCONFIRMED:
+            made = [chain.transfer(sender, to, units, held=True)]
+        case Kind.REVERTED:
+            made = [chain.transfer(sender, to, units, result="OUT_OF_ENERGY")]
+        case Kind.FAKE_TOKEN:
+            made = [chain.transfer("forger", to, units, token=chain.fake_usdt)]
+        case Kind.APPROVAL:
+            made = [chain.approve(sender, to, units)]
+        case _:
+            made = [chain.transfer(sender, to, units)]
+    return [transaction.tx_id for transaction in made]
+
+
+def _pay_ton(chain: TonChain, one: Payment) -> list[str]:
+    to, sender = one.to, one.sender
+    units = amount(one.kind, one.amount)
+    text = "" if one.kind is Kind.NO_COMMENT else one.comment
+    if one.kind is Kind.FAKE_JETTON:
+        return [chain.forge_jettons("forger", to, units, text).tx_id]
+    made = []
+    for _ in range(2 if one.kind is Kind.TWICE else 1):
+        if one.method is Method.TON:
+            bounce = one.kind is Kind.BOUNCED
+            made.append(chain.deposit(sender, to, units, text, bounce=bounce))
+        else:
+            notify = one.kind is not Kind.SILENT
+            made += chain.pay_jettons(sender, to, units, text, notify=notify)
+    return [transaction.tx_id for transaction in made]

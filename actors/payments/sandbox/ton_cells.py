@@ -1,0 +1,275 @@
+"""Cells of TON messages and transactions, by the TL-B scheme of the block format (block.tlb).
+
+A transaction's id is the hash of its root cell, and names the one before it on its account. Hashes
+of account states are made up, since no contract runs here: each is a hash of what came before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pytoniq_core.boc.address import Address
+from pytoniq_core.boc.builder import Builder
+from pytoniq_core.boc.hashmap.hashmap import HashMap
+from pytoniq_core.tlb.block import CurrencyCollection
+from pytoniq_core.tlb.transaction import InternalMsgInfo, MessageAny
+
+from actors.payments import ton_body
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytoniq_core.boc.cell import Cell
+
+FORWARD_FEE: Final = 266_669  # nanotons, of a small message
+_FIRST_COMMENT: Final = 123  # bytes in a body's first cell, after its 32 bits
+_NEXT_COMMENT: Final = 127
+_ACTIVE: Final = "10"  # account states
+_UNINIT: Final = "00"
+_FIRST_STATE: Final = hashlib.sha256(b"no state").digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """An internal message.
+
+    Attributes:
+        source: raw form.
+        destination: raw form.
+        value: nanotons.
+        body: of the message.
+        bounce: whether it wants to come back if nobody can take it.
+        bounced: whether it is one that came back.
+    """
+
+    source: str
+    destination: str
+    value: int
+    body: Cell
+    bounce: bool = False
+    bounced: bool = False
+
+    def cell(self, lt: int, time_s: int) -> Cell:
+        """As `Message Any`, made at a logical time."""
+        info = InternalMsgInfo(
+            ihr_disabled=True,
+            bounce=self.bounce,
+            bounced=self.bounced,
+            src=Address(self.source),
+            dest=Address(self.destination),
+            value=CurrencyCollection(self.value),
+            ihr_fee=0,
+            fwd_fee=FORWARD_FEE,
+            created_lt=lt,
+            created_at=time_s,
+        )
+        # The library leaves open whether it is a StateInit; there is none.
+        return MessageAny(info, None, self.body).serialize()
+
+
+def comment(text: str) -> Cell:
+    """The body of a text comment; empty for no text."""
+    if not text:
+        return Builder().end_cell()
+    content = text.encode()
+    pieces = [content[:_FIRST_COMMENT]]
+    pieces += [
+        content[at : at + _NEXT_COMMENT]
+        for at in range(_FIRST_COMMENT, len(content), _NEXT_COMMENT)
+    ]
+    tail: Cell | None = None
+    for number, piece in reversed(list(enumerate(pieces))):
+        builder = Builder()
+        if number == 0:
+            builder.store_uint(0, 32)
+        builder.store_bytes(piece)
+        if tail is not None:
+            builder.store_ref(tail)
+        tail = builder.end_cell()
+    return tail
+
+
+def notification(query: int, amount: int, sender: str, text: str) -> Cell:
+    """`transfer_notification` of a jetton wallet to its owner (TEP-74)."""
+    return (
+        Builder()
+        .store_uint(ton_body.NOTIFICATION, 32)
+        .store_uint(query, 64)
+        .store_coins(amount)
+        .store_address(Address(sender))
+        .store_bit(1)
+        .store_ref(comment(text))
+        .end_cell()
+    )
+
+
+def internal_transfer(query: int, amount: int, sender: str, forward: int, text: str) -> Cell:
+    """`internal_transfer` of one jetton wallet to another (TEP-74).
+
+    Args:
+        query: that it answers.
+        amount: of jettons.
+        sender: owner of the jettons, who gets the change.
+        forward: nanotons for the notification; 0 for none.
+        text: of the comment.
+    """
+    return (
+        Builder()
+        .store_uint(ton_body.INTERNAL_TRANSFER, 32)
+        .store_uint(query, 64)
+        .store_coins(amount)
+        .store_address(Address(sender))
+        .store_address(Address(sender))
+        .store_coins(forward)
+        .store_bit(1)
+        .store_ref(comment(text))
+        .end_cell()
+    )
+
+
+def excesses(query: int) -> Cell:
+    """`excesses`: the change of a jetton transfer (TEP-74)."""
+    return Builder().store_uint(ton_body.EXCESSES, 32).store_uint(query, 64).end_cell()
+
+
+def bounced_body(body: Cell) -> Cell:
+    """The body of a message that comes back: a mark, and the first 256 bits of what was sent."""
+    start = body.begin_parse()
+    kept = start.load_bits(min(256, start.remaining_bits))
+    return Builder().store_uint(0xFFFFFFFF, 32).store_bits(kept).end_cell()
+
+
+@dataclass(frozen=True, slots=True)
+class TonRecord:
+    """A transaction, as APIs list it.
+
+    Attributes:
+        tx_id: 64 lower-case hex digits, the hash of its root cell.
+        boc: its bag of cells.
+        account: raw form.
+        lt: logical time.
+        time_s: s since the Unix epoch.
+        previous: logical time and id of the account's transaction before it.
+        incoming: that set it off.
+        outgoing: that it sent.
+        active: whether the account has code.
+        bounced: whether the value went back.
+        state: the made-up hash of the account's state after it.
+    """
+
+    tx_id: str
+    boc: bytes
+    account: str
+    lt: int
+    time_s: int
+    previous: tuple[int, str]
+    incoming: Envelope
+    outgoing: tuple[Envelope, ...]
+    active: bool
+    bounced: bool
+    state: bytes
+
+
+def transaction(  # noqa: PLR0913 - the fields of a transaction
+    incoming: Envelope,
+    outgoing: Sequence[Envelope],
+    *,
+    lt: int,
+    time_s: int,
+    before: TonRecord | None,
+    active: bool,
+    bounced: bool,
+) -> TonRecord:
+    """The transaction that `incoming` sets off on the account that it is for.
+
+    Args:
+        incoming: the message.
+        outgoing: that it sends.
+        lt: its logical time; the message was made just before, the outgoing ones are just after.
+        time_s: of its block.
+        before: the account's last transaction.
+        active: whether the account has code, which runs and succeeds.
+        bounced: whether the value goes back, to which `outgoing` belongs.
+    """
+    account = incoming.destination
+    previous = (0, "00" * 32) if before is None else (before.lt, before.tx_id)
+    old = _FIRST_STATE if before is None else before.state
+    arrived = incoming.cell(lt - 1, time_s)
+    new = hashlib.sha256(old + arrived.hash).digest()
+    status = _ACTIVE if active else _UNINIT
+    sent = HashMap(15, value_serializer=lambda cell, builder: builder.store_ref(cell))
+    for number, one in enumerate(outgoing):
+        sent.set_int_key(number, one.cell(lt + 1 + number, time_s))
+    messages = Builder().store_bit(1).store_ref(arrived)
+    messages.store_dict(sent.serialize() if outgoing else None)
+    update = Builder().store_uint(0x72, 8).store_bytes(old).store_bytes(new).end_cell()
+    root = (
+        Builder()
+        .store_bits("0111")
+        .store_bytes(bytes.fromhex(account.partition(":")[2]))
+        .store_uint(lt, 64)
+        .store_bytes(bytes.fromhex(previous[1]))
+        .store_uint(previous[0], 64)
+        .store_uint(time_s, 32)
+        .store_uint(len(outgoing), 15)
+        .store_bits(status + status)
+        .store_ref(messages.end_cell())
+        .store_cell(CurrencyCollection(0).serialize())  # fees
+        .store_ref(update)
+        .store_ref(_description(incoming, len(outgoing), active=active, bounced=bounced))
+        .end_cell()
+    )
+    return TonRecord(
+        tx_id=root.hash.hex(),
+        boc=root.to_boc(),
+        account=account,
+        lt=lt,
+        time_s=time_s,
+        previous=previous,
+        incoming=incoming,
+        outgoing=tuple(outgoing),
+        active=active,
+        bounced=bounced,
+        state=new,
+    )
+
+
+def _description(incoming: Envelope, sent: int, *, active: bool, bounced: bool) -> Cell:
+    """`trans_ord`: without a storage phase, with a credit phase."""
+    builder = Builder().store_bits("0000")
+    builder.store_bit(int(not incoming.bounce))  # credit_first: before a compute phase may bounce
+    builder.store_bit(0)  # storage phase
+    builder.store_bit(1).store_bit(0)  # credit phase, no fees were due
+    builder.store_cell(CurrencyCollection(incoming.value).serialize())
+    if active:
+        builder.store_bits("1" "1" "0" "0").store_coins(400_000).store_ref(_computed())
+        builder.store_bit(1).store_ref(_actions(sent))
+    else:
+        builder.store_bit(0).store_bits("00")  # compute phase skipped: there is no code
+        builder.store_bit(0)  # action phase
+    builder.store_bit(int(not active))  # aborted
+    if bounced:
+        builder.store_bit(1).store_bit(1)
+        builder.store_uint(1, 3).store_uint(1, 8).store_uint(2, 3).store_uint(700, 16)  # its size
+        builder.store_coins(FORWARD_FEE).store_coins(FORWARD_FEE)
+    else:
+        builder.store_bit(0)
+    return builder.store_bit(0).end_cell()  # not destroyed
+
+
+def _computed() -> Cell:
+    """Figures of a successful run."""
+    builder = Builder().store_uint(2, 3).store_uint(9_000, 16)  # gas used
+    builder.store_uint(3, 3).store_uint(1_000_000, 24).store_bit(0)  # its limit, no credit
+    builder.store_int(0, 8).store_int(0, 32).store_bit(0).store_uint(150, 32)
+    return builder.store_bytes(bytes(32)).store_bytes(bytes(32)).end_cell()
+
+
+def _actions(sent: int) -> Cell:
+    """A successful action phase that sent so many messages."""
+    builder = Builder().store_bits("1" "1" "0" "0" "0" "0").store_int(0, 32).store_bit(0)
+    builder.store_uint(sent, 16).store_uint(0, 16).store_uint(0, 16).store_uint(sent, 16)
+    builder.store_bytes(bytes(32))
+    return builder.store_uint(1, 3).store_uint(sent, 8).store_uint(0, 3).end_cell()
