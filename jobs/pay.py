@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from jobs import reporting
+from jobs import pay_sandbox, reporting
+from jobs.shop import ledger as _ledger
+from jobs.shop import of_environment as _shop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from actors.payments.ledger import Ledger
     from actors.payments.money import Method
     from actors.payments.orders import Order
@@ -33,6 +32,7 @@ review = typer.Typer(
     help="What came in and settles nothing by itself. Without a command: list it.",
 )
 app.add_typer(review, name="review")
+app.add_typer(pay_sandbox.app, name="sandbox")
 
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="List at most so many.")]
 Subject = Annotated[str, typer.Argument(help="Name of the entry, as `x0 pay review` lists it.")]
@@ -372,29 +372,6 @@ def retry(subject: Subject, as_json: reporting.AsJson = False) -> int:
         f"order {again} is being delivered again",
     )
     return 0
-
-
-def _shop(*, on: bool = False) -> Shop:
-    """The shop of the environment; `on`: which must offer something."""
-    from actors.payments.errors import PaymentsOff  # noqa: PLC0415 - slow to import
-    from actors.payments.settings import Shop  # noqa: PLC0415 - the same
-    from actors.runtime import log  # noqa: PLC0415 - the same
-    from actors.runtime.settings import Settings  # noqa: PLC0415 - the same
-
-    settings = Settings.load()
-    log.configure("WARNING" if settings.log_level == "INFO" else settings.log_level)
-    shop = Shop.of(settings)
-    if on and not shop.on:
-        raise PaymentsOff
-    return shop
-
-
-@contextlib.contextmanager
-def _ledger(shop: Shop) -> Iterator[Ledger]:
-    from actors.payments.ledger import Ledger  # noqa: PLC0415 - slow to import
-
-    with Ledger(shop.database_url) as ledger:
-        yield ledger
 
 
 async def _scan_once(shop: Shop, ledger: Ledger, network: Any) -> ScanResult:  # noqa: ANN401 - imported late

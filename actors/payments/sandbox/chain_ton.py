@@ -91,9 +91,9 @@ class TonChain:
         body = ton_cells.internal_transfer(self._query, amount, source, forward, text)
         theirs = self.jetton_wallet(source, self.master)
         message = Envelope(theirs, wallet, CARRIED, body, bounce=True)
-        notice = self._notice(wallet, owner, ton_cells.notification(
-            self._query, amount, source, text
-        ))
+        notice = self._notice(
+            wallet, owner, ton_cells.notification(self._query, amount, source, text)
+        )
         change = Envelope(wallet, source, CHANGE, ton_cells.excesses(self._query))
         sent = [notice, change] if notify else [change]
         made = [self._add(message, sent, active=True)]

@@ -279,9 +279,7 @@ class TronChain:
             "signature": [key.sign_msg_hash(tx_id.digest()).hex()],
             "txID": tx_id.hexdigest(),
             "raw_data": {
-                "contract": [
-                    {"parameter": {"value": value, "type_url": _TYPE_URL}, "type": _TYPE}
-                ],
+                "contract": [{"parameter": {"value": value, "type_url": _TYPE_URL}, "type": _TYPE}],
                 "ref_block_bytes": raw.ref_block_bytes.hex(),
                 "ref_block_hash": raw.ref_block_hash.hex(),
                 "expiration": raw.expiration,
@@ -335,7 +333,8 @@ class TronChain:
 
 def _raw(address: str) -> bytes:
     """The 21 bytes of an address."""
-    return base58.b58decode_check(addresses.tron(address))
+    raw: bytes = base58.b58decode_check(addresses.tron(address))
+    return raw
 
 
 def _call(signature: str, types: str, values: list[Any]) -> str:

@@ -7,20 +7,23 @@ caller for half a minute, and TON's answers 429. All of this is pure.
 
 from __future__ import annotations
 
-from collections import deque
+import re
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.payments.money import Network
+from actors.runtime.errors import InvalidInput
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 SUSPENDED_S: Final = 30.0
 MAX_NEXT: Final = 10_000  # requests that a plan may name faults for
 MAX_SLOW_S: Final = 60.0
+_EXTENT: Final = re.compile(r"x(?P<count>[0-9]{1,9})|(?P<share>[0-9]{1,3}(\.[0-9]{1,9})?)")
 
 
 class Fault(StrEnum):
@@ -69,6 +72,33 @@ class FaultPlan:
             raise ValueError(f"an answer can take at most {MAX_SLOW_S:.0f} s")
 
 
+def parse(texts: Iterable[str], *, slow_s: float = 1.0) -> FaultPlan:
+    """The plan that people write as `429=0.1 reset=x3`: shares, and counts of the next requests.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    shares: dict[Fault, float] = {}
+    coming: list[Fault] = []
+    for text in texts:
+        name, _, extent = text.partition("=")
+        found = _EXTENT.fullmatch(extent)
+        if name not in set(Fault) or found is None:
+            raise InvalidInput(
+                f"no fault {text[:40]!r}",
+                "a fault is a name, =, and its share of all requests or xN for the next N",
+                f"Write such as 429=0.1 or reset=x3; there are {', '.join(Fault)}.",
+            )
+        if found["count"] is None:
+            shares[Fault(name)] = float(found["share"])
+        else:
+            coming += [Fault(name)] * min(int(found["count"]), MAX_NEXT + 1)
+    try:
+        return FaultPlan(shares, tuple(coming), slow_s)
+    except ValueError as error:
+        raise InvalidInput("these faults are refused", str(error), "Correct them.") from None
+
+
 class Faults:
     """Draws the faults of one network's API.
 
@@ -85,6 +115,11 @@ class Faults:
         """Follow another plan from now on."""
         self.plan = plan
         self._next = deque(plan.next)
+
+    @property
+    def coming(self) -> Mapping[Fault, int]:
+        """How many of the next requests get which fault."""
+        return Counter(self._next)
 
     def draw(self) -> Fault | None:
         """The fault of the next request; None for none."""

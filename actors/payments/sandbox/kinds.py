@@ -112,9 +112,7 @@ class Chains:
     ton: TonChain
 
     @classmethod
-    def of(
-        cls, seed: str, *, clock: ChainClock | None = None, solid_after_ms: int = 0
-    ) -> Chains:
+    def of(cls, seed: str, *, clock: ChainClock | None = None, solid_after_ms: int = 0) -> Chains:
         """Empty chains whose addresses are a function of `seed`."""
         shared = clock or ChainClock()
         tron = TronChain(seed, shared, solid_after_ms=solid_after_ms)
@@ -131,7 +129,7 @@ def check(kind: Kind, method: Method) -> None:
         ways = ", ".join(one for one in Kind if method in APPLIES[one])
         raise InvalidInput(
             f"{kind} cannot be done with {method}",
-            f"{MEANING[kind]} exists with {', '.join(sorted(APPLIES[kind]))} only",
+            f"it ({MEANING[kind]}) exists with {', '.join(sorted(APPLIES[kind]))} only",
             f"Choose from {ways}.",
         )
 

@@ -65,14 +65,14 @@ class Envelope:
             created_lt=lt,
             created_at=time_s,
         )
-        # The library leaves open whether it is a StateInit; there is none.
-        return MessageAny(info, None, self.body).serialize()
+        made: Cell = MessageAny(info, None, self.body).serialize()
+        return made
 
 
 def comment(text: str) -> Cell:
     """The body of a text comment; empty for no text."""
     if not text:
-        return Builder().end_cell()
+        return _end(Builder())
     content = text.encode()
     pieces = [content[:_FIRST_COMMENT]]
     pieces += [
@@ -80,20 +80,23 @@ def comment(text: str) -> Cell:
         for at in range(_FIRST_COMMENT, len(content), _NEXT_COMMENT)
     ]
     tail: Cell | None = None
-    for number, piece in reversed(list(enumerate(pieces))):
-        builder = Builder()
-        if number == 0:
-            builder.store_uint(0, 32)
-        builder.store_bytes(piece)
-        if tail is not None:
-            builder.store_ref(tail)
-        tail = builder.end_cell()
-    return tail
+    for piece in reversed(pieces[1:]):
+        tail = _chained(Builder().store_bytes(piece), tail)
+    return _chained(Builder().store_uint(0, 32).store_bytes(pieces[0]), tail)
+
+
+def _chained(builder: Builder, tail: Cell | None) -> Cell:
+    return _end(builder if tail is None else builder.store_ref(tail))
+
+
+def _end(builder: Builder) -> Cell:
+    made: Cell = builder.end_cell()
+    return made
 
 
 def notification(query: int, amount: int, sender: str, text: str) -> Cell:
     """`transfer_notification` of a jetton wallet to its owner (TEP-74)."""
-    return (
+    return _end(
         Builder()
         .store_uint(ton_body.NOTIFICATION, 32)
         .store_uint(query, 64)
@@ -101,7 +104,6 @@ def notification(query: int, amount: int, sender: str, text: str) -> Cell:
         .store_address(Address(sender))
         .store_bit(1)
         .store_ref(comment(text))
-        .end_cell()
     )
 
 
@@ -115,7 +117,7 @@ def internal_transfer(query: int, amount: int, sender: str, forward: int, text: 
         forward: nanotons for the notification; 0 for none.
         text: of the comment.
     """
-    return (
+    return _end(
         Builder()
         .store_uint(ton_body.INTERNAL_TRANSFER, 32)
         .store_uint(query, 64)
@@ -125,20 +127,19 @@ def internal_transfer(query: int, amount: int, sender: str, forward: int, text: 
         .store_coins(forward)
         .store_bit(1)
         .store_ref(comment(text))
-        .end_cell()
     )
 
 
 def excesses(query: int) -> Cell:
     """`excesses`: the change of a jetton transfer (TEP-74)."""
-    return Builder().store_uint(ton_body.EXCESSES, 32).store_uint(query, 64).end_cell()
+    return _end(Builder().store_uint(ton_body.EXCESSES, 32).store_uint(query, 64))
 
 
 def bounced_body(body: Cell) -> Cell:
     """The body of a message that comes back: a mark, and the first 256 bits of what was sent."""
     start = body.begin_parse()
     kept = start.load_bits(min(256, start.remaining_bits))
-    return Builder().store_uint(0xFFFFFFFF, 32).store_bits(kept).end_cell()
+    return _end(Builder().store_uint(0xFFFFFFFF, 32).store_bits(kept))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,7 @@ class TonRecord:
     state: bytes
 
 
-def transaction(  # noqa: PLR0913 - the fields of a transaction
+def transaction(
     incoming: Envelope,
     outgoing: Sequence[Envelope],
     *,
@@ -244,7 +245,7 @@ def _description(incoming: Envelope, sent: int, *, active: bool, bounced: bool) 
     builder.store_bit(1).store_bit(0)  # credit phase, no fees were due
     builder.store_cell(CurrencyCollection(incoming.value).serialize())
     if active:
-        builder.store_bits("1" "1" "0" "0").store_coins(400_000).store_ref(_computed())
+        builder.store_bits("1100").store_coins(400_000).store_ref(_computed())
         builder.store_bit(1).store_ref(_actions(sent))
     else:
         builder.store_bit(0).store_bits("00")  # compute phase skipped: there is no code
@@ -256,7 +257,7 @@ def _description(incoming: Envelope, sent: int, *, active: bool, bounced: bool) 
         builder.store_coins(FORWARD_FEE).store_coins(FORWARD_FEE)
     else:
         builder.store_bit(0)
-    return builder.store_bit(0).end_cell()  # not destroyed
+    return _end(builder.store_bit(0))  # not destroyed
 
 
 def _computed() -> Cell:
@@ -264,12 +265,12 @@ def _computed() -> Cell:
     builder = Builder().store_uint(2, 3).store_uint(9_000, 16)  # gas used
     builder.store_uint(3, 3).store_uint(1_000_000, 24).store_bit(0)  # its limit, no credit
     builder.store_int(0, 8).store_int(0, 32).store_bit(0).store_uint(150, 32)
-    return builder.store_bytes(bytes(32)).store_bytes(bytes(32)).end_cell()
+    return _end(builder.store_bytes(bytes(32)).store_bytes(bytes(32)))
 
 
 def _actions(sent: int) -> Cell:
     """A successful action phase that sent so many messages."""
-    builder = Builder().store_bits("1" "1" "0" "0" "0" "0").store_int(0, 32).store_bit(0)
+    builder = Builder().store_bits("110000").store_int(0, 32).store_bit(0)
     builder.store_uint(sent, 16).store_uint(0, 16).store_uint(0, 16).store_uint(sent, 16)
     builder.store_bytes(bytes(32))
-    return builder.store_uint(1, 3).store_uint(sent, 8).store_uint(0, 3).end_cell()
+    return _end(builder.store_uint(1, 3).store_uint(sent, 8).store_uint(0, 3))

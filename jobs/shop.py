@@ -1,0 +1,46 @@
+"""The shop and the ledger of this environment, for the commands of `x0 pay`."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from actors.payments.ledger import Ledger
+    from actors.payments.settings import Shop
+
+
+def of_environment(*, on: bool = False) -> Shop:
+    """The shop of the environment; `on`: which must offer something.
+
+    Raises:
+        ConfigurationError: a setting is wrong.
+        PaymentsOff: it must offer something, and offers nothing.
+    """
+    from actors.payments.errors import PaymentsOff  # noqa: PLC0415 - slow to import
+    from actors.payments.settings import Shop  # noqa: PLC0415 - the same
+    from actors.runtime import log  # noqa: PLC0415 - the same
+    from actors.runtime.settings import Settings  # noqa: PLC0415 - the same
+
+    settings = Settings.load()
+    log.configure("WARNING" if settings.log_level == "INFO" else settings.log_level)
+    shop = Shop.of(settings)
+    if on and not shop.on:
+        raise PaymentsOff
+    return shop
+
+
+@contextlib.contextmanager
+def ledger(shop: Shop) -> Iterator[Ledger]:
+    """The shop's ledger, open for the block.
+
+    Raises:
+        ConfigurationError: its database cannot be opened.
+        Unavailable: it does not answer.
+    """
+    from actors.payments.ledger import Ledger  # noqa: PLC0415 - slow to import
+
+    with Ledger(shop.database_url) as opened:
+        yield opened
