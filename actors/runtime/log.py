@@ -13,12 +13,13 @@ import math
 import sys
 from typing import TYPE_CHECKING, Final
 
-import stamina.instrumentation
 import structlog
+from stamina import instrumentation
 
 from actors.runtime import redaction
 
 if TYPE_CHECKING:
+    from stamina.instrumentation import RetryDetails
     from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 # They say every request at INFO, with its whole URL.
@@ -59,10 +60,19 @@ def configure(level: str = "INFO") -> None:
     for old in [old for old in root.handlers if old.get_name() == _OURS]:
         root.removeHandler(old)
     root.addHandler(handler)
-    # Left alone, it would print retries to stdout, past redaction.
-    stamina.instrumentation.set_on_retry_hooks([stamina.instrumentation.LoggingOnRetryHook])
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # Its own hook would print to stdout, in another form and unredacted.
+    instrumentation.set_on_retry_hooks([_note_retry])
+
+
+def _note_retry(details: RetryDetails) -> None:
+    get("stamina").info(
+        "tried again",
+        attempt=details.retry_num,
+        wait_s=round(details.wait_for, 2),
+        cause=type(details.caused_by).__name__,  # its text may repeat a URL
+    )
 
 
 class _StderrHandler(logging.Handler):

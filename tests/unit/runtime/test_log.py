@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import stamina
 import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -110,3 +111,23 @@ def test_whatever_is_logged_the_line_is_valid_json(
     (line,) = lines()
     assert "event" in line
     json.dumps(line, allow_nan=False)  # raises if a NaN was read back
+
+
+def test_a_retry_is_a_line_like_all_others(capsys: pytest.CaptureFixture[str]) -> None:
+    """What stamina repeats is told as JSON on stderr, without the text of the error."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    log.configure("INFO")
+    try:
+        for attempt in stamina.retry_context(on=OSError, attempts=2, wait_initial=0.001):
+            with attempt:
+                if attempt.num == 1:
+                    raise OSError(f"GET https://host.example/?key={CANARY}")
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+    written = capsys.readouterr()
+    line = json.loads(written.err)
+    assert (line["event"], line["attempt"], line["cause"]) == ("tried again", 1, "OSError")
+    assert written.out == ""
+    assert CANARY not in written.err
