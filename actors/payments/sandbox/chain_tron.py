@@ -339,5 +339,6 @@ def _raw(address: str) -> bytes:
 
 def _call(signature: str, types: str, values: list[Any]) -> str:
     """The data of a call, by the contract ABI."""
+    selector: bytes = keccak256(signature.encode())[:4]
     encoded: bytes = tron_abi.encode_single(types, values)
-    return (keccak256(signature.encode())[:4] + encoded).hex()
+    return (selector + encoded).hex()

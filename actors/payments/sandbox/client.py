@@ -113,6 +113,13 @@ class SandboxClient:
             answer = self._http.request(method, path, json=body)
         except httpx.TransportError as error:
             raise _gone(error, self._http) from None
+        if answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
+            raise Unavailable(
+                "the sandbox failed",
+                f"it answered {answer.status_code} to {path}",
+                "Its own output says why.",
+                retry_after_s=0.0,
+            )
         told = answer.json()
         if answer.is_success:
             found: dict[str, Any] = told

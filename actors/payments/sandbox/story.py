@@ -1,0 +1,474 @@
+"""The demonstration: a shop on the sandbox, from the first order to the last decision.
+
+Buyers pay rightly and wrongly over APIs with faults; the process that scans is killed and started
+again; a long outage passes; payments come late; a person decides about the review queue. Each act
+ends with checks, and at the end each order must be as `cast` says. Nothing outside the given
+directory is touched, and the shop's own settings play no part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import subprocess
+from collections import Counter as Tally
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import SecretStr
+
+from actors.payments import addresses, catalogue, scan, tokens
+from actors.payments.api import Api
+from actors.payments.counter import Counter
+from actors.payments.courier import Courier, Pull
+from actors.payments.delivery import Delivery
+from actors.payments.errors import ChainUnavailable
+from actors.payments.intake import RETRY_MS
+from actors.payments.ledger import Ledger
+from actors.payments.money import Network
+from actors.payments.orders import SETTLED, Cause, State
+from actors.payments.sandbox import cast, trial
+from actors.payments.sandbox.app import Sandbox
+from actors.payments.sandbox.faults import Fault, FaultPlan
+from actors.payments.sandbox.kinds import Chains, Kind, Payment
+from actors.payments.settings import CATALOGUE, DATABASE, Chain, Shop
+from actors.runtime import flags
+from actors.runtime.settings import variable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from actors.payments.orders import Order
+    from actors.payments.reviews import Review
+    from actors.payments.sandbox.cast import Part
+    from actors.payments.sandbox.client import SandboxClient
+    from actors.payments.scan import ScanResult
+
+LIMIT: Final = 250  # requests per second that the APIs take here; the real ones take 10 to 15
+RATE: Final = 200.0  # requests per second that the shop sends
+PAUSE_S: Final = 0.02  # the first pause after a fault
+VICTIM_RATE: Final = 8.0  # of the process that is killed, so that it is in the middle for a while
+VICTIM_S: Final = 30.0  # in which it must have got there
+PUBLIC_URL: Final = "https://shop.example"  # nobody is asked there
+FILE: Final = "month.txt"
+CONTENT: Final = "what was bought\n"
+PLANS: Final = f"""\
+{trial.PLANS}\
+  - id: {cast.DOWNLOAD}
+    title: {{en: One month, ru: Один месяц}}
+    price: {{tron: "30", ton: "10", ton-usdt: "30"}}
+    delivers: {{download: {FILE}}}
+"""
+WEATHER: Final = {
+    Fault.RESET: 0.03,
+    Fault.CUT: 0.02,
+    Fault.TRUNCATED: 0.03,
+    Fault.BROKEN: 0.04,
+    Fault.SLOW: 0.05,
+    Fault.REORDERED: 0.15,
+    Fault.UNFILTERED: 0.15,
+}
+_MINUTE_MS: Final = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Something that must be so.
+
+    Attributes:
+        what: in words.
+        expected: what it must be.
+        happened: what it is.
+    """
+
+    what: str
+    expected: object
+    happened: object
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is so."""
+        return self.expected == self.happened
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How it ended for a buyer.
+
+    Attributes:
+        part: who.
+        order: its order at the end.
+        causes: for which its transfers were in the review queue.
+    """
+
+    part: Part
+    order: Order
+    causes: tuple[Cause, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended as it must."""
+        return (self.order.state, self.causes) == (self.part.state, self.part.causes)
+
+
+@dataclass(slots=True)
+class Account:
+    """What happened.
+
+    Attributes:
+        checks: of all acts.
+        endings: of all buyers.
+        requests: to the APIs, by network.
+    """
+
+    checks: list[Check] = field(default_factory=list)
+    endings: list[Ending] = field(default_factory=list)
+    requests: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything ended as it must."""
+        return bool(self.endings) and not self.wrong
+
+    @property
+    def wrong(self) -> int:
+        """How many things did not end as they must."""
+        return sum(not one.ok for one in self.checks) + sum(not one.ok for one in self.endings)
+
+
+def sandbox() -> Sandbox:
+    """The sandbox that the story plays on."""
+    chains = Chains.of(secrets.token_hex(16))
+    return Sandbox.of(chains, limits=dict.fromkeys(Network, LIMIT))
+
+
+class Story:
+    """The demonstration.
+
+    Args:
+        directory: of the shop, empty.
+        stage: the sandbox, which is served.
+        client: asks it.
+        url: of it.
+        scan_command: scans TRON once, in the environment that it is given.
+        tell: is told how it goes.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        stage: Sandbox,
+        client: SandboxClient,
+        url: str,
+        *,
+        scan_command: Sequence[str],
+        tell: Callable[[str], None],
+    ) -> None:
+        self._client = client
+        self._clock = stage.chains.clock.now_ms
+        self._forward_to = stage.chains.clock.forward_to
+        self._command = scan_command
+        self._tell = tell
+        self._account = Account()
+        self._played: list[tuple[Part, Order]] = []
+        self._payers: dict[str, str] = {}  # order by transaction
+        self._environment = trial.environment(directory, url, client.state())
+        trial.furnish(directory, self._environment)
+        (directory / CATALOGUE).write_text(PLANS, encoding="utf-8")
+        (directory / FILE).write_text(CONTENT, encoding="utf-8")
+        self._shop = _shop(directory, url, stage.chains)
+        self._counter = Counter(self._shop, catalogue.load(self._shop.catalogue), self._clock)
+        self._key = tokens.ensure_key(directory)
+        self._ledger = Ledger(self._shop.database_url)
+
+    async def play(self) -> Account:
+        """Play it from the beginning to the end; what happened."""
+        try:
+            await self._open()
+            await self._pay_and_restart()
+            await self._outage()
+            await self._late()
+            self._decide()
+            await self._end()
+        finally:
+            self._ledger.close()
+        return self._account
+
+    async def _open(self) -> None:
+        self._tell("The shop opens: a scan of TON finds its own jetton wallet")
+        await self._scan(Network.TON)
+        for network in Network:
+            self._client.spoil(network, FaultPlan(WEATHER, slow_s=0.05))
+        spoilt = sum(WEATHER.values())
+        self._tell(f"From now on the APIs spoil {spoilt:.0%} of their answers")
+
+    async def _pay_and_restart(self) -> None:
+        self._cast(cast.MAIN)
+        killed = await asyncio.to_thread(self._kill_a_scan)
+        self._check("orders paid when the scan was killed", "some, not all", killed)
+        self._tell("The ledger is opened again, and the scans go on where they were")
+        self._ledger.close()
+        self._ledger = Ledger(self._shop.database_url)
+        await self._scan_all()
+        held = [order for part, order in self._played if part.kind is Kind.UNCONFIRMED]
+        states = {self._ledger.orders.get(order.id).state for order in held}
+        self._check("an unconfirmed payment is seen and not credited", {State.SEEN}, states)
+        self._client.confirm()
+        self._forward_to(self._clock() + RETRY_MS)
+        self._tell("Its transaction gets into another block, which is solid")
+        await self._scan_all()
+        states = {self._ledger.orders.get(order.id).state for order in held}
+        self._check("the same payment once it is confirmed", {State.DELIVERED}, states)
+
+    def _kill_a_scan(self) -> str:
+        """Kill a scan of TRON in its middle; how far it was."""
+        outside = {name: text for name, text in os.environ.items() if not _is_ours(name)}
+        rate, public = variable("tron_rate"), variable("public_url")
+        inside = {**self._environment, rate: str(VICTIM_RATE), public: PUBLIC_URL}
+        process = subprocess.Popen(  # noqa: S603 - the project's own command
+            [*self._command],
+            env=outside | inside,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            deadline = self._clock() + VICTIM_S * 1000
+            while process.poll() is None and self._clock() < deadline and not self._settled():
+                try:
+                    process.wait(0.02)
+                except subprocess.TimeoutExpired:
+                    continue
+        finally:
+            process.kill()
+            process.wait()
+        settled = self._settled()
+        due = sum(
+            part.method.network is Network.TRON
+            and part.state is State.DELIVERED
+            and part.kind is not Kind.UNCONFIRMED
+            for part in cast.MAIN
+        )
+        self._tell(f"A process scanned TRON and was killed after {settled} of {due} payments")
+        return "some, not all" if 0 < settled < due else f"{settled} of {due}"
+
+    def _settled(self) -> int:
+        return len(self._ledger.orders.listing(states=SETTLED, limit=1000))
+
+    async def _outage(self) -> None:
+        made = self._cast(cast.DURING_AN_OUTAGE)
+        for network in Network:
+            self._client.spoil(network, FaultPlan({Fault.BROKEN: 1.0}))
+        last = max(order.expires_ms for order in made)
+        self._forward_to(last + 5 * _MINUTE_MS)
+        self._tell("An outage: every answer is an error until the time to pay is over")
+        failed = 0
+        for network in Network:
+            try:
+                await self._scan(network)
+            except ChainUnavailable:
+                failed += 1
+        self._check("scans that fail in the outage", len(Network), failed)
+        states = {self._ledger.orders.get(order.id).state for order in made}
+        self._check("orders paid just before it are still open", {State.NEW}, states)
+        for network in Network:
+            self._client.spoil(network, FaultPlan(WEATHER, slow_s=0.05))
+        self._tell("The outage is over; what was paid in time counts, what was not paid expires")
+        await self._scan_all()
+
+    async def _late(self) -> None:
+        self._tell("Some pay after their time")
+        self._cast(cast.LATE)
+        await self._scan_all()
+
+    def _decide(self) -> None:
+        queue = self._ledger.reviews.listing()
+        causes = Tally(one.cause for one in queue)
+        shown = ", ".join(f"{count} {cause}" for cause, count in sorted(causes.items()))
+        self._tell(f"The review queue: {shown}")
+        parts = [part for part, _ in self._played]
+        expected = Tally(cause for part in parts for cause in part.causes)
+        self._check("review queue", dict(expected), dict(causes))
+        self._check("entries without a receipt", 0, sum(not one.verified for one in queue))
+        self._causes = _causes(queue, self._payers)
+        accepted = {order.id for part, order in self._played if part in cast.LATE[:1]}
+        done: Tally[str] = Tally()
+        for one in queue:
+            if one.order in accepted:
+                self._ledger.reviews.accept(one.subject, self._clock())
+                done["accepted"] += 1
+            elif one.cause in {Cause.LATE, Cause.DUPLICATE}:
+                self._ledger.reviews.propose_refund(one.subject, self._clock())
+                done["refunds proposed"] += 1
+            else:
+                self._ledger.reviews.dismiss(one.subject, self._clock(), note="demonstration")
+                done["dismissed"] += 1
+        shown = ", ".join(f"{count} {what}" for what, count in done.items())
+        self._tell(f"A person decides: {shown}; nothing is sent from here")
+        self._check("open entries after that", 0, self._ledger.reviews.count())
+
+    async def _end(self) -> None:
+        for network in Network:
+            self._client.spoil(network, FaultPlan())
+        again = await self._scan_all()
+        changed = sum(one.settled + one.review + one.expired for one in again)
+        self._check("changes by scanning everything again", 0, changed)
+        for part, order in self._played:
+            last = self._ledger.orders.get(order.id)
+            self._account.endings.append(Ending(part, last, self._causes.get(order.id, ())))
+        self._check_goods()
+        self._check_books()
+        state = self._client.state()
+        for network in Network:
+            api = state[str(network)]
+            self._account.requests[str(network)] = api["requests"]
+            self._check(f"requests over the limit of {network}", 0, api["over_limit"])
+
+    def _check_goods(self) -> None:
+        delivery = Delivery(self._shop, self._ledger, self._key)
+        ended = self._account.endings
+        delivered = [one.order for one in ended if one.part.state is State.DELIVERED]
+        right = 0
+        for order in delivered:
+            goods = delivery.of(order)
+            if goods is None:
+                continue
+            if goods.kind == "licence":
+                right += tokens.licensed(self._key, goods.value) == order.id
+            else:
+                path = delivery.open(goods.value.rpartition("/")[2], self._clock())
+                right += path.read_text(encoding="utf-8") == CONTENT
+        self._check("licences that are genuine and downloads that open", len(delivered), right)
+        unpaid = [one.order for one in ended if one.order.state not in SETTLED]
+        given = sum(delivery.of(order) is not None for order in unpaid)
+        self._check("goods of orders that are not paid", 0, given)
+
+    def _check_books(self) -> None:
+        takings = self._ledger.report().takings.values()
+        paid = sum(one.order.state in SETTLED for one in self._account.endings)
+        self._check("payments that settle an order", paid, sum(one.settled for one in takings))
+        # The one that a person accepted is in no review any more.
+        causes = sum(len(one.part.causes) for one in self._account.endings) - 1
+        self._check("payments that settle none", causes, sum(one.review for one in takings))
+        unsent = self._ledger.report().unsent
+        self._check("messages that are still owed", 0, unsent)
+
+    def _cast(self, parts: Iterable[Part]) -> list[Order]:
+        """Open an order for each part, and pay it as the part says."""
+        made = [(part, self._order(part, number)) for number, part in enumerate(parts)]
+        paid = [(part, order) for part, order in made if part.kind is not None]
+        payments = [
+            Payment(
+                order.method,
+                part.kind or Kind.EXACT,
+                order.wallet,
+                order.amount,
+                order.comment,
+                f"buyer {order.id}",
+                order.expires_ms + 2000 if part.kind is Kind.LATE else 0,
+            )
+            for part, order in paid
+        ]
+        for (_, order), ids in zip(paid, self._client.pay(payments), strict=True):
+            self._payers.update(dict.fromkeys(ids, order.id))
+        self._played += made
+        kinds = ", ".join(dict.fromkeys(str(part.kind) for part, _ in paid))
+        self._tell(f"{len(made)} orders, {len(paid)} payments: {kinds}")
+        return [order for _, order in made]
+
+    def _order(self, part: Part, number: int) -> Order:
+        return self._counter.order(
+            self._ledger,
+            part.plan,
+            part.method,
+            request=secrets.token_hex(12),
+            channel="pull",
+            recipient=f"{part.method} {part.kind} {number}",
+        )
+
+    async def _scan_all(self) -> list[ScanResult]:
+        return [await self._scan(network) for network in Network]
+
+    async def _scan(self, network: Network) -> ScanResult:
+        """Scan a network, and carry what is due, as a watcher does at each poll."""
+        chain = self._shop.chain(network)
+        async with Api(network, chain.api_url, {}, chain.rate, pause_s=PAUSE_S) as api:
+            result = await scan.scan(chain, self._ledger, api, clock=self._clock)
+        delivery = Delivery(self._shop, self._ledger, self._key)
+        arrived = await Courier(self._ledger, delivery, Pull(), self._clock).round()
+        rejected = ", ".join(f"{count} {why}" for why, count in sorted(result.rejected.items()))
+        self._tell(
+            f"  {network}: {result.requests} requests, {result.settled} orders paid, "
+            f"{result.expired} expired, {arrived} messages carried"
+            + (f"; refused: {rejected}" if rejected else "")
+        )
+        return result
+
+    def _check(self, what: str, expected: object, happened: object) -> None:
+        check = Check(what, expected, happened)
+        self._account.checks.append(check)
+        if not check.ok:
+            self._tell(f"  NOT AS IT SHOULD BE: {what}: {happened}, not {expected}")
+
+
+def _shop(directory: Path, url: str, chains: Chains) -> Shop:
+    tron = Chain(Network.TRON, f"{url}/tron", None, chains.tron.wallet, chains.tron.usdt, RATE)
+    wallet = addresses.ton(chains.ton.wallet)
+    ton = Chain(Network.TON, f"{url}/ton", None, wallet, chains.ton.master, RATE, test=True)
+    return Shop(
+        chains={Network.TRON: tron, Network.TON: ton},
+        database_url=SecretStr(f"sqlite:///{directory / DATABASE}"),
+        catalogue=directory / CATALOGUE,
+        public_url=PUBLIC_URL,
+        state_dir=directory,
+    )
+
+
+def _is_ours(name: str) -> bool:
+    return name.upper().startswith(flags.PREFIX)
+
+
+def _causes(queue: Iterable[Review], payers: dict[str, str]) -> dict[str, tuple[Cause, ...]]:
+    """For which causes transfers are in the queue, by the order that they were made for."""
+    found: dict[str, list[Cause]] = {}
+    for one in queue:
+        tx_id = one.subject.split(":")[1]
+        found.setdefault(payers.get(tx_id, ""), []).append(one.cause)
+    return {order: tuple(sorted(causes)) for order, causes in found.items()}
+
+
+def values(account: Account) -> dict[str, Any]:
+    """The account, for JSON."""
+    return {
+        "ok": account.ok,
+        "orders": [
+            {
+                "id": one.order.id,
+                "method": str(one.part.method),
+                "paid": None if one.part.kind is None else str(one.part.kind),
+                "state": str(one.order.state),
+                "expected_state": str(one.part.state),
+                "review": [str(cause) for cause in one.causes],
+                "expected_review": [str(cause) for cause in one.part.causes],
+                "ok": one.ok,
+            }
+            for one in account.endings
+        ],
+        "checks": [
+            {
+                "what": one.what,
+                "expected": _plain(one.expected),
+                "happened": _plain(one.happened),
+                "ok": one.ok,
+            }
+            for one in account.checks
+        ],
+        "requests": account.requests,
+    }
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, set | frozenset):
+        return sorted(str(one) for one in value)
+    return {str(key): count for key, count in value.items()} if isinstance(value, dict) else value
