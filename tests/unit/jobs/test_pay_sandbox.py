@@ -1,0 +1,200 @@
+"""`x0 pay sandbox` and `x0 pay demo`, as a person runs them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from typer.testing import CliRunner
+
+from actors.payments.money import Method
+from actors.payments.orders import State
+from actors.payments.sandbox import cast
+from actors.payments.sandbox.cast import Part
+from jobs import pay
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import pytest
+
+X0 = (sys.executable, "-m", "jobs.cli", "pay")
+START_S = 60
+
+
+def bare() -> dict[str, str]:
+    """The environment without any setting of the project."""
+    return {name: text for name, text in os.environ.items() if not name.startswith("X0TTA6BL4_")}
+
+
+def run(*arguments: str, environment: Mapping[str, str], code: int = 0) -> str:
+    """What a command prints; it must end with `code`."""
+    done = subprocess.run(
+        [*X0, *arguments],
+        env=dict(environment),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr + done.stdout
+    return done.stdout if code == 0 else done.stderr
+
+
+@contextlib.contextmanager
+def sandbox(*options: str) -> Iterator[dict[str, Any]]:
+    """A running sandbox: what it printed, and its process."""
+    process = subprocess.Popen(
+        [*X0, "sandbox", *options, "--json"],
+        env=bare(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        yield {**told, "process": process}
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def test_an_order_is_paid_with_one_command(tmp_path: Path) -> None:
+    """Order, pay, scan, and the licence is there: with nothing but the printed environment."""
+    with sandbox("--dir", str(tmp_path / "trial"), "--dialect", "toncenter") as told:
+        here = bare() | told["environment"]
+        exports = (tmp_path / "trial" / "env").read_text()
+        assert re.findall(r"^export (\w+)=", exports, re.MULTILINE) == list(told["environment"])
+        assert (tmp_path / "trial" / "env").stat().st_mode & 0o077 == 0
+        run("scan", "--network", "ton", "--once", environment=here)
+        for method in ("tron", "ton", "ton-usdt"):
+            order = json.loads(
+                run("order", "licence", "--method", method, "--json", environment=here)
+            )["order"]
+            paid = json.loads(run("sandbox", "pay", order["id"], "--json", environment=here))
+            assert paid["amount"] == order["amount"]
+            assert all(re.fullmatch("[0-9a-f]{64}", one) for one in paid["transactions"])
+            run("scan", "--network", order["network"], "--once", environment=here)
+            shown = json.loads(run("orders", order["id"], "--json", environment=here))["order"]
+            assert shown["state"] == "delivered"
+            assert shown["goods"]
+        assert "not_a_fault" not in run("sandbox", "fault", "5xx=0.5", environment=here)
+        state = json.loads(run("sandbox", "status", "--json", environment=here))
+        assert state["tron"]["faults"] == state["ton"]["faults"] == {"5xx": 0.5}
+        assert state["tron"]["over_limit"] == state["ton"]["over_limit"] == 0
+        state = json.loads(run("sandbox", "fault", "--network", "ton", "--json", environment=here))
+        assert (state["tron"]["faults"], state["ton"]["faults"]) == ({"5xx": 0.5}, {})
+
+
+def test_a_wrong_amount_and_a_late_payment_go_to_review(tmp_path: Path) -> None:
+    """The amount is the caller's, and `late` puts the clock forward."""
+    with sandbox("--dir", str(tmp_path)) as told:
+        here = bare() | told["environment"]
+        short, late = (
+            json.loads(run("order", "licence", "--method", "ton", "--json", environment=here))[
+                "order"
+            ]["id"]
+            for _ in range(2)
+        )
+        run("sandbox", "pay", short, "--amount", "1.5", environment=here)
+        run("sandbox", "pay", late, "--kind", "late", environment=here)
+        run("scan", "--network", "ton", "--once", environment=here)
+        queue = json.loads(run("review", "--json", environment=here))["reviews"]
+        found = {one["order"]: (one["cause"], one["amount"]) for one in queue}
+        assert found == {short: ("underpaid", "1.5"), late: ("late", "3.2")}
+
+
+def test_ctrl_c_ends_it_and_takes_its_directory_along() -> None:
+    """The temporary directory of a trial is gone after it."""
+    with sandbox() as told:
+        directory = Path(told["environment"]["X0TTA6BL4_STATE_DIR"])
+        assert directory.is_dir()
+        process = told["process"]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 128 + signal.SIGINT
+        assert not directory.exists()
+
+
+def test_bad_arguments_say_what_is_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of one line with a remedy, and exit code 1."""
+    runner = CliRunner()
+
+    def refused(*arguments: str, environment: Mapping[str, str]) -> str:
+        with monkeypatch.context() as patch:
+            for name in set(os.environ) - set(environment):
+                patch.delenv(name)
+            for name, text in environment.items():
+                patch.setenv(name, text)
+            done = runner.invoke(pay.app, arguments)
+        assert done.exit_code == 1
+        assert done.stdout == ""
+        return done.stderr
+
+    with sandbox("--dir", str(tmp_path)) as told:
+        here = bare() | told["environment"]
+        order = json.loads(run("order", "licence", "--method", "tron", "--json", environment=here))[
+            "order"
+        ]["id"]
+        wrong = {
+            ("sandbox", "pay", "nonsense"): "no order 'nonsense'",
+            ("sandbox", "pay", order, "--kind", "nonsense"): "Choose from exact, short",
+            ("sandbox", "pay", order, "--kind", "silent"): "exists with ton-usdt only",
+            ("sandbox", "pay", order, "--amount", "nine"): "not a decimal number",
+            ("sandbox", "pay", order, "--amount", "0.0000001"): "more than 6 decimals",
+            ("sandbox", "fault", "nonsense"): "there are reset, cut",
+            ("sandbox", "fault", "429=2"): "together at most 1",
+            ("sandbox", "fault", "429=1", "--network", "bitcoin"): "Choose from tron, ton",
+            ("sandbox", "confirm", "nonsense"): "refuses what it was asked",
+        }
+        for arguments, told_so in wrong.items():
+            text = refused(*arguments, environment=here)
+            assert told_so in text
+            assert text.count("\n") == 1
+    assert "no sandbox answers" in refused("sandbox", "status", environment=here)
+    assert "payments are off" in refused("sandbox", "status", environment=bare())
+    real = bare() | {"X0TTA6BL4_TRON_WALLET": here["X0TTA6BL4_TRON_WALLET"]}
+    assert "on this machine" in refused("sandbox", "status", environment=real)
+    assert "Choose from tonapi" in refused("sandbox", "--dialect", "nonsense", environment=bare())
+
+
+def test_the_kinds_are_listed_without_a_sandbox() -> None:
+    """With the methods that they exist with."""
+    rows = json.loads(run("sandbox", "kinds", "--json", environment=bare()))["kinds"]
+    assert {"kind", "methods", "means"} == set(rows[0])
+    assert {row["kind"] for row in rows} >= {"exact", "fake-token", "bounced", "unconfirmed"}
+
+
+def test_the_demo_ends_as_it_should() -> None:
+    """All orders and all checks, with a JSON account of it, and nothing of the caller's touched."""
+    began = time.monotonic()
+    outside = bare() | {"X0TTA6BL4_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing"}
+    account = json.loads(run("demo", "--json", environment=outside))
+    assert account["ok"]
+    assert all(one["ok"] for one in account["orders"] + account["checks"])
+    assert len(account["orders"]) == 40
+    ended = {one["state"] for one in account["orders"]}
+    assert ended == {"delivered", "expired", "underpaid", "paid_late"}
+    assert {one["method"] for one in account["orders"]} == {"tron", "ton", "ton-usdt"}
+    assert account["seconds"] < time.monotonic() - began
+
+
+def test_the_demo_fails_if_an_order_ends_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its exit code is not for show: with a wrong expectation it says what is wrong."""
+    wrong = (*cast.MAIN, Part(Method.TON, None, State.DELIVERED))
+    monkeypatch.setattr(cast, "MAIN", wrong)
+    for name in list(os.environ):
+        if name.startswith("X0TTA6BL4_"):
+            monkeypatch.delenv(name)
+    done = CliRunner().invoke(pay.app, ["demo"])
+    assert done.exit_code == 1
+    assert "NOT delivered" in done.output
+    assert "NOT AS IT SHOULD BE: licences that are genuine" in done.output

@@ -1,0 +1,124 @@
+"""Each way to pay, through the sandbox's HTTP and the product's own scanner, to its right end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.payments.intake import RETRY_MS
+from actors.payments.money import Method, Network
+from actors.payments.orders import Cause, State
+from actors.payments.sandbox.faults import Fault, FaultPlan
+from actors.payments.sandbox.kinds import APPLIES, Kind
+from tests.unit.payments import sandboxed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TRON, TON, USDT = Method.TRON, Method.TON, Method.TON_USDT
+NOT_PAID = (State.NEW, ())
+EXPECTED: dict[tuple[Method, Kind], tuple[State, tuple[Cause, ...]]] = {
+    (TRON, Kind.EXACT): (State.CONFIRMED, ()),
+    (TRON, Kind.SHORT): (State.NEW, (Cause.UNMATCHED,)),
+    (TRON, Kind.OVER): (State.NEW, (Cause.UNMATCHED,)),
+    (TRON, Kind.TWICE): (State.CONFIRMED, (Cause.DUPLICATE,)),
+    (TRON, Kind.BATCH): (State.CONFIRMED, (Cause.DUPLICATE,)),
+    (TRON, Kind.LATE): (State.PAID_LATE, (Cause.LATE,)),
+    (TRON, Kind.UNCONFIRMED): (State.SEEN, ()),
+    (TRON, Kind.ZERO): NOT_PAID,
+    (TRON, Kind.REVERTED): NOT_PAID,
+    (TRON, Kind.FAKE_TOKEN): NOT_PAID,
+    (TRON, Kind.APPROVAL): NOT_PAID,
+    (TON, Kind.EXACT): (State.CONFIRMED, ()),
+    (TON, Kind.SHORT): (State.UNDERPAID, (Cause.UNDERPAID,)),
+    (TON, Kind.OVER): (State.OVERPAID, ()),
+    (TON, Kind.TWICE): (State.CONFIRMED, (Cause.DUPLICATE,)),
+    (TON, Kind.LATE): (State.PAID_LATE, (Cause.LATE,)),
+    (TON, Kind.NO_COMMENT): (State.NEW, (Cause.UNMATCHED,)),
+    (TON, Kind.ZERO): NOT_PAID,
+    (TON, Kind.BOUNCED): NOT_PAID,
+    (TON, Kind.FAKE_JETTON): NOT_PAID,
+    (USDT, Kind.EXACT): (State.CONFIRMED, ()),
+    (USDT, Kind.SHORT): (State.UNDERPAID, (Cause.UNDERPAID,)),
+    (USDT, Kind.OVER): (State.OVERPAID, ()),
+    (USDT, Kind.TWICE): (State.CONFIRMED, (Cause.DUPLICATE,)),
+    (USDT, Kind.LATE): (State.PAID_LATE, (Cause.LATE,)),
+    (USDT, Kind.SILENT): (State.CONFIRMED, ()),
+    (USDT, Kind.NO_COMMENT): (State.NEW, (Cause.UNMATCHED,)),
+    (USDT, Kind.ZERO): NOT_PAID,
+    (USDT, Kind.FAKE_JETTON): NOT_PAID,
+}
+
+
+def test_every_kind_is_expected_somewhere() -> None:
+    """A new kind is not forgotten here."""
+    assert set(EXPECTED) == {(method, kind) for kind in Kind for method in APPLIES[kind]}
+
+
+EACH = [
+    (method, kind, dialect)
+    for method, kind in sorted(EXPECTED)
+    for dialect in ("/ton", "/ton/api/v2")[: 1 if method is TRON else 2]
+]
+
+
+@pytest.mark.parametrize(("method", "kind", "dialect"), EACH)
+async def test_a_payment_ends_where_it_must(
+    method: Method, kind: Kind, dialect: str, tmp_path: Path
+) -> None:
+    """Also if the API filters nothing, and when everything is scanned once more."""
+    with sandboxed.stall(tmp_path, dialect=dialect) as stall:
+        order = stall.order(method)
+        stall.pay(order, kind)
+        stall.client.spoil(method.network, FaultPlan(next=(Fault.UNFILTERED,) * 20))
+        for _ in range(2):
+            await stall.scan(method.network)
+            state, causes = EXPECTED[method, kind]
+            assert stall.ledger.orders.get(order.id).state is state
+            queue = stall.ledger.reviews.listing()
+            assert tuple(one.cause for one in queue) == causes
+            assert all(one.verified for one in queue)
+
+
+async def test_an_unconfirmed_payment_counts_once_it_is_confirmed(tmp_path: Path) -> None:
+    """Seen, then, in another block, solid: confirmed, and not before."""
+    with sandboxed.stall(tmp_path) as stall:
+        order = stall.order(TRON)
+        stall.pay(order, Kind.UNCONFIRMED)
+        await stall.scan(Network.TRON)
+        stall.forward(RETRY_MS)
+        await stall.scan(Network.TRON)
+        assert stall.ledger.orders.get(order.id).state is State.SEEN
+        stall.client.confirm()
+        stall.forward(RETRY_MS)
+        result = await stall.scan(Network.TRON)
+        assert stall.ledger.orders.get(order.id).state is State.CONFIRMED
+        assert result.settled == 1
+
+
+async def test_a_block_takes_its_time_to_become_solid(tmp_path: Path) -> None:
+    """Within it an order is seen, after it confirmed."""
+    with sandboxed.stall(tmp_path, solid_after_ms=57_000) as stall:
+        order = stall.order(TRON)
+        stall.pay(order)
+        await stall.scan(Network.TRON)
+        assert stall.ledger.orders.get(order.id).state is State.SEEN
+        stall.forward(57_000)
+        await stall.scan(Network.TRON)
+        assert stall.ledger.orders.get(order.id).state is State.CONFIRMED
+
+
+@pytest.mark.parametrize("method", list(Method))
+async def test_many_pages_are_read_to_their_end(method: Method, tmp_path: Path) -> None:
+    """More payments than any page holds, in any order, all settle."""
+    with sandboxed.stall(tmp_path) as stall:
+        made = [stall.order(method, number) for number in range(260)]
+        for order in made:
+            stall.pay(order)
+        stall.client.spoil(method.network, FaultPlan({Fault.REORDERED: 1.0}))
+        result = await stall.scan(method.network)
+        assert result.settled == 260
+        assert result.pages >= 2
+        states = {stall.ledger.orders.get(order.id).state for order in made}
+        assert states == {State.CONFIRMED}
