@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from actors.payments.sandbox.chain_tron import TronChain
 
 MAX_PAGE: Final = 200
-MAX_OPEN: Final = 1000  # histories that are being paged through
+MAX_OPEN: Final = 50  # histories that are being paged through
 _FOREVER_MS: Final = 2**53
 
 

@@ -18,10 +18,13 @@ from actors.payments.money import Method, Network
 from actors.payments.orders import State
 from actors.payments.sandbox import faults
 from actors.payments.sandbox.app import MAX_PAYMENTS, Sandbox
+from actors.payments.sandbox.chain_tron import TronChain
 from actors.payments.sandbox.client import SandboxClient
+from actors.payments.sandbox.clock import ChainClock
 from actors.payments.sandbox.faults import SUSPENDED_S, Fault, FaultPlan, Faults, Limit
 from actors.payments.sandbox.kinds import Chains, Kind, Payment
 from actors.payments.sandbox.server import serving
+from actors.payments.sandbox.trongrid import HistoryQuery, Index
 from actors.payments.tron_source import TronSource
 from actors.runtime.errors import InvalidInput, Unavailable
 from tests.unit.payments import sandboxed
@@ -63,11 +66,13 @@ async def test_a_source_asks_again_and_reads_the_same(
 ) -> None:
     """One spoilt answer costs one more request and changes nothing."""
     ids = stall.pay(stall.order(method))
-    stall.client.spoil(method.network, FaultPlan(next=(fault,)))
+    read = rows if method is Method.TRON else transactions
     async with stall.api(method.network) as api:
-        read = rows if method is Method.TRON else transactions
         assert await read(stall, api) == ids
-        assert api.requests == 2
+        sound = api.requests
+        stall.client.spoil(method.network, FaultPlan(next=(fault,)))
+        assert await read(stall, api) == ids
+        assert api.requests == 2 * sound + 1
 
 
 @pytest.mark.parametrize("fault", [one for one in AGAIN if one is not Fault.LIMITED])
@@ -191,6 +196,39 @@ async def test_a_wrong_path_is_a_matter_of_settings(stall: Stall) -> None:
         with pytest.raises(ChainRefused, match="X0TTA6BL4_TRON_API_URL"):
             await rows(stall, api)
         assert api.requests == 1
+
+
+@given(
+    times=st.lists(st.integers(0, 30), max_size=40),
+    limit=st.integers(1, 12),
+    ascending=st.booleans(),
+    fault=st.sampled_from([None, Fault.REORDERED]),
+    low=st.integers(0, 30),
+)
+def test_pages_together_are_the_history(
+    *, times: list[int], limit: int, ascending: bool, fault: Fault | None, low: int
+) -> None:
+    """Whatever their size: each row once, in the order that was asked for unless it is spoilt."""
+    now = [0]
+    chain = TronChain("test", ChainClock(lambda: now[0]))
+    for now[0] in sorted(times):
+        chain.transfer("buyer", chain.wallet, 5)
+    index = Index(chain, random.Random(1))
+    order = "block_timestamp,asc" if ascending else "block_timestamp,desc"
+    query = HistoryQuery(limit=limit, order_by=order, min_timestamp=low, only_to=True)
+    found: list[int] = []
+    token: str | None = None
+    while True:
+        page = index.page(chain.wallet, query.model_copy(update={"fingerprint": token}), fault)
+        assert page is not None
+        assert page["success"] is True
+        assert len(page["data"]) <= limit
+        found += [row["block_timestamp"] for row in page["data"]]
+        token = page["meta"].get("fingerprint")
+        if token is None:
+            break
+    expected = sorted((one for one in times if one >= low), reverse=not ascending)
+    assert (found if fault is None else sorted(found, reverse=not ascending)) == expected
 
 
 def test_over_its_limit_tron_suspends_and_ton_refuses() -> None:
