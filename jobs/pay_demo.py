@@ -14,7 +14,7 @@ from jobs import reporting
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from actors.payments.sandbox.story import Account
+    from actors.payments.sandbox.account import Account
 
 FAILED = 1  # exit code
 
@@ -26,7 +26,8 @@ def command(as_json: reporting.AsJson = False) -> int:
     Everything happens on a sandbox of its own, in a temporary directory.
     Exit code: 0 if all ended as it should, else 1.
     """
-    from actors.payments.sandbox import story  # noqa: PLC0415 - slow to import
+    from actors.payments.sandbox import account as accounts  # noqa: PLC0415 - slow to import
+    from actors.payments.sandbox import story  # noqa: PLC0415 - the same
     from actors.payments.sandbox.client import SandboxClient  # noqa: PLC0415 - the same
     from actors.payments.sandbox.server import serving  # noqa: PLC0415 - the same
     from actors.runtime import log  # noqa: PLC0415 - the same
@@ -48,7 +49,7 @@ def command(as_json: reporting.AsJson = False) -> int:
         played = story.Story(Path(directory), stage, client, url, scan_command=scanner, tell=tell)
         account = asyncio.run(played.play())
     seconds = round(time.monotonic() - began, 1)
-    report.result({"seconds": seconds, **story.values(account)}, *_readable(account, seconds))
+    report.result({"seconds": seconds, **accounts.values(account)}, *_readable(account, seconds))
     return 0 if account.ok else FAILED
 
 

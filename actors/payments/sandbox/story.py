@@ -13,8 +13,7 @@ import os
 import secrets
 import subprocess
 from collections import Counter as Tally
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic import SecretStr
 
@@ -29,6 +28,7 @@ from actors.payments.ledger import Ledger
 from actors.payments.money import Network
 from actors.payments.orders import SETTLED, Cause, State
 from actors.payments.sandbox import cast, trial
+from actors.payments.sandbox.account import Account, Check, Ending
 from actors.payments.sandbox.app import Sandbox
 from actors.payments.sandbox.faults import Fault, FaultPlan
 from actors.payments.sandbox.kinds import Chains, Kind, Payment
@@ -73,71 +73,6 @@ WEATHER: Final = {
 _MINUTE_MS: Final = 60_000
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """Something that must be so.
-
-    Attributes:
-        what: in words.
-        expected: what it must be.
-        happened: what it is.
-    """
-
-    what: str
-    expected: object
-    happened: object
-
-    @property
-    def ok(self) -> bool:
-        """Whether it is so."""
-        return self.expected == self.happened
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How it ended for a buyer.
-
-    Attributes:
-        part: who.
-        order: its order at the end.
-        causes: for which its transfers were in the review queue.
-    """
-
-    part: Part
-    order: Order
-    causes: tuple[Cause, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether it ended as it must."""
-        return (self.order.state, self.causes) == (self.part.state, self.part.causes)
-
-
-@dataclass(slots=True)
-class Account:
-    """What happened.
-
-    Attributes:
-        checks: of all acts.
-        endings: of all buyers.
-        requests: to the APIs, by network.
-    """
-
-    checks: list[Check] = field(default_factory=list)
-    endings: list[Ending] = field(default_factory=list)
-    requests: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def ok(self) -> bool:
-        """Whether everything ended as it must."""
-        return bool(self.endings) and not self.wrong
-
-    @property
-    def wrong(self) -> int:
-        """How many things did not end as they must."""
-        return sum(not one.ok for one in self.checks) + sum(not one.ok for one in self.endings)
-
-
 def sandbox() -> Sandbox:
     """The sandbox that the story plays on."""
     chains = Chains.of(secrets.token_hex(16))
@@ -174,6 +109,7 @@ class Story:
         self._account = Account()
         self._played: list[tuple[Part, Order]] = []
         self._payers: dict[str, str] = {}  # order by transaction
+        self._causes: dict[str, tuple[Cause, ...]] = {}  # of reviews, by order
         self._environment = trial.environment(directory, url, client.state())
         trial.furnish(directory, self._environment)
         (directory / CATALOGUE).write_text(PLANS, encoding="utf-8")
@@ -436,39 +372,3 @@ def _causes(queue: Iterable[Review], payers: dict[str, str]) -> dict[str, tuple[
         tx_id = one.subject.split(":")[1]
         found.setdefault(payers.get(tx_id, ""), []).append(one.cause)
     return {order: tuple(sorted(causes)) for order, causes in found.items()}
-
-
-def values(account: Account) -> dict[str, Any]:
-    """The account, for JSON."""
-    return {
-        "ok": account.ok,
-        "orders": [
-            {
-                "id": one.order.id,
-                "method": str(one.part.method),
-                "paid": None if one.part.kind is None else str(one.part.kind),
-                "state": str(one.order.state),
-                "expected_state": str(one.part.state),
-                "review": [str(cause) for cause in one.causes],
-                "expected_review": [str(cause) for cause in one.part.causes],
-                "ok": one.ok,
-            }
-            for one in account.endings
-        ],
-        "checks": [
-            {
-                "what": one.what,
-                "expected": _plain(one.expected),
-                "happened": _plain(one.happened),
-                "ok": one.ok,
-            }
-            for one in account.checks
-        ],
-        "requests": account.requests,
-    }
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, set | frozenset):
-        return sorted(str(one) for one in value)
-    return {str(key): count for key, count in value.items()} if isinstance(value, dict) else value

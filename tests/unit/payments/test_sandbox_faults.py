@@ -16,7 +16,7 @@ from actors.payments.api import ATTEMPTS, Api
 from actors.payments.errors import ChainRefused, ChainUnavailable
 from actors.payments.money import Method, Network
 from actors.payments.orders import State
-from actors.payments.sandbox import faults
+from actors.payments.sandbox import app, faults
 from actors.payments.sandbox.app import MAX_PAYMENTS, Sandbox
 from actors.payments.sandbox.chain_tron import TronChain
 from actors.payments.sandbox.client import SandboxClient
@@ -323,6 +323,17 @@ def test_the_control_refuses_nonsense_whole(stall: Stall) -> None:
     assert stall.client.state()["tron"]["transactions"] == 0
     with pytest.raises(InvalidInput):
         stall.client.confirm("no id")
+
+
+def test_a_full_sandbox_says_so(stall: Stall, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its memory is bounded, and what it has stays."""
+    monkeypatch.setattr(app, "MAX_TRANSACTIONS", 8)
+    order = stall.order(Method.TON_USDT)
+    stall.pay(order)
+    stall.pay(order)
+    with pytest.raises(InvalidInput, match="no more payments"):
+        stall.client.pay([Payment(order.method, Kind.EXACT, order.wallet, 5, order.comment)] * 2)
+    assert stall.client.state()["ton"]["transactions"] == 4
 
 
 def test_only_a_sandbox_on_this_machine_is_asked(stall: Stall) -> None:

@@ -10,7 +10,7 @@ from actors.payments.intake import RETRY_MS
 from actors.payments.money import Method, Network
 from actors.payments.orders import Cause, State
 from actors.payments.sandbox.faults import Fault, FaultPlan
-from actors.payments.sandbox.kinds import APPLIES, Kind
+from actors.payments.sandbox.kinds import APPLIES, Kind, Payment
 from tests.unit.payments import sandboxed
 
 if TYPE_CHECKING:
@@ -114,8 +114,12 @@ async def test_many_pages_are_read_to_their_end(method: Method, tmp_path: Path) 
     """More payments than any page holds, in any order, all settle."""
     with sandboxed.stall(tmp_path) as stall:
         made = [stall.order(method, number) for number in range(260)]
-        for order in made:
-            stall.pay(order)
+        stall.client.pay(
+            [
+                Payment(method, Kind.EXACT, order.wallet, order.amount, order.comment)
+                for order in made
+            ]
+        )
         stall.client.spoil(method.network, FaultPlan({Fault.REORDERED: 1.0}))
         result = await stall.scan(method.network)
         assert result.settled == 260

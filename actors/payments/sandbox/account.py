@@ -1,0 +1,111 @@
+"""The account of a demonstration: what was checked, and how it ended for each buyer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from actors.payments.orders import Cause, Order
+    from actors.payments.sandbox.cast import Part
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Something that must be so.
+
+    Attributes:
+        what: in words.
+        expected: what it must be.
+        happened: what it is.
+    """
+
+    what: str
+    expected: object
+    happened: object
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is so."""
+        return self.expected == self.happened
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How it ended for a buyer.
+
+    Attributes:
+        part: who.
+        order: its order at the end.
+        causes: for which its transfers were in the review queue.
+    """
+
+    part: Part
+    order: Order
+    causes: tuple[Cause, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended as it must."""
+        return (self.order.state, self.causes) == (self.part.state, self.part.causes)
+
+
+@dataclass(slots=True)
+class Account:
+    """What happened.
+
+    Attributes:
+        checks: of all acts.
+        endings: of all buyers.
+        requests: to the APIs, by network.
+    """
+
+    checks: list[Check] = field(default_factory=list)
+    endings: list[Ending] = field(default_factory=list)
+    requests: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything ended as it must."""
+        return bool(self.endings) and not self.wrong
+
+    @property
+    def wrong(self) -> int:
+        """How many things did not end as they must."""
+        return sum(not one.ok for one in self.checks) + sum(not one.ok for one in self.endings)
+
+
+def values(account: Account) -> dict[str, Any]:
+    """The account, for JSON."""
+    return {
+        "ok": account.ok,
+        "orders": [
+            {
+                "id": one.order.id,
+                "method": str(one.part.method),
+                "paid": None if one.part.kind is None else str(one.part.kind),
+                "state": str(one.order.state),
+                "expected_state": str(one.part.state),
+                "review": [str(cause) for cause in one.causes],
+                "expected_review": [str(cause) for cause in one.part.causes],
+                "ok": one.ok,
+            }
+            for one in account.endings
+        ],
+        "checks": [
+            {
+                "what": one.what,
+                "expected": _plain(one.expected),
+                "happened": _plain(one.happened),
+                "ok": one.ok,
+            }
+            for one in account.checks
+        ],
+        "requests": account.requests,
+    }
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, set | frozenset):
+        return sorted(str(one) for one in value)
+    return {str(key): count for key, count in value.items()} if isinstance(value, dict) else value
