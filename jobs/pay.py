@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from jobs import pay_demo, pay_sandbox, reporting
+from jobs import bot, pay_demo, pay_sandbox, reporting
 from jobs.shop import ledger as _ledger
 from jobs.shop import of_environment as _shop
 
@@ -34,6 +34,7 @@ review = typer.Typer(
 app.add_typer(review, name="review")
 app.add_typer(pay_sandbox.app, name="sandbox")
 app.command("demo")(pay_demo.command)
+app.command("bot")(bot.command)
 
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="List at most so many.")]
 Subject = Annotated[str, typer.Argument(help="Name of the entry, as `x0 pay review` lists it.")]

@@ -13,7 +13,8 @@ X0Error
 │   ├── PaymentsOff         503
 │   └── ChainUnavailable    503
 ├── ConfigurationError
-│   └── ChainRefused        500  a key or an address is wrong: a person must act
+│   ├── ChainRefused        500  a key or an address is wrong: a person must act
+│   └── BotRefused          500  Telegram refuses the bot's token
 └── UntrustedHistory        502  an API contradicts itself or the chain
 """
 
@@ -153,6 +154,18 @@ class ChainUnavailable(Unavailable):
 
 class ChainRefused(ConfigurationError):
     """The API of a chain refuses what it was asked, so a setting is wrong."""
+
+
+class BotRefused(ConfigurationError):
+    """Telegram refuses the bot's token, or it has no form of one."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            "the Telegram bot cannot work",
+            why,
+            "Set X0TTA6BL4_TELEGRAM_TOKEN to the token that @BotFather gave, whole.",
+            variable="X0TTA6BL4_TELEGRAM_TOKEN",
+        )
 
 
 class UntrustedHistory(X0Error):

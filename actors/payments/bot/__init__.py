@@ -1,0 +1,1 @@
+"""The Telegram bot that sells: what it says, without a network, and the line to Telegram."""

@@ -1,0 +1,148 @@
+"""What people ask the bot: commands that they type, and buttons that they press.
+
+Invariants: whatever is typed or sent as a button's data is one of these asks, `Unclear` at worst;
+an ask written as a button's data is read back as itself; data fit into Telegram's 64 bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from actors.payments.money import Method
+
+MAX_DATA: Final = 64  # bytes of a button's data
+_PLAN: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_ORDER: Final = re.compile(r"[a-z2-7]{16}")
+_PAGE: Final = re.compile(r"[0-9]{1,3}")
+_MAX_READ: Final = 256  # characters of a command that are looked at
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """How it works."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """What can be bought; pages count from 0."""
+
+    page: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """The ways to pay for a plan."""
+
+    plan: str
+
+
+@dataclass(frozen=True, slots=True)
+class Buy:
+    """An order for a plan, paid in that way."""
+
+    plan: str
+    method: Method
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """One's own orders."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One of one's orders; None: the latest."""
+
+    order: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """Nothing that the bot knows."""
+
+
+Ask = Start | Help | Plans | Choose | Buy | Orders | Status | Unclear
+
+
+def typed(text: str) -> Ask:
+    """What a message asks. The name of the bot after a command (`/buy@shop`) is passed over."""
+    words = text[:_MAX_READ].split()
+    if not words or not words[0].startswith("/"):
+        return Unclear()
+    ask: Ask = Unclear()
+    match words[0][1:].partition("@")[0].lower(), words[1:]:
+        case "start", _:
+            ask = Start()
+        case "help", _:
+            ask = Help()
+        case "plans" | "buy", []:
+            ask = Plans()
+        case "buy", [plan]:
+            ask = _plan(plan)
+        case "buy", [plan, method]:
+            ask = _buy(plan, method.lower())
+        case "orders", []:
+            ask = Orders()
+        case "status", []:
+            ask = Status()
+        case "status", [order]:
+            ask = _status(order.lower())
+    return ask
+
+
+def pressed(data: str) -> Ask:
+    """What a button asks."""
+    ask: Ask = Unclear()
+    match data.split(":"):
+        case ["help"]:
+            ask = Help()
+        case ["plans", page] if _PAGE.fullmatch(page):
+            ask = Plans(int(page))
+        case ["plan", plan]:
+            ask = _plan(plan)
+        case ["buy", plan, method]:
+            ask = _buy(plan, method)
+        case ["orders"]:
+            ask = Orders()
+        case ["order", order]:
+            ask = _status(order)
+    return ask
+
+
+def data(ask: Help | Plans | Choose | Buy | Orders | Status) -> str:
+    """A button's data; a `Status` must name its order."""
+    match ask:
+        case Help():
+            text = "help"
+        case Plans(page):
+            text = f"plans:{page}"
+        case Choose(plan):
+            text = f"plan:{plan}"
+        case Buy(plan, method):
+            text = f"buy:{plan}:{method}"
+        case Orders():
+            text = "orders"
+        case Status(order):
+            text = f"order:{order}"
+    return text
+
+
+def _plan(plan: str) -> Ask:
+    return Choose(plan) if _PLAN.fullmatch(plan) else Unclear()
+
+
+def _buy(plan: str, method: str) -> Ask:
+    if _PLAN.fullmatch(plan) and method in set(Method):
+        return Buy(plan, Method(method))
+    return Unclear()
+
+
+def _status(order: str) -> Ask:
+    return Status(order) if _ORDER.fullmatch(order) else Unclear()

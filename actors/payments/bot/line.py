@@ -1,0 +1,365 @@
+"""The line to Telegram: sends replies, and tells its refusals apart.
+
+Rules: at most `RATE` messages a second over all chats and one in a chat; a 429 is waited out by the
+library; a broken connection is tried again; a message that Telegram cannot read (400) is sent again
+as plain text, so that nobody is left without it for the sake of its looks. The token is in no error
+and no representation: what the library raises is replaced, not wrapped.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import stamina
+from telegram import (
+    BotCommand,
+    CopyTextButton,
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    InputMediaPhoto,
+    LinkPreviewOptions,
+    Message,
+    Update,
+)
+from telegram.constants import ParseMode
+from telegram.error import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    InvalidToken,
+    NetworkError,
+    RetryAfter,
+    TelegramError,
+)
+from telegram.ext import AIORateLimiter, ExtBot
+from telegram.request import HTTPXRequest
+
+from actors.payments.bot import phrases, qr
+from actors.payments.bot.pace import Pace
+from actors.payments.bot.rich_text import MAX_CAPTION, MAX_MESSAGE
+from actors.payments.errors import BotRefused, TransportBusy, TransportRefused
+from actors.runtime import errors as runtime_errors
+from actors.runtime import log, redaction
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from pydantic import SecretStr
+    from telegram import CallbackQuery
+
+    from actors.payments.bot.keyboards import Keyboard
+    from actors.payments.bot.phrases import Phrases
+    from actors.payments.bot.seller import Reply
+
+T = TypeVar("T")
+
+RATE: Final = 25.0  # messages per second over all chats; Telegram takes 30
+MAX_RETRIES: Final = 3  # of a request that was answered 429
+ATTEMPTS: Final = 3  # at a request whose connection broke
+POLL_S: Final = 25  # that Telegram holds a request for updates back while there are none
+BATCH: Final = 100  # updates of one answer
+_CONNECT_S: Final = 5.0
+_ANSWER_S: Final = 20.0
+_PAUSE_S: Final = 0.5  # before the second attempt
+_WANTED: Final = ("message", "callback_query")
+_TOKEN: Final = re.compile(r"[0-9]{6,16}:[A-Za-z0-9_-]{30,}")  # what `redaction` knows to be one
+_GONE: Final = ("chat not found", "user is deactivated", "peer_id_invalid", "user not found")
+_SAME: Final = "message is not modified"
+_NO_PREVIEW: Final = LinkPreviewOptions(is_disabled=True)  # a link to goods is not to be fetched
+
+_log = log.get(__name__)
+
+
+class _Bot(ExtBot[int]):
+    """The library's bot, which shows its token in its representation."""
+
+    def __repr__(self) -> str:
+        return "Bot([redacted])"
+
+
+class Line:
+    """An open line of one bot; close it, or use it as a context manager.
+
+    Args:
+        token: of the bot.
+        api_url: of the Bot API, without a slash at its end.
+        pace: of single chats.
+
+    Raises:
+        BotRefused: the token has no form of one.
+    """
+
+    def __init__(self, token: SecretStr, api_url: str, pace: Pace | None = None) -> None:
+        secret = token.get_secret_value()
+        if not _TOKEN.fullmatch(secret):
+            raise BotRefused("the token is not digits, a colon, and 30 or more characters")
+        self._pace = pace or Pace()
+
+        def request() -> HTTPXRequest:
+            return HTTPXRequest(
+                read_timeout=_ANSWER_S, connect_timeout=_CONNECT_S, pool_timeout=_ANSWER_S
+            )
+
+        self._bot = _Bot(
+            secret,
+            base_url=f"{api_url}/bot",
+            base_file_url=f"{api_url}/file/bot",
+            request=request(),
+            get_updates_request=request(),
+            rate_limiter=AIORateLimiter(
+                overall_max_rate=1, overall_time_period=1 / RATE, max_retries=MAX_RETRIES
+            ),
+        )
+
+    def __repr__(self) -> str:
+        return "Line([redacted])"
+
+    async def __aenter__(self) -> Line:  # noqa: PYI034 - never subclassed
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._bot.shutdown()
+
+    # -- at the start ----------------------------------------------------------------------------
+
+    async def begin(self) -> str:
+        """Introduce the bot; its name.
+
+        Raises:
+            TransportBusy: Telegram cannot be reached now.
+            BotRefused: it refuses the token.
+        """
+        await self._asking(self._bot.initialize)
+        for words in (phrases.EN, phrases.RU):
+            await self._asking(functools.partial(self._list_commands, words))
+        return self._bot.username
+
+    async def _list_commands(self, words: Phrases) -> bool:
+        commands = [BotCommand(name, text) for name, text in words.commands.items()]
+        code = "" if words is phrases.EN else words.language  # "": for all who have no other
+        return await self._bot.set_my_commands(commands, language_code=code)
+
+    async def listen_by_polling(self) -> None:
+        """Have updates kept until they are asked for; raises as `begin`."""
+        await self._asking(self._bot.delete_webhook)
+
+    async def listen_by_webhook(self, url: str, secret: str) -> None:
+        """Have updates sent to a URL, with a secret that proves them Telegram's.
+
+        Raises:
+            ConfigurationError: Telegram does not take the URL; and as `begin`.
+        """
+        try:
+            await self._asking(
+                lambda: self._bot.set_webhook(
+                    url, secret_token=secret, allowed_updates=list(_WANTED)
+                )
+            )
+        except BadRequest as error:
+            raise runtime_errors.InvalidInput(
+                f"the webhook {url[:100]} is refused",
+                error.message,
+                "Give the https URL under which Telegram reaches --listen.",
+            ) from None
+
+    # -- updates ---------------------------------------------------------------------------------
+
+    async def updates(self, offset: int) -> tuple[Update, ...]:
+        """Updates from `offset` on, which acknowledges those before it.
+
+        Raises:
+            Conflict: another process asks for them too.
+            TransportBusy: Telegram cannot be reached now.
+            BotRefused: it refuses the token.
+        """
+        try:
+            return await self._once(
+                lambda: self._bot.get_updates(
+                    offset, limit=BATCH, timeout=POLL_S, allowed_updates=_WANTED
+                )
+            )
+        except Conflict:
+            raise runtime_errors.Conflict(
+                "updates cannot be fetched",
+                "another process fetches those of this bot",
+                "Stop the other one: a bot has one `x0 pay bot` that polls.",
+            ) from None
+
+    def read(self, document: object) -> Update:
+        """The update that a webhook was sent.
+
+        Raises:
+            ValueError, KeyError, TypeError: it is none.
+        """
+        if not isinstance(document, dict) or not isinstance(document.get("update_id"), int):
+            raise TypeError("it is no update")
+        return Update.de_json(document, self._bot)
+
+    async def release(self, query: CallbackQuery) -> None:
+        """Tell a button that its press has arrived; one that is too old does not care."""
+        try:
+            await self._once(query.answer)
+        except BadRequest as error:
+            _log.debug("a press is too old to be answered", error=error.message)
+
+    # -- messages --------------------------------------------------------------------------------
+
+    async def say(self, chat: int, reply: Reply) -> None:
+        """Send a new message.
+
+        Raises:
+            TransportBusy: not now.
+            TransportRefused: never.
+            BotRefused: the token is refused.
+        """
+        if not reply.picture:
+            await self._text(chat, reply)
+            return
+        try:
+            await self._turn(
+                chat,
+                lambda: self._bot.send_photo(
+                    chat,
+                    qr.png(reply.picture),
+                    caption=reply.text.cut(MAX_CAPTION).html(),
+                    parse_mode=ParseMode.HTML,
+                    reply_markup=_markup(reply.keyboard),
+                ),
+            )
+        except BadRequest as error:
+            _refuse_gone(error)
+            _log.warning("a picture was refused, and its text is sent alone", error=error.message)
+            await self._text(chat, reply)
+
+    async def show(self, message: Message, reply: Reply) -> None:
+        """Say something in place of what a message says, or below it where that cannot be.
+
+        Raises:
+            As `say`.
+        """
+        markup = _markup(reply.keyboard)
+
+        async def edit() -> object:
+            if not reply.picture:
+                return await message.edit_text(
+                    reply.text.cut(MAX_MESSAGE).html(),
+                    parse_mode=ParseMode.HTML,
+                    reply_markup=markup,
+                    link_preview_options=_NO_PREVIEW,
+                )
+            caption = reply.text.cut(MAX_CAPTION).html()
+            media = InputMediaPhoto(qr.png(reply.picture), caption, parse_mode=ParseMode.HTML)
+            return await message.edit_media(media, reply_markup=markup)
+
+        if message.photo:  # it is an invoice, which stays
+            await self.say(message.chat_id, reply)
+            return
+        try:
+            await self._turn(message.chat_id, edit)
+        except BadRequest as error:
+            if _SAME in error.message.lower():
+                return
+            _refuse_gone(error)
+            await self.say(message.chat_id, reply)
+
+    async def _text(self, chat: int, reply: Reply) -> None:
+        text, markup = reply.text.cut(MAX_MESSAGE), _markup(reply.keyboard)
+
+        def send(shown: str, mode: str | None) -> Callable[[], Awaitable[object]]:
+            return lambda: self._bot.send_message(
+                chat,
+                shown,
+                parse_mode=mode,
+                reply_markup=markup,
+                link_preview_options=_NO_PREVIEW,
+            )
+
+        try:
+            await self._turn(chat, send(text.html(), ParseMode.HTML))
+        except BadRequest as error:
+            _refuse_gone(error)
+            _log.warning("a message was refused, and is sent as plain text", error=error.message)
+            try:
+                await self._turn(chat, send(text.plain(), None))
+            except BadRequest as again:
+                raise TransportRefused(f"Telegram cannot read it: {again.message}") from None
+
+    async def _turn(self, chat: int, ask: Callable[[], Awaitable[object]]) -> None:
+        async def at_its_turn() -> object:
+            await self._pace.turn(chat)
+            return await ask()
+
+        await self._asking(at_its_turn)
+
+    # -- requests --------------------------------------------------------------------------------
+
+    async def _asking(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """What a request answers, asked again where its connection broke.
+
+        Raises:
+            BadRequest: it cannot be read.
+            TransportBusy: not now.
+            TransportRefused: never.
+            BotRefused: the token is refused.
+        """
+        async for attempt in stamina.retry_context(
+            on=_is_broken, attempts=ATTEMPTS, wait_initial=_PAUSE_S, timeout=None
+        ):
+            with attempt:
+                return await self._once(ask)
+        raise AssertionError("an attempt returns or raises")
+
+    async def _once(self, ask: Callable[[], Awaitable[T]]) -> T:
+        try:
+            return await ask()
+        except (BadRequest, Conflict):
+            raise
+        except RetryAfter as error:
+            wait_s = float(_seconds(error))
+            raise TransportBusy("Telegram takes no more for now", retry_after_s=wait_s) from None
+        except Forbidden as error:
+            raise TransportRefused(redaction.scrub(error.message)) from None
+        except InvalidToken:
+            raise BotRefused("Telegram refuses its token") from None
+        except NetworkError as error:
+            raise TransportBusy(redaction.scrub(error.message)) from None
+        except TelegramError as error:
+            raise TransportBusy(redaction.scrub(error.message)) from None
+
+
+def _is_broken(error: Exception) -> bool:
+    """Whether a request may fare better at once: its connection broke."""
+    return isinstance(error, TransportBusy) and not error.retry_after_s
+
+
+def _seconds(error: RetryAfter) -> Any:  # noqa: ANN401 - a number or a timedelta, by version
+    after = error.retry_after
+    return after if isinstance(after, int | float) else after.total_seconds()
+
+
+def _refuse_gone(error: BadRequest) -> None:
+    """Give up a chat that is not there any more.
+
+    Raises:
+        TransportRefused: it is not.
+    """
+    if any(word in error.message.lower() for word in _GONE):
+        raise TransportRefused(error.message) from None
+
+
+def _markup(keyboard: Keyboard) -> InlineKeyboardMarkup | None:
+    if not keyboard:
+        return None
+    return InlineKeyboardMarkup(
+        [
+            [
+                InlineKeyboardButton(one.text, copy_text=CopyTextButton(one.copies))
+                if one.copies
+                else InlineKeyboardButton(one.text, callback_data=one.data)
+                for one in row
+            ]
+            for row in keyboard
+        ]
+    )

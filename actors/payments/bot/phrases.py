@@ -1,0 +1,231 @@
+# ruff: noqa: RUF001 - Russian is written in Cyrillic letters
+"""Everything that the bot says, in English and Russian; names in braces are filled in by `texts`.
+
+A language that lacks something does not load.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from actors.payments.money import Method
+from actors.payments.orders import State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Phrases:
+    """Everything that is said, in one language. Names in braces are filled in."""
+
+    language: str
+    # buttons, and what Telegram shows in its list of commands
+    plans: str
+    orders: str
+    help: str
+    state: str
+    back: str
+    copy_amount: str
+    copy_address: str
+    copy_comment: str
+    commands: Mapping[str, str]
+    methods: Mapping[Method, str]
+    # answers
+    welcome: str
+    how: str
+    unclear: str
+    which_plan: str
+    page: str
+    which_way: str
+    no_plan: str
+    no_order: str
+    no_orders: str
+    your_orders: str
+    full: str
+    unavailable: str
+    failed: str
+    # orders
+    head: str
+    states: Mapping[State, str]
+    pay_tron: str
+    pay_ton: str
+    deadline: str
+    no_more: str
+    told: Mapping[str, str]
+    download: str
+    licence: str
+
+
+EN: Final = Phrases(
+    language="en",
+    plans="Plans",
+    orders="My orders",
+    help="Help",
+    state="How is it?",
+    back="Back",
+    copy_amount="Copy amount",
+    copy_address="Copy address",
+    copy_comment="Copy comment",
+    commands={
+        "plans": "What can be bought",
+        "buy": "Buy a plan",
+        "orders": "Your orders",
+        "status": "Your latest order, or the one that you name",
+        "help": "How it works",
+    },
+    methods={
+        Method.TRON: "USDT on TRON (TRC-20)",
+        Method.TON: "TON",
+        Method.TON_USDT: "USDT on TON",
+    },
+    welcome="Welcome! Choose a plan, pay for it in USDT or TON, and what you bought comes here by "
+    "itself.",
+    how="How it works:\n"
+    "1. /plans shows what can be bought. Choose a plan and a way to pay.\n"
+    "2. Pay exactly the amount that I name, in one transfer, before the time is over.\n"
+    "3. I tell you when the payment is seen, when the chain has confirmed it, and then bring what "
+    "you bought.\n\n"
+    "/orders lists your orders, /status ORDER shows one. What you bought can be fetched there "
+    "again.",
+    unclear="I did not understand that. /plans shows what can be bought, /help how it works.",
+    which_plan="What would you like?",
+    page=" (page {page} of {pages})",
+    which_way="How will you pay?",
+    no_plan="That is not on offer, or no longer. See /plans.",
+    no_order="You have no such order. See /orders.",
+    no_orders="You have no orders yet. See /plans.",
+    your_orders="Your orders, the newest first:",
+    full="I cannot open another order for you now: too many wait for their payment. Pay one of "
+    "them or wait a few minutes. See /orders.",
+    unavailable="This does not work at the moment. Nothing is lost; please try again in a minute.",
+    failed="Something went wrong here, and we have been told. Please try again later.",
+    head="Order {order} · {plan}\nState: {state}",
+    states={
+        State.NEW: "waiting for your payment",
+        State.SEEN: "payment seen, not confirmed yet",
+        State.CONFIRMED: "paid",
+        State.OVERPAID: "paid, more than asked for",
+        State.DELIVERING: "paid, on its way to you",
+        State.DELIVERED: "delivered",
+        State.EXPIRED: "expired",
+        State.PAID_LATE: "paid too late, being looked at",
+        State.UNDERPAID: "paid too little, being looked at",
+        State.REVIEW: "paid, could not be sent to you",
+    },
+    pay_tron="Pay exactly {amount} USDT on TRON (TRC-20) to\n{address}\n\n"
+    "The amount is how I recognise your payment, so send it to the last digit, in one transfer. "
+    "Fees of an exchange or a wallet come on top. Any other amount waits for a person.",
+    pay_ton="Pay {amount} {symbol} on TON to\n{address}\nwith the comment\n{comment}\n\n"
+    "The comment is how I recognise your payment: without it, it waits for a person. Send at least "
+    "this amount, in one transfer. Fees of an exchange or a wallet come on top.",
+    deadline="Pay before {time} UTC ({minutes} min from now).",
+    no_more="Please do not pay for it any more.",
+    told={
+        "seen": "Your payment for order {order} is on the chain. I will tell you as soon as it is "
+        "confirmed.",
+        "confirmed": "Your payment for order {order} is confirmed. Thank you!",
+        "overpaid": "Your payment for order {order} is confirmed; it is more than was asked for. A "
+        "person will look at the difference.",
+        "expired": "No payment for order {order} came in time. Please do not pay for it any more: "
+        "open a new one with /plans. If you have paid, it will still be found, and a person "
+        "decides.",
+        "paid_late": "Your payment for order {order} came after its time. It is not lost: a person "
+        "will look at it.",
+        "underpaid": "Your payment for order {order} is less than {amount} {symbol}. It is not "
+        "lost: a person will look at it.",
+    },
+    download="Here is what you bought with order {order}:\n{link}\n\n"
+    "The link works until {time} UTC and is for you alone.",
+    licence="Here is the licence that you bought with order {order}:\n{code}\n\n"
+    "It is for you alone.",
+)
+
+RU: Final = Phrases(
+    language="ru",
+    plans="Тарифы",
+    orders="Мои заказы",
+    help="Помощь",
+    state="Как там заказ?",
+    back="Назад",
+    copy_amount="Скопировать сумму",
+    copy_address="Скопировать адрес",
+    copy_comment="Скопировать комментарий",
+    commands={
+        "plans": "Что можно купить",
+        "buy": "Купить тариф",
+        "orders": "Ваши заказы",
+        "status": "Последний заказ или тот, который вы назовёте",
+        "help": "Как это работает",
+    },
+    methods={
+        Method.TRON: "USDT в сети TRON (TRC-20)",
+        Method.TON: "TON",
+        Method.TON_USDT: "USDT в сети TON",
+    },
+    welcome="Здравствуйте! Выберите тариф, оплатите его в USDT или TON, и покупка сама придёт "
+    "сюда.",
+    how="Как это работает:\n"
+    "1. /plans показывает, что можно купить. Выберите тариф и способ оплаты.\n"
+    "2. Переведите ровно ту сумму, которую я назову, одним переводом и до указанного времени.\n"
+    "3. Я сообщу, когда увижу платёж и когда сеть его подтвердит, а затем пришлю покупку.\n\n"
+    "/orders — ваши заказы, /status ЗАКАЗ — один из них. Там же покупку можно получить ещё раз.",
+    unclear="Не понимаю. /plans показывает, что можно купить, /help — как это работает.",
+    which_plan="Что вы хотите купить?",
+    page=" (страница {page} из {pages})",
+    which_way="Как будете платить?",
+    no_plan="Этого сейчас нет в продаже. Смотрите /plans.",
+    no_order="Такого заказа у вас нет. Смотрите /orders.",
+    no_orders="У вас пока нет заказов. Смотрите /plans.",
+    your_orders="Ваши заказы, сначала новые:",
+    full="Сейчас новый заказ открыть нельзя: слишком много заказов ждут оплаты. Оплатите один из "
+    "них или подождите несколько минут. Смотрите /orders.",
+    unavailable="Сейчас это не работает. Ничего не потеряно: попробуйте, пожалуйста, через минуту.",
+    failed="Здесь что-то сломалось, и мы об этом уже знаем. Попробуйте, пожалуйста, позже.",
+    head="Заказ {order} · {plan}\nСостояние: {state}",
+    states={
+        State.NEW: "ждёт оплаты",
+        State.SEEN: "платёж виден, ещё не подтверждён",
+        State.CONFIRMED: "оплачен",
+        State.OVERPAID: "оплачен с избытком",
+        State.DELIVERING: "оплачен, отправляется вам",
+        State.DELIVERED: "доставлен",
+        State.EXPIRED: "просрочен",
+        State.PAID_LATE: "оплачен поздно, на проверке",
+        State.UNDERPAID: "оплачен не полностью, на проверке",
+        State.REVIEW: "оплачен, но доставить не удалось",
+    },
+    pay_tron="Переведите ровно {amount} USDT в сети TRON (TRC-20) на адрес\n{address}\n\n"
+    "По сумме я узнаю ваш платёж, поэтому переведите её до последней цифры и одним переводом. "
+    "Комиссию биржи или кошелька платите сверху. Любую другую сумму будет разбирать человек.",
+    pay_ton="Переведите {amount} {symbol} в сети TON на адрес\n{address}\n"
+    "с комментарием\n{comment}\n\n"
+    "По комментарию я узнаю ваш платёж: без него платёж будет разбирать человек. Переведите не "
+    "меньше этой суммы и одним переводом. Комиссию биржи или кошелька платите сверху.",
+    deadline="Оплатите до {time} UTC (осталось {minutes} мин).",
+    no_more="Пожалуйста, больше не оплачивайте его.",
+    told={
+        "seen": "Платёж по заказу {order} появился в сети. Сообщу, как только он подтвердится.",
+        "confirmed": "Платёж по заказу {order} подтверждён. Спасибо!",
+        "overpaid": "Платёж по заказу {order} подтверждён; он больше, чем требовалось. Разницу "
+        "посмотрит человек.",
+        "expired": "Платёж по заказу {order} вовремя не пришёл. Пожалуйста, больше не оплачивайте "
+        "его: откройте новый через /plans. Если вы уже заплатили, платёж найдётся, и решать будет "
+        "человек.",
+        "paid_late": "Платёж по заказу {order} пришёл позже срока. Он не потерян: его посмотрит "
+        "человек.",
+        "underpaid": "Платёж по заказу {order} меньше, чем {amount} {symbol}. Он не потерян: его "
+        "посмотрит человек.",
+    },
+    download="Ваша покупка по заказу {order}:\n{link}\n\n"
+    "Ссылка работает до {time} UTC и только для вас.",
+    licence="Ваша лицензия по заказу {order}:\n{code}\n\nОна только для вас.",
+)
+
+_LANGUAGES: Final = {words.language: words for words in (EN, RU)}
+
+
+def of(language: str | None) -> Phrases:
+    """The phrases of a language tag (IETF BCP 47), such as "ru" or "ru-RU"; English for others."""
+    return _LANGUAGES.get((language or "").partition("-")[0].lower(), EN)

@@ -1,0 +1,121 @@
+"""Takes updates in: each becomes a question, is answered, and is said back to its chat.
+
+Invariants: only private chats are answered, for what is bought is for one person; one chat is
+answered in order, and one that asks faster than it may be answered is not answered every time;
+taking an update in fails only where the bot cannot work at all, so that no update stands in the way
+of those behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from telegram import Message
+from telegram.constants import ChatType
+
+from actors.payments.bot import asks, phrases
+from actors.payments.bot.rich_text import Part, RichText
+from actors.payments.bot.seller import Asked, Reply
+from actors.payments.errors import BotRefused, TransportBusy, TransportRefused
+from actors.runtime import log
+
+if TYPE_CHECKING:
+    from telegram import CallbackQuery, Update
+
+    from actors.payments.bot.line import Line
+    from actors.payments.bot.seller import Seller
+    from actors.runtime.error_handler import ErrorHandler
+
+WAITING: Final = 5  # questions of a chat that may be under way
+TOGETHER: Final = 4  # questions of all chats that ask the ledger at once
+
+_log = log.get(__name__)
+
+
+class Reception:
+    """Answers updates.
+
+    Args:
+        seller: knows the answers.
+        line: carries them.
+        errors: where failures end.
+    """
+
+    def __init__(self, seller: Seller, line: Line, errors: ErrorHandler) -> None:
+        self._seller = seller
+        self._line = line
+        self._errors = errors
+        self._chats: dict[int, _Queue] = {}
+        self._asking = asyncio.Semaphore(TOGETHER)
+
+    async def take(self, update: Update) -> None:
+        """Answer an update, after those of its chat that came before.
+
+        Raises:
+            BotRefused: the token is refused.
+        """
+        chat = update.effective_chat
+        if chat is None or chat.type != ChatType.PRIVATE:
+            return
+        queue = self._chats.setdefault(chat.id, _Queue())
+        if queue.length >= WAITING:
+            _log.info("a chat asks too fast, and is not answered every time")
+            return
+        queue.length += 1
+        try:
+            async with queue.turn:
+                await self._take(update, chat.id)
+        except (TransportBusy, TransportRefused) as error:
+            # The person will ask again; who has blocked the bot does not wait for an answer.
+            _log.info("an answer did not arrive", error=str(error))
+        except BotRefused:
+            raise
+        except Exception as error:  # noqa: BLE001 - the next update may fare better
+            self._errors.handle(error)
+        finally:
+            queue.length -= 1
+            if not queue.length:
+                self._chats.pop(chat.id, None)
+
+    async def _take(self, update: Update, chat: int) -> None:
+        user = update.effective_user
+        language = user.language_code if user else None
+        query = update.callback_query
+        if query is not None:
+            await self._line.release(query)
+            await self._press(query, chat, language)
+            return
+        message = update.message
+        if message is None or not message.text:
+            return  # nothing was said: a picture, a member who left, a pinned message
+        ask = asks.typed(message.text)
+        reply = await self._answer(Asked(ask, chat, f"tg:{chat}:{message.id}", language))
+        await self._line.say(chat, reply)
+
+    async def _press(self, query: CallbackQuery, chat: int, language: str | None) -> None:
+        message, data = query.message, query.data or ""
+        number = message.message_id if message is not None else 0
+        # One button makes one order, and another button of the same message another one.
+        request = f"tg:{chat}:{number}:{data[: asks.MAX_DATA]}"
+        reply = await self._answer(Asked(asks.pressed(data), chat, request, language))
+        if isinstance(message, Message):
+            await self._line.show(message, reply)
+        else:  # too old to be changed
+            await self._line.say(chat, reply)
+
+    async def _answer(self, asked: Asked) -> Reply:
+        try:
+            async with self._asking:
+                return await asyncio.to_thread(self._seller.answer, asked)
+        except Exception as error:  # noqa: BLE001 - people are told, and so is the shop
+            self._errors.handle(error)
+            return Reply(RichText((Part(phrases.of(asked.language).failed),)))
+
+
+class _Queue:
+    """The questions of one chat."""
+
+    def __init__(self) -> None:
+        self.turn = asyncio.Lock()
+        self.length = 0

@@ -1,0 +1,208 @@
+"""Answers what people ask the bot, out of the ledger; it remembers nothing itself.
+
+Invariants: the same request makes one order however often it comes; people see their own orders
+only; whoever is entitled gets the goods at every question, so nothing that was bought can be lost
+on the way. All of it is synchronous and waits for the database: call it from a thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from actors.payments.bot import asks, keyboards, offers, phrases, qr, texts
+from actors.payments.bot.offers import Offer
+from actors.payments.bot.rich_text import Part, RichText
+from actors.payments.counter import Counter, shown_wallet
+from actors.payments.database import now_ms
+from actors.payments.errors import OrdersFull, UnknownOrder, UnknownPlan, UnknownReview
+from actors.payments.orders import State
+from actors.payments.outbox import undeliverable
+from actors.runtime.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.payments.bot.asks import Ask
+    from actors.payments.bot.keyboards import Keyboard
+    from actors.payments.bot.phrases import Phrases
+    from actors.payments.catalogue import Catalogue
+    from actors.payments.delivery import Delivery
+    from actors.payments.ledger import Ledger
+    from actors.payments.money import Method
+    from actors.payments.orders import Order
+    from actors.payments.settings import Shop
+
+CHANNEL: Final = "telegram"
+LISTED: Final = 10  # orders of one answer
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is said to one chat.
+
+    Attributes:
+        text: of the message, or of the picture's caption.
+        keyboard: below it.
+        picture: content of a QR code to go with it, or "".
+    """
+
+    text: RichText
+    keyboard: Keyboard = ()
+    picture: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question.
+
+    Attributes:
+        ask: what is asked.
+        chat: Telegram's id of the private chat.
+        request: names the message or button; the same again makes no second order.
+        language: of the one who asks, as Telegram says it.
+    """
+
+    ask: Ask
+    chat: int
+    request: str
+    language: str | None
+
+
+class Seller:
+    """Sells the plans of a catalogue.
+
+    Args:
+        shop: whose.
+        catalogue: of the plans.
+        ledger: of the orders.
+        delivery: makes the goods.
+        clock: ms since the Unix epoch.
+    """
+
+    def __init__(
+        self,
+        shop: Shop,
+        catalogue: Catalogue,
+        ledger: Ledger,
+        delivery: Delivery,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        self._shop = shop
+        self._catalogue = catalogue
+        self._counter = Counter(shop, catalogue, clock)
+        self._ledger = ledger
+        self._delivery = delivery
+        self._clock = clock
+        self._offers = [
+            Offer(plan, methods)
+            for plan in catalogue.plans
+            if (methods := self._counter.offered(plan))
+        ]
+
+    def answer(self, asked: Asked) -> Reply:
+        """What is said to a question.
+
+        Raises:
+            X0Error: for what is the shop's own fault (see `runtime.errors`).
+        """
+        words = phrases.of(asked.language)
+        try:
+            return self._answer(asked, words)
+        except UnknownPlan:
+            return _saying(words.no_plan, keyboards.home(words))
+        except UnknownOrder:
+            return _saying(words.no_order, keyboards.home(words))
+        except OrdersFull:
+            return _saying(words.full, keyboards.home(words))
+        except Unavailable:
+            return _saying(words.unavailable)
+
+    def _answer(self, asked: Asked, words: Phrases) -> Reply:
+        reply = _saying(words.unclear, keyboards.home(words))
+        match asked.ask:
+            case asks.Start():
+                self._bring_again(asked.chat)
+                reply = _saying(words.welcome, keyboards.home(words))
+            case asks.Help():
+                reply = _saying(words.how, keyboards.home(words))
+            case asks.Plans(number):
+                page = offers.page(self._offers, number)
+                reply = Reply(texts.plans(page, words), keyboards.plans(page, words))
+            case asks.Choose(plan):
+                offer = self._offer(plan)
+                reply = Reply(texts.ways(offer, words), keyboards.ways(offer, words))
+            case asks.Buy(plan, method):
+                reply = self._state(self._order(asked, plan, method, words), words)
+            case asks.Orders():
+                reply = self._orders(asked.chat, words)
+            case asks.Status(order):
+                reply = self._state(self._own(asked.chat, order), words)
+        return reply
+
+    def _order(self, asked: Asked, plan: str, method: Method, words: Phrases) -> Order:
+        return self._counter.order(
+            self._ledger,
+            plan,
+            method,
+            request=asked.request,
+            channel=CHANNEL,
+            recipient=str(asked.chat),
+            language=words.language,
+        )
+
+    def _offer(self, plan: str) -> Offer:
+        for offer in self._offers:
+            if offer.plan.id == plan:
+                return offer
+        raise UnknownPlan(plan, "it is not offered")
+
+    def _orders(self, chat: int, words: Phrases) -> Reply:
+        listed = self._ledger.orders.listing(channel=CHANNEL, recipient=str(chat), limit=LISTED)
+        if not listed:
+            return _saying(words.no_orders, keyboards.home(words))
+        return _saying(words.your_orders, keyboards.orders(listed, words))
+
+    def _own(self, chat: int, order: str | None) -> Order:
+        """An order of this chat's: that one, or the latest."""
+        if order is None:
+            found = self._ledger.orders.listing(channel=CHANNEL, recipient=str(chat), limit=1)
+        else:
+            one = self._ledger.orders.get(order)
+            found = [one] if (one.channel, one.recipient) == (CHANNEL, str(chat)) else []
+        if not found:
+            raise UnknownOrder(order or "")
+        return found[0]
+
+    def _state(self, order: Order, words: Phrases) -> Reply:
+        """Where an order stands: with how to pay it, or with what it brought."""
+        now = self._clock()
+        wallet = shown_wallet(self._shop, order)
+        text = texts.order(self._title(order, words), order, wallet, now, words)
+        if texts.is_payable(order, now):
+            keyboard = keyboards.invoice(order, wallet, words)
+            return Reply(text, keyboard, qr.content(order, wallet))
+        brought = self._delivery.of(order)
+        if brought is not None and (brought.until_ms is None or brought.until_ms >= now):
+            text += RichText((Part("\n\n"),)) + texts.goods(order, brought, words)
+        return Reply(text, keyboards.after(order, words))
+
+    def _title(self, order: Order, words: Phrases) -> str:
+        try:
+            return self._catalogue.plan(order.plan).title(words.language)
+        except UnknownPlan:  # it was taken out of the catalogue since
+            return order.plan
+
+    def _bring_again(self, chat: int) -> None:
+        """Have sent again what could not be sent while this person had blocked the bot."""
+        for order in self._ledger.orders.listing(
+            states=[State.REVIEW], channel=CHANNEL, recipient=str(chat)
+        ):
+            try:
+                self._ledger.reviews.retry(undeliverable(order.id), self._clock())
+            except UnknownReview:  # a person has decided otherwise
+                continue
+
+
+def _saying(text: str, keyboard: Keyboard = ()) -> Reply:
+    return Reply(RichText((Part(text),)), keyboard)

@@ -1,0 +1,128 @@
+"""The bot as a whole: updates in, answers and news out, for as long as it lives."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from actors.payments import catalogue, tokens
+from actors.payments.bot import polling, webhook
+from actors.payments.bot.line import Line
+from actors.payments.bot.reception import Reception
+from actors.payments.bot.seller import Seller
+from actors.payments.bot.transport import TelegramTransport
+from actors.payments.courier import Courier
+from actors.payments.delivery import Delivery
+from actors.payments.errors import BotRefused, PaymentsOff, TransportBusy
+from actors.runtime.errors import X0Error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pydantic import SecretStr
+
+    from actors.payments.ledger import Ledger
+    from actors.payments.settings import Shop
+    from actors.runtime.error_handler import ErrorHandler
+
+NEWS_S: Final = 1.0  # between two looks into the outbox
+RETRY_S: Final = 5.0  # before Telegram is asked again at the start
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where Telegram sends updates, and where they come in.
+
+    Attributes:
+        url: that Telegram is told, https.
+        host: to listen on.
+        port: to listen on.
+    """
+
+    url: str
+    host: str
+    port: int
+
+
+async def run(
+    shop: Shop,
+    ledger: Ledger,
+    token: SecretStr,
+    api_url: str,
+    *,
+    errors: ErrorHandler,
+    hook: Webhook | None = None,
+    began: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Sell until cancelled.
+
+    Args:
+        shop: whose.
+        ledger: of the orders.
+        token: of the bot.
+        api_url: of the Bot API.
+        errors: where failures end.
+        hook: where updates come in; None: they are fetched.
+        began: is told the bot's name once it works.
+
+    Raises:
+        PaymentsOff: no wallet is set.
+        BotRefused: Telegram refuses the token.
+        ConfigurationError: a setting or the catalogue is wrong.
+    """
+    if not shop.on:
+        raise PaymentsOff
+    plans = catalogue.load(shop.catalogue)
+    if plans.has_downloads:
+        shop.base_url()  # what could not be opened is not sold
+    delivery = Delivery(shop, ledger, await asyncio.to_thread(tokens.ensure_key, shop.state_dir))
+    async with Line(token, api_url.rstrip("/")) as line:
+        reception = Reception(Seller(shop, plans, ledger, delivery), line, errors)
+        began(await _begun(line, hook, token, errors))
+        courier = Courier(ledger, delivery, TelegramTransport(line))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_carry(courier, errors))
+                if hook is None:
+                    tasks.create_task(polling.poll(line, reception, errors))
+                else:
+                    path = urlsplit(hook.url).path or "/"
+                    app = webhook.application(path, webhook.secret(token), line, reception)
+                    tasks.create_task(webhook.serve(app, hook.host, hook.port))
+        except* X0Error as group:
+            raise _first(group) from None
+
+
+async def _begun(line: Line, hook: Webhook | None, token: SecretStr, errors: ErrorHandler) -> str:
+    """Introduce the bot, however long Telegram cannot be reached; its name."""
+    while True:
+        try:
+            name = await line.begin()
+            if hook is None:
+                await line.listen_by_polling()
+            else:
+                await line.listen_by_webhook(hook.url, webhook.secret(token))
+        except TransportBusy as error:
+            errors.handle(error, severity="warning")
+            await asyncio.sleep(max(RETRY_S, error.retry_after_s))
+        else:
+            return name
+
+
+async def _carry(courier: Courier, errors: ErrorHandler) -> None:
+    """Carry what is due, again and again."""
+    while True:
+        try:
+            await courier.round()
+        except BotRefused:
+            raise
+        except Exception as error:  # noqa: BLE001 - what was claimed is claimed again
+            errors.handle(error)
+        await asyncio.sleep(NEWS_S)
+
+
+def _first(group: BaseExceptionGroup[X0Error]) -> X0Error:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first

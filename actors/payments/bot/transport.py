@@ -1,0 +1,50 @@
+"""News of orders and what they bring, as messages of the Telegram channel of the outbox."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.payments.bot import keyboards, phrases, texts
+from actors.payments.bot.seller import CHANNEL, Reply
+from actors.payments.errors import TransportRefused
+from actors.payments.outbox import DELIVERY
+
+if TYPE_CHECKING:
+    from actors.payments.bot.line import Line
+    from actors.payments.delivery import Goods
+    from actors.payments.outbox import Message
+
+
+class TelegramTransport:
+    """Reaches buyers over a line.
+
+    Args:
+        line: to Telegram.
+    """
+
+    channel = CHANNEL
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    async def send(self, message: Message, goods: Goods | None) -> None:
+        """Tell the buyer of an order what has become of it.
+
+        Raises:
+            TransportBusy: not now.
+            TransportRefused: never.
+            BotRefused: the token is refused.
+        """
+        order = message.order
+        if not order.recipient.removeprefix("-").isdecimal():
+            raise TransportRefused("the order's recipient is no chat of Telegram")
+        await self._line.say(int(order.recipient), news(message, goods))
+
+
+def news(message: Message, goods: Goods | None) -> Reply:
+    """What a message of the outbox says."""
+    order = message.order
+    words = phrases.of(order.language)
+    if message.kind == DELIVERY and goods is not None:
+        return Reply(texts.goods(order, goods, words), keyboards.of_order(order, words))
+    return Reply(texts.told(message.kind, order, words), keyboards.of_order(order, words))

@@ -1,0 +1,96 @@
+"""`x0 pay bot`: the Telegram bot that sells."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jobs import reporting
+
+if TYPE_CHECKING:
+    from actors.payments.bot.service import Webhook
+
+
+@reporting.reported
+def command(
+    webhook: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Have Telegram send updates to this https URL, instead of fetching them.",
+        ),
+    ] = None,
+    listen: Annotated[
+        str,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="With --webhook: where they come in, behind what serves the URL.",
+        ),
+    ] = "127.0.0.1:8443",
+    as_json: reporting.AsJson = False,
+) -> int:
+    """Sell on Telegram: take orders, show what to pay, and bring what was bought. Until Ctrl-C.
+
+    The token of the bot is in X0TTA6BL4_TELEGRAM_TOKEN. All it knows is in the ledger, so it may be
+    ended at any time. Payments are read by `x0 up` or `x0 pay scan`.
+    """
+    from actors.payments.bot import service  # noqa: PLC0415 - slow to import, --help is quick
+    from actors.payments.errors import BotRefused  # noqa: PLC0415 - the same
+    from actors.payments.ledger import Ledger  # noqa: PLC0415 - the same
+    from actors.payments.settings import Shop  # noqa: PLC0415 - the same
+    from actors.runtime import log  # noqa: PLC0415 - the same
+    from actors.runtime.error_handler import ErrorHandler  # noqa: PLC0415 - the same
+    from actors.runtime.metrics import MemoryMetrics  # noqa: PLC0415 - the same
+    from actors.runtime.settings import Settings  # noqa: PLC0415 - the same
+
+    report = reporting.Report(as_json)
+    settings = Settings.load()
+    log.configure(settings.log_level)
+    shop = Shop.of(settings)
+    if settings.telegram_token is None:
+        raise BotRefused("no token is set")
+    hook = None if webhook is None else _hook(webhook, listen)
+
+    def began(name: str) -> None:
+        report.result({"bot": name, "webhook": webhook}, f"selling as @{name}")
+        report.note("Ctrl-C ends it")
+
+    with Ledger(shop.database_url) as ledger:
+        asyncio.run(
+            service.run(
+                shop,
+                ledger,
+                settings.telegram_token,
+                settings.telegram_api_url,
+                errors=ErrorHandler("payments-bot", MemoryMetrics()),
+                hook=hook,
+                began=began,
+            )
+        )
+    return 0
+
+
+def _hook(url: str, listen: str) -> Webhook:
+    from urllib.parse import urlsplit  # noqa: PLC0415 - beside the one use
+
+    from actors.payments.bot.service import Webhook  # noqa: PLC0415 - slow to import
+    from actors.runtime.errors import InvalidInput  # noqa: PLC0415 - the same
+
+    try:
+        parts = urlsplit(url)
+        host, _, port = listen.rpartition(":")
+        if parts.scheme == "https" and parts.netloc and host and 0 < int(port) < 2**16:
+            return Webhook(url, host, int(port))
+    except ValueError:
+        pass
+    raise InvalidInput(
+        "the webhook cannot be used",
+        f"{url[:100]!r} is no https URL, or {listen[:60]!r} no HOST:PORT",
+        "For example: --webhook https://shop.example/telegram --listen 127.0.0.1:8443",
+    )
+
+
+if __name__ == "__main__":
+    reporting.run(command)
