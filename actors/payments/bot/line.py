@@ -133,7 +133,10 @@ class Line:
         """
         await self._asking(self._bot.initialize)
         for words in (phrases.EN, phrases.RU):
-            await self._asking(functools.partial(self._list_commands, words))
+            try:
+                await self._asking(functools.partial(self._list_commands, words))
+            except BadRequest as error:  # it sells without the list
+                _log.warning("the list of commands was refused", error=error.message)
         return self._bot.username
 
     async def _list_commands(self, words: Phrases) -> bool:
@@ -186,6 +189,8 @@ class Line:
                 "another process fetches those of this bot",
                 "Stop the other one: a bot has one `x0 pay bot` that polls.",
             ) from None
+        except BadRequest as error:
+            raise TransportBusy(f"Telegram gives no updates: {error.message}") from None
 
     def read(self, document: object) -> Update:
         """The update that a webhook was sent.

@@ -64,7 +64,7 @@ def order(title: str, one: Order, wallet: str, now_ms: int, words: Phrases) -> R
         symbol = one.method.symbol
         comment = code(one.comment)
         pay = fill(words.pay_ton, amount=amount, symbol=symbol, address=address, comment=comment)
-    left = str((one.expires_ms - now_ms) // _MINUTE_MS)
+    left = str(-(-(one.expires_ms - now_ms) // _MINUTE_MS))  # rounded up
     until = fill(words.deadline, time=bold(_time(one.expires_ms)), minutes=left)
     return head + _GAP + pay + _GAP + until
 

@@ -1,0 +1,507 @@
+"""The bot's whole conversation, over HTTP with a strict Bot API, on a real ledger."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from actors.payments.bot import line as lines
+from actors.payments.bot import pace, phrases, polling, service, webhook
+from actors.payments.bot.keyboards import Button
+from actors.payments.bot.line import Line
+from actors.payments.bot.rich_text import Mark, Part, RichText
+from actors.payments.bot.seller import Reply
+from actors.payments.bot.service import Webhook
+from actors.payments.errors import BotRefused, TransportBusy, TransportRefused
+from actors.payments.money import Method
+from actors.payments.orders import State
+from cluster.ray_start import free_ports
+from tests.unit.payments.bot_api import TOKEN, BotApi, Refusal, Sent, serving
+from tests.unit.payments.bot_shop import BotShop
+from tests.unit.payments.shop import WALLET
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PLAIN = "the quick brown fox"
+
+
+@pytest.fixture(params=[False], ids=["unhurried"])
+def api(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[BotApi]:
+    """A Bot API; without its throttle, and the bot without its pace, unless asked for."""
+    if not request.param:
+        monkeypatch.setattr(pace, "INTERVAL_S", 0.0)
+    with serving(BotApi(throttles=request.param)) as served:
+        yield served
+
+
+@pytest.fixture
+def sold(tmp_path: Path) -> Iterator[BotShop]:
+    shop = BotShop(tmp_path)
+    yield shop
+    shop.ledger.close()
+    assert shop.failures == []
+
+
+THROTTLED = pytest.mark.parametrize("api", [True], indirect=True, ids=["throttled"])
+
+
+def expected_refusals(api: BotApi) -> list[str]:
+    return [f"{method} {error}" for method, error in api.refusals]
+
+
+@pytest.mark.parametrize("language", ["en", "ru-RU"])
+def test_from_start_to_delivery(api: BotApi, sold: BotShop, language: str) -> None:
+    """Start, plans, buy, pay on TRON, seen, confirmed, delivered, orders, status: all refused by
+    nobody, in the buyer's language, with one order and one link."""
+    words = phrases.of(language)
+    buyer = api.user(1001, language)
+    with sold.selling(api):
+        buyer.says("/start")
+        welcome = buyer.wait(words.welcome)
+        buyer.presses(welcome, words.plans)
+        menu = buyer.wait("9.9 USDT / 3.2 TON")
+        assert menu.id == welcome.id  # menus change in place
+        title = "One <month> & more_" if words is phrases.EN else "Один <месяц> и *больше*"
+        assert title in menu.text
+        buyer.presses(menu, title)
+        ways = buyer.wait(words.which_way)
+        assert set(words.methods.values()) <= set(ways.buttons)
+        buyer.presses(ways, words.methods[Method.TRON])
+        invoice = buyer.wait(lambda one: bool(one.picture))
+        order = sold.order(1001)
+        amount = f"{order.amount / 1e6:.4f}".rstrip("0")
+        assert invoice.codes == [order.id, amount, WALLET]
+        assert invoice.copies == [amount, WALLET]
+        assert order.language == words.language
+
+        sold.sight(order)
+        buyer.wait(words.told["seen"].partition("{")[0])
+        sold.pay(order)
+        confirmed = buyer.wait(words.told["confirmed"].partition("{")[0])
+        delivered = buyer.wait("https://shop.example/downloads/")
+        assert confirmed.id < delivered.id
+        assert wait_state(sold, order.id, State.DELIVERED)
+
+        buyer.says("/orders")
+        listed = buyer.wait(words.your_orders)
+        (label,) = [one for one in listed.buttons if order.id in one]
+        assert words.states[State.DELIVERED] in label
+        buyer.presses(listed, label)
+        shown = buyer.wait(words.states[State.DELIVERED])
+        link = delivered.text.split("https://")[1].split()[0]
+        assert link in shown.text  # the same one
+        buyer.says(f"/status {order.id}")
+        buyer.wait(lambda one: link in one.text and one.id > shown.id)
+        buyer.says("/status")
+        buyer.wait(lambda one: link in one.text and one.id > shown.id + 2)
+        buyer.says("/help")
+        buyer.wait(words.how[:20])
+        api.settled()
+    assert api.refusals == []
+    assert set(api.commands) == {"", "ru"}
+    assert len(sold.orders(1001)) == 1
+    assert len(set(api.answered)) == len(api.queries)  # every press was answered
+
+
+@pytest.mark.parametrize("method", [Method.TON, Method.TON_USDT])
+def test_on_ton_the_comment_names_the_order(api: BotApi, sold: BotShop, method: Method) -> None:
+    """A command buys too; the invoice has the comment, and paying more is thanked for and told."""
+    buyer = api.user(1, "en")
+    with sold.selling(api):
+        buyer.says(f"/buy month {method}")
+        invoice = buyer.wait(lambda one: bool(one.picture))
+        order = sold.order(1)
+        assert order.comment in invoice.codes
+        assert invoice.copies[2] == order.comment
+        sold.pay(order, amount=order.amount + 1)
+        buyer.wait("more than was asked for")
+        buyer.wait("/downloads/")
+    assert api.refusals == []
+
+
+def test_what_goes_wrong_with_a_payment_is_told(api: BotApi, sold: BotShop) -> None:
+    """Expired, paid late, paid too little: each is said once, with what follows."""
+    first, second, third = (api.user(chat) for chat in (1, 2, 3))
+    with sold.selling(api):
+        for user in (first, second, third):
+            user.says("/buy month ton")
+            user.wait(lambda one: bool(one.picture))
+        sold.pay(sold.order(1), late_ms=60_000)
+        first.wait("came after its time")
+        sold.pay(sold.order(2), amount=1)
+        second.wait("is less than 3.2 TON")
+        sold.expire(sold.order(3))
+        third.wait("No payment for order")
+        third.says("/status")
+        third.wait("State: expired")
+        assert third.heard[-1].codes == [sold.order(3).id]  # and no address any more
+    assert [len(user.heard) for user in (first, second, third)] == [2, 2, 3]
+
+
+def test_wrong_inputs_are_answered(api: BotApi, sold: BotShop) -> None:
+    """Nonsense, unknown plans and orders, others' orders, forged buttons: said so, nothing made."""
+    buyer, other = api.user(1), api.user(2)
+    with sold.selling(api):
+        buyer.says("/buy licence tron")
+        buyer.wait(lambda one: bool(one.picture))
+        order = sold.order(1)
+        for text, answer in (
+            ("hello", "did not understand"),
+            ("/buy nothing", "not on offer"),
+            ("/buy licence ton", "not on offer"),
+            ("/buy licence bitcoin", "did not understand"),
+            ("/status", "no such order"),
+            (f"/status {order.id}", "no such order"),
+            ("/status " + "a" * 16, "no such order"),
+            ("/orders", "no orders yet"),
+        ):
+            heard = len(other.heard)
+            other.says(text)
+            api.settled()
+            assert [answer in one.text for one in other.heard[heard:]] == [True]
+        found = other.heard[-1]
+        for data in ("buy:licence:ton", f"order:{order.id}", "x" * 64, "plans:999", "буy:\x00"):
+            other.sends(found.id, data)
+            api.settled()
+        assert sold.orders(2) == []
+        other.says("/plans")
+        other.wait("Licence")
+    assert WALLET not in "".join(one.text for one in other.heard)
+
+
+def test_only_private_chats_are_served(api: BotApi, sold: BotShop) -> None:
+    """In a group nothing is said, pressed or ordered; a message without text passes by."""
+    group, buyer = api.user(-5), api.user(1)
+    with sold.selling(api):
+        group.says("/buy licence tron")
+        group.sends(1, "buy:licence:tron")
+        api.put({"message": buyer._message(9) | {"left_chat_member": buyer._person()}})
+        api.put({"edited_message": buyer._message(9) | {"text": "/plans"}})
+        buyer.says("/plans")
+        buyer.wait("Licence")
+        api.settled()
+    assert group.heard == []
+    assert len(buyer.heard) == 1
+    assert sold.ledger.orders.listing() == []
+
+
+def test_a_button_pressed_again_makes_one_order(api: BotApi, sold: BotShop) -> None:
+    """Pressed five times at once, and replayed later, a button makes one order; another button of
+    the same message makes another one."""
+    buyer = api.user(1)
+    with sold.selling(api):
+        buyer.says("/buy month")
+        ways = buyer.wait("How will you pay?")
+        data = ways.buttons["TON"]
+        buyer.sends(ways.id, data, times=5)
+        buyer.wait(lambda one: bool(one.picture))
+        api.settled()
+        buyer.sends(ways.id, data)
+        api.settled()
+        assert len(sold.orders(1)) == 1
+        buyer.sends(ways.id, "buy:month:tron")
+        api.settled()
+        assert {one.method for one in sold.orders(1)} == {Method.TON, Method.TRON}
+        buyer.sends(77, data)  # of a message that is gone
+        api.settled()
+        assert len(sold.orders(1)) == 3
+
+
+def test_too_many_open_orders_are_refused(api: BotApi, sold: BotShop) -> None:
+    """The sixth order that waits for its payment is not opened, and the buyer is told why."""
+    buyer = api.user(1)
+    with sold.selling(api):
+        for number in range(6):
+            buyer.says("/buy licence tron")
+            api.settled()
+            assert len(sold.orders(1)) == min(5, number + 1)
+        buyer.wait("too many wait")
+
+
+def test_who_blocks_the_bot_stands_in_nobodys_way(api: BotApi, sold: BotShop) -> None:
+    """A delivery to one who has blocked the bot goes to review, others get theirs; when the first
+    one comes back, it is delivered without a person."""
+    gone, buyer = api.user(1), api.user(2)
+    with sold.selling(api):
+        for user in (gone, buyer):
+            user.says("/buy month ton")
+            user.wait(lambda one: bool(one.picture))
+        gone.blocked = True
+        sold.pay(sold.order(1))
+        sold.pay(sold.order(2))
+        buyer.wait("/downloads/")
+        assert wait_state(sold, sold.order(1).id, State.REVIEW)
+        (review,) = sold.ledger.reviews.listing()
+        assert "blocked" in review.note
+        gone.blocked = False
+        gone.says("/start")
+        gone.wait("/downloads/")
+        assert wait_state(sold, sold.order(1).id, State.DELIVERED)
+        assert sold.ledger.reviews.listing() == []
+
+
+def test_a_ledger_that_is_away_is_said(
+    api: BotApi, sold: BotShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the ledger fails, people are told to try again; then it goes on."""
+    buyer = api.user(1)
+    with sold.selling(api):
+        with monkeypatch.context() as broken:
+            broken.setattr(type(sold.ledger.orders), "listing", _broken)
+            buyer.says("/orders")
+            buyer.wait("Something went wrong")
+        buyer.says("/orders")
+        buyer.wait("no orders yet")
+
+
+def _broken(*_: Any, **__: Any) -> None:
+    raise RuntimeError("the test broke it")
+
+
+def test_a_slow_telegram_or_none_loses_nothing(
+    api: BotApi, sold: BotShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """5xx, broken connections and 429 at every kind of request: all is said in the end."""
+    monkeypatch.setattr(service, "RETRY_S", 0.1)
+    monkeypatch.setattr(polling, "FIRST_PAUSE_S", 0.1)
+    seen: dict[str, int] = {}
+
+    def fault(call: Any) -> None:
+        seen[call.method] = seen.get(call.method, 0) + 1
+        match seen[call.method]:
+            case 1:
+                raise Refusal(502, "Bad Gateway")
+            case 2:
+                raise ConnectionAbortedError
+            case 3:
+                raise Refusal(429, "Too Many Requests: retry after 1", retry_after=1)
+
+    buyer = api.user(1)
+    api.fault = fault
+    with sold.selling(api):
+        buyer.says("/buy licence tron")
+        buyer.wait(lambda one: bool(one.picture))
+        sold.pay(sold.order(1))
+        buyer.wait("Here is the licence", 60)
+        assert wait_state(sold, sold.order(1).id, State.DELIVERED)
+    assert len(sold.orders(1)) == 1
+
+
+@THROTTLED
+def test_limits_are_kept(api: BotApi, sold: BotShop) -> None:
+    """Twelve buyers who are paid at once, and one who types fast: Telegram refuses nothing."""
+    buyers = [api.user(chat) for chat in range(1, 13)]
+    with sold.selling(api):
+        for buyer in buyers:
+            buyer.says("/buy licence tron")
+        for buyer in buyers:
+            buyer.wait(lambda one: bool(one.picture))
+        for _ in range(20):
+            buyers[0].says("/help")
+        for buyer in buyers:
+            sold.pay(sold.order(buyer.chat))
+        for buyer in buyers:
+            buyer.wait("Here is the licence", 30)
+        api.settled()
+        buyers[0].says("/plans")
+        buyers[0].wait("What would you like?")
+    assert expected_refusals(api) == []
+    # Who asks faster than he may be answered is not answered every time.
+    assert sum("How it works" in one.text for one in buyers[0].heard) < 20
+
+
+def test_updates_by_webhook(api: BotApi, sold: BotShop) -> None:
+    """What Telegram sends is taken once it is answered; what is not from Telegram is not there."""
+    (port,) = free_ports(1)
+    address = f"http://127.0.0.1:{port}"
+    buyer = api.user(1)
+    hook = Webhook("https://shop.example/telegram/hook", "127.0.0.1", port)
+    with sold.selling(api, hook):
+        deadline = time.monotonic() + 20
+        while not answers(address):
+            assert time.monotonic() < deadline
+        buyer.says("/buy licence tron")
+        assert api.push(address) == [200]
+        assert len(buyer.heard) == 1
+        url = f"{address}/telegram/hook"
+        right = {webhook.HEADER: webhook.secret(SecretStr(TOKEN))}
+        update = {"update_id": 1, "message": buyer._message(50) | {"text": "/plans"}}
+        with httpx.Client(trust_env=False, timeout=20) as client:
+            for headers in ({}, {webhook.HEADER: "wrong"}):
+                assert client.post(url, json=update, headers=headers).status_code == 404
+            assert client.post(address, json=update, headers=right).status_code == 404
+            assert client.get(url).status_code == 405
+            assert client.post(url, content=b"x" * (2**20 + 1), headers=right).status_code == 413
+            for content in (b"{", b"[]", b"1", b'{"update_id": "1"}', b"[" * 100_000):
+                assert client.post(url, content=content, headers=right).status_code == 200
+            assert len(buyer.heard) == 1
+            assert client.post(url, json=update, headers=right).status_code == 200
+        assert len(buyer.heard) == 2
+    assert api.webhook["secret_token"] == webhook.secret(SecretStr(TOKEN))
+    assert TOKEN.partition(":")[2] not in api.webhook["secret_token"]
+    with sold.selling(api):  # by polling again: the webhook is taken back
+        buyer.says("/help")
+        buyer.wait("How it works")
+
+
+def answers(address: str) -> bool:
+    try:
+        httpx.get(address, trust_env=False)
+    except httpx.TransportError:
+        return False
+    return True
+
+
+def wait_state(sold: BotShop, order: str, state: State) -> bool:
+    deadline = time.monotonic() + 20
+    while sold.ledger.orders.get(order).state is not state:
+        assert time.monotonic() < deadline, sold.ledger.orders.get(order)
+        time.sleep(0.05)
+    return True
+
+
+# -- the line alone ----------------------------------------------------------------------------------
+
+
+def said(*parts: Part, picture: str = "") -> Reply:
+    return Reply(RichText(parts), ((Button("one", "help"),),), picture)
+
+
+async def test_a_text_that_telegram_cannot_read_is_sent_plain(api: BotApi) -> None:
+    """A 400 over entities costs the looks of a message, and not the message."""
+    user = api.user(1)
+
+    def fault(call: Any) -> None:
+        if call.params.get("parse_mode"):
+            raise Refusal(400, "Bad Request: can't parse entities: a rule that is new")
+
+    api.fault = fault
+    async with Line(SecretStr(TOKEN), api.url) as line:
+        await line.begin()
+        await line.say(1, said(Part("a < b & c "), Part("copy", Mark.CODE)))
+        await line.say(1, said(Part(PLAIN), picture="x"))
+    assert [one.text for one in user.heard] == ["a < b & c copy", PLAIN]
+    assert [one.buttons for one in user.heard] == [{"one": "help"}] * 2
+
+
+async def test_texts_are_cut_to_what_telegram_takes(api: BotApi) -> None:
+    """Messages and captions that are too long, in characters of two units, are cut and arrive."""
+    user = api.user(1)
+    long = Part("<😀" * 5000, Mark.CODE)
+    async with Line(SecretStr(TOKEN), api.url) as line:
+        await line.say(1, said(long))
+        await line.say(1, said(long, picture="x"))
+    lengths = [len(one.text.encode("utf-16-le")) // 2 for one in user.heard]
+    assert [4094 <= lengths[0] <= 4096, 1022 <= lengths[1] <= 1024] == [True, True]
+    assert api.refusals == []
+
+
+@pytest.mark.parametrize(
+    ("refusal", "error"),
+    [
+        (Refusal(403, "Forbidden: bot was blocked by the user"), TransportRefused),
+        (Refusal(403, "Forbidden: user is deactivated"), TransportRefused),
+        (Refusal(400, "Bad Request: chat not found"), TransportRefused),
+        (Refusal(400, "Bad Request: something new"), TransportRefused),
+        (Refusal(429, "Too Many Requests", retry_after=1), TransportBusy),
+        (Refusal(500, "Internal Server Error"), TransportBusy),
+        (Refusal(401, "Unauthorized"), BotRefused),
+        (Refusal(404, "Not Found"), BotRefused),
+    ],
+    ids=str,
+)
+async def test_refusals_are_told_apart(
+    api: BotApi,
+    refusal: Refusal,
+    error: type[Exception],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Never, not now, and not with this token are three errors; none holds the token."""
+    monkeypatch.setattr(lines, "MAX_RETRIES", 1)
+    caplog.set_level(logging.DEBUG)
+    api.user(1)
+
+    def fault(_: Any) -> None:
+        raise refusal
+
+    api.fault = fault
+    async with Line(SecretStr(TOKEN), api.url) as line:
+        with pytest.raises(error) as caught:
+            await line.say(1, said(Part("x")))
+        secret = TOKEN.partition(":")[2]
+        assert secret not in f"{caught.value!r}{caught.value}{line!r}{line._bot!r}{line._bot}"
+        if isinstance(caught.value, TransportBusy):
+            assert (caught.value.retry_after_s > 0) == (refusal.status == 429)
+
+
+@pytest.mark.parametrize("token", ["", "x", "123:abc", "7654321098", f"bot{TOKEN}", f"{TOKEN}/"])
+def test_what_is_no_token_is_refused_before_it_is_used(token: str) -> None:
+    """A token with a slip in it is an error that names the variable, and not the token."""
+    with pytest.raises(BotRefused) as caught:
+        Line(SecretStr(token), "http://127.0.0.1:1")
+    assert caught.value.variable == "X0TTA6BL4_TELEGRAM_TOKEN"
+    assert token == "" or len(token) < 4 or token not in str(caught.value)
+
+
+async def test_the_server_of_the_tests_is_strict(api: BotApi) -> None:
+    """It refuses what Telegram refuses; else these tests would prove little."""
+    api.user(1)
+    api.throttles = True
+    button = {"text": "a", "callback_data": "x"}
+
+    def markup(**changes: Any) -> dict[str, Any]:
+        return {"inline_keyboard": [[{**button, **changes}]]}
+
+    cases: list[tuple[str, dict[str, Any], int, str]] = [
+        ("sendMessage", {"chat_id": 1, "text": "<b>x", "parse_mode": "HTML"}, 400, "end tag"),
+        ("sendMessage", {"chat_id": 1, "text": "<b>x</i>", "parse_mode": "HTML"}, 400, "Unmatched"),
+        ("sendMessage", {"chat_id": 1, "text": "1 < 2", "parse_mode": "HTML"}, 400, "start tag"),
+        ("sendMessage", {"chat_id": 1, "text": "<x>1</x>", "parse_mode": "HTML"}, 400, "start tag"),
+        ("sendMessage", {"chat_id": 1, "text": "a_b", "parse_mode": "Markdown"}, 400, "offset 1"),
+        ("sendMessage", {"chat_id": 1, "text": "`a", "parse_mode": "Markdown"}, 400, "offset 0"),
+        ("sendMessage", {"chat_id": 1, "text": "x" * 4097}, 400, "too long"),
+        ("sendMessage", {"chat_id": 1, "text": " "}, 400, "empty"),
+        ("sendMessage", {"chat_id": 2, "text": "x"}, 400, "chat not found"),
+        ("sendMessage", {"chat_id": 1, "text": "x", "reply_markup": markup(text="")}, 400, "text"),
+        (
+            "sendMessage",
+            {"chat_id": 1, "text": "x", "reply_markup": markup(callback_data="ы" * 33)},
+            400,
+            "BUTTON_DATA_INVALID",
+        ),
+        ("sendPhoto", {"chat_id": 1, "photo": "attach://x"}, 400, "no photo"),
+        ("answerCallbackQuery", {"callback_query_id": "q"}, 400, "too old"),
+        ("editMessageText", {"chat_id": 1, "message_id": 9, "text": "x"}, 400, "not found"),
+        ("setWebhook", {"url": "http://x", "secret_token": "a"}, 400, "HTTPS"),
+        ("sendSticker", {"chat_id": 1}, 404, "Not Found"),
+    ]
+    async with httpx.AsyncClient(trust_env=False) as client:
+
+        async def ask(method: str, params: dict[str, Any], token: str = TOKEN) -> httpx.Response:
+            import json  # noqa: PLC0415 - beside the one use
+
+            sent = {k: v if isinstance(v, str) else json.dumps(v) for k, v in params.items()}
+            return await client.post(f"{api.url}/bot{token}/{method}", data=sent)
+
+        for method, params, status, words in cases:
+            api._last.clear()
+            answer = await ask(method, params)
+            assert (answer.status_code, words in answer.text) == (status, True), answer.text
+        api._last.clear()
+        good = {"chat_id": 1, "text": "x"}
+        assert (await ask("sendMessage", good)).status_code == 200
+        fast = await ask("sendMessage", good)
+        assert (fast.status_code, fast.json()["parameters"]) == (429, {"retry_after": 1})
+        assert (await ask("getMe", {}, "1:x")).status_code == 404
+        assert (await ask("getMe", {}, f"{TOKEN[:-1]}A")).status_code == 401
+        api.user(3).blocked = True
+        assert (await ask("sendMessage", {"chat_id": 3, "text": "x"})).status_code == 403
+    assert isinstance(api.messages[1, next(iter(api.messages))[1]], Sent)
