@@ -46,20 +46,11 @@ Note = Annotated[str, typer.Option(help="Why, for those who read it later.")]
 def catalogue(as_json: reporting.AsJson = False) -> int:
     """List the plans that can be bought, with their prices."""
     from actors.payments import catalogue as plans  # noqa: PLC0415 - slow to import
-    from actors.payments import money  # noqa: PLC0415 - the same
+    from actors.payments import money, views  # noqa: PLC0415 - the same
 
     report = reporting.Report(as_json)
     found = plans.load(_shop().catalogue)
-    rows = [
-        {
-            "id": plan.id,
-            "title": dict(plan.titles),
-            "price": {str(way): money.text(price, way) for way, price in plan.prices.items()},
-            "delivers": plan.delivers.kind,
-            "file": plan.delivers.file,
-        }
-        for plan in found.plans
-    ]
+    rows = [views.plan(plan) for plan in found.plans]
     shown = [
         (
             plan.id,
@@ -211,7 +202,7 @@ def report_(
     as_json: reporting.AsJson = False,
 ) -> int:
     """Add up orders, takings, the review queue and proposed refunds."""
-    from actors.payments import money  # noqa: PLC0415 - slow to import
+    from actors.payments import views  # noqa: PLC0415 - slow to import
 
     report = reporting.Report(as_json)
     since_ms = 0 if since is None else int(since.replace(tzinfo=UTC).timestamp() * 1000)
@@ -219,31 +210,8 @@ def report_(
         found = ledger.report(since_ms=since_ms)
         cursors = ledger.intake.cursors()
         reviews = ledger.reviews.count()
-    takings = {
-        str(way): {
-            "settled": sums.settled,
-            "settled_amount": money.text(sums.settled_amount, way),
-            "excess": money.text(sums.excess, way),
-            "review": sums.review,
-            "review_amount": money.text(sums.review_amount, way),
-            "refunds_proposed": money.text(found.refunds.get(way, 0), way),
-        }
-        for way, sums in found.takings.items()
-    }
-    read = {
-        f"{one.network}:{one.account}": {
-            "cursor": one.position,
-            "completed": _time(one.completed_ms) if one.completed_ms else None,
-        }
-        for one in cursors
-    }
-    values = {
-        "orders": dict(found.orders),
-        "takings": takings,
-        "reviews": reviews,
-        "unsent": found.unsent,
-        "read": read,
-    }
+    values = views.report(found, cursors, reviews)
+    takings = values["takings"]
     columns = ("method", *next(iter(takings.values())))
     report.result(
         values,
@@ -269,11 +237,13 @@ def _list(
 
 @reporting.reported
 def _list_reviews(closed: bool, limit: int, as_json: bool) -> int:
+    from actors.payments import views  # noqa: PLC0415 - slow to import
+
     report = reporting.Report(as_json)
     with _ledger(_shop()) as ledger:
         found = ledger.reviews.listing(closed=closed, limit=limit)
         count = ledger.reviews.count()
-    values = [_review_values(one) for one in found]
+    values = [views.review(one) for one in found]
     columns = ("subject", "cause", "order", "amount", "sender", "block", "verified")
     if closed:
         columns = ("subject", "cause", "order", "amount", "decision", "refund_to", "note")
@@ -323,7 +293,7 @@ def refund(
     as_json: reporting.AsJson = False,
 ) -> int:
     """Propose a refund. It is written down and never sent: send it from your wallet yourself."""
-    from actors.payments import money  # noqa: PLC0415 - slow to import
+    from actors.payments import money, views  # noqa: PLC0415 - slow to import
     from actors.payments.counter import transfer_method  # noqa: PLC0415 - the same
     from actors.payments.database import now_ms  # noqa: PLC0415 - the same
     from actors.runtime.errors import InvalidInput  # noqa: PLC0415 - the same
@@ -339,7 +309,7 @@ def refund(
                     "the refund cannot be proposed", str(error), "Give an amount such as 9.90."
                 ) from None
         found = ledger.reviews.propose_refund(subject, now_ms(), to=to, amount=units, note=note)
-    values = _review_values(found)
+    values = views.review(found)
     report.result(
         {"review": values},
         f"proposed: {values['refund']} {values['symbol']} to {found.refund_to}; nothing was sent",
@@ -407,6 +377,8 @@ async def _watch(shop: Shop, ledger: Ledger, network: Any, report: reporting.Rep
 
 
 def _scan_values(result: ScanResult) -> dict[str, object]:
+    from actors.payments import views  # noqa: PLC0415 - slow to import
+
     return {
         "network": str(result.network),
         "pages": result.pages,
@@ -417,7 +389,7 @@ def _scan_values(result: ScanResult) -> dict[str, object]:
         "cursor": result.cursor,
         "waiting": result.waiting,
         "expired": result.expired,
-        "chain_time": _time(result.chain_ms) if result.chain_ms else None,
+        "chain_time": views.time(result.chain_ms) if result.chain_ms else None,
         "requests": result.requests,
     }
 
@@ -435,58 +407,13 @@ def _lines(result: ScanResult) -> dict[str, object]:
 def _order_values(
     shop: Shop, ledger: Ledger, one: Order, *, with_goods: bool = False
 ) -> dict[str, Any]:
-    from actors.payments import money, tokens  # noqa: PLC0415 - slow to import
-    from actors.payments.counter import shown_wallet  # noqa: PLC0415 - the same
+    from actors.payments import tokens, views  # noqa: PLC0415 - slow to import
     from actors.payments.delivery import Delivery  # noqa: PLC0415 - the same
 
     goods = None
     if with_goods:
         goods = Delivery(shop, ledger, tokens.ensure_key(shop.state_dir)).of(one)
-    return {
-        "id": one.id,
-        "state": str(one.state),
-        "plan": one.plan,
-        "method": str(one.method),
-        "network": str(one.method.network),
-        "symbol": one.method.symbol,
-        "amount": money.text(one.amount, one.method),
-        "price": money.text(one.price, one.method),
-        "pay_to": shown_wallet(shop, one),
-        "comment": one.comment,
-        "created": _time(one.created_ms),
-        "expires": _time(one.expires_ms),
-        "channel": one.channel,
-        "recipient": one.recipient,
-        **({} if goods is None else {"delivers": goods.kind, "goods": goods.value}),
-    }
-
-
-def _review_values(one: Review) -> dict[str, Any]:
-    from actors.payments import money  # noqa: PLC0415 - slow to import
-
-    def text(amount: int | None) -> str | None:
-        method: Method | None = one.method
-        return None if amount is None or method is None else money.text(amount, method)
-
-    return {
-        "subject": one.subject,
-        "cause": str(one.cause),
-        "order": one.order,
-        "method": None if one.method is None else str(one.method),
-        "symbol": None if one.method is None else one.method.symbol,
-        "amount": text(one.amount),
-        "sender": one.sender,
-        "block": None if one.block_ms is None else _time(one.block_ms),
-        "verified": one.verified,
-        "decision": one.decision,
-        "note": one.note,
-        "refund_to": one.refund_to,
-        "refund": text(one.refund_amount),
-    }
-
-
-def _time(time_ms: int) -> str:
-    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="seconds")
+    return views.order(shop, one, goods)
 
 
 if __name__ == "__main__":
