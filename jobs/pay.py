@@ -15,9 +15,7 @@ from jobs.shop import of_environment as _shop
 
 if TYPE_CHECKING:
     from actors.payments.ledger import Ledger
-    from actors.payments.money import Method
     from actors.payments.orders import Order
-    from actors.payments.reviews import Review
     from actors.payments.scan import ScanResult
     from actors.payments.settings import Shop
 
