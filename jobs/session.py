@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from actors.mesh.coordinator import COORDINATOR, MeshCoordinator, MeshOptions
+from actors.payments.settings import Shop
 from actors.runtime import log, spawn
 from actors.runtime.errors import Conflict, MeshNotRunning
 from actors.runtime.state_files import ensure_directory, exclusive_lock
@@ -76,6 +77,11 @@ class Session:
     def gateway_url(self) -> str:
         """Of the HTTP gateway, or ""."""
         return self.record.gateway_url if self.record is not None else ""
+
+    @property
+    def payments(self) -> str:
+        """Networks on which the gateway takes payments, or ""."""
+        return self.record.payments if self.record is not None else ""
 
     async def status(self) -> MeshStatus:
         """How the mesh is.
@@ -146,6 +152,7 @@ def launch(
     """
     tell = progress or _silence
     options = mesh_options(settings, flags)
+    payments = ", ".join(Shop.of(settings).chains)
     ensure_directory(settings.state_dir)
     with interruption.guarded(), exclusive_lock(settings.state_dir / LOCK):
         _refuse_second(settings)
@@ -161,7 +168,7 @@ def launch(
         session = None
         try:
             tell("starting the mesh")
-            session = _populate(settings, flags, options, address, cluster, port)
+            session = _populate(settings, flags, options, address, cluster, port, payments)
             joining.ask("membership", _TOPOLOGY_TIMEOUT_S)
             if beside:  # after the shards have loaded, which it would only delay
                 spawn.detached(TwinActor, TWIN, twin_options(options))
@@ -183,6 +190,7 @@ def _populate(
     address: str,
     cluster: LocalCluster | None,
     port: int,
+    payments: str,
 ) -> Session:
     """Create the coordinator, which creates the shards; and at `port`, unless 0, the gateway."""
     joining.join(address, settings.namespace)
@@ -203,6 +211,7 @@ def _populate(
         pid=os.getpid(),
         started_at=time.time(),
         gateway_url=gateway.url(settings, port) if port else "",
+        payments=payments if port else "",
     )
     session = Session(settings, flags, address, dashboard_url, cluster, options, record)
     try:

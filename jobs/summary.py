@@ -6,6 +6,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from actors.mesh.readiness import neighbours_up
+from actors.payments.money import Network
+from actors.runtime.settings import variable
 from jobs.reporting import pairs, table
 from serve_apps.gateway.auth import token_path
 
@@ -61,6 +63,7 @@ def addresses(session: Session) -> dict[str, object]:
         "dashboard_url": session.dashboard_url,
         "gateway_url": session.gateway_url,
         "gateway_token": str(_token(session)) if session.gateway_url else "",
+        "payments": session.payments,
         "own_cluster": session.cluster is not None,
         "state_dir": str(session.settings.state_dir),
     }
@@ -129,10 +132,20 @@ def where(session: Session) -> RenderableType:
         "dashboard": session.dashboard_url or "none",
         "gateway": f"{session.gateway_url}/docs" if session.gateway_url else "none",
         "its token": _token(session) if session.gateway_url else "none",
+        "payments": _payments(session),
         "state": session.settings.state_dir,
         "stop": "x0 down",
     }
     return pairs("Running at", lines)
+
+
+def _payments(session: Session) -> str:
+    if session.payments:
+        return f"on: {session.payments}"
+    if not session.gateway_url:
+        return "none here: there is no gateway"
+    wallets = " or ".join(variable(f"{network}_wallet") for network in Network)
+    return f"off: to turn them on, set {wallets} and start again"
 
 
 def _token(session: Session) -> Path:

@@ -12,7 +12,6 @@ import gc
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ray import serve
@@ -22,6 +21,7 @@ from ray.serve.schema import LoggingConfig
 from actors.mesh import readiness
 from actors.mesh.client import Mesh
 from actors.mesh.coordinator import COORDINATOR
+from actors.payments.settings import Shop
 from actors.runtime import log, spawn
 from actors.runtime.errors import X0Error
 from actors.runtime.settings import Settings
@@ -100,11 +100,11 @@ class _Watch:
             return Neighbourhood(*await spawn.find(shard).neighbourhood.remote())
 
 
-def _application(state_dir: str, namespace: str, log_level: str) -> FastAPI:
+def _application(namespace: str, log_level: str, shop: Shop) -> FastAPI:
     """The routes, with the watch beside them for as long as they are served."""
     log.configure(log_level)
     spawn.work_in(namespace)
-    gateway = Gateway(ensure_token(Path(state_dir)))
+    gateway = Gateway(ensure_token(shop.state_dir), shop=shop)
     gateway.twin = twin.ask
 
     @contextlib.asynccontextmanager
@@ -121,6 +121,7 @@ def _application(state_dir: str, namespace: str, log_level: str) -> FastAPI:
         finally:
             for task in tasks:
                 task.cancel()
+            await asyncio.to_thread(gateway.payments.close)
 
     routes = build(gateway)
     routes.router.lifespan_context = beside
@@ -133,11 +134,15 @@ def app(arguments: dict[str, Any]) -> Application:
     Args:
         arguments: settings by name that win over the environment's.
     """
-    settings = Settings.load(**arguments)
-    where = str(settings.state_dir), settings.namespace, settings.log_level
+    return _bound(Settings.load(**arguments))
+
+
+def _bound(settings: Settings) -> Application:
+    # The shop travels with the application: the settings of this process hold on every host.
+    what = settings.namespace, settings.log_level, Shop.of(settings)
 
     def builder() -> FastAPI:
-        return _application(*where)
+        return _application(*what)
 
     deployment: Any = serve.deployment(
         name=NAME,
@@ -159,8 +164,6 @@ def deploy(settings: Settings, port: int) -> None:
     Returns at once after Serve runs: the replica starts by itself.
     """
     os.environ.setdefault("RAY_SERVE_ENABLE_HA_PROXY", "1")
-    given = {"state_dir": settings.state_dir, "namespace": settings.namespace}
-    application = app({**given, "log_level": settings.log_level})
     options = HTTPOptions(host=settings.gateway_host, port=port)
     with ThreadPoolExecutor(1) as beside:
         # `serve.start` waits for the proxies, which the replica need not wait for.
@@ -169,5 +172,5 @@ def deploy(settings: Settings, port: int) -> None:
             time.sleep(_POLL_S)
         if starting.done():
             starting.result()  # raises what kept Serve from starting
-        serve.run(application, name=NAME, route_prefix="/")
+        serve.run(_bound(settings), name=NAME, route_prefix="/")
         starting.result()

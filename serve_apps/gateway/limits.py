@@ -29,6 +29,9 @@ class Limits:
     uploads: int = 8  # bodies in lines under way
     in_flight: int = 2_000  # requests under way
     long_polls: int = 512
+    payment_bytes: int = 16 * 2**10
+    payments: int = 64  # requests about payments under way
+    downloads: int = 64  # files under way
     streams: int = 64  # readers of the event stream
     inbox_streams: int = 64  # readers of inboxes as streams
     stall_s: float = 30.0  # for the reader of a stream to take something

@@ -17,6 +17,7 @@ from actors.runtime.lag import LoopLag
 from serve_apps.gateway.courier import Courier
 from serve_apps.gateway.event_log import EventLog
 from serve_apps.gateway.limits import Limits, Places, Rate
+from serve_apps.gateway.payments import Payments
 from serve_apps.gateway.picture import Picture
 from serve_apps.gateway.problems import refused
 from serve_apps.gateway.receipts import Place, Receipts
@@ -24,6 +25,7 @@ from serve_apps.gateway.telemetry import LatestReports
 
 if TYPE_CHECKING:
     from actors.mesh.client import Mesh, Received
+    from actors.payments.settings import Shop
     from actors.twin.reply import Reply
     from actors.twin.scenario import Scenario
     from serve_apps.gateway.courier import Outcome
@@ -59,9 +61,10 @@ class Gateway:
     Args:
         token: bearer token.
         limits: bounds.
+        shop: that takes payments; None: there is none.
     """
 
-    def __init__(self, token: str, limits: Limits | None = None) -> None:
+    def __init__(self, token: str, limits: Limits | None = None, shop: Shop | None = None) -> None:
         self.token = token.encode()
         self.limits = limits = limits or Limits()
         self.receipts = Receipts(self.token)
@@ -74,6 +77,8 @@ class Gateway:
         self.long_polls = Places(limits.long_polls, "long polls")
         self.streams = Places(limits.streams, "event streams")
         self.inbox_streams = Places(limits.inbox_streams, "inbox streams")
+        self.downloads = Places(limits.downloads, "downloads")
+        self.payments = Payments(shop, Places(limits.payments, "requests about payments"))
         self.uploads = Places(limits.uploads, "bodies in lines")
         self.questions = Places(limits.twin, "questions to the twin")
         self.progress = "looking for the mesh"

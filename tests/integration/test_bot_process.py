@@ -112,7 +112,9 @@ def kill_at(
 
 
 @pytest.mark.parametrize("arrives", [True, False], ids=["arrives", "is lost"])
-def test_killed_in_the_middle_it_loses_nothing(api: BotApi, sold: BotShop, arrives: bool) -> None:
+def test_killed_in_the_middle_it_loses_nothing(
+    api: BotApi, sold: BotShop, *, arrives: bool
+) -> None:
     """Killed while it sends the invoice, and again while it delivers, whether that arrives or not:
     after a restart there is one order, and the goods came, always by the same link."""
     buyer = api.user(1, "ru")
@@ -215,7 +217,7 @@ def test_what_is_wrong_is_said_at_the_start(
     assert SECRET not in said
 
 
-def test_it_waits_for_a_telegram_that_cannot_be_reached(api: BotApi, sold: BotShop) -> None:
+def test_it_waits_for_a_telegram_that_cannot_be_reached(sold: BotShop) -> None:
     """Without a connection it tries again until it is ended, which it takes without a complaint."""
     with started(sold.directory, "http://127.0.0.1:1") as bot:
         deadline = time.monotonic() + 60

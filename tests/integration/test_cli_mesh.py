@@ -20,6 +20,7 @@ from actors.mesh.membership import Faults
 from actors.runtime import spawn
 from actors.runtime.settings import Settings
 from jobs import session
+from tests.unit.payments.shop import WALLET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,12 +29,12 @@ NODES = 16
 UP = ("--topology", f"radio:{NODES}", "--hello", "0.2", "--shards", "2", "--detach")
 
 
-def x0(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def x0(state: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Run `x0` on a state directory of its own."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("X0TTA", "RAY_"))}
     return subprocess.run(
         [str(Path(sys.executable).with_name("x0")), *arguments],
-        env={**environment, "X0TTA6BL4_STATE_DIR": str(state)},
+        env={**environment, "X0TTA6BL4_STATE_DIR": str(state), **more},
         capture_output=True,
         text=True,
         timeout=120,
@@ -41,9 +42,9 @@ def x0(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def answer(state: Path, *arguments: str, code: int = 0) -> Any:
+def answer(state: Path, *arguments: str, code: int = 0, **more: str) -> Any:
     """The one JSON object that `x0 ... --json` prints."""
-    done = x0(state, *arguments, "--json")
+    done = x0(state, *arguments, "--json", **more)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return json.loads(done.stdout)  # fails if there is anything else
@@ -65,7 +66,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def up(state: Path) -> Iterator[dict[str, Any]]:
     """What `x0 up --detach` said; the mesh is ended after the last test."""
     try:
-        yield answer(state, "up", *UP)
+        yield answer(state, "up", *UP, X0TTA6BL4_TRON_WALLET=WALLET)
     finally:
         x0(state, "down", "--purge")
 
@@ -89,9 +90,17 @@ def test_status_shows_the_mesh_and_what_is_not_built(state: Path, up: dict[str, 
     assert values["hello_s"] == 0.2
     assert {s["pid"] for s in values["shards"]} == {s["pid"] for s in up["shards"]}
     assert values["flags"]["byzantine"] == "not built yet"
+    assert values["payments"] == "tron"  # of the mesh that runs, whatever is set here
     text = x0(state, "status").stdout
     assert "\x1b" not in text
-    for shown in ("mesh-shard-01", "not built yet", "X0TTA6BL4_MINIMAL", up["address"], "x0 down"):
+    for shown in (
+        "on: tron",
+        "mesh-shard-01",
+        "not built yet",
+        "X0TTA6BL4_MINIMAL",
+        up["address"],
+        "x0 down",
+    ):
         assert shown in text
 
 

@@ -24,6 +24,7 @@ from schemathesis.specs.openapi import checks as openapi_checks
 
 from actors.mesh.coordinator import COORDINATOR
 from actors.mesh.membership import Faults
+from actors.payments.money import Network
 from actors.runtime import spawn
 from actors.runtime.settings import Settings
 from actors.twin.actor import TwinActor
@@ -32,6 +33,7 @@ from cluster.local import LocalCluster
 from jobs import gateway
 from jobs.options import twin_options
 from serve_apps.gateway.auth import token_path
+from tests.unit.payments.bot_shop import BotShop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +48,7 @@ class Live:
     url: str
     auth: dict[str, str] = field(repr=False)
     early: list[httpx.Response]
+    shop: BotShop
 
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=20, trust_env=False)
@@ -65,7 +68,15 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     spawn.disconnect()
     namespace = f"test-{uuid.uuid4().hex[:12]}"
     state = tmp_path_factory.mktemp("gateway")
-    settings = Settings(state_dir=state, namespace=namespace, log_level="WARNING")
+    shop = BotShop(state)
+    settings = Settings(
+        state_dir=state,
+        namespace=namespace,
+        log_level="WARNING",
+        tron_wallet=shop.shop.chain(Network.TRON).wallet,
+        ton_wallet=shop.shop.chain(Network.TON).wallet,
+        public_url="http://127.0.0.1",
+    )
     cluster = LocalCluster.start(state, num_cpus=2)
     try:
         spawn.connect(cluster.address, namespace)
@@ -80,8 +91,9 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         asyncio.run(ready(options.shard.host.hold_s))
         opening.wait(lambda _: None)
         token = token_path(state).read_text()
-        yield Live(opening.url, {"authorization": f"Bearer {token}"}, early)
+        yield Live(opening.url, {"authorization": f"Bearer {token}"}, early, shop)
     finally:
+        shop.ledger.close()
         spawn.disconnect()
         cluster.stop()
         assert carrying(cluster.temp_dir) == []
@@ -396,6 +408,19 @@ def test_wrong_tokens_and_bytes_that_are_no_text(live: Live) -> None:
     assert {a.headers["content-type"] for a in answers} == {"application/problem+json"}
 
 
+def test_an_order_is_paid_and_its_file_fetched(live: Live) -> None:
+    """An order made over HTTP, paid in the ledger by another process, opens its download; the
+    replica works with the settings that the gateway was opened with."""
+    with live.client() as client:
+        wanted = {"plan": "month", "method": "ton"}
+        made = client.post("/payments/orders", json=wanted, headers=live.auth).json()
+        live.shop.pay(live.shop.ledger.orders.get(made["id"]))
+        paid = client.get(f"/payments/orders/{made['id']}", headers=live.auth).json()
+        assert paid["state"] == "confirmed"
+        answer = client.get(httpx.URL(paid["goods"]).path)
+        assert (answer.status_code, answer.content) == (200, b"what was bought")
+
+
 def test_whatever_the_document_allows_is_answered_as_it_says(live: Live) -> None:
     """schemathesis finds no 5xx and no undocumented status, media type or body."""
     schema = schemathesis.openapi.from_url(f"{live.url}/openapi.json")
@@ -428,7 +453,7 @@ def test_whatever_the_document_allows_is_answered_as_it_says(live: Live) -> None
             tried.append(case.path)
 
         check()
-    assert len(set(tried)) == 17
+    assert len(set(tried)) == 23
 
 
 def _given(operation: Any) -> Any:

@@ -13,6 +13,7 @@ from serve_apps.gateway.http import (
     health,
     inboxes,
     openapi,
+    payments,
     reading,
     reports,
     sending,
@@ -30,13 +31,13 @@ def build(gateway: Gateway) -> FastAPI:
     app = FastAPI(
         title="x0tta6bl4 gateway",
         version="1",
-        description="HTTP access to a self-healing mesh. Changing calls and inboxes need the "
-        "bearer token that `x0 status` names the file of.",
+        description="HTTP access to a self-healing mesh. Changing calls, inboxes and payments need "
+        "the bearer token that `x0 status` names the file of.",
         responses=documents.problems(500),
     )
     errors.handle(app)
     # First what comes most often: Serve matches each request against the routes in this order.
-    for part in (sending, health, reading, events, reports, inboxes, twin):
+    for part in (sending, health, reading, events, reports, inboxes, payments, twin):
         part.add(app, gateway)
     openapi.complete(app)
     app.add_middleware(Express, gateway=gateway)

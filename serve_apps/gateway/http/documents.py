@@ -192,18 +192,20 @@ class Kept(BaseModel):
 
 
 WHY: Final = {
+    400: "The request cannot be read",
     401: "No token, or a wrong one: send `Authorization: Bearer TOKEN`",
     403: "Sent by a page of another site",
-    404: "No such node, route or path",
+    404: "There is no such thing, or no such path",
     405: "The path has no such method",
     408: "The body does not come",
     409: "What is there now forbids it",
     413: "The request is too large",
     415: "A media type that is not understood here",
+    416: "The file has no such part",
     422: "The request breaks a rule; the document says which",
     429: "Too much at once: retry after Retry-After",
     500: "An internal error, which the log has",
-    503: "Not ready, or a part of the mesh is down: retry after Retry-After",
+    503: "Not ready, off, or a part is down: the document says which; retry after Retry-After",
 }
 
 

@@ -1,8 +1,8 @@
 """A loopback Bot API server that refuses what Telegram refuses, with Telegram's words.
 
-It keeps chats, messages, updates and callback queries; parses HTML and legacy Markdown; counts texts
-in UTF-16 units, which is stricter than counting characters; throttles; and misbehaves on request.
-People are played with `user.says(...)` and `user.presses(...)`.
+It keeps chats, messages, updates and callback queries; parses HTML and legacy Markdown; counts
+texts in UTF-16 units, which is stricter than counting characters; throttles; and misbehaves on
+request. People are played with `user.says(...)` and `user.presses(...)`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _TIMED = re.compile(r"send|edit")
 _NAME = re.compile(r"[a-z0-9_]{1,32}")
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818 - an answer, not a failure of the tests
     """What a request is answered with."""
 
     def __init__(self, status: int, text: str, retry_after: int | None = None) -> None:
@@ -591,16 +591,15 @@ class _Handler(BaseHTTPRequestHandler):
             super().handle()
 
     def do_POST(self) -> None:
-        found = re.fullmatch(r"/bot([^/]+)/(\w+)", self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        found = re.fullmatch(r"/bot([^/]+)/(\w+)", self.path)
+        token, method = found.groups() if found else ("", "")
         try:
-            if found is None:
-                raise Refusal(404, "Not Found")
             params, files = _read(self.headers.get("Content-Type", ""), body)
-            call = Call(found[2], params, files, time.monotonic())
-            self._send(200, {"ok": True, "result": self.api.answer(found[1], call)})
+            call = Call(method, params, files, time.monotonic())
+            self._send(200, {"ok": True, "result": self.api.answer(token, call)})
         except Refusal as error:
-            self.api.refusals.append((found[2] if found else "", error))
+            self.api.refusals.append((method, error))
             document: dict[str, Any] = {
                 "ok": False,
                 "error_code": error.status,

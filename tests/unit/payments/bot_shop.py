@@ -122,7 +122,9 @@ class BotShop:
 
     def sight(self, order: Order) -> None:
         """The index of TRON lists the payment."""
-        sighting = Sighting(tx_id(order.id), BUYER, order.amount, order.created_ms + 1000, False)
+        sighting = Sighting(
+            tx_id(order.id), BUYER, order.amount, order.created_ms + 1000, confirmed=False
+        )
         now = order.created_ms + 2000
         self.ledger.intake.note(self._cursor(order), order.contract, [sighting], now)
 
@@ -139,7 +141,7 @@ class BotShop:
             amount or order.amount,
             block_ms,
             order.comment,
-            True,
+            settles=True,
         )
         now, cursor = order.created_ms + 3000, self._cursor(order)
         if order.method is Method.TRON:

@@ -167,7 +167,7 @@ def test_wrong_inputs_are_answered(api: BotApi, sold: BotShop) -> None:
             api.settled()
             assert [answer in one.text for one in other.heard[heard:]] == [True]
         found = other.heard[-1]
-        for data in ("buy:licence:ton", f"order:{order.id}", "x" * 64, "plans:999", "буy:\x00"):
+        for data in ("buy:licence:ton", f"order:{order.id}", "x" * 64, "plans:999", "buy:\x00"):
             other.sends(found.id, data)
             api.settled()
         assert sold.orders(2) == []
@@ -367,7 +367,7 @@ def wait_state(sold: BotShop, order: str, state: State) -> bool:
     return True
 
 
-# -- the line alone ----------------------------------------------------------------------------------
+# -- the line alone ------------------------------------------------------------------------------
 
 
 def said(*parts: Part, picture: str = "") -> Reply:

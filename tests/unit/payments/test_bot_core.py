@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 from dataclasses import replace
 from string import Formatter
@@ -284,7 +285,7 @@ def test_a_chat_gets_one_message_a_second(asked: list[tuple[int, float]]) -> Non
         assert chat in turns or not slept
         turns.setdefault(chat, []).append(now + sum(slept))
     for times in turns.values():
-        for before, after in zip(times, times[1:], strict=False):
+        for before, after in itertools.pairwise(times):
             assert after - before >= INTERVAL_S - 1e-9
 
 

@@ -1,0 +1,174 @@
+"""Orders, the review queue, sums; and the downloads that orders bring."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from fastapi import Path, Query, Request
+from fastapi.responses import JSONResponse, Response
+
+from actors.payments.orders import State  # noqa: TC001 - FastAPI reads it
+from serve_apps.gateway import payments
+from serve_apps.gateway.http import bodies, documents, payment_documents
+from serve_apps.gateway.http.access import authorise
+from serve_apps.gateway.http.streams import Download
+from serve_apps.gateway.payment_requests import Decision, OrderRequest, parse
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from serve_apps.gateway.service import Gateway
+
+OrderId = Annotated[str, Path(min_length=1, max_length=40, examples=["abcdefghijklmnop"])]
+Subject = Annotated[str, Path(min_length=1, max_length=100, examples=[f"tron:{'0' * 64}:0"])]
+Token = Annotated[str, Path(min_length=1, max_length=256)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+_KEY_BYTES: Final = 12
+
+
+def add(app: FastAPI, gateway: Gateway) -> None:
+    """Add the routes."""
+    _add_orders(app, gateway)
+    _add_reviews(app, gateway)
+    _add_downloads(app, gateway)
+
+
+def _add_orders(app: FastAPI, gateway: Gateway) -> None:
+    @app.get(
+        "/payments/catalogue",
+        tags=["payments"],
+        response_model=payment_documents.Plans,
+        responses=documents.problems(401, 403, 429, 503),
+    )
+    async def catalogue(request: Request) -> Any:  # noqa: ANN401 - documented by the model
+        """What can be bought."""
+        authorise(request.headers, gateway)
+        return JSONResponse(await gateway.payments.ask(payments.plans))
+
+    @app.get(
+        "/payments/orders",
+        tags=["payments"],
+        response_model=payment_documents.Orders,
+        responses=payment_documents.READS,
+    )
+    async def orders(
+        request: Request,
+        state: Annotated[
+            list[State] | None, Query(description="only in these", max_length=10)
+        ] = None,
+        limit: Limit = 100,
+    ) -> Any:  # noqa: ANN401 - the same
+        """Orders, newest first."""
+        authorise(request.headers, gateway)
+        work = partial(payments.orders, states=state or [], limit=limit)
+        return JSONResponse(await gateway.payments.ask(work))
+
+    @app.post(
+        "/payments/orders",
+        tags=["payments"],
+        response_model=payment_documents.Order,
+        responses={**documents.CHANGES, **documents.problems(404)},
+        openapi_extra={"requestBody": payment_documents.ORDER_BODY},
+    )
+    async def order(request: Request) -> Any:  # noqa: ANN401 - the same
+        """Open an order: the answer says what to pay, where and until when.
+
+        The same `request` gives the same order again, so a lost answer can be asked for anew.
+        """
+        authorise(request.headers, gateway)
+        value = await bodies.read_json(request, gateway.limits.payment_bytes)
+        wanted = parse(OrderRequest, value)
+        key = wanted.request or secrets.token_hex(_KEY_BYTES)
+        return JSONResponse(
+            await gateway.payments.ask(partial(payments.order, wanted=wanted, request=key))
+        )
+
+    @app.get(
+        "/payments/orders/{id}",
+        tags=["payments"],
+        response_model=payment_documents.Order,
+        responses={**payment_documents.READS, **documents.problems(404)},
+    )
+    async def one(request: Request, id: OrderId) -> Any:  # noqa: A002, ANN401 - the name in the path
+        """An order, and once it is paid what it brings."""
+        authorise(request.headers, gateway)
+        return JSONResponse(
+            await gateway.payments.ask(partial(payments.one_order, order_id=id)),
+            headers={"cache-control": "no-store"},
+        )
+
+
+def _add_reviews(app: FastAPI, gateway: Gateway) -> None:
+    @app.get(
+        "/payments/reviews",
+        tags=["payments"],
+        response_model=payment_documents.Reviews,
+        responses=payment_documents.READS,
+    )
+    async def reviews(
+        request: Request,
+        closed: Annotated[bool, Query(description="what was decided, instead")] = False,  # noqa: FBT002 - a query
+        limit: Limit = 100,
+    ) -> Any:  # noqa: ANN401 - documented by the model
+        """What came in and settles nothing by itself, for a person to decide."""
+        authorise(request.headers, gateway)
+        work = partial(payments.reviews, limit=limit, closed=closed)
+        return JSONResponse(await gateway.payments.ask(work))
+
+    @app.post(
+        "/payments/reviews/{subject}",
+        tags=["payments"],
+        response_model=payment_documents.Decided,
+        responses={**documents.CHANGES, **documents.problems(404, 409)},
+        openapi_extra={"requestBody": payment_documents.DECISION_BODY},
+    )
+    async def decide(request: Request, subject: Subject) -> Any:  # noqa: ANN401 - the same
+        """Decide about an entry, for good. A refund is written down and never sent."""
+        authorise(request.headers, gateway)
+        value = await bodies.read_json(request, gateway.limits.payment_bytes)
+        wanted = parse(Decision, value)
+        work = partial(payments.decide, subject=subject, wanted=wanted)
+        return JSONResponse(await gateway.payments.ask(work))
+
+    @app.get(
+        "/payments/report",
+        tags=["payments"],
+        response_model=payment_documents.Report,
+        responses=payment_documents.READS,
+    )
+    async def report(
+        request: Request,
+        since: Annotated[
+            datetime | None, Query(description="count from this time on; UTC if it names no zone")
+        ] = None,
+    ) -> Any:  # noqa: ANN401 - the same
+        """Sums of orders, takings, reviews and proposed refunds."""
+        authorise(request.headers, gateway)
+        work = partial(payments.report, since_ms=_ms(since))
+        return JSONResponse(await gateway.payments.ask(work))
+
+
+def _add_downloads(app: FastAPI, gateway: Gateway) -> None:
+    @app.get(
+        "/downloads/{token}",
+        tags=["downloads"],
+        response_class=Response,
+        responses={
+            **payment_documents.FILE,
+            **documents.problems(400, 404, 416, 422, 429, 503),
+        },
+    )
+    async def download(token: Token) -> Response:
+        """What an order brings, for as long as its link works. The link is all that it needs."""
+        path = await gateway.payments.ask(partial(payments.download, token=token))
+        return Download(path, gateway.downloads, gateway.limits)
+
+
+def _ms(since: datetime | None) -> int:
+    if since is None:
+        return 0
+    aware = since if since.tzinfo is not None else since.replace(tzinfo=UTC)
+    return max(0, int(aware.timestamp() * 1000))

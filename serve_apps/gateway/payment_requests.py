@@ -1,0 +1,95 @@
+"""What requests about payments say, checked."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from actors.runtime.errors import InvalidInput
+
+Model = TypeVar("Model", bound=BaseModel)
+
+MAX_REQUEST: Final = 100
+PRINTABLE: Final = r"^[ -~]*$"
+
+
+class OrderRequest(BaseModel):
+    """An order that is wanted."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [{"plan": "month", "method": "tron", "request": "basket-17"}]
+        },
+    )
+
+    plan: str = Field(min_length=1, max_length=32, description="id in the catalogue")
+    method: str | None = Field(
+        None, max_length=16, description="tron, ton or ton-usdt; the first on offer if left out"
+    )
+    request: str | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_REQUEST,
+        pattern=PRINTABLE,
+        description="key of this request: the same key never makes a second order",
+    )
+    recipient: str = Field(
+        "", max_length=64, pattern=PRINTABLE, description="whose order it is; few may be open each"
+    )
+    language: Literal["en", "ru"] = Field("en", description="of its messages")
+
+
+class Decision(BaseModel):
+    """What is to be done about an entry of the review queue."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {"decision": "accept", "order": "abcdefghijklmnop"},
+                {"decision": "refund", "amount": "9.90", "note": "paid twice"},
+            ]
+        },
+    )
+
+    decision: Literal["accept", "refund", "dismiss", "retry"] = Field(
+        description="take it as the payment of an order; propose a refund, which is written down "
+        "and never sent; close it; have a delivery tried again"
+    )
+    order: str | None = Field(
+        None, max_length=40, description="accept: the order it pays, if the entry names none"
+    )
+    to: str | None = Field(
+        None,
+        max_length=80,
+        pattern=PRINTABLE,
+        description="refund: address; the sender's if none",
+    )
+    amount: str | None = Field(
+        None, max_length=40, description="refund: in whole coins; all of it if left out"
+    )
+    note: str = Field("", max_length=500, description="why, for those who read it later")
+
+
+def parse(model: type[Model], value: object) -> Model:
+    """Check a request.
+
+    Raises:
+        InvalidInput: it breaks a rule; the error names the field.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        entry = ".".join(map(str, first["loc"]))
+        raise InvalidInput(
+            f"{entry or 'the body'} is refused",
+            first["msg"],
+            "See the examples in /docs.",
+            source="body",
+            entry=entry,
+        ) from None

@@ -1,0 +1,190 @@
+"""The shop behind the gateway: its ledger is opened when it is first asked, and asked by threads.
+
+Invariants: nothing here blocks the event loop; a database that waits holds up payments and nothing
+else, because the threads are its own; while no wallet is set, nothing is opened or written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from actors.payments import catalogue, money, tokens, views
+from actors.payments.counter import Counter, transfer_method
+from actors.payments.database import now_ms
+from actors.payments.delivery import Delivery
+from actors.payments.errors import PaymentsOff
+from actors.payments.ledger import Ledger
+from actors.runtime.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from actors.payments.orders import State
+    from actors.payments.settings import Shop
+    from serve_apps.gateway.limits import Places
+    from serve_apps.gateway.payment_requests import Decision, OrderRequest
+
+T = TypeVar("T")
+
+THREADS: Final = 4  # SQLite takes one writer at a time, PostgreSQL's pool five connections
+CHANNEL: Final = "pull"  # who orders over HTTP asks by himself what has become of it
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What an open shop works with."""
+
+    shop: Shop
+    ledger: Ledger
+    delivery: Delivery
+
+
+class Payments:
+    """A shop's orders, reviews and downloads.
+
+    Args:
+        shop: whose; None: there is none.
+        places: for requests under way.
+    """
+
+    def __init__(self, shop: Shop | None, places: Places) -> None:
+        self._shop = shop
+        self._places = places
+        self._desk: Desk | None = None
+        self._opening = threading.Lock()
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="payments")
+
+    async def ask(self, work: Callable[[Desk], T]) -> T:
+        """What `work` returns, done by a thread.
+
+        Raises:
+            PaymentsOff: no wallet is set.
+            Refused: 429, too many requests are under way.
+            Unavailable: the ledger's database does not answer.
+        """
+        shop = self._shop
+        if shop is None or not shop.on:
+            raise PaymentsOff
+        with self._places.one():
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, lambda: work(self._opened(shop)))
+
+    def _opened(self, shop: Shop) -> Desk:
+        with self._opening:
+            if self._desk is None:
+                ledger = Ledger(shop.database_url)
+                key = tokens.ensure_key(shop.state_dir)
+                self._desk = Desk(shop, ledger, Delivery(shop, ledger, key))
+            return self._desk
+
+    def close(self) -> None:
+        """Close the ledger, once what is under way is done."""
+        self._threads.shutdown()
+        if self._desk is not None:
+            self._desk.ledger.close()
+
+
+# -- what is asked: each is done by a thread -----------------------------------------------------
+
+
+def plans(desk: Desk) -> dict[str, Any]:
+    """What can be bought, as the catalogue says now."""
+    return {"plans": [views.plan(one) for one in catalogue.load(desk.shop.catalogue).plans]}
+
+
+def order(desk: Desk, wanted: OrderRequest, request: str) -> dict[str, Any]:
+    """The order that a request has made, or makes now; raises as `Counter.order`."""
+    counter = Counter(desk.shop, catalogue.load(desk.shop.catalogue))
+    made = counter.order(
+        desk.ledger,
+        wanted.plan,
+        counter.method(wanted.plan, wanted.method),
+        request=f"http:{request}",
+        channel=CHANNEL,
+        recipient=wanted.recipient,
+        language=wanted.language,
+    )
+    return views.order(desk.shop, made)
+
+
+def orders(desk: Desk, states: list[State], limit: int) -> dict[str, Any]:
+    """Orders, newest first."""
+    listed = desk.ledger.orders.listing(states=states, limit=limit)
+    return {"orders": [views.order(desk.shop, one) for one in listed]}
+
+
+def one_order(desk: Desk, order_id: str) -> dict[str, Any]:
+    """An order, with what it brings once it is paid.
+
+    Raises:
+        UnknownOrder: there is none.
+    """
+    found = desk.ledger.orders.get(order_id)
+    return views.order(desk.shop, found, desk.delivery.of(found))
+
+
+def reviews(desk: Desk, limit: int, *, closed: bool) -> dict[str, Any]:
+    """The review queue, or what was decided."""
+    listed = desk.ledger.reviews.listing(closed=closed, limit=limit)
+    return {"reviews": [views.review(one) for one in listed], "open": desk.ledger.reviews.count()}
+
+
+def decide(desk: Desk, subject: str, wanted: Decision) -> dict[str, Any]:
+    """Decide about an open entry; the order that it is about afterwards, if it is about one.
+
+    Raises:
+        As the methods of `ReviewQueue`.
+        InvalidInput: the amount of a refund is none.
+    """
+    queue = desk.ledger.reviews
+    about = None
+    match wanted.decision:
+        case "accept":
+            about = queue.accept(subject, now_ms(), order_id=wanted.order)
+        case "refund":
+            units = _units(desk, subject, wanted.amount)
+            about = queue.propose_refund(
+                subject, now_ms(), to=wanted.to, amount=units, note=wanted.note
+            ).order
+        case "dismiss":
+            queue.dismiss(subject, now_ms(), note=wanted.note)
+        case "retry":
+            about = queue.retry(subject, now_ms())
+    return {"subject": subject, "decision": wanted.decision, "order": about}
+
+
+def _units(desk: Desk, subject: str, amount: str | None) -> int | None:
+    if amount is None:
+        return None
+    try:
+        return money.parse(amount, transfer_method(desk.ledger, subject))
+    except ValueError as error:
+        raise InvalidInput(
+            "the refund cannot be proposed",
+            str(error),
+            "Give an amount such as 9.90.",
+            source="body",
+            entry="amount",
+        ) from None
+
+
+def report(desk: Desk, since_ms: int) -> dict[str, Any]:
+    """Sums of orders made, and payments whose block is, at or after `since_ms`."""
+    ledger = desk.ledger
+    found = ledger.report(since_ms=since_ms)
+    return views.report(found, ledger.intake.cursors(), ledger.reviews.count())
+
+
+def download(desk: Desk, token: str) -> Path:
+    """The file that a download token opens.
+
+    Raises:
+        TokenRefused: it opens nothing.
+        Unavailable: the file is not there.
+    """
+    return desk.delivery.open(token, now_ms())

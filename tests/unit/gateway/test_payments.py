@@ -1,0 +1,293 @@
+"""Payments over HTTP: orders, reviews, sums and downloads, on a real ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from actors.payments import tokens
+from actors.payments.money import Method
+from actors.payments.orders import State
+from serve_apps.gateway.http.application import build
+from serve_apps.gateway.limits import Limits
+from serve_apps.gateway.service import Gateway
+from tests.unit.payments.bot_shop import BotShop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TOKEN = "a-token-of-the-tests"  # noqa: S105 - opens nothing
+AUTH = {"authorization": f"Bearer {TOKEN}"}
+ROUTES = [
+    ("GET", "/payments/catalogue"),
+    ("GET", "/payments/orders"),
+    ("POST", "/payments/orders"),
+    ("GET", "/payments/orders/abcdefghijklmnop"),
+    ("GET", "/payments/reviews"),
+    ("POST", "/payments/reviews/tron:0:0"),
+    ("GET", "/payments/report"),
+]
+
+
+@pytest.fixture
+def sold(tmp_path: Path) -> Iterator[BotShop]:
+    shop = BotShop(tmp_path)
+    yield shop
+    shop.ledger.close()
+
+
+@pytest.fixture
+def served(sold: BotShop) -> Iterator[Gateway]:
+    """A gateway of a shop; its mesh is not there, which payments do not need."""
+    gateway = Gateway(TOKEN, shop=sold.shop)
+    yield gateway
+    gateway.payments.close()
+
+
+def client_of(gateway: Gateway) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(build(gateway), raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=AUTH)
+
+
+def is_problem(answer: httpx.Response, status: int) -> bool:
+    found = answer.json()
+    assert (answer.status_code, found["status"]) == (status, status), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert set(found) == {"type", "title", "status", "detail", "remedy"}
+    return bool(found["remedy"])
+
+
+async def test_an_order_from_catalogue_to_download(sold: BotShop, served: Gateway) -> None:
+    """The catalogue, an order, its payment, and the file behind the link, without a token."""
+    async with client_of(served) as client:
+        plans = (await client.get("/payments/catalogue")).json()["plans"]
+        assert [one["id"] for one in plans] == ["month", "licence"]
+        assert plans[0]["price"] == {"tron": "9.9", "ton": "3.2", "ton-usdt": "9.9"}
+        wanted = {"plan": "month", "method": "ton", "request": "r1", "language": "ru"}
+        made = (await client.post("/payments/orders", json=wanted)).json()
+        assert (await client.post("/payments/orders", json=wanted)).json() == made
+        assert (made["amount"], made["symbol"], made["state"]) == ("3.2", "TON", "new")
+        assert len(made["comment"]) == 32
+        listed = (await client.get("/payments/orders?state=new&state=seen")).json()["orders"]
+        assert listed == [made]
+        assert (await client.get("/payments/orders?state=delivered")).json() == {"orders": []}
+        order = sold.ledger.orders.get(made["id"])
+        assert (order.channel, order.request) == ("pull", "http:r1")
+
+        sold.pay(order)
+        paid = await client.get(f"/payments/orders/{order.id}")
+        assert paid.headers["cache-control"] == "no-store"
+        assert (paid.json()["state"], paid.json()["delivers"]) == ("confirmed", "download")
+        path = httpx.URL(paid.json()["goods"]).path
+        file = await client.get(path, headers={"authorization": ""})
+        assert (file.status_code, file.content) == (200, b"what was bought")
+        assert file.headers["content-disposition"] == 'attachment; filename="month.zip"'
+        assert file.headers["cache-control"] == "private, no-store"
+        part = await client.get(path, headers={"range": "bytes=5-7"})
+        assert (part.status_code, part.content) == (206, b"was")
+        report = (await client.get("/payments/report")).json()
+        assert report["orders"] == {"confirmed": 1}
+        assert report["takings"]["ton"]["settled_amount"] == "3.2"
+        future = (await client.get("/payments/report?since=2100-01-01T00:00:00")).json()
+        assert future["orders"] == {}
+
+
+async def test_a_person_decides_over_http(sold: BotShop, served: Gateway) -> None:
+    """What settles nothing is listed; it is accepted, refunded or dismissed, once."""
+    async with client_of(served) as client:
+        made = []
+        for number in range(3):
+            wanted = {"plan": "month", "method": "ton", "recipient": f"r{number}"}
+            answer = await client.post("/payments/orders", json=wanted)
+            made.append(sold.ledger.orders.get(answer.json()["id"]))
+            sold.pay(made[-1], amount=1_000_000_000)
+        queue = (await client.get("/payments/reviews")).json()
+        assert queue["open"] == 3
+        assert {one["cause"] for one in queue["reviews"]} == {"underpaid"}
+        names = {one["order"]: one["subject"] for one in queue["reviews"]}
+
+        async def decide(order: Any, /, **values: Any) -> httpx.Response:
+            return await client.post(f"/payments/reviews/{names[order.id]}", json=values)
+
+        assert is_problem(await decide(made[0], decision="refund", amount="1.5"), 422)
+        assert is_problem(await decide(made[0], decision="refund", amount="much"), 422)
+        assert is_problem(await decide(made[0], decision="retry"), 404)
+        assert is_problem(await decide(made[0], decision="give away"), 422)
+        accepted = await decide(made[0], decision="accept")
+        assert accepted.json()["order"] == made[0].id
+        assert sold.ledger.orders.get(made[0].id).state is State.CONFIRMED
+        assert is_problem(await decide(made[0], decision="accept"), 404)  # it is closed
+        refund = await decide(made[1], decision="refund", amount="0.5", note="too little")
+        assert refund.json()["decision"] == "refund"
+        settled = await decide(made[2], decision="accept", order=made[0].id)
+        assert is_problem(settled, 409)
+        assert (await decide(made[2], decision="dismiss")).status_code == 200
+        closed = (await client.get("/payments/reviews?closed=true")).json()
+        assert closed["open"] == 0
+        assert {one["decision"] for one in closed["reviews"]} == {"accepted", "refund", "dismissed"}
+        (refunded,) = [one for one in closed["reviews"] if one["decision"] == "refund"]
+        assert (refunded["refund"], refunded["note"]) == ("0.5", "too little")
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"plan": "nothing"}, 404),
+        ({"plan": "licence", "method": "ton"}, 404),
+        ({"plan": "month", "method": "bitcoin"}, 404),
+        ({"plan": ""}, 422),
+        ({}, 422),
+        ([], 422),
+        ({"plan": "month", "language": "de"}, 422),
+        ({"plan": "month", "request": "x" * 101}, 422),
+        ({"plan": "month", "request": "\n"}, 422),
+        ({"plan": "month", "recipient": "x" * 65}, 422),
+        ({"plan": "month", "price": "0"}, 422),
+        ({"plan": 7}, 422),
+        ({"plan": "x" * 20_000}, 413),
+    ],
+    ids=str,
+)
+async def test_a_bad_order_is_refused(
+    sold: BotShop, served: Gateway, body: Any, status: int
+) -> None:
+    """What is wrong is said, and nothing is made."""
+    async with client_of(served) as client:
+        assert is_problem(await client.post("/payments/orders", json=body), status)
+        assert is_problem(await client.post("/payments/orders", content=b"plan=month"), 415)
+    assert sold.ledger.orders.listing() == []
+
+
+async def test_too_many_open_orders_of_one_are_refused(served: Gateway) -> None:
+    """The sixth waits: 429 with when to come back."""
+    wanted = {"plan": "licence", "recipient": "one"}
+    async with client_of(served) as client:
+        for _ in range(5):
+            assert (await client.post("/payments/orders", json=wanted)).status_code == 200
+        full = await client.post("/payments/orders", json=wanted)
+        assert is_problem(full, 429)
+        assert int(full.headers["retry-after"]) >= 1
+
+
+async def test_links_open_what_they_are_for_alone(sold: BotShop, served: Gateway) -> None:
+    """Forged, altered, expired, of a licence or of a file that is gone: a problem, no file."""
+    async with client_of(served) as client:
+        for plan, method in (("month", "ton"), ("licence", "tron")):
+            wanted = {"plan": plan, "method": method}
+            await client.post("/payments/orders", json=wanted)
+        for order in sold.ledger.orders.listing():
+            sold.pay(order)
+        key = tokens.ensure_key(sold.directory)
+        by_method = {one.method: one for one in sold.ledger.orders.listing()}
+        download, licence = by_method[Method.TON], by_method[Method.TRON]
+        until = sold.ledger.orders.entitled_until_ms(download.id)
+        licensed_until = sold.ledger.orders.entitled_until_ms(licence.id)
+        assert until is not None
+        assert licensed_until is not None
+        good = tokens.sign(key, download.id, until)
+        bad = [
+            good[:-1] + ("A" if good[-1] != "A" else "B"),
+            good[:-1],
+            "x",
+            "A" * 44,
+            tokens.sign(key, download.id, 1),  # its time is over
+            tokens.sign(key, download.id, until + 1),  # no entitlement of this order
+            tokens.sign(key, licence.id, licensed_until),
+            tokens.sign(key, "a" * 16, until),
+            "..%2Fcatalogue.yaml",
+            "%00",
+            "é" * 44,
+        ]
+        for token in bad:
+            assert is_problem(await client.get(f"/downloads/{token}"), 404), token
+        assert (await client.get(f"/downloads/{good}")).status_code == 200
+        for given, status in (("bytes=99-", 416), ("bytes=x", 400)):
+            answer = await client.get(f"/downloads/{good}", headers={"range": given})
+            assert is_problem(answer, status)
+        assert served.downloads.taken == 0
+        (sold.directory / "month.zip").unlink()
+        assert is_problem(await client.get(f"/downloads/{good}"), 503)
+
+
+async def test_only_the_holder_of_the_token_gets_in(served: Gateway) -> None:
+    """Every route of payments asks for the token, before it looks at anything else."""
+    async with client_of(served) as client:
+        for method, path in ROUTES:
+            for header in ("", "Bearer wrong"):
+                answer = await client.request(method, path, headers={"authorization": header})
+                assert is_problem(answer, 401), path
+            foreign = await client.request(method, path, headers={"origin": "http://x"})
+            assert is_problem(foreign, 403), path
+
+
+@pytest.mark.parametrize("has_shop", [False, True], ids=["no shop", "no wallet"])
+async def test_payments_that_are_off_say_how_to_turn_them_on(
+    sold: BotShop, tmp_path: Path, *, has_shop: bool
+) -> None:
+    """503 with the names of the settings; and nothing was opened or written for it."""
+    from dataclasses import replace  # noqa: PLC0415 - beside the one use
+
+    state = tmp_path / "off"
+    state.mkdir()
+    url = type(sold.shop.database_url)(f"sqlite:///{state / 'payments.db'}")
+    off = replace(sold.shop, chains={}, state_dir=state, database_url=url)
+    gateway = Gateway(TOKEN, shop=off if has_shop else None)
+    async with client_of(gateway) as client:
+        for method, path in [*ROUTES, ("GET", "/downloads/" + "A" * 44)]:
+            body = {"plan": "month", "decision": "dismiss"}
+            if path.endswith("orders"):
+                body.pop("decision")
+            else:
+                body.pop("plan")
+            answer = await client.request(method, path, json=body if method == "POST" else None)
+            assert is_problem(answer, 503), path
+            assert "X0TTA6BL4_TRON_WALLET" in answer.json()["remedy"]
+    gateway.payments.close()
+    assert list(state.iterdir()) == []
+
+
+async def test_a_slow_database_holds_up_nothing_else(
+    sold: BotShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While every thread of payments waits for the ledger, the loop goes on and others are
+    answered; beyond what may wait, requests are refused."""
+    limits = Limits(payments=8)
+    gateway = Gateway(TOKEN, limits, sold.shop)
+    gate = threading.Event()
+    listing = type(sold.ledger.orders).listing
+
+    def slow(*args: Any, **values: Any) -> Any:
+        assert gate.wait(30)
+        return listing(*args, **values)
+
+    monkeypatch.setattr(type(sold.ledger.orders), "listing", slow)
+    async with client_of(gateway) as client:
+        waiting = [asyncio.create_task(client.get("/payments/orders")) for _ in range(8)]
+        deadline = time.monotonic() + 20
+        while gateway.payments._places.taken < 8:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.01)
+        assert (await client.get("/healthz")).status_code == 200
+        assert await asyncio.to_thread(lambda: 7) == 7
+        assert is_problem(await client.get("/payments/orders"), 429)
+        gate.set()
+        assert {one.status_code for one in await asyncio.gather(*waiting)} == {200}
+        assert gateway.payments._places.taken == 0
+    gateway.payments.close()
+
+
+async def test_a_shop_that_is_set_up_wrongly_is_not_told_to_strangers(
+    sold: BotShop, served: Gateway
+) -> None:
+    """A broken catalogue is a 500 without names of files; the log has them."""
+    (sold.directory / "catalogue.yaml").write_text("plans: []")
+    async with client_of(served) as client:
+        answer = await client.get("/payments/catalogue")
+        assert is_problem(answer, 500)
+        assert "catalogue.yaml" not in answer.text
