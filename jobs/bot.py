@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs import reporting
+from jobs import interruption, reporting
 
 if TYPE_CHECKING:
     from actors.payments.bot.service import Webhook
@@ -53,22 +54,29 @@ def command(
         raise BotRefused("no token is set")
     hook = None if webhook is None else _hook(webhook, listen)
 
+    selling = threading.Event()
+
     def began(name: str) -> None:
+        selling.set()
         report.result({"bot": name, "webhook": webhook}, f"selling as @{name}")
         report.note("Ctrl-C ends it")
 
     with Ledger(shop.database_url) as ledger:
-        asyncio.run(
-            service.run(
-                shop,
-                ledger,
-                settings.telegram_token,
-                settings.telegram_api_url,
-                errors=ErrorHandler("payments-bot", MemoryMetrics()),
-                hook=hook,
-                began=began,
-            )
+        running = service.run(
+            shop,
+            ledger,
+            settings.telegram_token,
+            settings.telegram_api_url,
+            errors=ErrorHandler("payments-bot", MemoryMetrics()),
+            hook=hook,
+            began=began,
         )
+        try:
+            asyncio.run(running)
+        except interruption.Interrupted as interrupted:
+            if not selling.is_set():
+                raise
+            report.note(f"{interrupted.signal.name}: ending")  # as it is meant to
     return 0
 
 

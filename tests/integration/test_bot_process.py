@@ -135,13 +135,15 @@ def test_killed_in_the_middle_it_loses_nothing(
         bot.end()
     assert sold.order(1).state is State.DELIVERING  # and still the only one
     sold.forget_claims()
-    with started(sold.directory, api.url):
+    with started(sold.directory, api.url) as bot:
         deadline = time.monotonic() + 60
         while sold.order(1).state is not State.DELIVERED:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         buyer.says("/status")
         buyer.wait("Состояние: доставлен", 60)
+        assert bot.end().splitlines()[-1] == "SIGTERM: ending"
+        assert bot.process.returncode == 0
     told = [one.text.split("https://")[1].split()[0] for one in buyer.heard if "https" in one.text]
     assert len(told) == 2 + arrives
     assert len(set(told)) == 1
