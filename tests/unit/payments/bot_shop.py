@@ -68,7 +68,7 @@ class BotShop:
             public_url="https://shop.example",
             state_dir=self.directory,
         )
-        cursor = self.ledger.intake.open(Network.TON, ton_chain().wallet, 0)
+        cursor = self.ledger.intake.open(Network.TON, ton_chain().wallet)
         self.ledger.intake.pin_jetton_wallet(cursor, JETTON_WALLET)
 
     @contextlib.contextmanager
@@ -161,4 +161,4 @@ class BotShop:
             connection.execute(table.update().where(table.c.status == "claimed").values(due_ms=0))
 
     def _cursor(self, order: Order) -> Cursor:
-        return self.ledger.intake.open(order.method.network, order.wallet, order.created_ms)
+        return self.ledger.intake.open(order.method.network, order.wallet)
