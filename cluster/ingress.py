@@ -8,6 +8,10 @@ that has no server yet, and then becomes HAProxy, under the same process id.
 
 Once open, the port stays open: Serve's reloads hand the listening socket on, and whoever asks while
 a replica restarts is answered by Serve's fallback.
+
+Serve also has every request logged to the host's syslog, paths included, and who knows the path of
+a download has what was bought. So there is no such log unless RAY_SERVE_HAPROXY_LOG_TARGET asks for
+it.
 """
 
 from __future__ import annotations
@@ -24,7 +28,9 @@ if TYPE_CHECKING:
 
 PROGRAM: Final = "x0-haproxy"
 CHOICE: Final = "RAY_SERVE_HAPROXY_BINARY_PATH"
+LOG_CHOICE: Final = "RAY_SERVE_HAPROXY_LOG_TARGET"
 _BIND: Final = re.compile(r"(^frontend http_frontend\n) +bind [^\n]*\n", re.MULTILINE)
+_ACCESS_LOG: Final = re.compile(r"^ +log \S+ local0 info\n", re.MULTILINE)
 _SERVER: Final = re.compile(r"^ +server (?!.* backup\b)", re.MULTILINE)
 _OPENED: Final = ".opened"  # suffix of a file beside the configuration: the port has been opened
 
@@ -46,8 +52,13 @@ def closed(configuration: str) -> str:
     return text
 
 
+def silent(configuration: str) -> str:
+    """The configuration without the log of requests."""
+    return _ACCESS_LOG.sub("", configuration)
+
+
 def prepare(arguments: Sequence[str]) -> None:
-    """Change the configuration that HAProxy is about to be started with, if it must stay closed.
+    """Change the configuration that HAProxy is about to be started with.
 
     Args:
         arguments: HAProxy's: `-f FILE`, and `-sf PID ...` for a reload.
@@ -62,6 +73,9 @@ def prepare(arguments: Sequence[str]) -> None:
     if "-sf" not in arguments:
         opened.unlink(missing_ok=True)  # of a HAProxy that is gone
     configuration = path.read_text()
+    if LOG_CHOICE not in os.environ:
+        configuration = silent(configuration)
+        path.write_text(configuration)
     if has_server(configuration):
         opened.touch(mode=0o600)
     elif not opened.exists():

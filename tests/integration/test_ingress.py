@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import subprocess
 import sys
@@ -67,6 +68,37 @@ def backends(*servers: haproxy.ServerConfig) -> dict[str, haproxy.BackendConfig]
 def is_open(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def test_requests_are_logged_only_where_somebody_asks_for_it(
+    serve: Any, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The paths of downloads go to no syslog by themselves."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as syslog:
+        syslog.bind(("127.0.0.1", 0))
+        syslog.setblocking(False)  # noqa: FBT003 - its only argument
+        serve.cfg.log_target = f"127.0.0.1:{syslog.getsockname()[1]}"
+
+        async def logged() -> bytes:
+            async with serving(lambda *_: response(200)) as server:
+                replica = haproxy.ServerConfig(name="S", host=server.host, port=server.port)
+                serve.set_backend_configs(backends(replica))
+                await serve.start()
+                try:
+                    async with httpx.AsyncClient(trust_env=False) as client:
+                        await client.get(f"http://127.0.0.1:{port}/downloads/secret")
+                    await asyncio.sleep(0.3)
+                finally:
+                    await serve.stop()
+            found = b""
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    found += syslog.recv(65536)
+            return found
+
+        assert b"secret" not in await logged()
+        monkeypatch.setenv(ingress.LOG_CHOICE, serve.cfg.log_target)
+        assert b"/downloads/secret" in await logged()
 
 
 async def test_the_port_opens_with_the_first_server_and_stays_open(serve: Any, port: int) -> None:
