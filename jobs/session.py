@@ -24,7 +24,7 @@ from actors.runtime.errors import Conflict, MeshNotRunning
 from actors.runtime.state_files import ensure_directory, exclusive_lock
 from actors.topology import fetch, radio, source
 from cluster.local import LocalCluster
-from jobs import gateway, interruption, joining, readiness
+from jobs import gateway, interruption, joining, readiness, watching
 from jobs.options import flags_of, mesh_options
 from jobs.record import LOCK, MeshRecord
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from actors.mesh.coordinator import MeshStatus
+    from actors.payments.settings import Shop
     from actors.runtime.flags import Flags
     from actors.runtime.settings import Settings
     from jobs.gateway import Opening
@@ -59,6 +60,7 @@ class Session:
         options: what the mesh was started with.
         record: of what was started, if it was started from this state directory.
         opening: of the HTTP gateway, if this process has one opened.
+        watchers: names of the actors that watch chains for payments.
     """
 
     settings: Settings
@@ -69,6 +71,7 @@ class Session:
     options: MeshOptions
     record: MeshRecord | None = field(default=None)
     opening: Opening | None = field(default=None)
+    watchers: tuple[str, ...] = ()
 
     @property
     def gateway_url(self) -> str:
@@ -133,7 +136,8 @@ def launch(
     """Start a mesh, and a cluster for it unless RAY_ADDRESS names one; return when it is agreed.
 
     Nodes then are starting to speak: `Session.wait_ready` waits for the routes. With `http`, the
-    gateway is opened beside, on a cluster of the mesh's own and not under MINIMAL.
+    gateway is opened beside, on a cluster of the mesh's own, and the watchers of payments are
+    started; neither under MINIMAL.
 
     Raises:
         Conflict: a mesh runs from this state directory or in this namespace.
@@ -144,6 +148,7 @@ def launch(
     """
     tell = progress or _silence
     options = mesh_options(settings, flags)
+    shop = watching.shop_of(settings) if http and not flags.minimal else None
     ensure_directory(settings.state_dir)
     with interruption.guarded(), exclusive_lock(settings.state_dir / LOCK):
         _refuse_second(settings)
@@ -159,7 +164,7 @@ def launch(
         session = None
         try:
             tell("starting the mesh")
-            session = _populate(settings, flags, options, address, cluster, port)
+            session = _populate(settings, flags, options, address, cluster, port, shop)
             joining.ask("membership", _TOPOLOGY_TIMEOUT_S)
         except BaseException:
             if session is not None:
@@ -179,8 +184,19 @@ def _populate(
     address: str,
     cluster: LocalCluster | None,
     port: int,
+    shop: Shop | None,
 ) -> Session:
-    """Create the coordinator, which creates the shards; and at `port`, unless 0, the gateway."""
+    """Create the coordinator, which creates the shards, and what is to live beside the mesh.
+
+    Args:
+        settings: of the mesh.
+        flags: of the mesh.
+        options: of the mesh.
+        address: of the Ray cluster.
+        cluster: the cluster, if it is the mesh's own.
+        port: of the gateway; 0 for none.
+        shop: whose payments are watched; None for nobody's.
+    """
     joining.join(address, settings.namespace)
     if present := spawn.listing():
         raise Conflict(
@@ -205,10 +221,13 @@ def _populate(
         record.save(settings.state_dir)
         spawn.detached(MeshCoordinator, COORDINATOR, options)
         opening = gateway.begin(settings, port) if port else None
+        if shop is not None:
+            watching.start(shop, settings.log_level)
+        watchers = watching.names()
     except BaseException:
         session.end()
         raise
-    return replace(session, opening=opening)
+    return replace(session, opening=opening, watchers=watchers)
 
 
 def running(settings: Settings) -> Session:
@@ -240,6 +259,7 @@ def running(settings: Settings) -> Session:
     try:
         joining.join(address, settings.namespace)
         options: MeshOptions = joining.ask("options", _ANSWER_TIMEOUT_S)
+        watchers = watching.names()
     except MeshNotRunning as error:
         spawn.disconnect()
         if record is None or cluster is not None:
@@ -249,7 +269,17 @@ def running(settings: Settings) -> Session:
         spawn.disconnect()
         raise
     dashboard_url = record.dashboard_url if record else joining.dashboard_url()
-    return Session(settings, flags_of(options), address, dashboard_url, cluster, options, record)
+    flags = flags_of(options)
+    return Session(
+        settings,
+        flags,
+        address,
+        dashboard_url,
+        cluster,
+        options,
+        record,
+        watchers=watchers,
+    )
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jobs.session import Session
 
 _MIB = 2**20
+PAYMENTS_OFF = "off: no wallet was set at the start (X0TTA6BL4_TRON_WALLET, X0TTA6BL4_TON_WALLET)"
 FORMATS = {"radio": "generated: a made-up radio mesh"}
 
 
@@ -49,6 +50,7 @@ def values(session: Session, status: MeshStatus) -> dict[str, object]:
         ],
         "down": dict(status.down),
         "flags": {row.name: row.state for row in session.flags.report()},
+        "payments": list(session.watchers),
         **addresses(session),
     }
 
@@ -129,6 +131,7 @@ def where(session: Session) -> RenderableType:
         "dashboard": session.dashboard_url or "none",
         "gateway": f"{session.gateway_url}/docs" if session.gateway_url else "none",
         "its token": _token(session) if session.gateway_url else "none",
+        "payments": ", ".join(session.watchers) or PAYMENTS_OFF,
         "state": session.settings.state_dir,
         "stop": "x0 down",
     }

@@ -28,12 +28,16 @@ NODES = 16
 UP = ("--topology", f"radio:{NODES}", "--hello", "0.2", "--shards", "2", "--detach")
 
 
-def x0(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def x0(state: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run `x0` on a state directory of its own."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("X0TTA", "RAY_"))}
     return subprocess.run(
         [str(Path(sys.executable).with_name("x0")), *arguments],
-        env={**environment, "X0TTA6BL4_STATE_DIR": str(state)},
+        env={
+            **environment,
+            "X0TTA6BL4_STATE_DIR": str(state),
+            **{f"X0TTA6BL4_{name}": value for name, value in settings.items()},
+        },
         capture_output=True,
         text=True,
         timeout=120,
