@@ -38,7 +38,6 @@ class MeshRecord:
         pid: of the process that started it.
         started_at: s since the Unix epoch.
         gateway_url: of the HTTP gateway, or "".
-        payments: networks on which payments are taken, such as "tron, ton"; or "".
     """
 
     address: str
@@ -49,7 +48,6 @@ class MeshRecord:
     pid: int
     started_at: float
     gateway_url: str = ""
-    payments: str = ""
 
     def save(self, state_dir: Path) -> None:
         """Write to the record of a state directory in one step."""

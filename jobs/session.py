@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from actors.mesh.coordinator import COORDINATOR, MeshCoordinator, MeshOptions
-from actors.payments.settings import Shop
 from actors.runtime import log, spawn
 from actors.runtime.errors import Conflict, MeshNotRunning
 from actors.runtime.state_files import ensure_directory, exclusive_lock
@@ -27,7 +26,7 @@ from actors.topology import fetch, radio, source
 from actors.twin.actor import TwinActor
 from actors.twin.client import TWIN
 from cluster.local import LocalCluster
-from jobs import gateway, interruption, joining, readiness
+from jobs import gateway, interruption, joining, readiness, watching
 from jobs.options import flags_of, mesh_options, twin_options
 from jobs.record import LOCK, MeshRecord
 
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from actors.mesh.coordinator import MeshStatus
+    from actors.payments.settings import Shop
     from actors.runtime.flags import Flags
     from actors.runtime.settings import Settings
     from jobs.gateway import Opening
@@ -62,6 +62,7 @@ class Session:
         options: what the mesh was started with.
         record: of what was started, if it was started from this state directory.
         opening: of the HTTP gateway, if this process has one opened.
+        watchers: names of the actors that watch chains for payments.
     """
 
     settings: Settings
@@ -72,16 +73,12 @@ class Session:
     options: MeshOptions
     record: MeshRecord | None = field(default=None)
     opening: Opening | None = field(default=None)
+    watchers: tuple[str, ...] = ()
 
     @property
     def gateway_url(self) -> str:
         """Of the HTTP gateway, or ""."""
         return self.record.gateway_url if self.record is not None else ""
-
-    @property
-    def payments(self) -> str:
-        """Networks on which the gateway takes payments, or ""."""
-        return self.record.payments if self.record is not None else ""
 
     async def status(self) -> MeshStatus:
         """How the mesh is.
@@ -141,7 +138,8 @@ def launch(
     """Start a mesh, and a cluster for it unless RAY_ADDRESS names one; return when it is agreed.
 
     Nodes then are starting to speak: `Session.wait_ready` waits for the routes. With `beside`, its
-    twin is kept and, on a cluster of the mesh's own, the gateway opened; neither under MINIMAL.
+    twin is kept, the watchers of payments are started and, on a cluster of the mesh's own, the
+    gateway is opened; none of them under MINIMAL.
 
     Raises:
         Conflict: a mesh runs from this state directory or in this namespace.
@@ -152,7 +150,7 @@ def launch(
     """
     tell = progress or _silence
     options = mesh_options(settings, flags)
-    payments = ", ".join(Shop.of(settings).chains)
+    shop = watching.shop_of(settings) if beside and not flags.minimal else None
     ensure_directory(settings.state_dir)
     with interruption.guarded(), exclusive_lock(settings.state_dir / LOCK):
         _refuse_second(settings)
@@ -168,7 +166,7 @@ def launch(
         session = None
         try:
             tell("starting the mesh")
-            session = _populate(settings, flags, options, address, cluster, port, payments)
+            session = _populate(settings, flags, options, address, cluster, port, shop)
             joining.ask("membership", _TOPOLOGY_TIMEOUT_S)
             if beside:  # after the shards have loaded, which it would only delay
                 spawn.detached(TwinActor, TWIN, twin_options(options))
@@ -190,9 +188,19 @@ def _populate(
     address: str,
     cluster: LocalCluster | None,
     port: int,
-    payments: str,
+    shop: Shop | None,
 ) -> Session:
-    """Create the coordinator, which creates the shards; and at `port`, unless 0, the gateway."""
+    """Create the coordinator, which creates the shards, and what is to live beside the mesh.
+
+    Args:
+        settings: of the mesh.
+        flags: of the mesh.
+        options: of the mesh.
+        address: of the Ray cluster.
+        cluster: the cluster, if it is the mesh's own.
+        port: of the gateway; 0 for none.
+        shop: whose payments are watched; None for nobody's.
+    """
     joining.join(address, settings.namespace)
     if present := spawn.listing():
         raise Conflict(
@@ -211,17 +219,19 @@ def _populate(
         pid=os.getpid(),
         started_at=time.time(),
         gateway_url=gateway.url(settings, port) if port else "",
-        payments=payments if port else "",
     )
     session = Session(settings, flags, address, dashboard_url, cluster, options, record)
     try:
         record.save(settings.state_dir)
         spawn.detached(MeshCoordinator, COORDINATOR, options)
         opening = gateway.begin(settings, port) if port else None
+        if shop is not None:
+            watching.start(shop, settings.log_level)
+        watchers = watching.names()
     except BaseException:
         session.end()
         raise
-    return replace(session, opening=opening)
+    return replace(session, opening=opening, watchers=watchers)
 
 
 def running(settings: Settings) -> Session:
@@ -253,6 +263,7 @@ def running(settings: Settings) -> Session:
     try:
         joining.join(address, settings.namespace)
         options: MeshOptions = joining.ask("options", _ANSWER_TIMEOUT_S)
+        watchers = watching.names()
     except MeshNotRunning as error:
         spawn.disconnect()
         if record is None or cluster is not None:
@@ -262,7 +273,17 @@ def running(settings: Settings) -> Session:
         spawn.disconnect()
         raise
     dashboard_url = record.dashboard_url if record else joining.dashboard_url()
-    return Session(settings, flags_of(options), address, dashboard_url, cluster, options, record)
+    flags = flags_of(options)
+    return Session(
+        settings,
+        flags,
+        address,
+        dashboard_url,
+        cluster,
+        options,
+        record,
+        watchers=watchers,
+    )
 
 
 @contextlib.contextmanager

@@ -6,8 +6,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from actors.mesh.readiness import neighbours_up
-from actors.payments.money import Network
-from actors.runtime.settings import variable
 from jobs.reporting import pairs, table
 from serve_apps.gateway.auth import token_path
 
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
     from jobs.session import Session
 
 _MIB = 2**20
+PAYMENTS_OFF = "off: no wallet was set at the start (X0TTA6BL4_TRON_WALLET, X0TTA6BL4_TON_WALLET)"
 FORMATS = {"radio": "generated: a made-up radio mesh"}
 
 
@@ -51,6 +50,7 @@ def values(session: Session, status: MeshStatus) -> dict[str, object]:
         ],
         "down": dict(status.down),
         "flags": {row.name: row.state for row in session.flags.report()},
+        "payments": list(session.watchers),
         **addresses(session),
     }
 
@@ -63,7 +63,6 @@ def addresses(session: Session) -> dict[str, object]:
         "dashboard_url": session.dashboard_url,
         "gateway_url": session.gateway_url,
         "gateway_token": str(_token(session)) if session.gateway_url else "",
-        "payments": session.payments,
         "own_cluster": session.cluster is not None,
         "state_dir": str(session.settings.state_dir),
     }
@@ -132,20 +131,11 @@ def where(session: Session) -> RenderableType:
         "dashboard": session.dashboard_url or "none",
         "gateway": f"{session.gateway_url}/docs" if session.gateway_url else "none",
         "its token": _token(session) if session.gateway_url else "none",
-        "payments": _payments(session),
+        "payments": ", ".join(session.watchers) or PAYMENTS_OFF,
         "state": session.settings.state_dir,
         "stop": "x0 down",
     }
     return pairs("Running at", lines)
-
-
-def _payments(session: Session) -> str:
-    if session.payments:
-        return f"on: {session.payments}"
-    if not session.gateway_url:
-        return "none here: there is no gateway"
-    wallets = " or ".join(variable(f"{network}_wallet") for network in Network)
-    return f"off: to turn them on, set {wallets} and start again"
 
 
 def _token(session: Session) -> Path:

@@ -15,6 +15,7 @@ from loadtests import (
     leipzig,
     mesh,
     overload,
+    payments,
     results,
     routes,
     scale,
@@ -38,6 +39,7 @@ BENCHMARKS: Final[dict[str, Callable[[Progress], Outcome]]] = {
     "routes": routes.measure,
     "calls": calls.measure,
     "twin": twin.measure,
+    "payments": payments.measure,
     "mesh-max": lambda progress: mesh.measure(progress, settings=leipzig.settings()),
     "mesh-6800": lambda progress: mesh.measure(
         progress, load=Load(RATE, mesh.SECONDS), settings=leipzig.settings()

@@ -7,7 +7,7 @@ Ray restarts it when it dies; all it knows is in the ledger.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from actors.payments import scan, tokens
 from actors.payments.delivery import Delivery
@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from actors.payments.settings import Shop
 
 
+PREFIX: Final = "payments-"  # of the names of all watchers
+
+
 def actor_name(network: Network) -> str:
     """Name of the actor that watches a network."""
-    return f"payments-{network}"
+    return f"{PREFIX}{network}"
 
 
 class PaymentsWatcher:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from actors.payments import addresses
+from actors.payments import addresses, catalogue
 from actors.payments.errors import PaymentsOff
 from actors.payments.money import Method, Network
 from actors.runtime.errors import ConfigurationError
@@ -149,6 +149,15 @@ class Shop:
                 f"Set {name}.",
                 variable=name,
             ) from None
+
+    def check_catalogue(self) -> None:
+        """Refuse a catalogue whose plans could not be delivered; while payments are off, none is.
+
+        Raises:
+            ConfigurationError: it cannot be used, or a download has no URL that it is reached by.
+        """
+        if self.on and self.catalogue.exists() and catalogue.load(self.catalogue).has_downloads:
+            self.base_url()
 
     def base_url(self) -> str:
         """The start of download links.

@@ -81,7 +81,7 @@ def test_sigterm_ends_a_minimal_mesh_in_order(tmp_path: Path) -> None:
         temp_dir = cluster_dir(tmp_path)
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
-        assert ready["payments"] == ""  # no wallet is set
+        assert ready["payments"] == []  # no wallet is set
         assert ready["dashboard_url"] == ""
         assert ready["flags"]["minimal"] == "on"
         process.send_signal(signal.SIGTERM)

@@ -20,7 +20,6 @@ from actors.mesh.membership import Faults
 from actors.runtime import spawn
 from actors.runtime.settings import Settings
 from jobs import session
-from tests.unit.payments.shop import WALLET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,12 +28,16 @@ NODES = 16
 UP = ("--topology", f"radio:{NODES}", "--hello", "0.2", "--shards", "2", "--detach")
 
 
-def x0(state: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+def x0(state: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run `x0` on a state directory of its own."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("X0TTA", "RAY_"))}
     return subprocess.run(
         [str(Path(sys.executable).with_name("x0")), *arguments],
-        env={**environment, "X0TTA6BL4_STATE_DIR": str(state), **more},
+        env={
+            **environment,
+            "X0TTA6BL4_STATE_DIR": str(state),
+            **{f"X0TTA6BL4_{name}": value for name, value in settings.items()},
+        },
         capture_output=True,
         text=True,
         timeout=120,
@@ -66,7 +69,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def up(state: Path) -> Iterator[dict[str, Any]]:
     """What `x0 up --detach` said; the mesh is ended after the last test."""
     try:
-        yield answer(state, "up", *UP, X0TTA6BL4_TRON_WALLET=WALLET)
+        yield answer(state, "up", *UP)
     finally:
         x0(state, "down", "--purge")
 
@@ -90,11 +93,11 @@ def test_status_shows_the_mesh_and_what_is_not_built(state: Path, up: dict[str, 
     assert values["hello_s"] == 0.2
     assert {s["pid"] for s in values["shards"]} == {s["pid"] for s in up["shards"]}
     assert values["flags"]["byzantine"] == "not built yet"
-    assert values["payments"] == "tron"  # of the mesh that runs, whatever is set here
+    assert values["payments"] == []
     text = x0(state, "status").stdout
     assert "\x1b" not in text
     for shown in (
-        "on: tron",
+        "off: no wallet",
         "mesh-shard-01",
         "not built yet",
         "X0TTA6BL4_MINIMAL",

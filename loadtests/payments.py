@@ -1,0 +1,194 @@
+"""How fast a TRC-20 history is read into the ledger, and how few requests many orders cost.
+
+What a scan costs is decided by the rate that the API allows, so the benchmark keeps that rate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tempfile
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from pydantic import SecretStr
+
+from actors.payments import scan as scanning
+from actors.payments.catalogue import Plan
+from actors.payments.ledger import Ledger
+from actors.payments.money import Method, Network
+from actors.payments.order_book import NewOrder
+from actors.payments.orders import Delivers, State
+from actors.payments.settings import KEYLESS_TRON, Chain
+from actors.runtime.errors import Unavailable
+from jobs import reporting
+from loadtests import history_api, machine
+from loadtests.command import Results, run
+from loadtests.results import RESULTS, Outcome, Table
+from loadtests.spread import Spread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.payments.scan import ScanResult
+    from loadtests.machine import Provenance
+
+    Progress = Callable[[str], None]
+
+ROWS: Final = 10_000
+ORDERS: Final = 1_000
+PAID: Final = 5  # of the orders, by rows among the others
+RUNS: Final = 5
+PROMISED_S: Final = 5.0
+RATE: Final = KEYLESS_TRON[1]
+_BEGUN_MS: Final = 1_760_000_000_000
+_METHOD: Final = """\
+A history of {rows:,} confirmed transfers to the wallet, served on loopback by a process of its \
+own, in pages of 200; {orders:,} open orders; {paid} of the rows pay one of them each. The ledger \
+is SQLite with synchronous=FULL, empty but for the orders, in each of {runs} runs. At most \
+{rate:g} requests leave in a second, as TronGrid allows with a key: the pages alone take \
+{floor:.1f} s of that. A scan ends with every row in the ledger, the orders that were paid settled \
+by their receipts, and the rest in the review queue. The second scan finds nothing new but what \
+lies within the overlap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Of all runs: seconds of the first scan and of the second, and requests of each."""
+
+    first_s: Spread
+    second_s: Spread
+    first_requests: Spread
+    second_requests: Spread
+
+
+def measure(
+    progress: Progress, *, rows: int = ROWS, orders: int = ORDERS, runs: int = RUNS
+) -> Outcome:
+    """Run the benchmark.
+
+    Raises:
+        Unavailable: a scan did not do all of its work.
+    """
+    load = machine.load()
+    taken: list[tuple[float, float, int, int]] = []
+    for turn in range(runs):
+        progress(f"run {turn + 1} of {runs}")
+        with tempfile.TemporaryDirectory() as directory:
+            taken.append(_one(Path(directory) / "ledger.db", rows, orders))
+    columns = list(zip(*taken, strict=True))
+    figures = Figures(*(Spread.of(column) for column in columns))
+    origin = machine.provenance(("sqlalchemy", "httpx", "tronpy"), load, {})
+    return outcome(figures, rows, orders, runs, origin)
+
+
+def _one(path: Path, rows: int, orders: int) -> tuple[float, float, int, int]:
+    with Ledger(SecretStr(f"sqlite:///{path}"), random.Random(1)) as ledger:
+        listed = _history(ledger, rows, orders)
+        with history_api.serving(listed) as url:
+            chain = Chain(Network.TRON, url, None, history_api.WALLET, history_api.USDT, RATE)
+            first, first_s = asyncio.run(_scan(chain, ledger))
+            second, second_s = asyncio.run(_scan(chain, ledger))
+        settled = ledger.orders.listing(states=[State.CONFIRMED])
+        if (first.transfers, first.settled, len(settled)) != (rows, PAID, PAID) or second.settled:
+            raise Unavailable(
+                "the benchmark means nothing",
+                "a scan did not do all of its work",
+                "This is a defect: please report it.",
+                retry_after_s=1.0,
+            )
+    return first_s, second_s, first.requests, second.requests
+
+
+def _history(ledger: Ledger, rows: int, orders: int) -> list[dict[str, object]]:
+    """Open the orders; what the chain has for the wallet, some of it their payments."""
+    chain = Chain(Network.TRON, "", None, history_api.WALLET, history_api.USDT, RATE)
+    opened = []
+    for number in range(orders):
+        # Two prices: one has no more than 999 amounts.
+        price = 9_900_000 + 1_000_000 * (number % 2)
+        plan = Plan("plan", {"en": "Plan"}, {Method.TRON: price}, Delivers("licence"))
+        new = NewOrder(f"request {number}", plan, Method.TRON, "pull", f"buyer {number}")
+        opened.append(ledger.orders.create(new, chain, _BEGUN_MS))
+    listed = [
+        history_api.row(number, 1 + number, _BEGUN_MS + 100 * number) for number in range(rows)
+    ]
+    for number, order in enumerate(opened[:PAID]):
+        at = number * (rows // PAID)
+        listed[at] = history_api.row(at, order.amount, _BEGUN_MS + 100 * at)
+    return listed
+
+
+async def _scan(chain: Chain, ledger: Ledger) -> tuple[ScanResult, float]:
+    now_ms = _BEGUN_MS + 40 * 60_000
+    async with scanning.connect(chain) as api:
+        start = time.perf_counter()
+        result = await scanning.scan(chain, ledger, api, clock=lambda: now_ms)
+        return result, time.perf_counter() - start
+
+
+def outcome(figures: Figures, rows: int, orders: int, runs: int, origin: Provenance) -> Outcome:
+    """What the figures say."""
+    worst = max(figures.first_s.values)
+    shortcomings = (
+        [f"{rows:,} rows took up to {worst:.2f} s instead of {PROMISED_S:g} s"]
+        if rows == ROWS and worst > PROMISED_S
+        else []
+    )
+    table = Table(
+        ["", "s", "requests"],
+        [
+            ["the first scan", str(figures.first_s), str(figures.first_requests)],
+            ["the second scan", str(figures.second_s), str(figures.second_requests)],
+        ],
+    )
+    pages = -(-rows // history_api.PAGE)
+    return Outcome(
+        slug="payments",
+        title="Reading payments",
+        method=_METHOD.format(
+            rows=rows, orders=orders, paid=PAID, runs=runs, rate=RATE, floor=(pages - 1) / RATE
+        ),
+        tables=[table],
+        findings=[
+            f"{rows:,} rows are in the ledger after {figures.first_s} s.",
+            (
+                f"{orders:,} open orders cost {figures.first_requests} requests: {pages} pages, the"
+                f" time of the chain, a receipt for each order that was paid and for"
+                f" {scanning.OTHERS} other transfers."
+            ),
+            *(f"Fell short: {text}." for text in shortcomings),
+        ],
+        values={
+            "rows": rows,
+            "orders": orders,
+            "rate": RATE,
+            "first_s": figures.first_s.as_dict(),
+            "second_s": figures.second_s.as_dict(),
+            "first_requests": figures.first_requests.as_dict(),
+            "second_requests": figures.second_requests.as_dict(),
+            "shortcomings": shortcomings,
+        },
+        provenance=origin,
+    )
+
+
+@reporting.reported
+def command(
+    *,
+    rows: Annotated[int, typer.Option(min=100, max=200_000, help="Of the history.")] = ROWS,
+    orders: Annotated[int, typer.Option(min=10, max=1_900, help="That are open.")] = ORDERS,
+    runs: Annotated[int, typer.Option(min=1, max=100, help="Each on a new ledger.")] = RUNS,
+    results: Results = RESULTS,
+    as_json: reporting.AsJson = False,
+) -> int:
+    """Measure how fast a TRC-20 history is read, and what many open orders cost."""
+    return run(partial(measure, rows=rows, orders=orders, runs=runs), results, as_json=as_json)
+
+
+if __name__ == "__main__":
+    reporting.run(command)
