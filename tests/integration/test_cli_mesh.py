@@ -45,9 +45,9 @@ def x0(state: Path, *arguments: str, **settings: str) -> subprocess.CompletedPro
     )
 
 
-def answer(state: Path, *arguments: str, code: int = 0, **more: str) -> Any:
+def answer(state: Path, *arguments: str, code: int = 0) -> Any:
     """The one JSON object that `x0 ... --json` prints."""
-    done = x0(state, *arguments, "--json", **more)
+    done = x0(state, *arguments, "--json")
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return json.loads(done.stdout)  # fails if there is anything else
