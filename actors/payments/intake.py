@@ -59,10 +59,17 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A transaction on TRON whose receipt is to be read, and whether an order waits for it."""
+    """A transaction on TRON whose receipt is to be read.
+
+    Attributes:
+        tx_id: which.
+        matched: whether an order waits for it.
+        block_ms: time of its block, as it was listed.
+    """
 
     tx_id: str
     matched: bool
+    block_ms: int
 
 
 class Intake:
@@ -139,19 +146,20 @@ class Intake:
         """Transactions whose receipts are due, those that an order waits for first."""
         table = schema.sightings.c
         matched = sa.func.max(sa.case((table.order_id.is_not(None), 1), else_=0))
+        block_ms = sa.func.max(table.block_ms)
         with self._database.reading() as connection:
             rows = connection.execute(
-                sa.select(table.tx_id, matched.label("matched"))
+                sa.select(table.tx_id, matched.label("matched"), block_ms.label("block_ms"))
                 .where(
                     table.network == str(network),
                     table.status == "waiting",
                     table.next_ms <= now_ms,
                 )
                 .group_by(table.tx_id)
-                .order_by(matched.desc(), sa.func.min(table.block_ms), table.tx_id)
+                .order_by(matched.desc(), block_ms, table.tx_id)
                 .limit(limit)
             ).all()
-        return [Waiting(row.tx_id, bool(row.matched)) for row in rows]
+        return [Waiting(row.tx_id, bool(row.matched), row.block_ms) for row in rows]
 
     def count_waiting(self, network: Network) -> int:
         """How many transactions' receipts are not read, or not solid, yet."""

@@ -26,7 +26,7 @@ from actors.payments.intake import OVERLAP_MS
 from actors.payments.money import Network
 from actors.payments.ton import TonShop
 from actors.payments.tron_source import TronSource
-from actors.payments.verdict import Rejected
+from actors.payments.verdict import Reason, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -42,6 +42,8 @@ PageT = TypeVar("PageT")
 RECEIPTS_AT_ONCE: Final = 8
 MATCHED: Final = 2_000  # receipts of one scan that orders wait for
 OTHERS: Final = 10  # receipts of one scan that nobody waits for, unless told otherwise
+GONE_MS: Final = 3_600_000
+"""After which a transaction without a solid receipt is in no block: they are solid in a minute."""
 AHEAD_MS: Final = 60_000  # that the chain's clock may be ahead of ours
 
 
@@ -140,7 +142,7 @@ class _TronScan:
         cursor = await asyncio.to_thread(intake.open, Network.TRON, self._chain.wallet)
         head_ms = await self._source.head_ms()
         await self._read(cursor, until_ms=max(self._clock(), head_ms) + AHEAD_MS)
-        await self._receipts(cursor)
+        await self._receipts(cursor, head_ms)
         self._result.expired = await asyncio.to_thread(
             intake.complete, [cursor], head_ms, self._clock()
         )
@@ -177,7 +179,7 @@ class _TronScan:
             self._result.review += unmatched
         self._result.transfers = len(listed)
 
-    async def _receipts(self, cursor: Cursor) -> None:
+    async def _receipts(self, cursor: Cursor, head_ms: int) -> None:
         """Read receipts; what fails here stays waiting, and the rest of the scan is valid."""
         waiting = await asyncio.to_thread(
             self._ledger.intake.waiting, Network.TRON, self._clock(), limit=MATCHED
@@ -191,7 +193,7 @@ class _TronScan:
                 if self._failure is not None:
                     return
                 try:
-                    await self._receipt(cursor, one)
+                    await self._receipt(cursor, one, head_ms)
                 except Exception as error:  # noqa: BLE001 - raised again at the end of the scan
                     self._failure = error
 
@@ -199,9 +201,11 @@ class _TronScan:
             for one in due:
                 group.create_task(one_of(one))
 
-    async def _receipt(self, cursor: Cursor, one: Waiting) -> None:
+    async def _receipt(self, cursor: Cursor, one: Waiting, head_ms: int) -> None:
         intake = self._ledger.intake
         found = await self._source.receipt(one.tx_id)
+        if found is None and head_ms > one.block_ms + GONE_MS:
+            found = Rejected(one.tx_id, Reason.VANISHED)
         if found is None:
             await asyncio.to_thread(intake.postpone, Network.TRON, one.tx_id, self._clock())
         elif isinstance(found, Rejected):

@@ -27,6 +27,7 @@ class Reason(StrEnum):
     BEFORE_START = "before_start"
     REVERTED = "reverted"
     NO_SUCH_LOG = "no_such_log"
+    VANISHED = "vanished"  # it was listed, and the chain went on without it
     ABSURD_AMOUNT = "absurd_amount"
     OWN_TRANSFER = "own_transfer"
     BOUNCED = "bounced"

@@ -540,3 +540,22 @@ async def test_receipts_after_a_failure_are_left(ledger: Ledger, url: str, chain
     with pytest.raises(ChainRefused):
         await scan(ledger, url)
     assert sum("gettransactioninfo" in asked.path for asked in chains.asked) <= 8
+
+
+async def test_a_transaction_that_vanishes_is_forgotten(
+    ledger: Ledger, url: str, chains: Chains
+) -> None:
+    """Listed once, and an hour of solid blocks later in none of them: the order was not paid."""
+    one = order(ledger)
+    chains.rows.append(row(one.amount, "gone", unconfirmed=True))
+    chains.rows.append(row(7, "gone too"))
+    await scan(ledger, url)
+    assert (state(ledger, one.id), ledger.reviews.count()) == (State.SEEN, 1)
+    chains.rows.clear()
+    chains.head_ms = NOW + MINUTE + scanning.GONE_MS + 1
+    with ledger.database.writing() as connection:
+        connection.exec_driver_sql("UPDATE sightings SET next_ms = 0")
+    found = await scan(ledger, url)
+    assert (dict(found.rejected), found.waiting) == ({"vanished": 2}, 0)
+    assert ledger.reviews.count() == 0
+    assert state(ledger, one.id) is State.EXPIRED
