@@ -142,7 +142,7 @@ class Intake:
                 _move(connection, cursor, position, "")
         return new, unmatched
 
-    def waiting(self, network: Network, now_ms: int, *, limit: int) -> list[Waiting]:
+    def waiting(self, cursor: Cursor, now_ms: int, *, limit: int) -> list[Waiting]:
         """Transactions whose receipts are due, those that an order waits for first."""
         table = schema.sightings.c
         matched = sa.func.max(sa.case((table.order_id.is_not(None), 1), else_=0))
@@ -151,7 +151,7 @@ class Intake:
             rows = connection.execute(
                 sa.select(table.tx_id, matched.label("matched"), block_ms.label("block_ms"))
                 .where(
-                    table.network == str(network),
+                    _of(cursor),
                     table.status == "waiting",
                     table.next_ms <= now_ms,
                 )
@@ -161,18 +161,18 @@ class Intake:
             ).all()
         return [Waiting(row.tx_id, bool(row.matched), row.block_ms) for row in rows]
 
-    def count_waiting(self, network: Network) -> int:
+    def count_waiting(self, cursor: Cursor) -> int:
         """How many transactions' receipts are not read, or not solid, yet."""
         table = schema.sightings.c
         with self._database.reading() as connection:
             count = connection.scalar(
                 sa.select(sa.func.count(sa.distinct(table.tx_id))).where(
-                    table.network == str(network), table.status == "waiting"
+                    _of(cursor), table.status == "waiting"
                 )
             )
         return count or 0
 
-    def postpone(self, network: Network, tx_id: str, now_ms: int) -> None:
+    def postpone(self, cursor: Cursor, tx_id: str, now_ms: int) -> None:
         """Ask for a receipt later: it is not solid yet."""
         table = schema.sightings.c
         age = (now_ms - table.block_ms) / _RETRY_SHARE
@@ -180,8 +180,7 @@ class Intake:
         with self._database.writing() as connection:
             connection.execute(
                 schema.sightings.update()
-                .where(table.network == str(network), table.tx_id == tx_id)
-                .where(table.status == "waiting")
+                .where(_of(cursor), table.tx_id == tx_id, table.status == "waiting")
                 .values(next_ms=now_ms + sa.cast(pause, sa.BigInteger))
             )
 
@@ -189,8 +188,8 @@ class Intake:
         """Note that a receipt contradicts the index: nothing came; who was seen is not."""
         with self._database.writing() as connection:
             _cursor(connection, cursor.network, cursor.account, lock=True)
-            _close_sighting(connection, cursor.network, tx_id, "refused", reason)
-            _unsee(connection, cursor.network, tx_id)
+            _close_sighting(connection, cursor, tx_id, "refused", reason)
+            _unsee(connection, cursor, tx_id)
 
     def settle(
         self, cursor: Cursor, tx_id: str, transfers: Sequence[Transfer], now_ms: int
@@ -199,8 +198,8 @@ class Intake:
         with self._database.writing() as connection:
             _cursor(connection, cursor.network, cursor.account, lock=True)
             effect = settling.record(connection, transfers, now_ms)
-            _close_sighting(connection, cursor.network, tx_id, "read", "")
-            _unsee(connection, cursor.network, tx_id)
+            _close_sighting(connection, cursor, tx_id, "read", "")
+            _unsee(connection, cursor, tx_id)
         return effect
 
     def apply(
@@ -225,7 +224,7 @@ class Intake:
         """Note that a scan came to its end; how many orders expired by it.
 
         Args:
-            cursors: of one network.
+            cursors: of one network; the first is that of the wallet, whose orders they are.
             chain_ms: time of the chain, asked before the history was, up to which it is complete;
                 0 when it is not known, and then nothing expires.
             now_ms: the time.
@@ -244,7 +243,7 @@ class Intake:
                 )
             if not chain_ms:
                 return 0
-            return _end(connection, network, chain_ms - CATCH_UP_MS, now_ms)
+            return _end(connection, cursors[0], chain_ms - CATCH_UP_MS, now_ms)
 
 
 def _methods(network: Network) -> list[str]:
@@ -253,6 +252,11 @@ def _methods(network: Network) -> list[str]:
 
 def _is(cursor: Cursor) -> sa.ColumnElement[bool]:
     table = schema.cursors.c
+    return sa.and_(table.network == str(cursor.network), table.account == cursor.account)
+
+
+def _of(cursor: Cursor) -> sa.ColumnElement[bool]:
+    table = schema.sightings.c
     return sa.and_(table.network == str(cursor.network), table.account == cursor.account)
 
 
@@ -291,7 +295,7 @@ def _note(
     for start in range(0, len(ids), _CHUNK):
         rows = connection.execute(
             sa.select(table.tx_id, table.amount).where(
-                table.network == str(cursor.network), table.tx_id.in_(ids[start : start + _CHUNK])
+                _of(cursor), table.tx_id.in_(ids[start : start + _CHUNK])
             )
         )
         known.update((row.tx_id, row.amount) for row in rows)
@@ -308,6 +312,7 @@ def _note(
         rows_new.append(
             {
                 "network": str(cursor.network),
+                "account": cursor.account,
                 "tx_id": tx_id,
                 "amount": amount,
                 "order_id": order.id if order else None,
@@ -326,22 +331,22 @@ def _note(
 
 
 def _close_sighting(
-    connection: Connection, network: Network, tx_id: str, status: str, reason: str
+    connection: Connection, cursor: Cursor, tx_id: str, status: str, reason: str
 ) -> None:
     table = schema.sightings.c
     connection.execute(
         schema.sightings.update()
-        .where(table.network == str(network), table.tx_id == tx_id)
+        .where(_of(cursor), table.tx_id == tx_id)
         .values(status=status, reason=str(reason))
     )
 
 
-def _unsee(connection: Connection, network: Network, tx_id: str) -> None:
+def _unsee(connection: Connection, cursor: Cursor, tx_id: str) -> None:
     """Put orders back that were seen by this transaction alone, and that it did not pay."""
     table = schema.sightings.c
     mine = connection.scalars(
         sa.select(table.order_id).where(
-            table.network == str(network), table.tx_id == tx_id, table.order_id.is_not(None)
+            _of(cursor), table.tx_id == tx_id, table.order_id.is_not(None)
         )
     ).all()
     for order_id in sorted(set(mine)):
@@ -355,10 +360,11 @@ def _unsee(connection: Connection, network: Network, tx_id: str) -> None:
             order_book.change(connection, order, State.NEW)
 
 
-def _end(connection: Connection, network: Network, chain_ms: int, now_ms: int) -> int:
+def _end(connection: Connection, cursor: Cursor, chain_ms: int, now_ms: int) -> int:
     """Expire orders and free reservations whose time is over on the chain."""
     table = schema.orders.c
-    mine = table.method.in_(_methods(network))
+    # Not those of a wallet that the shop had before and nobody reads now.
+    mine = sa.and_(table.method.in_(_methods(cursor.network)), table.wallet == cursor.account)
     rows = connection.execute(
         sa.select(schema.orders)
         .where(mine, table.state.in_([str(state) for state in orders.OPEN]))

@@ -15,6 +15,7 @@ a time, and if two did, the ledger would be the same.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -27,6 +28,7 @@ from actors.payments.money import Network
 from actors.payments.ton import TonShop
 from actors.payments.tron_source import TronSource
 from actors.payments.verdict import Reason, Rejected
+from actors.runtime.errors import Conflict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 PageT = TypeVar("PageT")
 
+_LOOK_S: Final = 0.1  # between two looks whether another process is done
 RECEIPTS_AT_ONCE: Final = 8
 MATCHED: Final = 2_000  # receipts of one scan that orders wait for
 OTHERS: Final = 10  # receipts of one scan that nobody waits for, unless told otherwise
@@ -110,9 +113,7 @@ async def scan(
         UntrustedHistory: the API contradicts itself or the chain.
         Unavailable: the ledger's database does not answer.
     """
-    alone = ledger.database.alone(f"scan-{chain.network}", timeout_s=wait_s)
-    await asyncio.to_thread(alone.__enter__)
-    try:
+    async with _alone(ledger, f"scan-{chain.network}", wait_s):
         before = api.requests
         if chain.network is Network.TRON:
             result = await _TronScan(TronSource(chain, api), ledger, others, clock).run()
@@ -120,9 +121,31 @@ async def scan(
             result = await _TonScan(chain, ton_source.source(api), ledger, clock).run()
         result.requests = api.requests - before
         return result
+
+
+@contextlib.asynccontextmanager
+async def _alone(ledger: Ledger, name: str, wait_s: float) -> AsyncIterator[None]:
+    """Hold the lock `name`; it is taken and let go of whole, also when this task is cancelled."""
+    deadline = asyncio.get_running_loop().time() + wait_s
+    while True:
+        lock = ledger.database.alone(name, timeout_s=0)
+        taking = asyncio.ensure_future(asyncio.to_thread(lock.__enter__))
+        try:
+            await asyncio.shield(taking)
+            break
+        except asyncio.CancelledError:
+            await asyncio.wait([taking])
+            if taking.exception() is None:
+                await asyncio.to_thread(lock.__exit__, None, None, None)
+            raise
+        except Conflict:
+            if asyncio.get_running_loop().time() >= deadline:
+                raise
+        await asyncio.sleep(_LOOK_S)
+    try:
+        yield
     finally:
-        # To its end even if this task is cancelled: the lock must be let go of.
-        await asyncio.shield(asyncio.to_thread(alone.__exit__, None, None, None))
+        await asyncio.shield(asyncio.to_thread(lock.__exit__, None, None, None))
 
 
 class _TronScan:
@@ -148,7 +171,7 @@ class _TronScan:
         )
         after = await asyncio.to_thread(intake.open, Network.TRON, self._chain.wallet)
         self._result.cursor, self._result.chain_ms = after.position, head_ms
-        self._result.waiting = await asyncio.to_thread(intake.count_waiting, Network.TRON)
+        self._result.waiting = await asyncio.to_thread(intake.count_waiting, cursor)
         if self._failure is not None:
             raise self._failure
         return self._result
@@ -182,7 +205,7 @@ class _TronScan:
     async def _receipts(self, cursor: Cursor, head_ms: int) -> None:
         """Read receipts; what fails here stays waiting, and the rest of the scan is valid."""
         waiting = await asyncio.to_thread(
-            self._ledger.intake.waiting, Network.TRON, self._clock(), limit=MATCHED
+            self._ledger.intake.waiting, cursor, self._clock(), limit=MATCHED
         )
         others = [one for one in waiting if not one.matched][: self._others]
         due = [one for one in waiting if one.matched] + others
@@ -207,7 +230,7 @@ class _TronScan:
         if found is None and head_ms > one.block_ms + GONE_MS:
             found = Rejected(one.tx_id, Reason.VANISHED)
         if found is None:
-            await asyncio.to_thread(intake.postpone, Network.TRON, one.tx_id, self._clock())
+            await asyncio.to_thread(intake.postpone, cursor, one.tx_id, self._clock())
         elif isinstance(found, Rejected):
             self._result.rejected[str(found.reason)] += 1
             await asyncio.to_thread(intake.refuse, cursor, one.tx_id, found.reason)

@@ -106,6 +106,7 @@ sightings = Table(
     "sightings",
     METADATA,
     Column("network", String(8), primary_key=True),
+    Column("account", String(80), primary_key=True),
     Column("tx_id", String(64), primary_key=True),
     Column("amount", BigInteger, primary_key=True, autoincrement=False),
     Column("order_id", ForeignKey("orders.id")),
@@ -116,7 +117,7 @@ sightings = Table(
     CheckConstraint(f"network IN {_NETWORKS}", name="network"),
     CheckConstraint("status IN ('waiting', 'read', 'refused')", name="status"),
     CheckConstraint("amount > 0", name="amount"),
-    Index("ix_sightings_waiting", "network", "status", "next_ms"),
+    Index("ix_sightings_waiting", "network", "account", "status", "next_ms"),
 )
 
 payments = Table(

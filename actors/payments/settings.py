@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from datetime import UTC
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import urlsplit
 
@@ -23,7 +24,6 @@ from actors.runtime.settings import variable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from actors.runtime.settings import Settings
 
@@ -302,8 +302,9 @@ def _database(settings: Settings) -> SecretStr:
     scheme, found, rest = url.partition("://")
     if scheme in {"postgres", "postgresql", _POSTGRESQL} and found:
         return SecretStr(f"{_POSTGRESQL}://{rest}")
-    if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
-        return settings.database_url
+    if scheme == "sqlite" and rest.startswith("/") and rest not in {"/", "/:memory:"}:
+        # Actors run in other working directories; and memory would be another one in each.
+        return SecretStr(f"sqlite:///{Path(rest[1:]).absolute()}")
     name = variable("database_url")
     raise ConfigurationError(
         f"{name} is a value that is not shown",

@@ -335,7 +335,7 @@ def test_what_was_seen_and_is_refused_is_new_again(ledger: Ledger) -> None:
         Sighting(tx_id(name), BUYER, one.amount, NOW + MINUTE, confirmed=True) for name in "ab"
     ]
     ledger.intake.note(at, USDT, sightings, NOW)
-    waiting = ledger.intake.waiting(Network.TRON, NOW, limit=10)
+    waiting = ledger.intake.waiting(at, NOW, limit=10)
     assert {(found.tx_id, found.matched) for found in waiting} == {
         (tx_id("a"), True),
         (tx_id("b"), True),
@@ -344,19 +344,19 @@ def test_what_was_seen_and_is_refused_is_new_again(ledger: Ledger) -> None:
     assert state(ledger, one.id) is State.SEEN, "the other one may be real"
     ledger.intake.refuse(at, tx_id("b"), Reason.NO_SUCH_LOG)
     assert state(ledger, one.id) is State.NEW
-    assert ledger.intake.count_waiting(Network.TRON) == 0
+    assert ledger.intake.count_waiting(at) == 0
 
 
 def test_receipts_that_are_not_solid_are_asked_for_later(ledger: Ledger) -> None:
     """Soon at first, ever more seldom the older they are."""
     at = cursor(ledger)
     ledger.intake.note(at, USDT, [Sighting(tx_id("t"), BUYER, 5, NOW, confirmed=True)], NOW)
-    ledger.intake.postpone(Network.TRON, tx_id("t"), NOW)
-    assert ledger.intake.waiting(Network.TRON, NOW + 19_999, limit=9) == []
-    assert len(ledger.intake.waiting(Network.TRON, NOW + 20_000, limit=9)) == 1
-    ledger.intake.postpone(Network.TRON, tx_id("t"), NOW + 1_000_000)
-    assert ledger.intake.waiting(Network.TRON, NOW + 1_099_999, limit=9) == []
-    assert len(ledger.intake.waiting(Network.TRON, NOW + 1_100_000, limit=9)) == 1
+    ledger.intake.postpone(at, tx_id("t"), NOW)
+    assert ledger.intake.waiting(at, NOW + 19_999, limit=9) == []
+    assert len(ledger.intake.waiting(at, NOW + 20_000, limit=9)) == 1
+    ledger.intake.postpone(at, tx_id("t"), NOW + 1_000_000)
+    assert ledger.intake.waiting(at, NOW + 1_099_999, limit=9) == []
+    assert len(ledger.intake.waiting(at, NOW + 1_100_000, limit=9)) == 1
     assert ledger.reviews.count() == 1
     assert [review.verified for review in ledger.reviews.listing()] == [False]
 

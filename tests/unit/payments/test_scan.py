@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,6 +28,7 @@ from tests.unit.payments.shop import (
     receipt,
     row,
     ton_chain,
+    tron_address,
     tron_chain,
 )
 from tests.unit.payments.ton_cells import TonAccount, internal_transfer
@@ -559,3 +561,22 @@ async def test_a_transaction_that_vanishes_is_forgotten(
     assert (dict(found.rejected), found.waiting) == ({"vanished": 2}, 0)
     assert ledger.reviews.count() == 0
     assert state(ledger, one.id) is State.EXPIRED
+
+
+async def test_another_wallets_orders_are_left_alone(
+    ledger: Ledger, url: str, chains: Chains
+) -> None:
+    """After a change of the wallet: what nobody reads does not expire, and is not refused."""
+    one = order(ledger)
+    pay(chains, one.amount, "paid")
+    chains.fault = lambda asked: Answer(500) if "gettransactioninfo" in asked.path else None
+    with pytest.raises(ChainUnavailable):
+        await scan(ledger, url)
+    chains.fault = lambda _: None
+    chains.head_ms = NOW + 3 * WINDOW_MS
+    moved = replace(tron_chain(url), wallet=tron_address("another shop"))
+    async with scanning.connect(moved) as api:
+        found = await scanning.scan(moved, ledger, api, clock=lambda: CLOCK)
+    assert (found.settled, found.expired, found.waiting) == (0, 0, 0)
+    assert state(ledger, one.id) is State.SEEN
+    assert (await scan(ledger, url)).settled == 1

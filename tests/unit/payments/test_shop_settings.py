@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,8 +29,6 @@ from tests.unit.payments.shop import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from actors.payments.ledger import Ledger
 
 PREFIX = "X0TTA6BL4_"
@@ -138,6 +137,7 @@ TEST_WALLET = "kQAaDUFwU_NsWLK1DA5VSF80Kvlj55rB-P6K-3wxAjuMOTIE"
         ({"DATABASE_URL": "mysql://u:canary-secret@h/d"}, "DATABASE_URL"),
         ({"DATABASE_URL": "sqlite://"}, "DATABASE_URL"),
         ({"DATABASE_URL": "sqlite:///"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "sqlite:///:memory:"}, "DATABASE_URL"),
         ({"DATABASE_URL": "canary-secret"}, "DATABASE_URL"),
         ({"PAYMENTS_SINCE": "soon"}, "PAYMENTS_SINCE"),
     ],
@@ -169,6 +169,8 @@ def test_databases(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     assert "p@" not in repr(found)
     again = shop(monkeypatch, DATABASE_URL="sqlite:////var/lib/x.db")
     assert again.database_url.get_secret_value() == "sqlite:////var/lib/x.db"
+    here = shop(monkeypatch, DATABASE_URL="sqlite:///x.db")
+    assert here.database_url.get_secret_value() == f"sqlite:///{Path.cwd()}/x.db"
 
 
 CATALOGUE = """

@@ -160,6 +160,7 @@ def upgrade() -> None:
     op.create_table(
         "sightings",
         sa.Column("network", sa.String(length=8), nullable=False),
+        sa.Column("account", sa.String(length=80), nullable=False),
         sa.Column("tx_id", sa.String(length=64), nullable=False),
         sa.Column("amount", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("order_id", sa.String(length=16), nullable=True),
@@ -173,10 +174,13 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("amount > 0", name=op.f("ck_sightings_amount")),
         sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name="fk_sightings_order_id"),
-        sa.PrimaryKeyConstraint("network", "tx_id", "amount", name="pk_sightings"),
+        sa.PrimaryKeyConstraint("network", "account", "tx_id", "amount", name="pk_sightings"),
     )
     op.create_index(
-        "ix_sightings_waiting", "sightings", ["network", "status", "next_ms"], unique=False
+        "ix_sightings_waiting",
+        "sightings",
+        ["network", "account", "status", "next_ms"],
+        unique=False,
     )
     op.create_table(
         "reviews",
