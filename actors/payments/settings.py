@@ -250,13 +250,14 @@ def _checked_url(network: str, settings: Settings) -> str:
     if (
         getattr(settings, f"{network}_api_key") is not None
         and parts.scheme == "http"
-        and not _is_private(host)
+        and not is_private(host)
     ):
         _contradiction(f"{network}_api_url", "is not https, and the key would travel in clear text")
     return host
 
 
-def _is_private(host: str) -> bool:
+def is_private(host: str) -> bool:
+    """Whether a host is of this machine or of a network that is nobody else's."""
     try:
         return ipaddress.ip_address(host).is_private
     except ValueError:

@@ -205,8 +205,10 @@ def test_the_token_is_told_to_nobody(api: BotApi, sold: BotShop) -> None:
         ({}, ("--webhook", "http://shop.example/x"), "https URL"),
         ({}, ("--webhook", "https://shop.example/x", "--listen", "8443"), "HOST:PORT"),
         ({"CATALOGUE": "/nonexistent"}, (), "X0TTA6BL4_CATALOGUE"),
+        ({"TELEGRAM_API_URL": "http://api.example"}, (), "clear text"),
+        ({"PUBLIC_URL": ""}, (), "X0TTA6BL4_PUBLIC_URL"),
     ],
-    ids=["no token", "refused token", "http", "listen", "catalogue"],
+    ids=["no token", "refused token", "http", "listen", "catalogue", "clear text", "public"],
 )
 def test_what_is_wrong_is_said_at_the_start(
     api: BotApi, sold: BotShop, more: dict[str, str], options: tuple[str, ...], words: str

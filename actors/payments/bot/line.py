@@ -293,8 +293,8 @@ class Line:
 
     async def _turn(self, chat: int, ask: Callable[[], Awaitable[object]]) -> None:
         async def at_its_turn() -> object:
-            await self._pace.turn(chat)
-            return await ask()
+            async with self._pace.turn(chat):
+                return await ask()
 
         await self._asking(at_its_turn)
 

@@ -1,4 +1,7 @@
-"""One message a second in a chat, as Telegram asks of bots; who does not keep to it is refused.
+"""One message a second in a chat, as Telegram asks of bots.
+
+A turn begins a second after the one before it was over, not after it began: so two messages can
+never arrive closer together than that, however long the first one was on its way.
 
 The library's rate limiter knows the limit of all chats together, and makes every chat wait when one
 is refused. So the limit of a single chat is kept here, before that can happen.
@@ -7,14 +10,25 @@ is refused. So the limit of a single chat is kept here, before that can happen.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
-INTERVAL_S: Final = 1.1  # a little more than a second: what leaves evenly may arrive closer
+INTERVAL_S: Final = 1.01  # a second, and what clocks may differ in it
 _KEPT: Final = 1024  # chats that are remembered before those that may speak are forgotten
+
+
+@dataclass(slots=True)
+class _Chat:
+    """One chat: who is at it, and from when on something may be said."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: int = 0
+    free_at: float = 0.0  # s, monotonic
 
 
 class Pace:
@@ -32,14 +46,29 @@ class Pace:
     ) -> None:
         self._clock = clock
         self._sleep = sleep
-        self._free_at: dict[int, float] = {}
+        self._chats: dict[int, _Chat] = {}
 
-    async def turn(self, chat: int) -> None:
-        """Wait until something may be said in a chat."""
-        now = self._clock()
-        at = max(now, self._free_at.get(chat, now))
-        self._free_at[chat] = at + INTERVAL_S
-        if len(self._free_at) > _KEPT:
-            self._free_at = {other: free for other, free in self._free_at.items() if free > now}
-        if at > now:
-            await self._sleep(at - now)
+    @contextlib.asynccontextmanager
+    async def turn(self, chat: int) -> AsyncIterator[None]:
+        """Speak in a chat, for the block, once it is this one's turn."""
+        one = self._chats.setdefault(chat, _Chat())
+        one.waiting += 1
+        try:
+            async with one.lock:
+                wait_s = one.free_at - self._clock()
+                if wait_s > 0:
+                    await self._sleep(wait_s)
+                try:
+                    yield
+                finally:
+                    one.free_at = self._clock() + INTERVAL_S
+        finally:
+            one.waiting -= 1
+            self._forget()
+
+    def _forget(self) -> None:
+        if len(self._chats) > _KEPT:
+            now = self._clock()
+            self._chats = {
+                chat: one for chat, one in self._chats.items() if one.waiting or one.free_at > now
+            }

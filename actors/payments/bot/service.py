@@ -16,7 +16,9 @@ from actors.payments.bot.transport import TelegramTransport
 from actors.payments.courier import Courier
 from actors.payments.delivery import Delivery
 from actors.payments.errors import BotRefused, PaymentsOff, TransportBusy
-from actors.runtime.errors import X0Error
+from actors.payments.settings import is_private
+from actors.runtime.errors import ConfigurationError, X0Error
+from actors.runtime.settings import variable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +76,7 @@ async def run(
     """
     if not shop.on:
         raise PaymentsOff
+    _check_secret(api_url)
     plans = catalogue.load(shop.catalogue)
     if plans.has_downloads:
         shop.base_url()  # what could not be opened is not sold
@@ -93,6 +96,19 @@ async def run(
                     tasks.create_task(webhook.serve(app, hook.host, hook.port))
         except* X0Error as group:
             raise _first(group) from None
+
+
+def _check_secret(api_url: str) -> None:
+    """Refuse an API that the token would travel to in clear text."""
+    parts = urlsplit(api_url)
+    if parts.scheme == "http" and not is_private(parts.hostname or ""):
+        name = variable("telegram_api_url")
+        raise ConfigurationError(
+            f"{name} cannot be used",
+            "it is not https, and the token would travel in clear text",
+            f"Set {name} to an https URL, or to one of a private network.",
+            variable=name,
+        )
 
 
 async def _begun(line: Line, hook: Webhook | None, token: SecretStr, errors: ErrorHandler) -> str:

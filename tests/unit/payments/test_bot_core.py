@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import re
 from dataclasses import replace
 from string import Formatter
@@ -267,38 +266,66 @@ def test_the_picture_says_where_to_pay(method: Method) -> None:
         assert read.text == expected[method]
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.floats(0, 3)), max_size=40))
-def test_a_chat_gets_one_message_a_second(asked: list[tuple[int, float]]) -> None:
-    """In every chat, turns lie an interval apart; a chat never waits for another."""
+@given(st.lists(st.tuples(st.integers(0, 3), st.floats(0, 3), st.floats(0, 3)), max_size=40))
+def test_a_chat_gets_one_message_a_second(asked: list[tuple[int, float, float]]) -> None:
+    """In every chat, a message begins an interval after the one before it was over, however long
+    each was on its way; a chat never waits for another."""
     now = 0.0
     slept: list[float] = []
 
     async def sleep(pause_s: float) -> None:
+        nonlocal now
         slept.append(pause_s)
+        now += pause_s
 
     pace = Pace(lambda: now, sleep)
-    turns: dict[int, list[float]] = {}
-    for chat, gap in asked:
-        now += gap
+    over: dict[int, float] = {}
+
+    async def say(chat: int, gap_s: float, way_s: float) -> None:
+        nonlocal now
+        now += gap_s
         slept.clear()
-        asyncio.run(pace.turn(chat))
-        assert chat in turns or not slept
-        turns.setdefault(chat, []).append(now + sum(slept))
-    for times in turns.values():
-        for before, after in itertools.pairwise(times):
-            assert after - before >= INTERVAL_S - 1e-9
+        asked_at = now
+        async with pace.turn(chat):
+            assert now >= over.get(chat, 0.0) + (INTERVAL_S - 1e-9) * (chat in over)
+            assert now == pytest.approx(max(asked_at, over.get(chat, -INTERVAL_S) + INTERVAL_S))
+            now += way_s
+        over[chat] = now
+
+    async def say_all() -> None:
+        for one in asked:
+            await say(*one)
+
+    asyncio.run(say_all())
 
 
-def test_chats_that_may_speak_are_forgotten() -> None:
-    """The pace of a chat is not kept for ever."""
+async def test_turns_of_a_chat_come_one_after_the_other() -> None:
+    """Two that want to speak at once in a chat do not overlap, also if one fails."""
+    pace = Pace(sleep=lambda _: asyncio.sleep(0))
+    speaking = 0
+
+    async def speak(number: int) -> None:
+        nonlocal speaking
+        async with pace.turn(1):
+            assert speaking == 0
+            speaking += 1
+            await asyncio.sleep(0.001)
+            speaking -= 1
+            if number == 0:
+                raise ValueError
+
+    found = await asyncio.gather(*map(speak, range(5)), return_exceptions=True)
+    assert [type(one) for one in found] == [ValueError, *[type(None)] * 4]
+
+
+async def test_chats_that_may_speak_are_forgotten() -> None:
+    """The pace of a chat is not kept for ever; that of one who waits is."""
     now = 0.0
     pace = Pace(lambda: now)
-
-    async def all_turns() -> None:
-        nonlocal now
+    async with pace.turn(-1):
         for chat in range(3000):
             now += 1.0
-            await pace.turn(chat)
-
-    asyncio.run(all_turns())
-    assert len(pace._free_at) <= 1025
+            async with pace.turn(chat):
+                pass
+        assert len(pace._chats) <= 1025
+        assert -1 in pace._chats
