@@ -206,8 +206,9 @@ class Line:
         """Tell a button that its press has arrived; one that is too old does not care."""
         try:
             await self._once(query.answer)
-        except BadRequest as error:
-            _log.debug("a press is too old to be answered", error=error.message)
+        except (BadRequest, TransportBusy) as error:
+            # What was asked is answered all the same; the button only shows that it waits.
+            _log.debug("a press was not acknowledged", error=str(error))
 
     # -- messages --------------------------------------------------------------------------------
 

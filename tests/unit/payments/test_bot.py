@@ -286,8 +286,10 @@ def test_a_slow_telegram_or_none_loses_nothing(
     buyer = api.user(1)
     api.fault = fault
     with sold.selling(api):
-        buyer.says("/buy licence tron")
-        buyer.wait(lambda one: bool(one.picture))
+        buyer.says("/buy licence")
+        ways = buyer.wait("How will you pay?", 60)
+        buyer.presses(ways, "USDT on TRON (TRC-20)")
+        buyer.wait(lambda one: bool(one.picture), 60)
         sold.pay(sold.order(1))
         buyer.wait("Here is the licence", 60)
         assert wait_state(sold, sold.order(1).id, State.DELIVERED)
