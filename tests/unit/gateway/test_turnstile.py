@@ -28,6 +28,39 @@ class CountingLoop(asyncio.SelectorEventLoop):
         super()._run_once()  # type: ignore[misc]  # not in the stub
 
 
+def told(
+    free: int, crowded: int, crowd: list[tuple[int, int]]
+) -> tuple[list[int], list[int], list[int]]:
+    """Who began, in which turn of the loop, and who was done, in their order.
+
+    Each of the crowd takes so many turns, and so many pass until the next one comes.
+    """
+    loop = CountingLoop()
+    begun: list[int] = []
+    turns: list[int] = []
+    done: list[int] = []
+
+    async def work(number: int) -> None:
+        begun.append(number)
+        turns.append(loop.turn)
+        for _ in range(crowd[number][0]):
+            await asyncio.sleep(0)
+        done.append(number)
+
+    async def run() -> None:
+        turnstile = Turnstile(app(work), free, crowded)
+        tasks = []
+        for number, (_, pause) in enumerate(crowd):
+            tasks.append(asking(turnstile, number))
+            for _ in range(pause):
+                await asyncio.sleep(0)
+        await asyncio.gather(*tasks)
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(run())
+    return begun, turns, done
+
+
 async def nothing() -> dict[str, str]:
     return {}
 
@@ -50,43 +83,33 @@ def app(work: Callable[[int], Awaitable[None]]) -> ASGIApp:
     return application  # type: ignore[return-value]  # looks at the number alone
 
 
-@given(st.integers(1, 5), st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3)), max_size=60))
+@given(
+    free=st.integers(1, 8),
+    crowded=st.integers(1, 8),
+    crowd=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3)), max_size=60),
+)
 def test_a_few_begin_in_a_turn_in_the_order_they_came(
-    width: int, crowd: list[tuple[int, int]]
+    free: int, crowded: int, crowd: list[tuple[int, int]]
 ) -> None:
     """However a crowd comes, and however long each takes, few begin in a turn of the loop.
 
     A turn may see the end of one share and the whole of the next.
     """
-    loop = CountingLoop()
-
-    async def run() -> tuple[list[int], list[int], list[int]]:
-        begun: list[int] = []
-        turns: list[int] = []
-        done: list[int] = []
-
-        async def work(number: int) -> None:
-            begun.append(number)
-            turns.append(loop.turn)
-            for _ in range(crowd[number][0]):
-                await asyncio.sleep(0)
-            done.append(number)
-
-        turnstile = Turnstile(app(work), width)
-        tasks = []
-        for number, (_, pause) in enumerate(crowd):
-            tasks.append(asking(turnstile, number))
-            for _ in range(pause):
-                await asyncio.sleep(0)
-        await asyncio.gather(*tasks)
-        return begun, turns, done
-
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        begun, turns, done = runner.run(run())
+    begun, turns, done = told(free, crowded, crowd)
     everybody = list(range(len(crowd)))
     assert begun == everybody
     assert sorted(done) == everybody
-    assert all(turns.count(turn) <= 2 * width for turn in set(turns))
+    assert all(turns.count(turn) <= 2 * max(free, crowded) for turn in set(turns))
+
+
+@given(free=st.integers(1, 8), crowded=st.integers(1, 8), count=st.integers(0, 60))
+def test_of_a_crowd_fewer_begin_while_others_wait(free: int, crowded: int, count: int) -> None:
+    """Of those who come all at once as many begin as if few had come, then a small share a turn."""
+    _, turns, _ = told(free, crowded, [(0, 0)] * count)
+    shares = [turns.count(turn) for turn in sorted(set(turns))]
+    assert shares[:1] == [min(free, count)][: len(shares)]
+    assert all(share == crowded for share in shares[1:-1])
+    assert all(share <= crowded for share in shares[1:])
 
 
 async def test_who_leaves_the_queue_holds_nobody_up() -> None:
@@ -96,7 +119,7 @@ async def test_who_leaves_the_queue_holds_nobody_up() -> None:
     async def work(number: int) -> None:
         begun.append(number)
 
-    turnstile = Turnstile(app(work), 1)
+    turnstile = Turnstile(app(work), 1, 1)
     tasks = [asking(turnstile, number) for number in range(6)]
     await asyncio.sleep(0)
     for number in (2, 3):
@@ -115,7 +138,7 @@ async def test_one_that_waits_long_keeps_nobody_out() -> None:
             await over.wait()
         done.append(number)
 
-    turnstile = Turnstile(app(work), 2)
+    turnstile = Turnstile(app(work), 2, 2)
     tasks = [asking(turnstile, number) for number in range(8)]
     for _ in range(20):
         await asyncio.sleep(0)
