@@ -33,8 +33,8 @@ async def ask(scenario: Scenario, *, plot: bool, limit_s: float) -> Reply:
     except MeshNotRunning as error:
         raise Unavailable(
             "the mesh has no twin",
-            f"{error.why}; it is not kept under X0TTA6BL4_MINIMAL",
-            "Start the mesh without that flag, or ask about its map (--topology).",
+            f"{error.why}: the mesh is just starting, or runs under X0TTA6BL4_MINIMAL",
+            "Retry, or start it without that flag; of its map anything can be asked at any time.",
             retry_after_s=5.0,
         ) from error
     answer = twin.ask.remote(scenario, plot, limit_s)
