@@ -217,7 +217,7 @@ def _draw_nodes(axes: Axes, topology: Topology, places: NDArray[np.float64], par
         facecolors="white",
         edgecolors=INK,
         linewidths=_scale(topology.n_nodes, 2.0, 1.1),
-        zorder=4,
+        zorder=6,
     )
     axes.scatter(
         places[parts.failed, 0],
