@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import re
 import signal
@@ -27,16 +26,6 @@ if TYPE_CHECKING:
 
 
 X0 = (sys.executable, "-m", "jobs.cli", "pay")
-
-
-@pytest.fixture(autouse=True)
-def _logging() -> Iterator[None]:
-    """Give back what a command sets up when it runs in this process."""
-    root = logging.getLogger()
-    level, handlers = root.level, list(root.handlers)
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def bare() -> dict[str, str]:
