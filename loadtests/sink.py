@@ -76,10 +76,11 @@ class Sink:
                 received = await self.mesh.receive_batch(
                     self.partition, port=PORT, limit=READ_LIMIT, done=noted, wait_s=WAIT_S
                 )
-                begun = time.thread_time()
-                noted = received
-                self.note(received, time.monotonic())
-                self.busy_s += time.thread_time() - begun
+                noted = received if len(received.batch) else None
+                if noted is not None:
+                    begun = time.thread_time()
+                    self.note(noted, time.monotonic())
+                    self.busy_s += time.thread_time() - begun
         finally:
             if noted is not None:
                 await self.mesh.acknowledge(noted)

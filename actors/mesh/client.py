@@ -253,7 +253,7 @@ class Mesh:
             after: the greatest offset that was received; what is not newer is left out. So who
                 acknowledges late gets each message once, and `limit` that are not acknowledged.
             done: what was read before from the same partition and port; the same call
-                acknowledges it, which a reader of many messages a second pays half as much for.
+                acknowledges it, instead of one more.
             wait_s: at most.
         """
         offsets = None if done is None else done.offsets
