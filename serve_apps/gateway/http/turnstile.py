@@ -40,7 +40,7 @@ class Turnstile:
         self._crowded = crowded
         self._left = free  # that may still begin in this turn
         self._armed = False  # whether the end of this turn will be noticed
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[asyncio.Future[None]] = deque()  # each until it begins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on when it is its turn."""
@@ -50,7 +50,10 @@ class Turnstile:
         else:
             turn = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
-            await turn
+            try:
+                await turn
+            finally:
+                self._waiting.remove(turn)
         await self._app(scope, receive, send)
 
     def _arm(self) -> None:
@@ -61,8 +64,9 @@ class Turnstile:
     def _next_turn(self) -> None:
         self._armed = False
         share = self._left = self._crowded if self._waiting else self._free
-        while self._waiting and self._left:
-            turn = self._waiting.popleft()
+        for turn in self._waiting:
+            if not self._left:
+                break
             if not turn.done():  # else who asked has gone
                 turn.set_result(None)
                 self._left -= 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from ray._common.utils import import_attr
 
@@ -83,6 +83,7 @@ def app(work: Callable[[int], Awaitable[None]]) -> ASGIApp:
     return application  # type: ignore[return-value]  # looks at the number alone
 
 
+@example(free=1, crowded=2, crowd=[(0, 0)] * 3 + [(0, 1)])  # the next comes as one is called
 @given(
     free=st.integers(1, 8),
     crowded=st.integers(1, 8),
