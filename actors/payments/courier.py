@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from actors.payments.database import now_ms
 from actors.payments.errors import TransportBusy, TransportRefused
 from actors.payments.outbox import DELIVERY
+from actors.runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,22 +77,36 @@ class Courier:
         """Carry what is due, until nothing is; how many messages arrived.
 
         Raises:
-            ConfigurationError: goods cannot be made; what was claimed is claimed again later.
+            ConfigurationError: the goods of some order cannot be made. All else was carried, and
+                that order's delivery is tried again later.
             Unavailable: the ledger's database does not answer.
         """
         arrived = 0
+        unmade: ConfigurationError | None = None
         while messages := await asyncio.to_thread(
             self._ledger.outbox.claim, self._transport.channel, self._clock()
         ):
             for message in messages:
-                arrived += await self._carry(message)
+                try:
+                    goods = self._goods(message)
+                except ConfigurationError as error:
+                    unmade = unmade or error
+                    await asyncio.to_thread(
+                        self._ledger.outbox.retry, message, error.why, self._clock()
+                    )
+                else:
+                    arrived += await self._carry(message, goods)
+        if unmade is not None:
+            raise unmade
         return arrived
 
-    async def _carry(self, message: Message) -> bool:
+    def _goods(self, message: Message) -> Goods | None:
+        if message.kind != DELIVERY or message.entitled_until_ms is None:
+            return None
+        return self._delivery.goods(message.order, message.entitled_until_ms)
+
+    async def _carry(self, message: Message, goods: Goods | None) -> bool:
         outbox = self._ledger.outbox
-        goods = None
-        if message.kind == DELIVERY and message.entitled_until_ms is not None:
-            goods = self._delivery.goods(message.order, message.entitled_until_ms)
         try:
             await self._transport.send(message, goods)
         except TransportBusy as error:

@@ -128,6 +128,7 @@ class Watcher:
             self._fail(error, critical=False)
         with self._errors.guard():
             await self._courier.round()
+        with self._errors.guard():
             self._reviews.set(await asyncio.to_thread(self._ledger.reviews.count))
             await self._watch_age()
         return result

@@ -20,11 +20,12 @@ from actors.payments.errors import (
 from actors.payments.money import Method
 from actors.payments.order_book import WINDOW_MS
 from actors.payments.orders import State
-from actors.payments.outbox import CLAIM_MS, Message
+from actors.payments.outbox import CLAIM_MS, FIRST_RETRY_MS, Message
 from actors.payments.settings import Shop
-from actors.runtime.errors import Conflict, InvalidInput
+from actors.runtime.errors import ConfigurationError, Conflict, InvalidInput
 from tests.unit.payments import ledgers
 from tests.unit.payments.shop import (
+    DOWNLOAD,
     LICENCE,
     NOW,
     TON_BUYER,
@@ -288,11 +289,11 @@ class Telegram:
 
 
 def courier(
-    ledger: Ledger, transport: Telegram | Pull, tmp_path: Path
+    ledger: Ledger, transport: Telegram | Pull, tmp_path: Path, public_url: str = ""
 ) -> tuple[Courier, list[int]]:
     now = [NOW]
     chains = {tron_chain().network: tron_chain()}
-    shop = Shop(chains, SecretStr("sqlite:////nowhere"), tmp_path / "c.yaml", "", tmp_path)
+    shop = Shop(chains, SecretStr("sqlite:////nowhere"), tmp_path / "c.yaml", public_url, tmp_path)
     delivery = Delivery(shop, ledger, SecretBytes(b"k" * 32))
     return Courier(ledger, delivery, transport, lambda: now[0]), now
 
@@ -322,6 +323,28 @@ def test_a_courier_carries_everything_with_its_goods(ledger: Ledger, tmp_path: P
     assert asyncio.run(carrier.round()) == 0
     assert state(ledger, two) is State.REVIEW
     assert only(ledger).note == "blocked"
+
+
+def test_goods_that_cannot_be_made_hold_nobody_up(ledger: Ledger, tmp_path: Path) -> None:
+    """A link without a URL waits and is told; all others get theirs, however many wait."""
+    transport = Telegram()
+    carrier, _ = courier(ledger, transport, tmp_path)
+    stuck = [order(ledger, name, plan=DOWNLOAD, channel="telegram") for name in range(25)]
+    for one in stuck:
+        pay(ledger, one)
+    licence = order(ledger, "licence", channel="telegram")
+    pay(ledger, licence)
+    with pytest.raises(ConfigurationError, match="X0TTA6BL4_PUBLIC_URL"):
+        asyncio.run(carrier.round())
+    assert state(ledger, licence) is State.DELIVERED
+    assert {state(ledger, one) for one in stuck} == {State.DELIVERING}
+    kinds = [kind for kind, _ in transport.sent]
+    assert (kinds.count("confirmed"), kinds.count("delivery")) == (26, 1)
+    assert asyncio.run(carrier.round()) == 0, "not before the time"
+    mended, now = courier(ledger, transport, tmp_path, "https://shop.example")
+    now[0] += FIRST_RETRY_MS
+    assert asyncio.run(mended.round()) == 25
+    assert {state(ledger, one) for one in stuck} == {State.DELIVERED}
 
 
 def test_who_asks_by_himself_is_served_at_once(ledger: Ledger, tmp_path: Path) -> None:

@@ -17,7 +17,16 @@ from actors.payments.watcher import STALE_S, Watcher
 from actors.runtime.error_handler import Alert, ErrorHandler
 from actors.runtime.metrics import MemoryMetrics
 from tests.unit.payments.http_chain import Answer, Chains, serving
-from tests.unit.payments.shop import MINUTE, NOW, log, order, receipt, row, tron_chain
+from tests.unit.payments.shop import (
+    DOWNLOAD,
+    MINUTE,
+    NOW,
+    log,
+    order,
+    receipt,
+    row,
+    tron_chain,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,6 +124,29 @@ def test_an_outage_is_told_and_survived(watched: Watched) -> None:
 
     asyncio.run(run())
     assert watched.metrics.value("x0tta6bl4_payments_cursor_age_seconds", network="tron") > STALE_S
+
+
+def test_goods_that_cannot_be_made_hide_no_outage(watched: Watched) -> None:
+    """They are told of at their polls, and a history that is not read still wakes a person."""
+    one = order(watched.ledger, plan=DOWNLOAD)
+    watched.chains.add(row(one.amount, "t"), receipt(log(one.amount), name="t"))
+
+    async def run() -> None:
+        watcher = await watched.polls(1)
+        assert watched.ledger.orders.get(one.id).state is State.DELIVERING
+        watched.chains.fault = lambda _: Answer(503)
+        watched.now += int(STALE_S * 1000)
+        await watched.polls(1, at=watcher)
+
+    asyncio.run(run())
+    assert [alert.error_type for alert in watched.alerts].count("CursorStale") == 1
+    told = watched.metrics.value(
+        "x0tta6bl4_errors_total",
+        error_type="ConfigurationError",
+        context="payments-tron",
+        severity="error",
+    )
+    assert told == 2
 
 
 def test_a_refused_key_wakes_a_person_once(watched: Watched) -> None:
