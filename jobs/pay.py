@@ -79,6 +79,7 @@ def order(
 ) -> int:
     """Open an order, and show what to pay, where and until when."""
     from actors.payments import catalogue as plans  # noqa: PLC0415 - slow to import
+    from actors.payments import views  # noqa: PLC0415 - the same
     from actors.payments.counter import Counter  # noqa: PLC0415 - the same
 
     report = reporting.Report(as_json)
@@ -94,7 +95,7 @@ def order(
             recipient=recipient,
             language=language,
         )
-        values = pay_values.order_values(offers, ledger, made)
+        values = views.order(offers, made)
     wanted = {
         "pay": f"{values['amount']} {values['symbol']}, exactly",
         "to": values["pay_to"],
@@ -117,8 +118,9 @@ def orders(
     limit: Limit = 100,
     as_json: reporting.AsJson = False,
 ) -> int:
-    """List orders, newest first; or show one, with what it brings once it is paid."""
-    from actors.payments.orders import State  # noqa: PLC0415 - slow to import
+    """List orders, newest first; or show one, with its payments and what it brings."""
+    from actors.payments import views  # noqa: PLC0415 - slow to import
+    from actors.payments.orders import State  # noqa: PLC0415 - the same
     from actors.runtime.errors import InvalidInput  # noqa: PLC0415 - the same
 
     report = reporting.Report(as_json)
@@ -131,16 +133,12 @@ def orders(
     offers = shop.of_environment()
     with shop.ledger(offers) as ledger:
         if order_id is not None:
-            found = [ledger.orders.get(order_id)]
-        else:
-            found = ledger.orders.listing(states=states, limit=limit)
-        values = [
-            pay_values.order_values(offers, ledger, one, with_goods=order_id is not None)
-            for one in found
-        ]
-    if order_id is not None:
-        report.result({"order": values[0]}, reporting.pairs(f"Order {order_id}", values[0]))
-        return 0
+            one = pay_values.order_values(offers, ledger, ledger.orders.get(order_id))
+            shown = reporting.pairs(f"Order {order_id}", pay_values.order_lines(one))
+            report.result({"order": one}, shown)
+            return 0
+        found = ledger.orders.listing(states=states, limit=limit)
+    values = [views.order(offers, one) for one in found]
     columns = ("id", "state", "plan", "method", "amount", "created", "recipient")
     rows = [tuple(one[name] for name in columns) for one in values]
     report.result({"orders": values}, reporting.table("Orders", columns, rows))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from actors.payments.ledger import Ledger
     from actors.payments.orders import Order
     from actors.payments.scan import ScanResult
@@ -41,14 +43,20 @@ def scan_lines(result: ScanResult) -> dict[str, object]:
     }
 
 
-def order_values(
-    shop: Shop, ledger: Ledger, one: Order, *, with_goods: bool = False
-) -> dict[str, Any]:
-    """An order, for `--json`; with what it brings, where `with_goods` asks for that."""
+def order_values(shop: Shop, ledger: Ledger, one: Order) -> dict[str, Any]:
+    """An order for `--json`, with what came in for it, and what it brings."""
     from actors.payments import tokens, views  # noqa: PLC0415 - slow to import
     from actors.payments.delivery import Delivery  # noqa: PLC0415 - the same
 
-    goods = None
-    if with_goods:
-        goods = Delivery(shop, ledger, tokens.ensure_key(shop.state_dir)).of(one)
-    return views.order(shop, one, goods)
+    goods = Delivery(shop, ledger, tokens.ensure_key(shop.state_dir)).of(one)
+    return views.order_in_full(shop, one, goods, ledger.orders.payments(one.id))
+
+
+def order_lines(values: Mapping[str, Any]) -> dict[str, object]:
+    """The same, in words."""
+    paid = [
+        f"{one['amount']} in {one['tx_id']} from {one['sender']}, {one['block']}"
+        + ("" if one["settles"] else ", which settles nothing")
+        for one in values["payments"]
+    ]
+    return {**values, "payments": "\n".join(paid) or "none"}

@@ -56,6 +56,25 @@ class NewOrder:
     language: str = "en"
 
 
+@dataclass(frozen=True, slots=True)
+class OrderPayment:
+    """A transfer that is taken for an order's.
+
+    Attributes:
+        tx_id: of its transaction.
+        sender: as `Transfer.sender`.
+        amount: in the smallest unit.
+        block_ms: of its block, ms since the Unix epoch.
+        settles: it pays the order; else it waits for a person, or a person has decided.
+    """
+
+    tx_id: str
+    sender: str
+    amount: int
+    block_ms: int
+    settles: bool
+
+
 class OrderBook:
     """The orders.
 
@@ -150,6 +169,18 @@ class OrderBook:
         """
         with self._database.reading() as connection:
             return fetch(connection, order_id)
+
+    def payments(self, order_id: str) -> list[OrderPayment]:
+        """What came in for an order, in the order of the chain; empty for one that is unknown."""
+        table = schema.payments.c
+        query = (
+            sa.select(table.tx_id, table.sender, table.amount, table.block_ms, table.role)
+            .where(table.order_id == order_id)
+            .order_by(table.block_ms, table.tx_id, table.position)
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(query).all()
+        return [OrderPayment(*row[:4], row.role == "settling") for row in rows]
 
     def entitled_until_ms(self, order_id: str) -> int | None:
         """Until when what the order brings can be fetched; None while it is not paid."""

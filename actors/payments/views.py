@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from actors.payments.catalogue import Plan
     from actors.payments.delivery import Goods
     from actors.payments.intake import Cursor
+    from actors.payments.order_book import OrderPayment
     from actors.payments.orders import Order
     from actors.payments.reports import LedgerReport
     from actors.payments.reviews import Review
@@ -31,8 +32,28 @@ def plan(one: Plan) -> dict[str, Any]:
     }
 
 
-def order(shop: Shop, one: Order, goods: Goods | None = None) -> dict[str, Any]:
-    """An order, with what it brings if that is given."""
+def order_in_full(
+    shop: Shop, one: Order, goods: Goods | None, payments: Iterable[OrderPayment]
+) -> dict[str, Any]:
+    """An order, with what came in for it and what it brings."""
+    return {
+        **order(shop, one),
+        "payments": [
+            {
+                "tx_id": paid.tx_id,
+                "sender": paid.sender,
+                "amount": money.text(paid.amount, one.method),
+                "block": time(paid.block_ms),
+                "settles": paid.settles,
+            }
+            for paid in payments
+        ],
+        **({} if goods is None else {"delivers": goods.kind, "goods": goods.value}),
+    }
+
+
+def order(shop: Shop, one: Order) -> dict[str, Any]:
+    """An order."""
     return {
         "id": one.id,
         "state": str(one.state),
@@ -48,7 +69,6 @@ def order(shop: Shop, one: Order, goods: Goods | None = None) -> dict[str, Any]:
         "expires": time(one.expires_ms),
         "channel": one.channel,
         "recipient": one.recipient,
-        **({} if goods is None else {"delivers": goods.kind, "goods": goods.value}),
     }
 
 

@@ -119,13 +119,14 @@ def orders(desk: Desk, states: list[State], limit: int) -> dict[str, Any]:
 
 
 def one_order(desk: Desk, order_id: str) -> dict[str, Any]:
-    """An order, with what it brings once it is paid.
+    """An order, with what came in for it, and what it brings once it is paid.
 
     Raises:
         UnknownOrder: there is none.
     """
     found = desk.ledger.orders.get(order_id)
-    return views.order(desk.shop, found, desk.delivery.of(found))
+    received = desk.ledger.orders.payments(order_id)
+    return views.order_in_full(desk.shop, found, desk.delivery.of(found), received)
 
 
 def reviews(desk: Desk, limit: int, *, closed: bool) -> dict[str, Any]:

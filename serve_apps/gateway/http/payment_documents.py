@@ -81,6 +81,36 @@ class Order(BaseModel):
     expires: str
     channel: str
     recipient: str
+
+
+class Payment(BaseModel):
+    """A transfer that is taken for an order's."""
+
+    tx_id: str
+    sender: str
+    amount: str = Field(description=_AMOUNT)
+    block: str = Field(description="time of its block")
+    settles: bool = Field(description="it pays the order; else a person decides, or has decided")
+
+
+class OrderInFull(Order):
+    """An order, with what came in for it, and what it brings."""
+
+    model_config = _example(
+        **_ORDER | {"state": "delivered"},
+        payments=[
+            {
+                "tx_id": "6f" * 32,
+                "sender": "TJzXt1sZautjqXnpjQT4xSCBHNSYgBkDr3",
+                "amount": _ORDER["amount"],
+                "block": _ORDER["created"],
+                "settles": True,
+            }
+        ],
+        delivers="licence",
+        goods="X0-EXAMPLE",
+    )
+    payments: list[Payment]
     delivers: str | None = Field(None, description="of a paid order: download or licence")
     goods: str | None = Field(None, description="of a paid order: the link, or the code")
 

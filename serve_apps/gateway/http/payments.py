@@ -89,11 +89,11 @@ def _add_orders(app: FastAPI, gateway: Gateway) -> None:
     @app.get(
         "/payments/orders/{id}",
         tags=["payments"],
-        response_model=payment_documents.Order,
+        response_model=payment_documents.OrderInFull,
         responses={**payment_documents.READS, **documents.problems(404)},
     )
     async def one(request: Request, id: OrderId) -> Any:  # noqa: A002, ANN401 - the name in the path
-        """An order, and once it is paid what it brings."""
+        """An order, with what came in for it, and what it brings once it is paid."""
         authorise(request.headers, gateway)
         return JSONResponse(
             await gateway.payments.ask(partial(payments.one_order, order_id=id)),

@@ -14,7 +14,7 @@ import pytest
 
 from actors.payments.database import now_ms
 from tests.unit.payments.http_chain import Answer, Chains, serving
-from tests.unit.payments.shop import TON_WALLET, USDT, WALLET, log, receipt, row
+from tests.unit.payments.shop import TON_WALLET, USDT, WALLET, log, receipt, row, tx_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,6 +138,12 @@ def test_from_the_catalogue_to_the_goods(desk: Desk, chains: tuple[Chains, str])
     shown = desk.json("orders", made["id"])["order"]
     assert shown["state"] == "delivered"
     assert shown["goods"].startswith("https://shop.example/downloads/")
+    (payment,) = shown["payments"]
+    assert (payment["tx_id"], payment["amount"]) == (tx_id("paid"), made["amount"])
+    assert payment["settles"] is True
+    assert tx_id("paid") in desk.run("orders", made["id"]).stdout
+    (short,) = desk.json("orders", coins["id"])["order"]["payments"]
+    assert (short["amount"], short["settles"]) == ("3.199999999", False)
     listed = desk.json("orders", "--state", "underpaid")["orders"]
     assert [one["id"] for one in listed] == [coins["id"]]
 

@@ -84,6 +84,9 @@ async def test_an_order_from_catalogue_to_download(sold: BotShop, served: Gatewa
         paid = await client.get(f"/payments/orders/{order.id}")
         assert paid.headers["cache-control"] == "no-store"
         assert (paid.json()["state"], paid.json()["delivers"]) == ("confirmed", "download")
+        assert [(one["amount"], one["settles"]) for one in paid.json()["payments"]] == [
+            ("3.2", True)
+        ]
         path = httpx.URL(paid.json()["goods"]).path
         file = await client.get(path, headers={"authorization": ""})
         assert (file.status_code, file.content) == (200, b"what was bought")
