@@ -12,7 +12,6 @@ from loadtests import (
     compare,
     gateway,
     heal,
-    leipzig,
     mesh,
     overload,
     payments,
@@ -40,12 +39,10 @@ BENCHMARKS: Final[dict[str, Callable[[Progress], Outcome]]] = {
     "calls": calls.measure,
     "twin": twin.measure,
     "payments": payments.measure,
-    "mesh-max": lambda progress: mesh.measure(progress, settings=leipzig.settings()),
-    "mesh-6800": lambda progress: mesh.measure(
-        progress, load=Load(RATE, mesh.SECONDS), settings=leipzig.settings()
-    ),
+    "mesh-max": mesh.measure,
+    "mesh-6800": lambda progress: mesh.measure(progress, load=Load(RATE, mesh.SECONDS)),
     "mesh-6800-failing": lambda progress: mesh.measure(
-        progress, load=Load(RATE, mesh.SECONDS, fail_node=True), settings=leipzig.settings()
+        progress, load=Load(RATE, mesh.SECONDS, fail_node=True)
     ),
     "compare": compare.measure,
     "overload": overload.measure,

@@ -33,7 +33,7 @@ from loadtests.chain import Hops
 from loadtests.chain_plan import ChainPlan
 from loadtests.command import Results, run
 from loadtests.compare_chains import ACTOR_WINDOW, WARM_UP_S, Chained
-from loadtests.mesh_figures import shortcomings
+from loadtests.mesh_figures import limits, shortcomings
 from loadtests.mesh_load import Load
 from loadtests.results import RESULTS, Outcome, Table
 from loadtests.spread import shown
@@ -190,6 +190,7 @@ def outcome(compared: Compared, topology: str, method: str, origin: Provenance) 
             shown(mesh.delivered_per_s * mesh.hops_mean),
             shown(mesh.hops_mean),
             str(mesh.load.batch),
+            shown(sum(mesh.cpu.values())),
             "1",
         ]
     ]
@@ -200,6 +201,7 @@ def outcome(compared: Compared, topology: str, method: str, origin: Provenance) 
             shown(found.msg_per_s * found.hops),
             shown(found.hops),
             str(found.batch),
+            shown(found.cores),
             shown(compared.ratio(name)),
         ]
         for name, found in compared.others.items()
@@ -207,7 +209,10 @@ def outcome(compared: Compared, topology: str, method: str, origin: Provenance) 
     found = ", ".join(
         f"{shown(compared.ratio(name))} times the {_TITLES[name]}" for name in compared.others
     )
-    findings = [f"This mesh delivers {found}."]
+    findings = [
+        f"This mesh delivers {found}.",
+        f"What limits the mesh: {limits(mesh, origin.cores)}",
+    ]
     findings.append(
         "Fell short: " + "; ".join(short) + "."
         if short
@@ -232,7 +237,15 @@ def outcome(compared: Compared, topology: str, method: str, origin: Provenance) 
         method=method,
         tables=[
             Table(
-                ["", "messages/s", "hop-messages/s", "hops", "made at once", "this mesh is times"],
+                [
+                    "",
+                    "messages/s",
+                    "hop-messages/s",
+                    "hops",
+                    "made at once",
+                    "cores",
+                    "this mesh is times",
+                ],
                 rows,
             )
         ],

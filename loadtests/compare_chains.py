@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actors.runtime import spawn
 from actors.runtime.errors import Unavailable
-from loadtests import payload
+from loadtests import machine, payload
 from loadtests.chain import PEERS
 from loadtests.load_plan import Counters, serials
 from loadtests.node_actor import NodeActor, NodeSink
@@ -43,12 +43,14 @@ class Chained:
         msg_per_s: delivered, distinct and whole.
         batch: messages in a frame, the best of those tried.
         hops: mean of its routes.
+        cores: of the machine that were busy.
         faults: messages lost, doubled or altered.
     """
 
     msg_per_s: float
     batch: int
     hops: float
+    cores: float
     faults: int
 
     def as_dict(self) -> dict[str, float]:
@@ -58,6 +60,7 @@ class Chained:
             "hop_messages_per_s": round(self.msg_per_s * self.hops, 1),
             "batch": self.batch,
             "hops_mean": round(self.hops, 3),
+            "cpu_cores": round(self.cores, 3),
             "faults": self.faults,
         }
 
@@ -108,8 +111,10 @@ def chain(plan: ChainPlan, hops: Hops, hops_mean: float) -> Chained:
                 _tell(process, f"{begin}\n")
             time.sleep(max(0.0, begin + plan.warm_s - time.monotonic()))
             first, first_at = int(counters.received.sum()), time.monotonic()
+            processors = machine.Processors()
             time.sleep(max(0.0, begin + plan.warm_s + plan.seconds - time.monotonic()))
             last, last_at = int(counters.received.sum()), time.monotonic()
+            cores, _ = processors.cores()
             told = [json.loads(_line(process)) for process in running]
         finally:
             for process in running:
@@ -120,7 +125,7 @@ def chain(plan: ChainPlan, hops: Hops, hops_mean: float) -> Chained:
     # A message may arrive at either process, but always at the same one: its route is fixed.
     distinct = sum(distinct for each in told for _, distinct in each["delivered"])
     faults = (sent - distinct) + (came - distinct) + sum(each["corrupt"] for each in told)
-    return Chained((last - first) / (last_at - first_at), plan.batch, hops_mean, faults)
+    return Chained((last - first) / (last_at - first_at), plan.batch, hops_mean, cores, faults)
 
 
 def _line(process: subprocess.Popen[str]) -> str:
@@ -164,20 +169,22 @@ async def actor_per_node(path: Sequence[int], seconds: float, progress: Progress
     begin = time.monotonic()
     measured, end = begin + WARM_UP_S, begin + WARM_UP_S + seconds
     first: int | None = None
-    first_at, came = measured, 0
+    first_at, came, processors = measured, 0, machine.Processors()
     while (now := time.monotonic()) < end:
         came = await sink.count.remote()
         if now >= measured and first is None:
-            first, first_at = came, time.monotonic()
+            first, first_at, processors = came, time.monotonic(), machine.Processors()
         for _ in range(max(0, ACTOR_WINDOW - (sent - came))):
             serial = serials(0, sent, sent + 1)
             handles[0].forward.remote(sent, last, payload.write(serial).tobytes())
             sent += 1
         await asyncio.sleep(0.02)
     stop, stop_at = await sink.count.remote(), time.monotonic()
+    cores, _ = processors.cores()
     while (came := await sink.count.remote()) < sent and time.monotonic() < end + 30.0:
         progress(f"draining: {sent - came:,} messages under way")
         await asyncio.sleep(0.05)
     distinct, corrupt = await sink.account.remote()
     rate = (stop - (first or 0)) / (stop_at - first_at)
-    return Chained(rate, 1, len(path) - 1.0, (sent - distinct) + (came - distinct) + corrupt)
+    faults = (sent - distinct) + (came - distinct) + corrupt
+    return Chained(rate, 1, len(path) - 1.0, cores, faults)

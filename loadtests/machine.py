@@ -61,6 +61,21 @@ class Provenance:
         )
 
 
+class Processors:
+    """What all processors of this machine do from now on."""
+
+    def __init__(self) -> None:
+        self._begun, self._at = psutil.cpu_times(), time.monotonic()
+
+    def cores(self) -> tuple[float, float]:
+        """Cores that were busy since then, and cores that the machine's host withheld (steal)."""
+        now, wall = psutil.cpu_times(), time.monotonic() - self._at
+        spent = {name: getattr(now, name) - getattr(self._begun, name) for name in now._fields}
+        # guest is within user already; see proc_stat(5).
+        busy = sum(spent[name] for name in ("user", "nice", "system", "irq", "softirq"))
+        return busy / wall, spent["steal"] / wall
+
+
 def load() -> float:
     """Mean number of runnable processes in the last minute."""
     return os.getloadavg()[0]

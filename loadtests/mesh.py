@@ -14,9 +14,8 @@ import typer
 
 from actors.runtime.errors import InvalidInput
 from actors.runtime.flags import Flags
-from actors.runtime.settings import Settings
 from jobs import reporting, session
-from loadtests import machine, mesh_figures, mesh_load, private_cluster
+from loadtests import leipzig, machine, mesh_figures, mesh_load, private_cluster
 from loadtests.command import NoVpn, Results, Topology, run
 from loadtests.mesh_load import Load
 from loadtests.results import RESULTS
@@ -24,6 +23,7 @@ from loadtests.results import RESULTS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from actors.runtime.settings import Settings
     from loadtests.results import Outcome
 
     Progress = Callable[[str], None]
@@ -41,7 +41,7 @@ def measure(
     Args:
         progress: told what is going on.
         load: None is as many messages as the mesh takes.
-        settings: of the mesh; None is those of the environment.
+        settings: of the mesh; None is `leipzig.settings`.
 
     Raises:
         TopologyError: the topology cannot be used.
@@ -49,7 +49,7 @@ def measure(
         Unavailable: the mesh did not become ready, or gave up.
     """
     load = load or Load(rate=None, seconds=SECONDS)
-    settings = settings or Settings.load()
+    settings = settings or leipzig.settings()
     flags, before = Flags.from_env(), machine.load()
     with (
         private_cluster.started(progress) as cluster,
@@ -138,9 +138,7 @@ def command(  # noqa: PLR0913 - an option each
         victim=victim,
         tick_s=tick / 1000,
     )
-    settings = Settings.load(
-        topology=topology, vpn=False if no_vpn else None, shards=shards, seed=seed
-    )
+    settings = leipzig.settings_or(topology, vpn=not no_vpn, shards=shards, seed=seed)
     return run(partial(measure, load=load, settings=settings), results, as_json=as_json)
 
 

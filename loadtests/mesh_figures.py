@@ -75,6 +75,8 @@ def values(ran: Ran, flags: Sequence[str]) -> dict[str, object]:
         "read_mean": round(ran.totals["received"] / max(1.0, ran.totals["reads"]), 1),
         "cpu_cores": round(sum(ran.cpu.values()), 3),
         "cpu_by_process": {name: round(cores, 3) for name, cores in ran.cpu.items()},
+        "cpu_machine": round(ran.busy, 3),
+        "cpu_stolen": round(ran.stolen, 3),
         "load_ns_per_message": {
             "making": round(1e9 * ran.totals["making_s"] / max(1.0, ran.totals["sent"]), 1),
             "checking": round(1e9 * ran.totals["checking_s"] / max(1.0, ran.totals["received"]), 1),
@@ -122,6 +124,30 @@ def shortcomings(ran: Ran) -> list[str]:
     return [f"{count:,} {what}" for what, count in counts.items() if count]
 
 
+def limits(ran: Ran, cores: int) -> str:
+    """What limited a load: where the processors' time went, all of it and for each message.
+
+    Args:
+        ran: the load.
+        cores: of the machine.
+    """
+    offered_per_s = max(1.0, ran.sent_per_s)
+    own = sum(ran.cpu.values())
+    used = ", ".join(f"{name} {shown(each)}" for name, each in ran.cpu.items())
+    spent = ", ".join(
+        f"{shown(1e6 * ran.cpu[name] / offered_per_s)} µs in {where}"
+        for name, where in (("shards", "the shards"), ("load", "the processes of the load"))
+    )
+    others = max(0.0, ran.busy - own)
+    return (
+        f"Of {cores} cores {shown(own)} were used ({used}), {shown(others)} by other programs,"
+        f" {shown(ran.stolen)} withheld by the machine's host, and"
+        f" {shown(max(0.0, cores - own - others - ran.stolen))} idle. A message that was offered"
+        f" took {spent}; a call carried"
+        f" {shown(ran.totals['sent'] / max(1.0, ran.totals['calls']))} of them."
+    )
+
+
 def outcome(ran: Ran, settings: Settings, flags: Sequence[str], origin: Provenance) -> Outcome:
     """The section of RESULTS.md."""
     found = values(ran, flags)
@@ -154,8 +180,8 @@ def outcome(ran: Ran, settings: Settings, flags: Sequence[str], origin: Provenan
         + (" or returned" if ran.failure else "")
         + ", unaltered."
     ]
-    cpu = ", ".join(f"{name} {shown(cores)}" for name, cores in ran.cpu.items())
-    findings.append(f"Cores used: {cpu}. Flags on: {', '.join(flags) or 'none'}.")
+    findings.append(f"What limits it: {limits(ran, origin.cores)}")
+    findings.append(f"Flags on: {', '.join(flags) or 'none'}.")
     if ran.failure is not None:
         findings.append(_failing(ran))
     return Outcome(

@@ -25,7 +25,7 @@ from actors.mesh.membership import Faults
 from actors.runtime import spawn
 from actors.runtime.errors import Unavailable
 from actors.topology.bound import convergence_bound_s
-from loadtests import account, far_pairs, footprint
+from loadtests import account, far_pairs, footprint, machine
 from loadtests.load_plan import Counters, LoadPlan
 from loadtests.load_worker import LoadWorker
 
@@ -134,6 +134,8 @@ class Ran:
         totals: sums of what the workers counted.
         seen: every message received.
         cpu: cores used in the measured period, by kind of process.
+        busy: cores of the machine that anything used in that time.
+        stolen: cores that its host kept from it.
         sampled: once a second.
         drained_s: from the last offer until everything accepted was resolved.
         failure: that was injected, if any.
@@ -152,6 +154,8 @@ class Ran:
     totals: dict[str, float]
     seen: Latencies
     cpu: dict[str, float]
+    busy: float
+    stolen: float
     sampled: Sampled
     drained_s: float
     failure: Failure | None
@@ -166,6 +170,11 @@ class Ran:
         """Messages that arrived in the measured period, per second."""
         at = self.seen.received_at
         return float(((at >= self.start) & (at < self.stop)).sum()) / self.seconds
+
+    @property
+    def sent_per_s(self) -> float:
+        """Messages offered per second, warm-up included."""
+        return self.totals["sent"] / (self.seconds + WARM_UP_S)
 
     @property
     def hops_mean(self) -> float:
@@ -234,7 +243,7 @@ class _Run:
         self.progress("warming up")
         await asyncio.sleep(max(0.0, plan.measured - time.monotonic()))
         breaking = asyncio.create_task(self._fail(routes, plan)) if load.fail_node else None
-        cpu, sampled = await self._watch(plan, counters, groups)
+        cpu, (busy, stolen), sampled = await self._watch(plan, counters, groups)
         failure = None if breaking is None else await breaking
         await self._all("offered")
         if failure is not None:
@@ -264,6 +273,8 @@ class _Run:
             totals=totals,
             seen=account.latencies(columns),
             cpu=cpu,
+            busy=busy,
+            stolen=stolen,
             sampled=sampled,
             drained_s=drained_s,
             failure=failure,
@@ -292,10 +303,11 @@ class _Run:
 
     async def _watch(
         self, plan: LoadPlan, counters: Counters, groups: dict[str, list[psutil.Process]]
-    ) -> tuple[dict[str, float], Sampled]:
+    ) -> tuple[dict[str, float], tuple[float, float], Sampled]:
         """Sample until the end of the measured period."""
         shards = groups["shards"]
         begun, spent = time.monotonic(), {n: footprint.cpu_s(g) for n, g in groups.items()}
+        processors = machine.Processors()
         sampled = Sampled()
         while (now := time.monotonic()) < plan.end:
             sampled.at.append(now)
@@ -315,7 +327,8 @@ class _Run:
                 await self._all("alive")
             await asyncio.sleep(min(SAMPLE_S, max(0.0, plan.end - time.monotonic())))
         wall = time.monotonic() - begun
-        return {n: (footprint.cpu_s(g) - spent[n]) / wall for n, g in groups.items()}, sampled
+        cpu = {n: (footprint.cpu_s(g) - spent[n]) / wall for n, g in groups.items()}
+        return cpu, processors.cores(), sampled
 
     async def _drain(self, counters: Counters, since: float) -> float:
         """Wait until all that was accepted is resolved, or time is up; seconds since then."""

@@ -17,8 +17,8 @@ from actors.runtime.flags import Flags
 from jobs import reporting, session
 from loadtests import leipzig, machine, mesh_load, private_cluster
 from loadtests.command import NoVpn, Results, Topology, run
-from loadtests.mesh_figures import shortcomings
-from loadtests.mesh_load import WARM_UP_S, Load, thirds_mib
+from loadtests.mesh_figures import limits, shortcomings
+from loadtests.mesh_load import Load, thirds_mib
 from loadtests.open_loop import percentiles_ms
 from loadtests.results import RESULTS, Outcome, Table
 from loadtests.spread import shown
@@ -146,11 +146,6 @@ def measure(
     return outcome(found, settings, seconds, origin)
 
 
-def _sent_per_s(ran: Ran) -> float:
-    """Messages offered per second, warm-up included."""
-    return ran.totals["sent"] / (ran.seconds + WARM_UP_S)
-
-
 def _mib(series: Sequence[int]) -> list[float]:
     return [round(value / 2**20, 1) for value in series]
 
@@ -198,7 +193,7 @@ def outcome(found: Overloaded, settings: Settings, seconds: float, origin: Prove
         "seconds": seconds,
         "mailbox_capacity": settings.mailbox_capacity,
         "sent": int(over.totals["sent"]),
-        "sent_per_s": round(_sent_per_s(over), 1),
+        "sent_per_s": round(over.sent_per_s, 1),
         "late_sends": int(over.totals["late"]),
         "accepted": over.account.accepted,
         "refused": over.refused,
@@ -227,9 +222,10 @@ def outcome(found: Overloaded, settings: Settings, seconds: float, origin: Prove
         tables=[Table(columns, rows)],
         findings=[
             (
-                f"{_sent_per_s(over):,.0f} messages a second could be offered;"
+                f"{over.sent_per_s:,.0f} messages a second could be offered;"
                 f" {over.account.accepted / max(1.0, over.totals['sent']):.0%} were accepted."
             ),
+            f"What limits it at twice the capacity: {limits(over, origin.cores)}",
             (
                 f"Memory of the shards: {first:,.0f} MiB in the first third of the overload,"
                 f" {last:,.0f} MiB in the last."

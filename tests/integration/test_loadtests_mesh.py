@@ -36,7 +36,10 @@ def test_a_small_load(tmp_path: Path) -> None:
     assert found["processes"] == 2
     assert 0 < found["p50_ms"] <= found["p95_ms"] <= found["p99_ms"]
     assert 0 < found["cpu_cores"] < 64
-    assert "a second" in (tmp_path / "R.md").read_text()
+    assert 0 <= found["cpu_stolen"] < 64
+    written = (tmp_path / "R.md").read_text()
+    assert "a second" in written
+    assert "µs in the shards" in written
 
 
 def test_a_rate_that_is_none(tmp_path: Path) -> None:
