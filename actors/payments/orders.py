@@ -14,6 +14,7 @@ Only time on the chain counts, never the clock on the wall.
 from __future__ import annotations
 
 import base64
+import re
 import secrets
 from dataclasses import dataclass
 from enum import StrEnum
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 ID_BYTES: Final = 10
 COMMENT_BYTES: Final = 16  # of a TON comment: 128 bits cannot be guessed
+_COMMENT: Final = re.compile(rf"[0-9a-f]{{{2 * COMMENT_BYTES}}}")
 
 
 class State(StrEnum):
@@ -223,3 +225,8 @@ def new_id() -> str:
 def new_comment() -> str:
     """Draw a comment that binds a payment on TON to its order."""
     return secrets.token_hex(COMMENT_BYTES)
+
+
+def is_comment(text: str) -> bool:
+    """Whether `text` has the form of such a comment; people send whatever they like."""
+    return _COMMENT.fullmatch(text) is not None

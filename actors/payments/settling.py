@@ -22,6 +22,7 @@ from actors.payments.orders import (
     Order,
     PaymentKey,
     State,
+    is_comment,
     judge,
 )
 
@@ -151,7 +152,8 @@ def _match_comments(
     connection: Connection, transfers: Sequence[Transfer]
 ) -> list[tuple[str | None, bool]]:
     table = schema.orders.c
-    comments = sorted({one.comment for one in transfers if len(one.comment) == 32})
+    # Nothing else reaches the database, which may refuse it: PostgreSQL's texts hold no NUL.
+    comments = sorted({one.comment for one in transfers if is_comment(one.comment)})
     named: dict[str, Order] = {}
     for start in range(0, len(comments), _CHUNK):
         rows = connection.execute(

@@ -258,6 +258,22 @@ def test_overpaying_on_ton_settles_and_is_recorded(ledger: Ledger) -> None:
     ledgers.check(ledger)
 
 
+@pytest.mark.parametrize(
+    "text", ["\0" * 32, "\U0001f4b0" * 32, "'; DROP TABLE orders; --" + "x" * 8, "%" * 32]
+)
+def test_a_comment_of_any_characters_is_for_review(ledger: Ledger, text: str) -> None:
+    """One nanoton with a strange text is recorded like any other, and the scan goes on."""
+    one = order(ledger, method=Method.TON)
+    settle(
+        ledger,
+        transfer(1, "strange", method=Method.TON, comment=text),
+        transfer(one.amount, method=Method.TON, comment=one.comment),
+    )
+    assert state(ledger, one.id) is State.CONFIRMED
+    assert [review.cause for review in ledger.reviews.listing()] == ["unmatched"]
+    ledgers.check(ledger)
+
+
 def test_the_wrong_coin_settles_nothing(ledger: Ledger) -> None:
     """The right comment on the wrong asset names the order and is for review."""
     one = order(ledger, method=Method.TON_USDT)
