@@ -3,7 +3,8 @@
 Rules: requests leave evenly, never more in any second than the rate (plus one); 429, 5xx,
 time-outs, broken connections and broken JSON are asked again with growing pauses; a 403 that names
 a suspension stops *all* requests for its length, at least 30 s; any other 401 or 403 is a matter of
-settings and never repeated. Answers are bounded in size and time; redirects are not followed, so a
+settings and never repeated, and neither is an answer that is too large. Answers are bounded in size
+and time; redirects are not followed, so a
 key goes to no other host; keys travel in a header and stand in no URL and no error.
 """
 
@@ -20,7 +21,7 @@ import httpx
 import stamina
 from aiolimiter import AsyncLimiter
 
-from actors.payments.errors import ChainRefused, ChainUnavailable
+from actors.payments.errors import AnswerTooLarge, ChainRefused, ChainUnavailable
 from actors.runtime.settings import variable
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ _SHOWN: Final = 120  # characters of an answer that an error repeats
 
 class Broken(Exception):  # noqa: N818 - not an error yet: it is what makes an attempt repeat
     """An answer that another attempt may better; the text is safe to show."""
+
+
+class _TooLarge(Exception):  # noqa: N818 - becomes an error of the project where it is known whose
+    """An answer that is longer than `MAX_BYTES`; the same question has the same answer."""
 
 
 class Api:
@@ -90,6 +95,7 @@ class Api:
         """The JSON that a GET answers with.
 
         Raises:
+            AnswerTooLarge: the answer is longer than `MAX_BYTES`.
             ChainUnavailable: no useful answer after all attempts.
             ChainRefused: a setting is wrong.
         """
@@ -116,6 +122,7 @@ class Api:
         """What `ask` returns, asked again by the rules of this module.
 
         Raises:
+            AnswerTooLarge: the answer is longer than `MAX_BYTES`.
             ChainUnavailable: no useful answer after all attempts.
             ChainRefused: a setting is wrong.
         """
@@ -132,6 +139,8 @@ class Api:
                     return await ask()
         except httpx.HTTPStatusError as error:
             raise self._explained(error.response) from None
+        except _TooLarge:
+            raise AnswerTooLarge(self.network, MAX_BYTES) from None
         except Broken as error:
             raise ChainUnavailable(self.network, str(error)) from None
         except (httpx.TransportError, TimeoutError, ssl.SSLError) as error:
@@ -246,7 +255,7 @@ class _Paced(httpx.AsyncBaseTransport):
             async for piece in response.aiter_raw():
                 body += piece
                 if len(body) > MAX_BYTES:
-                    raise httpx.RemoteProtocolError("it is too large", request=request)
+                    raise _TooLarge
         finally:
             await response.aclose()
         return httpx.Response(response.status_code, headers=response.headers, content=bytes(body))

@@ -12,6 +12,7 @@ X0Error
 ├── Unavailable
 │   ├── PaymentsOff         503
 │   └── ChainUnavailable    503
+│       └── AnswerTooLarge  503  a smaller question may be answered
 ├── ConfigurationError
 │   ├── ChainRefused        500  a key or an address is wrong: a person must act
 │   └── BotRefused          500  Telegram refuses the bot's token
@@ -150,6 +151,13 @@ class ChainUnavailable(Unavailable):
             retry_after_s=retry_after_s,
             network=network,
         )
+
+
+class AnswerTooLarge(ChainUnavailable):
+    """The API of a chain answers with more than is read; it may do better when asked for less."""
+
+    def __init__(self, network: str, most: int) -> None:
+        super().__init__(network, f"its answer is longer than {most} bytes")
 
 
 class ChainRefused(ConfigurationError):

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
     from pytoniq_core.boc.slice import Slice
 
-MAX_BOC: Final = 2**18  # bytes; a transaction holds at most a few messages of 64 KiB
+MAX_BOC: Final = 2**20
+"""Bytes. The chain lets anybody send the shop a message of 2^21 bits in 8192 cells (configuration
+parameter 43, `size_limits_config`), which with the cells' own descriptors, references and hashes is
+below this."""
 DUST: Final = 10**7
 """Nanotons; less, beside a forged notice or as its carrier, is nobody's payment."""
 CHANGE: Final = 10**9

@@ -10,6 +10,9 @@
 
 A URL that ends in `/api/v2` is toncenter's. Its v3 gives no cells, so nothing of it could be
 verified. Whatever the dialect, only the cells count (see `ton`).
+
+Anybody can fill transactions of the shop's with what he likes. A page of them that is too large to
+be read is asked for again with half as many, down to one.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from pytoniq_core.boc.cell import Cell
 
 from actors.payments import addresses, ton
 from actors.payments.api import Api
-from actors.payments.errors import ChainRefused, UntrustedHistory
+from actors.payments.errors import AnswerTooLarge, ChainRefused, UntrustedHistory
 from actors.payments.money import Network
 
 if TYPE_CHECKING:
@@ -114,13 +117,9 @@ class Tonapi:
     async def history(self, account: str, after_lt: int) -> AsyncIterator[list[TonTransaction]]:
         """See `TonSource`."""
         path = f"/v2/blockchain/accounts/{account}/transactions"
+        pages = _Pages(self.api, path, PAGE)
         for _ in range(MAX_PAGES):
-            params: dict[str, str | int] = {
-                "after_lt": after_lt,
-                "limit": PAGE,
-                "sort_order": "asc",
-            }
-            answer = await self.api.get(path, params)
+            answer = await pages.get({"after_lt": after_lt, "sort_order": "asc"})
             page = [_tonapi_transaction(row, account) for row in _rows(answer, "transactions")]
             new = sorted((one for one in page if one.lt > after_lt), key=lambda one: one.lt)
             if not new:
@@ -174,12 +173,12 @@ class Toncenter:
         found: dict[int, TonTransaction] = {}
         params: dict[str, str | int] = {
             "address": account,
-            "limit": CENTER_PAGE,
             "to_lt": after_lt,
             "archival": "true",
         }
+        pages = _Pages(self.api, "/getTransactions", CENTER_PAGE)
         while True:
-            answer = await self.api.get("/getTransactions", params)
+            answer = await pages.get(params)
             page = [_center_transaction(row, account) for row in _rows(answer, "result")]
             new = [one for one in page if one.lt > after_lt and one.lt not in found]
             found.update((one.lt, one) for one in new)
@@ -193,6 +192,24 @@ class Toncenter:
         ordered = [found[lt] for lt in sorted(found)]
         for start in range(0, len(ordered), PAGE):
             yield ordered[start : start + PAGE]
+
+
+class _Pages:
+    """Asks for pages of an account's transactions, each as long as can be read."""
+
+    def __init__(self, api: Api, path: str, limit: int) -> None:
+        self._api = api
+        self._path = path
+        self._limit = limit
+
+    async def get(self, params: Mapping[str, str | int]) -> Any:  # noqa: ANN401 - JSON
+        while True:
+            try:
+                return await self._api.get(self._path, {**params, "limit": self._limit})
+            except AnswerTooLarge:
+                if self._limit == 1:
+                    raise
+                self._limit //= 2
 
 
 def _rows(answer: object, name: str) -> list[Any]:

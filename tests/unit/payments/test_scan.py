@@ -11,7 +11,12 @@ from pydantic import SecretStr
 
 from actors.payments import scan as scanning
 from actors.payments import ton_source, tron_source
-from actors.payments.errors import ChainRefused, ChainUnavailable, UntrustedHistory
+from actors.payments.errors import (
+    AnswerTooLarge,
+    ChainRefused,
+    ChainUnavailable,
+    UntrustedHistory,
+)
 from actors.payments.money import Method, Network
 from actors.payments.order_book import WINDOW_MS
 from actors.payments.orders import State
@@ -359,6 +364,26 @@ async def test_ton_reads_many_pages(ledger: Ledger, url: str, chains: Chains, di
         chains.accounts[TON_WALLET].pay("x", number + 1)
     found = await scan(ledger, url + dialect, "ton")
     assert (found.transfers, found.cursor) == (250, 2500)
+
+
+@DIALECTS
+async def test_pages_that_somebody_has_stuffed_are_read_in_parts(
+    ledger: Ledger, url: str, chains: Chains, dialect: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What strangers send along makes no page too large to be read; one alone always fits."""
+    one = order(ledger, method=Method.TON)
+    shop = chains.accounts[TON_WALLET]
+    for number in range(9):
+        shop.pay(f"{number}" + "x" * 4000, 1)
+    shop.pay(one.comment, one.amount)
+    largest = max(len(made.boc) for made in shop.made)
+    monkeypatch.setattr("actors.payments.api.MAX_BYTES", 5 * largest)
+    found = await scan(ledger, url + dialect, "ton")
+    assert (found.transfers, found.settled) == (10, 1)
+    monkeypatch.setattr("actors.payments.api.MAX_BYTES", largest)
+    shop.pay("y" * 4000, 1)
+    with pytest.raises(AnswerTooLarge):
+        await scan(ledger, url + dialect, "ton")
 
 
 @DIALECTS

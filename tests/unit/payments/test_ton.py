@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -223,6 +225,22 @@ def test_cells_have_a_bound() -> None:
     """More than a transaction can be is not even read."""
     with pytest.raises(ValueError, match="is no transaction"):
         parse(b"\0" * (ton.MAX_BOC + 1), tx_id="00" * 32, account=TON_WALLET)
+
+
+def test_the_largest_message_of_the_chain_is_read() -> None:
+    """2^21 bits in some 8192 cells: who sends that stalls nothing."""
+    cells = [
+        Builder().store_bytes(number.to_bytes(2, "big") * 16).end_cell() for number in range(6144)
+    ]
+    while len(cells) > 1:
+        groups = [cells[at : at + 4] for at in range(0, len(cells), 4)]
+        cells = [functools.reduce(Builder.store_ref, group, Builder()) for group in groups]
+        cells = [
+            builder.store_bytes(len(cells).to_bytes(2, "big") * 16).end_cell() for builder in cells
+        ]
+    found = taken(cells[0], 5)
+    assert isinstance(found, Transfer)
+    assert (found.amount, found.comment) == (5, "")
 
 
 def test_cells_that_are_no_transaction() -> None:
