@@ -2,7 +2,8 @@
 
 The first 32 bits say what a body is: 0 is a text comment, whose UTF-8 goes on in a chain of cells
 ("snake"). Lengths are checked before anything is read; a body that is not what it says it is counts
-as `Other`.
+as `Other`. The amount and the sender of jettons are the jetton wallet's words; what follows them is
+the sender's, and however odd it is, the jettons have arrived: at worst without a comment.
 """
 
 from __future__ import annotations
@@ -78,14 +79,25 @@ def read(body: Slice) -> Body:
 
 def _notification(body: Slice) -> Notification:
     amount, sender = _head(body)
-    return Notification(amount, sender, _payload(body))
+    return Notification(amount, sender, _lenient(_payload, body))
 
 
 def _internal_transfer(body: Slice) -> InternalTransfer:
     amount, sender = _head(body)
+    return InternalTransfer(amount, sender, _lenient(_rest, body))
+
+
+def _rest(body: Slice) -> str:
     body.load_address()  # where excesses go
     _coins(body)  # that a notification would carry
-    return InternalTransfer(amount, sender, _payload(body))
+    return _payload(body)
+
+
+def _lenient(comment: Callable[[Slice], str], body: Slice) -> str:
+    try:
+        return comment(body)
+    except Exception:  # noqa: BLE001 - as in `read`
+        return ""
 
 
 def _head(body: Slice) -> tuple[int, str]:

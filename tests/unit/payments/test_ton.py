@@ -7,7 +7,7 @@ import functools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pytoniq_core import Builder, Cell
+from pytoniq_core import Address, Builder, Cell
 
 from actors.payments import ton, ton_body
 from actors.payments.money import MAX_AMOUNT, Method
@@ -166,6 +166,20 @@ def jetton_account() -> TonAccount:
     return TonAccount(JETTON_WALLET)
 
 
+def test_jettons_with_an_odd_payload_have_arrived() -> None:
+    """They go to review as the jettons that they are, not as the nanoton that announced them."""
+    body = Builder().store_uint(ton_body.NOTIFICATION, 32).store_uint(7, 64).store_coins(5_000_000)
+    body.store_address(Address(TON_BUYER)).store_bit(1)
+    found = taken(body.end_cell(), 1, source=JETTON_WALLET, bounce="nofunds", aborted=True)
+    assert isinstance(found, Transfer)
+    assert (found.method, found.amount, found.comment) == (Method.TON_USDT, 5_000_000, "")
+    silent = Builder().store_uint(ton_body.INTERNAL_TRANSFER, 32).store_uint(7, 64)
+    silent.store_coins(5_000_000).store_address(Address(TON_BUYER))
+    found = judged(TonAccount(JETTON_WALLET).take(silent.end_cell(), 10**7))
+    assert isinstance(found, Transfer)
+    assert (found.method, found.amount) == (Method.TON_USDT, 5_000_000)
+
+
 def test_jettons_without_a_notice_are_found_at_the_jetton_wallet() -> None:
     """A sender who pays no notice has paid nevertheless."""
     made = jetton_account().take(internal_transfer(5, "x"), 10**8)
@@ -320,7 +334,7 @@ def test_comments_are_read_over_cells(text: str) -> None:
         (internal_transfer(5, "x"), InternalTransfer(5, TON_BUYER, "x")),
         (Builder().store_uint(ton_body.NOTIFICATION, 32).end_cell(), Other()),
         (
-            Builder().store_uint(ton_body.INTERNAL_TRANSFER, 32).store_uint(0, 74).end_cell(),
+            Builder().store_uint(ton_body.INTERNAL_TRANSFER, 32).store_uint(0, 69).end_cell(),
             Other(),
         ),
         (
@@ -340,7 +354,28 @@ def test_comments_are_read_over_cells(text: str) -> None:
             .store_coins(5)
             .store_uint(0, 2)
             .end_cell(),
-            Other(),
+            Notification(5, "", ""),
+        ),
+        (
+            # A forward payload in a cell that is not there.
+            Builder()
+            .store_uint(ton_body.NOTIFICATION, 32)
+            .store_uint(0, 64)
+            .store_coins(5)
+            .store_uint(1, 3)
+            .end_cell(),
+            Notification(5, "", ""),
+        ),
+        (
+            # An address for excesses of a kind that there is not.
+            Builder()
+            .store_uint(ton_body.INTERNAL_TRANSFER, 32)
+            .store_uint(0, 64)
+            .store_coins(5)
+            .store_uint(0, 2)
+            .store_uint(7, 3)
+            .end_cell(),
+            InternalTransfer(5, "", ""),
         ),
         (
             Builder()
@@ -373,8 +408,8 @@ def test_a_body_may_be_inline() -> None:
     incoming = (
         Builder()
         .store_bits("0110")
-        .store_address(ton_address(TON_BUYER))
-        .store_address(ton_address(TON_WALLET))
+        .store_address(Address(TON_BUYER))
+        .store_address(Address(TON_WALLET))
         .store_coins(5)
         .store_bit(0)
         .store_coins(0)
@@ -388,9 +423,3 @@ def test_a_body_may_be_inline() -> None:
     found = judged(transaction(incoming))
     assert isinstance(found, Transfer)
     assert found.comment == "hi"
-
-
-def ton_address(text: str) -> object:
-    from pytoniq_core import Address  # noqa: PLC0415 - for one test
-
-    return Address(text)
