@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from actors.payments.catalogue import Catalogue, Plan
     from actors.payments.ledger import Ledger
     from actors.payments.orders import Order
-    from actors.payments.settings import Shop
+    from actors.payments.settings import Chain, Shop
 
 _MAX_REQUEST: Final = 128
 _MAX_RECIPIENT: Final = 64
@@ -97,7 +97,7 @@ class Counter:
             )
         chain = self._shop.chain(method.network)
         if method is Method.TON_USDT:
-            _check_jetton_wallet(ledger, chain.wallet)
+            _check_jetton_wallet(ledger, chain)
         new = NewOrder(request, found, method, channel, recipient, language)
         return ledger.orders.create(new, chain, self._clock())
 
@@ -132,9 +132,10 @@ def _check(text: str, name: str, longest: int) -> None:
         )
 
 
-def _check_jetton_wallet(ledger: Ledger, wallet: str) -> None:
+def _check_jetton_wallet(ledger: Ledger, chain: Chain) -> None:
+    mine = (chain.network, chain.wallet)
     for cursor in ledger.intake.cursors():
-        if cursor.network is Network.TON and cursor.account == wallet and cursor.jetton_wallet:
+        if (cursor.network, cursor.account) == mine and cursor.jetton_wallet_of(chain.contract):
             return
     raise Unavailable(
         "USDT on TON cannot be taken yet",

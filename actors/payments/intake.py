@@ -46,6 +46,7 @@ class Cursor:
         chain_ms: time of the chain up to which everything was read.
         completed_ms: when a scan last came to its end; 0 for never.
         jetton_wallet: the shop's own for USDT on TON, once it was found; or "".
+        jetton_master: the master that it is of.
     """
 
     network: Network
@@ -55,6 +56,11 @@ class Cursor:
     chain_ms: int
     completed_ms: int
     jetton_wallet: str
+    jetton_master: str
+
+    def jetton_wallet_of(self, master: str) -> str:
+        """The shop's jetton wallet for the tokens of `master`, once it was found; or ""."""
+        return self.jetton_wallet if master and self.jetton_master == master else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,7 @@ class Intake:
                         "chain_ms": 0,
                         "completed_ms": 0,
                         "jetton_wallet": "",
+                        "jetton_master": "",
                     },
                 )
                 row = _cursor(connection, network, account)
@@ -104,13 +111,15 @@ class Intake:
             rows = connection.execute(sa.select(schema.cursors)).all()
         return [_cursor_of(row) for row in rows]
 
-    def pin_jetton_wallet(self, cursor: Cursor, wallet: str) -> Cursor:
-        """Remember the shop's jetton wallet for good; the one that is remembered wins."""
+    def pin_jetton_wallet(self, cursor: Cursor, master: str, wallet: str) -> Cursor:
+        """Remember the shop's jetton wallet of a master; the one that is remembered of it wins."""
         with self._database.writing() as connection:
             row = _cursor(connection, cursor.network, cursor.account, lock=True)
-            if not row.jetton_wallet:
+            if not _cursor_of(row).jetton_wallet_of(master):
                 connection.execute(
-                    schema.cursors.update().where(_is(cursor)).values(jetton_wallet=wallet)
+                    schema.cursors.update()
+                    .where(_is(cursor))
+                    .values(jetton_wallet=wallet, jetton_master=master)
                 )
             return _cursor_of(_cursor(connection, cursor.network, cursor.account))
 

@@ -279,13 +279,13 @@ class _TonScan:
 
     async def run(self) -> ScanResult:
         intake = self._ledger.intake
-        cursor = await self._open(self._chain.wallet)
-        if self._chain.contract and not cursor.jetton_wallet:
-            found = await self._source.jetton_wallet(self._chain.wallet, self._chain.contract)
+        cursor, master = await self._open(self._chain.wallet), self._chain.contract
+        if master and not cursor.jetton_wallet_of(master):
+            found = await self._source.jetton_wallet(self._chain.wallet, master)
             if found:
-                cursor = await asyncio.to_thread(intake.pin_jetton_wallet, cursor, found)
-        jetton_wallet = cursor.jetton_wallet if self._chain.contract else ""
-        shop = TonShop(self._chain.wallet, self._chain.contract, jetton_wallet)
+                cursor = await asyncio.to_thread(intake.pin_jetton_wallet, cursor, master, found)
+        jetton_wallet = cursor.jetton_wallet_of(master)
+        shop = TonShop(self._chain.wallet, master, jetton_wallet)
         head_ms = await self._source.head_ms()
         cursors = [cursor]
         await self._read(cursor, shop)

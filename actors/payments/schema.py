@@ -228,6 +228,7 @@ cursors = Table(
     Column("chain_ms", BigInteger, nullable=False),
     Column("completed_ms", BigInteger, nullable=False),
     Column("jetton_wallet", String(80), nullable=False),
+    Column("jetton_master", String(80), nullable=False, server_default=""),
     CheckConstraint(f"network IN {_NETWORKS}", name="network"),
     CheckConstraint("position >= 0", name="position"),
 )

@@ -21,6 +21,7 @@ from tests.unit.payments import ledgers, postgres
 from tests.unit.payments.http_chain import Answer, Asked, Chains, serving
 from tests.unit.payments.shop import (
     FAKE_USDT,
+    MASTER,
     TON_WALLET,
     chain_of,
     log,
@@ -176,7 +177,7 @@ def test_two_watchers_and_2000_orders(postgres_base: str, tmp_path: Path) -> Non
     waiting: list[tuple[Method, str, Order, str]] = []
     with Ledger(SecretStr(database), random.Random(1)) as ledger:
         at = ledger.intake.open(Method.TON.network, TON_WALLET)
-        ledger.intake.pin_jetton_wallet(at, chains.jetton_wallet or "")
+        ledger.intake.pin_jetton_wallet(at, MASTER, chains.jetton_wallet or "")
         for number in range(2000):
             method = (Method.TRON, Method.TON, Method.TRON, Method.TON_USDT)[number % 4]
             codes = TRON_CODES if method is Method.TRON else TON_CODES

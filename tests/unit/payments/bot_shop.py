@@ -19,7 +19,15 @@ from actors.payments.verdict import Sighting, Transfer
 from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.metrics import MemoryMetrics
 from tests.unit.payments.bot_api import TOKEN
-from tests.unit.payments.shop import BUYER, JETTON_WALLET, TON_BUYER, ton_chain, tron_chain, tx_id
+from tests.unit.payments.shop import (
+    BUYER,
+    JETTON_WALLET,
+    MASTER,
+    TON_BUYER,
+    ton_chain,
+    tron_chain,
+    tx_id,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +77,7 @@ class BotShop:
             state_dir=self.directory,
         )
         cursor = self.ledger.intake.open(Network.TON, ton_chain().wallet)
-        self.ledger.intake.pin_jetton_wallet(cursor, JETTON_WALLET)
+        self.ledger.intake.pin_jetton_wallet(cursor, MASTER, JETTON_WALLET)
 
     @contextlib.contextmanager
     def selling(self, api: BotApi, hook: Webhook | None = None) -> Iterator[None]:

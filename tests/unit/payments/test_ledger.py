@@ -24,7 +24,9 @@ from actors.runtime.errors import ConfigurationError, Conflict, Unavailable
 from tests.unit.payments import ledgers, postgres
 from tests.unit.payments.shop import (
     BUYER,
+    JETTON_WALLET,
     LICENCE,
+    MASTER,
     MINUTE,
     NOW,
     USDT,
@@ -94,6 +96,28 @@ def test_migrations_are_run_once_by_many(database_url: str) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def test_a_ledger_of_the_first_version_is_kept(database_url: str) -> None:
+    """Its rows stay; of which master its jetton wallet is, nobody noted, so it is asked again."""
+    with Ledger(SecretStr(database_url)) as ledger:
+        one, at = order(ledger), cursor(ledger, Method.TON)
+        ledger.intake.pin_jetton_wallet(at, MASTER, JETTON_WALLET)
+        with ledger.database.writing() as connection:
+            connection.exec_driver_sql("ALTER TABLE cursors DROP COLUMN jetton_master")
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+    with Ledger(SecretStr(database_url)) as ledger:
+        assert ledger.orders.get(one.id) == one
+        after = cursor(ledger, Method.TON)
+        assert [after.jetton_wallet_of(master) for master in ("", MASTER)] == ["", ""]
+
+
+def test_a_ledger_of_a_newer_program_is_not_touched(database_url: str) -> None:
+    """The error says so, and which variable names it."""
+    with Ledger(SecretStr(database_url)) as ledger, ledger.database.writing() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(ConfigurationError, match="newer program"):
+        Ledger(SecretStr(database_url))
 
 
 def test_an_order_asks_for_an_amount_of_its_own(ledger: Ledger) -> None:
@@ -391,10 +415,13 @@ def test_a_cursor_only_moves_on(ledger: Ledger) -> None:
 
 
 def test_the_jetton_wallet_is_remembered_for_good(ledger: Ledger) -> None:
-    """An API that later names another one changes nothing."""
+    """An API that later names another one changes nothing; of another master it is another one."""
     at = cursor(ledger, Method.TON)
-    assert ledger.intake.pin_jetton_wallet(at, "0:aa").jetton_wallet == "0:aa"
-    assert ledger.intake.pin_jetton_wallet(at, "0:bb").jetton_wallet == "0:aa"
+    assert at.jetton_wallet_of("") == ""
+    assert ledger.intake.pin_jetton_wallet(at, "m", "0:aa").jetton_wallet_of("m") == "0:aa"
+    assert ledger.intake.pin_jetton_wallet(at, "m", "0:bb").jetton_wallet_of("m") == "0:aa"
+    after = ledger.intake.pin_jetton_wallet(at, "n", "0:cc")
+    assert (after.jetton_wallet_of("m"), after.jetton_wallet_of("n")) == ("", "0:cc")
 
 
 def test_one_scans_at_a_time(ledger: Ledger) -> None:

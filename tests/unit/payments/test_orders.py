@@ -163,3 +163,5 @@ def test_ids_and_comments_are_of_their_form() -> None:
     assert len({orders.new_id() for _ in range(100)}) == 100
     assert len(orders.new_id()) == 16
     assert len(bytes.fromhex(orders.new_comment())) == 16
+    assert orders.is_comment(orders.new_comment())
+    assert not any(map(orders.is_comment, ("", "\0" * 32, "A" * 32, "a" * 31, "a" * 32 + "\n")))

@@ -418,6 +418,23 @@ async def test_an_api_that_cannot_tell_the_jetton_wallet(
     assert (await scan(ledger, url, "ton")).settled == 1
 
 
+async def test_another_master_has_another_jetton_wallet(
+    ledger: Ledger, url: str, chains: Chains
+) -> None:
+    """After a change of the token, the one before buys nothing, and the new one is recognised."""
+    shop = chains.accounts[TON_WALLET]
+    other = replace(ton_chain(url), contract="0:" + "ab" * 32)
+    async with scanning.connect(other) as api:
+        await scanning.scan(other, ledger, api, clock=lambda: CLOCK)
+    chains.jetton_wallet = "0:" + "cd" * 32
+    one = order(ledger, method=Method.TON_USDT)
+    shop.pay_jettons(one.comment, one.amount, wallet=JETTON_WALLET)
+    assert (await scan(ledger, url, "ton")).settled == 0
+    shop.pay_jettons(one.comment, one.amount, wallet=chains.jetton_wallet)
+    assert (await scan(ledger, url, "ton")).settled == 1
+    ledgers.check(ledger)
+
+
 def wrong(asked: Asked, change: Any, chains: Chains) -> Answer | None:
     if not asked.path.endswith(("/transactions", "/getTransactions")):
         return None

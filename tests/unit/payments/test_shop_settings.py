@@ -18,6 +18,7 @@ from actors.runtime.errors import ConfigurationError, InvalidInput, Unavailable
 from actors.runtime.settings import Settings
 from tests.unit.payments.shop import (
     JETTON_WALLET,
+    MASTER,
     NOW,
     TON_WALLET,
     USDT,
@@ -319,7 +320,11 @@ def test_jettons_are_taken_once_their_wallet_is_known(
     )
     with pytest.raises(Unavailable, match="x0 pay scan"):
         ask(ready, ledger, "month", Method.TON_USDT)
-    ledger.intake.pin_jetton_wallet(ledger.intake.open(Network.TON, TON_WALLET), JETTON_WALLET)
+    at = ledger.intake.open(Network.TON, TON_WALLET)
+    ledger.intake.pin_jetton_wallet(at, "0:" + "ab" * 32, JETTON_WALLET)
+    with pytest.raises(Unavailable):
+        ask(ready, ledger, "month", Method.TON_USDT)
+    ledger.intake.pin_jetton_wallet(at, MASTER, JETTON_WALLET)
     made = ask(ready, ledger, "month", Method.TON_USDT)
     assert made.amount == made.price
     assert shown_wallet(ready._shop, made).startswith("UQ")
