@@ -71,11 +71,13 @@ class Waiting:
         tx_id: which.
         matched: whether an order waits for it.
         block_ms: time of its block, as it was listed.
+        asked: how often its receipt was asked for already, and was not solid.
     """
 
     tx_id: str
     matched: bool
     block_ms: int
+    asked: int
 
 
 class Intake:
@@ -158,7 +160,12 @@ class Intake:
         block_ms = sa.func.max(table.block_ms)
         with self._database.reading() as connection:
             rows = connection.execute(
-                sa.select(table.tx_id, matched.label("matched"), block_ms.label("block_ms"))
+                sa.select(
+                    table.tx_id,
+                    matched.label("matched"),
+                    block_ms.label("block_ms"),
+                    sa.func.max(table.asked).label("asked"),
+                )
                 .where(
                     _of(cursor),
                     table.status == "waiting",
@@ -168,7 +175,7 @@ class Intake:
                 .order_by(matched.desc(), block_ms, table.tx_id)
                 .limit(limit)
             ).all()
-        return [Waiting(row.tx_id, bool(row.matched), row.block_ms) for row in rows]
+        return [Waiting(row.tx_id, bool(row.matched), row.block_ms, row.asked) for row in rows]
 
     def count_waiting(self, cursor: Cursor) -> int:
         """How many transactions' receipts are not read, or not solid, yet."""
@@ -190,7 +197,7 @@ class Intake:
             connection.execute(
                 schema.sightings.update()
                 .where(_of(cursor), table.tx_id == tx_id, table.status == "waiting")
-                .values(next_ms=now_ms + sa.cast(pause, sa.BigInteger))
+                .values(next_ms=now_ms + sa.cast(pause, sa.BigInteger), asked=table.asked + 1)
             )
 
     def refuse(self, cursor: Cursor, tx_id: str, reason: Reason) -> None:
@@ -329,6 +336,7 @@ def _note(
                 "status": "waiting",
                 "reason": "",
                 "next_ms": now_ms,
+                "asked": 0,
             }
         )
     connection.execute(schema.sightings.insert(), rows_new)

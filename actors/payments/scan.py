@@ -47,6 +47,9 @@ MATCHED: Final = 2_000  # receipts of one scan that orders wait for
 OTHERS: Final = 10  # receipts of one scan that nobody waits for, unless told otherwise
 GONE_MS: Final = 3_600_000
 """After which a transaction without a solid receipt is in no block: they are solid in a minute."""
+GONE_ASKED: Final = 20
+"""Times that it has been asked for by then, and was not there: one node of many that lags behind
+must not make a payment forgotten that was made while nobody watched."""
 AHEAD_MS: Final = 60_000  # that the chain's clock may be ahead of ours
 
 
@@ -227,7 +230,7 @@ class _TronScan:
     async def _receipt(self, cursor: Cursor, one: Waiting, head_ms: int) -> None:
         intake = self._ledger.intake
         found = await self._source.receipt(one.tx_id)
-        if found is None and head_ms > one.block_ms + GONE_MS:
+        if found is None and head_ms > one.block_ms + GONE_MS and one.asked >= GONE_ASKED:
             found = Rejected(one.tx_id, Reason.VANISHED)
         if found is None:
             await asyncio.to_thread(intake.postpone, cursor, one.tx_id, self._clock())

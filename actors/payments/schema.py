@@ -114,6 +114,7 @@ sightings = Table(
     Column("status", String(8), nullable=False),
     Column("reason", String(32), nullable=False),
     Column("next_ms", BigInteger, nullable=False),
+    Column("asked", Integer, nullable=False, server_default="0"),
     CheckConstraint(f"network IN {_NETWORKS}", name="network"),
     CheckConstraint("status IN ('waiting', 'read', 'refused')", name="status"),
     CheckConstraint("amount > 0", name="amount"),

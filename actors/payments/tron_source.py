@@ -11,22 +11,32 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from tronpy import AsyncTron
-from tronpy.exceptions import ApiError, TransactionNotFound
+from tronpy.exceptions import (
+    ApiError,
+    TransactionError,
+    TransactionNotFound,
+    TvmError,
+    UnknownError,
+    ValidationError,
+)
 from tronpy.providers import AsyncHTTPProvider
 
 from actors.payments import tron
 from actors.payments.api import Api, Broken, read
 from actors.payments.errors import ChainRefused, UntrustedHistory
 from actors.payments.money import Network
+from actors.payments.verdict import Reason, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from actors.payments.settings import Chain
-    from actors.payments.verdict import Rejected, Transfer
+    from actors.payments.verdict import Transfer
 
 PAGE: Final = 200  # rows; the API gives no more
 MAX_PAGES: Final = 5_000
+# What the library makes of an answer that has an error in it.
+_NODE_ERRORS: Final = (ApiError, TransactionError, TvmError, UnknownError, ValidationError)
 
 
 class TronSource:
@@ -107,25 +117,25 @@ class TronSource:
             ChainRefused: a setting is wrong.
         """
 
-        async def ask() -> Mapping[str, Any] | None:
+        async def ask() -> tuple[Transfer, ...] | Rejected | None:
             try:
                 found: Any = await self._tron.get_solid_transaction_info(tx_id)
             except TransactionNotFound:
                 return None
-            except ApiError as error:
+            except _NODE_ERRORS as error:
                 raise Broken(f"a node's error: {type(error).__name__}") from None
             except (ValueError, AttributeError, TypeError, KeyError):
                 # No JSON, or JSON of a shape that the library does not expect.
                 raise Broken("a receipt of another shape") from None
-            answer: Mapping[str, Any] = found
-            return answer
+            verdict = tron.read_receipt(
+                found, tx_id, wallet=self.chain.wallet, contract=self.chain.contract
+            )
+            if isinstance(verdict, Rejected) and verdict.reason is Reason.MALFORMED:
+                # It says nothing about the transaction, which may have paid.
+                raise Broken("a receipt of another shape")
+            return verdict
 
-        receipt = await self.api.attempting(ask)
-        if receipt is None:
-            return None
-        return tron.read_receipt(
-            receipt, tx_id, wallet=self.chain.wallet, contract=self.chain.contract
-        )
+        return await self.api.attempting(ask)
 
 
 def page_of(answer: object) -> tuple[list[Any], str | None]:

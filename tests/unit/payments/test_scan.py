@@ -257,7 +257,16 @@ async def test_a_receipt_that_fails_spoils_nothing_else(
 
 
 @pytest.mark.parametrize(
-    "answer", [Answer(body=[1]), Answer(raw=b"{"), Answer(body={"Error": "x"})]
+    "answer",
+    [
+        Answer(body=[1]),
+        Answer(raw=b"{"),
+        Answer(body={"Error": "x"}),
+        Answer(body={"code": 7, "message": "too many requests"}),
+        Answer(body={"success": False}),
+        Answer(body={**receipt(), "id": "00" * 32}),
+        Answer(body={**receipt(name="paid"), "log": None}),
+    ],
 )
 async def test_a_receipt_of_another_shape_is_an_outage(
     ledger: Ledger, url: str, chains: Chains, answer: Answer
@@ -269,6 +278,8 @@ async def test_a_receipt_of_another_shape_is_an_outage(
     with pytest.raises(ChainUnavailable):
         await scan(ledger, url)
     assert state(ledger, one.id) is State.SEEN
+    chains.fault = lambda _: None
+    assert (await scan(ledger, url)).settled == 1
 
 
 async def test_an_outage_expires_nothing(ledger: Ledger, url: str, chains: Chains) -> None:
@@ -597,12 +608,31 @@ async def test_a_transaction_that_vanishes_is_forgotten(
     assert (state(ledger, one.id), ledger.reviews.count()) == (State.SEEN, 1)
     chains.rows.clear()
     chains.head_ms = NOW + MINUTE + scanning.GONE_MS + 1
-    with ledger.database.writing() as connection:
-        connection.exec_driver_sql("UPDATE sightings SET next_ms = 0")
-    found = await scan(ledger, url)
+    for _ in range(scanning.GONE_ASKED):
+        assert ledger.intake.count_waiting(ledger.intake.cursors()[0]) == 2
+        with ledger.database.writing() as connection:
+            connection.exec_driver_sql("UPDATE sightings SET next_ms = 0")
+        found = await scan(ledger, url)
     assert (dict(found.rejected), found.waiting) == ({"vanished": 2}, 0)
     assert ledger.reviews.count() == 0
     assert state(ledger, one.id) is State.EXPIRED
+
+
+async def test_a_node_that_lags_behind_forgets_no_payment(
+    ledger: Ledger, url: str, chains: Chains
+) -> None:
+    """Made in time while nobody watched, and not found at once hours later."""
+    one = order(ledger)
+    pay(chains, one.amount, "paid")
+    chains.head_ms = NOW + 2 * scanning.GONE_MS
+    chains.fault = lambda asked: Answer(body={}) if "gettransactioninfo" in asked.path else None
+    found = await scan(ledger, url)
+    assert (dict(found.rejected), found.waiting) == ({}, 1)
+    chains.fault = lambda _: None
+    with ledger.database.writing() as connection:
+        connection.exec_driver_sql("UPDATE sightings SET next_ms = 0")
+    assert (await scan(ledger, url)).settled == 1
+    ledgers.check(ledger)
 
 
 async def test_another_wallets_orders_are_left_alone(
