@@ -154,7 +154,7 @@ class Intake:
         return new, unmatched
 
     def waiting(self, cursor: Cursor, now_ms: int, *, limit: int) -> list[Waiting]:
-        """Transactions whose receipts are due, those that an order waits for first."""
+        """Transactions whose receipts are due: first those that an order waits for, longest due."""
         table = schema.sightings.c
         matched = sa.func.max(sa.case((table.order_id.is_not(None), 1), else_=0))
         block_ms = sa.func.max(table.block_ms)
@@ -172,7 +172,7 @@ class Intake:
                     table.next_ms <= now_ms,
                 )
                 .group_by(table.tx_id)
-                .order_by(matched.desc(), block_ms, table.tx_id)
+                .order_by(matched.desc(), sa.func.max(table.next_ms), block_ms, table.tx_id)
                 .limit(limit)
             ).all()
         return [Waiting(row.tx_id, bool(row.matched), row.block_ms, row.asked) for row in rows]
@@ -198,6 +198,16 @@ class Intake:
                 schema.sightings.update()
                 .where(_of(cursor), table.tx_id == tx_id, table.status == "waiting")
                 .values(next_ms=now_ms + sa.cast(pause, sa.BigInteger), asked=table.asked + 1)
+            )
+
+    def defer(self, cursor: Cursor, tx_id: str, now_ms: int) -> None:
+        """Ask for a receipt that failed after all others that are due by now."""
+        table = schema.sightings.c
+        with self._database.writing() as connection:
+            connection.execute(
+                schema.sightings.update()
+                .where(_of(cursor), table.tx_id == tx_id, table.status == "waiting")
+                .values(next_ms=now_ms)
             )
 
     def refuse(self, cursor: Cursor, tx_id: str, reason: Reason) -> None:

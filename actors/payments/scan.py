@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actors.payments import ton, ton_source, tron, tron_source
 from actors.payments.database import now_ms
-from actors.payments.errors import UntrustedHistory
+from actors.payments.errors import ChainUnavailable, UntrustedHistory
 from actors.payments.intake import OVERLAP_MS
 from actors.payments.money import Network
 from actors.payments.ton import TonShop
@@ -229,7 +229,12 @@ class _TronScan:
 
     async def _receipt(self, cursor: Cursor, one: Waiting, head_ms: int) -> None:
         intake = self._ledger.intake
-        found = await self._source.receipt(one.tx_id)
+        try:
+            found = await self._source.receipt(one.tx_id)
+        except ChainUnavailable:
+            # One that always fails must not keep those behind it waiting for ever.
+            await asyncio.to_thread(intake.defer, cursor, one.tx_id, self._clock())
+            raise
         if found is None and head_ms > one.block_ms + GONE_MS and one.asked >= GONE_ASKED:
             found = Rejected(one.tx_id, Reason.VANISHED)
         if found is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ from tests.unit.payments.shop import (
 from tests.unit.payments.ton_cells import TonAccount, internal_transfer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from actors.payments.ledger import Ledger
     from actors.payments.scan import ScanResult
@@ -58,11 +59,17 @@ def url(chains: Chains) -> Iterator[str]:
         yield base
 
 
-async def scan(ledger: Ledger, url: str, network: str = "tron", **kwargs: Any) -> ScanResult:
+async def scan(
+    ledger: Ledger,
+    url: str,
+    network: str = "tron",
+    clock: Callable[[], int] = lambda: CLOCK,
+    **kwargs: Any,
+) -> ScanResult:
     chain = tron_chain(url) if network == "tron" else ton_chain(url)
     async with scanning.connect(chain) as api:
         api._pause_s = 0.001
-        return await scanning.scan(chain, ledger, api, clock=lambda: CLOCK, **kwargs)
+        return await scanning.scan(chain, ledger, api, clock=clock, **kwargs)
 
 
 def pay(chains: Chains, amount: int, name: object, block_ms: int = NOW + MINUTE) -> None:
@@ -595,6 +602,27 @@ async def test_receipts_after_a_failure_are_left(ledger: Ledger, url: str, chain
     with pytest.raises(ChainRefused):
         await scan(ledger, url)
     assert sum("gettransactioninfo" in asked.path for asked in chains.asked) <= 8
+
+
+async def test_a_receipt_that_always_fails_keeps_no_others_waiting(
+    ledger: Ledger, url: str, chains: Chains, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a node makes of one transaction, who paid later gets what he paid for."""
+    monkeypatch.setattr(scanning, "RECEIPTS_AT_ONCE", 1)
+    bought = [order(ledger, number) for number in range(5)]
+    for number, one in enumerate(bought):
+        pay(chains, one.amount, number, NOW + number)
+    poison = chains.rows[0]["transaction_id"]
+    chains.fault = lambda asked: (
+        Answer(500) if isinstance(asked.body, dict) and asked.body.get("value") == poison else None
+    )
+    clock = itertools.count(CLOCK).__next__
+    for _ in range(2):
+        with pytest.raises(ChainUnavailable):
+            await scan(ledger, url, clock=clock)
+    assert [state(ledger, one.id) for one in bought] == [State.SEEN] + 4 * [State.CONFIRMED]
+    chains.fault = lambda _: None
+    assert (await scan(ledger, url, clock=clock)).settled == 1
 
 
 async def test_a_transaction_that_vanishes_is_forgotten(
