@@ -2,7 +2,8 @@
 
 Invariants: a request makes one order however often it is repeated; a new TRON order asks for an
 amount that no live reservation has, and that no earlier order of this amount could still be paid
-with; one recipient has few open orders.
+with; one recipient has few open orders, and keeps few amounts from others by orders that it never
+paid.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 WINDOW_MS: Final = 45 * 60_000  # to pay
 RESERVED_MS: Final = 24 * 3_600_000  # after it, in which a payment is still recognised
 MAX_OPEN: Final = 5  # of one recipient
+MAX_KEPT: Final = 20
+"""Amounts on TRON that are kept for unpaid orders of one recipient, the expired ones included: they
+are kept for a day, so that otherwise a few buyers could take all of a price for everybody."""
 _ATTEMPTS: Final = 20  # at an amount that others take at the same time
 _MAX_LISTED: Final = 1000
 
@@ -111,7 +115,7 @@ class OrderBook:
         ).first()
         if made is not None:
             return order_of(made)
-        _check_open(connection, new)
+        _check_open(connection, new, now_ms)
         contract = chain.contract_of(new.method)
         amount = price
         if new.method is Method.TRON:
@@ -149,9 +153,7 @@ class OrderBook:
                 table.wallet == wallet,
                 table.contract == contract,
                 table.amount.between(price, price + tails.LARGEST),
-                # Not only live reservations: whose time is over on the clock but not yet on the
-                # chain as far as it was read, is still waited for.
-                sa.or_(table.reserved, table.reserved_until_ms >= now_ms),
+                _is_kept(now_ms),
             )
         ).all()
         amount = tails.draw(price, taken, self._rng)
@@ -220,17 +222,31 @@ class OrderBook:
         return [order_of(row) for row in rows]
 
 
-def _check_open(connection: Connection, new: NewOrder) -> None:
+def _check_open(connection: Connection, new: NewOrder, now_ms: int) -> None:
+    if not new.recipient:
+        return
     table = schema.orders.c
-    count = connection.scalar(
-        sa.select(sa.func.count()).where(
-            table.channel == new.channel,
-            table.recipient == new.recipient,
-            table.state.in_([str(state) for state in orders.OPEN]),
-        )
-    )
-    if new.recipient and (count or 0) >= MAX_OPEN:
+    mine = sa.and_(table.channel == new.channel, table.recipient == new.recipient)
+    count = sa.select(sa.func.count()).where(mine)
+    opened = connection.scalar(count.where(table.state.in_([str(state) for state in orders.OPEN])))
+    if (opened or 0) >= MAX_OPEN:
         raise OrdersFull(f"{MAX_OPEN} orders wait for their payment", retry_after_s=600.0)
+    if new.method is not Method.TRON:
+        return
+    unpaid = table.state.not_in([str(state) for state in orders.SETTLED])
+    kept = connection.scalar(
+        count.where(table.method == str(Method.TRON), unpaid, _is_kept(now_ms))
+    )
+    if (kept or 0) >= MAX_KEPT:
+        raise OrdersFull(f"{MAX_KEPT} orders of a day were not paid", retry_after_s=3600.0)
+
+
+def _is_kept(now_ms: int) -> sa.ColumnElement[bool]:
+    """Whether an order's amount is kept from others."""
+    table = schema.orders.c
+    # Not only live reservations: whose time is over on the clock but not yet on the chain as far as
+    # it was read, is still waited for.
+    return sa.or_(table.reserved, table.reserved_until_ms >= now_ms)
 
 
 def fetch(connection: Connection, order_id: str, *, lock: bool = False) -> Order:

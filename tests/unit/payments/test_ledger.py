@@ -17,7 +17,7 @@ from actors.payments import order_book, schema
 from actors.payments.errors import InvalidTransition, OrdersFull, UnknownOrder, UnknownPlan
 from actors.payments.ledger import Ledger
 from actors.payments.money import Method, Network
-from actors.payments.order_book import MAX_OPEN, RESERVED_MS, WINDOW_MS, NewOrder
+from actors.payments.order_book import MAX_KEPT, MAX_OPEN, RESERVED_MS, WINDOW_MS, NewOrder
 from actors.payments.orders import State
 from actors.payments.verdict import Reason, Sighting
 from actors.runtime.errors import ConfigurationError, Conflict, Unavailable
@@ -40,6 +40,7 @@ from tests.unit.payments.shop import (
 
 if TYPE_CHECKING:
     from actors.payments.intake import Cursor
+    from actors.payments.orders import Order
     from actors.payments.verdict import Transfer
 
 
@@ -170,6 +171,30 @@ def test_one_recipient_has_few_open_orders(ledger: Ledger) -> None:
         another(MAX_OPEN, "greedy")
     for number in range(MAX_OPEN + 1):
         another(number, "")
+
+
+def test_one_recipient_keeps_few_amounts_from_others(ledger: Ledger) -> None:
+    """Opening orders again and again without paying takes no more than a few; paying frees."""
+    at, now = cursor(ledger), NOW
+    made: list[Order] = []
+
+    def another(number: int, method: Method = Method.TRON) -> Order:
+        new = NewOrder(f"r{number} {method}", LICENCE, method, "telegram", "7")
+        return ledger.orders.create(new, chain_of(method), now)
+
+    while len(made) < MAX_KEPT:
+        made += [another(len(made) + number) for number in range(MAX_OPEN)]
+        now += WINDOW_MS + 4 * MINUTE
+        ledger.intake.complete([at], now, now)
+    with pytest.raises(OrdersFull, match="not paid"):
+        another(-1)
+    assert another(-1, Method.TON).comment, "which keeps no amount from anybody"
+    assert order(ledger, "somebody else").state is State.NEW
+    settle(ledger, transfer(made[0].amount, block_ms=NOW + 1))
+    assert another(-1).state is State.NEW
+    now += WINDOW_MS + RESERVED_MS + 4 * MINUTE
+    ledger.intake.complete([at], now, now)
+    assert another(-2).state is State.NEW, "a day later"
 
 
 def test_amounts_run_out_and_come_back(database_url: str) -> None:
