@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from actors.payments import migrate
 from actors.runtime.errors import ConfigurationError, Conflict, Unavailable
@@ -114,7 +114,7 @@ def now_ms() -> int:
 
 
 def _engine(url: SecretStr, pool_size: int) -> Engine:
-    parsed = sa.make_url(url.get_secret_value())
+    parsed = _parsed(url)
     if parsed.get_backend_name() != "sqlite":
         return sa.create_engine(
             parsed,
@@ -130,6 +130,22 @@ def _engine(url: SecretStr, pool_size: int) -> Engine:
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _parsed(url: SecretStr) -> sa.URL:
+    try:
+        parsed = sa.make_url(url.get_secret_value())
+    except (ArgumentError, ValueError):  # whose texts repeat what they stumbled over
+        parsed = None
+    # A password with an @ in it is taken apart there, and its rest for a host that errors name.
+    if parsed is None or "@" in (parsed.host or ""):
+        raise ConfigurationError(
+            f"{variable('database_url')} is a value that is not shown",
+            "it is no URL of a database",
+            "Write @, : and / in a password as %40, %3A and %2F.",
+            variable=variable("database_url"),
+        )
+    return parsed
 
 
 def _configure(connection: Any, _record: object) -> None:  # noqa: ANN401 - a DBAPI's own

@@ -472,6 +472,18 @@ def test_a_database_that_cannot_be_used_is_explained(postgres_base: str) -> None
     assert caught.value.__suppress_context__
 
 
+@pytest.mark.parametrize(
+    "rest",
+    ["x0:hidden@canary@127.0.0.1:1/x", "x0:canary:5432/x", "x0:canary@[::1/x", "x0@h:canary/x"],
+)
+def test_a_url_that_is_taken_apart_wrongly_is_not_repeated(rest: str) -> None:
+    """A password that is not written as URLs want it is in no error, nor a part of it."""
+    with pytest.raises(ConfigurationError, match="%40") as caught:
+        Ledger(SecretStr(f"postgresql+psycopg://{rest}"))
+    assert "canary" not in str(caught.value) + repr(caught.value)
+    assert caught.value.__context__ is None
+
+
 def test_what_another_has_changed_meanwhile_is_not_overwritten(ledger: Ledger) -> None:
     """An order is changed from the state in which it was read, or not at all."""
     one = order(ledger)
