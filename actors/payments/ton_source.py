@@ -245,7 +245,7 @@ def _field(answer: object, *path: str) -> object:
 
 def _time_ms(answer: object, name: str) -> int:
     time_s = _field(answer, name)
-    return time_s * 1000 if isinstance(time_s, int) and 0 < time_s < 2**40 else 0
+    return time_s * 1000 if isinstance(time_s, int) and 0 < time_s < 2**32 else 0
 
 
 def _address(text: object) -> str:

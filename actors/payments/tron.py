@@ -24,7 +24,7 @@ TRANSFER_TOPIC: Final = "ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4
 _TX_ID: Final = re.compile(r"[0-9a-fA-F]{64}")
 _VALUE: Final = re.compile(r"[0-9]{1,78}")  # a uint256
 _WORD: Final = re.compile(r"(?:0x)?([0-9a-fA-F]{64})")
-_MAX_MS: Final = 2**53
+_MAX_MS: Final = 253_402_300_800_000  # the year 10000, which no calendar here can write
 
 
 @dataclass(frozen=True, slots=True)

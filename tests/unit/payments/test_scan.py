@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from actors.payments import scan as scanning
-from actors.payments import ton_source, tron_source
+from actors.payments import ton_source, tron_source, views
 from actors.payments.errors import (
     AnswerTooLarge,
     ChainRefused,
@@ -315,6 +315,20 @@ async def test_a_clock_that_runs_ahead_moves_no_cursor(
     pay(chains, 8, "now", NOW)
     chains.ignores_times = True
     assert (await scan(ledger, url)).cursor == NOW
+
+
+async def test_a_time_that_no_calendar_has_spoils_no_list(
+    ledger: Ledger, url: str, chains: Chains
+) -> None:
+    """A row or a head of the year 144000 is none; the queue and the scan can still be shown."""
+    pay(chains, 7, "absurd", 2**52)
+    pay(chains, 8, "now", NOW)
+    chains.ignores_times = True
+    assert dict((await scan(ledger, url)).rejected) == {"malformed": 1}
+    assert [views.review(one)["amount"] for one in ledger.reviews.listing()] == ["0.000008"]
+    chains.head_ms = 2**40 * 1000 - 1000
+    for network in ("tron", "ton"):
+        assert (await scan(ledger, url, network)).chain_ms == 0
 
 
 async def test_a_refused_key_is_told(ledger: Ledger, url: str, chains: Chains) -> None:

@@ -79,6 +79,7 @@ BAD_ROWS: list[tuple[object, Reason]] = [
     ({**row(5), "block_timestamp": True}, Reason.MALFORMED),
     ({**row(5), "block_timestamp": 0}, Reason.MALFORMED),
     ({**row(5), "block_timestamp": 2**60}, Reason.MALFORMED),
+    ({**row(5), "block_timestamp": 253_402_300_800_000}, Reason.MALFORMED),
 ]
 
 
