@@ -12,6 +12,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 MAX_REQUEST: Final = 100
 PRINTABLE: Final = r"^[ -~]*$"
+_NO_NUL: Final = r"^[^\x00]*$"  # which PostgreSQL's texts cannot hold
 
 
 class OrderRequest(BaseModel):
@@ -61,7 +62,10 @@ class Decision(BaseModel):
         "and never sent; close it; have a delivery tried again"
     )
     order: str | None = Field(
-        None, max_length=40, description="accept: the order it pays, if the entry names none"
+        None,
+        max_length=40,
+        pattern=PRINTABLE,
+        description="accept: the order it pays, if the entry names none",
     )
     to: str | None = Field(
         None,
@@ -72,7 +76,9 @@ class Decision(BaseModel):
     amount: str | None = Field(
         None, max_length=40, description="refund: in whole coins; all of it if left out"
     )
-    note: str = Field("", max_length=500, description="why, for those who read it later")
+    note: str = Field(
+        "", max_length=500, pattern=_NO_NUL, description="why, for those who read it later"
+    )
 
 
 def parse(model: type[Model], value: object) -> Model:

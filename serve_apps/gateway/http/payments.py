@@ -15,15 +15,19 @@ from serve_apps.gateway import payments
 from serve_apps.gateway.http import bodies, documents, payment_documents
 from serve_apps.gateway.http.access import authorise
 from serve_apps.gateway.http.streams import Download
-from serve_apps.gateway.payment_requests import Decision, OrderRequest, parse
+from serve_apps.gateway.payment_requests import PRINTABLE, Decision, OrderRequest, parse
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from serve_apps.gateway.service import Gateway
 
-OrderId = Annotated[str, Path(min_length=1, max_length=40, examples=["abcdefghijklmnop"])]
-Subject = Annotated[str, Path(min_length=1, max_length=100, examples=[f"tron:{'0' * 64}:0"])]
+OrderId = Annotated[
+    str, Path(min_length=1, max_length=40, pattern=PRINTABLE, examples=["abcdefghijklmnop"])
+]
+Subject = Annotated[
+    str, Path(min_length=1, max_length=100, pattern=PRINTABLE, examples=[f"tron:{'0' * 64}:0"])
+]
 Token = Annotated[str, Path(min_length=1, max_length=256)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 _KEY_BYTES: Final = 12

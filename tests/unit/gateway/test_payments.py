@@ -167,6 +167,21 @@ async def test_a_bad_order_is_refused(
     assert sold.ledger.orders.listing() == []
 
 
+async def test_characters_that_no_name_has_are_refused(served: Gateway) -> None:
+    """NUL, which one database takes and the other does not, in any place that is looked up."""
+    async with client_of(served) as client:
+        assert is_problem(await client.get("/payments/orders/a%00b"), 422)
+        path = "/payments/reviews/ton:0:0"
+        assert is_problem(await client.post(f"{path}%00", json={"decision": "dismiss"}), 422)
+        for values in (
+            {"decision": "accept", "order": "\0"},
+            {"decision": "dismiss", "note": "\0"},
+        ):
+            assert is_problem(await client.post(path, json=values), 422)
+        written = {"decision": "dismiss", "note": "zweimal bezahlt,\nдважды 💰"}
+        assert is_problem(await client.post(path, json=written), 404)
+
+
 async def test_too_many_open_orders_of_one_are_refused(served: Gateway) -> None:
     """The sixth waits: 429 with when to come back."""
     wanted = {"plan": "licence", "recipient": "one"}
