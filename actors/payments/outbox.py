@@ -3,7 +3,8 @@
 Invariants: a message is written in the transaction of the change that it tells; it is claimed for a
 while, and if its courier dies, claimed again, so that it arrives at least once; the messages of one
 order go out one after the other; claiming the delivery makes an order `delivering`, finishing it
-`delivered`. What a repeated delivery carries is the same link (see `tokens`), so it does no harm.
+`delivered`. What a repeated delivery carries is the same link (see `tokens`), so it does no harm;
+only one that would arrive with hardly any time left, or none, gets a new one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 
 from actors.payments import order_book, schema
 from actors.payments.orders import Cause, State
+from actors.payments.settling import ENTITLED_MS
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -27,6 +29,7 @@ DELIVERY: Final = "delivery"
 CLAIM_MS: Final = 60_000  # after which a courier that has not reported counts as dead
 FIRST_RETRY_MS: Final = 5_000
 LAST_RETRY_MS: Final = 3_600_000
+LEAST_MS: Final = 86_400_000  # that a link works when it arrives
 _MAX_ERROR: Final = 200  # characters that are kept
 
 
@@ -171,11 +174,15 @@ def _claim(
     if row.kind == DELIVERY and order.state is not State.DELIVERING:
         order_book.change(connection, order, State.DELIVERING)
         order = order_book.fetch(connection, order.id)
-    until = connection.scalar(
-        sa.select(schema.entitlements.c.expires_ms).where(
-            schema.entitlements.c.order_id == order.id
+    entitled = schema.entitlements.c
+    until = connection.scalar(sa.select(entitled.expires_ms).where(entitled.order_id == order.id))
+    if row.kind == DELIVERY and until is not None and until < now_ms + LEAST_MS:
+        until = now_ms + ENTITLED_MS
+        connection.execute(
+            schema.entitlements.update()
+            .where(entitled.order_id == order.id)
+            .values(expires_ms=until)
         )
-    )
     return Message(row.id, claim, row.kind, order, row.attempts, until)
 
 

@@ -22,6 +22,7 @@ from actors.payments.order_book import WINDOW_MS
 from actors.payments.orders import State
 from actors.payments.outbox import CLAIM_MS, FIRST_RETRY_MS, Message
 from actors.payments.settings import Shop
+from actors.payments.settling import ENTITLED_MS
 from actors.runtime.errors import ConfigurationError, Conflict, InvalidInput
 from tests.unit.payments import ledgers
 from tests.unit.payments.shop import (
@@ -87,6 +88,24 @@ def test_messages_of_an_order_go_one_after_the_other(ledger: Ledger) -> None:
     assert ledger.outbox.done(second)
     assert state(ledger, one) is State.DELIVERED
     assert ledger.outbox.claim("pull", NOW + 10**9) == []
+
+
+def test_a_link_that_is_brought_late_still_works(ledger: Ledger) -> None:
+    """However long a courier could not reach the buyer, the time begins when he can."""
+    one = order(ledger, channel="telegram", plan=DOWNLOAD)
+    pay(ledger, one)
+    (told,) = ledger.outbox.claim("telegram", NOW)
+    assert ledger.outbox.done(told)
+    (early,) = ledger.outbox.claim("telegram", NOW)
+    assert early.entitled_until_ms == NOW + ENTITLED_MS
+    assert ledger.outbox.refuse(early, "blocked", NOW)
+    late = NOW + ENTITLED_MS + 1
+    ledger.reviews.retry(only(ledger).subject, late)
+    (again,) = ledger.outbox.claim("telegram", late)
+    assert again.entitled_until_ms == late + ENTITLED_MS
+    assert ledger.orders.entitled_until_ms(one.id) == late + ENTITLED_MS
+    (repeated,) = ledger.outbox.claim("telegram", late + CLAIM_MS)
+    assert repeated.entitled_until_ms == again.entitled_until_ms, "the same link"
 
 
 def test_a_dead_couriers_message_is_carried_again(ledger: Ledger) -> None:
