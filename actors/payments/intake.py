@@ -392,10 +392,12 @@ def _end(connection: Connection, cursor: Cursor, chain_ms: int, now_ms: int) -> 
     table = schema.orders.c
     # Not those of a wallet that the shop had before and nobody reads now.
     mine = sa.and_(table.method.in_(_methods(cursor.network)), table.wallet == cursor.account)
+    waiting = table.state.in_([str(state) for state in orders.OPEN])
+    over = sa.and_(table.reserved, table.reserved_until_ms < chain_ms)
+    # All of them in the order that everybody locks orders in, also what the update would lock.
     rows = connection.execute(
         sa.select(schema.orders)
-        .where(mine, table.state.in_([str(state) for state in orders.OPEN]))
-        .where(table.expires_ms < chain_ms)
+        .where(mine, sa.or_(over, sa.and_(waiting, table.expires_ms < chain_ms)))
         .order_by(table.id)
         .with_for_update()
     ).all()
@@ -403,8 +405,6 @@ def _end(connection: Connection, cursor: Cursor, chain_ms: int, now_ms: int) -> 
     for order in expired:
         settling.advance(connection, order, State.EXPIRED, now_ms)
     connection.execute(
-        schema.orders.update()
-        .where(mine, table.reserved, table.reserved_until_ms < chain_ms)
-        .values(reserved=False, version=table.version + 1)
+        schema.orders.update().where(mine, over).values(reserved=False, version=table.version + 1)
     )
     return len(expired)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -501,6 +503,27 @@ def test_a_request_that_always_collides_is_told(
     monkeypatch.setattr("actors.payments.orders.new_id", lambda: one.id)
     with pytest.raises(OrdersFull, match="same moment"):
         order(ledger, "other")
+
+
+def test_the_end_of_reservations_waits_for_nobody_in_a_circle(postgres_base: str) -> None:
+    """A courier that holds one order and wants the others gets them, and then they end."""
+    url = postgres.fresh(postgres_base).replace("postgresql:", "postgresql+psycopg:")
+    with Ledger(SecretStr(url)) as ledger, ThreadPoolExecutor(1) as beside:
+        bought = [order(ledger, number) for number in range(20)]
+        settle(ledger, *(transfer(one.amount, one.id) for one in bought))
+        at, over = cursor(ledger), NOW + WINDOW_MS + RESERVED_MS + 10 * MINUTE
+        first, *others = sorted(one.id for one in bought)
+        with ledger.database.writing() as connection:
+            order_book.fetch(connection, first, lock=True)
+            ending = beside.submit(ledger.intake.complete, [at], over, over)
+            blocked = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            while not connection.scalar(blocked):
+                assert not ending.done()
+                time.sleep(0.01)
+            for one in others:
+                order_book.fetch(connection, one, lock=True)
+        assert ending.result() == 0
+        assert not any(row.reserved for row in ledgers.rows(ledger, schema.orders))
 
 
 def test_a_database_that_goes_away_is_unavailable(
