@@ -77,6 +77,7 @@ class Counter:
 
         Raises:
             UnknownPlan: there is no such plan, or it is not offered in that way.
+            Conflict: the request has made another order.
             OrdersFull: too many are open.
             InvalidInput: an argument is too long or empty.
             ConfigurationError: what it brings could not be delivered.

@@ -1,6 +1,7 @@
 """Orders in the ledger: made once a request, found again.
 
-Invariants: a request makes one order however often it is repeated; a new TRON order asks for an
+Invariants: a request makes one order however often it is repeated, and nobody gets another's by
+repeating it with other words; a new TRON order asks for an
 amount that no live reservation has, and that no earlier order of this amount could still be paid
 with; one recipient has few open orders, and keeps few amounts from others by orders that it never
 paid.
@@ -19,6 +20,7 @@ from actors.payments import orders, schema, tails
 from actors.payments.errors import InvalidTransition, OrdersFull, UnknownOrder
 from actors.payments.money import Method
 from actors.payments.orders import Delivers, Order, State
+from actors.runtime.errors import Conflict
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -96,6 +98,7 @@ class OrderBook:
 
         Raises:
             UnknownPlan: the plan cannot be paid with that method.
+            Conflict: the request has made an order for something or somebody else.
             OrdersFull: the recipient has too many open, or no amount is left for this price.
         """
         price = new.plan.price(new.method)
@@ -114,7 +117,7 @@ class OrderBook:
             sa.select(schema.orders).where(schema.orders.c.request == new.request)
         ).first()
         if made is not None:
-            return order_of(made)
+            return _repeated(order_of(made), new)
         _check_open(connection, new, now_ms)
         contract = chain.contract_of(new.method)
         amount = price
@@ -220,6 +223,17 @@ class OrderBook:
         with self._database.reading() as connection:
             rows = connection.execute(query.limit(min(limit, _MAX_LISTED))).all()
         return [order_of(row) for row in rows]
+
+
+def _repeated(made: Order, new: NewOrder) -> Order:
+    wanted = (new.plan.id, new.method, new.channel, new.recipient)
+    if (made.plan, made.method, made.channel, made.recipient) != wanted:
+        raise Conflict(
+            f"request {new.request!r} makes no other order",
+            "it has made one for another plan, method or recipient",
+            "Use a key of its own for each order that is wanted.",
+        )
+    return made
 
 
 def _check_open(connection: Connection, new: NewOrder, now_ms: int) -> None:

@@ -74,13 +74,14 @@ def _add_orders(app: FastAPI, gateway: Gateway) -> None:
         "/payments/orders",
         tags=["payments"],
         response_model=payment_documents.Order,
-        responses={**documents.CHANGES, **documents.problems(404)},
+        responses={**documents.CHANGES, **documents.problems(404, 409)},
         openapi_extra={"requestBody": payment_documents.ORDER_BODY},
     )
     async def order(request: Request) -> Any:  # noqa: ANN401 - the same
         """Open an order: the answer says what to pay, where and until when.
 
-        The same `request` gives the same order again, so a lost answer can be asked for anew.
+        The same `request` gives the same order again, so a lost answer can be asked for anew; for
+        another plan, method or recipient it is refused.
         """
         authorise(request.headers, gateway)
         value = await bodies.read_json(request, gateway.limits.payment_bytes)

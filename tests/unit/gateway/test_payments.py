@@ -72,6 +72,8 @@ async def test_an_order_from_catalogue_to_download(sold: BotShop, served: Gatewa
         wanted = {"plan": "month", "method": "ton", "request": "r1", "language": "ru"}
         made = (await client.post("/payments/orders", json=wanted)).json()
         assert (await client.post("/payments/orders", json=wanted)).json() == made
+        other = await client.post("/payments/orders", json={**wanted, "recipient": "other"})
+        assert is_problem(other, 409)
         assert (made["amount"], made["symbol"], made["state"]) == ("3.2", "TON", "new")
         assert len(made["comment"]) == 32
         listed = (await client.get("/payments/orders?state=new&state=seen")).json()["orders"]

@@ -6,7 +6,8 @@ import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
@@ -26,6 +27,7 @@ from actors.runtime.errors import ConfigurationError, Conflict, Unavailable
 from tests.unit.payments import ledgers, postgres
 from tests.unit.payments.shop import (
     BUYER,
+    DOWNLOAD,
     JETTON_WALLET,
     LICENCE,
     MASTER,
@@ -144,6 +146,20 @@ def test_the_same_request_makes_one_order(ledger: Ledger) -> None:
     """A button pressed twice buys once."""
     assert order(ledger, 1) == order(ledger, 1, now_ms=NOW + 5)
     assert len(ledger.orders.listing()) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"plan": DOWNLOAD}, {"method": Method.TON}, {"recipient": "else"}, {"channel": "telegram"}],
+)
+def test_a_request_gives_nobody_another_order(ledger: Ledger, change: dict[str, Any]) -> None:
+    """A key that is used again for something or somebody else is refused, and makes nothing."""
+    new = NewOrder("key", LICENCE, Method.TRON, "pull", "one")
+    made = ledger.orders.create(new, tron_chain(), NOW)
+    other = replace(new, **change)
+    with pytest.raises(Conflict, match="another plan"):
+        ledger.orders.create(other, chain_of(other.method), NOW)
+    assert ledger.orders.listing() == [made]
 
 
 def test_two_at_once_make_one_order_of_one_request(ledger: Ledger) -> None:
