@@ -42,7 +42,7 @@ class Cursor:
         network: of the account.
         account: as `Transfer.wallet`.
         position: block time of the newest row (TRON, ms), last logical time (TON); 0 at first.
-        mark: hash of the last transaction (TON), or "".
+        mark: of the last transaction (TON, see `TonTransaction.mark`), or "".
         chain_ms: time of the chain up to which everything was read.
         completed_ms: when a scan last came to its end; 0 for never.
         jetton_wallet: the shop's own for USDT on TON, once it was found; or "".

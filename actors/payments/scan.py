@@ -315,7 +315,7 @@ class _TonScan:
         async for page in _ahead(self._source.history(cursor.account, lt)):
             self._result.pages += 1
             try:
-                new = ton.chained(page, after_lt=lt, after_id=mark)
+                new = ton.chained(page, after_lt=lt, mark=mark)
             except ValueError as error:
                 raise UntrustedHistory(Network.TON, str(error)) from None
             if not new:
@@ -329,9 +329,9 @@ class _TonScan:
                 transfers,
                 self._clock(),
                 position=new[-1].lt,
-                mark=new[-1].tx_id,
+                mark=new[-1].mark,
             )
-            lt, mark = new[-1].lt, new[-1].tx_id
+            lt, mark = new[-1].lt, new[-1].mark
             self._result.transfers += len(transfers)
             self._result.settled += effect.settled
             self._result.review += effect.review

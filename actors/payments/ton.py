@@ -3,7 +3,9 @@
 Nothing that an API says about a transaction is used but the bag of cells (BoC) itself: its root
 cell's hash must be the transaction's, and everything else is read from the cells (TL-B scheme
 `Transaction`). Each transaction names its predecessor on the account by hash and logical time, so a
-history is complete exactly if it is a chain from the last one read; a gap is no history.
+history is complete exactly if it is a chain from the last one read; a gap is no history. An account
+ends when it sends everything away and itself with it, or when a wallet that was never deployed has
+nothing left; what is sent to it later begins a chain of its own.
 
 What counts as a deposit: an internal message with a source, not bounced, after which no bounce
 phase ran and no message went out. `success` is no guide in either direction: a bounced deposit can
@@ -36,6 +38,8 @@ parameter 43, `size_limits_config`), which with the cells' own descriptors, refe
 below this."""
 DUST: Final = 10**7
 """Nanotons; less, beside a forged notice or as its carrier, is nobody's payment."""
+NOTHING: Final = "00" * 32
+"""Hash of what came before an account's first transaction, and mark of an account that ended."""
 CHANGE: Final = 10**9
 """Nanotons; at most so much comes back as the change of a jetton transfer."""
 
@@ -67,6 +71,7 @@ class TonTransaction:
         bounce: how its bounce phase ended: "ok" (the value went back), another word (it could not),
             or "" for no such phase.
         aborted: whether its effects on the account's code and data were undone.
+        ended: whether the account was there no more after it.
     """
 
     tx_id: str
@@ -79,6 +84,18 @@ class TonTransaction:
     sent: tuple[ton_body.Body, ...]
     bounce: str
     aborted: bool
+    ended: bool
+
+    @property
+    def mark(self) -> str:
+        """What the next transaction of the account calls its predecessor."""
+        return NOTHING if self.ended else self.tx_id
+
+    def follows(self, lt: int, mark: str) -> bool:
+        """Whether its predecessor has that logical time and mark."""
+        if mark == NOTHING:  # in the block in which the account ended, the chain still goes on
+            return self.previous_lt in {0, lt}
+        return (self.previous_lt, self.previous_id) == (lt, mark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +150,7 @@ def _checked(read: Any, tx_id: str, account: str) -> TonTransaction:  # noqa: AN
         sent=tuple(ton_body.read(_slice(message.body)) for message in read.out_msgs),
         bounce="" if bounce is None else bounce.type_,
         aborted=bool(description.aborted) if ordinary else False,
+        ended=read.end_status.type_ == "nonexist",
     )
 
 
@@ -155,25 +173,25 @@ def _slice(body: Cell | Slice) -> Slice:
 
 
 def chained(
-    transactions: Iterable[TonTransaction], *, after_lt: int, after_id: str
+    transactions: Iterable[TonTransaction], *, after_lt: int, mark: str
 ) -> list[TonTransaction]:
     """Transactions in the order of the chain, without those up to `after_lt` and repetitions.
 
     Args:
         transactions: of one account, in any order.
         after_lt: logical time of the last one known; 0 for none.
-        after_id: its hash; "" if what came before the first is not to be known.
+        mark: its mark; "" if what came before the first is not to be known.
 
     Raises:
         ValueError: one is missing in between.
     """
     by_lt = {one.lt: one for one in transactions if one.lt > after_lt}
     ordered = [by_lt[lt] for lt in sorted(by_lt)]
-    last_lt, last_id = after_lt, after_id
+    last_lt = after_lt
     for one in ordered:
-        if last_id and (one.previous_lt, one.previous_id) != (last_lt, last_id):
+        if mark and not one.follows(last_lt, mark):
             raise ValueError(f"between logical times {last_lt} and {one.lt} something is missing")
-        last_lt, last_id = one.lt, one.tx_id
+        last_lt, mark = one.lt, one.mark
     return ordered
 
 

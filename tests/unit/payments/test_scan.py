@@ -37,7 +37,7 @@ from tests.unit.payments.shop import (
     tron_address,
     tron_chain,
 )
-from tests.unit.payments.ton_cells import TonAccount, internal_transfer
+from tests.unit.payments.ton_cells import TonAccount, external, internal_transfer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -428,6 +428,21 @@ async def test_jettons_without_a_notice_are_read(
     chains.accounts[JETTON_WALLET].take(internal_transfer(one.amount, one.comment), 10**8)
     await scan(ledger, url + dialect, "ton")
     assert state(ledger, one.id) is State.CONFIRMED
+
+
+@DIALECTS
+async def test_a_wallet_that_was_emptied_and_is_used_again(
+    ledger: Ledger, url: str, chains: Chains, dialect: str
+) -> None:
+    """Its account ended with the last coin; what is paid afterwards is read all the same."""
+    one, two = order(ledger, 1, method=Method.TON), order(ledger, 2, method=Method.TON)
+    shop = chains.accounts[TON_WALLET]
+    shop.pay(one.comment, one.amount)
+    shop.add(external(TON_WALLET), ends=True)
+    assert (await scan(ledger, url + dialect, "ton")).settled == 1
+    shop.pay(two.comment, two.amount)
+    assert (await scan(ledger, url + dialect, "ton")).settled == 1
+    ledgers.check(ledger)
 
 
 async def test_an_api_that_cannot_tell_the_jetton_wallet(

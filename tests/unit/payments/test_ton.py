@@ -294,7 +294,7 @@ CHAIN = [parsed(made) for made in HISTORY.made]
 def test_a_history_in_any_order_is_one_chain(shuffled: list[TonTransaction], known: int) -> None:
     """Permuted and repeated, what is new comes out once and in order."""
     after = (CHAIN[known - 1].lt, CHAIN[known - 1].tx_id) if known else (0, "")
-    assert chained(shuffled, after_lt=after[0], after_id=after[1]) == CHAIN[known:]
+    assert chained(shuffled, after_lt=after[0], mark=after[1]) == CHAIN[known:]
 
 
 @given(missing=st.integers(1, 4), known=st.integers(0, 1))
@@ -303,7 +303,29 @@ def test_a_gap_is_no_history(missing: int, known: int) -> None:
     after = (CHAIN[0].lt, CHAIN[0].tx_id) if known else (0, "")
     rest = [one for one in CHAIN if one is not CHAIN[missing]]
     with pytest.raises(ValueError, match="missing"):
-        chained(rest, after_lt=after[0], after_id=after[1])
+        chained(rest, after_lt=after[0], mark=after[1])
+
+
+def test_an_account_that_ended_begins_a_new_chain() -> None:
+    """Emptied and gone, and sent something again: nothing is missing, whenever that is read."""
+    account = TonAccount()
+    account.pay("x", 5)
+    account.add(external(TON_WALLET), ends=True)
+    account.pay("y", 6)
+    account.pay("z", 7)
+    whole = [parsed(made) for made in account.made]
+    assert [one.ended for one in whole] == [False, True, False, False]
+    assert chained(whole, after_lt=0, mark="") == whole
+    for known in range(1, 4):
+        last = whole[known - 1]
+        assert chained(whole, after_lt=last.lt, mark=last.mark) == whole[known:]
+    with pytest.raises(ValueError, match="missing"):
+        chained(whole[2:], after_lt=whole[0].lt, mark=whole[0].mark)
+    with pytest.raises(ValueError, match="missing"):
+        chained(whole[3:], after_lt=whole[1].lt, mark=whole[1].mark)
+    # In the block of its end, the chain goes on.
+    at_once = parsed(transaction(None, lt=30, previous=(whole[1].lt, whole[1].tx_id)))
+    assert chained([*whole[:2], at_once], after_lt=0, mark="") == [*whole[:2], at_once]
 
 
 def test_verdicts_are_split() -> None:

@@ -20,6 +20,7 @@ class Made:
     lt: int
     account: str
     time_s: int
+    ended: bool = False
 
 
 def comment(text: str | bytes) -> Cell:
@@ -94,6 +95,7 @@ def transaction(
     bounce: str = "",
     aborted: bool = False,
     ordinary: bool = True,
+    ends: bool = False,
 ) -> Made:
     """A transaction of `account` that `incoming` set off."""
     messages = Builder()
@@ -116,7 +118,7 @@ def transaction(
         .store_uint(previous[0], 64)
         .store_uint(time_s, 32)
         .store_uint(len(outgoing), 15)
-        .store_bits("1010")
+        .store_bits("1011" if ends else "1010")
         .store_ref(messages.end_cell())
         .store_coins(0)
         .store_bit(0)
@@ -124,7 +126,7 @@ def transaction(
         .store_ref(description)
         .end_cell()
     )
-    return Made(root.hash.hex(), root.to_boc(), lt, account, time_s)
+    return Made(root.hash.hex(), root.to_boc(), lt, account, time_s, ends)
 
 
 def _ordinary(bounce: str, *, aborted: bool) -> Cell:
@@ -164,12 +166,20 @@ class TonAccount:
         outgoing: tuple[Cell, ...] = (),
         bounce: str = "",
         aborted: bool = False,
+        ends: bool = False,
     ) -> Made:
         """Add the transaction that an internal message sets off."""
         incoming = message(
             body, source=source, destination=self.address, value=value, bounced=bounced
         )
-        return self.add(incoming, time_s=time_s, outgoing=outgoing, bounce=bounce, aborted=aborted)
+        return self.add(
+            incoming,
+            time_s=time_s,
+            outgoing=outgoing,
+            bounce=bounce,
+            aborted=aborted,
+            ends=ends,
+        )
 
     def add(
         self,
@@ -179,18 +189,20 @@ class TonAccount:
         outgoing: tuple[Cell, ...] = (),
         bounce: str = "",
         aborted: bool = False,
+        ends: bool = False,
     ) -> Made:
-        """Add the transaction that a message sets off."""
+        """Add the transaction that a message sets off, after which the account may be no more."""
         last = self.made[-1] if self.made else None
         one = transaction(
             incoming,
             account=self.address,
             lt=(last.lt if last else 0) + 10,
-            previous=(last.lt, last.tx_id) if last else (0, ZERO),
+            previous=(last.lt, last.tx_id) if last and not last.ended else (0, ZERO),
             time_s=time_s,
             outgoing=outgoing,
             bounce=bounce,
             aborted=aborted,
+            ends=ends,
         )
         self.made.append(one)
         return one
