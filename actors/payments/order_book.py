@@ -226,7 +226,8 @@ class OrderBook:
 
 
 def _repeated(made: Order, new: NewOrder) -> Order:
-    wanted = (new.plan.id, new.method, new.channel, new.recipient)
+    recipient = new.recipient or made.recipient  # who names nobody repeats it for whoever it was
+    wanted = (new.plan.id, new.method, new.channel, recipient)
     if (made.plan, made.method, made.channel, made.recipient) != wanted:
         raise Conflict(
             f"request {new.request!r} makes no other order",

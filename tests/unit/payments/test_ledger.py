@@ -159,6 +159,7 @@ def test_a_request_gives_nobody_another_order(ledger: Ledger, change: dict[str, 
     other = replace(new, **change)
     with pytest.raises(Conflict, match="another plan"):
         ledger.orders.create(other, chain_of(other.method), NOW)
+    assert ledger.orders.create(replace(new, recipient=""), tron_chain(), NOW) == made
     assert ledger.orders.listing() == [made]
 
 
