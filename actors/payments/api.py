@@ -4,8 +4,8 @@ Rules: requests leave evenly, never more in any second than the rate (plus one);
 time-outs, broken connections and broken JSON are asked again with growing pauses; a 403 that names
 a suspension stops *all* requests for its length, at least 30 s; any other 401 or 403 is a matter of
 settings and never repeated, and neither is an answer that is too large. Answers are bounded in size
-and time; redirects are not followed, so a
-key goes to no other host; keys travel in a header and stand in no URL and no error.
+and time; redirects are not followed, so a key goes to no other host; keys travel in a header and
+stand in no URL and no error.
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ import asyncio
 from typing import TYPE_CHECKING, Final, Protocol
 
 from actors.payments.database import now_ms
-from actors.payments.errors import TransportBusy, TransportRefused
+from actors.payments.errors import BotRefused, TransportBusy, TransportRefused
 from actors.payments.outbox import DELIVERY
-from actors.runtime.errors import ConfigurationError
+from actors.runtime.errors import Unavailable, X0Error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,27 +77,27 @@ class Courier:
         """Carry what is due, until nothing is; how many messages arrived.
 
         Raises:
-            ConfigurationError: the goods of some order cannot be made. All else was carried, and
-                that order's delivery is tried again later.
+            BotRefused: the transport carries nothing at all.
             Unavailable: the ledger's database does not answer.
+            Exception: what kept a message, such as goods that cannot be made for want of a setting.
+                All others were carried, and that one is tried again later.
         """
         arrived = 0
-        unmade: ConfigurationError | None = None
+        trouble: Exception | None = None
         while messages := await asyncio.to_thread(
             self._ledger.outbox.claim, self._transport.channel, self._clock()
         ):
             for message in messages:
                 try:
-                    goods = self._goods(message)
-                except ConfigurationError as error:
-                    unmade = unmade or error
-                    await asyncio.to_thread(
-                        self._ledger.outbox.retry, message, error.why, self._clock()
-                    )
-                else:
-                    arrived += await self._carry(message, goods)
-        if unmade is not None:
-            raise unmade
+                    arrived += await self._carry(message)
+                except (BotRefused, Unavailable):
+                    raise
+                except Exception as error:  # noqa: BLE001 - it may hold up nobody else
+                    trouble = trouble or error
+                    why = error.why if isinstance(error, X0Error) else type(error).__name__
+                    await asyncio.to_thread(self._ledger.outbox.retry, message, why, self._clock())
+        if trouble is not None:
+            raise trouble
         return arrived
 
     def _goods(self, message: Message) -> Goods | None:
@@ -105,8 +105,8 @@ class Courier:
             return None
         return self._delivery.goods(message.order, message.entitled_until_ms)
 
-    async def _carry(self, message: Message, goods: Goods | None) -> bool:
-        outbox = self._ledger.outbox
+    async def _carry(self, message: Message) -> bool:
+        outbox, goods = self._ledger.outbox, self._goods(message)
         try:
             await self._transport.send(message, goods)
         except TransportBusy as error:

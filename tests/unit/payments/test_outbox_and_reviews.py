@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretBytes, SecretStr
 
+from actors.payments import schema
 from actors.payments.courier import Courier, Pull
 from actors.payments.delivery import Delivery, Goods
 from actors.payments.errors import (
+    BotRefused,
     TransportBusy,
     TransportRefused,
     UnknownOrder,
@@ -364,6 +366,26 @@ def test_goods_that_cannot_be_made_hold_nobody_up(ledger: Ledger, tmp_path: Path
     now[0] += FIRST_RETRY_MS
     assert asyncio.run(mended.round()) == 25
     assert {state(ledger, one) for one in stuck} == {State.DELIVERED}
+
+
+def test_a_defect_of_a_transport_holds_nobody_up(ledger: Ledger, tmp_path: Path) -> None:
+    """What it fails over waits and is told, without its text; a refusal of all ends the round."""
+    transport = Telegram()
+    carrier, now = courier(ledger, transport, tmp_path)
+    for name in range(3):
+        pay(ledger, order(ledger, name, channel="telegram"))
+    transport.trouble = [ValueError("a secret")]
+    with pytest.raises(ValueError, match="a secret"):
+        asyncio.run(carrier.round())
+    assert [kind for kind, _ in transport.sent] == ["confirmed"] * 2 + ["delivery"] * 2
+    assert [row.error for row in ledgers.rows(ledger, schema.outbox) if row.error] == ["ValueError"]
+    now[0] += FIRST_RETRY_MS
+    transport.trouble = [BotRefused("no such bot")]
+    with pytest.raises(BotRefused):
+        asyncio.run(carrier.round())
+    assert len(transport.sent) == 4
+    now[0] += CLAIM_MS
+    assert asyncio.run(carrier.round()) == 2
 
 
 def test_who_asks_by_himself_is_served_at_once(ledger: Ledger, tmp_path: Path) -> None:
