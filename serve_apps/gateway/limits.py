@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ class Limits:
     payment_bytes: int = 16 * 2**10
     payments: int = 64  # requests about payments under way
     downloads: int = 64  # files under way
+    downloads_each: int = 8  # of them by one link: programs fetch a file in parts at once
     streams: int = 64  # readers of the event stream
     inbox_streams: int = 64  # readers of inboxes as streams
     stall_s: float = 30.0  # for the reader of a stream to take something
@@ -81,12 +83,24 @@ class Rate:
 
 
 class Places:
-    """A number of places that requests hold while they are under way."""
+    """A number of places that requests hold while they are under way.
 
-    def __init__(self, number: int, what: str) -> None:
+    Args:
+        number: of places.
+        what: holds them, for errors.
+        each: how many of them one owner may hold; None is all.
+    """
+
+    def __init__(self, number: int, what: str, each: int | None = None) -> None:
         self._number = number
         self._what = what
-        self.taken = 0
+        self._each = number if each is None else each
+        self._owned: Counter[str] = Counter()
+
+    @property
+    def taken(self) -> int:
+        """How many are held."""
+        return self._owned.total()
 
     @contextlib.contextmanager
     def one(self) -> Iterator[None]:
@@ -101,22 +115,25 @@ class Places:
         finally:
             self.give()
 
-    def take(self) -> None:
+    def take(self, owner: str = "") -> None:
         """Hold a place until `give`.
 
         Raises:
-            Refused: 429, all are taken.
+            Refused: 429, all are taken, or all that one owner may hold.
         """
-        if self.taken >= self._number:
-            raise refused(
-                429,
-                f"too many {self._what}",
-                f"{self._number} are under way, and no more are allowed",
-                "Retry after the time in Retry-After.",
-                retry_after_s=1.0,
-            )
-        self.taken += 1
+        for taken, most in ((self.taken, self._number), (self._owned[owner], self._each)):
+            if taken >= most:
+                raise refused(
+                    429,
+                    f"too many {self._what}",
+                    f"{most} are under way, and no more are allowed",
+                    "Retry after the time in Retry-After.",
+                    retry_after_s=1.0,
+                )
+        self._owned[owner] += 1
 
-    def give(self) -> None:
+    def give(self, owner: str = "") -> None:
         """Give a place back."""
-        self.taken -= 1
+        self._owned[owner] -= 1
+        if not self._owned[owner]:
+            del self._owned[owner]

@@ -77,7 +77,7 @@ class Gateway:
         self.long_polls = Places(limits.long_polls, "long polls")
         self.streams = Places(limits.streams, "event streams")
         self.inbox_streams = Places(limits.inbox_streams, "inbox streams")
-        self.downloads = Places(limits.downloads, "downloads")
+        self.downloads = Places(limits.downloads, "downloads", each=limits.downloads_each)
         self.payments = Payments(shop, Places(limits.payments, "requests about payments"))
         self.uploads = Places(limits.uploads, "bodies in lines")
         self.questions = Places(limits.twin, "questions to the twin")

@@ -169,7 +169,7 @@ def _add_downloads(app: FastAPI, gateway: Gateway) -> None:
     async def download(token: Token) -> Response:
         """What an order brings, for as long as its link works. The link is all that it needs."""
         path = await gateway.payments.ask(partial(payments.download, token=token))
-        return Download(path, gateway.downloads, gateway.limits)
+        return Download(path, token, gateway.downloads, gateway.limits)
 
 
 def _ms(since: datetime | None) -> int:

@@ -28,10 +28,11 @@ _REFUSED: Final = 400  # and above: a problem
 class _Held(Response):
     """What holds a place until it has been sent, even if that never began."""
 
-    def _hold(self, places: Places, limits: Limits) -> None:
+    def _hold(self, places: Places, limits: Limits, owner: str = "") -> None:
         self._places = places
+        self._owner = owner
         self._stall_s = limits.stall_s
-        places.take()
+        places.take(owner)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the content, the reader or its patience with us ends."""
@@ -45,7 +46,7 @@ class _Held(Response):
         except (TimeoutError, ClientDisconnect):
             return  # the server closes the connection of an answer that is not complete
         finally:
-            self._places.give()
+            self._places.give(self._owner)
 
 
 class Stream(_Held, StreamingResponse):
@@ -80,14 +81,15 @@ class Download(_Held, FileResponse):
 
     Args:
         path: of the file.
+        link: its owner.
         places: of which it holds one.
         limits: bounds.
 
     Raises:
-        Refused: 429, all places are taken.
+        Refused: 429, all places are taken, or all that one link may hold.
     """
 
-    def __init__(self, path: Path, places: Places, limits: Limits) -> None:
+    def __init__(self, path: Path, link: str, places: Places, limits: Limits) -> None:
         super().__init__(
             path,
             filename=path.name,
@@ -98,7 +100,7 @@ class Download(_Held, FileResponse):
                 "x-content-type-options": "nosniff",
             },
         )
-        self._hold(places, limits)
+        self._hold(places, limits, link)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the file; a range that cannot be sent is a problem document."""

@@ -231,6 +231,12 @@ async def test_links_open_what_they_are_for_alone(sold: BotShop, served: Gateway
             answer = await client.get(f"/downloads/{good}", headers={"range": given})
             assert is_problem(answer, status)
         assert served.downloads.taken == 0
+        for _ in range(served.limits.downloads_each):  # by readers that take their time
+            served.downloads.take(good)
+        assert is_problem(await client.get(f"/downloads/{good}"), 429)
+        served.downloads.take("another link")
+        served.downloads.give(good)
+        assert (await client.get(f"/downloads/{good}")).status_code == 200
         (sold.directory / "month.zip").unlink()
         assert is_problem(await client.get(f"/downloads/{good}"), 503)
 
