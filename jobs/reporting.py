@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import json
 import math
 import os
+import re
 import signal
 import sys
 import time
@@ -27,7 +29,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from actors.runtime.errors import X0Error
+from actors.runtime.errors import InvalidInput, X0Error
 from jobs import interruption
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ AsJson = Annotated[
 
 PROGRESS_S: Final = 1.0  # between two lines of progress that stay
 _READER_LEFT: Final = 128 + signal.SIGPIPE  # exit code, as of a program that SIGPIPE ends
-PLAIN_WIDTH: Final = 200  # columns of text that is not for a terminal
+PLAIN_WIDTH: Final = 10_000  # columns of text that is not for a terminal: no cell is ever folded
 
 _results: ContextVar[TextIO | None] = ContextVar("_results", default=None)
 
@@ -161,6 +163,7 @@ def reported(function: Callable[P, int]) -> Callable[P, None]:
     def command(*args: P.args, **kwargs: P.kwargs) -> None:
         report = Report(bool(kwargs.get("as_json")))
         try:
+            _check_encoding(sys.argv)
             with interruption.guarded(last=True), stdout_for_results():
                 code = function(*args, **kwargs)
         except X0Error as error:
@@ -183,7 +186,32 @@ def reported(function: Callable[P, int]) -> Callable[P, None]:
             code = 1
         raise typer.Exit(code)
 
+    command.__doc__ = unwrapped(function.__doc__ or "")
     return command
+
+
+def unwrapped(text: str) -> str:
+    """A docstring with each paragraph on one line, which the terminal then wraps at its width."""
+    paragraphs = re.split(r"\n\s*\n", inspect.cleandoc(text))
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
+def _check_encoding(arguments: Sequence[str]) -> None:
+    """Refuse bytes that are no text, of which Python makes lone surrogates.
+
+    Raises:
+        InvalidInput: an argument has some. Ray, which is told the arguments, cannot take them.
+    """
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            shown = argument.encode(errors="backslashreplace").decode()
+            raise InvalidInput(
+                f"the argument {shown[:60]} is refused",
+                "it is not UTF-8",
+                "Give it in UTF-8; see `locale`.",
+            ) from None
 
 
 def run(command: Callable[..., None]) -> None:

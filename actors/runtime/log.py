@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from stamina.instrumentation import RetryDetails
     from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
-# They say every request, with its whole URL or all that is in it.
-_TALKATIVE: Final = ("httpx", "httpcore", "telegram")
+# The first say every request, with its whole URL or all that is in it; the last, all its plugins.
+_TALKATIVE: Final = ("httpx", "httpcore", "telegram", "alembic")
 _OURS: Final = "x0tta6bl4"  # name of the one handler on the root logger
 
 

@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 
 
 def add(app: FastAPI, gateway: Gateway) -> None:
-    """Add the routes."""
+    """Add the routes.
 
+    They answer HEAD too, by which load balancers and monitors ask.
+    """
+
+    @app.head("/healthz", include_in_schema=False)
     @app.get(
         "/healthz",
         tags=["health"],
@@ -28,6 +32,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         """Whether the process answers; true from its first moment."""
         return JSONResponse({"status": "ok"})
 
+    @app.head("/readyz", include_in_schema=False)
     @app.get(
         "/readyz",
         tags=["health"],
@@ -39,6 +44,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         gateway.joined()
         return JSONResponse({"status": "ready", "progress": gateway.progress})
 
+    @app.head("/health/dependencies", include_in_schema=False)
     @app.get(
         "/health/dependencies",
         tags=["health"],
@@ -51,6 +57,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         mesh = "ready" if gateway.ready else gateway.progress
         return JSONResponse({"mesh": mesh, "shards_down": down})
 
+    @app.head("/metrics", include_in_schema=False)
     @app.get(
         "/metrics",
         tags=["health"],

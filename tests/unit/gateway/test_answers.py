@@ -40,6 +40,18 @@ async def test_nothing_but_health_answers_before_the_mesh_is_there(start: Any) -
     assert is_problem(await client.post("/mesh/messages", json=ONE, headers=AUTH), 503)
 
 
+@pytest.mark.parametrize("ready", [False, True])
+async def test_health_answers_head_as_get(start: Any, ready: bool) -> None:
+    """A load balancer that asks by HEAD gets the status and the headers of GET."""
+    _, client = await start(ready=ready)
+    for path in ("/healthz", "/readyz", "/health/dependencies", "/metrics"):
+        got, asked = await client.get(path), await client.head(path)
+        assert asked.status_code == got.status_code, path
+        assert asked.headers["content-type"] == got.headers["content-type"]
+    assert (await client.head("/readyz")).status_code == (200 if ready else 503)
+    assert "head" not in (await client.get("/openapi.json")).json()["paths"]["/healthz"]
+
+
 @pytest.mark.parametrize(
     "given", ["", "Bearer", "Bearer wrong", "Basic a-token-of-the-tests", "Bearer \xff"]
 )

@@ -9,6 +9,8 @@ import threading
 
 import pytest
 import typer
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from actors.runtime.errors import MailboxFull, UnknownNode
@@ -100,6 +102,40 @@ def test_a_defect_is_called_one() -> None:
     assert json.loads(out)["error"]["type"] == "ZeroDivisionError"
     assert "Traceback" in err
     assert "defect" in err
+
+
+def test_bytes_that_are_no_text_are_refused_by_name() -> None:
+    """An argument that is not UTF-8 is an error that shows it, and no defect."""
+    command = [sys.executable, "-m", "jobs.send", "a", "b", b"caf\xe9", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    error = json.loads(done.stdout)["error"]
+    assert error["type"] == "InvalidInput"
+    assert "caf\\udce9" in error["what"]
+    assert "Traceback" not in done.stderr
+
+
+@given(st.lists(st.text("ab c\n", min_size=1).map(str.split).filter(bool), min_size=1))
+def test_a_docstring_is_wrapped_by_the_terminal_alone(paragraphs: list[list[str]]) -> None:
+    """Wherever the source breaks its lines, help has one line a paragraph, words unchanged."""
+    source = "\n\n".join("\n    ".join(words) for words in paragraphs)
+    assert reporting.unwrapped(source) == "\n\n".join(" ".join(words) for words in paragraphs)
+
+
+def test_no_cell_is_folded_for_a_program() -> None:
+    """However long a name is, in text that is not for a terminal it is on one line."""
+    name = "n" * 300
+
+    @reporting.reported
+    def command(*, as_json: reporting.AsJson = False) -> int:
+        columns = ("name", "other")
+        reporting.Report(as_json).result({}, reporting.table("T", columns, [(name, name)]))
+        return 0
+
+    app = typer.Typer()
+    app.command()(command)
+    lines = CliRunner().invoke(app, []).stdout.splitlines()
+    assert [line.split() for line in lines] == [["T"], ["name", "other"], [name, name]]
 
 
 @pytest.mark.parametrize("name", ["up", "status", "send", "down"])

@@ -131,3 +131,14 @@ def test_a_retry_is_a_line_like_all_others(capsys: pytest.CaptureFixture[str]) -
     assert (line["event"], line["attempt"], line["cause"]) == ("tried again", 1, "OSError")
     assert written.out == ""
     assert CANARY not in written.err
+
+
+def test_libraries_that_say_everything_are_quiet(lines: Callable[[], list[dict[str, Any]]]) -> None:
+    """What httpx says of each request, and Alembic of each plugin, is no line; a warning is."""
+    for name in ("httpx", "alembic.runtime.plugins"):
+        logging.getLogger(name).info("setup plugin")
+        logging.getLogger(name).warning("trouble")
+    assert [(line["logger"], line["event"]) for line in lines()] == [
+        ("httpx", "trouble"),
+        ("alembic.runtime.plugins", "trouble"),
+    ]
