@@ -66,16 +66,16 @@ class UnknownPlan(X0Error):
 
 
 class UnknownReview(X0Error):
-    """There is no open review of `subject`."""
+    """There is no open review of `subject`, or none of the kind that was asked for."""
 
     http_status = 404
 
     subject: str
 
-    def __init__(self, subject: str) -> None:
+    def __init__(self, subject: str, why: str = "the queue has no such open entry") -> None:
         super().__init__(
             f"nothing to review under {subject[:100]!r}",
-            "the queue has no such open entry",
+            why,
             "List it with `x0 pay review`.",
             subject=subject,
         )

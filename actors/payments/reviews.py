@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
-from actors.payments import order_book, outbox, schema, settling
+from actors.payments import addresses, money, order_book, outbox, schema, settling
 from actors.payments.errors import UnknownReview
-from actors.payments.money import Method
+from actors.payments.money import Method, Network
 from actors.payments.orders import SETTLED, Cause, PaymentKey, State
 from actors.runtime.errors import Conflict, InvalidInput
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from actors.payments.database import Database
 
 _MAX_NOTE: Final = 500
+_NO_TRANSFER: Final = "that entry is of a delivery that was given up, not of a transfer"
+_NO_DELIVERY: Final = "that entry is of a transfer, not of a delivery that was given up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ class ReviewQueue:
         with self._database.writing() as connection:
             row = _open(connection, subject)
             if row.tx_id is None:
-                raise UnknownReview(subject)
+                raise UnknownReview(subject, _NO_TRANSFER)
             chosen = order_id or row.order_id
             if chosen is None:
                 raise InvalidInput(
@@ -152,19 +154,22 @@ class ReviewQueue:
 
         Raises:
             UnknownReview: there is no such open entry of a transfer.
-            InvalidInput: the amount is not within the transfer's.
+            InvalidInput: the amount is not within the transfer's, or `to` is no address there.
         """
         with self._database.writing() as connection:
             row = _open(connection, subject)
             if row.tx_id is None:
-                raise UnknownReview(subject)
+                raise UnknownReview(subject, _NO_TRANSFER)
             chosen = row.amount if amount is None else amount
             if not 0 < chosen <= row.amount:
+                way = Method(row.method)
                 raise InvalidInput(
-                    f"a refund of {chosen} cannot be proposed",
-                    f"{row.amount} came in",
+                    f"a refund of {money.text(chosen, way)} {way.symbol} cannot be proposed",
+                    f"{money.text(row.amount, way)} {way.symbol} came in",
                     "Propose at most what came in.",
                 )
+            if to is not None:
+                _check_address(to, Method(row.method))
             _close(
                 connection,
                 subject,
@@ -195,11 +200,27 @@ class ReviewQueue:
         with self._database.writing() as connection:
             row = _open(connection, subject)
             if row.cause != Cause.UNDELIVERABLE:
-                raise UnknownReview(subject)
+                raise UnknownReview(subject, _NO_DELIVERY)
             order = order_book.fetch(connection, row.order_id, lock=True)
             outbox.deliver_again(connection, order, now_ms)
             _close(connection, subject, "retried", now_ms)
             return order.id
+
+
+def _check_address(to: str, method: Method) -> None:
+    """Refuse what was not copied whole: whoever sends the refund copies it from here.
+
+    Raises:
+        InvalidInput: it is no address of the method's chain.
+    """
+    try:
+        (addresses.tron if method.network is Network.TRON else addresses.ton)(to)
+    except ValueError as error:
+        raise InvalidInput(
+            f"a refund to {to[:70]!r} cannot be proposed",
+            str(error),
+            "Copy the address again, whole.",
+        ) from None
 
 
 def _query() -> sa.Select[Any]:

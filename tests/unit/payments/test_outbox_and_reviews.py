@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretBytes, SecretStr
 
-from actors.payments import schema
+from actors.payments import addresses, money, schema
 from actors.payments.courier import Courier, Pull
 from actors.payments.delivery import Delivery, Goods
 from actors.payments.errors import (
@@ -28,6 +28,7 @@ from actors.payments.settling import ENTITLED_MS
 from actors.runtime.errors import ConfigurationError, Conflict, InvalidInput
 from tests.unit.payments import ledgers
 from tests.unit.payments.shop import (
+    BUYER,
     DOWNLOAD,
     LICENCE,
     NOW,
@@ -182,7 +183,7 @@ def test_a_delivery_that_cannot_be_is_for_review_and_can_be_tried_again(ledger: 
             None,
         )
         for wrong in (ledger.reviews.accept, ledger.reviews.propose_refund):
-            with pytest.raises(UnknownReview):
+            with pytest.raises(UnknownReview, match="not of a transfer"):
                 wrong(entry.subject, NOW)
         assert ledger.reviews.retry(entry.subject, NOW) == one.id
         assert ledger.reviews.listing() == []
@@ -249,8 +250,11 @@ def test_refunds_are_proposed(ledger: Ledger) -> None:
     pay(ledger, one, -5)
     entry = only(ledger)
     for wrong in (0, -1, one.amount - 4):
-        with pytest.raises(InvalidInput):
+        with pytest.raises(InvalidInput, match=f"{money.text(one.amount - 5, Method.TON)} TON came"):
             ledger.reviews.propose_refund(entry.subject, NOW, amount=wrong)
+    for nowhere in ("", "elsewhere", TON_BUYER[:-1], BUYER):
+        with pytest.raises(InvalidInput, match="Copy the address again"):
+            ledger.reviews.propose_refund(entry.subject, NOW, to=nowhere)
     proposed = ledger.reviews.propose_refund(entry.subject, NOW, note="asked for it")
     assert (proposed.refund_to, proposed.refund_amount, proposed.note) == (
         TON_BUYER,
@@ -259,8 +263,9 @@ def test_refunds_are_proposed(ledger: Ledger) -> None:
     )
     assert ledger.report().refunds == {Method.TON: one.amount - 5}
     pay(ledger, two, -5)
-    again = ledger.reviews.propose_refund(only(ledger).subject, NOW, to="elsewhere", amount=3)
-    assert (again.refund_to, again.refund_amount) == ("elsewhere", 3)
+    elsewhere = addresses.ton_friendly("0:" + "7" * 64)
+    again = ledger.reviews.propose_refund(only(ledger).subject, NOW, to=elsewhere, amount=3)
+    assert (again.refund_to, again.refund_amount) == (elsewhere, 3)
     assert state(ledger, one) is State.UNDERPAID
     ledgers.check(ledger)
 
@@ -282,6 +287,8 @@ def test_dismissing(ledger: Ledger) -> None:
     pay(ledger, order(ledger, method=Method.TON), -5)
     subject = only(ledger).subject
     assert ledger.reviews.get(subject).subject == subject
+    with pytest.raises(UnknownReview, match="not of a delivery"):
+        ledger.reviews.retry(subject, NOW)
     ledger.reviews.dismiss(subject, NOW, note="known")
     assert (ledger.reviews.listing(), ledger.reviews.count()) == ([], 0)
     assert ledger.reviews.listing(closed=True)[0].note == "known"
