@@ -16,7 +16,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -81,6 +81,15 @@ def guarded(*, last: bool = False) -> Iterator[None]:
     finally:
         _current.clear()
         guard.disarm(last=last)
+
+
+@contextlib.contextmanager
+def meant(tell: Callable[[str], None]) -> Iterator[None]:
+    """A block that goes on until a signal: `tell` is given the signal, which is no error."""
+    try:
+        yield
+    except Interrupted as interrupted:
+        tell(f"{interrupted.signal.name}: ending")
 
 
 def rearm() -> None:

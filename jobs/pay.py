@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from jobs import bot, pay_demo, pay_review, pay_sandbox, pay_values, reporting, shop
+from jobs import (
+    bot,
+    interruption,
+    pay_demo,
+    pay_review,
+    pay_sandbox,
+    pay_values,
+    reporting,
+    shop,
+)
 from jobs.pay_review import Limit  # noqa: TC001 - typer reads annotations at run time
 
 if TYPE_CHECKING:
@@ -177,7 +186,8 @@ def scan(
                 reporting.pairs(f"Scan of {network}", pay_values.scan_lines(result)),
             )
             return 0
-        asyncio.run(_watch(offers, ledger, Network(network), report))
+        with interruption.meant(report.note):
+            asyncio.run(_watch(offers, ledger, Network(network), report))
     return 0
 
 

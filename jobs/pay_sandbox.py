@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jobs import reporting, shop
+from jobs import interruption, reporting, shop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from actors.payments.sandbox.client import SandboxClient
+    from actors.payments.settings import Shop
 
 app = typer.Typer(
     invoke_without_command=True,
@@ -105,18 +106,19 @@ def _serve_on(
     with _directory(directory) as place, serving(sandbox, port=port) as url:
         values = trial.environment(place, url, sandbox.state(), dialect=dialect)
         path = trial.furnish(place, values)
-        report.result(
-            {"url": url, "environment": values, "file": str(path)},
-            reporting.pairs(f"Sandbox at {url}", values),
-            f"\nIn another terminal:\n"
-            f"  source {path}\n"
-            f"  x0 pay order licence --method tron\n"
-            f"  x0 pay sandbox pay ORDER\n"
-            f"  x0 pay scan --network tron --once\n"
-            f"  x0 pay orders ORDER",
-        )
-        report.note("Ctrl-C ends it")
-        threading.Event().wait()
+        with interruption.meant(report.note):
+            report.result(
+                {"url": url, "environment": values, "file": str(path)},
+                reporting.pairs(f"Sandbox at {url}", values),
+                f"\nIn another terminal:\n"
+                f"  source {path}\n"
+                f"  x0 pay order licence --method tron\n"
+                f"  x0 pay sandbox pay ORDER\n"
+                f"  x0 pay scan --network tron --once\n"
+                f"  x0 pay orders ORDER",
+            )
+            report.note("Ctrl-C ends it")
+            threading.Event().wait()
     return 0
 
 
@@ -157,7 +159,7 @@ def pay(
             f"Choose from {', '.join(kinds.Kind)}.",
         )
     chosen = kinds.Kind(kind)
-    here = shop.of_environment(on=True)
+    here = _shop()
     with shop.ledger(here) as ledger:
         found = ledger.orders.get(order)
     kinds.check(chosen, found.method)
@@ -291,12 +293,30 @@ def _faults(api: Mapping[str, Any]) -> str:
     return ", ".join(shares + coming) or "none"
 
 
+def _shop() -> Shop:
+    """The shop of the environment, which a sandbox must have given.
+
+    Raises:
+        InvalidInput: none has: a wallet of one's own would be the wrong way out.
+    """
+    from actors.runtime.errors import InvalidInput  # noqa: PLC0415 - slow to import
+
+    here = shop.of_environment()
+    if not here.on:
+        raise InvalidInput(
+            "no sandbox is known here",
+            "the environment is not that of one",
+            "Start `x0 pay sandbox`, and source the file that it names.",
+        )
+    return here
+
+
 @contextlib.contextmanager
 def _sandbox() -> Iterator[SandboxClient]:
     """The sandbox that the environment points at."""
     from actors.payments.sandbox.client import SandboxClient  # noqa: PLC0415 - slow to import
 
-    here = shop.of_environment(on=True)
+    here = _shop()
     with SandboxClient(next(iter(here.chains.values())).api_url) as client:
         yield client
 

@@ -203,6 +203,6 @@ def _refused(path: Path, why: str) -> ConfigurationError:
     return ConfigurationError(
         f"the catalogue {path} cannot be used",
         why,
-        f"Correct it, or set {variable('catalogue')} to another file.",
+        f"Write it as the README shows under Payments, or set {variable('catalogue')} to another.",
         variable=variable("catalogue"),
     )
