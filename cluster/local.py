@@ -158,6 +158,11 @@ class LocalCluster:
         carrying = processes.members(Path(self.temp_dir), self.session)
         return {"gcs_server", "raylet"} <= {process.name() for process in carrying}
 
+    @property
+    def logs(self) -> Path:
+        """Where Ray keeps what its processes and the actors say; it goes with the cluster."""
+        return Path(self.temp_dir) / "session_latest" / "logs"
+
     def stop(self) -> None:
         """End the cluster and remove its directory and record. A second time does nothing.
 

@@ -199,6 +199,8 @@ def _serve(environment: dict[str, str], directory: Path) -> None:
     environment["RAY_SERVE_HAPROXY_SERVER_STATE_BASE"] = str(directory)
     environment["RAY_SERVE_HAPROXY_SERVER_STATE_FILE"] = str(directory / "server-state")
     environment.setdefault("RAY_SERVE_HAPROXY_NBTHREAD", "2")
+    # HAProxy is started anew after three such checks in a row have failed: 30 s by Serve's default.
+    environment.setdefault("RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S", "2")
     environment.setdefault("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", _AROUND_REQUESTS)
     program = Path(sysconfig.get_path("scripts")) / ingress.PROGRAM
     if program.exists():  # not beside a Python in which the project is not installed

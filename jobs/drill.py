@@ -63,6 +63,14 @@ def command(
         bool,
         typer.Option("--no-feedback", help="Detect by missing Hellos alone, as other protocols."),
     ] = False,
+    mend: Annotated[
+        bool,
+        typer.Option(
+            "--mend",
+            help="Break nothing: take back what a drill that was killed has left broken in the "
+            "running mesh. Spoils one that is under way.",
+        ),
+    ] = False,
     as_json: reporting.AsJson = False,
 ) -> int:
     """Break something silently under steady traffic, and measure how the mesh heals.
@@ -98,11 +106,57 @@ def command(
     log.configure("ERROR" if settings.log_level == "INFO" else settings.log_level)
     private = any(value is not None for value in options.values())
     names = tuple(target.split(",")) if target else ()
+    if mend:
+        if private or names:
+            raise InvalidInput(
+                "--mend is about all that is broken in the running mesh",
+                "a target, or an option of a private mesh, was given too",
+                "Give --mend alone.",
+            )
+        return _mend(settings, report)
     with _mesh(settings, report, private=private) as session:
         result, comparison = asyncio.run(_drill(session, chosen, names, rate, seed, report))
     twin = None if comparison is None else comparison.as_dict()
     report.result(result.as_dict() | {"twin": twin}, *_readable(result, comparison))
     return FELL_SHORT if result.shortcomings or wrong(comparison) else 0
+
+
+def _mend(settings: Settings, report: reporting.Report) -> int:
+    """Take all injected faults of the running mesh back."""
+    from jobs import session  # noqa: PLC0415 - slow to import
+
+    running = session.running(settings)
+    try:
+        nodes, links = asyncio.run(_mended(running, report))
+    finally:
+        running.close()
+    names = [f"node {node}" for node in nodes] + [f"link {a}--{b}" for a, b in links]
+    report.result(
+        {"mended": {"nodes": nodes, "links": links}},
+        *(f"mended {name}" for name in names),
+        *([] if names else ["nothing was broken"]),
+    )
+    return 0
+
+
+async def _mended(
+    session: Session, report: reporting.Report
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """Mend, and wait until the neighbours hear each other; which nodes and links were broken."""
+    from actors.mesh.client import Mesh  # noqa: PLC0415 - slow to import
+    from actors.mesh.coordinator import COORDINATOR  # noqa: PLC0415 - the same
+    from actors.mesh.membership import Faults  # noqa: PLC0415 - the same
+    from actors.runtime import spawn  # noqa: PLC0415 - the same
+
+    membership = (await Mesh.attach()).membership
+    ids, faults = membership.topology.ids, membership.faults
+    if faults != Faults():
+        await spawn.find(COORDINATOR).inject.remote(Faults())
+        await session.wait_ready(report.progress)
+    return (
+        [ids[node] for node in sorted(faults.silent)],
+        [(ids[a], ids[b]) for a, b in sorted(faults.cut)],
+    )
 
 
 @contextlib.contextmanager

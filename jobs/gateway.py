@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from actors.runtime.settings import Settings
     from jobs.readiness import Progress
 
+READY: Final = "ready"  # what `state` says of a gateway that can be used
 _READY_S: Final = 60.0
 _POLL_S: Final = 0.1
 _ANSWER_S: Final = 5.0
+_LOOK_S: Final = 2.0  # for an answer when somebody looks how it is
 
 
 def choose_port(settings: Settings) -> int:
@@ -103,6 +105,19 @@ class Opening:
             time.sleep(_POLL_S)
 
 
+def state(url: str) -> str:
+    """Whether the gateway answers there now: "ready", or in a few words why not."""
+    try:
+        answer = httpx.get(f"{url}/readyz", timeout=_LOOK_S, trust_env=False)
+        if answer.status_code == httpx.codes.OK:
+            return READY
+        return f"not ready: {answer.json()['detail']}"
+    except httpx.HTTPError as error:
+        return f"no answer ({type(error).__name__})"
+    except (ValueError, LookupError, TypeError):
+        return f"no answer of a gateway ({answer.status_code})"
+
+
 def begin(settings: Settings, port: int) -> Opening:
     """Have the cluster that this process has joined open the gateway; return at once."""
     remote: Any = ray.remote(_deploy)
@@ -120,6 +135,6 @@ def _not_open(why: str) -> Unavailable:
     return Unavailable(
         "the gateway is not ready",
         why,
-        "Its log is in the Ray dashboard, under Serve.",
+        "`x0 status` names the directory of its log, in which it is `serve`.",
         retry_after_s=5.0,
     )

@@ -63,6 +63,7 @@ class Session:
         record: of what was started, if it was started from this state directory.
         opening: of the HTTP gateway, if this process has one opened.
         watchers: names of the actors that watch chains for payments.
+        gateway_url: of the HTTP gateway, or "".
     """
 
     settings: Settings
@@ -74,11 +75,12 @@ class Session:
     record: MeshRecord | None = field(default=None)
     opening: Opening | None = field(default=None)
     watchers: tuple[str, ...] = ()
+    gateway_url: str = ""
 
     @property
-    def gateway_url(self) -> str:
-        """Of the HTTP gateway, or ""."""
-        return self.record.gateway_url if self.record is not None else ""
+    def logs(self) -> Path | None:
+        """Directory of what all processes of the mesh's own cluster say; None without one."""
+        return self.cluster.logs if self.cluster is not None else None
 
     async def status(self) -> MeshStatus:
         """How the mesh is.
@@ -220,7 +222,16 @@ def _populate(
         started_at=time.time(),
         gateway_url=gateway.url(settings, port) if port else "",
     )
-    session = Session(settings, flags, address, dashboard_url, cluster, options, record)
+    session = Session(
+        settings,
+        flags,
+        address,
+        dashboard_url,
+        cluster,
+        options,
+        record,
+        gateway_url=record.gateway_url,
+    )
     try:
         record.save(settings.state_dir)
         spawn.detached(MeshCoordinator, COORDINATOR, options)
@@ -243,16 +254,15 @@ def running(settings: Settings) -> Session:
     record = MeshRecord.load(settings.state_dir)
     address = os.environ.get("RAY_ADDRESS")
     cluster = None
-    if address:
-        if record is not None and (record.address, record.namespace) != (
-            address,
-            settings.namespace,
-        ):
+    if address and record is not None:
+        if (record.address, record.namespace) != (address, settings.namespace):
             record = None  # of another mesh
-        elif record is not None and record.own_cluster:
+    gateway_url = record.gateway_url if record is not None else ""
+    if address:
+        if record is not None and record.own_cluster:
             record = None  # who joins by address ends actors, not the cluster on record
     elif record is None:
-        raise MeshNotRunning(why=f"{settings.state_dir} has no mesh on record")
+        raise MeshNotRunning(why=f"{settings.state_dir} (X0TTA6BL4_STATE_DIR) has no mesh on record")
     else:
         address = record.address
         settings = settings.model_copy(update={"namespace": record.namespace})
@@ -283,6 +293,7 @@ def running(settings: Settings) -> Session:
         options,
         record,
         watchers=watchers,
+        gateway_url=gateway_url,
     )
 
 

@@ -18,7 +18,7 @@ def command(as_json: reporting.AsJson = False) -> int:
     # Ray takes seconds to import, and --help should not.
     from actors.runtime import log  # noqa: PLC0415 - see above
     from actors.runtime.settings import Settings  # noqa: PLC0415 - see above
-    from jobs import session, summary  # noqa: PLC0415 - see above
+    from jobs import gateway, session, summary  # noqa: PLC0415 - see above
 
     report = reporting.Report(as_json)
     settings = Settings.load()
@@ -26,14 +26,15 @@ def command(as_json: reporting.AsJson = False) -> int:
     running = session.running(settings)
     try:
         status = asyncio.run(running.status())
+        answering = gateway.state(running.gateway_url) if running.gateway_url else ""
     finally:
         running.close()
     report.result(
-        summary.values(running, status),
+        summary.values(running, status, answering),
         summary.mesh(running, status),
         summary.shards(status),
         summary.flags(running),
-        summary.where(running),
+        summary.where(running, answering),
     )
     return SHARD_DOWN if status.down else 0
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from actors.mesh.readiness import neighbours_up
+from jobs.gateway import READY
 from jobs.reporting import pairs, table
 from serve_apps.gateway.auth import token_path
 
@@ -22,8 +23,14 @@ PAYMENTS_OFF = "off: no wallet was set at the start (X0TTA6BL4_TRON_WALLET, X0TT
 FORMATS = {"radio": "generated: a made-up radio mesh"}
 
 
-def values(session: Session, status: MeshStatus) -> dict[str, object]:
-    """All that is known, for `--json`. Times in s, memory in bytes."""
+def values(session: Session, status: MeshStatus, answering: str) -> dict[str, object]:
+    """All that is known, for `--json`. Times in s, memory in bytes.
+
+    Args:
+        session: of the mesh.
+        status: of the mesh.
+        answering: as of `gateway.state`.
+    """
     up, links = neighbours_up(status)
     return {
         "healthy": not status.down,
@@ -51,6 +58,7 @@ def values(session: Session, status: MeshStatus) -> dict[str, object]:
         "down": dict(status.down),
         "flags": {row.name: row.state for row in session.flags.report()},
         "payments": list(session.watchers),
+        "gateway": answering if session.gateway_url else "none",
         **addresses(session),
     }
 
@@ -65,6 +73,7 @@ def addresses(session: Session) -> dict[str, object]:
         "gateway_token": str(_token(session)) if session.gateway_url else "",
         "own_cluster": session.cluster is not None,
         "state_dir": str(session.settings.state_dir),
+        "logs": str(session.logs or ""),
     }
 
 
@@ -81,7 +90,10 @@ def mesh(session: Session, status: MeshStatus) -> RenderableType:
     }
     if status.faults.silent or status.faults.cut:
         silent, cut = len(status.faults.silent), len(status.faults.cut)
-        lines["injected faults"] = f"{silent:,} silent nodes, {cut:,} cut links"
+        lines["injected faults"] = (
+            f"silent nodes: {silent:,}, cut links: {cut:,}; of a drill under way,"
+            " or left by one that was killed: `x0 drill --mend` takes them back"
+        )
     if status.warnings:
         lines["warnings"] = "; ".join(status.warnings)
     if status.last_refresh_error:
@@ -124,15 +136,19 @@ def flags(session: Session) -> RenderableType:
     return table("Flags", ("variable", "state", "meaning"), rows)
 
 
-def where(session: Session) -> RenderableType:
-    """Addresses of what runs."""
+def where(session: Session, answering: str) -> RenderableType:
+    """Addresses of what runs, and whether the gateway answers (see `gateway.state`)."""
+    gateway = f"{session.gateway_url}/docs" if session.gateway_url else "none"
+    if session.gateway_url and answering != READY:
+        gateway += f": {answering}; it is started again within seconds, see `serve` in the logs"
     lines = {
         "Ray": f"{session.address}, namespace {session.settings.namespace}",
         "dashboard": session.dashboard_url or "none",
-        "gateway": f"{session.gateway_url}/docs" if session.gateway_url else "none",
+        "gateway": gateway,
         "its token": _token(session) if session.gateway_url else "none",
         "payments": ", ".join(session.watchers) or PAYMENTS_OFF,
         "state": session.settings.state_dir,
+        "logs": session.logs or "those of the Ray cluster",
         "stop": "x0 down",
     }
     return pairs("Running at", lines)

@@ -83,7 +83,7 @@ def command(
     flags = Flags.from_env()
     log.configure(settings.log_level)
     report.progress("loading Ray")
-    from jobs import session, summary  # noqa: PLC0415 - the same
+    from jobs import gateway, session, summary  # noqa: PLC0415 - the same
 
     launched = session.launch(settings, flags, progress=report.progress, beside=True)
     leave = False
@@ -92,9 +92,9 @@ def command(
         ready_s = time.monotonic() - began
         announce = functools.partial(
             report.result,
-            {**summary.values(launched, status), "ready_s": round(ready_s, 2)},
+            {**summary.values(launched, status, gateway.READY), "ready_s": round(ready_s, 2)},
             summary.mesh(launched, status),
-            summary.where(launched),
+            summary.where(launched, gateway.READY),
             f"ready after {ready_s:.1f} s",
         )
         if detach:

@@ -94,6 +94,8 @@ def test_status_shows_the_mesh_and_what_is_not_built(state: Path, up: dict[str, 
     assert {s["pid"] for s in values["shards"]} == {s["pid"] for s in up["shards"]}
     assert values["flags"]["byzantine"] == "not built yet"
     assert values["payments"] == []
+    assert values["gateway"] == "ready"
+    assert (Path(values["logs"]) / "raylet.out").exists()
     text = x0(state, "status").stdout
     assert "\x1b" not in text
     for shown in (
@@ -170,6 +172,50 @@ def test_what_if_asks_about_the_running_mesh(
     unknown = answer(state, "what-if", "--fail", "n003", code=1)["error"]
     assert unknown["type"] == "UnknownNode"
     assert "n0003" in unknown["remedy"]
+
+
+def test_a_drill_that_was_killed_is_mended_by_name(state: Path, up: dict[str, Any]) -> None:
+    """What a drill leaves broken when it is killed is said, and `x0 drill --mend` takes it back."""
+    running = session.running(Settings.load(state_dir=state))
+    try:
+        with subprocess.Popen(
+            [str(Path(sys.executable).with_name("x0")), "drill", "--target", "n0003"],
+            env={**os.environ, "X0TTA6BL4_STATE_DIR": str(state)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as drill:
+            while not asyncio.run(running.status()).faults.silent:
+                assert drill.poll() is None
+            drill.kill()
+    finally:
+        running.close()
+    assert "x0 drill --mend" in x0(state, "status").stdout
+    refused = answer(state, "drill", "--target", "n0004", code=1)
+    assert "--mend" in refused["error"]["remedy"]
+    mended = answer(state, "drill", "--mend")
+    assert mended == {"mended": {"nodes": ["n0003"], "links": []}}
+    now = answer(state, "status")
+    assert (now["silenced"], now["neighbours_up"]) == (0, up["neighbours_up"])
+    assert "nothing was broken" in x0(state, "drill", "--mend").stdout
+    assert answer(state, "drill", "--mend", "--target", "n0003", code=1)["error"]["remedy"]
+
+
+def test_a_gateway_that_is_gone_is_said_and_comes_back(state: Path, up: dict[str, Any]) -> None:
+    """Without HAProxy `x0 status` says that nothing answers there, until Serve has another."""
+    here = str(Path(up["logs"]).parents[2])
+    proxies = [
+        process
+        for process in psutil.process_iter(["name", "cmdline"])
+        if process.info["name"] == "haproxy" and any(here in a for a in process.info["cmdline"])
+    ]
+    assert proxies
+    for process in proxies:
+        process.kill()
+    assert answer(state, "status")["gateway"] == "no answer (ConnectError)"
+    deadline = time.monotonic() + 90
+    while answer(state, "status")["gateway"] != "ready":
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
 
 
 @pytest.mark.usefixtures("up")
