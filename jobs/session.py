@@ -251,18 +251,16 @@ def running(settings: Settings) -> Session:
     Raises:
         MeshNotRunning: there is none. The record of one that is gone is cleared.
     """
-    record = MeshRecord.load(settings.state_dir)
     address = os.environ.get("RAY_ADDRESS")
-    cluster = None
-    if address and record is not None:
-        if (record.address, record.namespace) != (address, settings.namespace):
-            record = None  # of another mesh
+    record = _on_record(settings, address)
     gateway_url = record.gateway_url if record is not None else ""
+    cluster = None
     if address:
         if record is not None and record.own_cluster:
             record = None  # who joins by address ends actors, not the cluster on record
     elif record is None:
-        raise MeshNotRunning(why=f"{settings.state_dir} (X0TTA6BL4_STATE_DIR) has no mesh on record")
+        why = f"{settings.state_dir} (X0TTA6BL4_STATE_DIR) has no mesh on record"
+        raise MeshNotRunning(why=why)
     else:
         address = record.address
         settings = settings.model_copy(update={"namespace": record.namespace})
@@ -350,6 +348,15 @@ def _gone(settings: Settings, record: MeshRecord, why: str) -> MeshNotRunning:
     _log.warning("cleared the record of a mesh that is gone", address=record.address, why=why)
     record.remove(settings.state_dir)
     return MeshNotRunning(why=f"the one on record is gone: {why}")
+
+
+def _on_record(settings: Settings, address: str | None) -> MeshRecord | None:
+    """What was started from the state directory, unless `address` and namespace are of another."""
+    record = MeshRecord.load(settings.state_dir)
+    if record is None or not address:
+        return record
+    same = (record.address, record.namespace) == (address, settings.namespace)
+    return record if same else None
 
 
 def _silence(_text: str) -> None:

@@ -135,8 +135,8 @@ class PaymentsOff(Unavailable):
         super().__init__(
             "payments are off",
             "no wallet is set",
-            "Set X0TTA6BL4_TRON_WALLET or X0TTA6BL4_TON_WALLET; a mesh that runs takes them at its next"
-            " `x0 up`.",
+            "Set X0TTA6BL4_TRON_WALLET or X0TTA6BL4_TON_WALLET;"
+            " a mesh takes them when it is started.",
             retry_after_s=3600.0,
         )
 

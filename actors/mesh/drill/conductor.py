@@ -76,7 +76,7 @@ class Conductor:
             raise Conflict(
                 "cannot drill",
                 "faults are injected into this mesh already",
-                "Wait for the other drill to end. If it was killed, `x0 drill --mend` takes them back.",
+                "Wait for the other drill to end; if it was killed, `x0 drill --mend`.",
             )
         topology = self.mesh.membership.topology
         before, truth = topology.without(), self.plan.truth(topology)

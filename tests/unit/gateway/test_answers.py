@@ -41,7 +41,7 @@ async def test_nothing_but_health_answers_before_the_mesh_is_there(start: Any) -
 
 
 @pytest.mark.parametrize("ready", [False, True])
-async def test_health_answers_head_as_get(start: Any, ready: bool) -> None:
+async def test_health_answers_head_as_get(start: Any, *, ready: bool) -> None:
     """A load balancer that asks by HEAD gets the status and the headers of GET."""
     _, client = await start(ready=ready)
     for path in ("/healthz", "/readyz", "/health/dependencies", "/metrics"):
