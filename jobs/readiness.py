@@ -65,7 +65,7 @@ async def wait(
             raise Unavailable(
                 f"the mesh is not ready after {timeout_s:g} s",
                 text,
-                "See `x0 status` and the logs of the shards; a large map takes longer.",
+                "See `x0 status`, and the logs that it names; a large map takes longer.",
                 retry_after_s=5.0,
             )
         await asyncio.sleep(POLL_S)

@@ -9,6 +9,7 @@ under NO_COLOR.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import inspect
 import json
@@ -44,6 +45,8 @@ AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")
 ]
 
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+_MAKE_ROOM: Final = "Make room where X0TTA6BL4_STATE_DIR and /tmp are; what was accepted is kept."
 PROGRESS_S: Final = 1.0  # between two lines of progress that stay
 _READER_LEFT: Final = 128 + signal.SIGPIPE  # exit code, as of a program that SIGPIPE ends
 PLAIN_WIDTH: Final = 10_000  # columns of text that is not for a terminal: no cell is ever folded
@@ -179,6 +182,9 @@ def reported(function: Callable[P, int]) -> Callable[P, None]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = _READER_LEFT
         except Exception as error:  # noqa: BLE001 - the last resort: a defect, said as one
+            if isinstance(error, OSError) and error.errno in _FULL:
+                report.error("DiskFull", "nothing more can be written", str(error), _MAKE_ROOM)
+                raise typer.Exit(1) from None
             report.note(traceback.format_exc().rstrip())
             text = str(error).partition("\n")[0] or type(error).__name__
             remedy = "This is a defect: please report it with the traceback above."

@@ -219,12 +219,17 @@ class MeshNotRunning(Unavailable):
     missing: str
 
     def __init__(
-        self, missing: str = "mesh", *, why: str = "no mesh is running", retry_after_s: float = 5.0
+        self,
+        missing: str = "mesh",
+        *,
+        why: str = "no mesh is running",
+        remedy: str = "Start one with `x0 up`.",
+        retry_after_s: float = 5.0,
     ) -> None:
         super().__init__(
             f"cannot find {missing}",
             why,
-            "Start one with `x0 up`.",
+            remedy,
             retry_after_s=retry_after_s,
             missing=missing,
         )

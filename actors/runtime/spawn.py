@@ -323,7 +323,11 @@ class _RayHistogram:
 def _joined_namespace(namespace: str | None) -> str:
     # Ray's own functions would start a cluster here if there is none.
     if not ray.is_initialized():
-        raise MeshNotRunning("a cluster", why="this process has joined no cluster")
+        raise MeshNotRunning(
+            "a cluster",
+            why="this process has joined no cluster",
+            remedy="Join one first: spawn.connect(ADDRESS, NAMESPACE), as `x0 status` shows them.",
+        )
     if namespace is not None:
         return namespace
     return _looks_in[0] if _looks_in else str(ray.get_runtime_context().namespace)

@@ -120,6 +120,25 @@ def test_a_probe_is_delivered_and_leaves_nothing_behind(state: Path) -> None:
     assert sum(shard["unread_messages"] for shard in answer(state, "status")["shards"]) == 0
 
 
+def test_the_program_in_the_readme_works(up: dict[str, Any]) -> None:
+    """Copied as it stands, with the mesh's own address and nodes; unjoined, it is told to join."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    program = readme.partition("```python\n")[2].partition("```")[0]
+    for placeholder, own in (("HOST:PORT", up["address"]), ("n0100", "n0015")):
+        assert placeholder in program
+        program = program.replace(placeholder, own)
+
+    def run(text: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", text], capture_output=True, text=True, timeout=60, check=False
+        )
+
+    done = run(program)
+    assert "payload=b'hello'" in done.stdout, done.stderr
+    unjoined = "\n".join(line for line in program.splitlines() if "spawn.connect(" not in line)
+    assert "Join one first: spawn.connect" in run(unjoined).stderr
+
+
 @pytest.mark.usefixtures("up")
 def test_a_message_to_a_dead_node_comes_back(state: Path) -> None:
     """`x0 send` to a node that has died says returned, exits 3 and takes the notice away."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -93,6 +95,17 @@ def test_an_error_that_crossed_processes_keeps_its_name() -> None:
     derived = type("RayTaskError(UnknownNode)", (UnknownNode,), {"__module__": "ray.exceptions"})
     _, out, _ = invoke(derived("n1"), "--json")
     assert json.loads(out)["error"]["type"] == "UnknownNode"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_no_defect(number: int) -> None:
+    """Whatever could not be written, here or in an actor, the way out is room on the disk."""
+    code, out, err = invoke(OSError(number, os.strerror(number)), "--json")
+    assert code == 1
+    assert json.loads(out)["error"]["type"] == "DiskFull"
+    assert "Make room" in err
+    assert "Traceback" not in err
+    assert "Traceback" in invoke(OSError(errno.EIO, "Input/output error"))[2]
 
 
 def test_a_defect_is_called_one() -> None:
