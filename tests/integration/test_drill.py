@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from living_mesh import MeshStarter, inject, until
+from living_mesh import MeshStarter, inject, status, until
 
 from actors.mesh.client import Mesh
 from actors.mesh.drill import conductor
@@ -74,7 +74,7 @@ async def test_a_broken_mesh_is_not_drilled(starter: MeshStarter) -> None:
 
 
 async def test_an_interrupted_drill_leaves_no_fault(starter: MeshStarter) -> None:
-    """A drill that is cancelled while its fault is injected takes it back."""
+    """A drill that is cancelled takes its fault and its messages back."""
     async with starter.running() as mesh:
         drilling = asyncio.create_task(conducting(mesh, Scenario.WORST_NODE, []).run())
 
@@ -86,5 +86,6 @@ async def test_an_interrupted_drill_leaves_no_fault(starter: MeshStarter) -> Non
         with pytest.raises(asyncio.CancelledError):
             await drilling
         assert await faults() == Faults()
+        assert [shard.unread_messages for shard in (await status()).shards] == [0, 0]
         again = await conducting(await Mesh.attach(), Scenario.LINK, []).run()
         assert (again.lost_accepted, again.duplicates, again.loops) == (0, 0, 0)

@@ -43,6 +43,7 @@ CALM_S = 1.0  # that routes must stay whole
 WHOLE_TIMEOUT_S = 60.0
 LOSS_RETRIES = 3  # of a datagram over each hop, beyond the first transmission
 LOSS_DATAGRAMS = 100_000  # at least, for one measurement: a standard error below 0.002
+TIDY_S = 10.0  # for messages of a drill that ends early to arrive
 RESTART_S = 15.0  # for a killed shard to be back, beyond the convergence bound
 
 
@@ -111,9 +112,7 @@ class Conductor:
             traffic.check()
             detected = await self._first_notice(fault_at)
         finally:
-            await traffic.stop()
-            if broken:  # interrupted: leave the mesh as it was found
-                await spawn.find(COORDINATOR).inject.remote(Faults())
+            await self._leave(traffic, broken=broken)
         sent, arrived = traffic.account()
         ids = sent.id[sent.refusal == Refusal.NONE]
         fate = verdict.fate(ids, arrived.head)
@@ -321,6 +320,17 @@ class Conductor:
         while (left := traffic.unresolved()) and time.monotonic() < deadline:
             self.progress(f"{left} messages under way")
             await asyncio.sleep(0.25)
+
+    async def _leave(self, traffic: Traffic, *, broken: bool) -> None:
+        """End the traffic; of a drill that is interrupted, leave the mesh as it was found."""
+        try:
+            if broken:
+                await spawn.find(COORDINATOR).inject.remote(Faults())
+            await traffic.pause()
+            if traffic.sent:  # nobody else reads this port: what arrives later would stay for good
+                await self._drain(traffic, TIDY_S)
+        finally:
+            await traffic.stop()
 
     def _judge_roll_call(
         self, fate: verdict.Fate, pairs: NDArray[np.int32], truth: Surviving

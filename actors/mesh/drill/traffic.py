@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.sparse.csgraph import dijkstra
@@ -20,6 +20,8 @@ from actors.mesh.drill.verdict import revisits
 from actors.mesh.partition import Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from numpy.typing import NDArray
 
     from actors.mesh.client import Mesh
@@ -75,6 +77,7 @@ class Traffic:
     _serial: int = 0
     _order: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _begun: set[asyncio.Future[Any]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         draw = np.random.default_rng()  # another drill's leftovers are on another port
@@ -99,12 +102,26 @@ class Traffic:
         sender = self._tasks[0]
         sender.cancel()
         await asyncio.gather(sender, return_exceptions=True)
+        await self._settle()
 
     async def stop(self) -> None:
         """Stop sending and receiving."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._settle()
+
+    async def _finish(self, work: Coroutine[Any, Any, object]) -> None:
+        """Do what must be finished once it has begun, even if the traffic is told to stop."""
+        begun = asyncio.ensure_future(work)
+        self._begun.add(begun)
+        begun.add_done_callback(self._begun.discard)
+        await asyncio.shield(begun)
+
+    async def _settle(self) -> None:
+        """Wait for what was begun."""
+        if self._begun:
+            await asyncio.wait(tuple(self._begun))
 
     def check(self) -> None:
         """Raise what ended a sender or receiver, if anything did."""
@@ -120,8 +137,7 @@ class Traffic:
             offered += due
             turn = (np.arange(offered - due, offered) % len(self._order)).astype(np.int64)
             pairs = self._order[turn]
-            # A batch that has begun is finished even if the traffic is told to stop.
-            await asyncio.shield(asyncio.ensure_future(self.offer(pairs[self.active[pairs]])))
+            await self._finish(self.offer(pairs[self.active[pairs]]))
 
     async def roll_call(self) -> list[Sent]:
         """One message for each active pair, at the usual rate."""
@@ -156,7 +172,7 @@ class Traffic:
             received = await self.mesh.receive_batch(partition, port=self.port, limit=READ_LIMIT)
             if len(received.batch):
                 self._note(received.batch)
-                await self.mesh.acknowledge(received)
+                await self._finish(self.mesh.acknowledge(received))
             await asyncio.sleep(TICK_S / 2)
 
     def _note(self, batch: messages.MessageBatch) -> None:
