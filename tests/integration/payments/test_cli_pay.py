@@ -236,7 +236,7 @@ def test_a_watcher_in_the_foreground(desk: Desk, chains: tuple[Chains, str]) -> 
         watcher.terminate()
         out, _ = watcher.communicate(timeout=20)
     desk.said += out
-    assert watcher.returncode == 143
+    assert watcher.returncode == 0  # as it is meant to end
     assert "watching" in out
     assert desk.json("orders", made["id"])["order"]["goods"].count("-") == 7
 
