@@ -55,7 +55,7 @@ def ensure_key(state_dir: Path) -> SecretBytes:
             write_atomic(path, secrets.token_hex(_KEY_BYTES).encode(), private=True)
         if path.stat().st_mode & 0o077:
             path.chmod(0o600)
-        text = path.read_text(encoding="ascii", errors="replace").strip()
+        text = path.read_text(encoding="ascii", errors="replace")
     try:
         key = bytes.fromhex(text)
     except ValueError:
@@ -74,7 +74,7 @@ def sign(key: SecretBytes, order_id: str, expires_ms: int) -> str:
     """The download token of an order whose entitlement ends at `expires_ms`."""
     head = bytes([_VERSION]) + _packed(order_id) + expires_ms.to_bytes(_EXPIRY_BYTES, "big")
     token = head + _mac(key, b"download", head)[:_MAC_BYTES]
-    return base64.urlsafe_b64encode(token).decode().rstrip("=")
+    return base64.urlsafe_b64encode(token).decode()  # 33 bytes: no padding
 
 
 def verify(key: SecretBytes, token: str, now_ms: int) -> tuple[str, int]:
@@ -86,7 +86,7 @@ def verify(key: SecretBytes, token: str, now_ms: int) -> tuple[str, int]:
     try:
         if len(token) != _LENGTH:
             raise TokenRefused
-        content = base64.b64decode(token, altchars=b"-_", validate=True)
+        content = base64.urlsafe_b64decode(token)
     except (binascii.Error, ValueError):
         raise TokenRefused from None
     head, mac = content[:_HEAD], content[_HEAD:]

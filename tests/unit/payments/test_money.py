@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actors.payments import money, tails
@@ -57,6 +57,13 @@ def test_anything_else_is_refused(text: str) -> None:
         money.parse(text, Method.TRON)
 
 
+def test_what_a_column_of_the_ledger_holds_can_be_paid() -> None:
+    """64 bits with a sign, to the last unit, and not one more."""
+    assert money.parse("9223372036854.775807", Method.TRON) == 2**63 - 1
+    with pytest.raises(ValueError, match="not an amount that can be paid"):
+        money.parse("9223372036854.775808", Method.TRON)
+
+
 def test_text_of_differences_has_a_sign() -> None:
     """Reports may hold negative sums."""
     assert money.text(-1_500_000, Method.TRON) == "-1.5"
@@ -75,6 +82,8 @@ class _First:
 
 
 @given(price=st.integers(1, 10**12), taken=st.sets(st.integers(1, 999), max_size=999))
+@example(price=1, taken=set(range(1, 999)))  # the last one is left
+@example(price=1, taken=set(range(1, 1000)))
 def test_a_tail_is_free_and_never_zero(price: int, taken: set[int]) -> None:
     """An amount lies 0.0001 to 0.0999 USDT above the price and is nobody else's."""
     amounts = {price + number * 100 for number in taken}

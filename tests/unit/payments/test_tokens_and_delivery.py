@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,8 +23,6 @@ from actors.runtime.errors import ConfigurationError, Unavailable
 from tests.unit.payments.shop import DOWNLOAD, NOW, order, transfer, tron_chain
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from actors.payments.ledger import Ledger
     from actors.payments.orders import Order
 
@@ -56,6 +56,28 @@ def test_no_other_token_opens_anything(
             tokens.verify(KEY, changed, 0)
 
 
+@given(order_id=IDS, expires_ms=TIMES)
+def test_a_token_has_one_spelling(order_id: str, expires_ms: int) -> None:
+    """Cut short, padded or lengthened it opens nothing."""
+    token = tokens.sign(KEY, order_id, expires_ms)
+    for changed in (token[:-1], token[:-4], token + "=", token + "==", token + "AAAA"):
+        with pytest.raises(TokenRefused):
+            tokens.verify(KEY, changed, 0)
+
+
+def test_links_and_licences_that_buyers_hold_stay_valid() -> None:
+    """Their form is fixed: another release of the shop reads what this one has sent."""
+    order_id, expires_ms = "abcdefghijklmnop", NOW
+    packed = base64.b32decode(order_id.upper())
+    head = b"\1" + packed + expires_ms.to_bytes(6, "big")
+    mac = hmac.digest(b"k" * 32, b"download\0" + head, "sha256")[:16]
+    assert tokens.sign(KEY, order_id, expires_ms) == base64.urlsafe_b64encode(head + mac).decode()
+    mac = hmac.digest(b"k" * 32, b"licence\0" + packed, "sha256")[:10]
+    code = base64.b32encode(packed + mac).decode()
+    groups = [code[at : at + 4] for at in range(0, 32, 4)]
+    assert tokens.licence(KEY, order_id) == "-".join(groups)
+
+
 @given(token=st.text(max_size=60) | st.text(min_size=44, max_size=44))
 @example(token="!" * 44)
 @example(token="\u00e9" * 44)
@@ -71,6 +93,7 @@ def test_a_licence_is_its_orders(order_id: str) -> None:
     code = tokens.licence(KEY, order_id)
     assert tokens.licensed(KEY, code) == order_id
     assert tokens.licensed(KEY, code.replace("-", "").lower()) == order_id
+    assert tokens.licensed(KEY, f" {code}\n") == order_id
     assert tokens.licensed(OTHER, code) is None
     assert tokens.licensed(KEY, code[:-1] + ("A" if code[-1] != "A" else "B")) is None
 
@@ -81,26 +104,36 @@ def test_what_is_no_licence(code: str) -> None:
     assert tokens.licensed(KEY, code) is None
 
 
-def test_a_token_of_another_purpose_is_none() -> None:
-    """A licence's MAC signs no download."""
+def test_a_token_of_another_purpose_or_version_is_none() -> None:
+    """A licence's MAC signs no download, and the key alone makes no token of this form."""
     order_id = orders.new_id()
-    head = bytes([1]) + base64.b32decode(order_id.upper()) + (9).to_bytes(6, "big")
-    forged = head + tokens._mac(KEY, b"licence", head)[:16]
-    with pytest.raises(TokenRefused):
-        tokens.verify(KEY, base64.urlsafe_b64encode(forged).decode().rstrip("="), 0)
+    for version, purpose in ((1, b"licence"), (2, b"download")):
+        head = bytes([version]) + base64.b32decode(order_id.upper()) + (9).to_bytes(6, "big")
+        forged = head + tokens._mac(KEY, purpose, head)[:16]
+        with pytest.raises(TokenRefused):
+            tokens.verify(KEY, base64.urlsafe_b64encode(forged).decode(), 0)
 
 
-def test_the_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
+def test_the_key_is_made_once_and_kept_private(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Mode 0600, and the same at each call; a damaged one is an error, never replaced."""
-    key = tokens.ensure_key(tmp_path / "state")
     path = tmp_path / "state" / tokens.KEY
+    with monkeypatch.context() as patch:
+        patch.delattr(Path, "chmod")  # private from the first instant, not only in the end
+        key = tokens.ensure_key(tmp_path / "state")
+    assert key.get_secret_value().hex() == path.read_text()
+    assert len(key.get_secret_value()) == 32
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    path.chmod(0o644)
-    assert tokens.ensure_key(tmp_path / "state") == key
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    for mode in (0o644, 0o601):
+        path.chmod(mode)
+        assert tokens.ensure_key(tmp_path / "state") == key
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert path.read_text() not in repr(key)
-    for damaged in ("", "zz", "00" * 31):
-        path.write_text(damaged)
+    path.write_text(path.read_text() + "\n")  # as an editor or a copy by hand leaves it
+    assert tokens.ensure_key(tmp_path / "state") == key
+    for damaged in (b"", b"zz", b"00" * 31, b"\xff" * 64):
+        path.write_bytes(damaged)
         with pytest.raises(ConfigurationError, match="void"):
             tokens.ensure_key(tmp_path / "state")
 
