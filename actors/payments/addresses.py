@@ -64,7 +64,7 @@ def ton(text: str) -> str:
     if not _FRIENDLY.fullmatch(text):
         raise ValueError("it is not a TON address")
     try:
-        address = Address(text.replace("+", "-").replace("/", "_"))
+        address = Address(text)  # in either alphabet of base64
     except (AddressError, binascii.Error):
         raise ValueError("it is not a TON address: its checksum is wrong") from None
     return raw(address)
@@ -79,8 +79,7 @@ def is_ton_test(text: str) -> bool:
     """Whether a friendly TON address is flagged for test nets only."""
     if not _FRIENDLY.fullmatch(text):
         return False
-    tag: int = base64.urlsafe_b64decode(text.replace("+", "-").replace("/", "_"))[0]
-    return bool(tag & _TEST_FLAG)
+    return bool(base64.urlsafe_b64decode(text)[0] & _TEST_FLAG)
 
 
 def ton_friendly(raw_form: str, *, test: bool = False) -> str:

@@ -80,8 +80,7 @@ def _sift_one(row: object, wallet: str, contract: str, since_ms: int) -> Sightin
         return Rejected(tx_id, Reason.ABSURD_AMOUNT)
     if block_ms < since_ms:
         return Rejected(tx_id, Reason.BEFORE_START)
-    sender = str(fields.get("from", ""))[:80]
-    return Sighting(tx_id, sender, int(value), block_ms, fields.get("_unconfirmed") is not True)
+    return Sighting(tx_id, int(value), block_ms, fields.get("_unconfirmed") is not True)
 
 
 def is_time(value: object) -> TypeGuard[int]:

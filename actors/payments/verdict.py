@@ -50,14 +50,12 @@ class Sighting:
 
     Attributes:
         tx_id: 64 lower-case hex digits.
-        sender: base58.
         amount: µUSDT.
         block_ms: of the block, ms since the Unix epoch.
         confirmed: the index calls it solid.
     """
 
     tx_id: str
-    sender: str
     amount: int
     block_ms: int
     confirmed: bool

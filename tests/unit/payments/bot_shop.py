@@ -130,9 +130,7 @@ class BotShop:
 
     def sight(self, order: Order) -> None:
         """The index of TRON lists the payment."""
-        sighting = Sighting(
-            tx_id(order.id), BUYER, order.amount, order.created_ms + 1000, confirmed=False
-        )
+        sighting = Sighting(tx_id(order.id), order.amount, order.created_ms + 1000, confirmed=False)
         now = order.created_ms + 2000
         self.ledger.intake.note(self._cursor(order), order.contract, [sighting], now)
 

@@ -35,6 +35,8 @@ def test_spellings_of_a_ton_address_are_one(raw: bytes, workchain: int) -> None:
     ]
     for spelling in (written, written.upper(), *spellings):
         assert addresses.ton(spelling) == written
+    tests = [account.to_str(is_url_safe=safe, is_test_only=True) for safe in (True, False)]
+    assert all(addresses.is_ton_test(spelling) for spelling in tests)
     assert addresses.raw(account) == written
 
 
@@ -56,6 +58,13 @@ def test_spellings_of_a_ton_address_are_one(raw: bytes, workchain: int) -> None:
 def test_what_is_no_tron_address_is_refused(text: str) -> None:
     """A wrong length, alphabet, checksum or network is no address."""
     with pytest.raises(ValueError, match="not a TRON address"):
+        addresses.tron(text)
+
+
+@pytest.mark.parametrize("text", [BUYER + "1", "1" * 100_000])
+def test_what_is_too_long_is_not_decoded(text: str) -> None:
+    """Decoding takes time by the square of the length, and anybody can send a text."""
+    with pytest.raises(ValueError, match=r"not a TRON address$"):  # nothing about its checksum
         addresses.tron(text)
 
 

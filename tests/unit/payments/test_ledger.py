@@ -26,7 +26,6 @@ from actors.payments.verdict import Reason, Sighting
 from actors.runtime.errors import ConfigurationError, Conflict, Unavailable
 from tests.unit.payments import ledgers, postgres
 from tests.unit.payments.shop import (
-    BUYER,
     DOWNLOAD,
     JETTON_WALLET,
     LICENCE,
@@ -399,7 +398,7 @@ def test_an_order_is_seen_expires_and_is_paid_after_all(ledger: Ledger) -> None:
     """Paid in time and read late: the outage costs nobody anything."""
     one, two = order(ledger, 1), order(ledger, 2)
     at = cursor(ledger)
-    listed = Sighting(tx_id("t"), BUYER, one.amount, NOW + MINUTE, confirmed=False)
+    listed = Sighting(tx_id("t"), one.amount, NOW + MINUTE, confirmed=False)
     assert ledger.intake.note(at, USDT, [listed], NOW) == (1, 0)
     assert ledger.intake.note(at, USDT, [listed], NOW) == (0, 0)
     assert state(ledger, one.id) is State.SEEN
@@ -416,9 +415,7 @@ def test_what_was_seen_and_is_refused_is_new_again(ledger: Ledger) -> None:
     """A row that its receipt contradicts has paid nothing."""
     one = order(ledger)
     at = cursor(ledger)
-    sightings = [
-        Sighting(tx_id(name), BUYER, one.amount, NOW + MINUTE, confirmed=True) for name in "ab"
-    ]
+    sightings = [Sighting(tx_id(name), one.amount, NOW + MINUTE, confirmed=True) for name in "ab"]
     ledger.intake.note(at, USDT, sightings, NOW)
     waiting = ledger.intake.waiting(at, NOW, limit=10)
     assert {(found.tx_id, found.matched) for found in waiting} == {
@@ -435,7 +432,7 @@ def test_what_was_seen_and_is_refused_is_new_again(ledger: Ledger) -> None:
 def test_receipts_that_are_not_solid_are_asked_for_later(ledger: Ledger) -> None:
     """Soon at first, ever more seldom the older they are."""
     at = cursor(ledger)
-    ledger.intake.note(at, USDT, [Sighting(tx_id("t"), BUYER, 5, NOW, confirmed=True)], NOW)
+    ledger.intake.note(at, USDT, [Sighting(tx_id("t"), 5, NOW, confirmed=True)], NOW)
     ledger.intake.postpone(at, tx_id("t"), NOW)
     assert ledger.intake.waiting(at, NOW + 19_999, limit=9) == []
     assert len(ledger.intake.waiting(at, NOW + 20_000, limit=9)) == 1

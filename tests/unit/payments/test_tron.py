@@ -39,7 +39,7 @@ def test_a_good_row_is_a_sighting() -> None:
     """Its fields are taken as they are, the id in lower case."""
     good = row(5)
     good["transaction_id"] = good["transaction_id"].upper()
-    expected = Sighting(tx_id("t"), BUYER, 5, NOW + MINUTE, confirmed=True)
+    expected = Sighting(tx_id("t"), 5, NOW + MINUTE, confirmed=True)
     assert sifted(good) == tron.Sifted((expected,), ())
 
 
@@ -54,6 +54,21 @@ def test_an_unconfirmed_row_is_seen_and_rejected() -> None:
     found = sifted(row(5, unconfirmed=True))
     assert [one.confirmed for one in found.sightings] == [False]
     assert found.rejected == (Rejected(tx_id("t"), Reason.UNCONFIRMED),)
+
+
+def test_the_least_the_largest_and_the_oldest_that_count() -> None:
+    """One unit, what a column holds, and a block at the very start are the shop's."""
+    found = sifted(row(MAX_AMOUNT, block_ms=NOW))
+    assert [(one.amount, one.block_ms) for one in found.sightings] == [(MAX_AMOUNT, NOW)]
+    proved = read(receipt(log(1), log(MAX_AMOUNT)))
+    assert isinstance(proved, tuple)
+    assert [one.amount for one in proved] == [1, MAX_AMOUNT]
+
+
+def test_a_verdict_repeats_little_of_what_is_no_id() -> None:
+    """However long a text an index puts in its place."""
+    bad = {**row(5), "transaction_id": "x" * 10**6}
+    assert sifted(bad).rejected == (Rejected("x" * 64, Reason.MALFORMED),)
 
 
 BAD_ROWS: list[tuple[object, Reason]] = [
@@ -120,11 +135,12 @@ def test_every_log_counts_by_its_index() -> None:
 
 
 def test_base58_logs_are_read_too() -> None:
-    """Nodes write addresses of logs either way."""
+    """Nodes write addresses of logs either way, and hex in either case."""
     written = {**log(7), "address": USDT, "data": "0x" + log(7)["data"]}
-    found = read(receipt(written))
+    shouted = {**log(7), "topics": [topic.upper() for topic in log(7)["topics"]]}
+    found = read(receipt(written, shouted))
     assert isinstance(found, tuple)
-    assert found[0].amount == 7
+    assert [one.amount for one in found] == [7, 7]
 
 
 BAD_LOGS: list[Any] = [
@@ -138,6 +154,7 @@ BAD_LOGS: list[Any] = [
     log(7, topic="zz"),
     {**log(7), "topics": log(7)["topics"][:2]},
     {**log(7), "topics": [*log(7)["topics"], "00" * 32]},
+    {**log(7), "topics": []},  # an anonymous event
     {**log(7), "topics": None},
     {**log(7), "topics": [log(7)["topics"][0], "f" * 64, log(7)["topics"][2]]},
     {**log(7), "data": ""},
