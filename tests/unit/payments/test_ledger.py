@@ -27,6 +27,7 @@ from actors.runtime.errors import ConfigurationError, Conflict, Unavailable
 from tests.unit.payments import ledgers, postgres
 from tests.unit.payments.shop import (
     DOWNLOAD,
+    FAKE_USDT,
     JETTON_WALLET,
     LICENCE,
     MASTER,
@@ -37,6 +38,7 @@ from tests.unit.payments.shop import (
     chain_of,
     order,
     transfer,
+    tron_address,
     tron_chain,
     tx_id,
 )
@@ -339,6 +341,37 @@ def test_a_comment_of_any_characters_is_for_review(ledger: Ledger, text: str) ->
     )
     assert state(ledger, one.id) is State.CONFIRMED
     assert [review.cause for review in ledger.reviews.listing()] == ["unmatched"]
+
+
+def test_an_amount_names_orders_of_its_own_wallet_and_token(ledger: Ledger) -> None:
+    """What reached another wallet of the shop, or is another token, pays none of this one's."""
+    one = order(ledger)
+    elsewhere = replace(transfer(one.amount, "elsewhere"), wallet=tron_address("another shop"))
+    other = replace(transfer(one.amount, "other"), contract=FAKE_USDT)
+    settle(ledger, elsewhere, other)
+    assert state(ledger, one.id) is State.NEW
+    assert [(review.cause, review.order) for review in ledger.reviews.listing()] == [
+        ("unmatched", None)
+    ] * 2
+    ledgers.check(ledger)
+
+
+@pytest.mark.parametrize("comment", ["", "x", "x" * 32])
+def test_a_comment_of_no_order_names_none(ledger: Ledger, comment: str) -> None:
+    """Least of all none at all, which the orders on the other chain have too."""
+    one, two = order(ledger, 1), order(ledger, 2, method=Method.TON)
+    settle(ledger, transfer(two.amount, method=Method.TON, comment=comment))
+    assert (state(ledger, one.id), state(ledger, two.id)) == (State.NEW, State.NEW)
+    (review,) = ledger.reviews.listing()
+    assert (review.cause, review.order) == ("unmatched", None)
+
+
+def test_chains_may_use_the_same_name_for_a_transaction(ledger: Ledger) -> None:
+    """What is known on one of them is new on the other."""
+    one, two = order(ledger, 1), order(ledger, 2, method=Method.TON)
+    settle(ledger, transfer(one.amount, "same"))
+    settle(ledger, transfer(two.amount, "same", method=Method.TON, comment=two.comment))
+    assert (state(ledger, one.id), state(ledger, two.id)) == (State.CONFIRMED, State.CONFIRMED)
     ledgers.check(ledger)
 
 
