@@ -369,7 +369,7 @@ def _close_sighting(
 
 
 def _unsee(connection: Connection, cursor: Cursor, tx_id: str) -> None:
-    """Put orders back that were seen by this transaction alone, and that it did not pay."""
+    """Put orders back that were seen by this closed transaction alone, and that it did not pay."""
     table = schema.sightings.c
     mine = connection.scalars(
         sa.select(table.order_id).where(
@@ -378,9 +378,7 @@ def _unsee(connection: Connection, cursor: Cursor, tx_id: str) -> None:
     ).all()
     for order_id in sorted(set(mine)):
         others = connection.scalar(
-            sa.select(sa.func.count()).where(
-                table.order_id == order_id, table.status == "waiting", table.tx_id != tx_id
-            )
+            sa.select(sa.func.count()).where(table.order_id == order_id, table.status == "waiting")
         )
         order = order_book.fetch(connection, order_id, lock=True)
         if order.state is State.SEEN and not others:

@@ -7,7 +7,7 @@ holds the lock of the network's cursor, so transfers are recorded by one at a ti
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 ENTITLED_MS: Final = 7 * 86_400_000  # that a bought thing can be fetched
 _CHUNK: Final = 400  # values in one IN
-_OVERTAKEN: Final = ("seen", "expired", "underpaid", "paid_late")
 
 
 @dataclass(slots=True)
@@ -45,7 +44,6 @@ class Effect:
     new: int = 0
     settled: int = 0
     review: int = 0
-    orders: list[str] = field(default_factory=list)  # that changed
 
 
 def subject(key: PaymentKey) -> str:
@@ -180,27 +178,18 @@ def rejudge(connection: Connection, order_id: str, now_ms: int, effect: Effect) 
     if holder is not None and holder.decision:
         # A person has decided what settles it; what comes after is for review.
         judged = judge(order, [_candidate(row, decided=True) for row in rows])
-        causes = {key: cause for key, cause in judged.causes.items() if key != _key(holder)}
-        _keep_reviews(connection, rows, causes, order_id, now_ms)
+        _keep_reviews(connection, rows, judged.causes, order_id, now_ms)
         return
     judged = judge(order, [_candidate(row, decided=bool(row.decision)) for row in rows])
-    if judged.settling is None or holder is None or _key(holder) != judged.settling:
+    if holder is None or _key(holder) != judged.settling:
         _set_roles(connection, holder, judged.settling)
-        if judged.settling is not None and holder is None:
-            effect.settled += 1
+    if holder is None and judged.settling is not None:
+        effect.settled += 1
     _keep_reviews(connection, rows, judged.causes, order_id, now_ms)
-    if judged.settling is not None:
-        connection.execute(
-            schema.reviews.delete().where(
-                schema.reviews.c.subject == subject(judged.settling),
-                schema.reviews.c.status == "open",
-            )
-        )
     if judged.state is None or judged.state not in TRANSITIONS[order.state]:
         return  # nothing new, or a person has decided about what led to the present state
     if order.state not in SETTLED:
         advance(connection, order, judged.state, now_ms)
-        effect.orders.append(order_id)
     else:
         order_book.change(connection, order, judged.state)
 
@@ -215,11 +204,11 @@ def advance(connection: Connection, order: Order, to: State, now_ms: int) -> Non
         schema.entitlements.insert(),
         {"order_id": order.id, "granted_ms": now_ms, "expires_ms": now_ms + ENTITLED_MS},
     )
-    # What was not said yet is overtaken.
+    # What was not said yet, that it is seen, or expired, is overtaken.
     table = schema.outbox.c
     connection.execute(
         schema.outbox.update()
-        .where(table.order_id == order.id, table.status == "due", table.kind.in_(_OVERTAKEN))
+        .where(table.order_id == order.id, table.status == "due")
         .values(status="done", error="overtaken")
     )
     say(connection, order, (str(to), "delivery"), now_ms)

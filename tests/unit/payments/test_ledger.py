@@ -22,6 +22,7 @@ from actors.payments.ledger import Ledger
 from actors.payments.money import Method, Network
 from actors.payments.order_book import MAX_KEPT, MAX_OPEN, RESERVED_MS, WINDOW_MS, NewOrder
 from actors.payments.orders import State
+from actors.payments.settling import Effect
 from actors.payments.verdict import Reason, Sighting
 from actors.runtime.errors import ConfigurationError, Conflict, Unavailable
 from tests.unit.payments import ledgers, postgres
@@ -53,14 +54,16 @@ def cursor(ledger: Ledger, method: Method = Method.TRON) -> Cursor:
     return ledger.intake.open(method.network, chain_of(method).wallet)
 
 
-def settle(ledger: Ledger, *transfers: Transfer) -> None:
-    """Record transfers as scans do."""
+def settle(ledger: Ledger, *transfers: Transfer) -> Effect:
+    """Record transfers as scans do; what the last one did."""
+    effect = Effect()
     for one in transfers:
         at = cursor(ledger, one.method)
         if one.network is Network.TRON:
-            ledger.intake.settle(at, one.tx_id, [one], NOW)
+            effect = ledger.intake.settle(at, one.tx_id, [one], NOW)
         else:
-            ledger.intake.apply(at, [one], NOW, position=one.position + 1, mark=one.tx_id)
+            effect = ledger.intake.apply(at, [one], NOW, position=one.position + 1, mark=one.tx_id)
+    return effect
 
 
 def state(ledger: Ledger, order_id: str) -> State:
@@ -290,8 +293,8 @@ def test_a_payment_settles_its_order_once(ledger: Ledger) -> None:
     one = order(ledger)
     paid = transfer(one.amount)
     settle(ledger, paid, paid)
-    first = ledger.intake.settle(cursor(ledger), paid.tx_id, [paid, paid], NOW)
-    assert (first.new, first.settled, first.review) == (0, 0, 0)
+    again = ledger.intake.settle(cursor(ledger), paid.tx_id, [paid, paid], NOW)
+    assert again == Effect()
     assert state(ledger, one.id) is State.CONFIRMED
     assert ledger.orders.entitled_until_ms(one.id) is not None
     ledgers.check(ledger)
@@ -302,9 +305,9 @@ def test_a_second_payment_is_for_review(ledger: Ledger) -> None:
     one = order(ledger)
     late = transfer(one.amount, "late", block_ms=NOW + 2 * MINUTE)
     early = transfer(one.amount, "early", block_ms=NOW + MINUTE)
-    settle(ledger, late)
+    assert settle(ledger, late) == Effect(new=1, settled=1)
     assert ledger.reviews.listing() == []
-    settle(ledger, early)
+    assert settle(ledger, early) == Effect(new=1, review=1), "still one order that is settled"
     found = ledger.reviews.listing()
     assert [(review.subject, str(review.cause)) for review in found] == [
         (f"tron:{tx_id('late')}:0", "duplicate")
@@ -397,12 +400,14 @@ def test_the_wrong_coin_settles_nothing(ledger: Ledger) -> None:
 def test_what_a_comment_names(ledger: Ledger, paid: int, block_ms: int, expected: State) -> None:
     """By the time of the block: at the deadline is on time, a moment later is late."""
     one = order(ledger, method=Method.TON)
-    settle(
+    effect = settle(
         ledger,
         transfer(
             one.amount + paid, method=Method.TON, comment=one.comment, block_ms=NOW + block_ms
         ),
     )
+    settled = int(expected is State.CONFIRMED)
+    assert effect == Effect(new=1, settled=settled, review=1 - settled)
     assert state(ledger, one.id) is expected
     ledgers.check(ledger)
 
@@ -450,7 +455,9 @@ def test_what_was_seen_and_is_refused_is_new_again(ledger: Ledger) -> None:
     at = cursor(ledger)
     sightings = [Sighting(tx_id(name), one.amount, NOW + MINUTE, confirmed=True) for name in "ab"]
     ledger.intake.note(at, USDT, sightings, NOW)
-    waiting = ledger.intake.waiting(at, NOW, limit=10)
+    another = Sighting(tx_id("c"), 5, NOW + MINUTE, confirmed=True)  # is nothing to this order
+    ledger.intake.note(at, USDT, [another], NOW)
+    waiting = ledger.intake.waiting(at, NOW, limit=2)
     assert {(found.tx_id, found.matched) for found in waiting} == {
         (tx_id("a"), True),
         (tx_id("b"), True),
@@ -459,7 +466,27 @@ def test_what_was_seen_and_is_refused_is_new_again(ledger: Ledger) -> None:
     assert state(ledger, one.id) is State.SEEN, "the other one may be real"
     ledger.intake.refuse(at, tx_id("b"), Reason.NO_SUCH_LOG)
     assert state(ledger, one.id) is State.NEW
-    assert ledger.intake.count_waiting(at) == 0
+    assert [found.tx_id for found in ledger.intake.waiting(at, NOW, limit=10)] == [tx_id("c")]
+    assert ledger.intake.count_waiting(at) == 1
+    again = Sighting(tx_id("d"), one.amount, NOW + MINUTE, confirmed=True)
+    ledger.intake.note(at, USDT, [again], NOW)
+    assert state(ledger, one.id) is State.SEEN
+    assert ledgers.messages(ledger) == [("request one", "seen", "due")], "said once"
+
+
+def test_receipts_that_orders_wait_for_come_first(ledger: Ledger) -> None:
+    """Then the oldest; so that nobody's payment is held up by what others send."""
+    one, two = order(ledger, 1), order(ledger, 2)
+    at = cursor(ledger)
+    listed = {"old": (7, 0), "older": (8, -1), "two": (two.amount, 2), "one": (one.amount, 1)}
+    sightings = [
+        Sighting(tx_id(name), amount, NOW + MINUTE + after, confirmed=True)
+        for name, (amount, after) in listed.items()
+    ]
+    assert ledger.intake.note(at, USDT, sightings, NOW) == (4, 2)
+    expected = [tx_id(name) for name in ("one", "two", "older", "old")]
+    assert [found.tx_id for found in ledger.intake.waiting(at, NOW, limit=9)] == expected
+    assert [found.tx_id for found in ledger.intake.waiting(at, NOW, limit=3)] == expected[:3]
 
 
 def test_receipts_that_are_not_solid_are_asked_for_later(ledger: Ledger) -> None:

@@ -155,15 +155,35 @@ def test_two_couriers_share(ledger: Ledger) -> None:
     assert len({message.id for message in claimed}) == len(claimed) == 12
 
 
+@pytest.mark.parametrize(
+    ("difference", "after", "kind"),
+    [(-1, 1, "underpaid"), (0, WINDOW_MS + 1, "paid_late"), (1, 1, "overpaid")],
+)
+def test_who_pays_otherwise_than_asked_is_told(
+    ledger: Ledger, difference: int, after: int, kind: str
+) -> None:
+    """Too little, too late or too much."""
+    one = order(ledger, method=Method.TON)
+    pay(ledger, one, difference, after=after)
+    (message,) = ledger.outbox.claim("pull", NOW)
+    assert (message.kind, message.order.id) == (kind, one.id)
+
+
 def test_what_is_overtaken_is_not_said(ledger: Ledger) -> None:
-    """Nobody hears that an order has expired after it was paid."""
-    one = order(ledger)
+    """Nobody hears that an order has expired after it was paid; all others hear it."""
+    one, two, three = (order(ledger, name) for name in range(3))
     at = ledger.intake.open(one.method.network, one.wallet)
     ledger.intake.complete([at], NOW + WINDOW_MS * 2, NOW)
     assert state(ledger, one) is State.EXPIRED
+    told = {message.order.id: message for message in ledger.outbox.claim("pull", NOW, limit=3)}
+    assert {message.kind for message in told.values()} == {"expired"}
+    for message in (told[one.id], told[two.id]):
+        ledger.outbox.retry(message, "busy", NOW, after_ms=0)
     pay(ledger, one)
-    (message,) = ledger.outbox.claim("pull", NOW)
-    assert message.kind == "confirmed"
+    pay(ledger, three)
+    assert ledger.outbox.done(told[three.id]), "it is on its way"
+    kinds = {(found.order.id, found.kind) for found in ledger.outbox.claim("pull", NOW)}
+    assert kinds == {(one.id, "confirmed"), (two.id, "expired"), (three.id, "confirmed")}
 
 
 def test_a_delivery_that_cannot_be_is_for_review_and_can_be_tried_again(ledger: Ledger) -> None:

@@ -179,6 +179,17 @@ async def test_a_page_that_fails_keeps_the_cursor(ledger: Ledger, url: str, chai
     assert (found.settled, found.cursor) == (1, NOW + 20 * MINUTE)
 
 
+async def test_what_an_index_lists_late_is_read(ledger: Ledger, url: str, chains: Chains) -> None:
+    """6: also when the cursor is five minutes past it already."""
+    one = order(ledger, now_ms=NOW - 10 * MINUTE)
+    pay(chains, 7, "first", NOW)
+    assert (await scan(ledger, url)).cursor == NOW
+    pay(chains, one.amount, "late", NOW - 5 * MINUTE)
+    found = await scan(ledger, url)
+    assert (found.settled, found.cursor) == (1, NOW)
+    assert state(ledger, one.id) is State.CONFIRMED
+
+
 async def test_unconfirmed_rows_are_seen_and_hold_the_cursor(
     ledger: Ledger, url: str, chains: Chains
 ) -> None:
