@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from actors.payments import order_book, orders, schema, settling
-from actors.payments.money import Method, Network
+from actors.payments.money import Network
 from actors.payments.orders import State
 
 if TYPE_CHECKING:
@@ -240,9 +240,7 @@ class Intake:
         """Record a page of TON transactions that follows the cursor without a gap."""
         with self._database.writing() as connection:
             _cursor(connection, cursor.network, cursor.account, lock=True)
-            effect = (
-                settling.record(connection, transfers, now_ms) if transfers else settling.Effect()
-            )
+            effect = settling.record(connection, transfers, now_ms)
             _move(connection, cursor, position, mark)
         return effect
 
@@ -270,10 +268,6 @@ class Intake:
             if not chain_ms:
                 return 0
             return _end(connection, cursors[0], chain_ms - CATCH_UP_MS, now_ms)
-
-
-def _methods(network: Network) -> list[str]:
-    return [str(method) for method in Method if method.network is network]
 
 
 def _is(cursor: Cursor) -> sa.ColumnElement[bool]:
@@ -389,7 +383,7 @@ def _end(connection: Connection, cursor: Cursor, chain_ms: int, now_ms: int) -> 
     """Expire orders and free reservations whose time is over on the chain."""
     table = schema.orders.c
     # Not those of a wallet that the shop had before and nobody reads now.
-    mine = sa.and_(table.method.in_(_methods(cursor.network)), table.wallet == cursor.account)
+    mine = table.wallet == cursor.account
     waiting = table.state.in_([str(state) for state in orders.OPEN])
     over = sa.and_(table.reserved, table.reserved_until_ms < chain_ms)
     # All of them in the order that everybody locks orders in, also what the update would lock.

@@ -235,7 +235,7 @@ def _notified(
     one: TonTransaction, message: Message, notice: Notification, shop: TonShop
 ) -> Transfer | Rejected:
     # Anyone can send these bytes; only the shop's own jetton wallet speaks for the master.
-    if not shop.jetton_wallet or message.source != shop.jetton_wallet:
+    if message.source != shop.jetton_wallet:
         if message.value >= DUST and one.bounce != "ok":
             return _transfer(one, Method.TON, "", message.source, message.value, "", settles=False)
         return Rejected(one.tx_id, Reason.FAKE_JETTON)

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from actors.payments import order_book, schema
 from actors.payments.errors import InvalidTransition, OrdersFull, UnknownOrder, UnknownPlan
+from actors.payments.intake import CATCH_UP_MS
 from actors.payments.ledger import Ledger
 from actors.payments.money import Method, Network
 from actors.payments.order_book import MAX_KEPT, MAX_OPEN, RESERVED_MS, WINDOW_MS, NewOrder
@@ -493,7 +494,11 @@ def test_receipts_that_are_not_solid_are_asked_for_later(ledger: Ledger) -> None
     """Soon at first, ever more seldom the older they are."""
     at = cursor(ledger)
     ledger.intake.note(at, USDT, [Sighting(tx_id("t"), 5, NOW, confirmed=True)], NOW)
+    other = Sighting(tx_id("other"), 6, NOW, confirmed=True)
+    ledger.intake.note(at, USDT, [other], NOW)
     ledger.intake.postpone(at, tx_id("t"), NOW)
+    assert [found.tx_id for found in ledger.intake.waiting(at, NOW, limit=9)] == [tx_id("other")]
+    ledger.intake.refuse(at, tx_id("other"), Reason.REVERTED)
     assert ledger.intake.waiting(at, NOW + 19_999, limit=9) == []
     assert len(ledger.intake.waiting(at, NOW + 20_000, limit=9)) == 1
     ledger.intake.postpone(at, tx_id("t"), NOW + 1_000_000)
@@ -501,6 +506,76 @@ def test_receipts_that_are_not_solid_are_asked_for_later(ledger: Ledger) -> None
     assert len(ledger.intake.waiting(at, NOW + 1_100_000, limit=9)) == 1
     assert ledger.reviews.count() == 1
     assert [review.verified for review in ledger.reviews.listing()] == [False]
+
+
+def test_a_row_whose_receipt_says_otherwise_pays_what_the_receipt_says(ledger: Ledger) -> None:
+    """Who was seen by the row waits on; what came is for review."""
+    one = order(ledger)
+    at = cursor(ledger)
+    listed = Sighting(tx_id("t"), one.amount, NOW + MINUTE, confirmed=True)
+    ledger.intake.note(at, USDT, [listed], NOW)
+    assert settle(ledger, transfer(one.amount - 1)) == Effect(new=1, review=1)
+    assert state(ledger, one.id) is State.NEW
+    ledgers.check(ledger)
+
+
+def test_what_is_paid_already_is_not_seen_again(ledger: Ledger) -> None:
+    """A second transfer of the amount is listed: it is read, and its order stays as it is."""
+    one = order(ledger)
+    settle(ledger, transfer(one.amount))
+    second = Sighting(tx_id("second"), one.amount, NOW + 2 * MINUTE, confirmed=True)
+    assert ledger.intake.note(cursor(ledger), USDT, [second], NOW) == (1, 0)
+    assert state(ledger, one.id) is State.CONFIRMED
+
+
+def test_wallets_are_read_each_for_itself(ledger: Ledger) -> None:
+    """One transaction may pay two of them, and what is read of one is not read of the other."""
+    at = cursor(ledger)
+    former = ledger.intake.open(Network.TRON, tron_address("former shop"))
+    listed = [Sighting(tx_id("both"), 5, NOW + MINUTE, confirmed=True)]
+    for one in (at, former):
+        assert ledger.intake.note(one, USDT, listed, NOW) == (1, 1)
+    ledger.intake.refuse(at, tx_id("both"), Reason.NO_SUCH_LOG)
+    assert ledger.intake.count_waiting(at) == 0
+    assert [found.tx_id for found in ledger.intake.waiting(former, NOW, limit=9)] == [tx_id("both")]
+
+
+def test_cursors_move_each_for_itself(ledger: Ledger) -> None:
+    """That of the shop's jetton wallet is not that of its wallet."""
+    at = cursor(ledger, Method.TON)
+    jettons = ledger.intake.open(Network.TON, JETTON_WALLET)
+    ledger.intake.apply(at, [], NOW, position=50, mark="aa")
+    ledger.intake.pin_jetton_wallet(at, MASTER, JETTON_WALLET)
+    ledger.intake.complete([at], 1000, 2000)
+    assert ledger.intake.open(Network.TON, JETTON_WALLET) == jettons
+    ledger.intake.apply(jettons, [], NOW, position=60, mark="bb")
+    after = ledger.intake.open(Network.TON, at.account)
+    assert (after.position, after.mark, after.chain_ms, after.completed_ms) == (
+        50,
+        "aa",
+        1000,
+        2000,
+    )
+
+
+def test_reservations_end_on_the_chain(ledger: Ledger) -> None:
+    """Those of the wallet that is read, when no payment would be recognised any more, once."""
+    one = order(ledger, 1)
+    moved = replace(tron_chain(), wallet=tron_address("another shop"))
+    new = NewOrder("request 2", LICENCE, Method.TRON, "pull", "buyer 2")
+    two = ledger.orders.create(new, moved, NOW)
+    at = cursor(ledger)
+    over = one.reserved_until_ms + CATCH_UP_MS
+
+    def read_to(chain_ms: int) -> Order:
+        ledger.intake.complete([at], chain_ms, chain_ms)
+        return ledger.orders.get(one.id)
+
+    assert read_to(over).reserved
+    ended = read_to(over + 1)
+    assert not ended.reserved
+    assert read_to(over + MINUTE) == ended
+    assert ledger.orders.get(two.id) == two
 
 
 def test_a_cursor_only_moves_on(ledger: Ledger) -> None:

@@ -93,7 +93,7 @@ async def test_a_scan_settles_and_a_second_one_changes_nothing(
     first = await scan(ledger, url)
     assert (first.pages, first.transfers, first.settled, first.review) == (1, 2, 1, 1)
     assert dict(first.rejected) == {"wrong_token": 1}
-    assert first.cursor == NOW + 2 * MINUTE
+    assert (first.cursor, first.requests) == (NOW + 2 * MINUTE, len(chains.asked))
     before = ledgers.snapshot(ledger)
     second = await scan(ledger, url)
     assert (second.transfers, second.settled, second.review) == (2, 0, 0)
@@ -177,6 +177,26 @@ async def test_a_page_that_fails_keeps_the_cursor(ledger: Ledger, url: str, chai
     chains.fault = lambda _: None
     found = await scan(ledger, url)
     assert (found.settled, found.cursor) == (1, NOW + 20 * MINUTE)
+
+
+async def test_what_was_before_the_start_is_not_the_shops(
+    ledger: Ledger, url: str, chains: Chains
+) -> None:
+    """On either chain, whatever an API lists; and TRON's is not even asked for it."""
+    since_ms = NOW + MINUTE
+    pay(chains, 7, "before", since_ms - 1)
+    pay(chains, 8, "at", since_ms)
+    chains.ignores_times = True
+    chains.accounts[TON_WALLET].pay("before", 5, time_s=since_ms // 1000 - 1)
+    chains.accounts[TON_WALLET].pay("at", 6, time_s=since_ms // 1000)
+    for chain in (tron_chain(url), ton_chain(url)):
+        started = replace(chain, since_ms=since_ms)
+        async with scanning.connect(started) as api:
+            found = await scanning.scan(started, ledger, api, clock=lambda: CLOCK)
+        assert (found.transfers, found.review, dict(found.rejected)) == (1, 1, {"before_start": 1})
+    assert sorted(review.amount or 0 for review in ledger.reviews.listing()) == [6, 8]
+    (asked,) = [a for a in chains.asked if a.path.startswith("/v1/")]
+    assert asked.query["min_timestamp"] == str(since_ms)
 
 
 async def test_what_an_index_lists_late_is_read(ledger: Ledger, url: str, chains: Chains) -> None:

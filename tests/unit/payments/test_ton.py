@@ -149,6 +149,8 @@ def test_coins_that_carry_a_forged_notice_are_not_lost() -> None:
         "",
         False,
     )
+    assert isinstance(taken(notification(5, "x"), ton.DUST), Transfer)
+    assert isinstance(taken(notification(5, "x"), ton.DUST - 1), Rejected)
     assert isinstance(taken(notification(5, "x"), 10**8, bounce="ok"), Rejected)
 
 
@@ -160,6 +162,18 @@ def test_jettons_have_sane_amounts(amount: int, reason: Reason) -> None:
     found = judged(TonAccount().pay_jettons("x", amount))
     assert isinstance(found, Rejected)
     assert found.reason is reason
+
+
+@pytest.mark.parametrize("amount", [1, MAX_AMOUNT])
+def test_the_least_and_the_largest_amounts_count(amount: int) -> None:
+    """Of coins, of jettons with a notice, and of jettons without one."""
+    for found in (
+        taken(comment("x"), amount),
+        judged(TonAccount().pay_jettons("x", amount)),
+        judged(jetton_account().take(internal_transfer(amount, "x"), 10**8)),
+    ):
+        assert isinstance(found, Transfer)
+        assert (found.amount, found.settles) == (amount, True)
 
 
 def jetton_account() -> TonAccount:
@@ -204,8 +218,10 @@ def test_jettons_with_a_notice_count_once() -> None:
 
 def test_jettons_that_the_wallet_refused_are_none() -> None:
     """A forged transfer between jetton wallets aborts."""
-    for bounce in ("ok", ""):
-        made = jetton_account().take(internal_transfer(5, "x"), 10**8, bounce=bounce, aborted=True)
+    for bounce, aborted in (("ok", True), ("", True), ("ok", False)):
+        made = jetton_account().take(
+            internal_transfer(5, "x"), 10**8, bounce=bounce, aborted=aborted
+        )
         found = judged(made)
         assert isinstance(found, Rejected)
         assert found.reason is Reason.BOUNCED
@@ -228,7 +244,7 @@ def test_cells_must_have_the_hash() -> None:
 def test_cells_must_be_of_the_account() -> None:
     """Neither another account's transaction, nor one whose message went elsewhere."""
     made = TonAccount().pay("x", 5)
-    with pytest.raises(ValueError, match="another account"):
+    with pytest.raises(ValueError, match="is of another account"):
         parse(made.boc, tx_id=made.tx_id, account=TON_BUYER)
     astray = transaction(message(EMPTY, source=TON_BUYER, destination=TON_BUYER, value=5))
     with pytest.raises(ValueError, match="for another account"):
