@@ -200,6 +200,9 @@ def test_one_recipient_has_few_open_orders(ledger: Ledger) -> None:
         another(number, "greedy")
     with pytest.raises(OrdersFull):
         another(MAX_OPEN, "greedy")
+    paid = ledger.orders.listing(recipient="greedy")[0]
+    settle(ledger, transfer(paid.amount))
+    another(MAX_OPEN, "greedy")  # one of the others is no longer open
     for number in range(MAX_OPEN + 1):
         another(number, "")
 

@@ -364,6 +364,7 @@ def test_comments_are_read_over_cells(text: str) -> None:
         (Builder().store_uint(0, 8).end_cell(), Other()),
         (Builder().store_uint(1, 32).end_cell(), Other()),
         (Builder().store_uint(0, 32).store_bit(1).end_cell(), Comment("")),
+        (Builder().store_uint(0, 32).store_bytes(b"x").store_bit(1).end_cell(), Comment("")),
         (comment(b"\xff\xfe"), Comment("")),
         (comment("x" * 1025), Comment("")),
         (comment("x" * 1024), Comment("x" * 1024)),
@@ -380,7 +381,7 @@ def test_comments_are_read_over_cells(text: str) -> None:
             Builder()
             .store_uint(ton_body.NOTIFICATION, 32)
             .store_uint(0, 64)
-            .store_uint(15, 8)
+            .store_uint(0xF0, 8)
             .end_cell(),
             Other(),
         ),
@@ -439,6 +440,22 @@ def test_comments_are_read_over_cells(text: str) -> None:
 def test_bodies(body: Cell, expected: ton_body.Body) -> None:
     """Each body is what it says it is, or `Other`."""
     assert ton_body.read(body.begin_parse()) == expected
+
+
+@given(
+    amount=st.integers(0, 2**120 - 1),
+    text=st.text(max_size=200),
+    account=st.binary(min_size=32, max_size=32),
+)
+def test_messages_of_jettons_are_read_as_they_were_written(
+    amount: int, text: str, account: bytes
+) -> None:
+    """Whatever bits stand in them: field by field, and none for another."""
+    sender = f"0:{account.hex()}"
+    notice = notification(amount, text, sender=sender)
+    assert ton_body.read(notice.begin_parse()) == Notification(amount, sender, text.strip())
+    moved = internal_transfer(amount, text, sender=sender)
+    assert ton_body.read(moved.begin_parse()) == InternalTransfer(amount, sender, text.strip())
 
 
 def test_a_body_may_be_inline() -> None:
