@@ -30,7 +30,6 @@ from actors.payments.verdict import Reason, Rejected, Transfer
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pytoniq_core.boc.slice import Slice
 
 MAX_BOC: Final = 2**20
 """Bytes. The chain lets anybody send the shop a message of 2^21 bits in 8192 cells (configuration
@@ -147,7 +146,7 @@ def _checked(read: Any, tx_id: str, account: str) -> TonTransaction:  # noqa: AN
         previous_lt=read.prev_trans_lt,
         time_s=read.now,
         received=received,
-        sent=tuple(ton_body.read(_slice(message.body)) for message in read.out_msgs),
+        sent=tuple(ton_body.read(message.body.begin_parse()) for message in read.out_msgs),
         bounce="" if bounce is None else bounce.type_,
         aborted=bool(description.aborted) if ordinary else False,
         ended=read.end_status.type_ == "nonexist",
@@ -163,13 +162,8 @@ def _received(message: Any) -> Message | None:  # noqa: ANN401 - of an untyped l
         destination=addresses.raw(info.dest),
         value=info.value_coins,
         bounced=bool(info.bounced),
-        body=ton_body.read(_slice(message.body)),
+        body=ton_body.read(message.body.begin_parse()),
     )
-
-
-def _slice(body: Cell | Slice) -> Slice:
-    found: Slice = body.begin_parse() if isinstance(body, Cell) else body.copy()
-    return found
 
 
 def chained(
