@@ -20,7 +20,6 @@ from actors.payments.reviews import ReviewQueue
 
 if TYPE_CHECKING:
     import random
-    from types import TracebackType
 
     from pydantic import SecretStr
 
@@ -60,10 +59,5 @@ class Ledger:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self.close()

@@ -82,11 +82,6 @@ def report(database: Database, *, since_ms: int = 0) -> LedgerReport:
             .join_from(
                 schema.reviews,
                 schema.payments,
-                sa.and_(
-                    reviews.network == payments.network,
-                    reviews.tx_id == payments.tx_id,
-                    reviews.position == payments.position,
-                ),
             )
             .where(reviews.decision == "refund", payments.block_ms >= since_ms)
             .group_by(payments.method)

@@ -224,17 +224,12 @@ def _check_address(to: str, method: Method) -> None:
 
 
 def _query() -> sa.Select[Any]:
-    reviews, payments = schema.reviews.c, schema.payments.c
+    payments = schema.payments.c
     return sa.select(
         schema.reviews, payments.method, payments.amount, payments.sender, payments.block_ms
     ).join_from(
         schema.reviews,
         schema.payments,
-        sa.and_(
-            reviews.network == payments.network,
-            reviews.tx_id == payments.tx_id,
-            reviews.position == payments.position,
-        ),
         isouter=True,
     )
 

@@ -248,11 +248,6 @@ def _payments_of(connection: Connection, order_id: str) -> Sequence[Any]:
         .join_from(
             schema.payments,
             schema.reviews,
-            sa.and_(
-                reviews.network == payments.network,
-                reviews.tx_id == payments.tx_id,
-                reviews.position == payments.position,
-            ),
             isouter=True,
         )
         .where(payments.order_id == order_id)

@@ -89,6 +89,8 @@ def verify(key: SecretBytes, token: str, now_ms: int) -> tuple[str, int]:
         content = base64.urlsafe_b64decode(token)
     except (binascii.Error, ValueError):
         raise TokenRefused from None
+    if base64.urlsafe_b64encode(content).decode() != token:
+        raise TokenRefused  # a token has one spelling
     head, mac = content[:_HEAD], content[_HEAD:]
     if not hmac.compare_digest(mac, _mac(key, b"download", head)[:_MAC_BYTES]):
         raise TokenRefused

@@ -30,7 +30,6 @@ from actors.payments.verdict import Reason, Rejected, Transfer
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-
 MAX_BOC: Final = 2**20
 """Bytes. The chain lets anybody send the shop a message of 2^21 bits in 8192 cells (configuration
 parameter 43, `size_limits_config`), which with the cells' own descriptors, references and hashes is
@@ -229,7 +228,7 @@ def _notified(
     one: TonTransaction, message: Message, notice: Notification, shop: TonShop
 ) -> Transfer | Rejected:
     # Anyone can send these bytes; only the shop's own jetton wallet speaks for the master.
-    if message.source != shop.jetton_wallet:
+    if not shop.jetton_wallet or message.source != shop.jetton_wallet:
         if message.value >= DUST and one.bounce != "ok":
             return _transfer(one, Method.TON, "", message.source, message.value, "", settles=False)
         return Rejected(one.tx_id, Reason.FAKE_JETTON)

@@ -17,7 +17,6 @@ from actors.runtime.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
     from actors.payments.money import Network
     from actors.payments.sandbox.faults import FaultPlan
@@ -139,12 +138,7 @@ class SandboxClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self.close()
 
 
