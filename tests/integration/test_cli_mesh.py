@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import psutil
 import pytest
 
@@ -285,6 +286,13 @@ def test_down_ends_all_and_messages_survive_it(state: Path, up: dict[str, Any]) 
     assert (again.returncode, again.stdout) == (0, "nothing was running\n")
 
     fresh = answer(state, "up", *UP)
-    assert sum(shard["unread_messages"] for shard in fresh["shards"]) == 1
+    inbox = httpx.get(
+        f"{fresh['gateway_url']}/mesh/nodes/n0015/inbox",
+        params={"port": 7, "wait_s": 10},
+        headers={"authorization": f"Bearer {Path(fresh['gateway_token']).read_text().strip()}"},
+        trust_env=False,
+        timeout=30,
+    )
+    assert [message["payload"] for message in inbox.json()["messages"]] == ["kept"]
     assert answer(state, "down", "--purge")["purged"]
     assert not (state / "mesh").exists()
