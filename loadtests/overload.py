@@ -70,6 +70,11 @@ class Overloaded:
     after: Ran
 
     @property
+    def goodput(self) -> float:
+        """What it delivered under the overload, of what it delivers at its most."""
+        return self.over.delivered_per_s / max(1.0, self.capacity.delivered_per_s)
+
+    @property
     def memory(self) -> tuple[float, float]:
         """Memory of the shards in the first and the last third of the overload, MiB.
 
@@ -199,6 +204,7 @@ def outcome(found: Overloaded, settings: Settings, seconds: float, origin: Prove
         "refused": over.refused,
         "delivered": over.account.delivered,
         "delivered_per_s": round(over.delivered_per_s, 1),
+        "delivered_of_capacity": round(found.goodput, 3),
         "lost_accepted": sum(ran.account.lost for ran in rans),
         "duplicates": sum(ran.account.duplicates for ran in rans),
         "corrupt": int(sum(r.totals["corrupt"] + r.totals["misdelivered"] for r in rans)),
@@ -224,6 +230,7 @@ def outcome(found: Overloaded, settings: Settings, seconds: float, origin: Prove
             (
                 f"{over.sent_per_s:,.0f} messages a second could be offered;"
                 f" {over.account.accepted / max(1.0, over.totals['sent']):.0%} were accepted."
+                f" Meanwhile it delivered {found.goodput:.0%} of its capacity."
             ),
             f"What limits it at twice the capacity: {limits(over, origin.cores)}",
             (

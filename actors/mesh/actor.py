@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 REST = 2.0  # pause after a turn, in times of its length: what arrives meanwhile goes together
 LONGEST_REST_S = 0.004
+REFUSAL_REST = 4.0  # pause after a call of which something was refused, in times of its length
+LONGEST_REFUSAL_REST_S = 0.02
 EXCHANGE_TIMEOUT_S = 10.0  # for a peer's answer; a dead peer is told by Ray much earlier
 RETRY_PEER_S = 0.1
 METRICS_S = 1.0
@@ -92,6 +94,7 @@ class MeshShard:
         self._arrivals, self._room = Bell(), Bell()  # for readers
         self._arrived = 0
         self._changing = asyncio.Lock()
+        self._admitting = asyncio.Lock()  # one call at a time, and turns between them
         self._peers: dict[str, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._door: asyncio.Server | None = None
@@ -317,10 +320,16 @@ class MeshShard:
         Raises:
             StalePlacement: another shard hosts the partition.
         """
-        host = await self._host_of(partition, version)
-        answer = host.send(partition, client, request, batch)
-        self._metrics.accepted(int((answer.refusal == 0).sum()))
-        self._wake.set()
+        async with self._admitting:
+            host = await self._host_of(partition, version)
+            began = self._clock.now()
+            answer = host.send(partition, client, request, batch)
+            accepted = int((answer.refusal == 0).sum())
+            self._metrics.accepted(accepted)
+            self._wake.set()
+            # Refusing takes time that what was accepted before would need to arrive.
+            rest = REFUSAL_REST if accepted < len(batch) else 0.0
+            await asyncio.sleep(min(rest * (self._clock.now() - began), LONGEST_REFUSAL_REST_S))
         return answer
 
     async def receive(

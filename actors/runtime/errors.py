@@ -114,7 +114,8 @@ class UnknownNode(X0Error):
 
     def __init__(self, node: str, *, known: Iterable[str] = ()) -> None:
         remedy = close_matches(node, known) or "Give an id that the topology contains."
-        super().__init__(f"no mesh node {node or 'without an id'}", "the topology has no such id", remedy, node=node)
+        what = f"no mesh node {node or 'without an id'}"
+        super().__init__(what, "the topology has no such id", remedy, node=node)
 
 
 class Conflict(X0Error):
