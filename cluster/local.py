@@ -156,7 +156,7 @@ class LocalCluster:
         if self.boot_id != _boot_id():
             return False
         carrying = processes.members(Path(self.temp_dir), self.session)
-        return {"gcs_server", "raylet"} <= {process.name() for process in carrying}
+        return {"gcs_server", "raylet"} <= processes.names(carrying)
 
     @property
     def logs(self) -> Path:

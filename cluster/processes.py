@@ -8,6 +8,7 @@ not reused while one member lives. Nothing is ever chosen by name alone.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from typing import TYPE_CHECKING, Final
@@ -36,6 +37,15 @@ def members(temp_dir: Path, session: int | None = None) -> list[psutil.Process]:
     for process in list(found):
         found.update(c for c in _descendants(process) if c.pid not in own and _alive(c))
     return sorted(found, key=lambda process: process.pid)
+
+
+def names(found: Iterable[psutil.Process]) -> set[str]:
+    """What those of these processes are called that are still there."""
+    known = set()
+    for process in found:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            known.add(process.name())
+    return known
 
 
 def end(temp_dir: Path, session: int | None, *, grace_s: float, timeout_s: float) -> list[int]:
