@@ -21,8 +21,8 @@ from starlette.middleware import Middleware
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-FREE: Final = 32  # requests that may begin in a turn if nobody waits; each is worth about 0.3 ms
-CROWDED: Final = 4  # while somebody does
+FREE: Final = 32  # requests that may begin in a turn; each is worth about 0.3 ms
+CROWDED: Final = 4  # while more than those wait
 
 
 class Turnstile:
@@ -30,8 +30,8 @@ class Turnstile:
 
     Args:
         app: what is behind it.
-        free: requests that may begin in a turn of the loop if nobody waits.
-        crowded: the same while somebody does.
+        free: requests that may begin in a turn of the loop.
+        crowded: the same while more than `free` wait.
     """
 
     def __init__(self, app: ASGIApp, free: int = FREE, crowded: int = CROWDED) -> None:
@@ -63,7 +63,7 @@ class Turnstile:
 
     def _next_turn(self) -> None:
         self._armed = False
-        share = self._left = self._crowded if self._waiting else self._free
+        share = self._left = self._crowded if len(self._waiting) > self._free else self._free
         for turn in self._waiting:
             if not self._left:
                 break

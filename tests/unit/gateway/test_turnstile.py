@@ -105,12 +105,15 @@ def test_a_few_begin_in_a_turn_in_the_order_they_came(
 
 @given(free=st.integers(1, 8), crowded=st.integers(1, 8), count=st.integers(0, 60))
 def test_of_a_crowd_fewer_begin_while_others_wait(free: int, crowded: int, count: int) -> None:
-    """Of those who come all at once as many begin as if few had come, then a small share a turn."""
+    """Of those who come at once few begin in a turn, until no more wait than may come freely."""
     _, turns, _ = told(free, crowded, [(0, 0)] * count)
     shares = [turns.count(turn) for turn in sorted(set(turns))]
-    assert shares[:1] == [min(free, count)][: len(shares)]
-    assert all(share == crowded for share in shares[1:-1])
-    assert all(share <= crowded for share in shares[1:])
+    expected, left = [min(free, count)], count - min(free, count)
+    while left:
+        expected.append(min(crowded if left > free else free, left))
+        left -= expected[-1]
+    assert shares == expected[: len(shares)]
+    assert sum(shares) == count
 
 
 async def test_who_leaves_the_queue_holds_nobody_up() -> None:
