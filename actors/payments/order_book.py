@@ -1,10 +1,9 @@
 """Orders in the ledger: made once a request, found again.
 
 Invariants: a request makes one order however often it is repeated, and nobody gets another's by
-repeating it with other words; a new TRON order asks for an
-amount that no live reservation has, and that no earlier order of this amount could still be paid
-with; one recipient has few open orders, and keeps few amounts from others by orders that it never
-paid.
+repeating it with other words; a new TRON order asks for an amount that no live reservation has, and
+that no earlier order of this amount could still be paid with; one recipient has few open orders,
+and keeps few amounts from others by orders that it never paid.
 """
 
 from __future__ import annotations
