@@ -57,8 +57,8 @@ class _NothingRuns(Exception):  # noqa: N818 - caught above
 
 
 def _of_running(scenario: Scenario, settings: Settings, report: Report, *, plot: bool) -> Reply:
-    from actors.twin import client  # noqa: PLC0415 - needs Ray, which is slow to import
-    from jobs import session  # noqa: PLC0415 - the same
+    from actors.twin import client
+    from jobs import session
 
     try:
         running = session.running(settings)

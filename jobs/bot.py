@@ -37,14 +37,14 @@ def command(
     The token of the bot is in X0TTA6BL4_TELEGRAM_TOKEN. All it knows is in the ledger, so it may be
     ended at any time. Payments are read by `x0 up` or `x0 pay scan`.
     """
-    from actors.payments.bot import service  # noqa: PLC0415 - slow to import, --help is quick
-    from actors.payments.errors import BotRefused  # noqa: PLC0415 - the same
-    from actors.payments.ledger import Ledger  # noqa: PLC0415 - the same
-    from actors.payments.settings import Shop  # noqa: PLC0415 - the same
-    from actors.runtime import log  # noqa: PLC0415 - the same
-    from actors.runtime.error_handler import ErrorHandler  # noqa: PLC0415 - the same
-    from actors.runtime.metrics import MemoryMetrics  # noqa: PLC0415 - the same
-    from actors.runtime.settings import Settings  # noqa: PLC0415 - the same
+    from actors.payments.bot import service
+    from actors.payments.errors import BotRefused
+    from actors.payments.ledger import Ledger
+    from actors.payments.settings import Shop
+    from actors.runtime import log
+    from actors.runtime.error_handler import ErrorHandler
+    from actors.runtime.metrics import MemoryMetrics
+    from actors.runtime.settings import Settings
 
     report = reporting.Report(as_json)
     settings = Settings.load()
@@ -81,10 +81,10 @@ def command(
 
 
 def _hook(url: str, listen: str) -> Webhook:
-    from urllib.parse import urlsplit  # noqa: PLC0415 - beside the one use
+    from urllib.parse import urlsplit
 
-    from actors.payments.bot.service import Webhook  # noqa: PLC0415 - slow to import
-    from actors.runtime.errors import InvalidInput  # noqa: PLC0415 - the same
+    from actors.payments.bot.service import Webhook
+    from actors.runtime.errors import InvalidInput
 
     try:
         parts = urlsplit(url)

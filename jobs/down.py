@@ -33,8 +33,8 @@ def command(
     Journals stay: accepted messages survive to the next `x0 up` of the same topology. Inside a
     Ray job only the actors end. Nothing running is fine.
     """
-    from actors.runtime import log  # noqa: PLC0415 - slow to import, and --help should be quick
-    from actors.runtime.settings import Settings  # noqa: PLC0415 - the same
+    from actors.runtime import log
+    from actors.runtime.settings import Settings
 
     report = reporting.Report(as_json)
     settings = Settings.load()
@@ -53,9 +53,9 @@ def command(
 
 def _end_here(settings: Settings, report: reporting.Report) -> dict[str, str]:
     """End what is on record in the state directory; what that was, by kind."""
-    from actors.runtime.state_files import exclusive_lock  # noqa: PLC0415 - as in `command`
-    from cluster.local import LocalCluster  # noqa: PLC0415 - as in `command`
-    from jobs.record import LOCK, MeshRecord  # noqa: PLC0415 - as in `command`
+    from actors.runtime.state_files import exclusive_lock
+    from cluster.local import LocalCluster
+    from jobs.record import LOCK, MeshRecord
 
     if os.environ.get("RAY_ADDRESS"):
         return {}  # may be a job of the very cluster on record, which must not end under it
@@ -82,8 +82,8 @@ def _end_cluster(cluster: LocalCluster, record: MeshRecord | None) -> dict[str, 
 
 def _end_by_address(settings: Settings) -> dict[str, str]:
     """End the mesh of RAY_ADDRESS and the namespace."""
-    from actors.runtime.errors import MeshNotRunning  # noqa: PLC0415 - as in `command`
-    from jobs import session  # noqa: PLC0415 - as in `command`
+    from actors.runtime.errors import MeshNotRunning
+    from jobs import session
 
     try:
         running = session.running(settings)
@@ -95,8 +95,8 @@ def _end_by_address(settings: Settings) -> dict[str, str]:
 
 def _end_actors(address: str, namespace: str) -> dict[str, str]:
     """End the actors of a namespace in a cluster that is another's; it may be gone."""
-    from actors.runtime import spawn  # noqa: PLC0415 - as in `command`
-    from actors.runtime.errors import MeshNotRunning  # noqa: PLC0415 - as in `command`
+    from actors.runtime import spawn
+    from actors.runtime.errors import MeshNotRunning
 
     try:
         spawn.connect(address, namespace)
@@ -110,7 +110,7 @@ def _end_actors(address: str, namespace: str) -> dict[str, str]:
 
 
 def _purge(settings: Settings) -> bool:
-    from jobs.record import journals  # noqa: PLC0415 - as in `command`
+    from jobs.record import journals
 
     directory = journals(settings.state_dir)
     if not directory.exists():

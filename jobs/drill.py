@@ -82,10 +82,10 @@ def command(
     Exit code: 0 when the mesh healed as promised and the twin was right, 3 when not, 1 when the
     drill failed.
     """
-    from actors.mesh.drill.scenario import Scenario  # noqa: PLC0415 - slow to import
-    from actors.runtime import log  # noqa: PLC0415 - the same
-    from actors.runtime.errors import InvalidInput  # noqa: PLC0415 - the same
-    from actors.runtime.settings import Settings  # noqa: PLC0415 - the same
+    from actors.mesh.drill.scenario import Scenario
+    from actors.runtime import log
+    from actors.runtime.errors import InvalidInput
+    from actors.runtime.settings import Settings
 
     report = reporting.Report(as_json)
     try:
@@ -123,7 +123,7 @@ def command(
 
 def _mend(settings: Settings, report: reporting.Report) -> int:
     """Take all injected faults of the running mesh back."""
-    from jobs import session  # noqa: PLC0415 - slow to import
+    from jobs import session
 
     running = session.running(settings)
     try:
@@ -143,10 +143,10 @@ async def _mended(
     session: Session, report: reporting.Report
 ) -> tuple[list[str], list[tuple[str, str]]]:
     """Mend, and wait until the neighbours hear each other; which nodes and links were broken."""
-    from actors.mesh.client import Mesh  # noqa: PLC0415 - slow to import
-    from actors.mesh.coordinator import COORDINATOR  # noqa: PLC0415 - the same
-    from actors.mesh.membership import Faults  # noqa: PLC0415 - the same
-    from actors.runtime import spawn  # noqa: PLC0415 - the same
+    from actors.mesh.client import Mesh
+    from actors.mesh.coordinator import COORDINATOR
+    from actors.mesh.membership import Faults
+    from actors.runtime import spawn
 
     membership = (await Mesh.attach()).membership
     ids, faults = membership.topology.ids, membership.faults
@@ -162,9 +162,9 @@ async def _mended(
 @contextlib.contextmanager
 def _mesh(settings: Settings, report: reporting.Report, *, private: bool) -> Iterator[Session]:
     """The running mesh, or one of the drill's own."""
-    from actors.runtime.errors import MeshNotRunning  # noqa: PLC0415 - slow to import
-    from actors.runtime.flags import Flags  # noqa: PLC0415 - the same
-    from jobs import session  # noqa: PLC0415 - the same
+    from actors.runtime.errors import MeshNotRunning
+    from actors.runtime.flags import Flags
+    from jobs import session
 
     running = None
     if not private:
@@ -188,9 +188,9 @@ async def _drill(
     seed: int,
     report: reporting.Report,
 ) -> tuple[Report, Comparison | None]:
-    from actors.mesh.client import Mesh  # noqa: PLC0415 - slow to import
-    from actors.mesh.drill.conductor import Conductor  # noqa: PLC0415 - the same
-    from actors.mesh.drill.scenario import plan  # noqa: PLC0415 - the same
+    from actors.mesh.client import Mesh
+    from actors.mesh.drill.conductor import Conductor
+    from actors.mesh.drill.scenario import plan
 
     await session.wait_ready(report.progress)
     mesh = await Mesh.attach()
@@ -202,13 +202,13 @@ async def _drill(
 
 def compared_with_twin(membership: Membership, plan: Plan, result: Report) -> Comparison | None:
     """What the twin predicts of the fault, beside what happened; None if no radio failed."""
-    import numpy as np  # noqa: PLC0415 - slow to import
+    import numpy as np
 
-    from actors.twin.comparison import Observed, compare  # noqa: PLC0415 - slow to import
-    from actors.twin.conditions import Conditions  # noqa: PLC0415 - the same
-    from actors.twin.failure import Failure  # noqa: PLC0415 - the same
-    from actors.twin.impact import impact  # noqa: PLC0415 - the same
-    from actors.twin.intact import Intact  # noqa: PLC0415 - the same
+    from actors.twin.comparison import Observed, compare
+    from actors.twin.conditions import Conditions
+    from actors.twin.failure import Failure
+    from actors.twin.impact import impact
+    from actors.twin.intact import Intact
 
     if not plan.nodes and not plan.links:
         return None

@@ -126,7 +126,7 @@ def begin(settings: Settings, port: int) -> Opening:
 
 
 def _deploy(settings: Settings, port: int) -> None:
-    from serve_apps.gateway.app import deploy  # noqa: PLC0415 - Serve is slow to import
+    from serve_apps.gateway.app import deploy
 
     deploy(settings, port)
 

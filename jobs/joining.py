@@ -42,7 +42,7 @@ def ask(method: str, timeout_s: float) -> Any:  # noqa: ANN401 - the answer of a
 
 def dashboard_url() -> str:
     """Of the cluster that this process has joined; "" without a dashboard."""
-    import ray  # noqa: PLC0415 - not before `spawn`, which sets what Ray reads when imported
+    import ray  # not before `spawn`, which sets what Ray reads when imported
 
     # Already joined, `init` does nothing but answer with the cluster's addresses.
     address = ray.init(ignore_reinit_error=True, logging_level=logging.ERROR).dashboard_url

@@ -42,8 +42,8 @@ app.command("bot")(bot.command)
 @reporting.reported
 def catalogue(as_json: reporting.AsJson = False) -> int:
     """List the plans that can be bought, with their prices."""
-    from actors.payments import catalogue as plans  # noqa: PLC0415 - slow to import
-    from actors.payments import money, views  # noqa: PLC0415 - the same
+    from actors.payments import catalogue as plans
+    from actors.payments import money, views
 
     report = reporting.Report(as_json)
     found = plans.load(shop.of_environment().catalogue)
@@ -87,9 +87,9 @@ def order(
     as_json: reporting.AsJson = False,
 ) -> int:
     """Open an order, and show what to pay, where and until when."""
-    from actors.payments import catalogue as plans  # noqa: PLC0415 - slow to import
-    from actors.payments import views  # noqa: PLC0415 - the same
-    from actors.payments.counter import Counter  # noqa: PLC0415 - the same
+    from actors.payments import catalogue as plans
+    from actors.payments import views
+    from actors.payments.counter import Counter
 
     report = reporting.Report(as_json)
     offers = shop.of_environment(on=True)
@@ -128,9 +128,9 @@ def orders(
     as_json: reporting.AsJson = False,
 ) -> int:
     """List orders, newest first; or show one, with its payments and what it brings."""
-    from actors.payments import views  # noqa: PLC0415 - slow to import
-    from actors.payments.orders import State  # noqa: PLC0415 - the same
-    from actors.runtime.errors import InvalidInput  # noqa: PLC0415 - the same
+    from actors.payments import views
+    from actors.payments.orders import State
+    from actors.runtime.errors import InvalidInput
 
     report = reporting.Report(as_json)
     try:
@@ -167,8 +167,8 @@ def scan(
 
     Without --once it is a watcher in the foreground; several on one database are as good as one.
     """
-    from actors.payments.money import Network  # noqa: PLC0415 - slow to import
-    from actors.runtime.errors import InvalidInput  # noqa: PLC0415 - the same
+    from actors.payments.money import Network
+    from actors.runtime.errors import InvalidInput
 
     report = reporting.Report(as_json)
     if network not in set(Network):
@@ -200,7 +200,7 @@ def report_(
     as_json: reporting.AsJson = False,
 ) -> int:
     """Add up orders, takings, the review queue and proposed refunds."""
-    from actors.payments import views  # noqa: PLC0415 - slow to import
+    from actors.payments import views
 
     report = reporting.Report(as_json)
     since_ms = 0 if since is None else int(since.replace(tzinfo=UTC).timestamp() * 1000)
@@ -223,10 +223,10 @@ def report_(
 
 
 async def _scan_once(offers: Shop, ledger: Ledger, network: Any) -> ScanResult:  # noqa: ANN401 - imported late
-    from actors.payments import scan as scanning  # noqa: PLC0415 - slow to import
-    from actors.payments import tokens  # noqa: PLC0415 - the same
-    from actors.payments.courier import Courier, Pull  # noqa: PLC0415 - the same
-    from actors.payments.delivery import Delivery  # noqa: PLC0415 - the same
+    from actors.payments import scan as scanning
+    from actors.payments import tokens
+    from actors.payments.courier import Courier, Pull
+    from actors.payments.delivery import Delivery
 
     chain = offers.chain(network)
     async with scanning.connect(chain) as api:
@@ -237,11 +237,11 @@ async def _scan_once(offers: Shop, ledger: Ledger, network: Any) -> ScanResult: 
 
 
 async def _watch(offers: Shop, ledger: Ledger, network: Any, report: reporting.Report) -> None:  # noqa: ANN401 - imported late
-    from actors.payments import scan as scanning  # noqa: PLC0415 - slow to import
-    from actors.payments import tokens, watcher  # noqa: PLC0415 - the same
-    from actors.payments.delivery import Delivery  # noqa: PLC0415 - the same
-    from actors.runtime.error_handler import ErrorHandler  # noqa: PLC0415 - the same
-    from actors.runtime.metrics import MemoryMetrics  # noqa: PLC0415 - the same
+    from actors.payments import scan as scanning
+    from actors.payments import tokens, watcher
+    from actors.payments.delivery import Delivery
+    from actors.runtime.error_handler import ErrorHandler
+    from actors.runtime.metrics import MemoryMetrics
 
     chain = offers.chain(network)
     metrics = MemoryMetrics()

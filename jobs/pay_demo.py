@@ -26,11 +26,11 @@ def command(as_json: reporting.AsJson = False) -> int:
     Everything happens on a sandbox of its own, in a temporary directory.
     Exit code: 0 if all ended as it should, else 1.
     """
-    from actors.payments.sandbox import account as accounts  # noqa: PLC0415 - slow to import
-    from actors.payments.sandbox import story  # noqa: PLC0415 - the same
-    from actors.payments.sandbox.client import SandboxClient  # noqa: PLC0415 - the same
-    from actors.payments.sandbox.server import serving  # noqa: PLC0415 - the same
-    from actors.runtime import log  # noqa: PLC0415 - the same
+    from actors.payments.sandbox import account as accounts
+    from actors.payments.sandbox import story
+    from actors.payments.sandbox.client import SandboxClient
+    from actors.payments.sandbox.server import serving
+    from actors.runtime import log
 
     report = reporting.Report(as_json)
     log.configure("ERROR")

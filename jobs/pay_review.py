@@ -31,7 +31,7 @@ def _list(
 
 @reporting.reported
 def _list_reviews(closed: bool, limit: int, as_json: bool) -> int:
-    from actors.payments import views  # noqa: PLC0415 - slow to import
+    from actors.payments import views
 
     report = reporting.Report(as_json)
     with shop.ledger(shop.of_environment()) as ledger:
@@ -61,7 +61,7 @@ def accept(
     as_json: reporting.AsJson = False,
 ) -> int:
     """Take a transfer as the payment of an order, which is then delivered."""
-    from actors.payments.database import now_ms  # noqa: PLC0415 - slow to import
+    from actors.payments.database import now_ms
 
     report = reporting.Report(as_json)
     with shop.ledger(shop.of_environment()) as ledger:
@@ -87,10 +87,10 @@ def refund(
     as_json: reporting.AsJson = False,
 ) -> int:
     """Propose a refund. It is written down and never sent: send it from your wallet yourself."""
-    from actors.payments import money, views  # noqa: PLC0415 - slow to import
-    from actors.payments.counter import transfer_method  # noqa: PLC0415 - the same
-    from actors.payments.database import now_ms  # noqa: PLC0415 - the same
-    from actors.runtime.errors import InvalidInput  # noqa: PLC0415 - the same
+    from actors.payments import money, views
+    from actors.payments.counter import transfer_method
+    from actors.payments.database import now_ms
+    from actors.runtime.errors import InvalidInput
 
     report = reporting.Report(as_json)
     with shop.ledger(shop.of_environment()) as ledger:
@@ -115,7 +115,7 @@ def refund(
 @reporting.reported
 def dismiss(subject: Subject, note: Note = "", as_json: reporting.AsJson = False) -> int:
     """Close an entry with nothing to be done."""
-    from actors.payments.database import now_ms  # noqa: PLC0415 - slow to import
+    from actors.payments.database import now_ms
 
     report = reporting.Report(as_json)
     with shop.ledger(shop.of_environment()) as ledger:
@@ -128,7 +128,7 @@ def dismiss(subject: Subject, note: Note = "", as_json: reporting.AsJson = False
 @reporting.reported
 def retry(subject: Subject, as_json: reporting.AsJson = False) -> int:
     """Have a delivery that was given up tried again."""
-    from actors.payments.database import now_ms  # noqa: PLC0415 - slow to import
+    from actors.payments.database import now_ms
 
     report = reporting.Report(as_json)
     with shop.ledger(shop.of_environment()) as ledger:

@@ -84,13 +84,13 @@ def _serve_on(
     slow: float,
     as_json: bool,
 ) -> int:
-    from actors.payments.money import Network  # noqa: PLC0415 - slow to import
-    from actors.payments.sandbox import faults, trial  # noqa: PLC0415 - the same
-    from actors.payments.sandbox.app import Sandbox  # noqa: PLC0415 - the same
-    from actors.payments.sandbox.kinds import Chains  # noqa: PLC0415 - the same
-    from actors.payments.sandbox.server import serving  # noqa: PLC0415 - the same
-    from actors.runtime.errors import InvalidInput  # noqa: PLC0415 - the same
-    from actors.runtime.settings import Settings  # noqa: PLC0415 - the same
+    from actors.payments.money import Network
+    from actors.payments.sandbox import faults, trial
+    from actors.payments.sandbox.app import Sandbox
+    from actors.payments.sandbox.kinds import Chains
+    from actors.payments.sandbox.server import serving
+    from actors.runtime.errors import InvalidInput
+    from actors.runtime.settings import Settings
 
     report = reporting.Report(as_json)
     if dialect not in trial.DIALECTS:
@@ -146,10 +146,10 @@ def pay(
     as_json: reporting.AsJson = False,
 ) -> int:
     """Pay an order, rightly or in some wrong way."""
-    from actors.payments import money  # noqa: PLC0415 - slow to import
-    from actors.payments.sandbox import kinds  # noqa: PLC0415 - the same
-    from actors.payments.sandbox.client import SandboxClient  # noqa: PLC0415 - the same
-    from actors.runtime.errors import InvalidInput  # noqa: PLC0415 - the same
+    from actors.payments import money
+    from actors.payments.sandbox import kinds
+    from actors.payments.sandbox.client import SandboxClient
+    from actors.runtime.errors import InvalidInput
 
     report = reporting.Report(as_json)
     if kind not in set(kinds.Kind):
@@ -199,7 +199,7 @@ def pay(
 @reporting.reported
 def list_kinds(as_json: reporting.AsJson = False) -> int:
     """List the ways to pay an order, right and wrong."""
-    from actors.payments.sandbox import kinds  # noqa: PLC0415 - slow to import
+    from actors.payments.sandbox import kinds
 
     rows = [
         {"kind": str(one), "methods": sorted(kinds.APPLIES[one]), "means": kinds.MEANING[one]}
@@ -244,9 +244,9 @@ def fault(
     as_json: reporting.AsJson = False,
 ) -> int:
     """Spoil the answers of the APIs from now on: `5xx=1` is an outage."""
-    from actors.payments.money import Network  # noqa: PLC0415 - slow to import
-    from actors.payments.sandbox.faults import parse  # noqa: PLC0415 - the same
-    from actors.runtime.errors import InvalidInput  # noqa: PLC0415 - the same
+    from actors.payments.money import Network
+    from actors.payments.sandbox.faults import parse
+    from actors.runtime.errors import InvalidInput
 
     plan = parse(faults or (), slow_s=slow)
     if network is not None and network not in set(Network):
@@ -299,7 +299,7 @@ def _shop() -> Shop:
     Raises:
         InvalidInput: none has: a wallet of one's own would be the wrong way out.
     """
-    from actors.runtime.errors import InvalidInput  # noqa: PLC0415 - slow to import
+    from actors.runtime.errors import InvalidInput
 
     here = shop.of_environment()
     if not here.on:
@@ -314,7 +314,7 @@ def _shop() -> Shop:
 @contextlib.contextmanager
 def _sandbox() -> Iterator[SandboxClient]:
     """The sandbox that the environment points at."""
-    from actors.payments.sandbox.client import SandboxClient  # noqa: PLC0415 - slow to import
+    from actors.payments.sandbox.client import SandboxClient
 
     here = _shop()
     with SandboxClient(next(iter(here.chains.values())).api_url) as client:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def scan_values(result: ScanResult) -> dict[str, object]:
     """A scan, for `--json`."""
-    from actors.payments import views  # noqa: PLC0415 - slow to import
+    from actors.payments import views
 
     return {
         "network": str(result.network),
@@ -45,8 +45,8 @@ def scan_lines(result: ScanResult) -> dict[str, object]:
 
 def order_values(shop: Shop, ledger: Ledger, one: Order) -> dict[str, Any]:
     """An order for `--json`, with what came in for it, and what it brings."""
-    from actors.payments import tokens, views  # noqa: PLC0415 - slow to import
-    from actors.payments.delivery import Delivery  # noqa: PLC0415 - the same
+    from actors.payments import tokens, views
+    from actors.payments.delivery import Delivery
 
     goods = Delivery(shop, ledger, tokens.ensure_key(shop.state_dir)).of(one)
     return views.order_in_full(shop, one, goods, ledger.orders.payments(one.id))

@@ -69,9 +69,9 @@ def command(
 
     Exit code: 0 delivered, 3 returned or still under way after --wait, 1 not accepted.
     """
-    from actors.runtime import log  # noqa: PLC0415 - slow to import, and --help should be quick
-    from actors.runtime.settings import Settings  # noqa: PLC0415 - the same
-    from jobs import session  # noqa: PLC0415 - the same
+    from actors.runtime import log
+    from actors.runtime.settings import Settings
+    from jobs import session
 
     report = reporting.Report(as_json)
     settings = Settings.load()
@@ -95,10 +95,10 @@ def command(
 async def _send(
     source: str, destination: str, payload: bytes, port: int | None, wait_s: float
 ) -> Sent:
-    import numpy as np  # noqa: PLC0415 - slow to import, and --help should be quick
+    import numpy as np
 
-    from actors.mesh.client import Mesh  # noqa: PLC0415 - the same
-    from actors.topology.etx import COST_UNIT  # noqa: PLC0415 - the same
+    from actors.mesh.client import Mesh
+    from actors.topology.etx import COST_UNIT
 
     mesh = await Mesh.attach()
     mesh.node(destination)  # the typed error, before anything else is asked
@@ -135,9 +135,9 @@ async def _take(
     mesh: Mesh, node: str, message: int, port: int, *, undeliverable: bool
 ) -> Message | None:
     """Take one message out of a node's inbox and leave all others there; None if it is not."""
-    import numpy as np  # noqa: PLC0415 - slow to import
+    import numpy as np
 
-    from actors.mesh.client import Received  # noqa: PLC0415 - the same
+    from actors.mesh.client import Received
 
     index = mesh.index_of(node)
     partition = int(mesh.membership.placement.partition_of[index])

@@ -19,10 +19,10 @@ def of_environment(*, on: bool = False) -> Shop:
         ConfigurationError: a setting is wrong.
         PaymentsOff: it must offer something, and offers nothing.
     """
-    from actors.payments.errors import PaymentsOff  # noqa: PLC0415 - slow to import
-    from actors.payments.settings import Shop  # noqa: PLC0415 - the same
-    from actors.runtime import log  # noqa: PLC0415 - the same
-    from actors.runtime.settings import Settings  # noqa: PLC0415 - the same
+    from actors.payments.errors import PaymentsOff
+    from actors.payments.settings import Shop
+    from actors.runtime import log
+    from actors.runtime.settings import Settings
 
     settings = Settings.load()
     log.configure("WARNING" if settings.log_level == "INFO" else settings.log_level)
@@ -40,7 +40,7 @@ def ledger(shop: Shop) -> Iterator[Ledger]:
         ConfigurationError: its database cannot be opened.
         Unavailable: it does not answer.
     """
-    from actors.payments.ledger import Ledger  # noqa: PLC0415 - slow to import
+    from actors.payments.ledger import Ledger
 
     with Ledger(shop.database_url) as opened:
         yield opened

@@ -16,9 +16,9 @@ def command(as_json: reporting.AsJson = False) -> int:
     Exit code: 0 all shards answer, 3 a shard is down, 1 no mesh is running.
     """
     # Ray takes seconds to import, and --help should not.
-    from actors.runtime import log  # noqa: PLC0415 - see above
-    from actors.runtime.settings import Settings  # noqa: PLC0415 - see above
-    from jobs import gateway, session, summary  # noqa: PLC0415 - see above
+    from actors.runtime import log
+    from actors.runtime.settings import Settings
+    from jobs import gateway, session, summary
 
     report = reporting.Report(as_json)
     settings = Settings.load()

@@ -66,9 +66,9 @@ def command(
     Starts a Ray cluster for it, unless RAY_ADDRESS (host:port) names one, as in a Ray job.
     """
     began = time.monotonic()
-    from actors.runtime import log  # noqa: PLC0415 - Ray is slow to import; --help is quick
-    from actors.runtime.flags import Flags  # noqa: PLC0415 - the same
-    from actors.runtime.settings import Settings  # noqa: PLC0415 - the same
+    from actors.runtime import log
+    from actors.runtime.flags import Flags
+    from actors.runtime.settings import Settings
 
     report = reporting.Report(as_json)
     settings = Settings.load(
@@ -83,7 +83,7 @@ def command(
     flags = Flags.from_env()
     log.configure(settings.log_level)
     report.progress("loading Ray")
-    from jobs import gateway, session, summary  # noqa: PLC0415 - the same
+    from jobs import gateway, session, summary
 
     launched = session.launch(settings, flags, progress=report.progress, beside=True)
     leave = False
@@ -127,11 +127,11 @@ async def _watch(launched: Session, report: reporting.Report) -> None:
     Raises:
         Unavailable: its cluster has ended by itself.
     """
-    from rich.console import Group  # noqa: PLC0415 - slow to import, and --help should be quick
-    from rich.live import Live  # noqa: PLC0415 - the same
+    from rich.console import Group
+    from rich.live import Live
 
-    from actors.runtime.errors import Unavailable  # noqa: PLC0415 - the same
-    from jobs import summary  # noqa: PLC0415 - the same
+    from actors.runtime.errors import Unavailable
+    from jobs import summary
 
     down: Mapping[str, str] = {}
     with contextlib.ExitStack() as shown:
@@ -163,9 +163,9 @@ def _ended(launched: Session) -> bool:
     Raises:
         Unavailable: its cluster has ended, and nobody asked for it.
     """
-    from actors.runtime.errors import Unavailable  # noqa: PLC0415 - as in `command`
-    from actors.runtime.state_files import exclusive_lock  # noqa: PLC0415 - as in `command`
-    from jobs.record import LOCK, MeshRecord  # noqa: PLC0415 - as in `command`
+    from actors.runtime.errors import Unavailable
+    from actors.runtime.state_files import exclusive_lock
+    from jobs.record import LOCK, MeshRecord
 
     state_dir = launched.settings.state_dir
     if MeshRecord.load(state_dir) != launched.record:

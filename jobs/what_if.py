@@ -118,9 +118,9 @@ def command(
 
     Pairs are unordered pairs of nodes that do not fail; lost is one that was connected before.
     """
-    from actors.runtime import log  # noqa: PLC0415 - slow to import, and --help should be quick
-    from actors.runtime.settings import Settings  # noqa: PLC0415 - the same
-    from jobs import asking, consequences  # noqa: PLC0415 - the same
+    from actors.runtime import log
+    from actors.runtime.settings import Settings
+    from jobs import asking, consequences
 
     report = reporting.Report(as_json)
     asked = {
@@ -169,8 +169,8 @@ def _from_options(given: Mapping[str, Any]) -> Scenario:
     Raises:
         InvalidInput: they ask nothing, or contradict each other.
     """
-    from actors.runtime.errors import InvalidInput  # noqa: PLC0415 - slow to import, as all here
-    from actors.twin import scenario  # noqa: PLC0415 - the same
+    from actors.runtime.errors import InvalidInput
+    from actors.twin import scenario
 
     failing = "--fail" in given or "--link" in given
     asking = {"--all-single", "--random", "--availability", "--advise"}
@@ -218,8 +218,8 @@ def _from_file(path: Path, given: Mapping[str, Any]) -> Scenario:
     Raises:
         InvalidInput: the file cannot be read or is no scenario, or there are options beside it.
     """
-    from actors.topology import fetch, radio  # noqa: PLC0415 - as in `_from_options`
-    from actors.twin import scenario  # noqa: PLC0415 - the same
+    from actors.topology import fetch, radio
+    from actors.twin import scenario
 
     if given:
         raise _refused(
@@ -261,7 +261,7 @@ def _write(path: Path, picture: bytes) -> None:
 
 
 def _refused(what: str, why: str, remedy: str) -> InvalidInput:
-    from actors.runtime.errors import InvalidInput  # noqa: PLC0415 - as in `_from_options`
+    from actors.runtime.errors import InvalidInput
 
     return InvalidInput(f"cannot use {what}", why, remedy)
 

@@ -30,9 +30,9 @@ PAIRS = 143 * 142 // 2  # of the nodes that survive
 
 
 async def worst_node(session: Session) -> Report:
-    from actors.mesh.client import Mesh  # noqa: PLC0415 - imports Ray, which a skip need not
-    from actors.mesh.drill.conductor import Conductor  # noqa: PLC0415 - the same
-    from actors.mesh.drill.scenario import Scenario, plan  # noqa: PLC0415 - the same
+    from actors.mesh.client import Mesh
+    from actors.mesh.drill.conductor import Conductor
+    from actors.mesh.drill.scenario import Scenario, plan
 
     await session.wait_ready()
     mesh = await Mesh.attach()
@@ -48,7 +48,7 @@ def settings(state_dir: Path, hello_s: float) -> Settings:
 
 def test_the_worst_node_of_leipzig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At Hello 1 s the mesh finds its worst node's death, heals in time and loses nothing."""
-    from jobs import session  # noqa: PLC0415 - imports Ray, which a skip need not
+    from jobs import session
 
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     with session.ephemeral(settings(tmp_path, 1.0), Flags()) as own:
@@ -72,8 +72,8 @@ def test_the_worst_node_of_leipzig(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def ten_plans(membership: Membership) -> list[Plan]:
     """Five nodes and three links, from the dearest failure to harmless ones, and two partitions."""
-    from actors.mesh.drill.scenario import Plan, Scenario, plan  # noqa: PLC0415 - slow to import
-    from actors.topology.cuts import single_failures  # noqa: PLC0415 - the same
+    from actors.mesh.drill.scenario import Plan, Scenario, plan
+    from actors.topology.cuts import single_failures
 
     topology = membership.topology
     costs = single_failures(topology)
@@ -91,9 +91,9 @@ def ten_plans(membership: Membership) -> list[Plan]:
 
 
 async def compared(session: Session) -> list[tuple[Report, Comparison]]:
-    from actors.mesh.client import Mesh  # noqa: PLC0415 - imports Ray, which a skip need not
-    from actors.mesh.drill.conductor import Conductor  # noqa: PLC0415 - the same
-    from jobs.drill import compared_with_twin  # noqa: PLC0415 - the same
+    from actors.mesh.client import Mesh
+    from actors.mesh.drill.conductor import Conductor
+    from jobs.drill import compared_with_twin
 
     await session.wait_ready()
     mesh = await Mesh.attach()
@@ -110,7 +110,7 @@ def test_ten_failures_go_as_the_twin_predicts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The pairs lost exactly, the loss of datagrams within 0.02, the times within the bounds."""
-    from jobs import session  # noqa: PLC0415 - imports Ray, which a skip need not
+    from jobs import session
 
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     with session.ephemeral(settings(tmp_path, 0.3), Flags()) as own:

@@ -34,7 +34,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     try:
         yield started
     finally:
-        from actors.runtime import spawn  # noqa: PLC0415 - only sessions that use Ray import it
+        from actors.runtime import spawn
 
         spawn.disconnect()
         started.stop()
@@ -51,7 +51,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
 @pytest.fixture
 def namespace(cluster: LocalCluster) -> Iterator[str]:
     """A fresh namespace that this process has joined; what lives in it is ended after the test."""
-    from actors.runtime import spawn  # noqa: PLC0415 - only sessions that use Ray import it
+    from actors.runtime import spawn
 
     spawn.disconnect()
     fresh = f"test-{uuid.uuid4().hex[:12]}"

@@ -457,6 +457,6 @@ def test_whatever_the_document_allows_is_answered_as_it_says(live: Live) -> None
 
 
 def _given(operation: Any) -> Any:
-    from hypothesis import given  # noqa: PLC0415 - beside the one use
+    from hypothesis import given
 
     return given(case=operation.as_strategy())

@@ -173,7 +173,7 @@ async def test_requests_that_cannot_be_met_say_why(starter: MeshStarter) -> None
 
 async def test_a_reference_travels_as_an_id(starter: MeshStarter) -> None:
     """A `NodeRef` pickles as its id alone, and works in tasks and actors that it was sent to."""
-    import ray  # noqa: PLC0415 - only here: a job's own tasks
+    import ray
 
     async with starter.running() as mesh:
         here, there = (mesh.node(side[0]) for side in sides(mesh))

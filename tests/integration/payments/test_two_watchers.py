@@ -146,7 +146,7 @@ def pay_ton(chains: Chains, code: str, one: Order) -> None:
         wallet = {"wallet": TON_WALLET} if forged else {}
         shop.pay_jettons(one.comment, amount, time_s=time_s, **wallet)
     elif code == "bounced":
-        from tests.unit.payments.ton_cells import comment  # noqa: PLC0415 - for one case
+        from tests.unit.payments.ton_cells import comment
 
         shop.take(comment(one.comment), amount, time_s=time_s, bounce="ok", aborted=True)
     elif code == "fake":

@@ -257,7 +257,7 @@ async def test_payments_that_are_off_say_how_to_turn_them_on(
     sold: BotShop, tmp_path: Path, *, has_shop: bool
 ) -> None:
     """503 with the names of the settings; and nothing was opened or written for it."""
-    from dataclasses import replace  # noqa: PLC0415 - beside the one use
+    from dataclasses import replace
 
     state = tmp_path / "off"
     state.mkdir()

@@ -41,7 +41,7 @@ def test_the_grid_survives_its_centre(tmp_path: Path) -> None:
 
 def _as_other(topology: object) -> object:
     """The same mesh with the kind of link that NetJSON leaves open."""
-    from actors.topology.model import KINDS, Topology  # noqa: PLC0415 - used here alone
+    from actors.topology.model import KINDS, Topology
 
     assert isinstance(topology, Topology)
     return Topology.of(topology.ids, topology.ends, 1.0, KINDS.index("other"))

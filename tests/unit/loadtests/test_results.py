@@ -96,8 +96,8 @@ def test_tables_are_whole() -> None:
 
 def test_a_run_is_described_without_host_or_path() -> None:
     """The description names processor and versions, and neither the host nor a directory."""
-    import platform  # noqa: PLC0415 - only this test asks for the name that must not appear
-    from pathlib import Path  # noqa: PLC0415 - the same, for the directory
+    import platform
+    from pathlib import Path
 
     text = str(provenance(["numpy"], 0.5, {"babeld": "1.12.1"}))
     assert "numpy 2" in text

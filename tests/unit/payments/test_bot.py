@@ -488,7 +488,7 @@ async def test_the_server_of_the_tests_is_strict(api: BotApi) -> None:
     async with httpx.AsyncClient(trust_env=False) as client:
 
         async def ask(method: str, params: dict[str, Any], token: str = TOKEN) -> httpx.Response:
-            import json  # noqa: PLC0415 - beside the one use
+            import json
 
             sent = {k: v if isinstance(v, str) else json.dumps(v) for k, v in params.items()}
             return await client.post(f"{api.url}/bot{token}/{method}", data=sent)
