@@ -34,7 +34,7 @@ _SERVE_PORTS: Final = (
     "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT",
 )
 _PORTS: Final = range(20_000, 30_000)  # where neither Linux nor Serve picks ports (ip(7), 30000 on)
-_AROUND_REQUESTS: Final = "serve_apps.gateway.http.turnstile.middlewares"
+_AROUND_REQUESTS: Final = "serve_apps.web.turnstile.middlewares"
 _FOREIGN: Final = ("RAY_ADDRESS", "RAY_NAMESPACE", "RAY_TMPDIR")  # they point to other clusters
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from actors.mesh.readiness import neighbours_up
 from jobs.gateway import READY
 from jobs.reporting import pairs, table
-from serve_apps.gateway.auth import token_path
+from serve_apps.web.auth import token_path
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from serve_apps.gateway.problems import MEDIA_TYPE
+from serve_apps.web.problems import MEDIA_TYPE
 
 if TYPE_CHECKING:
     import threading

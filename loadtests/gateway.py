@@ -35,7 +35,7 @@ from loadtests.gateway_starts import Starts
 from loadtests.http_connection import Server
 from loadtests.http_messages import HttpMessages
 from loadtests.results import RESULTS
-from serve_apps.gateway.auth import token_path
+from serve_apps.web.auth import token_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -26,10 +26,10 @@ from actors.runtime import log, spawn
 from actors.runtime.errors import X0Error
 from actors.runtime.settings import Settings
 from actors.twin import client as twin
-from serve_apps.gateway.auth import ensure_token
 from serve_apps.gateway.http.application import build
-from serve_apps.gateway.picture import Look, Neighbourhood
+from serve_apps.gateway.mesh_view import Neighbourhood, Snapshot
 from serve_apps.gateway.service import Gateway
+from serve_apps.web.auth import ensure_token
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -56,7 +56,7 @@ class _Watch:
         self._gateway = gateway
 
     async def run(self) -> None:
-        """Look at the mesh again and again."""
+        """Snapshot at the mesh again and again."""
         while True:
             try:
                 await self._look()
@@ -82,7 +82,7 @@ class _Watch:
         names = [shard.name for shard in status.shards]
         found = await asyncio.gather(*(self._ask(n) for n in names), return_exceptions=True)
         membership = mesh.membership
-        look = Look(
+        look = Snapshot(
             topology=membership.topology,
             present=membership.present,
             neighbourhoods=[part for part in found if isinstance(part, Neighbourhood)],

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgpack
 import numpy as np
 
-from actors.runtime.errors import InvalidInput, X0Error, close_matches
-from serve_apps.gateway.problems import Refused, of_error, refused
+from actors.runtime.errors import InvalidInput, UnknownNode, X0Error
+from serve_apps.web.errors import TooLarge
+from serve_apps.web.strict_json import invalid_body, loads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 MAX_PAYLOAD: Final = 64 * 1024  # bytes; as `actors.mesh.client`, which needs Ray
 MAX_PORT: Final = 0xFFFF
-JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
 MSGPACK: Final = "application/msgpack"
 FIELDS: Final = frozenset({"source", "destination", "payload", "payload_base64", "port"})
@@ -35,7 +34,7 @@ COLUMNS: Final = frozenset({"sources", "destinations", "payloads", "ports"})
 _ABSENT: Final = -1
 
 
-class Refusal(NamedTuple):
+class MessageRefusal(NamedTuple):
     """Why one message was not taken."""
 
     status: int  # that the message alone would have been answered with
@@ -47,10 +46,9 @@ class Refusal(NamedTuple):
         return {"index": index, **self._asdict()}
 
 
-def refusal_of(error: X0Error | Refused) -> Refusal:
+def refusal_of(error: X0Error) -> MessageRefusal:
     """The refusal that an error is to one message."""
-    problem = error.problem if isinstance(error, Refused) else of_error(error)
-    return Refusal(problem.status, problem.kind, f"{problem.what}: {problem.why}")
+    return MessageRefusal(error.http_status, type(error).__name__, f"{error.what}: {error.why}")
 
 
 @dataclass(slots=True)
@@ -73,7 +71,7 @@ class Messages:
     destination: NDArray[np.int64]
     port: NDArray[np.int64]
     payloads: Sequence[bytes]
-    refusals: dict[int, Refusal] = field(default_factory=dict)
+    refusals: dict[int, MessageRefusal] = field(default_factory=dict)
 
 
 class One(NamedTuple):
@@ -85,33 +83,19 @@ class One(NamedTuple):
     port: int
 
 
-def loads(text: bytes) -> Any:  # noqa: ANN401 - JSON is anything
-    """Parse strict JSON (RFC 8259): UTF-8, no NaN.
-
-    Raises:
-        InvalidInput: it is not.
-    """
-    try:
-        return _decoder.decode(text.decode())
-    except RecursionError:
-        raise _invalid("it is nested too deeply", "body") from None
-    except ValueError as error:  # UnicodeDecodeError is one
-        raise _invalid(f"it is not JSON in UTF-8 ({error})", "body") from None
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-_decoder = json.JSONDecoder(parse_constant=_refuse_constant)  # making one takes as long as using it
-
-
-def one(value: object, index: Mapping[str, int]) -> One:
+def one(value: object, index: Mapping[str, int], known: Iterable[str] = ()) -> One:
     """Check one message.
+
+    Args:
+        value: what was parsed.
+        index: node indices by id.
+        known: ids among which an error looks for what an unknown one may mean. That takes
+            milliseconds, so it is for single messages.
 
     Raises:
         InvalidInput: it breaks a rule; the error names the field.
-        Refused: 404, a node does not exist; 413, the payload is too long.
+        UnknownNode: a node does not exist.
+        TooLarge: the payload is too long.
     """
     if not isinstance(value, dict):
         raise _invalid("a message is an object", "")
@@ -120,11 +104,10 @@ def one(value: object, index: Mapping[str, int]) -> One:
     port = value.get("port", 0)
     if type(port) is not int or not 0 <= port <= MAX_PORT:
         raise _invalid(f"it is not a whole number from 0 to {MAX_PORT}", "port")
-    source, destination = (_node(value, name, index) for name in ("source", "destination"))
+    source, destination = (_node(value, name, index, known) for name in ("source", "destination"))
     payload = _payload(value)
     if len(payload) > MAX_PAYLOAD:
-        raise refused(
-            413,
+        raise TooLarge(
             "the payload is too long",
             f"it has {len(payload)} bytes, and {MAX_PAYLOAD} are allowed",
             "Split it.",
@@ -132,26 +115,24 @@ def one(value: object, index: Mapping[str, int]) -> One:
     return One(source, destination, payload, port)
 
 
-def _node(value: Mapping[str, Any], name: str, index: Mapping[str, int]) -> int:
+def _node(
+    value: Mapping[str, Any], name: str, index: Mapping[str, int], known: Iterable[str]
+) -> int:
     given = value.get(name)
     if not isinstance(given, str):
-        raise _invalid("it is not the id of a node", name)
+        raise _missing(name) if given is None else _invalid("it is not the id of a node", name)
     found = index.get(given, _ABSENT)
     if found == _ABSENT:
-        shown = given[:64]
-        raise refused(
-            404,
-            f"no mesh node {shown}",
-            f"the topology has no such id, given as {name}",
-            close_matches(shown, index) or "Give an id that GET /mesh/nodes lists.",
-        )
+        raise UnknownNode(given[:64], known=known)
     return found
 
 
 def _payload(value: Mapping[str, Any]) -> bytes:
     text, encoded = value.get("payload"), value.get("payload_base64")
-    if (text is None) == (encoded is None):
-        raise _invalid("give it once, as payload or as payload_base64", "payload")
+    if text is None and encoded is None:
+        raise _missing("payload", "Give it as payload, or in base64 as payload_base64.")
+    if text is not None and encoded is not None:
+        raise _invalid("it is given twice, as payload and as payload_base64", "payload")
     if isinstance(text, bytes):  # of msgpack
         return text
     try:
@@ -168,16 +149,16 @@ def each(values: Iterable[object], index: Mapping[str, int]) -> Messages:
     """Check messages one by one; `Exception` objects among them are refusals already."""
     good: list[One] = []
     rows: list[int] = []
-    refusals: dict[int, Refusal] = {}
+    refusals: dict[int, MessageRefusal] = {}
     count = 0
     for row, value in enumerate(values):
         count += 1
         try:
-            if isinstance(value, X0Error | Refused):
+            if isinstance(value, X0Error):
                 raise value
             good.append(one(value, index))
             rows.append(row)
-        except (X0Error, Refused) as error:
+        except X0Error as error:
             refusals[row] = refusal_of(error)
     return Messages(
         count,
@@ -195,7 +176,7 @@ def lines(given: Sequence[bytes | None], index: Mapping[str, int]) -> Messages:
 
     def parsed(line: bytes | None) -> object:
         if line is None:
-            return refused(413, "the line is too long", "it was not read", "Split the message.")
+            return TooLarge("the line is too long", "it was not read", "Split the message.")
         try:
             return loads(line)
         except InvalidInput as error:
@@ -209,27 +190,26 @@ def packed(body: bytes, index: Mapping[str, int], most: int) -> Messages:
 
     Raises:
         InvalidInput: it is neither.
-        Refused: 413, there are more than `most`.
+        TooLarge: there are more than `most`.
     """
     try:
         value = msgpack.unpackb(body, strict_map_key=True, timestamp=0)
     except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
-        raise _invalid(f"it is not msgpack ({type(error).__name__})", "body") from None
+        raise invalid_body(f"it is not msgpack ({type(error).__name__})") from None
     if isinstance(value, list):
         check_count(len(value), most)
         return each(value, index)
     if not isinstance(value, dict) or not COLUMNS - {"ports"} <= set(value) <= COLUMNS:
-        raise _invalid(
+        raise invalid_body(
             "it is neither a list of messages nor a map of sources, destinations, payloads "
-            "and, if wanted, ports",
-            "body",
+            "and, if wanted, ports"
         )
     columns = [value["sources"], value["destinations"], value["payloads"]]
     given = value.get("ports", 0)
     if isinstance(given, list):
         columns.append(given)
     if not all(isinstance(c, list) and len(c) == len(columns[0]) for c in columns):
-        raise _invalid("its columns are not lists of one length", "body")
+        raise invalid_body("its columns are not lists of one length")
     count = len(columns[0])
     check_count(count, most)
     ports = given if isinstance(given, list) else [given] * count
@@ -267,11 +247,10 @@ def check_count(count: int, most: int) -> None:
     """Refuse a request of too many messages.
 
     Raises:
-        Refused: 413.
+        TooLarge: there are more than `most`.
     """
     if count > most:
-        raise refused(
-            413,
+        raise TooLarge(
             "too many messages in one request",
             f"it has {count}, and {most} are allowed",
             "Send them in several requests.",
@@ -279,7 +258,13 @@ def check_count(count: int, most: int) -> None:
 
 
 def _invalid(why: str, entry: str) -> InvalidInput:
-    where = f"field {entry}" if entry and entry != "body" else "the request"
+    where = f"field {entry}" if entry else "the request"
     return InvalidInput(
         f"{where} is refused", why, "See the examples in /docs.", source="body", entry=entry
+    )
+
+
+def _missing(entry: str, remedy: str = "See the examples in /docs.") -> InvalidInput:
+    return InvalidInput(
+        f"field {entry} is missing", "a message must have it", remedy, source="body", entry=entry
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from serve_apps.gateway.picture import Event
+    from serve_apps.gateway.mesh_view import Event
 
 
 class EventLog:

@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from serve_apps.gateway.problems import refused
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,91 +41,3 @@ class Limits:
     twin_bytes: int = 2**20  # of a scenario
     twin_samples: int = 100_000  # draws of one question
     twin_s: float = 20.0  # for the twin to answer
-
-
-class Rate:
-    """A token bucket: `per_s` on average, `burst` at once."""
-
-    def __init__(self, per_s: float, burst: int, clock: Callable[[], float]) -> None:
-        self._per_s = per_s
-        self._burst = float(burst)
-        self._left = float(burst)
-        self._clock = clock
-        self._at = clock()
-
-    def take(self) -> None:
-        """Count a request.
-
-        Raises:
-            Refused: 429, with the time until the next one is taken.
-        """
-        now = self._clock()
-        self._left = min(self._burst, self._left + (now - self._at) * self._per_s)
-        self._at = now
-        if self._left < 1.0:
-            wait_s = (1.0 - self._left) / self._per_s
-            raise refused(
-                429,
-                "too many requests",
-                f"the gateway takes {self._per_s:g} changing requests a second",
-                "Retry after the time in Retry-After; send messages in batches.",
-                retry_after_s=wait_s,
-            )
-        self._left -= 1.0
-
-
-class Places:
-    """A number of places that requests hold while they are under way.
-
-    Args:
-        number: of places.
-        what: holds them, for errors.
-        each: how many of them one owner may hold; None is all.
-    """
-
-    def __init__(self, number: int, what: str, each: int | None = None) -> None:
-        self._number = number
-        self._what = what
-        self._each = number if each is None else each
-        self._owned: Counter[str] = Counter()
-
-    @property
-    def taken(self) -> int:
-        """How many are held."""
-        return self._owned.total()
-
-    @contextlib.contextmanager
-    def one(self) -> Iterator[None]:
-        """Hold a place for the length of a block.
-
-        Raises:
-            Refused: 429, all are taken.
-        """
-        self.take()
-        try:
-            yield
-        finally:
-            self.give()
-
-    def take(self, owner: str = "") -> None:
-        """Hold a place until `give`.
-
-        Raises:
-            Refused: 429, all are taken, or all that one owner may hold.
-        """
-        for taken, most in ((self.taken, self._number), (self._owned[owner], self._each)):
-            if taken >= most:
-                raise refused(
-                    429,
-                    f"too many {self._what}",
-                    f"{most} are under way, and no more are allowed",
-                    "Retry after the time in Retry-After.",
-                    retry_after_s=1.0,
-                )
-        self._owned[owner] += 1
-
-    def give(self, owner: str = "") -> None:
-        """Give a place back."""
-        self._owned[owner] -= 1
-        if not self._owned[owner]:
-            del self._owned[owner]

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from actors.runtime.errors import X0Error
 from serve_apps.gateway import decoding
 from serve_apps.gateway.lines import Lines
-from serve_apps.gateway.problems import Refused, refused
 from serve_apps.gateway.tally import Tally
+from serve_apps.web.errors import TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from serve_apps.gateway.courier import Outcome
+    from serve_apps.gateway.send_batcher import SendOutcome
     from serve_apps.gateway.service import Gateway
 
 
@@ -35,17 +35,17 @@ class LineStream:
         self._tally = Tally()
         self._chunk: list[bytes | None] = []
         self._bytes = 0  # of the chunk
-        self._call: asyncio.Task[Outcome] | None = None
+        self._call: asyncio.Task[SendOutcome] | None = None
 
     async def send(self, parts: AsyncIterator[bytes]) -> Tally:
         """Send what comes, to its end or to the first error that is not of one message alone.
 
         Raises:
-            Refused, X0Error: that error, if nothing was sent before.
+            X0Error: that error, if nothing was sent before.
         """
         try:
             await self._send(parts)
-        except (Refused, X0Error) as error:
+        except X0Error as error:
             why = await self._last_word(error)
             if not self._tally.count:
                 raise why from None
@@ -55,11 +55,11 @@ class LineStream:
                 self._call.cancel()
         return self._tally
 
-    async def _last_word(self, error: Refused | X0Error) -> Refused | X0Error:
+    async def _last_word(self, error: X0Error) -> X0Error:
         """What ended the stream, once the chunk under way is settled: that comes first."""
         try:
             await self._settle()
-        except (Refused, X0Error) as earlier:
+        except X0Error as earlier:
             return earlier
         return error
 
@@ -90,8 +90,8 @@ class LineStream:
         self._check(len(chunk))
         self._call = asyncio.create_task(self._one_chunk(chunk))
 
-    async def _one_chunk(self, chunk: list[bytes | None]) -> Outcome:
-        index = self._gateway.picture.index
+    async def _one_chunk(self, chunk: list[bytes | None]) -> SendOutcome:
+        index = self._gateway.view.index
         found = await asyncio.to_thread(decoding.lines, chunk, index)
         return await self._gateway.send(found)
 
@@ -104,8 +104,7 @@ class LineStream:
     def _check(self, more: int) -> None:
         limits, tally = self._limits, self._tally
         if tally.count + more > limits.upload_messages or tally.refused > limits.upload_refusals:
-            raise refused(
-                413,
+            raise TooLarge(
                 "too many messages in one request",
                 f"{limits.upload_messages} are allowed, of which {limits.upload_refusals} refused",
                 "Send the others in another request.",

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from actors.payments.orders import State
     from actors.payments.settings import Shop
-    from serve_apps.gateway.limits import Places
     from serve_apps.gateway.payment_requests import Decision, OrderRequest
+    from serve_apps.web.admission import Slots
 
 T = TypeVar("T")
 
@@ -48,13 +48,13 @@ class Payments:
     """A shop's orders, reviews and downloads.
 
     Args:
-        shop: whose; None: there is none.
-        places: for requests under way.
+        shop: the shop that sells; None: there is none.
+        slots: one for each request under way.
     """
 
-    def __init__(self, shop: Shop | None, places: Places) -> None:
+    def __init__(self, shop: Shop | None, slots: Slots) -> None:
         self._shop = shop
-        self._places = places
+        self._slots = slots
         self._desk: Desk | None = None
         self._opening = threading.Lock()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="payments")
@@ -64,13 +64,13 @@ class Payments:
 
         Raises:
             PaymentsOff: no wallet is set.
-            Refused: 429, too many requests are under way.
+            TooBusy: too many requests are under way.
             Unavailable: the ledger's database does not answer.
         """
         shop = self._shop
         if shop is None or not shop.on:
             raise PaymentsOff
-        with self._places.one():
+        with self._slots.one():
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._threads, lambda: work(self._opened(shop)))
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _DIGITS: Final = 16  # hex digits of the signature
 
 
-class Place(NamedTuple):
+class InboxPosition(NamedTuple):
     """Where a message is kept until it is acknowledged."""
 
     partition: int
@@ -37,25 +37,25 @@ class Receipts:
     def __init__(self, token: bytes) -> None:
         self._key = hashlib.blake2b(token, digest_size=32, person=b"x0-receipts").digest()
 
-    def write(self, node: str, place: Place) -> str:
+    def write(self, node: str, position: InboxPosition) -> str:
         """The receipt for one message of a node."""
-        text = "-".join(map(str, place))
+        text = "-".join(map(str, position))
         return f"{text}-{self._sign(node, text)}"
 
-    def read(self, node: str, receipts: Iterable[object]) -> list[Place]:
-        """The places that receipts of a node name.
+    def read(self, node: str, receipts: Iterable[object]) -> list[InboxPosition]:
+        """The positions that receipts of a node name.
 
         Raises:
             InvalidInput: one is not a receipt of this node.
         """
-        return [self._place(node, number, value) for number, value in enumerate(receipts)]
+        return [self._position(node, number, value) for number, value in enumerate(receipts)]
 
-    def _place(self, node: str, number: int, value: object) -> Place:
+    def _position(self, node: str, number: int, value: object) -> InboxPosition:
         if isinstance(value, str) and value.isascii():
             text, _, signature = value.rpartition("-")
             if hmac.compare_digest(self._sign(node, text), signature):
                 partition, port, offset = map(int, text.split("-"))
-                return Place(partition, port, offset)
+                return InboxPosition(partition, port, offset)
         raise InvalidInput(
             f"receipts[{number}] is refused",
             "it is not a receipt that this node's inbox gave",

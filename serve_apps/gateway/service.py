@@ -12,25 +12,31 @@ import numpy as np
 
 from actors.mesh.batch import empty
 from actors.runtime.clock import SystemClock
+from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.errors import Unavailable, UnknownNode
 from actors.runtime.lag import LoopLag
-from serve_apps.gateway.courier import Courier
+from actors.runtime.metrics import MemoryMetrics
+from serve_apps.gateway.errors import MeshNotReady, NoRoute
 from serve_apps.gateway.event_log import EventLog
-from serve_apps.gateway.limits import Limits, Places, Rate
+from serve_apps.gateway.limits import Limits
+from serve_apps.gateway.mesh_view import MeshView
+from serve_apps.gateway.metrics import GatewayMetrics
 from serve_apps.gateway.payments import Payments
-from serve_apps.gateway.picture import Picture
-from serve_apps.gateway.problems import refused
-from serve_apps.gateway.receipts import Place, Receipts
+from serve_apps.gateway.receipts import InboxPosition, Receipts
+from serve_apps.gateway.send_batcher import SendBatcher
 from serve_apps.gateway.telemetry import LatestReports
+from serve_apps.web.access import Access
+from serve_apps.web.admission import Rate, Slots
 
 if TYPE_CHECKING:
     from actors.mesh.client import Mesh, Received
     from actors.payments.settings import Shop
+    from actors.runtime.metrics import Metrics
     from actors.twin.reply import Reply
     from actors.twin.scenario import Scenario
-    from serve_apps.gateway.courier import Outcome
     from serve_apps.gateway.decoding import Messages
-    from serve_apps.gateway.picture import Look
+    from serve_apps.gateway.mesh_view import Snapshot
+    from serve_apps.gateway.send_batcher import SendOutcome
 
 ALTERNATES = 3  # ways of one answer
 
@@ -47,7 +53,6 @@ class Twin(Protocol):
 class Counts:
     """What has happened since the start."""
 
-    requests: dict[int, int] = field(default_factory=dict)  # by status
     accepted: int = 0
     refused: int = 0
     acknowledged: int = 0
@@ -60,32 +65,42 @@ class Gateway:
 
     Args:
         token: bearer token.
-        limits: bounds.
-        shop: that takes payments; None: there is none.
+        limits: bounds; None: the usual ones.
+        shop: the shop that takes payments; None: there is none.
+        metrics: where errors are counted; None: in this process alone.
     """
 
-    def __init__(self, token: str, limits: Limits | None = None, shop: Shop | None = None) -> None:
-        self.token = token.encode()
+    def __init__(
+        self,
+        token: str,
+        limits: Limits | None = None,
+        shop: Shop | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
         self.limits = limits = limits or Limits()
-        self.receipts = Receipts(self.token)
+        self.access = Access(
+            token.encode(), Rate(limits.requests_per_s, limits.burst, time.monotonic)
+        )
+        self.errors = ErrorHandler("gateway", metrics or MemoryMetrics())
+        self.receipts = Receipts(token.encode())
         self.reports = LatestReports()
-        self.picture = Picture()
+        self.view = MeshView()
         self.events = EventLog(limits.events, first=time.time_ns() // 1000)
         self.counts = Counts()
-        self.rate = Rate(limits.requests_per_s, limits.burst, time.monotonic)
-        self.in_flight = Places(limits.in_flight, "requests")
-        self.long_polls = Places(limits.long_polls, "long polls")
-        self.streams = Places(limits.streams, "event streams")
-        self.inbox_streams = Places(limits.inbox_streams, "inbox streams")
-        self.downloads = Places(limits.downloads, "downloads", each=limits.downloads_each)
-        self.payments = Payments(shop, Places(limits.payments, "requests about payments"))
-        self.uploads = Places(limits.uploads, "bodies in lines")
-        self.questions = Places(limits.twin, "questions to the twin")
+        self.in_flight = Slots(limits.in_flight, "requests")
+        self.long_polls = Slots(limits.long_polls, "long polls")
+        self.streams = Slots(limits.streams, "event streams")
+        self.inbox_streams = Slots(limits.inbox_streams, "inbox streams")
+        self.downloads = Slots(limits.downloads, "downloads", each=limits.downloads_each)
+        self.payments = Payments(shop, Slots(limits.payments, "requests about payments"))
+        self.uploads = Slots(limits.uploads, "bodies in lines")
+        self.questions = Slots(limits.twin, "questions to the twin")
         self.progress = "looking for the mesh"
         self.ready = False
         self.mesh: Mesh | None = None
         self.twin: Twin | None = None
-        self.courier = Courier(self.joined, limits.queued, limits.answer_s)
+        self.batcher = SendBatcher(self.joined, limits.queued, limits.answer_s)
+        self.metrics = GatewayMetrics(self)
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -93,26 +108,20 @@ class Gateway:
         """The mesh.
 
         Raises:
-            Refused: 503 while it starts.
+            MeshNotReady: it starts.
         """
         if not self.ready or self.mesh is None:
-            raise refused(
-                503,
-                "the mesh is not ready",
-                self.progress,
-                "Retry after the time in Retry-After; GET /readyz shows the progress.",
-                retry_after_s=1.0,
-            )
+            raise MeshNotReady(self.progress)
         return self.mesh
 
-    async def take(self, look: Look) -> None:
-        """Work by a new look at the mesh. Large ones are taken in by a thread."""
-        before = self.picture.topology
-        large = look.topology.n_links > 5_000
-        taken = self.picture.take
-        self.events.add(await asyncio.to_thread(taken, look) if large else taken(look))
-        if before is not self.picture.topology:
-            self.reports.forget(self.picture.index)
+    async def take(self, snapshot: Snapshot) -> None:
+        """Work by a new snapshot of the mesh. Large ones are taken in by a thread."""
+        before = self.view.topology
+        large = snapshot.topology.n_links > 5_000
+        take = self.view.take
+        self.events.add(await asyncio.to_thread(take, snapshot) if large else take(snapshot))
+        if before is not self.view.topology:
+            self.reports.forget(self.view.index)
 
     def index_of(self, node: str) -> int:
         """Index of a node.
@@ -121,9 +130,9 @@ class Gateway:
             UnknownNode: there is none of that id.
         """
         self.joined()
-        found = self.picture.index.get(node)
+        found = self.view.index.get(node)
         if found is None:
-            raise UnknownNode(node[:64], known=self.picture.index)
+            raise UnknownNode(node[:64], known=self.view.index)
         return found
 
     # -- reading ---------------------------------------------------------------------------------
@@ -134,10 +143,9 @@ class Gateway:
         names = self._names()
         return {
             "id": name,
-            "state": "up" if self.picture.heard[row] else "silent",
+            "state": "up" if self.view.heard[row] else "silent",
             "neighbours": [
-                {"id": names[other], "etx": cost / 256}
-                for other, cost in self.picture.neighbours(row)
+                {"id": names[other], "etx": cost / 256} for other, cost in self.view.neighbours(row)
             ],
             "telemetry": self.reports.of(name),
         }
@@ -147,7 +155,7 @@ class Gateway:
 
         Raises:
             UnknownNode: one of them does not exist.
-            Refused: 404, there is no way.
+            NoRoute: the mesh has no path between them.
         """
         mesh, start, end = self.joined(), self.index_of(source), self.index_of(destination)
         try:
@@ -161,12 +169,7 @@ class Gateway:
                 retry_after_s=1.0,
             ) from None
         if not ways:
-            raise refused(
-                404,
-                f"no route from {source} to {destination}",
-                "the mesh has no way between them now",
-                "Retry later; GET /mesh/nodes shows which nodes are silent.",
-            )
+            raise NoRoute(source, destination)
         names = mesh.membership.topology.ids
         route, *alternates = (
             {"path": [names[row] for row in path], "metric": cost / 256} for path, cost in ways
@@ -186,8 +189,8 @@ class Gateway:
         Raises:
             UnknownNode: a name is of no node.
             InvalidInput: the scenario cannot be asked of this mesh, or takes too long.
-            Refused: 429, too many questions are under way; 503 while the mesh starts.
-            Unavailable: the twin is not ready or does not answer.
+            TooBusy: too many questions are under way.
+            Unavailable: the mesh starts, or the twin is not ready or does not answer.
         """
         self.joined()
         twin = self.twin
@@ -206,18 +209,18 @@ class Gateway:
                 ) from None
 
     def _names(self) -> tuple[str, ...]:
-        assert self.picture.topology is not None  # noqa: S101 - ready only with a look
-        return self.picture.topology.ids
+        assert self.view.topology is not None  # noqa: S101 - ready only with a snapshot
+        return self.view.topology.ids
 
     # -- messages --------------------------------------------------------------------------------
 
-    async def send(self, found: Messages) -> Outcome:
+    async def send(self, found: Messages) -> SendOutcome:
         """Send the messages of a request that can be sent.
 
         Raises:
             Unavailable: the mesh does not answer.
         """
-        outcome = await self.courier.many(found, self._names())
+        outcome = await self.batcher.many(found, self._names())
         refused = len(outcome.refusals)
         self.counts.accepted += found.count - refused
         self.counts.refused += refused
@@ -247,6 +250,7 @@ class Gateway:
 
     def shown(self, node: str, read: Received) -> list[dict[str, Any]]:
         """Messages as an answer tells them, with their receipts."""
+        partition, port = read.partition, read.port
         rows = zip(self.joined().messages_of(read), read.offsets.tolist(), strict=True)
         return [
             {
@@ -257,7 +261,7 @@ class Gateway:
                 "hops": message.hops,
                 "undeliverable": message.undeliverable,
                 **_shown(message.payload),
-                "receipt": self.receipts.write(node, Place(read.partition, read.port, offset)),
+                "receipt": self.receipts.write(node, InboxPosition(partition, port, offset)),
             }
             for message, offset in rows
         ]
@@ -267,15 +271,15 @@ class Gateway:
         from actors.mesh.client import Received  # noqa: PLC0415 - needs Ray
 
         mesh, _ = self.joined(), self.index_of(node)
-        places = self.receipts.read(node, receipts)
+        positions = self.receipts.read(node, receipts)
         groups: dict[tuple[int, int], list[int]] = {}
-        for place in places:
-            groups.setdefault((place.partition, place.port), []).append(place.offset)
+        for position in positions:
+            groups.setdefault((position.partition, position.port), []).append(position.offset)
         for (partition, port), offsets in groups.items():
             taken = Received(partition, port, np.array(offsets, np.int64), empty())
             await mesh.acknowledge(taken)
-        self.counts.acknowledged += len(places)
-        return len(places)
+        self.counts.acknowledged += len(positions)
+        return len(positions)
 
 
 def _shown(payload: bytes) -> dict[str, str]:

@@ -9,8 +9,8 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from serve_apps.gateway.courier import Outcome
-    from serve_apps.gateway.decoding import Refusal
+    from serve_apps.gateway.decoding import MessageRefusal
+    from serve_apps.gateway.send_batcher import SendOutcome
 
 
 class Tally:
@@ -23,7 +23,7 @@ class Tally:
         self._ids: list[str] = []
         self._refusals: list[str] = []
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: SendOutcome) -> None:
         """Take down what became of the next messages."""
         if not outcome.ids:
             return
@@ -34,7 +34,7 @@ class Tally:
         self.count += len(outcome.ids)
         self.refused += len(outcome.refusals)
 
-    def cut(self, why: Refusal) -> None:
+    def cut(self, why: MessageRefusal) -> None:
         """Take down that the next message and all after it were not sent."""
         self._ids.append("null")
         self._refusals.append(json.dumps(why.shown(self.count)))

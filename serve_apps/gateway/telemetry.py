@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 MEASUREMENTS: Final = 32  # values of one report
 
 
-class Report(BaseModel):
+class TelemetryReport(BaseModel):
     """What a node measured at one moment."""
 
     model_config = ConfigDict(
@@ -43,14 +43,14 @@ class Report(BaseModel):
     )
 
 
-def parse(value: object) -> Report:
+def parse(value: object) -> TelemetryReport:
     """Check a report.
 
     Raises:
         InvalidInput: it breaks a rule; the error names the field.
     """
     try:
-        report = Report.model_validate(value)
+        report = TelemetryReport.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         entry = ".".join(map(str, first["loc"]))
@@ -68,9 +68,9 @@ class LatestReports:
     """The latest report of each node; the nodes of the mesh bound how many there are."""
 
     def __init__(self) -> None:
-        self._reports: dict[str, Report] = {}
+        self._reports: dict[str, TelemetryReport] = {}
 
-    def take(self, report: Report) -> None:
+    def take(self, report: TelemetryReport) -> None:
         """Keep a report.
 
         Raises:

@@ -32,7 +32,7 @@ from actors.twin.client import TWIN
 from cluster.local import LocalCluster
 from jobs import gateway
 from jobs.options import twin_options
-from serve_apps.gateway.auth import token_path
+from serve_apps.web.auth import token_path
 from tests.unit.payments.bot_shop import BotShop
 
 if TYPE_CHECKING:

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from serve_apps.gateway.http import (
-    documents,
-    errors,
     events,
     health,
     inboxes,
-    openapi,
     payments,
     reading,
     reports,
     sending,
     twin,
+    twin_documents,
 )
-from serve_apps.gateway.http.express import Express
-from serve_apps.gateway.http.meter import Meter
+from serve_apps.gateway.http.fast_path import FastPath
+from serve_apps.web import documents, openapi
+from serve_apps.web.error_answers import ErrorAnswers
+from serve_apps.web.meter import Meter
 
 if TYPE_CHECKING:
     from serve_apps.gateway.service import Gateway
@@ -35,11 +35,17 @@ def build(gateway: Gateway) -> FastAPI:
         "the bearer token that `x0 status` names the file of.",
         responses=documents.problems(500),
     )
-    errors.handle(app)
+    answers = ErrorAnswers(gateway.errors)
+    answers.install(app)
     # First what comes most often: Serve matches each request against the routes in this order.
     for part in (sending, health, reading, events, reports, inboxes, payments, twin):
         part.add(app, gateway)
-    openapi.complete(app)
-    app.add_middleware(Express, gateway=gateway)
-    app.add_middleware(Meter, gateway=gateway)
+    openapi.complete(app, twin_documents.PARTS)
+    app.add_middleware(FastPath, gateway=gateway, answers=answers)
+    app.add_middleware(
+        Meter,
+        metrics=gateway.metrics.requests,
+        in_flight=gateway.in_flight,
+        answers=answers,
+    )
     return app

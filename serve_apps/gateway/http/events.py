@@ -8,8 +8,8 @@ from fastapi import Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from actors.runtime.errors import InvalidInput
-from serve_apps.gateway.http import documents
-from serve_apps.gateway.http.streams import Stream
+from serve_apps.web import documents as problem_documents
+from serve_apps.web.streams import Stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,7 +38,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
                     }
                 }
             },
-            **documents.READS,
+            **problem_documents.READS,
         },
     )
     async def events(
@@ -53,7 +53,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         """
         gateway.joined()
         last = _last_event(request, gateway.events.next - 1)
-        return Stream(_follow(gateway, last, limit), gateway.streams, gateway.limits, SSE)
+        return Stream(_follow(gateway, last, limit), gateway.streams, gateway.limits.stall_s, SSE)
 
 
 def _last_event(request: Request, newest: int) -> int:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import JSONResponse, Response
 
-from serve_apps.gateway import metrics_text
-from serve_apps.gateway.http import documents
+from serve_apps.gateway import metrics
+from serve_apps.gateway.http import mesh_documents
+from serve_apps.web import documents as problem_documents
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -25,8 +26,8 @@ def add(app: FastAPI, gateway: Gateway) -> None:
     @app.get(
         "/healthz",
         tags=["health"],
-        response_model=documents.Health,
-        responses=documents.problems(429),
+        response_model=mesh_documents.Health,
+        responses=problem_documents.problems(429),
     )
     async def healthz() -> Any:  # noqa: ANN401 - documented by the model
         """Whether the process answers; true from its first moment."""
@@ -36,8 +37,8 @@ def add(app: FastAPI, gateway: Gateway) -> None:
     @app.get(
         "/readyz",
         tags=["health"],
-        response_model=documents.Readiness,
-        responses=documents.problems(429, 503),
+        response_model=mesh_documents.Readiness,
+        responses=problem_documents.problems(429, 503),
     )
     async def readyz() -> Any:  # noqa: ANN401 - the same
         """Whether the mesh can be used; 503 with the progress until then."""
@@ -48,12 +49,12 @@ def add(app: FastAPI, gateway: Gateway) -> None:
     @app.get(
         "/health/dependencies",
         tags=["health"],
-        response_model=documents.Dependencies,
-        responses=documents.problems(429),
+        response_model=mesh_documents.Dependencies,
+        responses=problem_documents.problems(429),
     )
     async def dependencies() -> Any:  # noqa: ANN401 - the same
         """How the mesh and its shards are."""
-        down = dict(gateway.picture.down)
+        down = dict(gateway.view.down)
         mesh = "ready" if gateway.ready else gateway.progress
         return JSONResponse({"mesh": mesh, "shards_down": down})
 
@@ -64,9 +65,9 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         response_class=Response,
         responses={
             200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
-            **documents.problems(429),
+            **problem_documents.problems(429),
         },
     )
-    async def metrics() -> Response:
+    async def read_metrics() -> Response:
         """Prometheus metrics of this process."""
-        return Response(metrics_text.exposition(gateway), media_type=metrics_text.MEDIA_TYPE)
+        return Response(gateway.metrics.exposition(), media_type=metrics.MEDIA_TYPE)

@@ -10,12 +10,14 @@ from fastapi.responses import JSONResponse, Response
 
 from actors.runtime.errors import InvalidInput
 from serve_apps.gateway import decoding
-from serve_apps.gateway.http import bodies, documents
-from serve_apps.gateway.http.access import authorise
+from serve_apps.gateway.http import mesh_documents
 from serve_apps.gateway.http.parameters import NodeId  # noqa: TC001 - FastAPI reads it
-from serve_apps.gateway.http.streams import Stream
 from serve_apps.gateway.inbox_stream import InboxStream
 from serve_apps.gateway.limits import Limits
+from serve_apps.web import bodies
+from serve_apps.web import documents as problem_documents
+from serve_apps.web.streams import Stream
+from serve_apps.web.strict_json import JSON
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,12 +38,12 @@ def add(app: FastAPI, gateway: Gateway) -> None:
     @app.get(
         "/mesh/nodes/{id}/inbox",
         tags=["messages"],
-        response_model=documents.Inbox,
+        response_model=mesh_documents.Inbox,
         response_model_exclude_none=True,
         responses={
-            **documents.READS,
-            **documents.problems(401, 403, 404),
-            200: {"content": {decoding.NDJSON: documents.INBOX_STREAM}},
+            **problem_documents.READS,
+            **problem_documents.problems(401, 403, 404),
+            200: {"content": {decoding.NDJSON: mesh_documents.INBOX_STREAM}},
         },
     )
     async def inbox(
@@ -63,25 +65,25 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         most 100 messages are ahead of the reader's acknowledgements: then it waits for them. It
         ends, without an error, when a part of the mesh is down for long: open it again.
         """
-        authorise(request.headers, gateway)
+        gateway.access.check(request.headers)
         if _accepts_lines(request):
             gateway.index_of(id)
             lines = _lines(InboxStream(gateway, id, port), limit)
-            return Stream(lines, gateway.inbox_streams, limits, decoding.NDJSON)
+            return Stream(lines, gateway.inbox_streams, limits.stall_s, decoding.NDJSON)
         with gateway.long_polls.one():
             found = await gateway.inbox(id, port, limit or _MESSAGES, wait_s)
-        return Response(json.dumps({"messages": found}), media_type=decoding.JSON)
+        return Response(json.dumps({"messages": found}), media_type=JSON)
 
     @app.post(
         "/mesh/nodes/{id}/inbox/ack",
         tags=["messages"],
-        response_model=documents.Acknowledged,
-        responses={**documents.CHANGES, **documents.problems(404)},
-        openapi_extra={"requestBody": documents.RECEIPTS_BODY},
+        response_model=mesh_documents.Acknowledged,
+        responses={**problem_documents.CHANGES, **problem_documents.problems(404)},
+        openapi_extra={"requestBody": mesh_documents.RECEIPTS_BODY},
     )
     async def acknowledge(request: Request, id: NodeId) -> Any:  # noqa: A002, ANN401 - as above
         """Take messages out of an inbox. The same receipts again change nothing."""
-        authorise(request.headers, gateway)
+        gateway.access.check(request.headers)
         value = await bodies.read_json(request, limits.body_bytes)
         receipts = value.get("receipts") if isinstance(value, dict) and len(value) == 1 else None
         if not isinstance(receipts, list) or len(receipts) > RECEIPTS:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from serve_apps.gateway.decoding import JSON
-from serve_apps.gateway.http import documents
 from serve_apps.gateway.payment_requests import Decision, OrderRequest
+from serve_apps.web import documents as problem_documents
+from serve_apps.web.documents import example
+from serve_apps.web.strict_json import JSON
 
 _AMOUNT: Final = "in whole coins, as text so that nothing is rounded"
 _ORDER: Final[dict[str, Any]] = {
@@ -29,10 +30,6 @@ _ORDER: Final[dict[str, Any]] = {
 }
 
 
-def _example(**values: Any) -> ConfigDict:  # noqa: ANN401 - JSON is anything
-    return ConfigDict(json_schema_extra={"examples": [values]})
-
-
 class Plan(BaseModel):
     """What can be bought."""
 
@@ -46,7 +43,7 @@ class Plan(BaseModel):
 class Plans(BaseModel):
     """All plans."""
 
-    model_config = _example(
+    model_config = example(
         plans=[
             {
                 "id": "month",
@@ -63,7 +60,7 @@ class Plans(BaseModel):
 class Order(BaseModel):
     """An order: what to pay, where, and what has become of it."""
 
-    model_config = _example(**_ORDER)
+    model_config = example(**_ORDER)
     id: str
     state: str = Field(
         description="new, seen, confirmed, overpaid, delivering, delivered; expired, paid_late, "
@@ -96,7 +93,7 @@ class Payment(BaseModel):
 class OrderInFull(Order):
     """An order, with what came in for it, and what it brings."""
 
-    model_config = _example(
+    model_config = example(
         **_ORDER | {"state": "delivered"},
         payments=[
             {
@@ -118,7 +115,7 @@ class OrderInFull(Order):
 class Orders(BaseModel):
     """Orders, newest first."""
 
-    model_config = _example(orders=[_ORDER])
+    model_config = example(orders=[_ORDER])
     orders: list[Order]
 
 
@@ -143,7 +140,7 @@ class Review(BaseModel):
 class Reviews(BaseModel):
     """The review queue, oldest first; or what was decided, newest first."""
 
-    model_config = _example(
+    model_config = example(
         reviews=[
             {
                 "subject": f"tron:{'0' * 64}:0",
@@ -170,7 +167,7 @@ class Reviews(BaseModel):
 class Decided(BaseModel):
     """The entry is closed."""
 
-    model_config = _example(
+    model_config = example(
         subject=f"tron:{'0' * 64}:0", decision="accept", order="abcdefghijklmnop"
     )
     subject: str
@@ -199,7 +196,7 @@ class Read(BaseModel):
 class Report(BaseModel):
     """Sums of the ledger."""
 
-    model_config = _example(
+    model_config = example(
         orders={"delivered": 1},
         takings={
             "tron": {
@@ -227,7 +224,7 @@ class Report(BaseModel):
     read: dict[str, Read] = Field(description="by network and account")
 
 
-READS: Final = documents.problems(401, 403, 422, 429, 503)
+READS: Final = problem_documents.problems(401, 403, 422, 429, 503)
 
 
 def _body(model: type[BaseModel]) -> dict[str, Any]:

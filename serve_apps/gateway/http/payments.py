@@ -12,10 +12,11 @@ from fastapi.responses import JSONResponse, Response
 
 from actors.payments.orders import State  # noqa: TC001 - FastAPI reads it
 from serve_apps.gateway import payments
-from serve_apps.gateway.http import bodies, documents, payment_documents
-from serve_apps.gateway.http.access import authorise
-from serve_apps.gateway.http.streams import Download
+from serve_apps.gateway.http import payment_documents
 from serve_apps.gateway.payment_requests import PRINTABLE, Decision, OrderRequest, parse
+from serve_apps.web import bodies
+from serve_apps.web import documents as problem_documents
+from serve_apps.web.streams import Download
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -45,11 +46,11 @@ def _add_orders(app: FastAPI, gateway: Gateway) -> None:
         "/payments/catalogue",
         tags=["payments"],
         response_model=payment_documents.Plans,
-        responses=documents.problems(401, 403, 429, 503),
+        responses=problem_documents.problems(401, 403, 429, 503),
     )
     async def catalogue(request: Request) -> Any:  # noqa: ANN401 - documented by the model
         """What can be bought."""
-        authorise(request.headers, gateway)
+        gateway.access.check(request.headers)
         return JSONResponse(await gateway.payments.ask(payments.plans))
 
     @app.get(
@@ -66,7 +67,7 @@ def _add_orders(app: FastAPI, gateway: Gateway) -> None:
         limit: Limit = 100,
     ) -> Any:  # noqa: ANN401 - the same
         """Orders, newest first."""
-        authorise(request.headers, gateway)
+        gateway.access.check(request.headers)
         work = partial(payments.orders, states=state or [], limit=limit)
         return JSONResponse(await gateway.payments.ask(work))
 
@@ -74,7 +75,7 @@ def _add_orders(app: FastAPI, gateway: Gateway) -> None:
         "/payments/orders",
         tags=["payments"],
         response_model=payment_documents.Order,
-        responses={**documents.CHANGES, **documents.problems(404, 409)},
+        responses={**problem_documents.CHANGES, **problem_documents.problems(404, 409)},
         openapi_extra={"requestBody": payment_documents.ORDER_BODY},
     )
     async def order(request: Request) -> Any:  # noqa: ANN401 - the same
@@ -83,7 +84,7 @@ def _add_orders(app: FastAPI, gateway: Gateway) -> None:
         The same `request` gives the same order again, so a lost answer can be asked for anew; for
         another plan, method or recipient it is refused.
         """
-        authorise(request.headers, gateway)
+        gateway.access.check(request.headers)
         value = await bodies.read_json(request, gateway.limits.payment_bytes)
         wanted = parse(OrderRequest, value)
         key = wanted.request or secrets.token_hex(_KEY_BYTES)
@@ -95,11 +96,11 @@ def _add_orders(app: FastAPI, gateway: Gateway) -> None:
         "/payments/orders/{id}",
         tags=["payments"],
         response_model=payment_documents.OrderInFull,
-        responses={**payment_documents.READS, **documents.problems(404)},
+        responses={**payment_documents.READS, **problem_documents.problems(404)},
     )
     async def one(request: Request, id: OrderId) -> Any:  # noqa: A002, ANN401 - the name in the path
         """An order, with what came in for it, and what it brings once it is paid."""
-        authorise(request.headers, gateway)
+        gateway.access.check(request.headers)
         return JSONResponse(
             await gateway.payments.ask(partial(payments.one_order, order_id=id)),
             headers={"cache-control": "no-store"},
@@ -119,7 +120,7 @@ def _add_reviews(app: FastAPI, gateway: Gateway) -> None:
         limit: Limit = 100,
     ) -> Any:  # noqa: ANN401 - documented by the model
         """What came in and settles nothing by itself, for a person to decide."""
-        authorise(request.headers, gateway)
+        gateway.access.check(request.headers)
         work = partial(payments.reviews, limit=limit, closed=closed)
         return JSONResponse(await gateway.payments.ask(work))
 
@@ -127,12 +128,12 @@ def _add_reviews(app: FastAPI, gateway: Gateway) -> None:
         "/payments/reviews/{subject}",
         tags=["payments"],
         response_model=payment_documents.Decided,
-        responses={**documents.CHANGES, **documents.problems(404, 409)},
+        responses={**problem_documents.CHANGES, **problem_documents.problems(404, 409)},
         openapi_extra={"requestBody": payment_documents.DECISION_BODY},
     )
     async def decide(request: Request, subject: Subject) -> Any:  # noqa: ANN401 - the same
         """Decide about an entry, for good. A refund is written down and never sent."""
-        authorise(request.headers, gateway)
+        gateway.access.check(request.headers)
         value = await bodies.read_json(request, gateway.limits.payment_bytes)
         wanted = parse(Decision, value)
         work = partial(payments.decide, subject=subject, wanted=wanted)
@@ -151,7 +152,7 @@ def _add_reviews(app: FastAPI, gateway: Gateway) -> None:
         ] = None,
     ) -> Any:  # noqa: ANN401 - the same
         """Sums of orders, takings, reviews and proposed refunds."""
-        authorise(request.headers, gateway)
+        gateway.access.check(request.headers)
         work = partial(payments.report, since_ms=_ms(since))
         return JSONResponse(await gateway.payments.ask(work))
 
@@ -163,13 +164,13 @@ def _add_downloads(app: FastAPI, gateway: Gateway) -> None:
         response_class=Response,
         responses={
             **payment_documents.FILE,
-            **documents.problems(400, 404, 416, 422, 429, 503),
+            **problem_documents.problems(400, 404, 416, 422, 429, 503),
         },
     )
     async def download(token: Token) -> Response:
         """What an order brings, for as long as its link works. The link is all that it needs."""
         path = await gateway.payments.ask(partial(payments.download, token=token))
-        return Download(path, token, gateway.downloads, gateway.limits)
+        return Download(path, token, gateway.downloads, gateway.limits.stall_s)
 
 
 def _ms(since: datetime | None) -> int:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastapi.responses import JSONResponse, Response
 
-from serve_apps.gateway import decoding
-from serve_apps.gateway.http import documents
+from serve_apps.gateway.http import mesh_documents
 from serve_apps.gateway.http.parameters import NodeId  # noqa: TC001 - FastAPI reads it
+from serve_apps.web import documents as problem_documents
+from serve_apps.web.strict_json import JSON
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,20 +29,20 @@ def add(app: FastAPI, gateway: Gateway) -> None:
     @app.get(
         "/mesh/nodes",
         tags=["mesh"],
-        response_model=documents.Nodes,
-        responses=documents.problems(429, 503),
+        response_model=mesh_documents.Nodes,
+        responses=problem_documents.problems(429, 503),
     )
     async def nodes() -> Response:
         """All nodes."""
         gateway.joined()
-        rows = len(gateway.picture.index)
-        return await _listed("nodes", rows, gateway.picture.nodes)
+        rows = len(gateway.view.index)
+        return await _listed("nodes", rows, gateway.view.nodes)
 
     @app.get(
         "/mesh/nodes/{id}",
         tags=["mesh"],
-        response_model=documents.NodeDetail,
-        responses={**documents.READS, **documents.problems(404)},
+        response_model=mesh_documents.NodeDetail,
+        responses={**problem_documents.READS, **problem_documents.problems(404)},
     )
     async def node(id: NodeId) -> Any:  # noqa: A002, ANN401 - the name in the path
         """A node, its neighbours, and what it reported last."""
@@ -50,19 +51,19 @@ def add(app: FastAPI, gateway: Gateway) -> None:
     @app.get(
         "/mesh/links",
         tags=["mesh"],
-        response_model=documents.Links,
-        responses=documents.problems(429, 503),
+        response_model=mesh_documents.Links,
+        responses=problem_documents.problems(429, 503),
     )
     async def links() -> Response:
         """All links and their costs."""
         gateway.joined()
-        return await _listed("links", len(gateway.picture.cost) // 2, gateway.picture.links)
+        return await _listed("links", len(gateway.view.cost) // 2, gateway.view.links)
 
     @app.get(
         "/mesh/routes/{source}/{destination}",
         tags=["mesh"],
-        response_model=documents.Route,
-        responses={**documents.READS, **documents.problems(404)},
+        response_model=mesh_documents.Route,
+        responses={**problem_documents.READS, **problem_documents.problems(404)},
     )
     async def route(source: NodeId, destination: NodeId) -> Any:  # noqa: ANN401 - the same
         """The route between two nodes, its metric, and alternates."""
@@ -74,4 +75,4 @@ async def _listed(name: str, rows: int, listing: Callable[[], object]) -> Respon
         return json.dumps({name: listing()}).encode()
 
     body = await asyncio.to_thread(text) if rows > _LARGE else text()
-    return Response(body, media_type=decoding.JSON)
+    return Response(body, media_type=JSON)

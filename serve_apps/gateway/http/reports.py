@@ -8,8 +8,9 @@ from fastapi import Request  # noqa: TC002 - FastAPI reads it
 from fastapi.responses import JSONResponse
 
 from serve_apps.gateway import telemetry
-from serve_apps.gateway.http import bodies, documents
-from serve_apps.gateway.http.access import authorise
+from serve_apps.gateway.http import mesh_documents
+from serve_apps.web import bodies
+from serve_apps.web import documents as problem_documents
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -23,13 +24,13 @@ def add(app: FastAPI, gateway: Gateway) -> None:
     @app.post(
         "/mesh/telemetry",
         tags=["messages"],
-        response_model=documents.Kept,
-        responses={**documents.CHANGES, **documents.problems(404, 409)},
-        openapi_extra={"requestBody": documents.TELEMETRY_BODY},
+        response_model=mesh_documents.Kept,
+        responses={**problem_documents.CHANGES, **problem_documents.problems(404, 409)},
+        openapi_extra={"requestBody": mesh_documents.TELEMETRY_BODY},
     )
     async def report(request: Request) -> Any:  # noqa: ANN401 - documented by the model
         """Report what a node measured; the latest of each node is shown with it."""
-        authorise(request.headers, gateway)
+        gateway.access.check(request.headers)
         found = telemetry.parse(await bodies.read_json(request, gateway.limits.telemetry_bytes))
         gateway.index_of(found.node)
         gateway.reports.take(found)

@@ -1,4 +1,4 @@
-"""Sending messages. `express` takes those that come as one JSON document."""
+"""Sending messages. `fast_path` takes those that come as one JSON document."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from fastapi import Request  # noqa: TC002 - FastAPI reads it
 from fastapi.responses import Response
 
 from serve_apps.gateway import decoding
-from serve_apps.gateway.http import bodies, documents
-from serve_apps.gateway.http.access import authorise
-from serve_apps.gateway.http.express import PATH
+from serve_apps.gateway.http import mesh_documents
+from serve_apps.gateway.http.fast_path import PATH
 from serve_apps.gateway.line_stream import LineStream
+from serve_apps.web import bodies
+from serve_apps.web import documents as problem_documents
+from serve_apps.web.strict_json import JSON
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from serve_apps.gateway.courier import Outcome
+    from serve_apps.gateway.send_batcher import SendOutcome
     from serve_apps.gateway.service import Gateway
 
 _LARGE = 65_536  # bytes of a body that a thread decodes
@@ -30,16 +32,16 @@ def add(app: FastAPI, gateway: Gateway) -> None:
     @app.post(
         PATH,
         tags=["messages"],
-        response_model=documents.Accepted,
+        response_model=mesh_documents.Accepted,
         responses={
-            **documents.CHANGES,
-            **documents.problems(404),
+            **problem_documents.CHANGES,
+            **problem_documents.problems(404),
             200: {
                 "description": "Each message is accepted or refused alone",
                 "content": {decoding.MSGPACK: {"schema": {"type": "string", "format": "binary"}}},
             },
         },
-        openapi_extra={"requestBody": documents.MESSAGES_BODY},
+        openapi_extra={"requestBody": mesh_documents.MESSAGES_BODY},
     )
     async def send(request: Request) -> Response:
         """Send messages: one as JSON, many as NDJSON or msgpack, which is answered in msgpack.
@@ -51,14 +53,14 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         accepted by then stays accepted. If the gateway stops reading before the end, the last of
         `refusals` says why: its message and all after it were not sent.
         """
-        authorise(request.headers, gateway)
+        gateway.access.check(request.headers)
         match bodies.media_type(request.headers):
             case decoding.NDJSON:
                 return await _lines(request, gateway)
             case decoding.MSGPACK:
                 return await _packed(request, gateway)
             case kind:
-                raise bodies.unsupported(kind, decoding.JSON, decoding.NDJSON, decoding.MSGPACK)
+                raise bodies.unsupported(kind, JSON, decoding.NDJSON, decoding.MSGPACK)
 
 
 async def _lines(request: Request, gateway: Gateway) -> Response:
@@ -68,14 +70,14 @@ async def _lines(request: Request, gateway: Gateway) -> Response:
         tally = await LineStream(gateway).send(body)
     # What was not read is still under way, so the connection cannot be used again.
     headers = {"connection": "close"} if tally.cut_off else None
-    return Response(tally.document(), headers=headers, media_type=decoding.JSON)
+    return Response(tally.document(), headers=headers, media_type=JSON)
 
 
 async def _packed(request: Request, gateway: Gateway) -> Response:
     limits = gateway.limits
     body = await bodies.read(request.headers, request.receive, limits.body_bytes)
     gateway.joined()
-    index = gateway.picture.index
+    index = gateway.view.index
     if len(body) > _LARGE:
         found = await asyncio.to_thread(decoding.packed, body, index, limits.batch)
     else:
@@ -83,7 +85,7 @@ async def _packed(request: Request, gateway: Gateway) -> Response:
     return _outcome(await gateway.send(found))
 
 
-def _outcome(outcome: Outcome) -> Response:
+def _outcome(outcome: SendOutcome) -> Response:
     refused = len(outcome.refusals)
     summary: dict[str, Any] = {
         "accepted": len(outcome.ids) - refused,

@@ -13,9 +13,10 @@ from actors.runtime.errors import InvalidInput
 from actors.runtime.ids import MAX_NODE_ID_LENGTH
 from actors.twin import scenario as scenarios
 from actors.twin.scenario import Failing, Scenario
-from serve_apps.gateway import decoding
-from serve_apps.gateway.http import bodies, documents, twin_documents
-from serve_apps.gateway.http.access import authorise
+from serve_apps.gateway.http import twin_documents
+from serve_apps.web import bodies
+from serve_apps.web import documents as problem_documents
+from serve_apps.web.strict_json import JSON
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,7 +44,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         "/twin/single",
         tags=["twin"],
         response_model=twin_documents.SingleReply,
-        responses={**documents.problems(429, 503), 200: twin_documents.SINGLE_EXAMPLE},
+        responses={**problem_documents.problems(429, 503), 200: twin_documents.SINGLE_EXAMPLE},
     )
     async def single() -> Response:
         """Every node and link whose failure alone would cut others off, the dearest first."""
@@ -54,7 +55,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         "/twin/impact",
         tags=["twin"],
         response_model=twin_documents.ImpactReply,
-        responses={**documents.READS, **documents.problems(404)},
+        responses={**problem_documents.READS, **problem_documents.problems(404)},
     )
     async def impact(node: NodeIds = [], link: LinkEnds = []) -> Response:  # noqa: B006 - FastAPI copies it
         """What happens if these nodes and links fail together: may I take it down tonight?
@@ -70,8 +71,8 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         tags=["twin"],
         response_class=Response,
         responses={
-            **documents.READS,
-            **documents.problems(404),
+            **problem_documents.READS,
+            **problem_documents.problems(404),
             200: twin_documents.PICTURE,
         },
     )
@@ -84,7 +85,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         "/twin/scenarios",
         tags=["twin"],
         response_model=twin_documents.ScenarioReply,
-        responses={**documents.CHANGES, **documents.problems(404)},
+        responses={**problem_documents.CHANGES, **problem_documents.problems(404)},
         openapi_extra={"requestBody": twin_documents.SCENARIO_BODY},
     )
     async def scenario(request: Request) -> Response:
@@ -93,7 +94,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         It may also ask for random failures, shared risks, cascades, availability and links to add.
         Nothing is changed by it; it needs the token because it can cost much.
         """
-        authorise(request.headers, gateway)
+        gateway.access.check(request.headers)
         given = await bodies.read_json(request, gateway.limits.twin_bytes)
         asked = await asyncio.to_thread(_asked, given, gateway.limits.twin_samples)
         reply = await gateway.ask(asked)
@@ -104,7 +105,7 @@ async def _answer(found: Mapping[str, Any], *parts: str) -> Response:
     """Of a reply, these parts and the mesh that it is about; without any, all of it."""
     shown = {name: found[name] for name in ("mesh", *parts)} if parts else found
     body = await asyncio.to_thread(json.dumps, shown, allow_nan=False)
-    return Response(body, media_type=decoding.JSON)
+    return Response(body, media_type=JSON)
 
 
 def _failing(nodes: Sequence[str], links: Sequence[str]) -> Scenario:

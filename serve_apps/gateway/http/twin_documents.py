@@ -18,8 +18,8 @@ from actors.twin.results import (
     WorstPairs,
 )
 from actors.twin.scenario import Scenario
-from serve_apps.gateway.decoding import JSON
 from serve_apps.gateway.limits import Limits
+from serve_apps.web.strict_json import JSON
 
 OF_A_MAP: Final = ("topology", "vpn", "all_components")  # of a scenario; here it is the live mesh
 

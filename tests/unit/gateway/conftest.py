@@ -13,7 +13,7 @@ import pytest
 from actors.mesh.partition import Acceptance
 from actors.topology.model import Topology
 from serve_apps.gateway.http.application import build
-from serve_apps.gateway.picture import Look, Neighbourhood
+from serve_apps.gateway.mesh_view import Neighbourhood, Snapshot
 from serve_apps.gateway.service import Gateway
 
 if TYPE_CHECKING:
@@ -52,14 +52,14 @@ def topology() -> Topology:
     return Topology.of(["a", "b", "c"], [(0, 1), (1, 2)])
 
 
-def look(world: Topology, down: tuple[int, ...] = (), **changes: Any) -> Look:
+def look(world: Topology, down: tuple[int, ...] = (), **changes: Any) -> Snapshot:
     """All directed links up except `down`."""
     cost = np.full(2 * world.n_links, 256, np.int32)
     cost[list(down)] = 0
     link = np.arange(2 * world.n_links, dtype=np.int32)
     given = {"routes": {"s0": 1}, "down": {}} | changes
     present = np.ones(world.n_nodes, bool)
-    return Look(world, present, [Neighbourhood(link, cost)], **given)
+    return Snapshot(world, present, [Neighbourhood(link, cost)], **given)
 
 
 @pytest.fixture

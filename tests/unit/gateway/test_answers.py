@@ -140,7 +140,7 @@ async def test_a_bad_message_in_a_batch_fails_alone(start: Any, form: str) -> No
     found = answer.json() if form == "ndjson" else msgpack.unpackb(answer.content)
     assert (found["accepted"], found["refused"]) == (2, 3)
     told = [(r["index"], r["status"], r["reason"]) for r in found["refusals"]]
-    assert told == [(1, 404, "NotFound"), (2, 429, "MailboxFull"), (3, 503, "NodeSilent")]
+    assert told == [(1, 404, "UnknownNode"), (2, 429, "MailboxFull"), (3, 503, "NodeSilent")]
     assert [bool(number) for number in found["ids"]] == [True, False, False, False, True]
 
 
@@ -243,7 +243,7 @@ async def test_a_route_is_told_with_its_alternates(start: Any) -> None:
         "metric": 2.5,
         "alternates": [{"path": ["a", "c"], "metric": 3.0}],
     }
-    for path, why in (("c/a", "no way between them"), ("c/nobody", "no such id")):
+    for path, why in (("c/a", "no path between them"), ("c/nobody", "no such id")):
         answer = await client.get(f"/mesh/routes/{path}")
         assert is_problem(answer, 404)
         assert why in answer.json()["detail"]

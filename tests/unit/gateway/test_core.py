@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from actors.runtime.errors import ConfigurationError, InvalidInput
 from actors.topology.model import Topology
-from serve_apps.gateway import auth
 from serve_apps.gateway.event_log import EventLog
-from serve_apps.gateway.picture import Event, Look, Neighbourhood, Picture
-from serve_apps.gateway.receipts import Place, Receipts
+from serve_apps.gateway.mesh_view import Event, MeshView, Neighbourhood, Snapshot
+from serve_apps.gateway.receipts import InboxPosition, Receipts
+from serve_apps.web import auth
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 WORLD = Topology.of(["a", "b", "c"], [(0, 1), (1, 2)])
 
 
-def look(*down: int, world: Topology = WORLD, **changes: object) -> Look:
+def look(*down: int, world: Topology = WORLD, **changes: object) -> Snapshot:
     cost = np.full(2 * world.n_links, 256, np.int32)
     cost[list(down)] = 0
     link = np.arange(2 * world.n_links, dtype=np.int32)
     present = np.ones(world.n_nodes, bool)
     said = {"routes": {"s0": 1}, "down": {}} | changes
-    return Look(world, present, [Neighbourhood(link, cost)], **said)  # type: ignore[arg-type]
+    return Snapshot(world, present, [Neighbourhood(link, cost)], **said)  # type: ignore[arg-type]
 
 
 def test_the_token_is_made_once_and_is_private(tmp_path: Path) -> None:
@@ -49,8 +49,8 @@ def test_the_token_is_made_once_and_is_private(tmp_path: Path) -> None:
 def test_a_receipt_is_good_for_its_node_alone(node: str, place: tuple[int, int, int]) -> None:
     """A receipt reads back at its node; at another, or altered, it is refused."""
     receipts = Receipts(b"k" * 32)
-    written = receipts.write(node, Place(*place))
-    assert receipts.read(node, [written]) == [Place(*place)]
+    written = receipts.write(node, InboxPosition(*place))
+    assert receipts.read(node, [written]) == [InboxPosition(*place)]
     for other, text in ((node + "x", written), (node, "1" + written), (node, written[:-1])):
         with pytest.raises(InvalidInput):
             receipts.read(other, [text])
@@ -65,7 +65,7 @@ def test_made_up_receipts_are_refused(values: list[object]) -> None:
 
 def test_a_node_that_nobody_hears_has_failed() -> None:
     """Links that go down are told, a node without any is silent and an incident, then up again."""
-    picture = Picture()
+    picture = MeshView()
     assert picture.take(look()) == []
     kinds = [(e.kind, e.data.get("node")) for e in picture.take(look(2, 3))]
     assert kinds == [("link", None), ("link", None), ("node", "c"), ("incident", "c")]
@@ -76,7 +76,7 @@ def test_a_node_that_nobody_hears_has_failed() -> None:
 
 def test_shards_and_routes_are_told_once() -> None:
     """A shard that is down is one incident, and new routes are one event for each shard."""
-    picture = Picture()
+    picture = MeshView()
     picture.take(look())
     events = picture.take(look(down={"s1": "killed"}, routes={"s0": 2}))
     assert [e.kind for e in events] == ["incident", "route"]
@@ -85,10 +85,10 @@ def test_shards_and_routes_are_told_once() -> None:
 
 def test_a_new_map_keeps_what_is_known() -> None:
     """Nodes that join or leave are told; links that stay keep their state over a renumbering."""
-    picture = Picture()
+    picture = MeshView()
     picture.take(look(0))
     grown = Topology.of(["a", "b", "c", "d"], [(2, 3), (1, 2), (0, 1)])
-    silent = Look(grown, np.array([True, True, False, True]), [], {}, {})
+    silent = Snapshot(grown, np.array([True, True, False, True]), [], {}, {})
     events = picture.take(silent)
     assert Event("node", {"node": "d", "state": "joined"}) in events
     assert Event("node", {"node": "c", "state": "left"}) in events

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.runtime.errors import Unavailable
-from serve_apps.gateway.http import bodies
 from serve_apps.gateway.limits import Limits
 from serve_apps.gateway.lines import Lines
+from serve_apps.web import bodies
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

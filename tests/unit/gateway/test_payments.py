@@ -296,7 +296,7 @@ async def test_a_slow_database_holds_up_nothing_else(
     async with client_of(gateway) as client:
         waiting = [asyncio.create_task(client.get("/payments/orders")) for _ in range(8)]
         deadline = time.monotonic() + 20
-        while gateway.payments._places.taken < 8:
+        while gateway.payments._slots.taken < 8:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.01)
         assert (await client.get("/healthz")).status_code == 200
@@ -304,7 +304,7 @@ async def test_a_slow_database_holds_up_nothing_else(
         assert is_problem(await client.get("/payments/orders"), 429)
         gate.set()
         assert {one.status_code for one in await asyncio.gather(*waiting)} == {200}
-        assert gateway.payments._places.taken == 0
+        assert gateway.payments._slots.taken == 0
     gateway.payments.close()
 
 

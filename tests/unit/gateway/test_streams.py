@@ -13,9 +13,10 @@ from actors.mesh import batch as messages
 from actors.mesh.client import Mesh, Received
 from actors.mesh.inbox import Inbox
 from actors.runtime.bell import Bell
-from serve_apps.gateway.http.streams import Stream
 from serve_apps.gateway.inbox_stream import WINDOW, InboxStream
-from serve_apps.gateway.limits import Limits, Places
+from serve_apps.gateway.limits import Limits
+from serve_apps.web.admission import Slots
+from serve_apps.web.streams import Stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -47,13 +48,13 @@ async def test_a_reader_that_takes_nothing_loses_its_stream(version: str) -> Non
         if message["type"] == "http.response.body":
             await asyncio.Event().wait()
 
-    places = Places(1, "streams")
-    stream = Stream(content(), places, Limits(stall_s=0.05), "text/plain")
-    assert places.taken == 1
+    slots = Slots(1, "streams")
+    stream = Stream(content(), slots, 0.05, "text/plain")
+    assert slots.taken == 1
     scope = {"type": "http", "asgi": {"spec_version": version}}
     async with asyncio.timeout(5):
         await stream(scope, _nobody_leaves, send)  # type: ignore[arg-type]
-    assert (made, places.taken) == (1, 0)
+    assert (made, slots.taken) == (1, 0)
 
 
 async def test_a_reader_that_leaves_gives_its_place_back() -> None:
@@ -70,11 +71,11 @@ async def test_a_reader_that_leaves_gives_its_place_back() -> None:
     async def send(_message: dict[str, Any]) -> None:
         return
 
-    places = Places(1, "streams")
-    stream = Stream(quiet(), places, Limits(), "text/plain")
+    slots = Slots(1, "streams")
+    stream = Stream(quiet(), slots, 30.0, "text/plain")
     async with asyncio.timeout(5):
         await stream(SCOPE, leaves, send)  # type: ignore[arg-type]
-    assert places.taken == 0
+    assert slots.taken == 0
 
 
 class ReadableMesh:

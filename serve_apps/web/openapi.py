@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from serve_apps.gateway import decoding
-from serve_apps.gateway.http import documents, twin_documents
+from serve_apps.web import documents
+from serve_apps.web.strict_json import JSON
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fastapi import FastAPI
 
 _SCHEME: Final = "bearer"
 
 
-def complete(app: FastAPI) -> None:
-    """Add problems and the security scheme."""
+def complete(app: FastAPI, schemas: Mapping[str, Any]) -> None:
+    """Add problems, the security scheme, and `schemas` by name."""
     made = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -23,7 +25,7 @@ def complete(app: FastAPI) -> None:
         document = made()
         parts = document["components"]
         parts["schemas"]["ProblemDocument"] = documents.ProblemDocument.model_json_schema()
-        parts["schemas"] |= twin_documents.PARTS
+        parts["schemas"] |= schemas
         parts["securitySchemes"] = {_SCHEME: {"type": "http", "scheme": "bearer"}}
         for operations in document["paths"].values():
             for operation in operations.values():
@@ -31,7 +33,7 @@ def complete(app: FastAPI) -> None:
                     operation["security"] = [{_SCHEME: []}]
                 invalid = operation["responses"].get("422")
                 if invalid is not None:
-                    invalid["content"].pop(decoding.JSON, None)
+                    invalid["content"].pop(JSON, None)
         app.openapi_schema = document
         return document
 

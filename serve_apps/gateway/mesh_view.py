@@ -1,9 +1,10 @@
-"""The mesh as the gateway last saw it, and what changed between two looks.
+"""The mesh as the gateway last saw it, and what changed between two snapshots.
 
-Pure: a `Look` in, events out. A link is directed and up while its source counts its target as a
-neighbour; a node is up while at least one neighbour hears it, which is how the mesh itself tells.
+Pure: a `Snapshot` goes in, events come out. A link is directed and up while its source counts its
+target as a neighbour; a node is up while at least one neighbour hears it, which is how the mesh
+itself tells.
 What a shard that does not answer hosts keeps its last known state: it is not known to have failed.
-A change that is undone between two looks is not seen.
+A change that is undone between two snapshots is not seen.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Neighbourhood:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Snapshot:
     """What the mesh said at one moment.
 
     Attributes:
@@ -60,7 +61,7 @@ class Look:
     down: Mapping[str, str]
 
 
-class Picture:
+class MeshView:
     """What is known of nodes and links."""
 
     def __init__(self) -> None:
@@ -71,27 +72,27 @@ class Picture:
         self.down: Mapping[str, str] = {}
         self._routes: dict[str, int] = {}
 
-    def take(self, look: Look) -> list[Event]:
-        """Take a look in; what changed since the last one. The first one is no change."""
+    def take(self, snapshot: Snapshot) -> list[Event]:
+        """Take a snapshot in; what changed since the last one. The first one is no change."""
         first = self.topology is None
         events: list[Event] = []
-        if self.topology is not look.topology:
-            events += self._renumber(look)
+        if self.topology is not snapshot.topology:
+            events += self._renumber(snapshot)
         cost = self.cost.copy()
-        for part in look.neighbourhoods:
-            fits = part.link < len(cost)  # a shard may be a topology ahead of this look
+        for part in snapshot.neighbourhoods:
+            fits = part.link < len(cost)  # a shard may be a topology ahead of this snapshot
             cost[part.link[fits]] = part.cost[fits]
-        events += self._links(cost, look)
-        events += self._incidents(look)
-        for shard, version in look.routes.items():
+        events += self._links(cost, snapshot)
+        events += self._incidents(snapshot)
+        for shard, version in snapshot.routes.items():
             if self._routes.get(shard, version) != version:
                 events.append(Event("route", {"shard": shard, "database_version": version}))
             self._routes[shard] = version
         return [] if first else events
 
-    def _renumber(self, look: Look) -> list[Event]:
-        topology = look.topology
-        names, here = topology.ids, look.present.tolist()
+    def _renumber(self, snapshot: Snapshot) -> list[Event]:
+        topology = snapshot.topology
+        names, here = topology.ids, snapshot.present.tolist()
         index = {name: row for row, name in enumerate(names) if here[row]}
         events = [
             *(Event("node", _node(name, "joined")) for name in index.keys() - self.index.keys()),
@@ -107,8 +108,8 @@ class Picture:
         self.topology, self.index, self.cost, self.heard = topology, index, cost, heard
         return events
 
-    def _links(self, cost: NDArray[np.int32], look: Look) -> list[Event]:
-        topology = look.topology
+    def _links(self, cost: NDArray[np.int32], snapshot: Snapshot) -> list[Event]:
+        topology = snapshot.topology
         names = topology.ids
         events = []
         changed = np.flatnonzero((cost > 0) != (self.cost > 0))
@@ -119,7 +120,7 @@ class Picture:
             events.append(Event("link", data))
         heard = np.zeros(topology.n_nodes, bool)
         heard[topology.link_target[cost > 0]] = True
-        for node in np.flatnonzero((heard != self.heard) & look.present).tolist():
+        for node in np.flatnonzero((heard != self.heard) & snapshot.present).tolist():
             name = names[node]
             state = "up" if heard[node] else "silent"
             events.append(Event("node", _node(name, state)))
@@ -129,13 +130,13 @@ class Picture:
         self.cost, self.heard = cost, heard
         return events
 
-    def _incidents(self, look: Look) -> list[Event]:
+    def _incidents(self, snapshot: Snapshot) -> list[Event]:
         events = [
             Event("incident", {"what": f"shard {shard} is down", "why": why, "shard": shard})
-            for shard, why in look.down.items()
+            for shard, why in snapshot.down.items()
             if shard not in self.down
         ]
-        self.down = dict(look.down)
+        self.down = dict(snapshot.down)
         return events
 
     # -- answers ---------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Errors as problem documents (RFC 9457): what failed, why, and what to do.
 
-Every error of the project has one HTTP status already; this is the only place that turns one into
-an answer.
+The type of a problem is the class of the error, whichever way the request took to it. Every error
+of the project has one HTTP status; this is the only place that turns one into an answer.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+from serve_apps.web.errors import BodyStalled, BodyTooLarge, Unauthorised
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.runtime.errors import X0Error
 
 MEDIA_TYPE: Final = "application/problem+json"
-_INTERNAL: Final = 500
 _NO_TYPE: Final = "about:blank"
 
 
@@ -32,7 +33,7 @@ class Problem:
         what: what failed.
         why: the cause.
         remedy: what the caller can do, a sentence.
-        headers: to send with it.
+        headers: sent with the document.
     """
 
     status: int
@@ -55,42 +56,40 @@ class Problem:
         ).encode()
 
 
-class Refused(Exception):  # noqa: N818 - carries a problem to the answer, as the HTTP layer's own
-    """A request that the gateway itself refuses."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.what)
-        self.problem = problem
-
-
 def of_error(error: X0Error) -> Problem:
-    """The problem that an error of the project is to the caller."""
+    """The problem that the caller is told about an error of the project."""
+    if error.http_status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        # Its text may name files of the host: that is for the log.
+        return internal()
+    kind = type(error).__name__
+    return Problem(error.http_status, kind, error.what, error.why, error.remedy, _headers(error))
+
+
+def _headers(error: X0Error) -> Mapping[str, str]:
     headers = {}
     after = getattr(error, "retry_after_s", None)
     if isinstance(after, float | int):
         headers["retry-after"] = str(max(1, math.ceil(after)))
-    if error.http_status == _INTERNAL:
-        # Its text may name files of the host: that is for the log.
-        return internal()
-    kind = type(error).__name__
-    return Problem(error.http_status, kind, error.what, error.why, error.remedy, headers)
+    if isinstance(error, Unauthorised):
+        headers["www-authenticate"] = 'Bearer realm="x0tta6bl4"'
+    if isinstance(error, BodyTooLarge | BodyStalled):
+        # The rest of the body is still under way, so the connection cannot be used again.
+        headers["connection"] = "close"
+    return headers
 
 
 def internal() -> Problem:
     """For what nobody expected; the log has it."""
     return Problem(
-        _INTERNAL, "", "the request failed", "of an internal error", "See the gateway's log."
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "",
+        "the request failed",
+        "of an internal error",
+        "See the gateway's log.",
     )
 
 
-def refused(
-    status: int, what: str, why: str, remedy: str, *, retry_after_s: float | None = None
-) -> Refused:
-    """A refusal of the gateway's own."""
-    headers = {}
-    if retry_after_s is not None:
-        headers["retry-after"] = str(max(1, math.ceil(retry_after_s)))
-    if status == HTTPStatus.UNAUTHORIZED:
-        headers["www-authenticate"] = 'Bearer realm="x0tta6bl4"'
+def of_status(status: int, what: str, why: str, headers: Mapping[str, str]) -> Problem:
+    """What the HTTP framework refuses by itself: no such path, no such method."""
     kind = "".join(word.capitalize() for word in HTTPStatus(status).phrase.split())
-    return Refused(Problem(status, kind, what, why, remedy, headers))
+    return Problem(status, kind, what, why, "GET /docs lists paths and methods.", headers)

@@ -18,8 +18,8 @@ import numpy as np
 from actors.mesh import batch as messages
 from actors.mesh import partition
 from actors.runtime.errors import MailboxFull, NodeSilent, Unavailable
-from serve_apps.gateway.decoding import Refusal
-from serve_apps.gateway.problems import refused
+from serve_apps.gateway.decoding import MessageRefusal, refusal_of
+from serve_apps.web.errors import TooBusy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,15 +41,15 @@ class Sender(Protocol):
         ...
 
 
-class Outcome(NamedTuple):
+class SendOutcome(NamedTuple):
     """What became of the messages of a request."""
 
     ids: list[int]  # by position; 0 where refused
-    refusals: dict[int, Refusal]
+    refusals: dict[int, MessageRefusal]
 
 
-class Courier:
-    """Carries messages to the mesh.
+class SendBatcher:
+    """Sends messages to the mesh in batches.
 
     Args:
         sender: of the mesh, once it is there.
@@ -70,14 +70,13 @@ class Courier:
         """Send one message; its id.
 
         Raises:
-            Refused: 429, too many wait.
+            TooBusy: too many wait.
             MailboxFull: the source has too many messages open.
             NodeSilent: the source has failed.
             Unavailable: the mesh does not answer.
         """
         if len(self._waiting) >= self._most:
-            raise refused(
-                429,
+            raise TooBusy(
                 "too many messages wait",
                 f"{self._most} have not been accepted yet",
                 "Retry after the time in Retry-After; send messages in batches.",
@@ -137,7 +136,7 @@ class Courier:
             if not answer.done():  # else its request has gone
                 answer.set_result((number, refusal))
 
-    async def many(self, found: Messages, names: tuple[str, ...]) -> Outcome:
+    async def many(self, found: Messages, names: tuple[str, ...]) -> SendOutcome:
         """Send the messages of a request that can be sent.
 
         Raises:
@@ -158,7 +157,7 @@ class Courier:
             for row in np.flatnonzero(accepted.refusal).tolist():
                 node = names[int(found.source[row])]
                 refusals[int(found.rows[row])] = _refusal(int(accepted.refusal[row]), node)
-        return Outcome(ids.tolist(), dict(sorted(refusals.items())))
+        return SendOutcome(ids.tolist(), dict(sorted(refusals.items())))
 
     async def _send(self, batch: MessageBatch) -> Acceptance:
         try:
@@ -179,7 +178,6 @@ def _full(node: str) -> MailboxFull:
     return error
 
 
-def _refusal(code: int, node: str) -> Refusal:
+def _refusal(code: int, node: str) -> MessageRefusal:
     full = code == partition.Refusal.MAILBOX_FULL
-    error = _full(node) if full else NodeSilent(node)
-    return Refusal(error.http_status, type(error).__name__, f"{error.what}: {error.why}")
+    return refusal_of(_full(node) if full else NodeSilent(node))

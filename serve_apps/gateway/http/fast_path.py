@@ -13,9 +13,9 @@ from starlette.requests import ClientDisconnect
 
 from actors.runtime.errors import X0Error
 from serve_apps.gateway import decoding
-from serve_apps.gateway.http import bodies, errors
-from serve_apps.gateway.http.access import authorise
-from serve_apps.gateway.problems import Refused
+from serve_apps.web import bodies
+from serve_apps.web.request_metrics import ROUTE
+from serve_apps.web.strict_json import JSON, loads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,22 +23,25 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from serve_apps.gateway.service import Gateway
+    from serve_apps.web.error_answers import ErrorAnswers
 
 PATH: Final = "/mesh/messages"
-_JSON: Final = (b"content-type", decoding.JSON.encode())
+_JSON: Final = (b"content-type", JSON.encode())
 
 
-class Express:
+class FastPath:
     """Middleware in front of the routes.
 
     Args:
         app: the routes.
-        gateway: that takes the messages.
+        gateway: the gateway that takes the messages.
+        answers: to messages that are refused.
     """
 
-    def __init__(self, app: ASGIApp, gateway: Gateway) -> None:
+    def __init__(self, app: ASGIApp, gateway: Gateway, answers: ErrorAnswers) -> None:
         self._app = app
         self._gateway = gateway
+        self._answers = answers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request with one message, or pass it on."""
@@ -50,13 +53,14 @@ class Express:
             name.decode("latin-1"): value.decode("latin-1")
             for name, value in reversed(scope["headers"])
         }
-        if bodies.media_type(headers) != decoding.JSON:
+        if bodies.media_type(headers) != JSON:
             await self._app(scope, receive, send)
             return
+        scope[ROUTE] = PATH
         try:
             number = await self._take(headers, receive)
-        except (Refused, X0Error) as error:
-            await errors.answer_to(error)(scope, receive, send)
+        except X0Error as error:
+            await self._answers.of(error)(scope, receive, send)
         except ClientDisconnect:
             return  # nobody reads an answer
         else:
@@ -67,12 +71,13 @@ class Express:
 
     async def _take(self, headers: Mapping[str, str], receive: Receive) -> int:
         gateway = self._gateway
-        authorise(headers, gateway)
+        gateway.access.check(headers)
         body = await bodies.read(headers, receive, gateway.limits.body_bytes)
-        value = decoding.loads(body)
+        value = loads(body)
         gateway.joined()
-        message = decoding.one(value, gateway.picture.index)
-        number = await gateway.courier.one(message, value["source"])
+        index = gateway.view.index
+        message = decoding.one(value, index, known=index)
+        number = await gateway.batcher.one(message, value["source"])
         gateway.counts.accepted += 1
         return number
 

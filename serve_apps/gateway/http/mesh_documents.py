@@ -4,45 +4,25 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from serve_apps.gateway.decoding import JSON, MSGPACK, NDJSON
-from serve_apps.gateway.problems import MEDIA_TYPE
-from serve_apps.gateway.telemetry import Report
-
-
-def _example(**values: Any) -> ConfigDict:  # noqa: ANN401 - JSON is anything
-    return ConfigDict(json_schema_extra={"examples": [values]})
-
-
-class ProblemDocument(BaseModel):
-    """A problem (RFC 9457): what failed, why, and what to do."""
-
-    model_config = _example(
-        type="urn:x0tta6bl4:problem:UnknownNode",
-        title="Not Found",
-        status=404,
-        detail="no mesh node n001: the topology has no such id",
-        remedy="Did you mean n0001?",
-    )
-    type: str
-    title: str
-    status: int
-    detail: str
-    remedy: str = Field(description="what the caller can do")
+from serve_apps.gateway.decoding import MSGPACK, NDJSON
+from serve_apps.gateway.telemetry import TelemetryReport
+from serve_apps.web.documents import example
+from serve_apps.web.strict_json import JSON
 
 
 class Health(BaseModel):
     """The process answers."""
 
-    model_config = _example(status="ok")
+    model_config = example(status="ok")
     status: str
 
 
 class Readiness(BaseModel):
     """The mesh can be used."""
 
-    model_config = _example(status="ready", progress="ready")
+    model_config = example(status="ready", progress="ready")
     status: str
     progress: str
 
@@ -50,7 +30,7 @@ class Readiness(BaseModel):
 class Dependencies(BaseModel):
     """What the gateway stands on."""
 
-    model_config = _example(mesh="ready", shards_down={})
+    model_config = example(mesh="ready", shards_down={})
     mesh: str = Field(description="ready, or what is waited for")
     shards_down: dict[str, str] = Field(description="shards that do not answer, and why")
 
@@ -66,7 +46,7 @@ class Node(BaseModel):
 class Nodes(BaseModel):
     """All nodes."""
 
-    model_config = _example(nodes=[{"id": "n0001", "state": "up", "links": 3}])
+    model_config = example(nodes=[{"id": "n0001", "state": "up", "links": 3}])
     nodes: list[Node]
 
 
@@ -80,7 +60,7 @@ class Neighbour(BaseModel):
 class NodeDetail(BaseModel):
     """One node."""
 
-    model_config = _example(
+    model_config = example(
         id="n0001", state="up", neighbours=[{"id": "n0002", "etx": 1.5}], telemetry=None
     )
     id: str
@@ -116,7 +96,7 @@ class Way(BaseModel):
 class Route(Way):
     """The route in use, and loop-free alternates over other neighbours, the best first."""
 
-    model_config = _example(
+    model_config = example(
         source="n0001",
         destination="n0003",
         path=["n0001", "n0002", "n0003"],
@@ -140,7 +120,7 @@ class RefusedMessage(BaseModel):
 class Accepted(BaseModel):
     """What became of each message. What is accepted is kept."""
 
-    model_config = _example(
+    model_config = example(
         accepted=1,
         refused=1,
         ids=["4294967297", None],
@@ -179,49 +159,17 @@ class Inbox(BaseModel):
 class Acknowledged(BaseModel):
     """How many receipts were taken."""
 
-    model_config = _example(acknowledged=1)
+    model_config = example(acknowledged=1)
     acknowledged: int
 
 
 class Kept(BaseModel):
     """The report is the node's latest."""
 
-    model_config = _example(node="n0001", kept=True)
+    model_config = example(node="n0001", kept=True)
     node: str
     kept: bool
 
-
-WHY: Final = {
-    400: "The request cannot be read",
-    401: "No token, or a wrong one: send `Authorization: Bearer TOKEN`",
-    403: "Sent by a page of another site",
-    404: "There is no such thing, or no such path",
-    405: "The path has no such method",
-    408: "The body does not come",
-    409: "What is there now forbids it",
-    413: "The request is too large",
-    415: "A media type that is not understood here",
-    416: "The file has no such part",
-    422: "The request breaks a rule; the document says which",
-    429: "Too much at once: retry after Retry-After",
-    500: "An internal error, which the log has",
-    503: "Not ready, off, or a part is down: the document says which; retry after Retry-After",
-}
-
-
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Document problem answers."""
-    return {
-        status: {
-            "description": WHY[status],
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
-        }
-        for status in statuses
-    }
-
-
-READS: Final = problems(422, 429, 503)
-CHANGES: Final = problems(401, 403, 408, 413, 415, 422, 429, 503)
 
 _MESSAGE: Final = {
     "type": "object",
@@ -262,7 +210,7 @@ INBOX_STREAM: Final[dict[str, Any]] = {
 }
 TELEMETRY_BODY: Final[dict[str, Any]] = {
     "required": True,
-    "content": {JSON: {"schema": Report.model_json_schema()}},
+    "content": {JSON: {"schema": TelemetryReport.model_json_schema()}},
 }
 RECEIPTS_BODY: Final[dict[str, Any]] = {
     "required": True,

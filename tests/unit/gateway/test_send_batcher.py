@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actors.mesh.partition import Acceptance
-from serve_apps.gateway.courier import CROWD, Courier
 from serve_apps.gateway.decoding import One
+from serve_apps.gateway.send_batcher import CROWD, SendBatcher
 
 if TYPE_CHECKING:
     from actors.mesh.batch import MessageBatch
@@ -30,17 +30,17 @@ class Ferry:
         return Acceptance(np.arange(1, len(batch) + 1, dtype=np.uint64), np.zeros(len(batch), int))
 
 
-async def _send(courier: Courier, times: int, pause_s: float = 0.0) -> None:
+async def _send(batcher: SendBatcher, times: int, pause_s: float = 0.0) -> None:
     for _ in range(times):
-        await courier.one(MESSAGE, "a")
+        await batcher.one(MESSAGE, "a")
         await asyncio.sleep(pause_s)
 
 
 async def test_a_crowd_stays_together() -> None:
     """Clients that were answered together are waited for: a round of all of them is one call."""
     ferry = Ferry()
-    courier = Courier(lambda: ferry, most=1000, answer_s=5)
-    clients = (_send(courier, 10, pause_s=n / 8000) for n in range(2 * CROWD))  # 4 ms at most
+    batcher = SendBatcher(lambda: ferry, most=1000, answer_s=5)
+    clients = (_send(batcher, 10, pause_s=n / 8000) for n in range(2 * CROWD))  # 4 ms at most
     await asyncio.gather(*clients)
     assert sum(ferry.sizes) == 20 * CROWD
     assert ferry.sizes.count(2 * CROWD) >= 7
@@ -49,18 +49,18 @@ async def test_a_crowd_stays_together() -> None:
 async def test_few_wait_for_nobody() -> None:
     """A message goes at once, after others that were few."""
     ferry = Ferry()
-    courier = Courier(lambda: ferry, most=1000, answer_s=5)
+    batcher = SendBatcher(lambda: ferry, most=1000, answer_s=5)
     before = time.monotonic()
     for _ in range(20):
-        await asyncio.gather(_send(courier, 1), _send(courier, 1), _send(courier, 1))
-        await _send(courier, 1)
+        await asyncio.gather(_send(batcher, 1), _send(batcher, 1), _send(batcher, 1))
+        await _send(batcher, 1)
     assert time.monotonic() - before < 0.3  # of which the calls are 0.1 s
 
 
 async def test_a_crowd_that_has_gone_holds_nobody_up() -> None:
     """A message after a crowd that does not come back still goes soon."""
     ferry = Ferry()
-    courier = Courier(lambda: ferry, most=1000, answer_s=5)
-    await asyncio.gather(*(_send(courier, 1) for _ in range(2 * CROWD)))
+    batcher = SendBatcher(lambda: ferry, most=1000, answer_s=5)
+    await asyncio.gather(*(_send(batcher, 1) for _ in range(2 * CROWD)))
     async with asyncio.timeout(1):
-        await _send(courier, 1)
+        await _send(batcher, 1)

@@ -1,18 +1,21 @@
-"""Answers that go on for long: they hold a place, and give it back however they end.
+"""Answers that go on for long: they hold a slot, and give it back however they end.
 
 Nothing is made before what was made last has gone to the connection, whose buffers are bounded; a
-reader that takes nothing for `Limits.stall_s` loses the answer.
+reader that takes nothing for `stall_s` loses the answer.
 """
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse, Response, StreamingResponse
 
-from serve_apps.gateway import problems
+from serve_apps.web import error_answers, problems
+from serve_apps.web.errors import RangeUnsatisfiable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,19 +23,19 @@ if TYPE_CHECKING:
 
     from starlette.types import Message, Receive, Scope, Send
 
-    from serve_apps.gateway.limits import Limits, Places
+    from serve_apps.web.admission import Slots
 
-_REFUSED: Final = 400  # and above: a problem
+_PART: Final = "the part of the file cannot be sent"
 
 
 class _Held(Response):
-    """What holds a place until it has been sent, even if that never began."""
+    """An answer that holds a slot until it has been sent, even if that never began."""
 
-    def _hold(self, places: Places, limits: Limits, owner: str = "") -> None:
-        self._places = places
+    def _hold(self, slots: Slots, stall_s: float, owner: str = "") -> None:
+        self._slots = slots
         self._owner = owner
-        self._stall_s = limits.stall_s
-        places.take(owner)
+        self._stall_s = stall_s
+        slots.take(owner)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the content, the reader or its patience with us ends."""
@@ -46,7 +49,7 @@ class _Held(Response):
         except (TimeoutError, ClientDisconnect):
             return  # the server closes the connection of an answer that is not complete
         finally:
-            self._places.give(self._owner)
+            self._slots.give(self._owner)
 
 
 class Stream(_Held, StreamingResponse):
@@ -54,23 +57,23 @@ class Stream(_Held, StreamingResponse):
 
     Args:
         content: what to send.
-        places: of which it holds one.
-        limits: bounds.
+        slots: it holds one of them.
+        stall_s: seconds within which the reader must take something.
         media_type: of the content.
 
     Raises:
-        Refused: 429, all places are taken.
+        TooBusy: all slots are taken.
     """
 
     def __init__(
-        self, content: AsyncIterator[bytes], places: Places, limits: Limits, media_type: str
+        self, content: AsyncIterator[bytes], slots: Slots, stall_s: float, media_type: str
     ) -> None:
         super().__init__(
             content,
             media_type=media_type,
             headers={"cache-control": "no-store", "x-accel-buffering": "no"},
         )
-        self._hold(places, limits)
+        self._hold(slots, stall_s)
 
 
 class Download(_Held, FileResponse):
@@ -81,15 +84,15 @@ class Download(_Held, FileResponse):
 
     Args:
         path: of the file.
-        link: its owner.
-        places: of which it holds one.
-        limits: bounds.
+        link: the owner of the slot that it holds.
+        slots: it holds one of them.
+        stall_s: seconds within which the reader must take something.
 
     Raises:
-        Refused: 429, all places are taken, or all that one link may hold.
+        TooBusy: all slots are taken, or all that one link may hold.
     """
 
-    def __init__(self, path: Path, link: str, places: Places, limits: Limits) -> None:
+    def __init__(self, path: Path, link: str, slots: Slots, stall_s: float) -> None:
         super().__init__(
             path,
             filename=path.name,
@@ -100,7 +103,7 @@ class Download(_Held, FileResponse):
                 "x-content-type-options": "nosniff",
             },
         )
-        self._hold(places, limits, link)
+        self._hold(slots, stall_s, link)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the file; a range that cannot be sent is a problem document."""
@@ -108,7 +111,10 @@ class Download(_Held, FileResponse):
 
         async def documented(message: Message) -> None:
             nonlocal refused
-            if message["type"] == "http.response.start" and message["status"] >= _REFUSED:
+            if (
+                message["type"] == "http.response.start"
+                and message["status"] >= HTTPStatus.BAD_REQUEST
+            ):
                 refused = True
                 await _range_problem(message)(scope, receive, send)
             elif not refused:
@@ -119,11 +125,12 @@ class Download(_Held, FileResponse):
 
 def _range_problem(start: Message) -> Response:
     """What the file's own plain refusal of a range says, as a problem document."""
-    found = problems.refused(
-        start["status"],
-        "the part of the file cannot be sent",
-        "the Range header names none that there is",
-        "Ask for the whole file, without Range.",
-    ).problem
-    size = {k.decode(): v.decode() for k, v in start["headers"] if k == b"content-range"}
-    return Response(found.body(), found.status, size, media_type=problems.MEDIA_TYPE)
+    headers = {k.decode(): v.decode() for k, v in start["headers"] if k == b"content-range"}
+    if start["status"] == HTTPStatus.BAD_REQUEST:
+        return error_answers.document(
+            problems.of_status(start["status"], _PART, "the Range header is malformed", headers)
+        )
+    unsatisfiable = RangeUnsatisfiable(
+        _PART, "the Range header names no part that there is", "Ask for the whole file, without it."
+    )
+    return error_answers.document(replace(problems.of_error(unsatisfiable), headers=headers))

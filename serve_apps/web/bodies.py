@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect
 
-from serve_apps.gateway import decoding
-from serve_apps.gateway.problems import Refused, refused
+from serve_apps.web.errors import BodyStalled, BodyTooLarge, UnsupportedMediaType
+from serve_apps.web.strict_json import JSON, loads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -24,7 +23,8 @@ async def parts(headers: Mapping[str, str], receive: Receive, most: int) -> Asyn
     """The body of a request as it comes, of at most `most` bytes in all.
 
     Raises:
-        Refused: 413, it is longer, by its own account or as it turns out; 408, it stalls.
+        BodyTooLarge: it is longer, by its own account or as it turns out.
+        BodyStalled: nothing of it comes.
         ClientDisconnect: the client has gone.
     """
     length = headers.get("content-length", "")
@@ -57,13 +57,14 @@ async def read_json(request: Request, most: int) -> Any:  # noqa: ANN401 - JSON 
     """What a JSON body says.
 
     Raises:
-        Refused: 415, it is something else; and as `parts` does.
+        UnsupportedMediaType: it is something else.
+        BodyTooLarge, BodyStalled: as `parts`.
         InvalidInput: it is not JSON.
     """
     kind = media_type(request.headers)
-    if kind != decoding.JSON:
-        raise unsupported(kind, decoding.JSON)
-    return decoding.loads(await read(request.headers, request.receive, most))
+    if kind != JSON:
+        raise unsupported(kind, JSON)
+    return loads(await read(request.headers, request.receive, most))
 
 
 def media_type(headers: Mapping[str, str]) -> str:
@@ -71,40 +72,24 @@ def media_type(headers: Mapping[str, str]) -> str:
     return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def unsupported(given: str, *allowed: str) -> Refused:
-    """415 for a Content-Type."""
-    return refused(
-        415,
+def unsupported(given: str, *allowed: str) -> UnsupportedMediaType:
+    """The refusal of a Content-Type."""
+    return UnsupportedMediaType(
         f"Content-Type {given[:64] or '(none)'} is refused",
         "it is not understood here",
         f"Send {' or '.join(allowed)}.",
     )
 
 
-# In both cases what is left of the body is not read, so the connection cannot be used again.
-
-
-def _too_long(most: int) -> Refused:
-    return _closing(
-        refused(
-            413,
-            "the body is too long",
-            f"{most} bytes are allowed",
-            "Send it in several requests.",
-        )
+def _too_long(most: int) -> BodyTooLarge:
+    return BodyTooLarge(
+        "the body is too long", f"{most} bytes are allowed", "Send it in several requests."
     )
 
 
-def _stalled() -> Refused:
-    return _closing(
-        refused(
-            408,
-            "the body does not come",
-            f"nothing of it came for {STALL_S:g} s",
-            "Send it at once, or in several requests.",
-        )
+def _stalled() -> BodyStalled:
+    return BodyStalled(
+        "the body does not come",
+        f"nothing of it came for {STALL_S:g} s",
+        "Send it at once, or in several requests.",
     )
-
-
-def _closing(answer: Refused) -> Refused:
-    return Refused(replace(answer.problem, headers={"connection": "close"}))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ray._common.utils import import_attr
 
 from cluster import ray_start
-from serve_apps.gateway.http.turnstile import Turnstile
+from serve_apps.web.turnstile import Turnstile
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
