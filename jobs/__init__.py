@@ -1,1 +1,4 @@
-"""What a person starts: every module runs as `python -m jobs.NAME`, by Ray, and as `x0 NAME`."""
+"""The commands: every module here runs as `python -m jobs.NAME`, by Ray, and as `x0 NAME`.
+
+`launch/` starts and finds meshes for them; `terminal/` prints for them.
+"""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs import interruption, reporting
+from jobs.launch import interruption
+from jobs.terminal import reporting
 
 if TYPE_CHECKING:
     from actors.payments.bot.service import Webhook

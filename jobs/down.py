@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from jobs import reporting
+from jobs.terminal import reporting
 
 if TYPE_CHECKING:
     from actors.runtime.settings import Settings
     from cluster.local import LocalCluster
-    from jobs.record import MeshRecord
+    from jobs.launch.record import MeshRecord
 
 _LAUNCH_S: Final = 60.0  # a mesh that is just being launched is waited for, then ended
 
@@ -55,7 +55,7 @@ def _end_here(settings: Settings, report: reporting.Report) -> dict[str, str]:
     """End what is on record in the state directory; what that was, by kind."""
     from actors.runtime.state_files import exclusive_lock
     from cluster.local import LocalCluster
-    from jobs.record import LOCK, MeshRecord
+    from jobs.launch.record import LOCK, MeshRecord
 
     if os.environ.get("RAY_ADDRESS"):
         return {}  # may be a job of the very cluster on record, which must not end under it
@@ -83,7 +83,7 @@ def _end_cluster(cluster: LocalCluster, record: MeshRecord | None) -> dict[str, 
 def _end_by_address(settings: Settings) -> dict[str, str]:
     """End the mesh of RAY_ADDRESS and the namespace."""
     from actors.runtime.errors import MeshNotRunning
-    from jobs import session
+    from jobs.launch import session
 
     try:
         running = session.running(settings)
@@ -110,7 +110,7 @@ def _end_actors(address: str, namespace: str) -> dict[str, str]:
 
 
 def _purge(settings: Settings) -> bool:
-    from jobs.record import journals
+    from jobs.launch.record import journals
 
     directory = journals(settings.state_dir)
     if not directory.exists():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs import reporting
+from jobs.terminal import reporting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from actors.mesh.membership import Membership
     from actors.runtime.settings import Settings
     from actors.twin.results import Comparison
-    from jobs.session import Session
+    from jobs.launch.session import Session
 
 FELL_SHORT = 3  # exit code
 SCENARIOS = "worst-node, random-node, link, partition, shard-kill"
@@ -123,7 +123,7 @@ def command(
 
 def _mend(settings: Settings, report: reporting.Report) -> int:
     """Take all injected faults of the running mesh back."""
-    from jobs import session
+    from jobs.launch import session
 
     running = session.running(settings)
     try:
@@ -164,7 +164,7 @@ def _mesh(settings: Settings, report: reporting.Report, *, private: bool) -> Ite
     """The running mesh, or one of the drill's own."""
     from actors.runtime.errors import MeshNotRunning
     from actors.runtime.flags import Flags
-    from jobs import session
+    from jobs.launch import session
 
     running = None
     if not private:

@@ -9,17 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from jobs import (
-    bot,
-    interruption,
-    pay_demo,
-    pay_review,
-    pay_sandbox,
-    pay_values,
-    reporting,
-    shop,
-)
+from jobs import bot, pay_demo, pay_review, pay_sandbox, pay_values, shop
+from jobs.launch import interruption
 from jobs.pay_review import Limit  # noqa: TC001 - typer reads annotations at run time
+from jobs.terminal import reporting
 
 if TYPE_CHECKING:
     from actors.payments.ledger import Ledger

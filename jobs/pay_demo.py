@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs import reporting
+from jobs.terminal import reporting
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from jobs import reporting, shop
+from jobs import shop
+from jobs.terminal import reporting
 
 app = typer.Typer(
     invoke_without_command=True,

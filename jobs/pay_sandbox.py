@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jobs import interruption, reporting, shop
+from jobs import shop
+from jobs.launch import interruption
+from jobs.terminal import reporting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

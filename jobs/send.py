@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from jobs import reporting
+from jobs.terminal import reporting
 
 if TYPE_CHECKING:
     from actors.mesh.client import Mesh, Message
@@ -71,7 +71,7 @@ def command(
     """
     from actors.runtime import log
     from actors.runtime.settings import Settings
-    from jobs import session
+    from jobs.launch import session
 
     report = reporting.Report(as_json)
     settings = Settings.load()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from jobs import reporting
+from jobs.terminal import reporting
 
 SHARD_DOWN = 3  # exit code
 
@@ -18,7 +18,8 @@ def command(as_json: reporting.AsJson = False) -> int:
     # Ray takes seconds to import, and --help should not.
     from actors.runtime import log
     from actors.runtime.settings import Settings
-    from jobs import gateway, session, summary
+    from jobs.launch import gateway, session
+    from jobs.terminal import summary
 
     report = reporting.Report(as_json)
     settings = Settings.load()

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from jobs import interruption, reporting
+from jobs.launch import interruption
+from jobs.terminal import reporting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from jobs.session import Session
+    from jobs.launch.session import Session
 
 _LOOK_S: Final = 1.0  # between two looks at a mesh in the foreground
 _ANSWER_S: Final = 15.0  # for its coordinator, which itself waits 5 s for a shard
@@ -83,7 +84,8 @@ def command(
     flags = Flags.from_env()
     log.configure(settings.log_level)
     report.progress("loading Ray")
-    from jobs import gateway, session, summary
+    from jobs.launch import gateway, session
+    from jobs.terminal import summary
 
     launched = session.launch(settings, flags, progress=report.progress, beside=True)
     leave = False
@@ -131,7 +133,7 @@ async def _watch(launched: Session, report: reporting.Report) -> None:
     from rich.live import Live
 
     from actors.runtime.errors import Unavailable
-    from jobs import summary
+    from jobs.terminal import summary
 
     down: Mapping[str, str] = {}
     with contextlib.ExitStack() as shown:
@@ -165,7 +167,7 @@ def _ended(launched: Session) -> bool:
     """
     from actors.runtime.errors import Unavailable
     from actors.runtime.state_files import exclusive_lock
-    from jobs.record import LOCK, MeshRecord
+    from jobs.launch.record import LOCK, MeshRecord
 
     state_dir = launched.settings.state_dir
     if MeshRecord.load(state_dir) != launched.record:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from jobs import reporting
+from jobs.terminal import reporting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -120,7 +120,8 @@ def command(
     """
     from actors.runtime import log
     from actors.runtime.settings import Settings
-    from jobs import asking, consequences
+    from jobs.launch import twin_questions
+    from jobs.terminal import consequences
 
     report = reporting.Report(as_json)
     asked = {
@@ -150,7 +151,7 @@ def command(
     settings = Settings.load(**options)
     log.configure("ERROR" if settings.log_level == "INFO" else settings.log_level)
     a_map = any(value is not None for value in options.values())
-    reply = asking.ask(question, settings, report, live=not a_map, plot=plot is not None)
+    reply = twin_questions.ask(question, settings, report, live=not a_map, plot=plot is not None)
     picture = None
     if plot is not None and reply.picture is not None:
         _write(plot, reply.picture)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.runtime import log
 from actors.runtime.errors import X0Error
-from jobs import reporting
+from jobs.terminal import reporting
 from loadtests import (
     calls,
     compare,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from actors.runtime import spawn
-from jobs import reporting
+from jobs.terminal import reporting
 from loadtests import machine, payload, private_cluster
 from loadtests.call_actors import MESSAGES, Asking, Echo
 from loadtests.command import Results, run

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from actors.runtime import log
-from jobs import reporting
+from jobs.terminal import reporting
 from loadtests import results
 
 if TYPE_CHECKING:

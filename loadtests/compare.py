@@ -19,7 +19,8 @@ import typer
 from actors.runtime import spawn
 from actors.runtime.flags import Flags
 from actors.topology import source
-from jobs import reporting, session
+from jobs.launch import session
+from jobs.terminal import reporting
 from loadtests import (
     compare_chains,
     far_pairs,

@@ -14,8 +14,9 @@ import typer
 
 from actors.mesh.client import Mesh
 from actors.runtime.flags import Flags
-from jobs import gateway as opened
-from jobs import reporting, session
+from jobs.launch import gateway as opened
+from jobs.launch import session
+from jobs.terminal import reporting
 from loadtests import (
     bare_app,
     cores,

@@ -18,7 +18,7 @@ from actors.runtime.errors import Unavailable
 from actors.runtime.flags import Flags
 from actors.runtime.lag import Lag
 from cluster.ray_start import free_ports
-from jobs import gateway, joining, session
+from jobs.launch import gateway, joining, session
 from loadtests import crowd, leipzig, private_cluster
 from loadtests.http_connection import Server
 

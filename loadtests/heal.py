@@ -20,7 +20,8 @@ from actors.mesh.drill.conductor import SAMPLE_S
 from actors.runtime.errors import Unavailable
 from actors.runtime.flags import Flags
 from actors.runtime.settings import Settings
-from jobs import reporting, session
+from jobs.launch import session
+from jobs.terminal import reporting
 from loadtests import babel_network, drilling, machine, trial
 from loadtests.command import Results, run
 from loadtests.grid import centre, grid, write_netjson
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.mesh.drill.report import Report
-    from jobs.session import Session
+    from jobs.launch.session import Session
     from loadtests.babel_network import LinkType
     from loadtests.machine import Provenance
 

@@ -14,7 +14,8 @@ import typer
 
 from actors.runtime.errors import InvalidInput
 from actors.runtime.flags import Flags
-from jobs import reporting, session
+from jobs.launch import session
+from jobs.terminal import reporting
 from loadtests import leipzig, machine, mesh_figures, mesh_load, private_cluster
 from loadtests.command import NoVpn, Results, Topology, run
 from loadtests.mesh_load import Load

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from actors.runtime.flags import Flags
-from jobs import reporting, session
+from jobs.launch import session
+from jobs.terminal import reporting
 from loadtests import leipzig, machine, mesh_load, private_cluster
 from loadtests.command import NoVpn, Results, Topology, run
 from loadtests.mesh_figures import limits, shortcomings

@@ -25,7 +25,7 @@ from actors.payments.order_book import NewOrder
 from actors.payments.orders import Delivers, State
 from actors.payments.settings import KEYLESS_TRON, Chain
 from actors.runtime.errors import Unavailable
-from jobs import reporting
+from jobs.terminal import reporting
 from loadtests import history_api, machine
 from loadtests.command import Results, run
 from loadtests.results import RESULTS, Outcome, Table

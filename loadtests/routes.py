@@ -20,7 +20,7 @@ from scipy.sparse.csgraph import dijkstra
 
 from actors.runtime.errors import Unavailable
 from actors.topology import spf
-from jobs import reporting
+from jobs.terminal import reporting
 from loadtests import machine
 from loadtests.command import Results, run
 from loadtests.plane_mesh import graph

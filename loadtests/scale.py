@@ -20,7 +20,8 @@ from actors.runtime import spawn
 from actors.runtime.flags import Flags
 from actors.runtime.settings import Settings
 from actors.topology import radio
-from jobs import reporting, session
+from jobs.launch import session
+from jobs.terminal import reporting
 from loadtests import burst, drilling, footprint, machine, private_cluster
 from loadtests.command import Results, run
 from loadtests.lone_actor import LoneActor

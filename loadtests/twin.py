@@ -21,7 +21,7 @@ from actors.topology.cuts import single_failures
 from actors.topology.model import Topology
 from actors.twin.failure import Failure
 from actors.twin.partitions import FailedSets, Partitioner
-from jobs import reporting
+from jobs.terminal import reporting
 from loadtests import machine
 from loadtests.command import Results, run
 from loadtests.results import RESULTS, Outcome, Table

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from actors.mesh.drill.scenario import Plan
     from actors.mesh.membership import Membership
     from actors.twin.results import Comparison
-    from jobs.session import Session
+    from jobs.launch.session import Session
 
 MAP = Path(__file__).parents[2].parent / "shared/data/topologies/freifunk-leipzig.meshviewer.json"
 
@@ -48,7 +48,7 @@ def settings(state_dir: Path, hello_s: float) -> Settings:
 
 def test_the_worst_node_of_leipzig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At Hello 1 s the mesh finds its worst node's death, heals in time and loses nothing."""
-    from jobs import session
+    from jobs.launch import session
 
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     with session.ephemeral(settings(tmp_path, 1.0), Flags()) as own:
@@ -110,7 +110,7 @@ def test_ten_failures_go_as_the_twin_predicts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The pairs lost exactly, the loss of datagrams within 0.02, the times within the bounds."""
-    from jobs import session
+    from jobs.launch import session
 
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     with session.ephemeral(settings(tmp_path, 0.3), Flags()) as own:

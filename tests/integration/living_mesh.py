@@ -18,8 +18,8 @@ from actors.runtime.errors import Unavailable
 from actors.runtime.flags import Flags
 from actors.runtime.settings import Settings
 from actors.runtime.state_files import ensure_directory
-from jobs import readiness
-from jobs.options import mesh_options
+from jobs.launch import readiness
+from jobs.launch.options import mesh_options
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

@@ -20,7 +20,7 @@ from actors.mesh.coordinator import COORDINATOR
 from actors.mesh.membership import Faults
 from actors.runtime import spawn
 from actors.runtime.settings import Settings
-from jobs import session
+from jobs.launch import session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

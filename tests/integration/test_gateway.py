@@ -30,8 +30,8 @@ from actors.runtime.settings import Settings
 from actors.twin.actor import TwinActor
 from actors.twin.client import TWIN
 from cluster.local import LocalCluster
-from jobs import gateway
-from jobs.options import twin_options
+from jobs.launch import gateway
+from jobs.launch.options import twin_options
 from serve_apps.web.auth import token_path
 from tests.unit.payments.bot_shop import BotShop
 

@@ -22,7 +22,7 @@ from actors.twin.conditions import Conditions
 from actors.twin.intact import Intact
 from actors.twin.reply import reply
 from actors.twin.scenario import of
-from jobs.options import twin_options
+from jobs.launch.options import twin_options
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

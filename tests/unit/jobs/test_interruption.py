@@ -9,8 +9,8 @@ import threading
 
 import pytest
 
-from jobs import interruption
-from jobs.interruption import Interrupted, guarded
+from jobs.launch import interruption
+from jobs.launch.interruption import Interrupted, guarded
 
 
 @pytest.mark.parametrize("number", interruption.SIGNALS)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from actors.runtime.flags import Flags
 from actors.runtime.settings import Settings
-from jobs.options import absolute, flags_of, journal_directory, mesh_options
+from jobs.launch.options import absolute, flags_of, journal_directory, mesh_options
 
 if TYPE_CHECKING:
     import pytest

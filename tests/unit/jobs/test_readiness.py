@@ -12,7 +12,7 @@ from actors.mesh.membership import Faults
 from actors.mesh.readiness import missing, neighbours_up
 from actors.mesh.telemetry import ShardStatus
 from actors.runtime.errors import ShardUnavailable, Unavailable
-from jobs.readiness import wait
+from jobs.launch.readiness import wait
 
 SHARD = ShardStatus(
     name="mesh-shard-00",

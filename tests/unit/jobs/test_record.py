@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.runtime.errors import ConfigurationError
-from jobs.record import NAME, MeshRecord
+from jobs.launch.record import NAME, MeshRecord
 
 if TYPE_CHECKING:
     from pathlib import Path

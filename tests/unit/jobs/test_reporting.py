@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from actors.runtime.errors import MailboxFull, UnknownNode
-from jobs import cli, reporting
+from jobs import cli
+from jobs.terminal import reporting
 
 
 def invoke(failure: BaseException | None, *arguments: str) -> tuple[int, str, str]:

@@ -22,7 +22,7 @@ from cluster.ray_start import free_ports
 
 if TYPE_CHECKING:
     from actors.runtime.settings import Settings
-    from jobs.readiness import Progress
+    from jobs.launch.readiness import Progress
 
 READY: Final = "ready"  # what `state` says of a gateway that can be used
 _READY_S: Final = 60.0

@@ -26,9 +26,9 @@ from actors.topology import fetch, radio, source
 from actors.twin.actor import TwinActor
 from actors.twin.client import TWIN
 from cluster.local import LocalCluster
-from jobs import gateway, interruption, joining, readiness, watching
-from jobs.options import flags_of, mesh_options, twin_options
-from jobs.record import LOCK, MeshRecord
+from jobs.launch import gateway, interruption, joining, payment_watchers, readiness
+from jobs.launch.options import flags_of, mesh_options, twin_options
+from jobs.launch.record import LOCK, MeshRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from actors.payments.settings import Shop
     from actors.runtime.flags import Flags
     from actors.runtime.settings import Settings
-    from jobs.gateway import Opening
-    from jobs.readiness import Progress
+    from jobs.launch.gateway import Opening
+    from jobs.launch.readiness import Progress
 
 __all__ = ["Session", "ephemeral", "launch", "mesh_options", "running"]
 
@@ -152,7 +152,7 @@ def launch(
     """
     tell = progress or _silence
     options = mesh_options(settings, flags)
-    shop = watching.shop_of(settings) if beside and not flags.minimal else None
+    shop = payment_watchers.shop_of(settings) if beside and not flags.minimal else None
     ensure_directory(settings.state_dir)
     with interruption.guarded(), exclusive_lock(settings.state_dir / LOCK):
         _refuse_second(settings)
@@ -237,8 +237,8 @@ def _populate(
         spawn.detached(MeshCoordinator, COORDINATOR, options)
         opening = gateway.begin(settings, port) if port else None
         if shop is not None:
-            watching.start(shop, settings.log_level)
-        watchers = watching.names()
+            payment_watchers.start(shop, settings.log_level)
+        watchers = payment_watchers.names()
     except BaseException:
         session.end()
         raise
@@ -271,7 +271,7 @@ def running(settings: Settings) -> Session:
     try:
         joining.join(address, settings.namespace)
         options: MeshOptions = joining.ask("options", _ANSWER_TIMEOUT_S)
-        watchers = watching.names()
+        watchers = payment_watchers.names()
     except MeshNotRunning as error:
         spawn.disconnect()
         if record is None or cluster is not None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from actors.runtime.settings import Settings
     from actors.twin.reply import Reply
     from actors.twin.scenario import Scenario
-    from jobs.reporting import Report
+    from jobs.terminal.reporting import Report
 
 LIVE_S: Final = 600.0  # that the twin of the running mesh may take
 _TICK_S: Final = 2.0  # between two words of progress
@@ -58,7 +58,7 @@ class _NothingRuns(Exception):  # noqa: N818 - caught above
 
 def _of_running(scenario: Scenario, settings: Settings, report: Report, *, plot: bool) -> Reply:
     from actors.twin import client
-    from jobs import session
+    from jobs.launch import session
 
     try:
         running = session.running(settings)

@@ -31,7 +31,7 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.runtime.errors import InvalidInput, X0Error
-from jobs import interruption
+from jobs.launch import interruption
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from actors.mesh.readiness import neighbours_up
-from jobs.gateway import READY
-from jobs.reporting import pairs, table
+from jobs.launch.gateway import READY
+from jobs.terminal.reporting import pairs, table
 from serve_apps.web.auth import token_path
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from actors.mesh.coordinator import MeshStatus
-    from jobs.session import Session
+    from jobs.launch.session import Session
 
 _MIB = 2**20
 PAYMENTS_OFF = "off: no wallet was set at the start (X0TTA6BL4_TRON_WALLET, X0TTA6BL4_TON_WALLET)"

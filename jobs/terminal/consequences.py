@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from jobs.reporting import pairs, table
+from jobs.terminal.reporting import pairs, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,7 +8,7 @@ from typing import Any
 from actors.mesh.coordinator import COORDINATOR
 from actors.runtime import spawn
 from actors.runtime.errors import ShardUnavailable
-from jobs import interruption
+from jobs.launch import interruption
 
 
 def join(address: str, namespace: str) -> None:

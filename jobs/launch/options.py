@@ -21,7 +21,7 @@ from actors.runtime.ids import shard_name
 from actors.topology import radio
 from actors.topology.fetch import is_url, shown
 from actors.twin.actor import TwinOptions
-from jobs.record import journals
+from jobs.launch.record import journals
 
 if TYPE_CHECKING:
     from actors.runtime.settings import Settings
