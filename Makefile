@@ -1,22 +1,41 @@
-# Every target sets up what it needs: a fresh clone needs only Python 3.11 or newer and make.
+# Every target sets up what it needs: a fresh clone needs only Python 3.11, 3.12 or 3.13 and make.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+READY_DEV := $(VENV)/.ready-dev
+
+# The lock files name every package, so pip resolves nothing: no later release of any package can
+# change what is installed. What it then does not ask either, whether all is there, `pip check` does.
+INSTALL := $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation
+LOCKED := $(INSTALL) --require-hashes --only-binary :all:
+CHECK := $(BIN)/python -m pip check
 
 # What decides whether money has arrived: every branch of it must be tested.
 VERIFYING := money addresses tron ton ton_body orders tails tokens
 
-.PHONY: setup run test cover lint bench lock clean
+.PHONY: setup setup-dev run test cover lint bench lock clean
 setup: $(READY)
+setup-dev: $(READY_DEV)
 
-# The lock file gives exact versions; the project itself is installed editable on top of it.
-$(READY): requirements.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "x0tta6bl4 needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing the packages of the lock file into $(VENV), which takes a minute or two"
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --editable .
+# A changed lock file makes a new environment, so that nothing of the old one stays.
+$(VENV)/.locked: requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "x0tta6bl4 needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv --clear $(VENV)
+	@echo "installing what running needs into $(VENV): 850 MiB, one to three minutes"
+	$(LOCKED) -r requirements.lock
+	touch $@
+
+# The project itself is installed editable on top.
+$(READY): $(VENV)/.locked pyproject.toml
+	$(INSTALL) --editable .
+	$(CHECK)
+	touch $@
+
+$(READY_DEV): $(READY) requirements-dev.lock
+	@echo "installing what tests, linters and benchmarks need besides: 220 MiB, half a minute"
+	$(LOCKED) -r requirements-dev.lock
+	$(CHECK)
 	touch $@
 
 # Again while the mesh is up: drills the one that runs.
@@ -26,17 +45,17 @@ run: setup
 	$(BIN)/x0 status
 
 # Two at a time, a file each: most tests wait for clusters and for protocol time.
-test: setup
+test: setup-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-cover: setup
+cover: setup-dev
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --cov-branch --cov-fail-under=100 \
 		--cov-report=term-missing $(VERIFYING:%=--cov=actors.payments.%) \
 		tests/unit/payments/test_money.py tests/unit/payments/test_addresses.py \
 		tests/unit/payments/test_tron.py tests/unit/payments/test_ton.py \
 		tests/unit/payments/test_orders.py tests/unit/payments/test_tokens_and_delivery.py
 
-lint: setup
+lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -44,12 +63,18 @@ lint: setup
 
 # Root and Debian's babeld for the comparison with it, wrk for the gateway's ceiling; without them
 # the rest is measured.
-bench: setup
+bench: setup-dev
 	$(BIN)/python -m loadtests
 
-# Needs uv (pip install uv). Resolves for every platform and Python that pyproject.toml admits.
+# Needs uv (pip install uv). Resolves for every platform; versions change only where pyproject.toml
+# demands it, or with UPGRADE=--upgrade. The second file holds only what the first does not.
+COMPILE := uv pip compile --quiet $(UPGRADE) --universal --generate-hashes --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links pyproject.toml --group setup
+NAMES = sed -n 's/^\([a-z0-9-]*\)==.*/\1/p' requirements.lock | sort -u
 lock:
-	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o requirements.lock
+	$(COMPILE) -o requirements.lock
+	$(COMPILE) --group dev -c requirements.lock $$($(NAMES) | sed 's/^/--no-emit-package /') \
+		-o requirements-dev.lock
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
