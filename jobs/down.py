@@ -82,12 +82,12 @@ def _end_cluster(cluster: LocalCluster, record: MeshRecord | None) -> dict[str, 
 
 def _end_by_address(settings: Settings) -> dict[str, str]:
     """End the mesh of RAY_ADDRESS and the namespace."""
-    from actors.runtime.errors import MeshNotRunning
+    from actors.runtime.errors import NotRunning
     from jobs.launch import session
 
     try:
         running = session.running(settings)
-    except MeshNotRunning:
+    except NotRunning:
         return {}
     running.end()
     return {"mesh": running.options.topology}
@@ -96,11 +96,11 @@ def _end_by_address(settings: Settings) -> dict[str, str]:
 def _end_actors(address: str, namespace: str) -> dict[str, str]:
     """End the actors of a namespace in a cluster that is another's; it may be gone."""
     from actors.runtime import spawn
-    from actors.runtime.errors import MeshNotRunning
+    from actors.runtime.errors import NotRunning
 
     try:
         spawn.connect(address, namespace)
-    except MeshNotRunning:
+    except NotRunning:
         return {}
     try:
         names = spawn.tear_down(namespace)

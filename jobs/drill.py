@@ -162,13 +162,13 @@ async def _mended(
 @contextlib.contextmanager
 def _mesh(settings: Settings, report: reporting.Report, *, private: bool) -> Iterator[Session]:
     """The running mesh, or one of the drill's own."""
-    from actors.runtime.errors import MeshNotRunning
+    from actors.runtime.errors import NotRunning
     from actors.runtime.flags import Flags
     from jobs.launch import session
 
     running = None
     if not private:
-        with contextlib.suppress(MeshNotRunning):
+        with contextlib.suppress(NotRunning):
             running = session.running(settings)
     if running is not None:
         try:

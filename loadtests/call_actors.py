@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from actors.mesh import batch as messages
-from actors.runtime import line
+from actors.runtime import remote
 from loadtests import payload
 from loadtests.load_plan import serials
 
@@ -46,7 +46,7 @@ class Echo:
 
     async def open(self) -> None:
         """Answer on a line from now on; until then, callers go through Ray."""
-        self._door = await line.serve(self._name, self, ("echo", "spent"))
+        self._door = await remote.serve(self._name, self, ("echo", "spent"))
 
     async def echo(self, batch: MessageBatch) -> MessageBatch:
         """The batch."""
@@ -71,7 +71,7 @@ class Asking:
         Raises:
             ValueError: the actor gave something else back.
         """
-        to, batch, calls = line.to(name), self._batch, 0
+        to, batch, calls = remote.to(name), self._batch, 0
         back: MessageBatch = await to.call("echo", batch)
         if not np.array_equal(back.head, batch.head) or bytes(back.payload) != bytes(batch.payload):
             raise ValueError(f"{name} gave something else back")

@@ -20,15 +20,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from actors.mesh.errors import ShardUnavailable
 from actors.mesh.host import HostOptions, MeshEvent, MeshHost
 from actors.mesh.journal import FileJournal
 from actors.mesh.partition import Partition
 from actors.mesh.telemetry import ShardMetrics, ShardStatus
-from actors.runtime import ids, line, log, spawn
+from actors.runtime import ids, log, remote, spawn
 from actors.runtime.bell import Bell
 from actors.runtime.clock import SystemClock
 from actors.runtime.error_handler import ErrorHandler
-from actors.runtime.errors import ShardUnavailable, Unavailable
+from actors.runtime.errors import Unavailable
 from actors.topology.link_state import LinkState
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from actors.mesh.frames import Answer, Envelope
     from actors.mesh.membership import Faults, Membership
     from actors.mesh.partition import Acceptance
+    from actors.runtime.unix_rpc import Listener
 
 REST = 2.0  # pause after a turn, in times of its length: what arrives meanwhile goes together
 LONGEST_REST_S = 0.004
@@ -97,7 +99,7 @@ class MeshShard:
         self._admitting = asyncio.Lock()  # one call at a time, and turns between them
         self._peers: dict[str, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._door: asyncio.Server | None = None
+        self._door: Listener | None = None
         self._start(self._live())
         self._start(self._metrics.lag.probe())
 
@@ -136,7 +138,10 @@ class MeshShard:
         # What was imported and built stays. Collections of the oldest generation would go through
         # it on this loop, for longer than the mesh may wait.
         gc.freeze()
-        self._door = await line.serve(self._name, self, DIRECT)
+        try:
+            self._door = await remote.serve(self._name, self, DIRECT)
+        except OSError as error:  # the mesh works without, by slower calls
+            self._errors.handle(error, severity="warning")
         for work in (self._turn_for_ever(), self._route()):
             self._start(self._vital(work))
         self._start(self._report())
@@ -202,7 +207,7 @@ class MeshShard:
 
     async def _converse(self, peer: str) -> None:
         """Carry envelopes to one peer, one at a time."""
-        host, to = self._hosting(), line.to(peer)
+        host, to = self._hosting(), remote.to(peer)
         while True:
             await self._peers[peer].wait()
             self._peers[peer].clear()

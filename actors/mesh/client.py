@@ -20,23 +20,17 @@ from actors.mesh import batch as messages
 from actors.mesh.batch import UNREACHABLE, MessageBatch
 from actors.mesh.coordinator import COORDINATOR
 from actors.mesh.datagram import Fate
+from actors.mesh.errors import MailboxFull, NodeSilent, ShardUnavailable, StalePlacement
 from actors.mesh.partition import Acceptance, Refusal
-from actors.runtime import ids, line, spawn
-from actors.runtime.errors import (
-    InvalidInput,
-    MailboxFull,
-    NodeSilent,
-    ShardUnavailable,
-    StalePlacement,
-    Unavailable,
-    UnknownNode,
-)
+from actors.runtime import ids, remote, spawn
+from actors.runtime.errors import ActorUnavailable, InvalidInput, Unavailable
+from actors.topology.errors import UnknownNode
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from actors.mesh.membership import Membership
-    from actors.runtime.line import Line
+    from actors.runtime.remote import Remote
 
 MAX_PAYLOAD = 64 * 1024  # bytes
 MAX_PORT = 0xFFFF
@@ -87,22 +81,22 @@ class Mesh:
         self._client = ids.new_client_id()
         self._request = 0
         self._turns: dict[int, asyncio.Lock] = {}
-        self._shards: dict[str, Line] = {}
+        self._shards: dict[str, Remote] = {}
 
     @classmethod
     async def attach(cls) -> Mesh:
         """Join the mesh of this process's cluster and namespace.
 
         Raises:
-            MeshNotRunning: there is none.
-            ShardUnavailable: its coordinator does not come back.
+            NotRunning: there is none.
+            ActorUnavailable: its coordinator does not come back.
             TopologyError: it could not be started with its topology.
         """
         deadline = time.monotonic() + ATTACH_S
         while True:
             try:
                 return cls(await _membership())
-            except ShardUnavailable:
+            except ActorUnavailable:
                 if time.monotonic() > deadline:
                     raise
                 await asyncio.sleep(RETRY_S)
@@ -343,13 +337,15 @@ class Mesh:
             placement = self.membership.placement
             name = placement.shard_of[partition]
             if name not in self._shards:
-                self._shards[name] = line.to(name)
+                self._shards[name] = remote.to(name)
             try:
                 return await self._shards[name].call(
                     method, partition, placement.version, *arguments
                 )
-            except (StalePlacement, Unavailable):
+            except (StalePlacement, Unavailable) as error:
                 if time.monotonic() > deadline:
+                    if isinstance(error, ActorUnavailable):
+                        raise ShardUnavailable(name, error.why) from error
                     raise
             await asyncio.sleep(RETRY_S)
             await self._refresh()

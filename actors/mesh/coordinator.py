@@ -18,7 +18,7 @@ from actors.mesh.membership import Faults, Membership
 from actors.runtime import ids, log, spawn
 from actors.runtime.clock import SystemClock
 from actors.runtime.error_handler import ErrorHandler
-from actors.runtime.errors import ShardUnavailable, X0Error
+from actors.runtime.errors import ActorUnavailable, X0Error
 from actors.topology.diff import diff
 from actors.topology.link_state import Roll
 from actors.topology.source import TopologyFeed
@@ -186,7 +186,7 @@ class MeshCoordinator:
             except Exception as error:  # noqa: BLE001 - whatever ended the call, look at the shard
                 died = spawn.explained(error, shard)
                 self._errors.handle(died, severity="error", shard=shard)
-                if life and isinstance(died, ShardUnavailable):
+                if life and isinstance(died, ActorUnavailable):
                     await self._bury(shard, life)
                 await asyncio.sleep(0.2)
 

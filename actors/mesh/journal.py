@@ -19,7 +19,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from actors.runtime.errors import JournalCorrupt
+from actors.mesh.errors import JournalCorrupt
 from actors.runtime.state_files import ensure_directory, exclusive_lock
 
 if TYPE_CHECKING:

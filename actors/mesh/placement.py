@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actors.mesh import bisection
-from actors.runtime.errors import StalePlacement
+from actors.mesh.errors import StalePlacement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

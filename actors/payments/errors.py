@@ -23,13 +23,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.runtime.errors import (
-    ConfigurationError,
-    Conflict,
-    Unavailable,
-    X0Error,
-    close_matches,
-)
+from actors.runtime.errors import ConfigurationError, Conflict, Unavailable, X0Error, close_matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,19 +1,16 @@
-# ruff: noqa: N818 - an error is named by its condition (MailboxFull), as an operator would say it
-"""The one tree of errors that this project raises.
+# ruff: noqa: N818 - an error is named by its condition, as an operator would say it
+"""The root of the tree of errors that this project raises, and what all parts share of it.
 
     X0Error                     500
     ├── ConfigurationError      500  a setting, flag or environment variable is wrong
     ├── InvalidInput            422  something given from outside breaks a rule
-    │   └── TopologyError       422  a map of the network cannot be read
-    ├── UnknownNode             404  no mesh node has that id
     ├── Conflict                409  the state does not allow it now
-    │   └── StalePlacement      409  asked with an outdated node-to-shard map
-    ├── MailboxFull             429  a node takes no more messages for the moment
-    ├── Unavailable             503  works again by itself or after a stated action
-    │   ├── ShardUnavailable    503  the process that hosts a node is restarting
-    │   ├── NodeSilent          503  the node itself has failed
-    │   └── MeshNotRunning      503  nothing is up
-    └── JournalCorrupt          500  a journal cannot be read past an offset
+    ├── ActorFailed             500  a call of an actor ended in a defect of that actor
+    └── Unavailable             503  works again by itself or after a stated action
+        ├── ActorUnavailable    503  an actor does not answer
+        └── NotRunning          503  there is no such actor, or no cluster
+
+Each kind of actor has the errors of its own domain beside it, in its `errors` module.
 
 Invariants: every error says what failed, why, and what to do about it; it has one HTTP status; it
 survives pickling with all its fields, so it crosses processes unchanged. Fields live in the
@@ -28,7 +25,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
 CLOSE_MATCHES = 3
 
@@ -101,74 +97,10 @@ class InvalidInput(X0Error):
         super().__init__(what, why, remedy, source=source, entry=entry)
 
 
-class TopologyError(InvalidInput):
-    """A map of the network cannot be used; what was running keeps its previous map."""
-
-
-class UnknownNode(X0Error):
-    """No mesh node has the id `node`. `known` serves to suggest, and is not kept."""
-
-    http_status = 404
-
-    node: str
-
-    def __init__(self, node: str, *, known: Iterable[str] = ()) -> None:
-        remedy = close_matches(node, known) or "Give an id that the topology contains."
-        what = f"no mesh node {node or 'without an id'}"
-        super().__init__(what, "the topology has no such id", remedy, node=node)
-
-
 class Conflict(X0Error):
     """The request is sound, and what is there now forbids it."""
 
     http_status = 409
-
-
-class StalePlacement(Conflict):
-    """A shard was asked with a map of nodes to shards that is out of date.
-
-    Attributes:
-        partition: the partition asked for.
-        owner: name of the shard actor that owns it now.
-        held: version of the map that the shard holds.
-        asked: version of the map that the caller used.
-    """
-
-    partition: int
-    owner: str
-    held: int
-    asked: int
-
-    def __init__(self, *, partition: int, owner: str, held: int, asked: int) -> None:
-        super().__init__(
-            f"partition {partition} is not here",
-            f"placement version {asked} was used and version {held} gives it to {owner}",
-            f"Fetch the placement again and ask {owner}.",
-            partition=partition,
-            owner=owner,
-            held=held,
-            asked=asked,
-        )
-
-
-class MailboxFull(X0Error):
-    """The node `node` holds `capacity` messages already; retry after `retry_after_s` seconds."""
-
-    http_status = 429
-
-    node: str
-    capacity: int
-    retry_after_s: float
-
-    def __init__(self, node: str, *, capacity: int, retry_after_s: float) -> None:
-        super().__init__(
-            f"mailbox of {node} is full",
-            f"it holds its capacity of {capacity} messages",
-            f"Retry after {retry_after_s:g} s, or raise X0TTA6BL4_MAILBOX_CAPACITY.",
-            node=node,
-            capacity=capacity,
-            retry_after_s=retry_after_s,
-        )
 
 
 class Unavailable(X0Error):
@@ -184,47 +116,41 @@ class Unavailable(X0Error):
         super().__init__(what, why, remedy, retry_after_s=retry_after_s, **fields)
 
 
-class ShardUnavailable(Unavailable):
-    """The shard actor named `shard` does not answer; Ray is restarting it."""
+class ActorUnavailable(Unavailable):
+    """The actor named `actor` does not answer; whether the call ran is then unknown."""
 
-    shard: str
+    actor: str
 
-    def __init__(self, shard: str, *, retry_after_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        actor: str,
+        why: str = "its process ended or is restarting",
+        remedy: str = "",
+        *,
+        retry_after_s: float = 1.0,
+        **fields: object,
+    ) -> None:
         super().__init__(
-            f"shard {shard} does not answer",
-            "its process ended or is restarting",
-            f"Retry after {retry_after_s:g} s; accepted messages are kept.",
+            f"actor {actor} does not answer",
+            why,
+            remedy or f"Retry after {retry_after_s:g} s.",
             retry_after_s=retry_after_s,
-            shard=shard,
+            actor=actor,
+            **fields,
         )
 
 
-class NodeSilent(Unavailable):
-    """The mesh node `node` exists and does not speak."""
-
-    node: str
-
-    def __init__(self, node: str, *, retry_after_s: float = 1.0) -> None:
-        super().__init__(
-            f"mesh node {node} is silent",
-            "it has failed and accepts nothing",
-            "Send from another node, or retry once it speaks again.",
-            retry_after_s=retry_after_s,
-            node=node,
-        )
-
-
-class MeshNotRunning(Unavailable):
-    """There is no mesh to ask. `missing` names what was looked for."""
+class NotRunning(Unavailable):
+    """There is nobody to ask. `missing` names what was looked for."""
 
     missing: str
 
     def __init__(
         self,
-        missing: str = "mesh",
+        missing: str,
         *,
-        why: str = "no mesh is running",
-        remedy: str = "Start one with `x0 up`.",
+        why: str,
+        remedy: str = "Start it with `x0 up`.",
         retry_after_s: float = 5.0,
     ) -> None:
         super().__init__(
@@ -236,17 +162,15 @@ class MeshNotRunning(Unavailable):
         )
 
 
-class JournalCorrupt(X0Error):
-    """The journal at `path` cannot be read at byte `offset`, and more follows it."""
+class ActorFailed(X0Error):
+    """A method of the actor named `actor` raised what none of its documented errors is."""
 
-    path: str
-    offset: int
+    actor: str
 
-    def __init__(self, path: str | Path, *, offset: int, why: str) -> None:
+    def __init__(self, actor: str, error: BaseException) -> None:
         super().__init__(
-            f"journal {path} is corrupt at byte {offset}",
-            why,
-            "Restore the file from a copy, or move it away to start empty and lose what it holds.",
-            path=str(path),
-            offset=offset,
+            f"actor {actor} failed at a call",
+            f"{type(error).__name__}: {error}",
+            "This is a defect; the log of the actor has the details.",
+            actor=actor,
         )

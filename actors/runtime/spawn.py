@@ -24,10 +24,11 @@ from ray.util import metrics as ray_instruments
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.runtime.errors import (
+    ActorFailed,
+    ActorUnavailable,
     ConfigurationError,
     Conflict,
-    MeshNotRunning,
-    ShardUnavailable,
+    NotRunning,
     Unavailable,
     X0Error,
 )
@@ -51,7 +52,7 @@ def connect(address: str | None, namespace: str) -> None:
     Joining the same cluster again is allowed.
 
     Raises:
-        MeshNotRunning: no cluster is named, or none answers there.
+        NotRunning: no cluster is named, or none answers there.
         ConfigurationError: the cluster refuses this user's token.
         Conflict: this process already works in another namespace.
     """
@@ -66,7 +67,7 @@ def connect(address: str | None, namespace: str) -> None:
         return
     address = address or os.environ.get("RAY_ADDRESS")
     if not address:
-        raise MeshNotRunning("a cluster", why="no address was given and RAY_ADDRESS is unset")
+        raise NotRunning("a cluster", why="no address was given and RAY_ADDRESS is unset")
     _probe(address)
     if "RAY_AUTH_MODE" not in os.environ:
         # Ray has read its configuration when it was imported, and reads it again only when told;
@@ -101,7 +102,7 @@ def connection() -> tuple[str, str, str]:
     """What this process has joined; another value after it has joined anything else, or again.
 
     Raises:
-        MeshNotRunning: this process is in no cluster.
+        NotRunning: this process is in no cluster.
     """
     namespace = _joined_namespace(None)
     context = ray.get_runtime_context()
@@ -110,13 +111,13 @@ def connection() -> tuple[str, str, str]:
 
 
 def scope() -> tuple[str, str]:
-    """What the names of actors are unique in: the cluster's address, and the namespace.
+    """What the names of actors are unique in: the cluster (its Ray session), and the namespace.
 
     Raises:
-        MeshNotRunning: this process is in no cluster.
+        NotRunning: this process is in no cluster.
     """
     namespace = _joined_namespace(None)
-    return str(ray.get_runtime_context().gcs_address), namespace
+    return ray.get_runtime_context().get_session_name(), namespace
 
 
 def detached(
@@ -146,7 +147,7 @@ def detached(
         node_id: Ray node (hex) to run on and nowhere else.
 
     Raises:
-        MeshNotRunning: this process is in no cluster.
+        NotRunning: this process is in no cluster.
     """
     options: dict[str, Any] = {
         "name": name,
@@ -191,21 +192,21 @@ def find(name: str, *, namespace: str | None = None) -> Any:  # noqa: ANN401 - s
     Its type says nothing: of an actor found by name, Ray's annotations know no method.
 
     Raises:
-        MeshNotRunning: this process is in no cluster, or there is no such actor.
+        NotRunning: this process is in no cluster, or there is no such actor.
     """
     space = _joined_namespace(namespace)
     try:
         return ray.get_actor(name, namespace=space)
     except ValueError as error:
         why = f"no actor of that name lives in namespace {space}"
-        raise MeshNotRunning(f"actor {name}", why=why) from error
+        raise NotRunning(f"actor {name}", why=why) from error
 
 
 def listing(namespace: str | None = None) -> tuple[str, ...]:
     """Sorted names of all actors in `namespace`, starting and restarting ones included.
 
     Raises:
-        MeshNotRunning: this process is in no cluster.
+        NotRunning: this process is in no cluster.
     """
     space = _joined_namespace(namespace)
     rows = list_named_actors(all_namespaces=True)
@@ -216,7 +217,7 @@ def tear_down(namespace: str | None = None, *, timeout_s: float = 10.0) -> tuple
     """End all actors of `namespace` for good and return their names; none is fine.
 
     Raises:
-        MeshNotRunning: this process is in no cluster.
+        NotRunning: this process is in no cluster.
         Conflict: some still lived after `timeout_s` seconds. It names them.
     """
     space = _joined_namespace(namespace)
@@ -245,17 +246,22 @@ def cancel(answer: Any) -> None:  # noqa: ANN401 - Ray's reference, whose type i
     ray.cancel(answer)
 
 
-def explained(error: Exception, name: str) -> Exception:
+def explained(error: Exception, name: str) -> X0Error:
     """The project's error for what a call to the actor `name` raised.
 
-    A typed error that the actor raised comes back as itself, a dead or restarting actor as
-    `ShardUnavailable` (whether the call ran is then unknown), anything else unchanged.
+    A typed error that the actor raised comes back as itself, another one as `ActorFailed`, a dead
+    or restarting actor as `ActorUnavailable`: whether the call ran is then unknown.
     """
-    if isinstance(error, ray.exceptions.RayTaskError) and isinstance(error.cause, X0Error):
-        return error.cause
+    if isinstance(error, ray.exceptions.RayTaskError):  # which may be an X0Error as well
+        cause = error.cause
+        return cause if isinstance(cause, X0Error) else ActorFailed(name, cause)
+    if isinstance(error, X0Error):
+        return error
     if isinstance(error, ray.exceptions.RayActorError):
-        return ShardUnavailable(name)
-    return error
+        return ActorUnavailable(name)
+    if isinstance(error, ray.exceptions.RayError):
+        return ActorUnavailable(name, str(error).splitlines()[0])
+    return ActorFailed(name, error)
 
 
 def ray_metrics() -> Metrics:
@@ -323,7 +329,7 @@ class _RayHistogram:
 def _joined_namespace(namespace: str | None) -> str:
     # Ray's own functions would start a cluster here if there is none.
     if not ray.is_initialized():
-        raise MeshNotRunning(
+        raise NotRunning(
             "a cluster",
             why="this process has joined no cluster",
             remedy="Join one first: spawn.connect(ADDRESS, NAMESPACE), as `x0 status` shows them.",
@@ -354,7 +360,7 @@ def _probe(address: str) -> None:
         ) from None
     except OSError as error:
         why = f"nothing answers there ({error.strerror or error})"
-        raise MeshNotRunning(f"the cluster at {address}", why=why) from error
+        raise NotRunning(f"the cluster at {address}", why=why) from error
 
 
 def _not_joined(address: str, error: BaseException) -> X0Error:
@@ -371,4 +377,4 @@ def _not_joined(address: str, error: BaseException) -> X0Error:
             "Use the account that ran `x0 up`, with RAY_AUTH_MODE unset or `token`.",
             variable="RAY_AUTH_MODE",
         )
-    return MeshNotRunning(f"the cluster at {address}", why=str(error).splitlines()[0])
+    return NotRunning(f"the cluster at {address}", why=str(error).splitlines()[0])

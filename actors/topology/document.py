@@ -13,8 +13,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
-from actors.runtime.errors import TopologyError
 from actors.runtime.ids import is_node_id
+from actors.topology.errors import TopologyError
 
 _SHOWN: Final = 40  # characters of a refused value that an error repeats
 

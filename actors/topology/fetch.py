@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
-from actors.runtime.errors import TopologyError
+from actors.topology.errors import TopologyError
 
 MAX_BYTES: Final = 64 * 2**20
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from actors.runtime.errors import TopologyError
 from actors.runtime.ids import is_node_id
+from actors.topology.errors import TopologyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

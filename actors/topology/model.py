@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from actors.runtime.errors import InvalidInput, UnknownNode
+from actors.runtime.errors import InvalidInput
 from actors.topology.arrays import as_mask, read_only
+from actors.topology.errors import UnknownNode
 from actors.topology.invariants import as_columns, check_ids, check_links
 from actors.topology.surviving import Surviving
 

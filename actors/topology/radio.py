@@ -31,7 +31,7 @@ from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial import Delaunay, cKDTree
 from scipy.stats import norm, rankdata
 
-from actors.runtime.errors import TopologyError
+from actors.topology.errors import TopologyError
 from actors.topology.model import KINDS, Topology
 
 if TYPE_CHECKING:

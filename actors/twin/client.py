@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from actors.runtime import spawn
-from actors.runtime.errors import MeshNotRunning, ShardUnavailable, Unavailable
+from actors.runtime.errors import ActorUnavailable, NotRunning, Unavailable
 
 if TYPE_CHECKING:
     from actors.twin.reply import Reply
@@ -30,7 +30,7 @@ async def ask(scenario: Scenario, *, plot: bool, limit_s: float) -> Reply:
     """
     try:
         twin = spawn.find(TWIN)
-    except MeshNotRunning as error:
+    except NotRunning as error:
         raise Unavailable(
             "the mesh has no twin",
             f"{error.why}: the mesh is just starting, or runs under X0TTA6BL4_MINIMAL",
@@ -50,7 +50,7 @@ async def ask(scenario: Scenario, *, plot: bool, limit_s: float) -> Reply:
 
 def _explained(error: Exception) -> Exception:
     why = spawn.explained(error, TWIN)
-    if not isinstance(why, ShardUnavailable):
+    if not isinstance(why, ActorUnavailable):
         return why
     return Unavailable(
         "the twin does not answer",

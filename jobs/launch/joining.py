@@ -7,7 +7,7 @@ from typing import Any
 
 from actors.mesh.coordinator import COORDINATOR
 from actors.runtime import spawn
-from actors.runtime.errors import ShardUnavailable
+from actors.runtime.errors import ActorUnavailable
 from jobs.launch import interruption
 
 
@@ -15,7 +15,7 @@ def join(address: str, namespace: str) -> None:
     """Join a cluster and keep the signals, of which Ray takes one.
 
     Raises:
-        MeshNotRunning: none answers at `address`.
+        NotRunning: none answers at `address`.
         ConfigurationError: it refuses this user's token, or the address is not host:port.
     """
     spawn.connect(address, namespace)
@@ -26,8 +26,8 @@ def ask(method: str, timeout_s: float) -> Any:  # noqa: ANN401 - the answer of a
     """Call a method of the coordinator and wait for its answer.
 
     Raises:
-        MeshNotRunning: there is no coordinator.
-        ShardUnavailable: it does not answer in time.
+        NotRunning: there is no coordinator.
+        ActorUnavailable: it does not answer in time.
         X0Error: what it raised.
     """
     answer = getattr(spawn.find(COORDINATOR), method).remote().future()
@@ -35,7 +35,7 @@ def ask(method: str, timeout_s: float) -> Any:  # noqa: ANN401 - the answer of a
         # A thread delivers it: the caller may run an event loop, as a notebook does.
         return answer.result(timeout=timeout_s)
     except TimeoutError as error:
-        raise ShardUnavailable(COORDINATOR) from error
+        raise ActorUnavailable(COORDINATOR) from error
     except Exception as error:
         raise spawn.explained(error, COORDINATOR) from error
 

@@ -12,7 +12,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from actors.mesh.readiness import missing, neighbours_up
-from actors.runtime.errors import ShardUnavailable, Unavailable
+from actors.runtime.errors import ActorUnavailable, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,7 +33,7 @@ async def wait(
     """Ask again and again until the mesh is ready, by the clock of the running event loop.
 
     Args:
-        ask: how the mesh is; `ShardUnavailable` means not yet.
+        ask: how the mesh is; `ActorUnavailable` means not yet.
         progress: is told what is waited for, whenever that changes.
         hold_s: how long neighbours are waited for after all else was there.
         timeout_s: for all else.
@@ -49,7 +49,7 @@ async def wait(
         try:
             status = await ask()
             lacking = missing(status)
-        except ShardUnavailable as error:
+        except ActorUnavailable as error:
             lacking = [error.what]
         else:
             up, links = neighbours_up(status)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.mesh.coordinator import COORDINATOR, MeshCoordinator, MeshOptions
 from actors.runtime import log, spawn
-from actors.runtime.errors import Conflict, MeshNotRunning
+from actors.runtime.errors import Conflict, NotRunning
 from actors.runtime.state_files import ensure_directory, exclusive_lock
 from actors.topology import fetch, radio, source
 from actors.twin.actor import TwinActor
@@ -249,7 +249,7 @@ def running(settings: Settings) -> Session:
     """Join the mesh that runs: that of RAY_ADDRESS and the namespace, or the one on record.
 
     Raises:
-        MeshNotRunning: there is none. The record of one that is gone is cleared.
+        NotRunning: there is none. The record of one that is gone is cleared.
     """
     address = os.environ.get("RAY_ADDRESS")
     record = _on_record(settings, address)
@@ -260,7 +260,7 @@ def running(settings: Settings) -> Session:
             record = None  # who joins by address ends actors, not the cluster on record
     elif record is None:
         why = f"{settings.state_dir} (X0TTA6BL4_STATE_DIR) has no mesh on record"
-        raise MeshNotRunning(why=why)
+        raise NotRunning("mesh", why=why, remedy="Start one with `x0 up`.")
     else:
         address = record.address
         settings = settings.model_copy(update={"namespace": record.namespace})
@@ -272,7 +272,7 @@ def running(settings: Settings) -> Session:
         joining.join(address, settings.namespace)
         options: MeshOptions = joining.ask("options", _ANSWER_TIMEOUT_S)
         watchers = payment_watchers.names()
-    except MeshNotRunning as error:
+    except NotRunning as error:
         spawn.disconnect()
         if record is None or cluster is not None:
             raise  # nothing on record, or a cluster that `x0 down` has yet to end
@@ -323,7 +323,7 @@ def ephemeral(
 def _refuse_second(settings: Settings) -> None:
     try:
         session = running(settings)
-    except MeshNotRunning:
+    except NotRunning:
         return  # a record of one that is gone has been cleared
     session.close()
     raise Conflict(
@@ -344,10 +344,12 @@ def _check_source(options: MeshOptions) -> None:
         source.read(options.topology, vpn=options.vpn, all_components=options.all_components)
 
 
-def _gone(settings: Settings, record: MeshRecord, why: str) -> MeshNotRunning:
+def _gone(settings: Settings, record: MeshRecord, why: str) -> NotRunning:
     _log.warning("cleared the record of a mesh that is gone", address=record.address, why=why)
     record.remove(settings.state_dir)
-    return MeshNotRunning(why=f"the one on record is gone: {why}")
+    return NotRunning(
+        "mesh", why=f"the one on record is gone: {why}", remedy="Start one with `x0 up`."
+    )
 
 
 def _on_record(settings: Settings, address: str | None) -> MeshRecord | None:

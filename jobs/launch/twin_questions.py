@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from actors.runtime.errors import MeshNotRunning
+from actors.runtime.errors import NotRunning
 from actors.topology import fetch, source
 from actors.twin import pace
 from actors.twin.conditions import Conditions
@@ -62,7 +62,7 @@ def _of_running(scenario: Scenario, settings: Settings, report: Report, *, plot:
 
     try:
         running = session.running(settings)
-    except MeshNotRunning as error:
+    except NotRunning as error:
         raise _NothingRuns from error
     try:
         with _progress(report, "the twin of the running mesh"):

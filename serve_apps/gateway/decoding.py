@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgpack
 import numpy as np
 
-from actors.runtime.errors import InvalidInput, UnknownNode, X0Error
+from actors.runtime.errors import InvalidInput, X0Error
+from actors.topology.errors import UnknownNode
 from serve_apps.web.errors import TooLarge
 from serve_apps.web.strict_json import invalid_body, loads
 

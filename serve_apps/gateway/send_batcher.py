@@ -17,7 +17,8 @@ import numpy as np
 
 from actors.mesh import batch as messages
 from actors.mesh import partition
-from actors.runtime.errors import MailboxFull, NodeSilent, Unavailable
+from actors.mesh.errors import MailboxFull, NodeSilent
+from actors.runtime.errors import Unavailable
 from serve_apps.gateway.decoding import MessageRefusal, refusal_of
 from serve_apps.web.errors import TooBusy
 

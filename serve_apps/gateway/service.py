@@ -13,9 +13,10 @@ import numpy as np
 from actors.mesh.batch import empty
 from actors.runtime.clock import SystemClock
 from actors.runtime.error_handler import ErrorHandler
-from actors.runtime.errors import Unavailable, UnknownNode
+from actors.runtime.errors import Unavailable
 from actors.runtime.lag import LoopLag
 from actors.runtime.metrics import MemoryMetrics
+from actors.topology.errors import UnknownNode
 from serve_apps.gateway.errors import MeshNotReady, NoRoute
 from serve_apps.gateway.event_log import EventLog
 from serve_apps.gateway.limits import Limits

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 
-from actors.runtime import line, spawn
-from actors.runtime.errors import MailboxFull
+from actors.mesh.errors import MailboxFull
+from actors.runtime import remote, spawn
 
 
 class Probe:
@@ -61,7 +61,7 @@ class Lined:
         return self._name
 
     async def open(self) -> None:
-        self._door = await line.serve(self._name, _Directly(), ("way", "refuse", "pid"))
+        self._door = await remote.serve(self._name, _Directly(), ("way", "refuse", "pid"))
 
     async def way(self) -> str:
         return "through Ray"

@@ -275,7 +275,7 @@ def test_down_ends_all_and_messages_survive_it(state: Path, up: dict[str, Any]) 
         *("gateway.lock", "gateway.token"),
     }
     error = answer(state, "status", code=1)["error"]
-    assert error["type"] == "MeshNotRunning"
+    assert error["type"] == "NotRunning"
     assert "x0 up" in error["remedy"]
 
     default = x0(state, "what-if", "--all-single", "--json")

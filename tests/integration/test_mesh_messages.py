@@ -14,9 +14,11 @@ from living_mesh import MeshStarter, collect, inject, isolating, sides, sigkill,
 
 from actors.mesh import batch as messages
 from actors.mesh.client import MAX_PAYLOAD, Mesh, NodeRef
+from actors.mesh.errors import MailboxFull, NodeSilent
 from actors.mesh.membership import Faults
 from actors.mesh.partition import Refusal
-from actors.runtime.errors import InvalidInput, MailboxFull, NodeSilent, UnknownNode
+from actors.runtime.errors import InvalidInput
+from actors.topology.errors import UnknownNode
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ import pytest
 from living_mesh import MeshStarter, ask, collect, sides, sigkill, status, until
 
 from actors.mesh.client import Mesh
-from actors.runtime.errors import StalePlacement
+from actors.mesh.errors import StalePlacement
 
 if TYPE_CHECKING:
     from pathlib import Path

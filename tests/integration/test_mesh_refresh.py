@@ -15,8 +15,8 @@ from living_mesh import MeshStarter, ask, status, until
 
 from actors.mesh.client import Mesh
 from actors.mesh.coordinator import COORDINATOR
-from actors.runtime.errors import TopologyError, UnknownNode
 from actors.topology.diff import LinkAdded, LinkRemoved, NodeAdded, NodeRemoved
+from actors.topology.errors import TopologyError, UnknownNode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -15,7 +15,8 @@ from actors.mesh.journal import FileJournal
 from actors.mesh.membership import Faults
 from actors.mesh.partition import Partition
 from actors.runtime import spawn
-from actors.runtime.errors import MeshNotRunning, TopologyError
+from actors.runtime.errors import NotRunning
+from actors.topology.errors import TopologyError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +86,7 @@ async def test_an_address_outlasts_the_connection(
         here, there = (mesh.node(side[0]) for side in sides(mesh))
         await here.send(there, b"before")
         spawn.disconnect()
-        with pytest.raises(MeshNotRunning):
+        with pytest.raises(NotRunning):
             await here.send(there, b"to nobody")
         spawn.connect(cluster.address, starter.namespace)
         await here.send(there, b"after")

@@ -17,13 +17,13 @@ import pytest
 import ray
 from spawned import Broken, Probe
 
+from actors.mesh.errors import MailboxFull
 from actors.runtime import spawn
 from actors.runtime.errors import (
+    ActorUnavailable,
     ConfigurationError,
     Conflict,
-    MailboxFull,
-    MeshNotRunning,
-    ShardUnavailable,
+    NotRunning,
     Unavailable,
 )
 
@@ -80,7 +80,7 @@ def test_namespaces_do_not_see_each_other(cluster: LocalCluster, namespace: str)
     spawn.connect(cluster.address, other)
     assert spawn.listing() == ()
     assert spawn.tear_down() == ()
-    with pytest.raises(MeshNotRunning):
+    with pytest.raises(NotRunning):
         spawn.find("mesh-shard-00")
     with pytest.raises(Conflict):
         spawn.connect(cluster.address, namespace)
@@ -106,7 +106,7 @@ def test_a_killed_actor_comes_back_and_ticks(namespace: str) -> None:
 
     wait_until(back, RESTART_S)
     # Calls during the restart, if there were any, raise the project's own error.
-    assert set(seen) <= {ShardUnavailable}
+    assert set(seen) <= {ActorUnavailable}
     wait_until(lambda: ray.get(handle.ticks.remote()) > 0, 5)
     assert spawn.listing(namespace) == ("mesh-shard-00",)
 
@@ -157,16 +157,16 @@ def test_finding_what_is_not_there_says_how_to_start_it(
     cluster: LocalCluster, namespace: str
 ) -> None:
     """An unknown name and an unconnected process give the same typed error with a remedy."""
-    with pytest.raises(MeshNotRunning, match="x0 up"):
+    with pytest.raises(NotRunning, match="x0 up"):
         spawn.find("mesh-shard-07")
     spawn.disconnect()
-    with pytest.raises(MeshNotRunning, match="joined no cluster"):
+    with pytest.raises(NotRunning, match="joined no cluster"):
         spawn.find("mesh-shard-07", namespace=namespace)
-    with pytest.raises(MeshNotRunning, match="joined no cluster"):
+    with pytest.raises(NotRunning, match="joined no cluster"):
         spawn.listing(namespace)
-    with pytest.raises(MeshNotRunning, match="joined no cluster"):
+    with pytest.raises(NotRunning, match="joined no cluster"):
         spawn.tear_down(namespace)
-    with pytest.raises(MeshNotRunning, match="joined no cluster"):
+    with pytest.raises(NotRunning, match="joined no cluster"):
         spawn.detached(Probe, "mesh-shard-07", "mesh-shard-07")
     assert not ray.is_initialized()
     spawn.connect(cluster.address, namespace)
@@ -192,7 +192,7 @@ def test_a_wrong_token_is_said(cluster: LocalCluster) -> None:
 
 @pytest.mark.parametrize(
     ("address", "error"),
-    [("127.0.0.1:1", MeshNotRunning), ("nonsense", ConfigurationError), ("", MeshNotRunning)],
+    [("127.0.0.1:1", NotRunning), ("nonsense", ConfigurationError), ("", NotRunning)],
 )
 def test_a_wrong_address_is_said_at_once(
     address: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch

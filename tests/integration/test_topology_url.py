@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.runtime.errors import TopologyError
 from actors.topology import download
+from actors.topology.errors import TopologyError
 from actors.topology.source import TopologyFeed, read
 
 if TYPE_CHECKING:

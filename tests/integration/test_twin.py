@@ -14,7 +14,8 @@ from test_mesh_refresh import RING, RING_LINKS, map_of
 from actors.mesh.coordinator import COORDINATOR
 from actors.mesh.membership import Faults
 from actors.runtime import spawn
-from actors.runtime.errors import InvalidInput, Unavailable, UnknownNode
+from actors.runtime.errors import InvalidInput, Unavailable
+from actors.topology.errors import UnknownNode
 from actors.twin import actor, client
 from actors.twin.actor import TwinActor
 from actors.twin.client import TWIN

@@ -11,7 +11,7 @@ from actors.mesh.coordinator import MeshStatus
 from actors.mesh.membership import Faults
 from actors.mesh.readiness import missing, neighbours_up
 from actors.mesh.telemetry import ShardStatus
-from actors.runtime.errors import ShardUnavailable, Unavailable
+from actors.runtime.errors import ActorUnavailable, Unavailable
 from jobs.launch.readiness import wait
 
 SHARD = ShardStatus(
@@ -93,7 +93,7 @@ class Mesh:
     async def ask(self) -> MeshStatus:
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if answer is None:
-            raise ShardUnavailable("mesh-coordinator")
+            raise ActorUnavailable("mesh-coordinator")
         return answer
 
     async def wait(self, *, hold_s: float = 0.0, timeout_s: float = 5.0) -> MeshStatus:

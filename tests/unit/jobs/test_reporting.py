@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from actors.runtime.errors import MailboxFull, UnknownNode
+from actors.mesh.errors import MailboxFull
+from actors.topology.errors import UnknownNode
 from jobs import cli
 from jobs.terminal import reporting
 

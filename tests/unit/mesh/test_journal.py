@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from actors.mesh import journal as journals
+from actors.mesh.errors import JournalCorrupt
 from actors.mesh.journal import FileJournal, MemoryJournal
-from actors.runtime.errors import Conflict, JournalCorrupt
+from actors.runtime.errors import Conflict
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ import networkx as nx
 import numpy as np
 import pytest
 
+from actors.mesh.errors import StalePlacement
 from actors.mesh.placement import place
-from actors.runtime.errors import StalePlacement
 from actors.topology.model import Topology
 from tests.unit.mesh.worlds import grid, of_graph
 

@@ -10,30 +10,39 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.mesh import errors as mesh_errors
 from actors.runtime import errors
 from actors.runtime.errors import X0Error
+from actors.topology import errors as topology_errors
+
+MODULES = (errors, mesh_errors, topology_errors)
 
 EXAMPLES = [
     errors.X0Error("a", "b", "C."),
     errors.ConfigurationError("a", "b", "C.", variable="V"),
     errors.InvalidInput("a", "b", "C.", source="f.json", entry="links[3]"),
-    errors.TopologyError("a", "b", "C.", source="f.json", entry="nodes[0]"),
-    errors.UnknownNode("n46fe", known=["n46fd", "n94ee"]),
+    topology_errors.TopologyError("a", "b", "C.", source="f.json", entry="nodes[0]"),
+    topology_errors.UnknownNode("n46fe", known=["n46fd", "n94ee"]),
     errors.Conflict("a", "b", "C."),
-    errors.StalePlacement(partition=7, owner="mesh-shard-01", held=4, asked=3),
-    errors.MailboxFull("n1", capacity=10, retry_after_s=0.5),
+    mesh_errors.StalePlacement(partition=7, owner="mesh-shard-01", held=4, asked=3),
+    mesh_errors.MailboxFull("n1", capacity=10, retry_after_s=0.5),
     errors.Unavailable("a", "b", "C.", retry_after_s=2.0),
-    errors.ShardUnavailable("mesh-shard-00"),
-    errors.NodeSilent("n1"),
-    errors.MeshNotRunning(),
-    errors.JournalCorrupt("journal", offset=12, why="checksum differs"),
+    mesh_errors.ShardUnavailable("mesh-shard-00"),
+    mesh_errors.NodeSilent("n1"),
+    errors.ActorUnavailable("twin"),
+    errors.ActorFailed("twin", ValueError("x")),
+    errors.NotRunning("actor twin", why="none lives"),
+    mesh_errors.JournalCorrupt("journal", offset=12, why="checksum differs"),
 ]
 
 
 def test_every_class_of_the_tree_has_an_example_here() -> None:
     """No error can be added without being covered by the tests below."""
     tree = {
-        cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, X0Error)
+        cls
+        for module in MODULES
+        for _, cls in inspect.getmembers(module, inspect.isclass)
+        if issubclass(cls, X0Error)
     }
     assert {type(example) for example in EXAMPLES} == tree
 
@@ -55,7 +64,8 @@ def test_the_docstring_tree_states_each_class_with_its_status(error: X0Error) ->
     """The drawing in the module's docstring is true."""
     (line,) = [
         line
-        for line in (errors.__doc__ or "").splitlines()
+        for module in MODULES
+        for line in (module.__doc__ or "").splitlines()
         if type(error).__name__ in line.split() and str(error.http_status) in line.split()
     ]
     assert line
@@ -77,7 +87,9 @@ def test_the_text_says_what_why_and_what_to_do(what: str, why: str, remedy: str)
 
 def test_a_mistyped_node_id_is_met_with_the_close_ones() -> None:
     """UnknownNode suggests ids that differ little and does not carry the whole list along."""
-    error = errors.UnknownNode("n46fe", known=[f"n46f{c}" for c in "dx"] + ["zzz"] * 10_000)
+    error = topology_errors.UnknownNode(
+        "n46fe", known=[f"n46f{c}" for c in "dx"] + ["zzz"] * 10_000
+    )
     assert "n46fd" in error.remedy
     assert "zzz" not in error.remedy
     assert len(pickle.dumps(error)) < 1000
@@ -85,4 +97,4 @@ def test_a_mistyped_node_id_is_met_with_the_close_ones() -> None:
 
 def test_an_id_like_no_other_gets_a_remedy_all_the_same() -> None:
     """Without a close id the remedy is still a sentence."""
-    assert errors.UnknownNode("q", known=["n46fd"]).remedy.endswith(".")
+    assert topology_errors.UnknownNode("q", known=["n46fd"]).remedy.endswith(".")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.runtime.errors import TopologyError
+from actors.topology.errors import TopologyError
 from actors.topology.fetch import fetch_file, shown
 from actors.topology.selection import Wanted
 from actors.topology.source import TopologyFeed, parse, read

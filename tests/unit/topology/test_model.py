@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.runtime.errors import TopologyError, UnknownNode
+from actors.topology.errors import TopologyError, UnknownNode
 from actors.topology.model import KINDS, Topology
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from actors.runtime.errors import TopologyError
+from actors.topology.errors import TopologyError
 from actors.topology.selection import Imported, Wanted
 from actors.topology.source import parse
 

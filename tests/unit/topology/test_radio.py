@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.runtime.errors import TopologyError
 from actors.topology import radio
+from actors.topology.errors import TopologyError
 
 
 @settings(max_examples=30, deadline=None)

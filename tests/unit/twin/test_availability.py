@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.runtime.errors import InvalidInput, UnknownNode
+from actors.runtime.errors import InvalidInput
 from actors.topology import radio
+from actors.topology.errors import UnknownNode
 from actors.topology.model import Topology
 from actors.twin import interval
 from actors.twin.availability import MAX_ENUMERATED, Outages, availability, unavailability

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.runtime.errors import InvalidInput, TopologyError, UnknownNode
+from actors.runtime.errors import InvalidInput
 from actors.topology.bound import convergence_bound_s, detection_bound_s
+from actors.topology.errors import TopologyError, UnknownNode
 from actors.topology.model import Topology
 from actors.twin import intact as intact_module
 from actors.twin.conditions import Conditions, Traffic, capacities

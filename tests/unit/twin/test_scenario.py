@@ -7,7 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from actors.runtime.errors import InvalidInput, UnknownNode
+from actors.runtime.errors import InvalidInput
+from actors.topology.errors import UnknownNode
 from actors.topology.model import Topology
 from actors.twin.advice import advise, reconnect
 from actors.twin.answer import answer

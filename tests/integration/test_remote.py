@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from spawned import Lined
 
-from actors.runtime import line, spawn
-from actors.runtime.errors import MailboxFull, MeshNotRunning, ShardUnavailable
+from actors.mesh.errors import MailboxFull
+from actors.runtime import remote, spawn
+from actors.runtime.errors import ActorUnavailable, NotRunning
 
 RESTART_S = 20.0
 
@@ -35,8 +36,8 @@ async def test_calls_take_the_line_where_there_is_one(way: str, *, opens: bool) 
     actor = lined("mesh-shard-00")
     if opens:
         await actor.open.remote()
-    to = line.to("mesh-shard-00")
-    assert line.to("mesh-shard-00") is to
+    to = remote.to("mesh-shard-00")
+    assert remote.to("mesh-shard-00") is to
     assert await to.call("way") == way
     with pytest.raises(MailboxFull, match="n1"):
         await to.call("refuse")
@@ -45,14 +46,14 @@ async def test_calls_take_the_line_where_there_is_one(way: str, *, opens: bool) 
         while True:
             try:
                 assert await to.call("way") == way
-            except ShardUnavailable:
+            except ActorUnavailable:
                 break
     # Ray has restarted it, without its line until it is opened again.
     async with asyncio.timeout(RESTART_S):
         while True:
             try:
                 assert await to.call("way") == "through Ray"
-            except ShardUnavailable:
+            except ActorUnavailable:
                 await asyncio.sleep(0.05)
             else:
                 break
@@ -64,5 +65,5 @@ async def test_calls_take_the_line_where_there_is_one(way: str, *, opens: bool) 
 @pytest.mark.usefixtures("namespace")
 async def test_of_an_actor_that_is_not_there_one_is_told() -> None:
     """As when it is looked up in Ray."""
-    with pytest.raises(MeshNotRunning, match="mesh-shard-77"):
-        await line.to("mesh-shard-77").call("way")
+    with pytest.raises(NotRunning, match="mesh-shard-77"):
+        await remote.to("mesh-shard-77").call("way")

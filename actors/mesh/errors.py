@@ -1,0 +1,118 @@
+# ruff: noqa: N818 - an error is named by its condition (MailboxFull), as an operator would say it
+"""Errors of the mesh.
+
+Conflict
+└── StalePlacement          409  asked with an outdated node-to-shard map
+Unavailable
+├── ActorUnavailable
+│   └── ShardUnavailable    503  the process that hosts a node is restarting
+└── NodeSilent              503  the node itself has failed
+X0Error
+├── MailboxFull             429  a node takes no more messages for the moment
+└── JournalCorrupt          500  a journal cannot be read past an offset
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.runtime.errors import ActorUnavailable, Conflict, Unavailable, X0Error
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class StalePlacement(Conflict):
+    """A shard was asked with a map of nodes to shards that is out of date.
+
+    Attributes:
+        partition: the partition asked for.
+        owner: name of the shard actor that owns it now.
+        held: version of the map that the shard holds.
+        asked: version of the map that the caller used.
+    """
+
+    partition: int
+    owner: str
+    held: int
+    asked: int
+
+    def __init__(self, *, partition: int, owner: str, held: int, asked: int) -> None:
+        super().__init__(
+            f"partition {partition} is not here",
+            f"placement version {asked} was used and version {held} gives it to {owner}",
+            f"Fetch the placement again and ask {owner}.",
+            partition=partition,
+            owner=owner,
+            held=held,
+            asked=asked,
+        )
+
+
+class MailboxFull(X0Error):
+    """The node `node` holds `capacity` messages already; retry after `retry_after_s` seconds."""
+
+    http_status = 429
+
+    node: str
+    capacity: int
+    retry_after_s: float
+
+    def __init__(self, node: str, *, capacity: int, retry_after_s: float) -> None:
+        super().__init__(
+            f"mailbox of {node} is full",
+            f"it holds its capacity of {capacity} messages",
+            f"Retry after {retry_after_s:g} s, or raise X0TTA6BL4_MAILBOX_CAPACITY.",
+            node=node,
+            capacity=capacity,
+            retry_after_s=retry_after_s,
+        )
+
+
+class ShardUnavailable(ActorUnavailable):
+    """The actor of a shard does not answer; Ray is restarting it, and what it accepted is kept."""
+
+    def __init__(
+        self,
+        shard: str,
+        why: str = "its process ended or is restarting",
+        *,
+        retry_after_s: float = 1.0,
+    ) -> None:
+        super().__init__(
+            shard,
+            why,
+            f"Retry after {retry_after_s:g} s; accepted messages are kept.",
+            retry_after_s=retry_after_s,
+        )
+
+
+class NodeSilent(Unavailable):
+    """The mesh node `node` exists and does not speak."""
+
+    node: str
+
+    def __init__(self, node: str, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(
+            f"mesh node {node} is silent",
+            "it has failed and accepts nothing",
+            "Send from another node, or retry once it speaks again.",
+            retry_after_s=retry_after_s,
+            node=node,
+        )
+
+
+class JournalCorrupt(X0Error):
+    """The journal at `path` cannot be read at byte `offset`, and more follows it."""
+
+    path: str
+    offset: int
+
+    def __init__(self, path: str | Path, *, offset: int, why: str) -> None:
+        super().__init__(
+            f"journal {path} is corrupt at byte {offset}",
+            why,
+            "Restore the file from a copy, or move it away to start empty and lose what it holds.",
+            path=str(path),
+            offset=offset,
+        )

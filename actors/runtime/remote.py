@@ -1,0 +1,201 @@
+"""The one way to call an actor: typed, with typed errors, by the cheapest transport there is.
+
+`proxy(Contract, name)` looks like the actor itself: its methods are those of the contract, a
+Protocol, so that mypy checks the call. `to(name)` is the untyped line below it, one for everything
+in a process. A call goes over the actor's Unix socket where the actor serves one on this machine
+(`serve`), else through Ray: same methods, same errors.
+
+Every call ends in an answer or in an `X0Error`: one that the actor raised itself, `NotRunning`,
+`ActorUnavailable` (whether the call ran is then unknown), or `ActorFailed`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from weakref import WeakKeyDictionary
+
+from actors.runtime import spawn, unix_rpc
+from actors.runtime.errors import ActorFailed, ActorUnavailable, X0Error
+from actors.runtime.unix_rpc import Disconnected
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection
+
+    from actors.runtime.unix_rpc import Caller, Listener
+
+C = TypeVar("C")
+
+AVOID_S: Final = 0.5  # after no connection could be had, until the next is tried
+
+
+class Remote:
+    """Calls of one actor, see `to`."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._socket = _socket_name(name)
+        self._connecting = asyncio.Lock()
+        self._caller: Caller | None = None
+        self._avoid_until = 0.0
+        self._handle: Any = None
+
+    async def call(
+        self,
+        method: str,
+        *arguments: object,
+        timeout_s: float | None = None,
+        cancels: bool = False,
+        **named: object,
+    ) -> Any:  # noqa: ANN401 - the method's
+        """What the actor's method returns or raises.
+
+        Args:
+            method: its name.
+            *arguments: by position.
+            timeout_s: for the answer; None waits without end.
+            cancels: whether a call that is cancelled or timed out here is cancelled there too.
+            **named: arguments by name.
+
+        Raises:
+            ActorUnavailable: the actor is dead, restarting, or did not answer in time.
+            NotRunning: there is no such actor.
+            ActorFailed: the method raised no `X0Error`.
+        """
+        try:
+            async with asyncio.timeout(timeout_s) as limit:
+                return await self._call(method, arguments, named, cancels=cancels)
+        except X0Error:
+            raise
+        except Disconnected as error:
+            raise ActorUnavailable(self._name) from error
+        except TimeoutError as error:
+            if limit.expired():
+                why = f"no answer after {timeout_s:g} s"
+                raise ActorUnavailable(self._name, why) from error
+            raise ActorFailed(self._name, error) from error
+        except Exception as error:
+            raise ActorFailed(self._name, error) from error
+
+    async def _call(
+        self,
+        method: str,
+        arguments: tuple[object, ...],
+        named: dict[str, object],
+        *,
+        cancels: bool,
+    ) -> Any:  # noqa: ANN401 - the method's
+        caller = self._caller
+        if caller is None or not caller.is_open:
+            caller = await self._connect()
+        if caller is not None:
+            return await caller.call(method, arguments, named, cancels=cancels)
+        return await self._call_by_ray(method, arguments, named, cancels=cancels)
+
+    async def _call_by_ray(
+        self,
+        method: str,
+        arguments: tuple[object, ...],
+        named: dict[str, object],
+        *,
+        cancels: bool,
+    ) -> Any:  # noqa: ANN401 - the method's
+        answer = None
+        try:
+            self._handle = self._handle or spawn.find(self._name)
+            answer = getattr(self._handle, method).remote(*arguments, **named)
+            return await answer
+        except asyncio.CancelledError:
+            if cancels and answer is not None:
+                spawn.cancel(answer)
+            raise
+        except Exception as error:
+            self._handle = None  # the actor may have been made anew
+            raise spawn.explained(error, self._name) from error
+
+    async def _connect(self) -> Caller | None:
+        async with self._connecting:
+            if self._caller is not None and self._caller.is_open:
+                return self._caller
+            if time.monotonic() < self._avoid_until:
+                return None
+            self._caller = await unix_rpc.connect(self._socket)
+            if self._caller is None:
+                self._avoid_until = time.monotonic() + AVOID_S
+            return self._caller
+
+
+_remotes: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Remote]] = WeakKeyDictionary()
+
+
+def to(name: str) -> Remote:
+    """The line to the actor `name` of this process's cluster and namespace.
+
+    Raises:
+        NotRunning: this process is in no cluster.
+    """
+    remotes = _remotes.setdefault(asyncio.get_running_loop(), {})
+    key = _socket_name(name)
+    if key not in remotes:
+        remotes[key] = Remote(name)
+    return remotes[key]
+
+
+class _Proxy:
+    """Forwards calls of methods; see `proxy`."""
+
+    def __init__(
+        self, contract: type, name: str, timeout_s: float | None, *, cancels: bool
+    ) -> None:
+        self._contract = contract
+        self._name = name
+        self._timeout_s = timeout_s
+        self._cancels = cancels
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._remote: Remote | None = None
+
+    def _line(self) -> Remote:
+        loop = asyncio.get_running_loop()
+        if self._remote is None or self._loop is not loop:
+            self._loop, self._remote = loop, to(self._name)
+        return self._remote
+
+    def __getattr__(self, method: str) -> Callable[..., Awaitable[Any]]:
+        if not hasattr(self._contract, method):
+            raise AttributeError(f"{self._contract.__name__} has no method {method}")
+
+        async def call(*arguments: object, **named: object) -> Any:  # noqa: ANN401 - the method's
+            return await self._line().call(
+                method, *arguments, timeout_s=self._timeout_s, cancels=self._cancels, **named
+            )
+
+        self.__dict__[method] = call  # so that it is made once
+        return call
+
+
+def proxy(
+    contract: type[C], name: str, *, timeout_s: float | None = None, cancels: bool = False
+) -> C:
+    """What looks like the actor `name` of the cluster that this process has joined.
+
+    Args:
+        contract: Protocol of the actor's async methods.
+        name: of the actor.
+        timeout_s: for each answer; None waits without end.
+        cancels: whether a call that is cancelled or timed out here is cancelled there too.
+    """
+    return cast("C", _Proxy(contract, name, timeout_s, cancels=cancels))
+
+
+async def serve(name: str, target: object, methods: Collection[str]) -> Listener:
+    """Answer calls of these methods as the actor `name`, which lives in this process.
+
+    Raises:
+        OSError: no socket can be made; callers then go through Ray.
+    """
+    return await unix_rpc.serve(_socket_name(name), target, methods)
+
+
+def _socket_name(name: str) -> str:
+    return unix_rpc.socket_name(*spawn.scope(), name)
