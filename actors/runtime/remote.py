@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 C = TypeVar("C")
 
-AVOID_S: Final = 0.5  # after no connection could be had, until the next is tried
+AVOID: Final = 9.0  # after a connection could not be had, in times of what the try took
 
 
 class Remote:
@@ -118,11 +118,13 @@ class Remote:
         async with self._connecting:
             if self._caller is not None and self._caller.is_open:
                 return self._caller
-            if time.monotonic() < self._avoid_until:
+            began = time.monotonic()
+            if began < self._avoid_until:
                 return None
             self._caller = await unix_rpc.connect(self._socket)
             if self._caller is None:
-                self._avoid_until = time.monotonic() + AVOID_S
+                now = time.monotonic()
+                self._avoid_until = now + AVOID * (now - began)
             return self._caller
 
 
