@@ -109,7 +109,7 @@ async def test_a_mesh_whose_neighbours_are_all_up_is_ready_at_once() -> None:
     mesh = Mesh(None, BEHIND, BEHIND, ALL_UP)
     assert await mesh.wait(hold_s=60.0) is ALL_UP
     assert mesh.said == [
-        "waiting for shard mesh-coordinator does not answer",
+        "waiting for actor mesh-coordinator does not answer",
         "waiting for advertisements: 7 of 8",
     ]
 
