@@ -12,7 +12,8 @@ LOCKED := $(INSTALL) --require-hashes --only-binary :all:
 CHECK := $(BIN)/python -m pip check
 
 # What decides whether money has arrived: every branch of it must be tested.
-VERIFYING := money addresses tron ton ton_body orders tails tokens
+VERIFYING := chains.money chains.addresses chains.tron chains.ton chains.ton_body \
+	ledger.orders ledger.amount_tails tokens
 
 .PHONY: setup setup-dev run test cover lint bench lock clean
 setup: $(READY)

@@ -40,7 +40,7 @@ def command(
     """
     from actors.payments.bot import service
     from actors.payments.errors import BotRefused
-    from actors.payments.ledger import Ledger
+    from actors.payments.ledger.ledger import Ledger
     from actors.payments.settings import Shop
     from actors.runtime import log
     from actors.runtime.error_handler import ErrorHandler

@@ -15,7 +15,7 @@ from jobs.pay_review import Limit  # noqa: TC001 - typer reads annotations at ru
 from jobs.terminal import reporting
 
 if TYPE_CHECKING:
-    from actors.payments.ledger import Ledger
+    from actors.payments.ledger.ledger import Ledger
     from actors.payments.scan import ScanResult
     from actors.payments.settings import Shop
 
@@ -36,7 +36,8 @@ app.command("bot")(bot.command)
 def catalogue(as_json: reporting.AsJson = False) -> int:
     """List the plans that can be bought, with their prices."""
     from actors.payments import catalogue as plans
-    from actors.payments import money, views
+    from actors.payments import views
+    from actors.payments.chains import money
 
     report = reporting.Report(as_json)
     found = plans.load(shop.of_environment().catalogue)
@@ -82,16 +83,16 @@ def order(
     """Open an order, and show what to pay, where and until when."""
     from actors.payments import catalogue as plans
     from actors.payments import views
-    from actors.payments.counter import Counter
+    from actors.payments.checkout import Checkout
 
     report = reporting.Report(as_json)
     offers = shop.of_environment(on=True)
-    counter = Counter(offers, plans.load(offers.catalogue))
+    checkout = Checkout(offers, plans.load(offers.catalogue))
     with shop.ledger(offers) as ledger:
-        made = counter.order(
+        made = checkout.order(
             ledger,
             plan,
-            counter.method(plan, method),
+            checkout.method(plan, method),
             request=request or f"cli:{secrets.token_hex(12)}",
             channel="pull",
             recipient=recipient,
@@ -122,7 +123,7 @@ def orders(
 ) -> int:
     """List orders, newest first; or show one, with its payments and what it brings."""
     from actors.payments import views
-    from actors.payments.orders import State
+    from actors.payments.ledger.orders import State
     from actors.runtime.errors import InvalidInput
 
     report = reporting.Report(as_json)
@@ -160,7 +161,7 @@ def scan(
 
     Without --once it is a watcher in the foreground; several on one database are as good as one.
     """
-    from actors.payments.money import Network
+    from actors.payments.chains.money import Network
     from actors.runtime.errors import InvalidInput
 
     report = reporting.Report(as_json)
@@ -218,14 +219,14 @@ def report_(
 async def _scan_once(offers: Shop, ledger: Ledger, network: Any) -> ScanResult:  # noqa: ANN401 - imported late
     from actors.payments import scan as scanning
     from actors.payments import tokens
-    from actors.payments.courier import Courier, Pull
     from actors.payments.delivery import Delivery
+    from actors.payments.outbox_relay import OutboxRelay, Pull
 
     chain = offers.chain(network)
     async with scanning.connect(chain) as api:
         result = await scanning.scan(chain, ledger, api, wait_s=BUSY_S)
     delivery = Delivery(offers, ledger, tokens.ensure_key(offers.state_dir))
-    await Courier(ledger, delivery, Pull()).round()
+    await OutboxRelay(ledger, delivery, Pull()).round()
     return result
 
 

@@ -62,7 +62,7 @@ def accept(
     as_json: reporting.AsJson = False,
 ) -> int:
     """Take a transfer as the payment of an order, which is then delivered."""
-    from actors.payments.database import now_ms
+    from actors.payments.ledger.database import now_ms
 
     report = reporting.Report(as_json)
     with shop.ledger(shop.of_environment()) as ledger:
@@ -88,9 +88,10 @@ def refund(
     as_json: reporting.AsJson = False,
 ) -> int:
     """Propose a refund. It is written down and never sent: send it from your wallet yourself."""
-    from actors.payments import money, views
-    from actors.payments.counter import transfer_method
-    from actors.payments.database import now_ms
+    from actors.payments import views
+    from actors.payments.chains import money
+    from actors.payments.checkout import transfer_method
+    from actors.payments.ledger.database import now_ms
     from actors.runtime.errors import InvalidInput
 
     report = reporting.Report(as_json)
@@ -116,7 +117,7 @@ def refund(
 @reporting.reported
 def dismiss(subject: Subject, note: Note = "", as_json: reporting.AsJson = False) -> int:
     """Close an entry with nothing to be done."""
-    from actors.payments.database import now_ms
+    from actors.payments.ledger.database import now_ms
 
     report = reporting.Report(as_json)
     with shop.ledger(shop.of_environment()) as ledger:
@@ -129,7 +130,7 @@ def dismiss(subject: Subject, note: Note = "", as_json: reporting.AsJson = False
 @reporting.reported
 def retry(subject: Subject, as_json: reporting.AsJson = False) -> int:
     """Have a delivery that was given up tried again."""
-    from actors.payments.database import now_ms
+    from actors.payments.ledger.database import now_ms
 
     report = reporting.Report(as_json)
     with shop.ledger(shop.of_environment()) as ledger:

@@ -49,7 +49,7 @@ def _serve(
         Path | None,
         typer.Option(
             "--dir",
-            help="Keep the trial's ledger and catalogue here. "
+            help="Keep this shop's ledger and catalogue here. "
             "Default: a temporary directory, removed at the end.",
         ),
     ] = None,
@@ -86,8 +86,8 @@ def _serve_on(
     slow: float,
     as_json: bool,
 ) -> int:
-    from actors.payments.money import Network
-    from actors.payments.sandbox import faults, trial
+    from actors.payments.chains.money import Network
+    from actors.payments.sandbox import demo_shop, faults
     from actors.payments.sandbox.app import Sandbox
     from actors.payments.sandbox.kinds import Chains
     from actors.payments.sandbox.server import serving
@@ -95,19 +95,19 @@ def _serve_on(
     from actors.runtime.settings import Settings
 
     report = reporting.Report(as_json)
-    if dialect not in trial.DIALECTS:
+    if dialect not in demo_shop.DIALECTS:
         raise InvalidInput(
             f"no dialect {dialect[:40]!r}",
             "the sandbox speaks a few",
-            f"Choose from {', '.join(trial.DIALECTS)}.",
+            f"Choose from {', '.join(demo_shop.DIALECTS)}.",
         )
     plan = faults.parse(fault or (), slow_s=slow)
     # New addresses each time: a ledger that is kept would miss the history of the old ones.
     chains = Chains.of(secrets.token_hex(16), solid_after_ms=int(solid_after * 1000))
     sandbox = Sandbox.of(chains, seed=Settings.load().seed, plans=dict.fromkeys(Network, plan))
     with _directory(directory) as place, serving(sandbox, port=port) as url:
-        values = trial.environment(place, url, sandbox.state(), dialect=dialect)
-        path = trial.furnish(place, values)
+        values = demo_shop.environment(place, url, sandbox.state(), dialect=dialect)
+        path = demo_shop.furnish(place, values)
         with interruption.meant(report.note):
             report.result(
                 {"url": url, "environment": values, "file": str(path)},
@@ -148,7 +148,7 @@ def pay(
     as_json: reporting.AsJson = False,
 ) -> int:
     """Pay an order, rightly or in some wrong way."""
-    from actors.payments import money
+    from actors.payments.chains import money
     from actors.payments.sandbox import kinds
     from actors.payments.sandbox.client import SandboxClient
     from actors.runtime.errors import InvalidInput
@@ -246,7 +246,7 @@ def fault(
     as_json: reporting.AsJson = False,
 ) -> int:
     """Spoil the answers of the APIs from now on: `5xx=1` is an outage."""
-    from actors.payments.money import Network
+    from actors.payments.chains.money import Network
     from actors.payments.sandbox.faults import parse
     from actors.runtime.errors import InvalidInput
 

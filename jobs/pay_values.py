@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from actors.payments.ledger import Ledger
-    from actors.payments.orders import Order
+    from actors.payments.ledger.ledger import Ledger
+    from actors.payments.ledger.orders import Order
     from actors.payments.scan import ScanResult
     from actors.payments.settings import Shop
 

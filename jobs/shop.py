@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from actors.payments.ledger import Ledger
+    from actors.payments.ledger.ledger import Ledger
     from actors.payments.settings import Shop
 
 
@@ -40,7 +40,7 @@ def ledger(shop: Shop) -> Iterator[Ledger]:
         ConfigurationError: its database cannot be opened.
         Unavailable: it does not answer.
     """
-    from actors.payments.ledger import Ledger
+    from actors.payments.ledger.ledger import Ledger
 
     with Ledger(shop.database_url) as opened:
         yield opened

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import base58
 
-from actors.payments.tron import TRANSFER_TOPIC
+from actors.payments.chains.tron import TRANSFER_TOPIC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

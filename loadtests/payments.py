@@ -19,10 +19,10 @@ from pydantic import SecretStr
 
 from actors.payments import scan as scanning
 from actors.payments.catalogue import Plan
-from actors.payments.ledger import Ledger
-from actors.payments.money import Method, Network
-from actors.payments.order_book import NewOrder
-from actors.payments.orders import Delivers, State
+from actors.payments.chains.money import Method, Network
+from actors.payments.ledger.ledger import Ledger
+from actors.payments.ledger.order_book import NewOrder
+from actors.payments.ledger.orders import Delivers, State
 from actors.payments.settings import KEYLESS_TRON, Chain
 from actors.runtime.errors import Unavailable
 from jobs.terminal import reporting

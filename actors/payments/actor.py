@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 from actors.payments import scan, tokens
 from actors.payments.delivery import Delivery
-from actors.payments.ledger import Ledger
+from actors.payments.ledger.ledger import Ledger
 from actors.payments.watcher import Watcher, WatcherStatus
 from actors.runtime import log, spawn
 from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.errors import Unavailable
 
 if TYPE_CHECKING:
-    from actors.payments.money import Network
+    from actors.payments.chains.money import Network
     from actors.payments.settings import Shop
 
 

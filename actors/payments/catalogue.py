@@ -25,10 +25,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError
 
-from actors.payments import money, tails
+from actors.payments.chains import money
+from actors.payments.chains.money import Method
 from actors.payments.errors import UnknownPlan
-from actors.payments.money import Method
-from actors.payments.orders import Delivers
+from actors.payments.ledger import amount_tails
+from actors.payments.ledger.orders import Delivers
 from actors.runtime.errors import ConfigurationError
 from actors.runtime.settings import variable
 
@@ -193,9 +194,9 @@ def _delivers(entry: _Plan) -> Delivers:
 def _check_tiers(plans: tuple[Plan, ...]) -> None:
     prices = sorted({plan.prices[Method.TRON] for plan in plans if Method.TRON in plan.prices})
     for lower, upper in itertools.pairwise(prices):
-        if upper - lower <= tails.LARGEST:
+        if upper - lower <= amount_tails.LARGEST:
             shown = " and ".join(money.text(price, Method.TRON) for price in (lower, upper))
-            reach = money.text(tails.LARGEST, Method.TRON)
+            reach = money.text(amount_tails.LARGEST, Method.TRON)
             raise ValueError(f"tron prices {shown} are not further apart than {reach}")
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from pydantic import SecretBytes
 
-    from actors.payments.ledger import Ledger
-    from actors.payments.orders import Order
+    from actors.payments.ledger.ledger import Ledger
+    from actors.payments.ledger.orders import Order
     from actors.payments.settings import Shop
 
 

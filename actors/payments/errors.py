@@ -28,7 +28,7 @@ from actors.runtime.errors import ConfigurationError, Conflict, Unavailable, X0E
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from actors.payments.money import Network
+    from actors.payments.chains.money import Network
 
 
 class UnknownOrder(X0Error):

@@ -20,24 +20,24 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from actors.payments import ton, ton_source, tron, tron_source
-from actors.payments.database import now_ms
+from actors.payments.chains import ton, ton_source, tron, tron_source
+from actors.payments.chains.money import Network
+from actors.payments.chains.ton import TonShop
+from actors.payments.chains.tron_source import TronSource
+from actors.payments.chains.verdict import Reason, Rejected
 from actors.payments.errors import ChainUnavailable, UntrustedHistory
-from actors.payments.intake import OVERLAP_MS
-from actors.payments.money import Network
-from actors.payments.ton import TonShop
-from actors.payments.tron_source import TronSource
-from actors.payments.verdict import Reason, Rejected
+from actors.payments.ledger.database import now_ms
+from actors.payments.ledger.intake import OVERLAP_MS
 from actors.runtime.errors import Conflict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from actors.payments.api import Api
-    from actors.payments.intake import Cursor, Waiting
-    from actors.payments.ledger import Ledger
+    from actors.payments.chains.api import Api
+    from actors.payments.chains.ton_source import TonSource
+    from actors.payments.ledger.intake import Cursor, Waiting
+    from actors.payments.ledger.ledger import Ledger
     from actors.payments.settings import Chain
-    from actors.payments.ton_source import TonSource
 
 PageT = TypeVar("PageT")
 

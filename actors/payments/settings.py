@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from actors.payments import addresses, catalogue
+from actors.payments import catalogue
+from actors.payments.chains import addresses
+from actors.payments.chains.money import Method, Network
 from actors.payments.errors import PaymentsOff
-from actors.payments.money import Method, Network
 from actors.runtime.errors import ConfigurationError
 from actors.runtime.settings import variable
 

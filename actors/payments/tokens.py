@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import SecretBytes
 
-from actors.payments import orders
 from actors.payments.errors import TokenRefused
+from actors.payments.ledger import orders
 from actors.runtime.errors import ConfigurationError
 from actors.runtime.state_files import ensure_directory, exclusive_lock, write_atomic
 

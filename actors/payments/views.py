@@ -5,19 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from actors.payments import money
-from actors.payments.counter import shown_wallet
+from actors.payments.chains import money
+from actors.payments.checkout import shown_wallet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from actors.payments.catalogue import Plan
     from actors.payments.delivery import Goods
-    from actors.payments.intake import Cursor
-    from actors.payments.order_book import OrderPayment
-    from actors.payments.orders import Order
-    from actors.payments.reports import LedgerReport
-    from actors.payments.reviews import Review
+    from actors.payments.ledger.intake import Cursor
+    from actors.payments.ledger.order_book import OrderPayment
+    from actors.payments.ledger.orders import Order
+    from actors.payments.ledger.reports import LedgerReport
+    from actors.payments.ledger.reviews import Review
     from actors.payments.settings import Shop
 
 

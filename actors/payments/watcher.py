@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from actors.payments import scan as scanning
-from actors.payments.courier import Courier, Pull
-from actors.payments.database import now_ms
 from actors.payments.errors import CursorStale
+from actors.payments.ledger.database import now_ms
+from actors.payments.outbox_relay import OutboxRelay, Pull
 from actors.runtime.errors import ConfigurationError, Conflict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.payments.api import Api
+    from actors.payments.chains.api import Api
     from actors.payments.delivery import Delivery
-    from actors.payments.ledger import Ledger
+    from actors.payments.ledger.ledger import Ledger
     from actors.payments.scan import ScanResult
     from actors.payments.settings import Chain
     from actors.runtime.error_handler import ErrorHandler
@@ -84,7 +84,7 @@ class Watcher:
     ) -> None:
         self._chain = chain
         self._ledger = ledger
-        self._courier = Courier(ledger, delivery, Pull(), clock)
+        self._relay = OutboxRelay(ledger, delivery, Pull(), clock)
         self._api = api
         self._errors = errors
         self._rng = rng or random.Random()
@@ -127,7 +127,7 @@ class Watcher:
         except Exception as error:  # noqa: BLE001 - the loop goes on, and the handler tells
             self._fail(error, critical=False)
         with self._errors.guard():
-            await self._courier.round()
+            await self._relay.round()
         with self._errors.guard():
             self._reviews.set(await asyncio.to_thread(self._ledger.reviews.count))
             await self._watch_age()

@@ -12,19 +12,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from actors.payments import catalogue, money, tokens, views
-from actors.payments.counter import Counter, transfer_method
-from actors.payments.database import now_ms
+from actors.payments import catalogue, tokens, views
+from actors.payments.chains import money
+from actors.payments.checkout import Checkout, transfer_method
 from actors.payments.delivery import Delivery
 from actors.payments.errors import PaymentsOff
-from actors.payments.ledger import Ledger
+from actors.payments.ledger.database import now_ms
+from actors.payments.ledger.ledger import Ledger
 from actors.runtime.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from actors.payments.orders import State
+    from actors.payments.ledger.orders import State
     from actors.payments.settings import Shop
     from serve_apps.gateway.payment_requests import Decision, OrderRequest
     from serve_apps.web.admission import Slots
@@ -98,12 +99,12 @@ def plans(desk: Desk) -> dict[str, Any]:
 
 
 def order(desk: Desk, wanted: OrderRequest, request: str) -> dict[str, Any]:
-    """The order that a request has made, or makes now; raises as `Counter.order`."""
-    counter = Counter(desk.shop, catalogue.load(desk.shop.catalogue))
-    made = counter.order(
+    """The order that a request has made, or makes now; raises as `Checkout.order`."""
+    checkout = Checkout(desk.shop, catalogue.load(desk.shop.catalogue))
+    made = checkout.order(
         desk.ledger,
         wanted.plan,
-        counter.method(wanted.plan, wanted.method),
+        checkout.method(wanted.plan, wanted.method),
         request=f"http:{request}",
         channel=CHANNEL,
         recipient=wanted.recipient,

@@ -12,14 +12,14 @@ import base58
 import pytest
 from pydantic import SecretStr
 
-from actors.payments import addresses, ton, tron
 from actors.payments import scan as scanning
-from actors.payments.ledger import Ledger
-from actors.payments.money import Method, Network
-from actors.payments.orders import State
+from actors.payments.chains import addresses, ton, tron
+from actors.payments.chains.money import Method, Network
+from actors.payments.chains.ton import TonShop
+from actors.payments.chains.verdict import Reason, Rejected, Transfer
+from actors.payments.ledger.ledger import Ledger
+from actors.payments.ledger.orders import State
 from actors.payments.settings import Chain
-from actors.payments.ton import TonShop
-from actors.payments.verdict import Reason, Rejected, Transfer
 from tests.unit.payments import ledgers
 from tests.unit.payments.http_chain import Chains, serving
 from tests.unit.payments.shop import USDT

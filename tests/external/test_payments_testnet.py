@@ -33,8 +33,8 @@ from tronpy import Tron
 from tronpy.keys import PrivateKey
 from tronpy.providers import HTTPProvider
 
-from actors.payments import money
-from actors.payments.money import Method
+from actors.payments.chains import money
+from actors.payments.chains.money import Method
 from actors.payments.settings import TRON_USDT
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.payments.orders import State
+from actors.payments.ledger.orders import State
 from tests.unit.payments.bot_api import TOKEN, BotApi, Refusal, serving
 from tests.unit.payments.bot_shop import BotShop
 from tests.unit.payments.shop import TON_WALLET, WALLET

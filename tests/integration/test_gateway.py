@@ -24,7 +24,7 @@ from schemathesis.specs.openapi import checks as openapi_checks
 
 from actors.mesh.coordinator import COORDINATOR
 from actors.mesh.membership import Faults
-from actors.payments.money import Network
+from actors.payments.chains.money import Network
 from actors.runtime import spawn
 from actors.runtime.settings import Settings
 from actors.twin.actor import TwinActor

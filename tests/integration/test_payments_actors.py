@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
-from actors.payments.database import now_ms
-from actors.payments.ledger import Ledger
-from actors.payments.orders import State
+from actors.payments.ledger.database import now_ms
+from actors.payments.ledger.ledger import Ledger
+from actors.payments.ledger.orders import State
 from tests.integration.test_cli_mesh import UP, x0
 from tests.unit.payments.http_chain import Chains, serving
 from tests.unit.payments.shop import USDT, WALLET, log, order, receipt, row

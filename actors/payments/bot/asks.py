@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from actors.payments.money import Method
+from actors.payments.chains.money import Method
 
 MAX_DATA: Final = 64  # bytes of a button's data
 _PLAN: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")

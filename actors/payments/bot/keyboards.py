@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from actors.payments import money
 from actors.payments.bot import asks
-from actors.payments.orders import OPEN
+from actors.payments.chains import money
+from actors.payments.ledger.orders import OPEN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actors.payments.bot.offers import Offer, Page
     from actors.payments.bot.phrases import Phrases
-    from actors.payments.orders import Order
+    from actors.payments.ledger.orders import Order
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actors.payments.catalogue import Plan
-    from actors.payments.money import Method
+    from actors.payments.chains.money import Method
 
 PAGE: Final = 8  # offers of one message
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from actors.payments.money import Method
-from actors.payments.orders import State
+from actors.payments.chains.money import Method
+from actors.payments.ledger.orders import State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

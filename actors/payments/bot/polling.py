@@ -15,8 +15,8 @@ from actors.runtime.errors import Conflict
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from actors.payments.bot.line import Line
     from actors.payments.bot.reception import Reception
+    from actors.payments.bot.telegram import TelegramClient
     from actors.runtime.error_handler import ErrorHandler
 
 FIRST_PAUSE_S: Final = 1.0
@@ -24,7 +24,7 @@ LAST_PAUSE_S: Final = 30.0
 
 
 async def poll(
-    line: Line,
+    client: TelegramClient,
     reception: Reception,
     errors: ErrorHandler,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -37,7 +37,7 @@ async def poll(
     offset, failures = 0, 0
     while True:
         try:
-            updates = await line.updates(offset)
+            updates = await client.updates(offset)
         except (TransportBusy, Conflict) as error:
             errors.handle(error, severity="warning")
             pause_s = min(LAST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(failures, 10))

@@ -13,11 +13,11 @@ from urllib.parse import urlencode
 
 import segno
 
-from actors.payments import addresses
-from actors.payments.money import Method, Network
+from actors.payments.chains import addresses
+from actors.payments.chains.money import Method, Network
 
 if TYPE_CHECKING:
-    from actors.payments.orders import Order
+    from actors.payments.ledger.orders import Order
 
 _SCALE: Final = 8  # pixels of a module
 _QUIET: Final = 4  # modules around it (ISO/IEC 18004, 7.3.4)

@@ -23,8 +23,8 @@ from actors.runtime import log
 if TYPE_CHECKING:
     from telegram import CallbackQuery, Update
 
-    from actors.payments.bot.line import Line
     from actors.payments.bot.seller import Seller
+    from actors.payments.bot.telegram import TelegramClient
     from actors.runtime.error_handler import ErrorHandler
 
 WAITING: Final = 5  # questions of a chat that may be under way
@@ -38,13 +38,13 @@ class Reception:
 
     Args:
         seller: knows the answers.
-        line: carries them.
+        client: carries them.
         errors: where failures end.
     """
 
-    def __init__(self, seller: Seller, line: Line, errors: ErrorHandler) -> None:
+    def __init__(self, seller: Seller, client: TelegramClient, errors: ErrorHandler) -> None:
         self._seller = seller
-        self._line = line
+        self._client = client
         self._errors = errors
         self._chats: dict[int, _Queue] = {}
         self._asking = asyncio.Semaphore(TOGETHER)
@@ -83,7 +83,7 @@ class Reception:
         language = user.language_code if user else None
         query = update.callback_query
         if query is not None:
-            await self._line.release(query)
+            await self._client.release(query)
             await self._press(query, chat, language)
             return
         message = update.message
@@ -91,7 +91,7 @@ class Reception:
             return  # nothing was said: a picture, a member who left, a pinned message
         ask = asks.typed(message.text)
         reply = await self._answer(Asked(ask, chat, f"tg:{chat}:{message.id}", language))
-        await self._line.say(chat, reply)
+        await self._client.say(chat, reply)
 
     async def _press(self, query: CallbackQuery, chat: int, language: str | None) -> None:
         message, data = query.message, query.data or ""
@@ -100,9 +100,9 @@ class Reception:
         request = f"tg:{chat}:{number}:{data[: asks.MAX_DATA]}"
         reply = await self._answer(Asked(asks.pressed(data), chat, request, language))
         if isinstance(message, Message):
-            await self._line.show(message, reply)
+            await self._client.show(message, reply)
         else:  # too old to be changed
-            await self._line.say(chat, reply)
+            await self._client.say(chat, reply)
 
     async def _answer(self, asked: Asked) -> Reply:
         try:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final
 from actors.payments.bot import asks, keyboards, offers, phrases, qr, texts
 from actors.payments.bot.offers import Offer
 from actors.payments.bot.rich_text import Part, RichText
-from actors.payments.counter import Counter, shown_wallet
-from actors.payments.database import now_ms
+from actors.payments.checkout import Checkout, shown_wallet
 from actors.payments.errors import OrdersFull, UnknownOrder, UnknownPlan, UnknownReview
-from actors.payments.orders import State
-from actors.payments.outbox import undeliverable
+from actors.payments.ledger.database import now_ms
+from actors.payments.ledger.orders import State
+from actors.payments.ledger.outbox import undeliverable
 from actors.runtime.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from actors.payments.bot.keyboards import Keyboard
     from actors.payments.bot.phrases import Phrases
     from actors.payments.catalogue import Catalogue
+    from actors.payments.chains.money import Method
     from actors.payments.delivery import Delivery
-    from actors.payments.ledger import Ledger
-    from actors.payments.money import Method
-    from actors.payments.orders import Order
+    from actors.payments.ledger.ledger import Ledger
+    from actors.payments.ledger.orders import Order
     from actors.payments.settings import Shop
 
 CHANNEL: Final = "telegram"
@@ -90,14 +90,14 @@ class Seller:
     ) -> None:
         self._shop = shop
         self._catalogue = catalogue
-        self._counter = Counter(shop, catalogue, clock)
+        self._checkout = Checkout(shop, catalogue, clock)
         self._ledger = ledger
         self._delivery = delivery
         self._clock = clock
         self._offers = [
             Offer(plan, methods)
             for plan in catalogue.plans
-            if (methods := self._counter.offered(plan))
+            if (methods := self._checkout.offered(plan))
         ]
 
     def answer(self, asked: Asked) -> Reply:
@@ -141,7 +141,7 @@ class Seller:
         return reply
 
     def _order(self, asked: Asked, plan: str, method: Method, words: Phrases) -> Order:
-        return self._counter.order(
+        return self._checkout.order(
             self._ledger,
             plan,
             method,

@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 
 from actors.payments import catalogue, tokens
 from actors.payments.bot import polling, webhook
-from actors.payments.bot.line import Line
 from actors.payments.bot.reception import Reception
 from actors.payments.bot.seller import Seller
+from actors.payments.bot.telegram import TelegramClient
 from actors.payments.bot.transport import TelegramTransport
-from actors.payments.courier import Courier
 from actors.payments.delivery import Delivery
 from actors.payments.errors import BotRefused, PaymentsOff, TransportBusy
+from actors.payments.outbox_relay import OutboxRelay
 from actors.payments.settings import is_private
 from actors.runtime.errors import ConfigurationError, X0Error
 from actors.runtime.settings import variable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
-    from actors.payments.ledger import Ledger
+    from actors.payments.ledger.ledger import Ledger
     from actors.payments.settings import Shop
     from actors.runtime.error_handler import ErrorHandler
 
@@ -81,18 +81,18 @@ async def run(
     if plans.has_downloads:
         shop.base_url()  # what could not be opened is not sold
     delivery = Delivery(shop, ledger, await asyncio.to_thread(tokens.ensure_key, shop.state_dir))
-    async with Line(token, api_url.rstrip("/")) as line:
-        reception = Reception(Seller(shop, plans, ledger, delivery), line, errors)
-        began(await _begun(line, hook, token, errors))
-        courier = Courier(ledger, delivery, TelegramTransport(line))
+    async with TelegramClient(token, api_url.rstrip("/")) as client:
+        reception = Reception(Seller(shop, plans, ledger, delivery), client, errors)
+        began(await _begun(client, hook, token, errors))
+        relay = OutboxRelay(ledger, delivery, TelegramTransport(client))
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_carry(courier, errors))
+                tasks.create_task(_carry(relay, errors))
                 if hook is None:
-                    tasks.create_task(polling.poll(line, reception, errors))
+                    tasks.create_task(polling.poll(client, reception, errors))
                 else:
                     path = urlsplit(hook.url).path or "/"
-                    app = webhook.application(path, webhook.secret(token), line, reception)
+                    app = webhook.application(path, webhook.secret(token), client, reception)
                     tasks.create_task(webhook.serve(app, hook.host, hook.port))
         except* X0Error as group:
             raise _first(group) from None
@@ -111,15 +111,17 @@ def _check_secret(api_url: str) -> None:
         )
 
 
-async def _begun(line: Line, hook: Webhook | None, token: SecretStr, errors: ErrorHandler) -> str:
+async def _begun(
+    client: TelegramClient, hook: Webhook | None, token: SecretStr, errors: ErrorHandler
+) -> str:
     """Introduce the bot, however long Telegram cannot be reached; its name."""
     while True:
         try:
-            name = await line.begin()
+            name = await client.begin()
             if hook is None:
-                await line.listen_by_polling()
+                await client.listen_by_polling()
             else:
-                await line.listen_by_webhook(hook.url, webhook.secret(token))
+                await client.listen_by_webhook(hook.url, webhook.secret(token))
         except TransportBusy as error:
             errors.handle(error, severity="warning")
             await asyncio.sleep(max(RETRY_S, error.retry_after_s))
@@ -127,11 +129,11 @@ async def _begun(line: Line, hook: Webhook | None, token: SecretStr, errors: Err
             return name
 
 
-async def _carry(courier: Courier, errors: ErrorHandler) -> None:
+async def _carry(relay: OutboxRelay, errors: ErrorHandler) -> None:
     """Carry what is due, again and again."""
     while True:
         try:
-            await courier.round()
+            await relay.round()
         except BotRefused:
             raise
         except Exception as error:  # noqa: BLE001 - what was claimed is claimed again

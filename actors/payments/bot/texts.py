@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from actors.payments import money
 from actors.payments.bot.rich_text import Part, RichText, bold, code, fill
-from actors.payments.money import Method
-from actors.payments.orders import State
+from actors.payments.chains import money
+from actors.payments.chains.money import Method
+from actors.payments.ledger.orders import State
 
 if TYPE_CHECKING:
     from actors.payments.bot.offers import Offer, Page
     from actors.payments.bot.phrases import Phrases
     from actors.payments.delivery import Goods
-    from actors.payments.orders import Order
+    from actors.payments.ledger.orders import Order
 
 _MINUTE_MS: Final = 60_000
 _GAP: Final = RichText((Part("\n\n"),))

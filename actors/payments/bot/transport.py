@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING
 from actors.payments.bot import keyboards, phrases, texts
 from actors.payments.bot.seller import CHANNEL, Reply
 from actors.payments.errors import TransportRefused
-from actors.payments.outbox import DELIVERY
+from actors.payments.ledger.outbox import DELIVERY
 
 if TYPE_CHECKING:
-    from actors.payments.bot.line import Line
+    from actors.payments.bot.telegram import TelegramClient
     from actors.payments.delivery import Goods
-    from actors.payments.outbox import Message
+    from actors.payments.ledger.outbox import Message
 
 
 class TelegramTransport:
-    """Reaches buyers over a line.
+    """Reaches buyers over a client.
 
     Args:
-        line: to Telegram.
+        client: to Telegram.
     """
 
     channel = CHANNEL
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
+    def __init__(self, client: TelegramClient) -> None:
+        self._client = client
 
     async def send(self, message: Message, goods: Goods | None) -> None:
         """Tell the buyer of an order what has become of it.
@@ -38,7 +38,7 @@ class TelegramTransport:
         order = message.order
         if not order.recipient.removeprefix("-").isdecimal():
             raise TransportRefused("the order's recipient is no chat of Telegram")
-        await self._line.say(int(order.recipient), news(message, goods))
+        await self._client.say(int(order.recipient), news(message, goods))
 
 
 def news(message: Message, goods: Goods | None) -> Reply:

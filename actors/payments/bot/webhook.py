@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
     from starlette.requests import Request
 
-    from actors.payments.bot.line import Line
     from actors.payments.bot.reception import Reception
+    from actors.payments.bot.telegram import TelegramClient
 
 HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"
 MAX_BYTES: Final = 2**20  # of an update; texts and buttons of one are far smaller
@@ -47,7 +47,7 @@ def secret(token: SecretStr) -> str:
     return hmac.new(key, b"x0tta6bl4 webhook", hashlib.sha256).hexdigest()
 
 
-def application(path: str, secret_: str, line: Line, reception: Reception) -> Starlette:
+def application(path: str, secret_: str, client: TelegramClient, reception: Reception) -> Starlette:
     """Takes updates at a path, and answers everything else with 404."""
 
     async def take(request: Request) -> Response:
@@ -62,7 +62,7 @@ def application(path: str, secret_: str, line: Line, reception: Reception) -> St
         if body is None:
             return Response(status_code=413, headers={"connection": "close"})
         try:
-            update = line.read(json.loads(body))
+            update = client.read(json.loads(body))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             # Sent again it would be no better.
             _log.warning("an update cannot be read", error=type(error).__name__)

@@ -20,8 +20,8 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from actors.payments import addresses
-from actors.payments.money import MAX_AMOUNT, Method, Network
+from actors.payments.chains import addresses
+from actors.payments.chains.money import MAX_AMOUNT, Method, Network
 from actors.payments.sandbox import kinds, tonapi, toncenter, trongrid
 from actors.payments.sandbox.faults import Fault, FaultPlan, Faults, Limit
 from actors.payments.sandbox.kinds import Chains, Kind, Payment

@@ -18,8 +18,8 @@ from tronpy.abi import tron_abi
 from tronpy.keys import PrivateKey, keccak256
 from tronpy.proto import tron_pb2
 
-from actors.payments import addresses
-from actors.payments.tron import TRANSFER_TOPIC
+from actors.payments.chains import addresses
+from actors.payments.chains.tron import TRANSFER_TOPIC
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

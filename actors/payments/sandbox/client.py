@@ -18,7 +18,7 @@ from actors.runtime.errors import InvalidInput, Unavailable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.payments.money import Network
+    from actors.payments.chains.money import Network
     from actors.payments.sandbox.faults import FaultPlan
     from actors.payments.sandbox.kinds import Payment
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.payments.money import Network
+from actors.payments.chains.money import Network
 from actors.runtime.errors import InvalidInput
 
 if TYPE_CHECKING:

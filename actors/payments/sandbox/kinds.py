@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from actors.payments.money import Method, Network
+from actors.payments.chains.money import Method, Network
 from actors.payments.sandbox.chain_ton import TonChain
 from actors.payments.sandbox.chain_tron import TronChain
 from actors.payments.sandbox.clock import ChainClock

@@ -16,7 +16,7 @@ from pytoniq_core.boc.hashmap.hashmap import HashMap
 from pytoniq_core.tlb.block import CurrencyCollection
 from pytoniq_core.tlb.transaction import InternalMsgInfo, MessageAny
 
-from actors.payments import ton_body
+from actors.payments.chains import ton_body
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

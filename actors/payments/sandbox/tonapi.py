@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, HTTPException, Query, Request
 
-from actors.payments import addresses
+from actors.payments.chains import addresses
 from actors.payments.sandbox.faults import Fault
 
 if TYPE_CHECKING:

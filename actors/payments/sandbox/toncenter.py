@@ -17,7 +17,7 @@ from pytoniq_core.boc.address import Address
 from pytoniq_core.boc.builder import Builder
 from pytoniq_core.boc.cell import Cell
 
-from actors.payments import addresses
+from actors.payments.chains import addresses
 from actors.payments.sandbox.faults import Fault
 
 if TYPE_CHECKING:

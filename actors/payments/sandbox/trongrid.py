@@ -20,7 +20,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from actors.payments import addresses
+from actors.payments.chains import addresses
 from actors.payments.sandbox.faults import Fault
 
 if TYPE_CHECKING:

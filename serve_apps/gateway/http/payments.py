@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from fastapi import Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from actors.payments.orders import State  # noqa: TC001 - FastAPI reads it
+from actors.payments.ledger.orders import State  # noqa: TC001 - FastAPI reads it
 from serve_apps.gateway import payments
 from serve_apps.gateway.http import payment_documents
 from serve_apps.gateway.payment_requests import PRINTABLE, Decision, OrderRequest, parse

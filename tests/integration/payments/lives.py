@@ -18,11 +18,11 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from actors.payments import scan as scanning
-from actors.payments.courier import Courier
+from actors.payments.chains.money import Network
 from actors.payments.delivery import Delivery
-from actors.payments.ledger import Ledger
-from actors.payments.money import Network
-from actors.payments.order_book import NewOrder
+from actors.payments.ledger.ledger import Ledger
+from actors.payments.ledger.order_book import NewOrder
+from actors.payments.outbox_relay import OutboxRelay
 from actors.payments.settings import Chain, Shop
 from actors.payments.watcher import Watcher
 from actors.runtime.error_handler import ErrorHandler
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.payments.delivery import Goods
-    from actors.payments.outbox import Message
+    from actors.payments.ledger.outbox import Message
 
 PROCESSES: ForkServerContext = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload([__name__])
@@ -108,7 +108,7 @@ def day(database: str, url: str, directory: Path, now_ms: int, kill: Kill | None
                     await scanning.scan(chain, ledger, api, wait_s=30, clock=lambda: now_ms)
             delivery = Delivery(shop_of([tron_chain(url)], directory), ledger, KEY)
             postbox = Postbox(directory / "sent.txt")
-            await Courier(ledger, delivery, postbox, lambda: now_ms).round()
+            await OutboxRelay(ledger, delivery, postbox, lambda: now_ms).round()
 
     asyncio.run(live())
 

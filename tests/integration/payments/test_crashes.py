@@ -11,12 +11,12 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from actors.payments import schema
-from actors.payments.ledger import Ledger
-from actors.payments.money import Method
-from actors.payments.order_book import WINDOW_MS
-from actors.payments.orders import State
-from actors.payments.outbox import CLAIM_MS
+from actors.payments.chains.money import Method
+from actors.payments.ledger import schema
+from actors.payments.ledger.ledger import Ledger
+from actors.payments.ledger.order_book import WINDOW_MS
+from actors.payments.ledger.orders import State
+from actors.payments.ledger.outbox import CLAIM_MS
 from tests.integration.payments import lives
 from tests.integration.payments.lives import Kill
 from tests.unit.payments import ledgers

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from actors.payments import schema
 from actors.payments.catalogue import Plan
-from actors.payments.database import now_ms
-from actors.payments.ledger import Ledger
-from actors.payments.money import Method
-from actors.payments.order_book import NewOrder, OrderBook
-from actors.payments.orders import Delivers, Order, State
+from actors.payments.chains.money import Method
+from actors.payments.ledger import schema
+from actors.payments.ledger.database import now_ms
+from actors.payments.ledger.ledger import Ledger
+from actors.payments.ledger.order_book import NewOrder, OrderBook
+from actors.payments.ledger.orders import Delivers, Order, State
 from tests.integration.payments import lives
 from tests.unit.payments import ledgers, postgres
 from tests.unit.payments.http_chain import Answer, Asked, Chains, serving

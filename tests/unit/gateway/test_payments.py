@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from actors.payments import tokens
-from actors.payments.money import Method
-from actors.payments.orders import State
+from actors.payments.chains.money import Method
+from actors.payments.ledger.orders import State
 from serve_apps.gateway.http.application import build
 from serve_apps.gateway.limits import Limits
 from serve_apps.gateway.service import Gateway

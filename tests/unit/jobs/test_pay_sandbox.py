@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from actors.payments.money import Method
-from actors.payments.orders import State
-from actors.payments.sandbox import cast
-from actors.payments.sandbox.cast import Part
+from actors.payments.chains.money import Method
+from actors.payments.ledger.orders import State
+from actors.payments.sandbox import demo_cases
+from actors.payments.sandbox.demo_cases import DemoCase
 from jobs import pay
 
 if TYPE_CHECKING:
@@ -207,8 +207,8 @@ def test_the_demo_ends_as_it_should() -> None:
 
 def test_the_demo_fails_if_an_order_ends_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its exit code is not for show: with a wrong expectation it says what is wrong."""
-    wrong = (*cast.MAIN, Part(Method.TON, None, State.DELIVERED))
-    monkeypatch.setattr(cast, "MAIN", wrong)
+    wrong = (*demo_cases.MAIN, DemoCase(Method.TON, None, State.DELIVERED))
+    monkeypatch.setattr(demo_cases, "MAIN", wrong)
     for name in list(os.environ):
         if name.startswith("X0TTA6BL4_"):
             monkeypatch.delenv(name)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from actors.payments import schema
 from actors.payments.bot import service
-from actors.payments.ledger import Ledger
-from actors.payments.money import Method, Network
+from actors.payments.chains.money import Method, Network
+from actors.payments.chains.verdict import Sighting, Transfer
+from actors.payments.ledger import schema
+from actors.payments.ledger.ledger import Ledger
 from actors.payments.settings import Shop
-from actors.payments.verdict import Sighting, Transfer
 from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.metrics import MemoryMetrics
 from tests.unit.payments.bot_api import TOKEN
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.payments.bot.service import Webhook
-    from actors.payments.intake import Cursor
-    from actors.payments.orders import Order
+    from actors.payments.ledger.intake import Cursor
+    from actors.payments.ledger.orders import Order
     from tests.unit.payments.bot_api import BotApi
 
 CATALOGUE = """
@@ -161,7 +161,7 @@ class BotShop:
         self.ledger.intake.complete([self._cursor(order)], chain_ms, order.created_ms + 2000)
 
     def forget_claims(self) -> None:
-        """As if the time for which dead couriers hold their messages had passed."""
+        """As if the time for which dead relays hold their messages had passed."""
         with self.ledger.database.writing() as connection:
             table = schema.outbox
             connection.execute(table.update().where(table.c.status == "claimed").values(due_ms=0))

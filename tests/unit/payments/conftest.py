@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
-from actors.payments.ledger import Ledger
+from actors.payments.ledger.ledger import Ledger
 from tests.unit.payments import ledgers, postgres
 
 if TYPE_CHECKING:

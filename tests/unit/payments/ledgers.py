@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from actors.payments import schema
-from actors.payments.orders import SETTLED, State
+from actors.payments.ledger import schema
+from actors.payments.ledger.orders import SETTLED, State
 
 if TYPE_CHECKING:
-    from actors.payments.ledger import Ledger
+    from actors.payments.ledger.ledger import Ledger
 
 
 def wipe(ledger: Ledger) -> None:

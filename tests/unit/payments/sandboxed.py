@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from actors.payments import addresses, scan
-from actors.payments.api import Api
+from actors.payments import scan
 from actors.payments.catalogue import Plan
-from actors.payments.ledger import Ledger
-from actors.payments.money import Method, Network
-from actors.payments.order_book import NewOrder
-from actors.payments.orders import Delivers
+from actors.payments.chains import addresses
+from actors.payments.chains.api import Api
+from actors.payments.chains.money import Method, Network
+from actors.payments.ledger.ledger import Ledger
+from actors.payments.ledger.order_book import NewOrder
+from actors.payments.ledger.orders import Delivers
 from actors.payments.sandbox.app import Sandbox
 from actors.payments.sandbox.client import SandboxClient
 from actors.payments.sandbox.kinds import Chains, Kind, Payment
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from actors.payments.orders import Order
+    from actors.payments.ledger.orders import Order
     from actors.payments.scan import ScanResult
 
 PRICES = {Method.TRON: 9_900_000, Method.TON: 3_200_000_000, Method.TON_USDT: 9_900_000}

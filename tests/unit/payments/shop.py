@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 import base58
 
 from actors.payments.catalogue import Plan
-from actors.payments.money import Method, Network
-from actors.payments.order_book import NewOrder
-from actors.payments.orders import Delivers
+from actors.payments.chains.money import Method, Network
+from actors.payments.chains.tron import TRANSFER_TOPIC
+from actors.payments.chains.verdict import Transfer
+from actors.payments.ledger.order_book import NewOrder
+from actors.payments.ledger.orders import Delivers
 from actors.payments.settings import Chain
-from actors.payments.tron import TRANSFER_TOPIC
-from actors.payments.verdict import Transfer
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from actors.payments.ledger import Ledger
-    from actors.payments.orders import Order
+    from actors.payments.ledger.ledger import Ledger
+    from actors.payments.ledger.orders import Order
 
 NOW = 1_760_000_000_000  # ms
 MINUTE = 60_000

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytoniq_core import Address
 
-from actors.payments import addresses
+from actors.payments.chains import addresses
 from tests.unit.payments.shop import BUYER, TON_WALLET, hex_of
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
-from actors.payments import api as apis
-from actors.payments import tron_source
-from actors.payments.api import Api
+from actors.payments.chains import api as apis
+from actors.payments.chains import tron_source
+from actors.payments.chains.api import Api
+from actors.payments.chains.money import Network
 from actors.payments.errors import AnswerTooLarge, ChainRefused, ChainUnavailable
-from actors.payments.money import Network
 from tests.unit.payments.http_chain import Answer, Asked, Chains, serving
 from tests.unit.payments.shop import tron_chain
 

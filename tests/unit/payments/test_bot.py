@@ -10,16 +10,15 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from actors.payments.bot import line as lines
-from actors.payments.bot import pace, phrases, polling, service, webhook
+from actors.payments.bot import chat_throttle, phrases, polling, service, telegram, webhook
 from actors.payments.bot.keyboards import Button
-from actors.payments.bot.line import Line
 from actors.payments.bot.rich_text import Mark, Part, RichText
 from actors.payments.bot.seller import Reply
 from actors.payments.bot.service import Webhook
+from actors.payments.bot.telegram import TelegramClient
+from actors.payments.chains.money import Method
 from actors.payments.errors import BotRefused, TransportBusy, TransportRefused
-from actors.payments.money import Method
-from actors.payments.orders import State
+from actors.payments.ledger.orders import State
 from cluster.ray_start import free_ports
 from tests.unit.payments.bot_api import TOKEN, BotApi, Refusal, Sent, serving
 from tests.unit.payments.bot_shop import BotShop
@@ -34,9 +33,9 @@ PLAIN = "the quick brown fox"
 
 @pytest.fixture(params=[False], ids=["unhurried"])
 def api(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[BotApi]:
-    """A Bot API; without its throttle, and the bot without its pace, unless asked for."""
+    """A Bot API; without its throttle, and the bot without its own, unless asked for."""
     if not request.param:
-        monkeypatch.setattr(pace, "INTERVAL_S", 0.0)
+        monkeypatch.setattr(chat_throttle, "INTERVAL_S", 0.0)
     with serving(BotApi(throttles=request.param)) as served:
         yield served
 
@@ -369,7 +368,7 @@ def wait_state(sold: BotShop, order: str, state: State) -> bool:
     return True
 
 
-# -- the line alone ------------------------------------------------------------------------------
+# -- the client alone -----------------------------------------------------------------------------
 
 
 def said(*parts: Part, picture: str = "") -> Reply:
@@ -385,10 +384,10 @@ async def test_a_text_that_telegram_cannot_read_is_sent_plain(api: BotApi) -> No
             raise Refusal(400, "Bad Request: can't parse entities: a rule that is new")
 
     api.fault = fault
-    async with Line(SecretStr(TOKEN), api.url) as line:
-        await line.begin()
-        await line.say(1, said(Part("a < b & c "), Part("copy", Mark.CODE)))
-        await line.say(1, said(Part(PLAIN), picture="x"))
+    async with TelegramClient(SecretStr(TOKEN), api.url) as client:
+        await client.begin()
+        await client.say(1, said(Part("a < b & c "), Part("copy", Mark.CODE)))
+        await client.say(1, said(Part(PLAIN), picture="x"))
     assert [one.text for one in user.heard] == ["a < b & c copy", PLAIN]
     assert [one.buttons for one in user.heard] == [{"one": "help"}] * 2
 
@@ -397,9 +396,9 @@ async def test_texts_are_cut_to_what_telegram_takes(api: BotApi) -> None:
     """Messages and captions that are too long, in characters of two units, are cut and arrive."""
     user = api.user(1)
     long = Part("<😀" * 5000, Mark.CODE)
-    async with Line(SecretStr(TOKEN), api.url) as line:
-        await line.say(1, said(long))
-        await line.say(1, said(long, picture="x"))
+    async with TelegramClient(SecretStr(TOKEN), api.url) as client:
+        await client.say(1, said(long))
+        await client.say(1, said(long, picture="x"))
     lengths = [len(one.text.encode("utf-16-le")) // 2 for one in user.heard]
     assert [4094 <= lengths[0] <= 4096, 1022 <= lengths[1] <= 1024] == [True, True]
     assert api.refusals == []
@@ -427,7 +426,7 @@ async def test_refusals_are_told_apart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Never, not now, and not with this token are three errors; none holds the token."""
-    monkeypatch.setattr(lines, "MAX_RETRIES", 1)
+    monkeypatch.setattr(telegram, "MAX_RETRIES", 1)
     caplog.set_level(logging.DEBUG)
     api.user(1)
 
@@ -435,11 +434,11 @@ async def test_refusals_are_told_apart(
         raise refusal
 
     api.fault = fault
-    async with Line(SecretStr(TOKEN), api.url) as line:
+    async with TelegramClient(SecretStr(TOKEN), api.url) as client:
         with pytest.raises(error) as caught:
-            await line.say(1, said(Part("x")))
+            await client.say(1, said(Part("x")))
         secret = TOKEN.partition(":")[2]
-        assert secret not in f"{caught.value!r}{caught.value}{line!r}{line._bot!r}{line._bot}"
+        assert secret not in f"{caught.value!r}{caught.value}{client!r}{client._bot!r}{client._bot}"
         if isinstance(caught.value, TransportBusy):
             assert (caught.value.retry_after_s > 0) == (refusal.status == 429)
 
@@ -448,7 +447,7 @@ async def test_refusals_are_told_apart(
 def test_what_is_no_token_is_refused_before_it_is_used(token: str) -> None:
     """A token with a slip in it is an error that names the variable, and not the token."""
     with pytest.raises(BotRefused) as caught:
-        Line(SecretStr(token), "http://127.0.0.1:1")
+        TelegramClient(SecretStr(token), "http://127.0.0.1:1")
     assert caught.value.variable == "X0TTA6BL4_TELEGRAM_TOKEN"
     assert token == "" or len(token) < 4 or token not in str(caught.value)
 

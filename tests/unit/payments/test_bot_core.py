@@ -1,4 +1,4 @@
-"""What the bot says, without a network: texts, buttons, commands, pictures, pace."""
+"""What the bot says, without a network: texts, buttons, commands, pictures, throttle."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.payments.bot import asks, keyboards, offers, phrases, qr, texts
+from actors.payments.bot.chat_throttle import INTERVAL_S, ChatThrottle
 from actors.payments.bot.offers import Offer
-from actors.payments.bot.pace import INTERVAL_S, Pace
 from actors.payments.bot.phrases import EN, RU, Phrases
 from actors.payments.bot.rich_text import MAX_CAPTION, Mark, Part, RichText, code, fill, units
 from actors.payments.catalogue import Plan
+from actors.payments.chains.money import MAX_AMOUNT, Method
 from actors.payments.delivery import Goods
-from actors.payments.money import MAX_AMOUNT, Method
-from actors.payments.orders import Delivers, Order, State
+from actors.payments.ledger.orders import Delivers, Order, State
 from tests.unit.payments import bot_api
 from tests.unit.payments.shop import MASTER, NOW, TON_WALLET, USDT, WALLET
 
@@ -278,7 +278,7 @@ def test_a_chat_gets_one_message_a_second(asked: list[tuple[int, float, float]])
         slept.append(pause_s)
         now += pause_s
 
-    pace = Pace(lambda: now, sleep)
+    throttle = ChatThrottle(lambda: now, sleep)
     over: dict[int, float] = {}
 
     async def say(chat: int, gap_s: float, way_s: float) -> None:
@@ -286,7 +286,7 @@ def test_a_chat_gets_one_message_a_second(asked: list[tuple[int, float, float]])
         now += gap_s
         slept.clear()
         asked_at = now
-        async with pace.turn(chat):
+        async with throttle.turn(chat):
             assert now >= over.get(chat, 0.0) + (INTERVAL_S - 1e-9) * (chat in over)
             assert now == pytest.approx(max(asked_at, over.get(chat, -INTERVAL_S) + INTERVAL_S))
             now += way_s
@@ -301,12 +301,12 @@ def test_a_chat_gets_one_message_a_second(asked: list[tuple[int, float, float]])
 
 async def test_turns_of_a_chat_come_one_after_the_other() -> None:
     """Two that want to speak at once in a chat do not overlap, also if one fails."""
-    pace = Pace(sleep=lambda _: asyncio.sleep(0))
+    throttle = ChatThrottle(sleep=lambda _: asyncio.sleep(0))
     speaking = 0
 
     async def speak(number: int) -> None:
         nonlocal speaking
-        async with pace.turn(1):
+        async with throttle.turn(1):
             assert speaking == 0
             speaking += 1
             await asyncio.sleep(0.001)
@@ -319,13 +319,13 @@ async def test_turns_of_a_chat_come_one_after_the_other() -> None:
 
 
 async def test_chats_that_may_speak_are_forgotten() -> None:
-    """The pace of a chat is not kept for ever; that of one who waits is."""
+    """The throttle of a chat is not kept for ever; that of one who waits is."""
     now = 0.0
-    pace = Pace(lambda: now)
-    async with pace.turn(-1):
+    throttle = ChatThrottle(lambda: now)
+    async with throttle.turn(-1):
         for chat in range(3000):
             now += 1.0
-            async with pace.turn(chat):
+            async with throttle.turn(chat):
                 pass
-        assert len(pace._chats) <= 1025
-        assert -1 in pace._chats
+        assert len(throttle._chats) <= 1025
+        assert -1 in throttle._chats

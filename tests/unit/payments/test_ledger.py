@@ -16,15 +16,15 @@ from alembic.runtime.migration import MigrationContext
 from pydantic import SecretStr
 from sqlalchemy.exc import IntegrityError
 
-from actors.payments import order_book, schema
+from actors.payments.chains.money import Method, Network
+from actors.payments.chains.verdict import Reason, Sighting
 from actors.payments.errors import InvalidTransition, OrdersFull, UnknownOrder, UnknownPlan
-from actors.payments.intake import CATCH_UP_MS
-from actors.payments.ledger import Ledger
-from actors.payments.money import Method, Network
-from actors.payments.order_book import MAX_KEPT, MAX_OPEN, RESERVED_MS, WINDOW_MS, NewOrder
-from actors.payments.orders import State
-from actors.payments.settling import Effect
-from actors.payments.verdict import Reason, Sighting
+from actors.payments.ledger import order_book, schema
+from actors.payments.ledger.intake import CATCH_UP_MS
+from actors.payments.ledger.ledger import Ledger
+from actors.payments.ledger.order_book import MAX_KEPT, MAX_OPEN, RESERVED_MS, WINDOW_MS, NewOrder
+from actors.payments.ledger.orders import State
+from actors.payments.ledger.settling import Effect
 from actors.runtime.errors import ConfigurationError, Conflict, Unavailable
 from tests.unit.payments import ledgers, postgres
 from tests.unit.payments.shop import (
@@ -46,9 +46,9 @@ from tests.unit.payments.shop import (
 )
 
 if TYPE_CHECKING:
-    from actors.payments.intake import Cursor
-    from actors.payments.orders import Order
-    from actors.payments.verdict import Transfer
+    from actors.payments.chains.verdict import Transfer
+    from actors.payments.ledger.intake import Cursor
+    from actors.payments.ledger.orders import Order
 
 
 def cursor(ledger: Ledger, method: Method = Method.TRON) -> Cursor:
@@ -680,13 +680,13 @@ def test_a_request_that_always_collides_is_told(
 ) -> None:
     """Not repeated for ever."""
     one = order(ledger)
-    monkeypatch.setattr("actors.payments.orders.new_id", lambda: one.id)
+    monkeypatch.setattr("actors.payments.ledger.orders.new_id", lambda: one.id)
     with pytest.raises(OrdersFull, match="same moment"):
         order(ledger, "other")
 
 
 def test_the_end_of_reservations_waits_for_nobody_in_a_circle(postgres_base: str) -> None:
-    """A courier that holds one order and wants the others gets them, and then they end."""
+    """A relay that holds one order and wants the others gets them, and then they end."""
     url = postgres.fresh(postgres_base).replace("postgresql:", "postgresql+psycopg:")
     with Ledger(SecretStr(url)) as ledger, ThreadPoolExecutor(1) as beside:
         bought = [order(ledger, number) for number in range(20)]

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from actors.payments import money, tails
-from actors.payments.money import Method, Network
+from actors.payments.chains import money
+from actors.payments.chains.money import Method, Network
+from actors.payments.ledger import amount_tails
 
 METHODS = st.sampled_from(list(Method))
 
@@ -87,7 +88,7 @@ class _First:
 def test_a_tail_is_free_and_never_zero(price: int, taken: set[int]) -> None:
     """An amount lies 0.0001 to 0.0999 USDT above the price and is nobody else's."""
     amounts = {price + number * 100 for number in taken}
-    drawn = tails.draw(price, amounts, _First())  # type: ignore[arg-type]  # only choice is used
+    drawn = amount_tails.draw(price, amounts, _First())  # type: ignore[arg-type]  # only choice is used
     if len(taken) == 999:
         assert drawn is None
     else:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.payments import orders
+from actors.payments.chains.money import Method
 from actors.payments.errors import InvalidTransition
-from actors.payments.money import Method
-from actors.payments.orders import (
+from actors.payments.ledger import orders
+from actors.payments.ledger.orders import (
     SETTLED,
     TRANSITIONS,
     Candidate,

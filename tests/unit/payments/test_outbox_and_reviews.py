@@ -1,4 +1,4 @@
-"""Messages that are owed, couriers that carry them, and what people decide."""
+"""Messages that are owed, relays that carry them, and what people decide."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretBytes, SecretStr
 
-from actors.payments import addresses, money, schema
-from actors.payments.courier import Courier, Pull
+from actors.payments.chains import addresses, money
+from actors.payments.chains.money import Method
 from actors.payments.delivery import Delivery, Goods
 from actors.payments.errors import (
     BotRefused,
@@ -19,12 +19,13 @@ from actors.payments.errors import (
     UnknownOrder,
     UnknownReview,
 )
-from actors.payments.money import Method
-from actors.payments.order_book import WINDOW_MS
-from actors.payments.orders import State
-from actors.payments.outbox import CLAIM_MS, FIRST_RETRY_MS, Message
+from actors.payments.ledger import schema
+from actors.payments.ledger.order_book import WINDOW_MS
+from actors.payments.ledger.orders import State
+from actors.payments.ledger.outbox import CLAIM_MS, FIRST_RETRY_MS, Message
+from actors.payments.ledger.settling import ENTITLED_MS
+from actors.payments.outbox_relay import OutboxRelay, Pull
 from actors.payments.settings import Shop
-from actors.payments.settling import ENTITLED_MS
 from actors.runtime.errors import ConfigurationError, Conflict, InvalidInput
 from tests.unit.payments import ledgers
 from tests.unit.payments.shop import (
@@ -43,9 +44,9 @@ from tests.unit.payments.shop import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from actors.payments.ledger import Ledger
-    from actors.payments.orders import Order
-    from actors.payments.reviews import Review
+    from actors.payments.ledger.ledger import Ledger
+    from actors.payments.ledger.orders import Order
+    from actors.payments.ledger.reviews import Review
 
 
 def pay(ledger: Ledger, one: Order, difference: int = 0, name: object = "", after: int = 1) -> None:
@@ -94,7 +95,7 @@ def test_messages_of_an_order_go_one_after_the_other(ledger: Ledger) -> None:
 
 
 def test_a_link_that_is_brought_late_still_works(ledger: Ledger) -> None:
-    """However long a courier could not reach the buyer, the time begins when he can."""
+    """However long a relay could not reach the buyer, the time begins when he can."""
     one = order(ledger, channel="telegram", plan=DOWNLOAD)
     pay(ledger, one)
     (told,) = ledger.outbox.claim("telegram", NOW)
@@ -111,7 +112,7 @@ def test_a_link_that_is_brought_late_still_works(ledger: Ledger) -> None:
     assert repeated.entitled_until_ms == again.entitled_until_ms, "the same link"
 
 
-def test_a_dead_couriers_message_is_carried_again(ledger: Ledger) -> None:
+def test_a_dead_relays_message_is_carried_again(ledger: Ledger) -> None:
     """After a minute, by another, and the first one's word counts no more."""
     one = order(ledger)
     pay(ledger, one)
@@ -338,20 +339,20 @@ class Telegram:
         self.sent.append((message.kind, goods))
 
 
-def courier(
+def relay(
     ledger: Ledger, transport: Telegram | Pull, tmp_path: Path, public_url: str = ""
-) -> tuple[Courier, list[int]]:
+) -> tuple[OutboxRelay, list[int]]:
     now = [NOW]
     chains = {tron_chain().network: tron_chain()}
     shop = Shop(chains, SecretStr("sqlite:////nowhere"), tmp_path / "c.yaml", public_url, tmp_path)
     delivery = Delivery(shop, ledger, SecretBytes(b"k" * 32))
-    return Courier(ledger, delivery, transport, lambda: now[0]), now
+    return OutboxRelay(ledger, delivery, transport, lambda: now[0]), now
 
 
 def test_a_courier_carries_everything_with_its_goods(ledger: Ledger, tmp_path: Path) -> None:
     """In order, with the goods in the delivery alone; a refusal is for review."""
     transport = Telegram()
-    carrier, now = courier(ledger, transport, tmp_path)
+    carrier, now = relay(ledger, transport, tmp_path)
     one = order(ledger, plan=LICENCE, channel="telegram")
     pay(ledger, one)
     transport.trouble = [TransportBusy("flood", retry_after_s=3.0)]
@@ -378,7 +379,7 @@ def test_a_courier_carries_everything_with_its_goods(ledger: Ledger, tmp_path: P
 def test_goods_that_cannot_be_made_hold_nobody_up(ledger: Ledger, tmp_path: Path) -> None:
     """A link without a URL waits and is told; all others get theirs, however many wait."""
     transport = Telegram()
-    carrier, _ = courier(ledger, transport, tmp_path)
+    carrier, _ = relay(ledger, transport, tmp_path)
     stuck = [order(ledger, name, plan=DOWNLOAD, channel="telegram") for name in range(25)]
     for one in stuck:
         pay(ledger, one)
@@ -391,7 +392,7 @@ def test_goods_that_cannot_be_made_hold_nobody_up(ledger: Ledger, tmp_path: Path
     kinds = [kind for kind, _ in transport.sent]
     assert (kinds.count("confirmed"), kinds.count("delivery")) == (26, 1)
     assert asyncio.run(carrier.round()) == 0, "not before the time"
-    mended, now = courier(ledger, transport, tmp_path, "https://shop.example")
+    mended, now = relay(ledger, transport, tmp_path, "https://shop.example")
     now[0] += FIRST_RETRY_MS
     assert asyncio.run(mended.round()) == 25
     assert {state(ledger, one) for one in stuck} == {State.DELIVERED}
@@ -400,7 +401,7 @@ def test_goods_that_cannot_be_made_hold_nobody_up(ledger: Ledger, tmp_path: Path
 def test_a_defect_of_a_transport_holds_nobody_up(ledger: Ledger, tmp_path: Path) -> None:
     """What it fails over waits and is told, without its text; a refusal of all ends the round."""
     transport = Telegram()
-    carrier, now = courier(ledger, transport, tmp_path)
+    carrier, now = relay(ledger, transport, tmp_path)
     for name in range(3):
         pay(ledger, order(ledger, name, channel="telegram"))
     transport.trouble = [ValueError("a secret")]
@@ -421,6 +422,6 @@ def test_who_asks_by_himself_is_served_at_once(ledger: Ledger, tmp_path: Path) -
     """His order is delivered as soon as it is paid."""
     one = order(ledger)
     pay(ledger, one)
-    carrier, _ = courier(ledger, Pull(), tmp_path)
+    carrier, _ = relay(ledger, Pull(), tmp_path)
     assert asyncio.run(carrier.round()) == 2
     assert state(ledger, one) is State.DELIVERED

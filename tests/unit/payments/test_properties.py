@@ -25,14 +25,14 @@ from hypothesis.stateful import (
 )
 from pydantic import SecretStr
 
-from actors.payments import tron
+from actors.payments.chains import tron
+from actors.payments.chains.money import Method, Network
+from actors.payments.chains.verdict import Rejected, Transfer
 from actors.payments.errors import OrdersFull, UnknownReview
-from actors.payments.ledger import Ledger
-from actors.payments.money import Method, Network
-from actors.payments.order_book import RESERVED_MS, WINDOW_MS
-from actors.payments.orders import SETTLED, State
-from actors.payments.outbox import CLAIM_MS
-from actors.payments.verdict import Rejected, Transfer
+from actors.payments.ledger.ledger import Ledger
+from actors.payments.ledger.order_book import RESERVED_MS, WINDOW_MS
+from actors.payments.ledger.orders import SETTLED, State
+from actors.payments.ledger.outbox import CLAIM_MS
 from actors.runtime.errors import Conflict, InvalidInput
 from tests.unit.payments import ledgers
 from tests.unit.payments.shop import (
@@ -53,9 +53,9 @@ from tests.unit.payments.shop import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from actors.payments.intake import Cursor
-    from actors.payments.orders import Order
-    from actors.payments.outbox import Message
+    from actors.payments.ledger.intake import Cursor
+    from actors.payments.ledger.orders import Order
+    from actors.payments.ledger.outbox import Message
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -203,7 +203,7 @@ def test_tricks_never_settle(shared: Ledger, tricks: list[str]) -> None:
 
 
 class Shop(RuleBasedStateMachine):
-    """Everything that can happen to a shop, in any order: buyers, chains, couriers, people."""
+    """Everything that can happen to a shop, in any order: buyers, chains, relays, people."""
 
     ledger: Ledger
 
@@ -328,7 +328,7 @@ class Shop(RuleBasedStateMachine):
 
 
 def test_whatever_happens_the_rules_hold(shared: Ledger) -> None:
-    """Orders, payments, expiry, couriers that die and people who decide, interleaved at will."""
+    """Orders, payments, expiry, relays that die and people who decide, interleaved at will."""
     machine: Any = type("Machine", (Shop,), {"ledger": shared})
     run_state_machine_as_test(
         machine, settings=settings(max_examples=25, stateful_step_count=25, deadline=None)

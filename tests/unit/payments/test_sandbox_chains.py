@@ -13,14 +13,14 @@ from tronpy.abi import tron_abi
 from tronpy.keys import Signature
 from tronpy.proto import calculate_txid_from_raw_data
 
-from actors.payments import ton, tron
-from actors.payments.money import MAX_AMOUNT, Method
+from actors.payments.chains import ton, tron
+from actors.payments.chains.money import MAX_AMOUNT, Method
+from actors.payments.chains.verdict import Reason, Rejected, Transfer
 from actors.payments.sandbox import kinds
 from actors.payments.sandbox.chain_ton import TonChain
 from actors.payments.sandbox.chain_tron import TronChain
 from actors.payments.sandbox.clock import ChainClock
 from actors.payments.sandbox.kinds import APPLIES, Chains, Kind, Payment
-from actors.payments.verdict import Reason, Rejected, Transfer
 from actors.runtime.errors import InvalidInput
 
 SHOP = TronChain("test", ChainClock()).wallet

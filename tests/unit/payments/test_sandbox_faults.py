@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.payments import ton_source
-from actors.payments.api import ATTEMPTS, Api
+from actors.payments.chains import ton_source
+from actors.payments.chains.api import ATTEMPTS, Api
+from actors.payments.chains.money import Method, Network
+from actors.payments.chains.tron_source import TronSource
 from actors.payments.errors import ChainRefused, ChainUnavailable
-from actors.payments.money import Method, Network
-from actors.payments.orders import State
+from actors.payments.ledger.orders import State
 from actors.payments.sandbox import app, faults
 from actors.payments.sandbox.app import MAX_PAYMENTS, Sandbox
 from actors.payments.sandbox.chain_tron import TronChain
@@ -25,7 +26,6 @@ from actors.payments.sandbox.faults import SUSPENDED_S, Fault, FaultPlan, Faults
 from actors.payments.sandbox.kinds import Chains, Kind, Payment
 from actors.payments.sandbox.server import serving
 from actors.payments.sandbox.trongrid import HistoryQuery, Index
-from actors.payments.tron_source import TronSource
 from actors.runtime.errors import InvalidInput, Unavailable
 from tests.unit.payments import sandboxed
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.payments.intake import RETRY_MS
-from actors.payments.money import Method, Network
-from actors.payments.orders import Cause, State
+from actors.payments.chains.money import Method, Network
+from actors.payments.ledger.intake import RETRY_MS
+from actors.payments.ledger.orders import Cause, State
 from actors.payments.sandbox.faults import Fault, FaultPlan
 from actors.payments.sandbox.kinds import APPLIES, Kind, Payment
 from tests.unit.payments import sandboxed

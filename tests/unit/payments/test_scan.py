@@ -11,16 +11,17 @@ import pytest
 from pydantic import SecretStr
 
 from actors.payments import scan as scanning
-from actors.payments import ton_source, tron_source, views
+from actors.payments import views
+from actors.payments.chains import ton_source, tron_source
+from actors.payments.chains.money import Method, Network
 from actors.payments.errors import (
     AnswerTooLarge,
     ChainRefused,
     ChainUnavailable,
     UntrustedHistory,
 )
-from actors.payments.money import Method, Network
-from actors.payments.order_book import WINDOW_MS
-from actors.payments.orders import State
+from actors.payments.ledger.order_book import WINDOW_MS
+from actors.payments.ledger.orders import State
 from actors.runtime.errors import Conflict
 from tests.unit.payments import ledgers
 from tests.unit.payments.http_chain import Answer, Asked, Chains, serving
@@ -42,7 +43,7 @@ from tests.unit.payments.ton_cells import TonAccount, external, internal_transfe
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from actors.payments.ledger import Ledger
+    from actors.payments.ledger.ledger import Ledger
     from actors.payments.scan import ScanResult
 
 CLOCK = NOW + 10 * MINUTE
@@ -440,10 +441,10 @@ async def test_pages_that_somebody_has_stuffed_are_read_in_parts(
         shop.pay(f"{number}" + "x" * 4000, 1)
     shop.pay(one.comment, one.amount)
     largest = max(len(made.boc) for made in shop.made)
-    monkeypatch.setattr("actors.payments.api.MAX_BYTES", 5 * largest)
+    monkeypatch.setattr("actors.payments.chains.api.MAX_BYTES", 5 * largest)
     found = await scan(ledger, url + dialect, "ton")
     assert (found.transfers, found.settled) == (10, 1)
-    monkeypatch.setattr("actors.payments.api.MAX_BYTES", largest)
+    monkeypatch.setattr("actors.payments.chains.api.MAX_BYTES", largest)
     shop.pay("y" * 4000, 1)
     with pytest.raises(AnswerTooLarge):
         await scan(ledger, url + dialect, "ton")

@@ -1,4 +1,4 @@
-"""The shop's settings, catalogue and counter: consistent, or an error that names the variable."""
+"""The shop's settings, catalogue and checkout: consistent, or an error that names the variable."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from pydantic import SecretStr
 
 from actors.payments import catalogue
-from actors.payments.counter import Counter, shown_wallet, transfer_method
+from actors.payments.chains.money import Method, Network
+from actors.payments.checkout import Checkout, shown_wallet, transfer_method
 from actors.payments.errors import PaymentsOff, UnknownPlan, UnknownReview
-from actors.payments.money import Method, Network
 from actors.payments.settings import TON_USDT, TRON_USDT, Shop
 from actors.runtime.errors import ConfigurationError, InvalidInput, Unavailable
 from actors.runtime.settings import Settings
@@ -30,7 +30,7 @@ from tests.unit.payments.shop import (
 )
 
 if TYPE_CHECKING:
-    from actors.payments.ledger import Ledger
+    from actors.payments.ledger.ledger import Ledger
 
 PREFIX = "X0TTA6BL4_"
 NILE, SHASTA = "https://nile.trongrid.io", "https://api.shasta.trongrid.io"
@@ -260,7 +260,7 @@ def test_equal_prices_share_their_tails(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def counter(tmp_path: Path) -> Counter:
+def checkout(tmp_path: Path) -> Checkout:
     open_shop = Shop(
         {Network.TRON: tron_chain(), Network.TON: ton_chain()},
         SecretStr("sqlite:////nowhere"),
@@ -268,30 +268,30 @@ def counter(tmp_path: Path) -> Counter:
         "",
         tmp_path,
     )
-    return Counter(open_shop, load(tmp_path / "c.yaml", CATALOGUE), lambda: NOW)
+    return Checkout(open_shop, load(tmp_path / "c.yaml", CATALOGUE), lambda: NOW)
 
 
-def test_the_counter_offers_what_the_shop_takes(counter: Counter) -> None:
+def test_the_counter_offers_what_the_shop_takes(checkout: Checkout) -> None:
     """The plan's ways, as far as the shop has a wallet for them."""
-    assert counter.method("month", None) is Method.TRON
-    assert counter.method("month", "ton") is Method.TON
+    assert checkout.method("month", None) is Method.TRON
+    assert checkout.method("month", "ton") is Method.TON
     with pytest.raises(UnknownPlan, match="tron"):
-        counter.method("licence", "ton")
+        checkout.method("licence", "ton")
 
 
-def ask(counter: Counter, ledger: Ledger, plan: str, method: Method, **changes: str):  # type: ignore[no-untyped-def]  # noqa: ANN201 - an order, or an error
+def ask(checkout: Checkout, ledger: Ledger, plan: str, method: Method, **changes: str):  # type: ignore[no-untyped-def]  # noqa: ANN201 - an order, or an error
     wanted = {"request": "r", "channel": "pull", "recipient": "b", "language": "en", **changes}
-    return counter.order(ledger, plan, method, **wanted)
+    return checkout.order(ledger, plan, method, **wanted)
 
 
-def test_the_counter_takes_orders(counter: Counter, ledger: Ledger) -> None:
+def test_the_counter_takes_orders(checkout: Checkout, ledger: Ledger) -> None:
     """What could not be delivered or told from a forgery is refused before anybody pays."""
-    made = ask(counter, ledger, "licence", Method.TRON)
+    made = ask(checkout, ledger, "licence", Method.TRON)
     assert (made.created_ms, made.plan, made.channel) == (NOW, "licence", "pull")
     with pytest.raises(ConfigurationError, match="X0TTA6BL4_PUBLIC_URL"):
-        ask(counter, ledger, "month", Method.TRON)
+        ask(checkout, ledger, "month", Method.TRON)
     with pytest.raises(UnknownPlan):
-        ask(counter, ledger, "licence", Method.TON)
+        ask(checkout, ledger, "licence", Method.TON)
     for bad in (
         {"request": ""},
         {"request": "x" * 129},
@@ -300,22 +300,22 @@ def test_the_counter_takes_orders(counter: Counter, ledger: Ledger) -> None:
         {"language": "tlh"},
     ):
         with pytest.raises(InvalidInput):
-            ask(counter, ledger, "licence", Method.TRON, **bad)
+            ask(checkout, ledger, "licence", Method.TRON, **bad)
 
 
 def test_jettons_are_taken_once_their_wallet_is_known(
-    counter: Counter, ledger: Ledger, tmp_path: Path
+    checkout: Checkout, ledger: Ledger, tmp_path: Path
 ) -> None:
     """Before, a payment could not be told from a forgery."""
-    ready = Counter(
+    ready = Checkout(
         Shop(
-            counter._shop.chains,
+            checkout._shop.chains,
             SecretStr("sqlite:////nowhere"),
             tmp_path / "c.yaml",
             "https://x",
             tmp_path,
         ),
-        counter._catalogue,
+        checkout._catalogue,
         lambda: NOW,
     )
     with pytest.raises(Unavailable, match="x0 pay scan"):

@@ -13,18 +13,19 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import SecretBytes, SecretStr
 
-from actors.payments import orders, tokens
+from actors.payments import tokens
+from actors.payments.chains.money import Method
 from actors.payments.delivery import Delivery
 from actors.payments.errors import TokenRefused
-from actors.payments.money import Method
+from actors.payments.ledger import orders
+from actors.payments.ledger.settling import ENTITLED_MS
 from actors.payments.settings import Shop
-from actors.payments.settling import ENTITLED_MS
 from actors.runtime.errors import ConfigurationError, Unavailable
 from tests.unit.payments.shop import DOWNLOAD, NOW, order, transfer, tron_chain
 
 if TYPE_CHECKING:
-    from actors.payments.ledger import Ledger
-    from actors.payments.orders import Order
+    from actors.payments.ledger.ledger import Ledger
+    from actors.payments.ledger.orders import Order
 
 KEY, OTHER = SecretBytes(b"k" * 32), SecretBytes(b"o" * 32)
 IDS = st.binary(min_size=10, max_size=10).map(lambda raw: base64.b32encode(raw).decode().lower())

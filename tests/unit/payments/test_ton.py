@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytoniq_core import Address, Builder, Cell
 
-from actors.payments import ton, ton_body
-from actors.payments.money import MAX_AMOUNT, Method
-from actors.payments.ton import TonShop, TonTransaction, chained, judge, parse
-from actors.payments.ton_body import Comment, Excesses, InternalTransfer, Notification, Other
-from actors.payments.verdict import Reason, Rejected, Transfer
+from actors.payments.chains import ton, ton_body
+from actors.payments.chains.money import MAX_AMOUNT, Method
+from actors.payments.chains.ton import TonShop, TonTransaction, chained, judge, parse
+from actors.payments.chains.ton_body import Comment, Excesses, InternalTransfer, Notification, Other
+from actors.payments.chains.verdict import Reason, Rejected, Transfer
 from tests.unit.payments.shop import JETTON_WALLET, MASTER, NOW, TON_BUYER, TON_WALLET
 from tests.unit.payments.ton_cells import (
     Made,

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.payments import tron
-from actors.payments.money import MAX_AMOUNT, Method
-from actors.payments.tron import read_receipt, sift
-from actors.payments.verdict import Reason, Rejected, Sighting, Transfer
+from actors.payments.chains import tron
+from actors.payments.chains.money import MAX_AMOUNT, Method
+from actors.payments.chains.tron import read_receipt, sift
+from actors.payments.chains.verdict import Reason, Rejected, Sighting, Transfer
 from tests.unit.payments.shop import (
     BUYER,
     FAKE_USDT,

@@ -11,7 +11,7 @@ from pydantic import SecretBytes, SecretStr
 from actors.payments import scan as scanning
 from actors.payments import watcher as watching
 from actors.payments.delivery import Delivery
-from actors.payments.orders import State
+from actors.payments.ledger.orders import State
 from actors.payments.settings import Shop
 from actors.payments.watcher import STALE_S, Watcher
 from actors.runtime.error_handler import Alert, ErrorHandler
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from actors.payments.ledger import Ledger
+    from actors.payments.ledger.ledger import Ledger
 
 
 class Watched:

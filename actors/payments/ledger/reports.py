@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from actors.payments import schema
-from actors.payments.money import Method
+from actors.payments.chains.money import Method
+from actors.payments.ledger import schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from actors.payments.database import Database
+    from actors.payments.ledger.database import Database
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from actors.payments.errors import InvalidTransition
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from actors.payments.money import Method
+    from actors.payments.chains.money import Method
 
 ID_BYTES: Final = 10
 COMMENT_BYTES: Final = 16  # of a TON comment: 128 bits cannot be guessed
@@ -39,7 +39,7 @@ class State(StrEnum):
     SEEN = "seen"  # on the chain, not yet solid
     CONFIRMED = "confirmed"  # paid; the entitlement exists
     OVERPAID = "overpaid"  # the same, and more than asked for was paid
-    DELIVERING = "delivering"  # a courier has it
+    DELIVERING = "delivering"  # a relay has it
     DELIVERED = "delivered"
     EXPIRED = "expired"  # nothing came in time, as far as the chain was read
     PAID_LATE = "paid_late"  # a person decides

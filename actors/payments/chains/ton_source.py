@@ -26,16 +26,16 @@ from pytoniq_core.boc.address import Address
 from pytoniq_core.boc.builder import Builder
 from pytoniq_core.boc.cell import Cell
 
-from actors.payments import addresses, ton
-from actors.payments.api import Api
+from actors.payments.chains import addresses, ton
+from actors.payments.chains.api import Api
+from actors.payments.chains.money import Network
 from actors.payments.errors import AnswerTooLarge, ChainRefused, UntrustedHistory
-from actors.payments.money import Network
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from actors.payments.chains.ton import TonTransaction
     from actors.payments.settings import Chain
-    from actors.payments.ton import TonTransaction
 
 PAGE: Final = 256  # transactions of tonapi, which would give 1000: about 1 MB
 CENTER_PAGE: Final = 100  # of toncenter, which gives no more

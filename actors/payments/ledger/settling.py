@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
-from actors.payments import order_book, schema
-from actors.payments.money import Method, Network
-from actors.payments.orders import (
+from actors.payments.chains.money import Method, Network
+from actors.payments.ledger import order_book, schema
+from actors.payments.ledger.orders import (
     SETTLED,
     TRANSITIONS,
     Candidate,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-    from actors.payments.verdict import Transfer
+    from actors.payments.chains.verdict import Transfer
 
 ENTITLED_MS: Final = 7 * 86_400_000  # that a bought thing can be fetched
 _CHUNK: Final = 400  # values in one IN

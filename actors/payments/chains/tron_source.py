@@ -21,17 +21,17 @@ from tronpy.exceptions import (
 )
 from tronpy.providers import AsyncHTTPProvider
 
-from actors.payments import tron
-from actors.payments.api import Api, Broken, read
+from actors.payments.chains import tron
+from actors.payments.chains.api import Api, Broken, read
+from actors.payments.chains.money import Network
+from actors.payments.chains.verdict import Reason, Rejected
 from actors.payments.errors import ChainRefused, UntrustedHistory
-from actors.payments.money import Network
-from actors.payments.verdict import Reason, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from actors.payments.chains.verdict import Transfer
     from actors.payments.settings import Chain
-    from actors.payments.verdict import Transfer
 
 PAGE: Final = 200  # rows; the API gives no more
 MAX_PAGES: Final = 5_000

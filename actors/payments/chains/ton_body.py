@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytoniq_core.boc.address import Address
 
-from actors.payments import addresses
+from actors.payments.chains import addresses
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The line to Telegram: sends replies, and tells its refusals apart.
+"""The client to Telegram: sends replies, and tells its refusals apart.
 
 Rules: at most `RATE` messages a second over all chats and one in a chat; a 429 is waited out by the
 library; a broken connection is tried again; a message that Telegram cannot read (400) is sent again
@@ -37,7 +37,7 @@ from telegram.ext import AIORateLimiter, ExtBot
 from telegram.request import HTTPXRequest
 
 from actors.payments.bot import phrases, qr
-from actors.payments.bot.pace import Pace
+from actors.payments.bot.chat_throttle import ChatThrottle
 from actors.payments.bot.rich_text import MAX_CAPTION, MAX_MESSAGE
 from actors.payments.errors import BotRefused, TransportBusy, TransportRefused
 from actors.runtime import errors as runtime_errors
@@ -79,23 +79,25 @@ class _Bot(ExtBot[int]):
         return "Bot([redacted])"
 
 
-class Line:
-    """An open line of one bot; close it, or use it as a context manager.
+class TelegramClient:
+    """An open client of one bot; close it, or use it as a context manager.
 
     Args:
         token: of the bot.
         api_url: of the Bot API, without a slash at its end.
-        pace: of single chats.
+        throttle: of single chats.
 
     Raises:
         BotRefused: the token has no form of one.
     """
 
-    def __init__(self, token: SecretStr, api_url: str, pace: Pace | None = None) -> None:
+    def __init__(
+        self, token: SecretStr, api_url: str, throttle: ChatThrottle | None = None
+    ) -> None:
         secret = token.get_secret_value()
         if not _TOKEN.fullmatch(secret):
             raise BotRefused("the token is not digits, a colon, and 30 or more characters")
-        self._pace = pace or Pace()
+        self._throttle = throttle or ChatThrottle()
 
         def request() -> HTTPXRequest:
             return HTTPXRequest(
@@ -114,9 +116,9 @@ class Line:
         )
 
     def __repr__(self) -> str:
-        return "Line([redacted])"
+        return "TelegramClient([redacted])"
 
-    async def __aenter__(self) -> Line:  # noqa: PYI034 - never subclassed
+    async def __aenter__(self) -> TelegramClient:  # noqa: PYI034 - never subclassed
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -294,7 +296,7 @@ class Line:
 
     async def _turn(self, chat: int, ask: Callable[[], Awaitable[object]]) -> None:
         async def at_its_turn() -> object:
-            async with self._pace.turn(chat):
+            async with self._throttle.turn(chat):
                 return await ask()
 
         await self._asking(at_its_turn)

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from actors.payments import orders, schema, tails
+from actors.payments.chains.money import Method
 from actors.payments.errors import InvalidTransition, OrdersFull, UnknownOrder
-from actors.payments.money import Method
-from actors.payments.orders import Delivers, Order, State
+from actors.payments.ledger import amount_tails, orders, schema
+from actors.payments.ledger.orders import Delivers, Order, State
 from actors.runtime.errors import Conflict
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Row
 
     from actors.payments.catalogue import Plan
-    from actors.payments.database import Database
+    from actors.payments.ledger.database import Database
     from actors.payments.settings import Chain
 
 WINDOW_MS: Final = 45 * 60_000  # to pay
@@ -154,14 +154,14 @@ class OrderBook:
             sa.select(table.amount).where(
                 table.wallet == wallet,
                 table.contract == contract,
-                table.amount.between(price, price + tails.LARGEST),
+                table.amount.between(price, price + amount_tails.LARGEST),
                 _is_kept(now_ms),
             )
         ).all()
-        amount = tails.draw(price, taken, self._rng)
+        amount = amount_tails.draw(price, taken, self._rng)
         if amount is None:
             raise OrdersFull(
-                f"all {tails.COUNT} amounts of this price are taken", retry_after_s=600.0
+                f"all {amount_tails.COUNT} amounts of this price are taken", retry_after_s=600.0
             )
         return amount
 

@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
 
-from actors.payments import addresses
-from actors.payments.money import MAX_AMOUNT, Method
-from actors.payments.verdict import Reason, Rejected, Sighting, Transfer
+from actors.payments.chains import addresses
+from actors.payments.chains.money import MAX_AMOUNT, Method
+from actors.payments.chains.verdict import Reason, Rejected, Sighting, Transfer
 
 TRANSFER_TOPIC: Final = "ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 """keccak256 of `Transfer(address,address,uint256)` (ERC-20)."""

@@ -31,7 +31,7 @@ class _Chat:
     free_at: float = 0.0  # s, monotonic
 
 
-class Pace:
+class ChatThrottle:
     """Turns to speak, by chat.
 
     Args:

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
-from actors.payments import order_book, orders, schema, settling
-from actors.payments.money import Network
-from actors.payments.orders import State
+from actors.payments.chains.money import Network
+from actors.payments.ledger import order_book, orders, schema, settling
+from actors.payments.ledger.orders import State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy.engine import Connection
 
-    from actors.payments.database import Database
-    from actors.payments.settling import Effect
-    from actors.payments.verdict import Reason, Sighting, Transfer
+    from actors.payments.chains.verdict import Reason, Sighting, Transfer
+    from actors.payments.ledger.database import Database
+    from actors.payments.ledger.settling import Effect
 
 CATCH_UP_MS: Final = 2 * 60_000  # that an index may lag behind its chain before orders expire
 OVERLAP_MS: Final = 5 * 60_000

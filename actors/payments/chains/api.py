@@ -27,7 +27,7 @@ from actors.runtime.settings import variable
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from actors.payments.money import Network
+    from actors.payments.chains.money import Network
 
 T = TypeVar("T")
 

@@ -2,8 +2,8 @@
 
 Buyers pay rightly and wrongly over APIs with faults; the process that scans is killed and started
 again; a long outage passes; payments come late; a person decides about the review queue. Each act
-ends with checks, and at the end each order must be as `cast` says. Nothing outside the given
-directory is touched, and the shop's own settings play no part.
+ends with checks, and at the end each order must be as `demo_cases` says. Nothing outside the given
+directory is touched, and the shop's own settings play no case.
 """
 
 from __future__ import annotations
@@ -12,24 +12,25 @@ import asyncio
 import os
 import secrets
 import subprocess
-from collections import Counter as Tally
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from pydantic import SecretStr
 
-from actors.payments import addresses, catalogue, scan, tokens
-from actors.payments.api import Api
-from actors.payments.counter import Counter
-from actors.payments.courier import Courier, Pull
+from actors.payments import catalogue, scan, tokens
+from actors.payments.chains import addresses
+from actors.payments.chains.api import Api
+from actors.payments.chains.money import Network
+from actors.payments.checkout import Checkout
 from actors.payments.delivery import Delivery
 from actors.payments.errors import ChainUnavailable
-from actors.payments.intake import RETRY_MS
-from actors.payments.ledger import Ledger
-from actors.payments.money import Network
-from actors.payments.orders import SETTLED, Cause, State
-from actors.payments.sandbox import cast, trial
-from actors.payments.sandbox.account import Account, Check, Ending
+from actors.payments.ledger.intake import RETRY_MS
+from actors.payments.ledger.ledger import Ledger
+from actors.payments.ledger.orders import SETTLED, Cause, State
+from actors.payments.outbox_relay import OutboxRelay, Pull
+from actors.payments.sandbox import demo_cases, demo_shop
 from actors.payments.sandbox.app import Sandbox
+from actors.payments.sandbox.demo_report import Check, DemoReport, Ending
 from actors.payments.sandbox.faults import Fault, FaultPlan
 from actors.payments.sandbox.kinds import Chains, Kind, Payment
 from actors.payments.settings import CATALOGUE, DATABASE, Chain, Shop
@@ -40,10 +41,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from actors.payments.orders import Order
-    from actors.payments.reviews import Review
-    from actors.payments.sandbox.cast import Part
+    from actors.payments.ledger.orders import Order
+    from actors.payments.ledger.reviews import Review
     from actors.payments.sandbox.client import SandboxClient
+    from actors.payments.sandbox.demo_cases import DemoCase
     from actors.payments.scan import ScanResult
 
 LIMIT: Final = 250  # requests per second that the APIs take here; the real ones take 10 to 15
@@ -55,8 +56,8 @@ PUBLIC_URL: Final = "https://shop.example"  # nobody is asked there
 FILE: Final = "month.txt"
 CONTENT: Final = "what was bought\n"
 PLANS: Final = f"""\
-{trial.PLANS}\
-  - id: {cast.DOWNLOAD}
+{demo_shop.PLANS}\
+  - id: {demo_cases.DOWNLOAD}
     title: {{en: One month, ru: Один месяц}}
     price: {{tron: "30", ton: "10", ton-usdt: "30"}}
     delivers: {{download: {FILE}}}
@@ -74,12 +75,12 @@ _MINUTE_MS: Final = 60_000
 
 
 def sandbox() -> Sandbox:
-    """The sandbox that the story plays on."""
+    """The sandbox for the demonstration."""
     chains = Chains.of(secrets.token_hex(16))
     return Sandbox.of(chains, limits=dict.fromkeys(Network, LIMIT))
 
 
-class Story:
+class Demo:
     """The demonstration.
 
     Args:
@@ -106,21 +107,21 @@ class Story:
         self._forward_to = stage.chains.clock.forward_to
         self._command = scan_command
         self._tell = tell
-        self._account = Account()
-        self._played: list[tuple[Part, Order]] = []
+        self._report = DemoReport()
+        self._made: list[tuple[DemoCase, Order]] = []
         self._payers: dict[str, str] = {}  # order by transaction
         self._causes: dict[str, tuple[Cause, ...]] = {}  # of reviews, by order
-        self._environment = trial.environment(directory, url, client.state())
-        trial.furnish(directory, self._environment)
+        self._environment = demo_shop.environment(directory, url, client.state())
+        demo_shop.furnish(directory, self._environment)
         (directory / CATALOGUE).write_text(PLANS, encoding="utf-8")
         (directory / FILE).write_text(CONTENT, encoding="utf-8")
         self._shop = _shop(directory, url, stage.chains)
-        self._counter = Counter(self._shop, catalogue.load(self._shop.catalogue), self._clock)
+        self._checkout = Checkout(self._shop, catalogue.load(self._shop.catalogue), self._clock)
         self._key = tokens.ensure_key(directory)
         self._ledger = Ledger(self._shop.database_url)
 
-    async def play(self) -> Account:
-        """Play it from the beginning to the end; what happened."""
+    async def run(self) -> DemoReport:
+        """Run it from the beginning to the end; what happened."""
         try:
             await self._open()
             await self._pay_and_restart()
@@ -130,7 +131,7 @@ class Story:
             await self._end()
         finally:
             self._ledger.close()
-        return self._account
+        return self._report
 
     async def _open(self) -> None:
         self._tell("The shop opens: a scan of TON finds its own jetton wallet")
@@ -141,14 +142,14 @@ class Story:
         self._tell(f"From now on the APIs spoil {spoilt:.0%} of their answers")
 
     async def _pay_and_restart(self) -> None:
-        self._cast(cast.MAIN)
+        self._open_and_pay(demo_cases.MAIN)
         killed = await asyncio.to_thread(self._kill_a_scan)
         self._check("orders paid when the scan was killed", "some, not all", killed)
         self._tell("The ledger is opened again, and the scans go on where they were")
         self._ledger.close()
         self._ledger = Ledger(self._shop.database_url)
         await self._scan_all()
-        held = [order for part, order in self._played if part.kind is Kind.UNCONFIRMED]
+        held = [order for case, order in self._made if case.kind is Kind.UNCONFIRMED]
         states = {self._ledger.orders.get(order.id).state for order in held}
         self._check("an unconfirmed payment is seen and not credited", {State.SEEN}, states)
         self._client.confirm()
@@ -181,10 +182,10 @@ class Story:
             process.wait()
         settled = self._settled()
         due = sum(
-            part.method.network is Network.TRON
-            and part.state is State.DELIVERED
-            and part.kind is not Kind.UNCONFIRMED
-            for part in cast.MAIN
+            case.method.network is Network.TRON
+            and case.state is State.DELIVERED
+            and case.kind is not Kind.UNCONFIRMED
+            for case in demo_cases.MAIN
         )
         self._tell(f"A process scanned TRON and was killed after {settled} of {due} payments")
         return "some, not all" if 0 < settled < due else f"{settled} of {due}"
@@ -193,7 +194,7 @@ class Story:
         return len(self._ledger.orders.listing(states=SETTLED, limit=1000))
 
     async def _outage(self) -> None:
-        made = self._cast(cast.DURING_AN_OUTAGE)
+        made = self._open_and_pay(demo_cases.DURING_AN_OUTAGE)
         for network in Network:
             self._client.spoil(network, FaultPlan({Fault.BROKEN: 1.0}))
         last = max(order.expires_ms for order in made)
@@ -215,21 +216,21 @@ class Story:
 
     async def _late(self) -> None:
         self._tell("Some pay after their time")
-        self._cast(cast.LATE)
+        self._open_and_pay(demo_cases.LATE)
         await self._scan_all()
 
     def _decide(self) -> None:
         queue = self._ledger.reviews.listing()
-        causes = Tally(one.cause for one in queue)
+        causes = Counter(one.cause for one in queue)
         shown = ", ".join(f"{count} {cause}" for cause, count in sorted(causes.items()))
         self._tell(f"The review queue: {shown}")
-        parts = [part for part, _ in self._played]
-        expected = Tally(cause for part in parts for cause in part.causes)
+        cases = [case for case, _ in self._made]
+        expected = Counter(cause for case in cases for cause in case.causes)
         self._check("review queue", dict(expected), dict(causes))
         self._check("entries without a receipt", 0, sum(not one.verified for one in queue))
         self._causes = _causes(queue, self._payers)
-        accepted = {order.id for part, order in self._played if part in cast.LATE[:1]}
-        done: Tally[str] = Tally()
+        accepted = {order.id for case, order in self._made if case in demo_cases.LATE[:1]}
+        done: Counter[str] = Counter()
         for one in queue:
             if one.order in accepted:
                 self._ledger.reviews.accept(one.subject, self._clock())
@@ -250,21 +251,21 @@ class Story:
         again = await self._scan_all()
         changed = sum(one.settled + one.review + one.expired for one in again)
         self._check("changes by scanning everything again", 0, changed)
-        for part, order in self._played:
+        for case, order in self._made:
             last = self._ledger.orders.get(order.id)
-            self._account.endings.append(Ending(part, last, self._causes.get(order.id, ())))
+            self._report.endings.append(Ending(case, last, self._causes.get(order.id, ())))
         self._check_goods()
         self._check_books()
         state = self._client.state()
         for network in Network:
             api = state[str(network)]
-            self._account.requests[str(network)] = api["requests"]
+            self._report.requests[str(network)] = api["requests"]
             self._check(f"requests over the limit of {network}", 0, api["over_limit"])
 
     def _check_goods(self) -> None:
         delivery = Delivery(self._shop, self._ledger, self._key)
-        ended = self._account.endings
-        delivered = [one.order for one in ended if one.part.state is State.DELIVERED]
+        ended = self._report.endings
+        delivered = [one.order for one in ended if one.case.state is State.DELIVERED]
         right = 0
         for order in delivered:
             goods = delivery.of(order)
@@ -282,45 +283,45 @@ class Story:
 
     def _check_books(self) -> None:
         takings = self._ledger.report().takings.values()
-        paid = sum(one.order.state in SETTLED for one in self._account.endings)
+        paid = sum(one.order.state in SETTLED for one in self._report.endings)
         self._check("payments that settle an order", paid, sum(one.settled for one in takings))
         # The one that a person accepted is in no review any more.
-        causes = sum(len(one.part.causes) for one in self._account.endings) - 1
+        causes = sum(len(one.case.causes) for one in self._report.endings) - 1
         self._check("payments that settle none", causes, sum(one.review for one in takings))
         unsent = self._ledger.report().unsent
         self._check("messages that are still owed", 0, unsent)
 
-    def _cast(self, parts: Iterable[Part]) -> list[Order]:
-        """Open an order for each part, and pay it as the part says."""
-        made = [(part, self._order(part, number)) for number, part in enumerate(parts)]
-        paid = [(part, order) for part, order in made if part.kind is not None]
+    def _open_and_pay(self, cases: Iterable[DemoCase]) -> list[Order]:
+        """Open an order for each case, and pay it as the case says."""
+        made = [(case, self._order(case, number)) for number, case in enumerate(cases)]
+        paid = [(case, order) for case, order in made if case.kind is not None]
         payments = [
             Payment(
                 order.method,
-                part.kind or Kind.EXACT,
+                case.kind or Kind.EXACT,
                 order.wallet,
                 order.amount,
                 order.comment,
                 f"buyer {order.id}",
-                order.expires_ms + 2000 if part.kind is Kind.LATE else 0,
+                order.expires_ms + 2000 if case.kind is Kind.LATE else 0,
             )
-            for part, order in paid
+            for case, order in paid
         ]
         for (_, order), ids in zip(paid, self._client.pay(payments), strict=True):
             self._payers.update(dict.fromkeys(ids, order.id))
-        self._played += made
-        kinds = ", ".join(dict.fromkeys(str(part.kind) for part, _ in paid))
+        self._made += made
+        kinds = ", ".join(dict.fromkeys(str(case.kind) for case, _ in paid))
         self._tell(f"{len(made)} orders, {len(paid)} payments: {kinds}")
         return [order for _, order in made]
 
-    def _order(self, part: Part, number: int) -> Order:
-        return self._counter.order(
+    def _order(self, case: DemoCase, number: int) -> Order:
+        return self._checkout.order(
             self._ledger,
-            part.plan,
-            part.method,
+            case.plan,
+            case.method,
             request=secrets.token_hex(12),
             channel="pull",
-            recipient=f"{part.method} {part.kind} {number}",
+            recipient=f"{case.method} {case.kind} {number}",
         )
 
     async def _scan_all(self) -> list[ScanResult]:
@@ -332,7 +333,7 @@ class Story:
         async with Api(network, chain.api_url, {}, chain.rate, pause_s=PAUSE_S) as api:
             result = await scan.scan(chain, self._ledger, api, clock=self._clock)
         delivery = Delivery(self._shop, self._ledger, self._key)
-        arrived = await Courier(self._ledger, delivery, Pull(), self._clock).round()
+        arrived = await OutboxRelay(self._ledger, delivery, Pull(), self._clock).round()
         rejected = ", ".join(f"{count} {why}" for why, count in sorted(result.rejected.items()))
         self._tell(
             f"  {network}: {result.requests} requests, {result.settled} orders paid, "
@@ -343,7 +344,7 @@ class Story:
 
     def _check(self, what: str, expected: object, happened: object) -> None:
         check = Check(what, expected, happened)
-        self._account.checks.append(check)
+        self._report.checks.append(check)
         if not check.ok:
             self._tell(f"  NOT AS IT SHOULD BE: {what}: {happened}, not {expected}")
 

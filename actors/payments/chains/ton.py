@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any, Final
 from pytoniq_core.boc.cell import Cell
 from pytoniq_core.tlb.transaction import InternalMsgInfo, Transaction, TransactionOrdinary
 
-from actors.payments import addresses, ton_body
-from actors.payments.money import MAX_AMOUNT, Method
-from actors.payments.ton_body import Comment, Excesses, InternalTransfer, Notification
-from actors.payments.verdict import Reason, Rejected, Transfer
+from actors.payments.chains import addresses, ton_body
+from actors.payments.chains.money import MAX_AMOUNT, Method
+from actors.payments.chains.ton_body import Comment, Excesses, InternalTransfer, Notification
+from actors.payments.chains.verdict import Reason, Rejected, Transfer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -1,12 +1,12 @@
-"""Who plays in the demonstration, and how it must end for each."""
+"""The buyers of the demonstration, and how each of their orders must end."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
-from actors.payments.money import Method
-from actors.payments.orders import Cause, State
+from actors.payments.chains.money import Method
+from actors.payments.ledger.orders import Cause, State
 from actors.payments.sandbox.kinds import Kind
 
 LICENCE: Final = "licence"
@@ -14,7 +14,7 @@ DOWNLOAD: Final = "month"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class DemoCase:
     """A buyer.
 
     Attributes:
@@ -32,17 +32,17 @@ class Part:
     plan: str = LICENCE
 
 
-def _paid(method: Method, kind: Kind, *causes: Cause) -> Part:
-    return Part(method, kind, State.DELIVERED, causes)
+def _paid(method: Method, kind: Kind, *causes: Cause) -> DemoCase:
+    return DemoCase(method, kind, State.DELIVERED, causes)
 
 
-def _unpaid(method: Method, kind: Kind | None, *causes: Cause) -> Part:
-    return Part(method, kind, State.EXPIRED, causes)
+def _unpaid(method: Method, kind: Kind | None, *causes: Cause) -> DemoCase:
+    return DemoCase(method, kind, State.EXPIRED, causes)
 
 
 MAIN: Final = (
     *(_paid(Method.TRON, Kind.EXACT) for _ in range(6)),
-    Part(Method.TRON, Kind.EXACT, State.DELIVERED, plan=DOWNLOAD),
+    DemoCase(Method.TRON, Kind.EXACT, State.DELIVERED, plan=DOWNLOAD),
     _paid(Method.TRON, Kind.UNCONFIRMED),
     _paid(Method.TRON, Kind.TWICE, Cause.DUPLICATE),
     _paid(Method.TRON, Kind.BATCH, Cause.DUPLICATE),
@@ -54,10 +54,10 @@ MAIN: Final = (
     _unpaid(Method.TRON, Kind.FAKE_TOKEN),
     _unpaid(Method.TRON, Kind.APPROVAL),
     _unpaid(Method.TRON, None),
-    Part(Method.TON, Kind.EXACT, State.DELIVERED, plan=DOWNLOAD),
+    DemoCase(Method.TON, Kind.EXACT, State.DELIVERED, plan=DOWNLOAD),
     _paid(Method.TON, Kind.OVER),
     _paid(Method.TON, Kind.TWICE, Cause.DUPLICATE),
-    Part(Method.TON, Kind.SHORT, State.UNDERPAID, (Cause.UNDERPAID,)),
+    DemoCase(Method.TON, Kind.SHORT, State.UNDERPAID, (Cause.UNDERPAID,)),
     _unpaid(Method.TON, Kind.NO_COMMENT, Cause.UNMATCHED),
     _unpaid(Method.TON, Kind.ZERO),
     _unpaid(Method.TON, Kind.BOUNCED),
@@ -67,7 +67,7 @@ MAIN: Final = (
     _paid(Method.TON_USDT, Kind.OVER),
     _paid(Method.TON_USDT, Kind.SILENT),
     _paid(Method.TON_USDT, Kind.TWICE, Cause.DUPLICATE),
-    Part(Method.TON_USDT, Kind.SHORT, State.UNDERPAID, (Cause.UNDERPAID,)),
+    DemoCase(Method.TON_USDT, Kind.SHORT, State.UNDERPAID, (Cause.UNDERPAID,)),
     _unpaid(Method.TON_USDT, Kind.NO_COMMENT, Cause.UNMATCHED),
     _unpaid(Method.TON_USDT, Kind.ZERO),
     _unpaid(Method.TON_USDT, Kind.FAKE_JETTON),
@@ -77,6 +77,6 @@ DURING_AN_OUTAGE: Final = tuple(_paid(method, Kind.EXACT) for method in Method)
 """Paid in time, and read only after the time to pay."""
 LATE: Final = (
     _paid(Method.TRON, Kind.LATE, Cause.LATE),  # a person accepts it
-    Part(Method.TON, Kind.LATE, State.PAID_LATE, (Cause.LATE,)),
-    Part(Method.TON_USDT, Kind.LATE, State.PAID_LATE, (Cause.LATE,)),
+    DemoCase(Method.TON, Kind.LATE, State.PAID_LATE, (Cause.LATE,)),
+    DemoCase(Method.TON_USDT, Kind.LATE, State.PAID_LATE, (Cause.LATE,)),
 )

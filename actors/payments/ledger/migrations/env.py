@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from actors.payments.schema import METADATA
+from actors.payments.ledger.schema import METADATA
 
 context.configure(
     connection=context.config.attributes["connection"],

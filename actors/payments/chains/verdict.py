@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from actors.payments.money import Method, Network
+    from actors.payments.chains.money import Method, Network
 
 
 class Reason(StrEnum):

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
-from actors.payments import migrate
+from actors.payments.ledger import migrate
 from actors.runtime.errors import ConfigurationError, Conflict, Unavailable
 from actors.runtime.settings import variable
 from actors.runtime.state_files import ensure_directory, exclusive_lock

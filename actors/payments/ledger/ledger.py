@@ -11,19 +11,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from actors.payments import reports
-from actors.payments.database import Database
-from actors.payments.intake import Intake
-from actors.payments.order_book import OrderBook
-from actors.payments.outbox import Outbox
-from actors.payments.reviews import ReviewQueue
+from actors.payments.ledger import reports
+from actors.payments.ledger.database import Database
+from actors.payments.ledger.intake import Intake
+from actors.payments.ledger.order_book import OrderBook
+from actors.payments.ledger.outbox import Outbox
+from actors.payments.ledger.reviews import ReviewQueue
 
 if TYPE_CHECKING:
     import random
 
     from pydantic import SecretStr
 
-    from actors.payments.reports import LedgerReport
+    from actors.payments.ledger.reports import LedgerReport
 
 
 class Ledger:

@@ -1,6 +1,6 @@
 """Carries messages from the outbox to buyers, through a transport of one channel.
 
-At least once: a message is done only after the transport has said so; a courier that dies in
+At least once: a message is done only after the transport has said so; a relay that dies in
 between leaves it claimed for a minute, and then another one carries it again, with the same goods.
 """
 
@@ -9,17 +9,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, Protocol
 
-from actors.payments.database import now_ms
 from actors.payments.errors import BotRefused, TransportBusy, TransportRefused
-from actors.payments.outbox import DELIVERY
+from actors.payments.ledger.database import now_ms
+from actors.payments.ledger.outbox import DELIVERY
 from actors.runtime.errors import Unavailable, X0Error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.payments.delivery import Delivery, Goods
-    from actors.payments.ledger import Ledger
-    from actors.payments.outbox import Message
+    from actors.payments.ledger.ledger import Ledger
+    from actors.payments.ledger.outbox import Message
 
 PULL: Final = "pull"
 
@@ -51,7 +51,7 @@ class Pull:
         """Nothing is left to do."""
 
 
-class Courier:
+class OutboxRelay:
     """Empties the outbox of one channel.
 
     Args:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
-from actors.payments import addresses, money, order_book, outbox, schema, settling
+from actors.payments.chains import addresses, money
+from actors.payments.chains.money import Method, Network
 from actors.payments.errors import UnknownReview
-from actors.payments.money import Method, Network
-from actors.payments.orders import SETTLED, Cause, PaymentKey, State
+from actors.payments.ledger import order_book, outbox, schema, settling
+from actors.payments.ledger.orders import SETTLED, Cause, PaymentKey, State
 from actors.runtime.errors import Conflict, InvalidInput
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-    from actors.payments.database import Database
+    from actors.payments.ledger.database import Database
 
 _MAX_NOTE: Final = 500
 _NO_TRANSFER: Final = "that entry is of a delivery that was given up, not of a transfer"

@@ -1,7 +1,7 @@
 """Messages that are owed to buyers: claimed, sent at least once, done.
 
 Invariants: a message is written in the transaction of the change that it tells; it is claimed for a
-while, and if its courier dies, claimed again, so that it arrives at least once; the messages of one
+while, and if its relay dies, claimed again, so that it arrives at least once; the messages of one
 order go out one after the other; claiming the delivery makes an order `delivering`, finishing it
 `delivered`. What a repeated delivery carries is the same link (see `tokens`), so it does no harm;
 only one that would arrive with hardly any time left, or none, gets a new one.
@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
-from actors.payments import order_book, schema
-from actors.payments.orders import Cause, State
-from actors.payments.settling import ENTITLED_MS
+from actors.payments.ledger import order_book, schema
+from actors.payments.ledger.orders import Cause, State
+from actors.payments.ledger.settling import ENTITLED_MS
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-    from actors.payments.database import Database
-    from actors.payments.orders import Order
+    from actors.payments.ledger.database import Database
+    from actors.payments.ledger.orders import Order
 
 DELIVERY: Final = "delivery"
-CLAIM_MS: Final = 60_000  # after which a courier that has not reported counts as dead
+CLAIM_MS: Final = 60_000  # after which a relay that has not reported counts as dead
 FIRST_RETRY_MS: Final = 5_000
 LAST_RETRY_MS: Final = 3_600_000
 LEAST_MS: Final = 86_400_000  # that a link works when it arrives
@@ -169,7 +169,7 @@ def _claim(
         .where(schema.outbox.c.id == row.id, due)
         .values(status="claimed", claim=claim, due_ms=now_ms + CLAIM_MS)
     )
-    if taken.rowcount != 1:  # another courier was first
+    if taken.rowcount != 1:  # another relay was first
         return None
     if row.kind == DELIVERY and order.state is not State.DELIVERING:
         order_book.change(connection, order, State.DELIVERING)

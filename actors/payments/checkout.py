@@ -1,4 +1,4 @@
-"""The shop's counter: what a person, a bot or the gateway asks for becomes an order.
+"""The checkout: what a person, a bot or the gateway asks for becomes an order.
 
 It knows the catalogue and which chains the shop is on, and refuses what could not be delivered or
 recognised before anybody pays for it.
@@ -8,27 +8,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from actors.payments import addresses
 from actors.payments.catalogue import LANGUAGES
-from actors.payments.database import now_ms
+from actors.payments.chains import addresses
+from actors.payments.chains.money import Method, Network
 from actors.payments.errors import UnknownPlan, UnknownReview
-from actors.payments.money import Method, Network
-from actors.payments.order_book import NewOrder
+from actors.payments.ledger.database import now_ms
+from actors.payments.ledger.order_book import NewOrder
 from actors.runtime.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.payments.catalogue import Catalogue, Plan
-    from actors.payments.ledger import Ledger
-    from actors.payments.orders import Order
+    from actors.payments.ledger.ledger import Ledger
+    from actors.payments.ledger.orders import Order
     from actors.payments.settings import Chain, Shop
 
 _MAX_REQUEST: Final = 128
 _MAX_RECIPIENT: Final = 64
 
 
-class Counter:
+class Checkout:
     """Takes orders.
 
     Args:

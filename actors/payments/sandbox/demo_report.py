@@ -1,4 +1,4 @@
-"""The account of a demonstration: what was checked, and how it ended for each buyer."""
+"""The report of a demonstration: what was checked, and how each order ended."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from actors.payments.orders import Cause, Order
-    from actors.payments.sandbox.cast import Part
+    from actors.payments.ledger.orders import Cause, Order
+    from actors.payments.sandbox.demo_cases import DemoCase
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +35,23 @@ class Ending:
     """How it ended for a buyer.
 
     Attributes:
-        part: who.
+        case: who.
         order: its order at the end.
         causes: for which its transfers were in the review queue.
     """
 
-    part: Part
+    case: DemoCase
     order: Order
     causes: tuple[Cause, ...]
 
     @property
     def ok(self) -> bool:
         """Whether it ended as it must."""
-        return (self.order.state, self.causes) == (self.part.state, self.part.causes)
+        return (self.order.state, self.causes) == (self.case.state, self.case.causes)
 
 
 @dataclass(slots=True)
-class Account:
+class DemoReport:
     """What happened.
 
     Attributes:
@@ -75,22 +75,22 @@ class Account:
         return sum(not one.ok for one in self.checks) + sum(not one.ok for one in self.endings)
 
 
-def values(account: Account) -> dict[str, Any]:
-    """The account, for JSON."""
+def values(report: DemoReport) -> dict[str, Any]:
+    """The report, for JSON."""
     return {
-        "ok": account.ok,
+        "ok": report.ok,
         "orders": [
             {
                 "id": one.order.id,
-                "method": str(one.part.method),
-                "paid": None if one.part.kind is None else str(one.part.kind),
+                "method": str(one.case.method),
+                "paid": None if one.case.kind is None else str(one.case.kind),
                 "state": str(one.order.state),
-                "expected_state": str(one.part.state),
+                "expected_state": str(one.case.state),
                 "review": [str(cause) for cause in one.causes],
-                "expected_review": [str(cause) for cause in one.part.causes],
+                "expected_review": [str(cause) for cause in one.case.causes],
                 "ok": one.ok,
             }
-            for one in account.endings
+            for one in report.endings
         ],
         "checks": [
             {
@@ -99,9 +99,9 @@ def values(account: Account) -> dict[str, Any]:
                 "happened": _plain(one.happened),
                 "ok": one.ok,
             }
-            for one in account.checks
+            for one in report.checks
         ],
-        "requests": account.requests,
+        "requests": report.requests,
     }
 
 

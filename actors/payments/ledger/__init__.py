@@ -1,0 +1,1 @@
+"""The ledger: orders, payments, reviews and messages owed, in one database."""
