@@ -87,7 +87,7 @@ class MeshShard:
         self._errors = ErrorHandler("mesh-shard", metrics)
         self._metrics = ShardMetrics(name, metrics)
         self._host: MeshHost | None = None
-        self._life = ids.new_client_id()
+        self._life = ids.random_id()
         self._failure: Exception | None = None
         self._ready = asyncio.Event()
         self._routes_due = asyncio.Event()

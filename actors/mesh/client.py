@@ -78,7 +78,7 @@ class Mesh:
 
     def __init__(self, membership: Membership) -> None:
         self.membership = membership
-        self._client = ids.new_client_id()
+        self._client = ids.random_id()
         self._request = 0
         self._turns: dict[int, asyncio.Lock] = {}
         self._shards: dict[str, Remote] = {}

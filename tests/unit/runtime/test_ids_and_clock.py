@@ -50,7 +50,7 @@ def test_shard_names_are_as_documented() -> None:
 
 def test_client_ids_fit_an_int64_and_differ() -> None:
     """A thousand client ids are a thousand numbers in [1, 2**63)."""
-    drawn = {ids.new_client_id() for _ in range(1000)}
+    drawn = {ids.random_id() for _ in range(1000)}
     assert len(drawn) == 1000
     assert all(1 <= number < 2**63 for number in drawn)
 

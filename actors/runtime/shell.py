@@ -1,0 +1,140 @@
+"""What every actor stands on: log, errors, metrics, clock, loop lag, and a life in three states.
+
+An actor is `starting` until what it gave to `_begin` has ended, then `ready`. If that raises an
+`X0Error`, something is wrong that a restart would not mend (a map that cannot be read, a database
+of a newer version): the actor is `failed`, lives on, and whoever waits at `_ready` is given the
+error. Anything else that ends the start, or a loop given to `_vital`, is a defect or an accident:
+the process ends, and Ray starts the actor anew. So no actor lives on without its loops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.runtime import ids, log, spawn
+from actors.runtime.clock import SystemClock
+from actors.runtime.error_handler import ErrorHandler
+from actors.runtime.errors import X0Error
+from actors.runtime.health import Health
+from actors.runtime.lag import LoopLag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from actors.runtime.error_handler import Alert
+    from actors.runtime.metrics import Metrics
+
+_alert_sinks: Final[list[Callable[[Alert], None]]] = []
+
+
+def send_alerts_to(sink: Callable[[Alert], None]) -> None:
+    """Have `sink` told of each critical error of the actors in this process; it must not block."""
+    _alert_sinks[:] = [sink]
+
+
+def _alert(alert: Alert) -> None:
+    for sink in _alert_sinks:
+        sink(alert)
+
+
+class ActorShell:
+    """The base of all actor classes.
+
+    Args:
+        name: of the actor.
+        log_level: least severe line to log.
+        context: label of its errors in metrics, for actors of which there are many.
+        metrics: where it counts; None is Ray's.
+    """
+
+    def __init__(
+        self, name: str, *, log_level: str, context: str = "", metrics: Metrics | None = None
+    ) -> None:
+        log.configure(log_level)
+        self._name = name
+        self._log = log.get(type(self).__module__).bind(actor=name)
+        self._clock = SystemClock()
+        self._metrics = metrics or spawn.ray_metrics()
+        self._errors = ErrorHandler(context or name, self._metrics, _alert)
+        self._incarnation = ids.random_id()
+        self._failure: X0Error | None = None
+        self._waits_for = "it has just been started"
+        self._started = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        gauge = self._metrics.gauge(
+            "x0tta6bl4_actor_loop_lag_seconds", "Latest delay of the event loop", ("actor",)
+        )
+        self._lag = LoopLag(self._clock, lambda late_s: gauge.set(late_s, actor=name))
+        self._start(self._lag.probe())
+
+    def __repr__(self) -> str:
+        return self._name
+
+    # -- tasks -----------------------------------------------------------------------------------
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a task whose failure is logged and counted, and harms nothing else."""
+        self._errors.watch(self._run(work))
+
+    def _vital(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a loop that the actor cannot be without: if it ends, so does the process."""
+        self._run(self._guarded(work))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run what makes the actor ready."""
+        self._run(self._starting(work))
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - handled, and the process ends
+            self._end(error)
+        else:
+            self._end(RuntimeError("a loop of the actor has ended"))
+
+    async def _starting(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except X0Error as error:
+            self._errors.handle(error, severity="critical", during="start")
+            self._failure = error
+        except Exception as error:  # noqa: BLE001 - handled, and the process ends
+            self._end(error)
+        # What was imported and built stays. Collections of the oldest generation would go through
+        # it on this loop, a tenth of a second each.
+        gc.freeze()
+        self._started.set()
+
+    def _end(self, error: Exception) -> None:
+        self._errors.handle(error, severity="critical")
+        os._exit(os.EX_SOFTWARE)
+
+    # -- state -----------------------------------------------------------------------------------
+
+    async def _ready(self) -> None:
+        """Wait until the actor is ready.
+
+        Raises:
+            X0Error: why it cannot be.
+        """
+        await self._started.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    async def health(self) -> Health:
+        """How it is. Answers also while it starts and after it has failed."""
+        pid = os.getpid()
+        if not self._started.is_set():
+            return Health("starting", self._waits_for, self._incarnation, pid)
+        if self._failure is not None:
+            return Health("failed", str(self._failure), self._incarnation, pid)
+        return Health("ready", "", self._incarnation, pid)
