@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from jobs import down, drill, pay, send, status, up, what_if
+from jobs import down, drill, env, pay, send, status, up, what_if
 
 app = typer.Typer(
     name="x0",
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.command("up")(up.command)
 app.command("status")(status.command)
+app.command("env")(env.command)
 app.command("send")(send.command)
 app.command("what-if")(what_if.command)
 app.command("drill")(drill.command)

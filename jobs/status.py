@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING, Any
 
 from jobs.terminal import reporting
+
+if TYPE_CHECKING:
+    from jobs.launch.session import Session
 
 SHARD_DOWN = 3  # exit code
 
@@ -18,7 +22,7 @@ def command(as_json: reporting.AsJson = False) -> int:
     # Ray takes seconds to import, and --help should not.
     from actors.runtime import log
     from actors.runtime.settings import Settings
-    from jobs.launch import gateway, session
+    from jobs.launch import session
     from jobs.terminal import summary
 
     report = reporting.Report(as_json)
@@ -26,18 +30,18 @@ def command(as_json: reporting.AsJson = False) -> int:
     log.configure(settings.log_level)
     running = session.running(settings)
     try:
-        status = asyncio.run(running.status())
-        answering = gateway.state(running.gateway_url) if running.gateway_url else ""
+        found = asyncio.run(_found(running))
     finally:
         running.close()
-    report.result(
-        summary.values(running, status, answering),
-        summary.mesh(running, status),
-        summary.shards(status),
-        summary.flags(running),
-        summary.where(running, answering),
-    )
-    return SHARD_DOWN if status.down else 0
+    report.result(found, summary.mesh(found), *summary.shards(found), summary.where(found))
+    return 0 if found["healthy"] else SHARD_DOWN
+
+
+async def _found(running: Session) -> dict[str, Any]:
+    from jobs.terminal import summary
+
+    status, states = await asyncio.gather(running.status(), running.companions())
+    return summary.values(running, status, states)
 
 
 if __name__ == "__main__":

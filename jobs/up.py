@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import functools
 import time
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -84,19 +84,19 @@ def command(
     flags = Flags.from_env()
     log.configure(settings.log_level)
     report.progress("loading Ray")
-    from jobs.launch import gateway, session
+    from jobs.launch import session
     from jobs.terminal import summary
 
     launched = session.launch(settings, flags, progress=report.progress, beside=True)
     leave = False
     try:
-        status = asyncio.run(launched.wait_ready(report.progress))
+        found = asyncio.run(_ready(launched, report))
         ready_s = time.monotonic() - began
         announce = functools.partial(
             report.result,
-            {**summary.values(launched, status, gateway.READY), "ready_s": round(ready_s, 2)},
-            summary.mesh(launched, status),
-            summary.where(launched, gateway.READY),
+            {**found, "ready_s": round(ready_s, 2)},
+            summary.mesh(found),
+            summary.where(found),
             f"ready after {ready_s:.1f} s",
         )
         if detach:
@@ -110,6 +110,14 @@ def command(
         else:
             launched.end()
     return 0
+
+
+async def _ready(launched: Session, report: reporting.Report) -> dict[str, Any]:
+    """Wait until the mesh is ready; how it then is."""
+    from jobs.terminal import summary
+
+    status = await launched.wait_ready(report.progress)
+    return summary.values(launched, status, await launched.companions())
 
 
 def _stay(launched: Session, report: reporting.Report, announce: Callable[[], None]) -> str:
@@ -150,8 +158,8 @@ async def _watch(launched: Session, report: reporting.Report) -> None:
                 report.note(f"no status: {error}")
             else:
                 if live is not None:
-                    parts = summary.mesh(launched, status), summary.shards(status)
-                    live.update(Group(*parts), refresh=True)
+                    found = summary.values(launched, status, await launched.companions())
+                    live.update(Group(summary.mesh(found), *summary.shards(found)), refresh=True)
                 elif status.down != down:
                     why = "; ".join(f"{name}: {text}" for name, text in status.down.items())
                     report.note(f"down: {why}" if why else "all up")
@@ -179,7 +187,7 @@ def _ended(launched: Session) -> bool:
             return True
     raise Unavailable(
         "the mesh has ended",
-        f"the processes of its cluster at {launched.address} are gone",
+        f"the processes of its cluster at {launched.record.address} are gone",
         "Start it again with `x0 up`; accepted messages are kept.",
         retry_after_s=5.0,
     )

@@ -101,8 +101,8 @@ def _loaded(progress: Progress, load: Load, starts: Starts, settings: Settings) 
         private_cluster.started(progress) as cluster,
         session.ephemeral(settings, Flags.from_env(), progress=progress) as own,
     ):
-        port = opened.choose_port(own.settings)
-        opening = opened.begin(own.settings, port)
+        given = opened.with_port(own.settings)
+        opening = opened.begin(given)
 
         async def ready() -> Mesh:
             await own.wait_ready(progress, _READY_TIMEOUT_S)
@@ -113,7 +113,7 @@ def _loaded(progress: Progress, load: Load, starts: Starts, settings: Settings) 
             topology = mesh.membership.topology
             routes = far_pairs.choose(topology, MIN_HOPS, SEED)
             token = token_path(own.settings.state_dir).read_text().strip()
-            server = Server(own.settings.gateway_host, port, token)
+            server = Server(given.gateway_host, given.gateway_port, token)
             messages = HttpMessages(server, mesh, routes, MIN_HOPS)
             groups = cores.http_groups(cluster)
             loaded = await gateway_load.run(messages, load, groups, progress)

@@ -114,7 +114,7 @@ def _after_gateway(given: Settings, progress: Progress) -> Iterator[session.Sess
         given = given.model_copy(update={"state_dir": Path(state_dir), "namespace": namespace})
         joining.join(cluster.address, namespace)
         progress("opening the gateway")
-        gateway.begin(given, given.gateway_port).deployed()
+        gateway.begin(given).deployed()
         own = session.launch(given, Flags(), progress=progress)
         try:
             yield own

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
@@ -19,27 +19,30 @@ import ray.exceptions
 from actors.runtime.errors import ConfigurationError, Unavailable
 from actors.runtime.settings import variable
 from cluster.ray_start import free_ports
+from jobs.launch.companion import OFF, READY, Companion, State
 
 if TYPE_CHECKING:
     from actors.runtime.settings import Settings
+    from jobs.launch.companion import Plan, Seen, Wait
     from jobs.launch.readiness import Progress
 
-READY: Final = "ready"  # what `state` says of a gateway that can be used
+NO_ANSWER: Final = "no answer"
+NOT_READY: Final = "not ready"
 _READY_S: Final = 60.0
 _POLL_S: Final = 0.1
 _ANSWER_S: Final = 5.0
 _LOOK_S: Final = 2.0  # for an answer when somebody looks how it is
 
 
-def choose_port(settings: Settings) -> int:
-    """The port that was asked for, or a free one.
+def with_port(settings: Settings) -> Settings:
+    """The settings with the port that was asked for, or a free one.
 
     Raises:
         ConfigurationError: it is taken, or the address is not one of this host.
     """
     host, port = settings.gateway_host, settings.gateway_port
     if not port:
-        return free_ports(1)[0]
+        return settings.model_copy(update={"gateway_port": free_ports(1)[0]})
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -51,12 +54,12 @@ def choose_port(settings: Settings) -> int:
                 f"Set {variable('gateway_port')} to another port, or to 0 for a free one.",
                 variable=variable("gateway_port"),
             ) from error
-    return port
+    return settings
 
 
-def url(settings: Settings, port: int) -> str:
-    """Where the gateway answers."""
-    return f"http://{settings.gateway_host}:{port}"
+def url(settings: Settings) -> str:
+    """Where the gateway of these settings answers, once its port has been chosen."""
+    return f"http://{settings.gateway_host}:{settings.gateway_port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,30 +108,65 @@ class Opening:
             time.sleep(_POLL_S)
 
 
-def state(url: str) -> str:
-    """Whether the gateway answers there now: "ready", or in a few words why not."""
+def state(url: str) -> State:
+    """Whether the gateway at this URL answers now and can be used."""
     try:
         answer = httpx.get(f"{url}/readyz", timeout=_LOOK_S, trust_env=False)
         if answer.status_code == httpx.codes.OK:
-            return READY
-        return f"not ready: {answer.json()['detail']}"
+            return State(GatewayCompanion.name, READY)
+        return State(GatewayCompanion.name, NOT_READY, str(answer.json()["detail"]))
     except httpx.HTTPError as error:
-        return f"no answer ({type(error).__name__})"
+        return State(GatewayCompanion.name, NO_ANSWER, type(error).__name__)
     except (ValueError, LookupError, TypeError):
-        return f"no answer of a gateway ({answer.status_code})"
+        return State(
+            GatewayCompanion.name, NO_ANSWER, f"status {answer.status_code}, which is no gateway's"
+        )
 
 
-def begin(settings: Settings, port: int) -> Opening:
-    """Have the cluster that this process has joined open the gateway; return at once."""
+class GatewayCompanion(Companion):
+    """The gateway beside a mesh that has a cluster of its own."""
+
+    name = "gateway"
+    off = "not opened under X0TTA6BL4_MINIMAL, nor on a cluster that `x0 up` did not start"
+
+    def wanted(self, plan: Plan) -> bool:
+        """Only on a cluster of the mesh's own."""
+        return plan.own_cluster
+
+    def prepare(self, plan: Plan) -> Plan:
+        """Choose the port.
+
+        Raises:
+            ConfigurationError: it is taken, or the address is not one of this host.
+        """
+        return replace(plan, settings=with_port(plan.settings))
+
+    def start(self, plan: Plan) -> Wait:
+        """Have the cluster open it; what is returned waits until it is ready."""
+        return begin(plan.settings).wait
+
+    def states(self, seen: Seen) -> tuple[State, ...]:
+        """It is no actor of the namespace, so it is asked itself."""
+        if not seen.gateway_url:
+            return (State(self.name, OFF, self.off),)
+        return (state(seen.gateway_url),)
+
+
+def begin(settings: Settings) -> Opening:
+    """Have the cluster that this process has joined open the gateway; return at once.
+
+    Args:
+        settings: of the gateway; its port has been chosen.
+    """
     remote: Any = ray.remote(_deploy)
-    task = remote.options(num_cpus=0, max_retries=0).remote(settings, port)
-    return Opening(url(settings, port), task)
+    task = remote.options(num_cpus=0, max_retries=0).remote(settings)
+    return Opening(url(settings), task)
 
 
-def _deploy(settings: Settings, port: int) -> None:
+def _deploy(settings: Settings) -> None:
     from serve_apps.gateway.app import deploy
 
-    deploy(settings, port)
+    deploy(settings, settings.gateway_port)
 
 
 def _not_open(why: str) -> Unavailable:

@@ -1,4 +1,4 @@
-"""The watchers of payments that live beside a mesh: started with it, named by it, ended with it."""
+"""The watchers of payments beside a mesh: one for each chain that the shop has a wallet on."""
 
 from __future__ import annotations
 
@@ -7,28 +7,39 @@ from typing import TYPE_CHECKING
 from actors.payments.actor import PREFIX, PaymentsWatcher, actor_name
 from actors.payments.settings import Shop
 from actors.runtime import spawn
+from jobs.launch.companion import Companion
 
 if TYPE_CHECKING:
-    from actors.runtime.settings import Settings
+    from jobs.launch.companion import Plan
 
 
-def shop_of(settings: Settings) -> Shop:
-    """The shop of the settings, with whatever its catalogue needs.
+class PaymentWatchers(Companion):
+    """Actors that read the chains into the ledger."""
 
-    Raises:
-        ConfigurationError: a setting of payments is missing, wrong, or contradicts another.
-    """
-    shop = Shop.of(settings)
-    shop.check_catalogue()
-    return shop
+    name = "payments"
+    off = "no wallet was set at the start (X0TTA6BL4_TRON_WALLET, X0TTA6BL4_TON_WALLET)"
 
+    def wanted(self, _plan: Plan) -> bool:
+        """Always: without a wallet there are no chains, and `start` starts nothing."""
+        return True
 
-def start(shop: Shop, log_level: str) -> None:
-    """Start a watcher for each chain that the shop has a wallet on, in this process's namespace."""
-    for network in shop.chains:
-        spawn.detached(PaymentsWatcher, actor_name(network), network, shop, log_level)
+    def prepare(self, plan: Plan) -> Plan:
+        """Check the shop of the settings, with whatever its catalogue needs.
 
+        Raises:
+            ConfigurationError: a setting of payments is missing, wrong, or contradicts another.
+        """
+        Shop.of(plan.settings).check_catalogue()
+        return plan
 
-def names() -> tuple[str, ...]:
-    """The watchers that live in this process's namespace."""
-    return tuple(name for name in spawn.listing() if name.startswith(PREFIX))
+    def start(self, plan: Plan) -> None:
+        """Start a watcher for each chain."""
+        shop = Shop.of(plan.settings)
+        for network in shop.chains:
+            spawn.detached(
+                PaymentsWatcher, actor_name(network), network, shop, plan.settings.log_level
+            )
+
+    def owns(self, actor: str) -> bool:
+        """All watchers have a common prefix."""
+        return actor.startswith(PREFIX)

@@ -10,8 +10,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final, Self
 
-from actors.runtime.errors import ConfigurationError
+from actors.runtime.errors import ConfigurationError, NotRunning
 from actors.runtime.state_files import write_atomic
+from serve_apps.web.auth import token_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,3 +79,26 @@ class MeshRecord:
         """Remove the record if it still is this one; another's stays."""
         if MeshRecord.load(state_dir) == self:
             (state_dir / NAME).unlink(missing_ok=True)
+
+
+def exports(state_dir: Path) -> dict[str, str]:
+    """The addresses of the mesh on record, as variables for a shell.
+
+    Raises:
+        NotRunning: no mesh is on record.
+        ConfigurationError: the record cannot be read.
+    """
+    record = MeshRecord.load(state_dir)
+    if record is None:
+        why = f"{state_dir} (X0TTA6BL4_STATE_DIR) has no mesh on record"
+        raise NotRunning("mesh", why=why, remedy="Start one with `x0 up`.")
+    found = {
+        "GATEWAY": record.gateway_url,
+        "GATEWAY_TOKEN_FILE": str(token_path(state_dir)) if record.gateway_url else "",
+        "DASHBOARD": record.dashboard_url,
+        "RAY_API_SERVER_ADDRESS": record.dashboard_url,
+        "RAY_AUTH_MODE": "token",
+        "X0_ADDRESS": record.address,
+        "X0_NAMESPACE": record.namespace,
+    }
+    return {name: value for name, value in found.items() if value}

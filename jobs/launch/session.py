@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import time
 import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,21 +23,19 @@ from actors.runtime import log, spawn
 from actors.runtime.errors import Conflict, NotRunning
 from actors.runtime.state_files import ensure_directory, exclusive_lock
 from actors.topology import fetch, radio, source
-from actors.twin.actor import TwinActor
-from actors.twin.client import TWIN
 from cluster.local import LocalCluster
-from jobs.launch import gateway, interruption, joining, payment_watchers, readiness
-from jobs.launch.options import flags_of, mesh_options, twin_options
+from jobs.launch import companions, gateway, interruption, joining, readiness
+from jobs.launch.companion import Plan, Seen
+from jobs.launch.options import flags_of, mesh_options
 from jobs.launch.record import LOCK, MeshRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from actors.mesh.coordinator import MeshStatus
-    from actors.payments.settings import Shop
     from actors.runtime.flags import Flags
     from actors.runtime.settings import Settings
-    from jobs.launch.gateway import Opening
+    from jobs.launch.companion import Companion, State, Wait
     from jobs.launch.readiness import Progress
 
 __all__ = ["Session", "ephemeral", "launch", "mesh_options", "running"]
@@ -54,28 +52,29 @@ class Session:
     """A mesh that this process has joined.
 
     Attributes:
-        settings: of this process; what the mesh was started with is in `options`.
-        flags: of the mesh.
-        address: of the Ray cluster, "host:port".
-        dashboard_url: of the cluster, or "".
-        cluster: the cluster, if it was started for this mesh and ends with it.
+        settings: of this process, but for the namespace, which is the mesh's.
+        record: of the mesh. One that was started from another state directory has a record that
+            is on no disk.
         options: what the mesh was started with.
-        record: of what was started, if it was started from this state directory.
-        opening: of the HTTP gateway, if this process has one opened.
-        watchers: names of the actors that watch chains for payments.
-        gateway_url: of the HTTP gateway, or "".
+        cluster: the cluster, if it was started for this mesh and ends with it.
+        waits: what waits for the companions that this process has started.
     """
 
     settings: Settings
-    flags: Flags
-    address: str
-    dashboard_url: str
-    cluster: LocalCluster | None
+    record: MeshRecord
     options: MeshOptions
-    record: MeshRecord | None = field(default=None)
-    opening: Opening | None = field(default=None)
-    watchers: tuple[str, ...] = ()
-    gateway_url: str = ""
+    cluster: LocalCluster | None = None
+    waits: tuple[Wait, ...] = ()
+
+    @property
+    def flags(self) -> Flags:
+        """The flags of the mesh."""
+        return flags_of(self.options)
+
+    @property
+    def gateway_url(self) -> str:
+        """Where the HTTP gateway answers, or ""."""
+        return self.record.gateway_url
 
     @property
     def logs(self) -> Path | None:
@@ -108,9 +107,14 @@ class Session:
         """
         tell = progress or _silence
         status = await readiness.wait(self.status, tell, self.options.shard.host.hold_s, timeout_s)
-        if self.opening is not None:
-            await asyncio.to_thread(self.opening.wait, tell)
+        for wait in self.waits:
+            await asyncio.to_thread(wait, tell)
         return status
+
+    async def companions(self) -> tuple[State, ...]:
+        """How the companions of the mesh are."""
+        seen = Seen(self.record.gateway_url, dict.fromkeys(spawn.listing(), ""))
+        return await asyncio.to_thread(companions.states, seen)
 
     def close(self) -> None:
         """Leave the mesh to itself: disconnect this process."""
@@ -127,11 +131,10 @@ class Session:
             spawn.disconnect()
             self.cluster.stop()  # and its actors with it, even if Ray no longer answers
         else:
-            spawn.connect(self.address, self.settings.namespace)
+            spawn.connect(self.record.address, self.settings.namespace)
             spawn.tear_down(self.settings.namespace)
             spawn.disconnect()
-        if self.record is not None:
-            self.record.remove(self.settings.state_dir)
+        self.record.remove(self.settings.state_dir)
 
 
 def launch(
@@ -139,9 +142,8 @@ def launch(
 ) -> Session:
     """Start a mesh, and a cluster for it unless RAY_ADDRESS names one; return when it is agreed.
 
-    Nodes then are starting to speak: `Session.wait_ready` waits for the routes. With `beside`, its
-    twin is kept, the watchers of payments are started and, on a cluster of the mesh's own, the
-    gateway is opened; none of them under MINIMAL.
+    Nodes then are starting to speak: `Session.wait_ready` waits for the routes. With `beside`, the
+    companions of a mesh are started too (see `companions`); none of them under MINIMAL.
 
     Raises:
         Conflict: a mesh runs from this state directory or in this namespace.
@@ -151,16 +153,15 @@ def launch(
         Interrupted: by a signal; nothing is left.
     """
     tell = progress or _silence
-    options = mesh_options(settings, flags)
-    shop = payment_watchers.shop_of(settings) if beside and not flags.minimal else None
+    address = os.environ.get("RAY_ADDRESS")
+    plan = Plan(settings, mesh_options(settings, flags), own_cluster=not address)
+    chosen = companions.wanted(plan, minimal=flags.minimal) if beside else ()
     ensure_directory(settings.state_dir)
     with interruption.guarded(), exclusive_lock(settings.state_dir / LOCK):
         _refuse_second(settings)
-        _check_source(options)
+        _check_source(plan.options)
+        plan = companions.prepared(plan, chosen)
         cluster = None
-        address = os.environ.get("RAY_ADDRESS")
-        beside = beside and not flags.minimal
-        port = gateway.choose_port(settings) if beside and not address else 0
         if not address:
             tell("starting Ray")
             cluster = LocalCluster.start(settings.state_dir, dashboard=not flags.minimal)
@@ -168,10 +169,9 @@ def launch(
         session = None
         try:
             tell("starting the mesh")
-            session = _populate(settings, flags, options, address, cluster, port, shop)
+            session = _populate(plan, address, cluster, chosen)
             joining.ask("membership", _TOPOLOGY_TIMEOUT_S)
-            if beside:  # after the shards have loaded, which it would only delay
-                spawn.detached(TwinActor, TWIN, twin_options(options))
+            return replace(session, waits=session.waits + _started(chosen, plan, late=True))
         except BaseException:
             if session is not None:
                 session.end()
@@ -180,29 +180,23 @@ def launch(
                 if cluster is not None:
                     cluster.stop()
             raise
-        return session
 
 
 def _populate(
-    settings: Settings,
-    flags: Flags,
-    options: MeshOptions,
-    address: str,
-    cluster: LocalCluster | None,
-    port: int,
-    shop: Shop | None,
+    plan: Plan, address: str, cluster: LocalCluster | None, chosen: tuple[Companion, ...]
 ) -> Session:
-    """Create the coordinator, which creates the shards, and what is to live beside the mesh.
+    """Create the coordinator, which creates the shards, and the companions that need not wait.
 
     Args:
-        settings: of the mesh.
-        flags: of the mesh.
-        options: of the mesh.
+        plan: the mesh.
         address: of the Ray cluster.
         cluster: the cluster, if it is the mesh's own.
-        port: of the gateway; 0 for none.
-        shop: whose payments are watched; None for nobody's.
+        chosen: its companions.
+
+    Raises:
+        Conflict: the namespace is taken.
     """
+    settings = plan.settings
     joining.join(address, settings.namespace)
     if present := spawn.listing():
         raise Conflict(
@@ -210,39 +204,35 @@ def _populate(
             f"it has actors that were not started from {settings.state_dir}: {', '.join(present)}",
             "Use another X0TTA6BL4_NAMESPACE, or `x0 down` where they were started.",
         )
-    dashboard_url = cluster.dashboard_url if cluster else joining.dashboard_url()
-    ensure_directory(options.shard.directory)
+    ensure_directory(plan.options.shard.directory)
     record = MeshRecord(
         address=address,
-        dashboard_url=dashboard_url,
+        dashboard_url=cluster.dashboard_url if cluster else joining.dashboard_url(),
         namespace=settings.namespace,
         own_cluster=cluster is not None,
-        source=fetch.shown(options.topology),
+        source=fetch.shown(plan.options.topology),
         pid=os.getpid(),
         started_at=time.time(),
-        gateway_url=gateway.url(settings, port) if port else "",
+        gateway_url=gateway.url(settings) if _has_gateway(chosen) else "",
     )
-    session = Session(
-        settings,
-        flags,
-        address,
-        dashboard_url,
-        cluster,
-        options,
-        record,
-        gateway_url=record.gateway_url,
-    )
+    session = Session(settings, record, plan.options, cluster)
     try:
         record.save(settings.state_dir)
-        spawn.detached(MeshCoordinator, COORDINATOR, options)
-        opening = gateway.begin(settings, port) if port else None
-        if shop is not None:
-            payment_watchers.start(shop, settings.log_level)
-        watchers = payment_watchers.names()
+        spawn.detached(MeshCoordinator, COORDINATOR, plan.options)
+        return replace(session, waits=_started(chosen, plan, late=False))
     except BaseException:
         session.end()
         raise
-    return replace(session, opening=opening, watchers=watchers)
+
+
+def _started(chosen: tuple[Companion, ...], plan: Plan, *, late: bool) -> tuple[Wait, ...]:
+    """Start those companions that start now; what waits for them."""
+    waits = [each.start(plan) for each in chosen if each.late == late]
+    return tuple(wait for wait in waits if wait is not None)
+
+
+def _has_gateway(chosen: tuple[Companion, ...]) -> bool:
+    return any(isinstance(each, gateway.GatewayCompanion) for each in chosen)
 
 
 def running(settings: Settings) -> Session:
@@ -251,47 +241,46 @@ def running(settings: Settings) -> Session:
     Raises:
         NotRunning: there is none. The record of one that is gone is cleared.
     """
-    address = os.environ.get("RAY_ADDRESS")
-    record = _on_record(settings, address)
-    gateway_url = record.gateway_url if record is not None else ""
+    named = os.environ.get("RAY_ADDRESS")
+    record = _on_record(settings, named)
     cluster = None
-    if address:
-        if record is not None and record.own_cluster:
-            record = None  # who joins by address ends actors, not the cluster on record
-    elif record is None:
+    if record is None and not named:
         why = f"{settings.state_dir} (X0TTA6BL4_STATE_DIR) has no mesh on record"
         raise NotRunning("mesh", why=why, remedy="Start one with `x0 up`.")
-    else:
-        address = record.address
+    if record is not None and not named:
         settings = settings.model_copy(update={"namespace": record.namespace})
         if record.own_cluster:
             cluster = LocalCluster.load(settings.state_dir)
-            if cluster is None or cluster.address != address:
+            if cluster is None or cluster.address != record.address:
                 raise _gone(settings, record, "its cluster has ended")
     try:
-        joining.join(address, settings.namespace)
+        joining.join(record.address if record is not None else named or "", settings.namespace)
         options: MeshOptions = joining.ask("options", _ANSWER_TIMEOUT_S)
-        watchers = payment_watchers.names()
     except NotRunning as error:
         spawn.disconnect()
-        if record is None or cluster is not None:
+        if record is None or record.own_cluster:
             raise  # nothing on record, or a cluster that `x0 down` has yet to end
         raise _gone(settings, record, error.why) from error
     except BaseException:
         spawn.disconnect()
         raise
-    dashboard_url = record.dashboard_url if record else joining.dashboard_url()
-    flags = flags_of(options)
-    return Session(
-        settings,
-        flags,
-        address,
-        dashboard_url,
-        cluster,
-        options,
-        record,
-        watchers=watchers,
-        gateway_url=gateway_url,
+    if record is None:
+        record = _unrecorded(settings, named or "", options)
+    elif named:  # who joins by address ends actors, not the cluster on record
+        record = replace(record, own_cluster=False)
+    return Session(settings, record, options, cluster)
+
+
+def _unrecorded(settings: Settings, address: str, options: MeshOptions) -> MeshRecord:
+    """What can be told of a mesh that was started from another state directory."""
+    return MeshRecord(
+        address=address,
+        dashboard_url=joining.dashboard_url(),
+        namespace=settings.namespace,
+        own_cluster=False,
+        source=fetch.shown(options.topology),
+        pid=0,
+        started_at=0.0,
     )
 
 
@@ -328,7 +317,7 @@ def _refuse_second(settings: Settings) -> None:
     session.close()
     raise Conflict(
         "a mesh is already running",
-        f"it was started from {settings.state_dir}, on the cluster at {session.address}",
+        f"it was started from {settings.state_dir}, on the cluster at {session.record.address}",
         "Use it, or end it first with `x0 down`.",
     )
 

@@ -1,37 +1,42 @@
-"""A mesh in words and numbers: what `x0 up` and `x0 status` show, as values and as tables."""
+"""A mesh in words and numbers: what `x0 up` and `x0 status` show, as values and as tables.
+
+The tables are made from the values, so that both say the same. They fit 80 columns.
+"""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from actors.mesh.readiness import neighbours_up
-from jobs.launch.gateway import READY
 from jobs.terminal.reporting import pairs, table
 from serve_apps.web.auth import token_path
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     from rich.console import RenderableType
 
     from actors.mesh.coordinator import MeshStatus
+    from jobs.launch.companion import State
     from jobs.launch.session import Session
 
-_MIB = 2**20
-PAYMENTS_OFF = "off: no wallet was set at the start (X0TTA6BL4_TRON_WALLET, X0TTA6BL4_TON_WALLET)"
-FORMATS = {"radio": "generated: a made-up radio mesh"}
+    Values = Mapping[str, Any]  # as of `values`
+
+_MIB: Final = 2**20
+_FORMATS: Final = {"radio": "generated: a made-up radio mesh"}
 
 
-def values(session: Session, status: MeshStatus, answering: str) -> dict[str, object]:
+def values(session: Session, status: MeshStatus, states: Sequence[State]) -> dict[str, Any]:
     """All that is known, for `--json`. Times in s, memory in bytes.
 
     Args:
-        session: of the mesh.
+        session: that has joined the mesh.
         status: of the mesh.
-        answering: as of `gateway.state`.
+        states: of its companions.
     """
     up, links = neighbours_up(status)
+    known = {state.name: state for state in states}
     return {
         "healthy": not status.down,
         "source": status.source,
@@ -57,102 +62,111 @@ def values(session: Session, status: MeshStatus, answering: str) -> dict[str, ob
         ],
         "down": dict(status.down),
         "flags": {row.name: row.state for row in session.flags.report()},
-        "payments": list(session.watchers),
-        "gateway": answering if session.gateway_url else "none",
+        "companions": {
+            name: {"state": state.state, "why": state.why} for name, state in known.items()
+        },
+        "payments": [name for name in known if name.startswith("payments-")],
+        "gateway": str(known["gateway"]) if session.gateway_url else "none",
         **addresses(session),
     }
 
 
 def addresses(session: Session) -> dict[str, object]:
     """Where the mesh is."""
+    record, state_dir = session.record, session.settings.state_dir
     return {
-        "address": session.address,
+        "address": record.address,
         "namespace": session.settings.namespace,
-        "dashboard_url": session.dashboard_url,
-        "gateway_url": session.gateway_url,
-        "gateway_token": str(_token(session)) if session.gateway_url else "",
+        "dashboard_url": record.dashboard_url,
+        "gateway_url": record.gateway_url,
+        "gateway_token": str(token_path(state_dir)) if record.gateway_url else "",
         "own_cluster": session.cluster is not None,
-        "state_dir": str(session.settings.state_dir),
+        "state_dir": str(state_dir),
         "logs": str(session.logs or ""),
     }
 
 
-def mesh(session: Session, status: MeshStatus) -> RenderableType:
+def mesh(found: Values) -> RenderableType:
     """The map, what was left out of it, and how many neighbours hear each other."""
-    up, links = neighbours_up(status)
-    left_out = ", ".join(f"{count:,} {why}" for why, count in status.left_out.items() if count)
+    left_out = ", ".join(f"{count:,} {why}" for why, count in found["left_out"].items() if count)
     lines: dict[str, object] = {
-        "source": f"{status.source} ({FORMATS.get(status.format, status.format)})",
-        "nodes, links": f"{status.nodes:,}, {status.links:,}",
+        "source": f"{found['source']} ({_FORMATS.get(found['format'], found['format'])})",
+        "nodes, links": f"{found['nodes']:,}, {found['links']:,}",
         "left out": left_out or "nothing",
-        "neighbours": f"{up:,} of {links:,} directed links up",
-        "Hello": f"every {session.options.shard.host.hello_s:g} s",
+        "neighbours": f"{found['neighbours_up']:,} of {found['neighbours']:,} directed links up",
+        "Hello": f"every {found['hello_s']:g} s",
+        "flags": ", ".join(
+            f"{name.upper()} {state}"
+            for name, state in found["flags"].items()
+            if state in {"on", "off"}
+        ),
     }
-    if status.faults.silent or status.faults.cut:
-        silent, cut = len(status.faults.silent), len(status.faults.cut)
+    if found["silenced"] or found["cut"]:
         lines["injected faults"] = (
-            f"silent nodes: {silent:,}, cut links: {cut:,}; of a drill under way,"
-            " or left by one that was killed: `x0 drill --mend` takes them back"
+            f"silent nodes: {found['silenced']:,}, cut links: {found['cut']:,}; of a drill under"
+            " way, or left by one that was killed: `x0 drill --mend` takes them back"
         )
-    if status.warnings:
-        lines["warnings"] = "; ".join(status.warnings)
-    if status.last_refresh_error:
-        lines["last refresh"] = status.last_refresh_error
+    if found["warnings"]:
+        lines["warnings"] = "; ".join(found["warnings"])
+    if found["refresh_error"]:
+        lines["last refresh"] = found["refresh_error"]
     return pairs("Mesh", lines)
 
 
-def shards(status: MeshStatus) -> RenderableType:
-    """One row a shard, those that are down included."""
-    columns = (
-        *("shard", "pid", "nodes", "neighbours", "database", "routes"),
-        *("open", "unread", "in transit", "largest lag", "memory"),
-    )
-    rows: list[tuple[object, ...]] = [
+def shards(found: Values) -> list[RenderableType | str]:
+    """What each shard knows, what it carries, and those that are down."""
+    living = sorted(found["shards"], key=lambda shard: str(shard["name"]))
+    routes = [
         (
-            shard.name,
-            str(shard.pid),
-            shard.nodes,
-            f"{shard.neighbours_up:,}/{shard.neighbours:,}",
-            shard.database,
-            "current" if shard.routes_version == shard.database_version else "being computed",
-            shard.open_messages,
-            shard.unread_messages,
-            shard.in_transit,
-            f"{shard.largest_lag_s * 1000:.0f} ms",
-            f"{shard.rss_bytes / _MIB:.0f} MiB",
+            shard["name"],
+            str(shard["pid"]),
+            shard["nodes"],
+            f"{shard['neighbours_up']:,}/{shard['neighbours']:,}",
+            shard["database"],
+            "current" if shard["routes_current"] else "being computed",
         )
-        for shard in status.shards
+        for shard in living
     ]
-    rows += [
-        (name, f"DOWN ({why})", *([""] * (len(columns) - 2))) for name, why in status.down.items()
+    load = [
+        (
+            shard["name"],
+            shard["open_messages"],
+            shard["unread_messages"],
+            shard["in_transit"],
+            f"{shard['largest_lag_s'] * 1000:.0f} ms",
+            f"{shard['rss_bytes'] / _MIB:.0f} MiB",
+        )
+        for shard in living
     ]
-    rows.sort(key=lambda row: str(row[0]))
-    return table("Shards", columns, rows)
+    return [
+        table("Shards", ("shard", "pid", "nodes", "neighbours", "database", "routes"), routes),
+        table("Load", ("shard", "open", "unread", "in transit", "largest lag", "memory"), load),
+        *(f"{name} is DOWN: {why}" for name, why in sorted(found["down"].items())),
+    ]
 
 
-def flags(session: Session) -> RenderableType:
-    """One row a flag."""
-    rows = [(row.variable, row.state, row.meaning) for row in session.flags.report()]
-    return table("Flags", ("variable", "state", "meaning"), rows)
-
-
-def where(session: Session, answering: str) -> RenderableType:
-    """Addresses of what runs, and whether the gateway answers (see `gateway.state`)."""
-    gateway = f"{session.gateway_url}/docs" if session.gateway_url else "none"
-    if session.gateway_url and answering != READY:
-        gateway += f": {answering}; it is started again within seconds, see `serve` in the logs"
-    lines = {
-        "Ray": f"{session.address}, namespace {session.settings.namespace}",
-        "dashboard": session.dashboard_url or "none",
-        "gateway": gateway,
-        "its token": _token(session) if session.gateway_url else "none",
-        "payments": ", ".join(session.watchers) or PAYMENTS_OFF,
-        "state": session.settings.state_dir,
-        "logs": session.logs or "those of the Ray cluster",
+def where(found: Values) -> RenderableType:
+    """Addresses of what runs, and how the companions are."""
+    gateway = found["gateway_url"]
+    lines: dict[str, object] = {}
+    if gateway:
+        state = found["gateway"]
+        lines["gateway"] = gateway if state == "ready" else f"{gateway} ({state})"
+        if state != "ready":
+            lines[""] = "It is started again within seconds; its log is in `serve` of the logs."
+        lines["its API page"] = f"{gateway}/docs"
+        lines["its token"] = found["gateway_token"]
+    lines |= {
+        name: f"{one['state']}: {one['why']}" if one["why"] else one["state"]
+        for name, one in found["companions"].items()
+        if name != "gateway" or not gateway
+    }
+    lines |= {
+        "dashboard": found["dashboard_url"] or "none",
+        "Ray": f"{found['address']}, namespace {found['namespace']}",
+        "state": found["state_dir"],
+        "logs": found["logs"] or "those of the Ray cluster",
+        "in a shell": 'eval "$(x0 env)" sets GATEWAY, DASHBOARD and others',
         "stop": "x0 down",
     }
     return pairs("Running at", lines)
-
-
-def _token(session: Session) -> Path:
-    return token_path(session.settings.state_dir)

@@ -80,7 +80,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     cluster = LocalCluster.start(state, num_cpus=2)
     try:
         spawn.connect(cluster.address, namespace)
-        opening = gateway.begin(settings, gateway.choose_port(settings))
+        opening = gateway.begin(gateway.with_port(settings))
         early = [
             _first_answer(opening.url, path) for path in ("/healthz", "/readyz", "/mesh/nodes")
         ]

@@ -1,0 +1,38 @@
+"""The companions of a mesh, one row each. A new kind of companion adds its row here.
+
+`x0 up` prepares and starts them, `x0 status` shows their states, and they end with their mesh.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from jobs.launch.gateway import GatewayCompanion
+from jobs.launch.payment_watchers import PaymentWatchers
+from jobs.launch.twin import Twin
+
+if TYPE_CHECKING:
+    from jobs.launch.companion import Companion, Plan, Seen, State
+
+COMPANIONS: Final[tuple[Companion, ...]] = (GatewayCompanion(), PaymentWatchers(), Twin())
+
+
+def wanted(plan: Plan, *, minimal: bool) -> tuple[Companion, ...]:
+    """The companions that a mesh is to have."""
+    return () if minimal else tuple(each for each in COMPANIONS if each.wanted(plan))
+
+
+def prepared(plan: Plan, chosen: tuple[Companion, ...]) -> Plan:
+    """The plan after every chosen companion has checked and completed it.
+
+    Raises:
+        ConfigurationError: a setting of one of them cannot be used.
+    """
+    for companion in chosen:
+        plan = companion.prepare(plan)
+    return plan
+
+
+def states(seen: Seen) -> tuple[State, ...]:
+    """How all companions are, those that are off included."""
+    return tuple(state for companion in COMPANIONS for state in companion.states(seen))

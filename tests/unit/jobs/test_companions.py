@@ -1,0 +1,81 @@
+"""The list of companions, and the addresses that `x0 env` prints."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.runtime.errors import ConfigurationError, NotRunning
+from actors.runtime.flags import Flags
+from actors.runtime.settings import Settings
+from jobs.launch import companions, record
+from jobs.launch.companion import Companion, Plan, Seen
+from jobs.launch.options import mesh_options
+from jobs.launch.record import MeshRecord
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def plan(state: Path, *, own_cluster: bool = True, **settings: object) -> Plan:
+    found = Settings.load(state_dir=state, **settings)
+    return Plan(found, mesh_options(found, Flags()), own_cluster=own_cluster)
+
+
+def names(chosen: tuple[Companion, ...]) -> list[str]:
+    return [each.name for each in chosen]
+
+
+def test_minimal_has_no_companion_and_another_cluster_no_gateway(tmp_path: Path) -> None:
+    """MINIMAL is the mesh core only; Serve of a cluster that others own is left to them."""
+    here = plan(tmp_path)
+    assert companions.wanted(here, minimal=True) == ()
+    assert names(companions.wanted(here, minimal=False)) == ["gateway", "payments", "twin"]
+    elsewhere = replace(here, own_cluster=False)
+    assert names(companions.wanted(elsewhere, minimal=False)) == ["payments", "twin"]
+
+
+def test_what_companions_need_is_checked_before_anything_starts(tmp_path: Path) -> None:
+    """The gateway's port is chosen, and a catalogue that cannot be used is an error."""
+    here = plan(tmp_path)
+    chosen = companions.wanted(here, minimal=False)
+    assert companions.prepared(here, chosen).settings.gateway_port > 0
+    wrong = plan(tmp_path, tron_wallet="nonsense")
+    with pytest.raises(ConfigurationError):
+        companions.prepared(wrong, chosen)
+
+
+def test_each_actor_has_a_state_and_what_is_not_there_says_why() -> None:
+    """A watcher that failed is shown as failed with its reason; other actors are no companions."""
+    seen = Seen(actors={"payments-tron": "the ledger is newer", "twin": "", "mesh-shard-00": ""})
+    found = {state.name: str(state) for state in companions.states(seen)}
+    assert found.pop("gateway").startswith("off: ")
+    assert found == {"payments-tron": "failed: the ledger is newer", "twin": "ready"}
+    off = {state.name: state for state in companions.states(Seen())}
+    assert all(state.state == "off" and state.why for state in off.values())
+    assert "X0TTA6BL4_TRON_WALLET" in off["payments"].why
+
+
+def test_env_exports_what_is_on_record(tmp_path: Path) -> None:
+    """Only what there is; without a record, the error of a mesh that does not run."""
+    with pytest.raises(NotRunning):
+        record.exports(tmp_path)
+    MeshRecord(
+        address="127.0.0.1:6379",
+        dashboard_url="",
+        namespace="x0",
+        own_cluster=True,
+        source="radio:8",
+        pid=1,
+        started_at=2.5,
+        gateway_url="http://127.0.0.1:8080",
+    ).save(tmp_path)
+    assert record.exports(tmp_path) == {
+        "GATEWAY": "http://127.0.0.1:8080",
+        "GATEWAY_TOKEN_FILE": str(tmp_path / "gateway.token"),
+        "RAY_AUTH_MODE": "token",
+        "X0_ADDRESS": "127.0.0.1:6379",
+        "X0_NAMESPACE": "x0",
+    }
