@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from jobs import down, drill, env, pay, send, status, up, what_if
+from jobs.terminal import exit_codes, reporting
 
 app = typer.Typer(
     name="x0",
@@ -19,6 +20,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Run a self-healing mesh network as Ray actors.\n\n"
     "Settings are environment variables X0TTA6BL4_*; an option wins over its variable.",
+    epilog=f"Exit codes: {exit_codes.table()}.",
+    context_settings=dict(reporting.HELP),
 )
 app.command("up")(up.command)
 app.command("status")(status.command)
@@ -42,13 +45,15 @@ def _root(
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Say which and leave."),
     ] = False,
+    as_json: reporting.AsJson = False,
 ) -> None:
     """Take the options that belong to no command."""
+    reporting.json_for_any(as_json)
 
 
 def main() -> None:
     """Run `x0`."""
-    app()
+    reporting.start(app)
 
 
 if __name__ == "__main__":

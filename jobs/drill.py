@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.terminal import reporting
+from jobs.terminal import exit_codes, reporting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from actors.twin.results import Comparison
     from jobs.launch.session import Session
 
-FELL_SHORT = 3  # exit code
 SCENARIOS = "worst-node, random-node, link, partition, shard-kill"
 
 
@@ -79,8 +78,8 @@ def command(
     datagrams, which are tried four times over each hop and not repeated; the digital twin predicts
     it, and who is cut off. What was broken is mended afterwards.
 
-    Exit code: 0 when the mesh healed as promised and the twin was right, 3 when not, 1 when the
-    drill failed.
+    Exit code: 0 when the mesh healed as promised and the twin was right, 3 when not; another one
+    when the drill failed (see `x0 --help`).
     """
     from actors.mesh.drill.scenario import Scenario
     from actors.runtime import log
@@ -118,7 +117,7 @@ def command(
         result, comparison = asyncio.run(_drill(session, chosen, names, rate, seed, report))
     twin = None if comparison is None else comparison.as_dict()
     report.result(result.as_dict() | {"twin": twin}, *_readable(result, comparison))
-    return FELL_SHORT if result.shortcomings or wrong(comparison) else 0
+    return exit_codes.NOT_WELL if result.shortcomings or wrong(comparison) else 0
 
 
 def _mend(settings: Settings, report: reporting.Report) -> int:

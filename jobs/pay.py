@@ -23,6 +23,7 @@ BUSY_S: Final = 120.0  # that a scan waits for another process that is at it
 
 app = typer.Typer(
     no_args_is_help=True,
+    context_settings=dict(reporting.HELP),
     help="Take payments in USDT and TON: orders, scans of the chains, the review queue.",
 )
 app.add_typer(pay_review.app, name="review")
@@ -247,4 +248,4 @@ async def _watch(offers: Shop, ledger: Ledger, network: Any, report: reporting.R
 
 
 if __name__ == "__main__":
-    app()
+    reporting.start(app)

@@ -9,14 +9,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs.terminal import reporting
+from jobs.terminal import exit_codes, reporting
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from actors.payments.sandbox.demo_report import DemoReport
-
-FAILED = 1  # exit code
 
 
 @reporting.reported
@@ -24,7 +22,7 @@ def command(as_json: reporting.AsJson = False) -> int:
     """Show what becomes of orders, paid rightly and wrongly, over APIs that fail.
 
     Everything happens on a sandbox of its own, in a temporary directory.
-    Exit code: 0 if all ended as it should, else 1.
+    Exit code: 0 if all ended as it should, else 3.
     """
     from actors.payments.sandbox import demo, demo_report
     from actors.payments.sandbox.client import SandboxClient
@@ -49,7 +47,7 @@ def command(as_json: reporting.AsJson = False) -> int:
         outcome = asyncio.run(made.run())
     seconds = round(time.monotonic() - began, 1)
     report.result({"seconds": seconds, **demo_report.values(outcome)}, *_readable(outcome, seconds))
-    return 0 if outcome.ok else FAILED
+    return 0 if outcome.ok else exit_codes.NOT_WELL
 
 
 def _readable(outcome: DemoReport, seconds: float) -> list[RenderableType | str]:

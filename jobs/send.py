@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from jobs.terminal import reporting
+from jobs.terminal import exit_codes, reporting
 
 if TYPE_CHECKING:
     from actors.mesh.client import Mesh, Message
 
-UNDELIVERED = 3  # exit code
 DYNAMIC_PORTS: Final = (49152, 65535)  # RFC 6335, section 6: assigned to nobody
 _POLL_S: Final = 0.02
 
@@ -67,7 +66,8 @@ def command(
     The inboxes of applications stay as they are: of what is there, only this very message (without
     --port) or the notice that it came back is taken.
 
-    Exit code: 0 delivered, 3 returned or still under way after --wait, 1 not accepted.
+    Exit code: 0 when it was delivered, 3 when it came back or is still under way after --wait;
+    another one when it was not accepted (see `x0 --help`).
     """
     from actors.runtime import log
     from actors.runtime.settings import Settings
@@ -89,7 +89,7 @@ def command(
         f"message {sent.id}: {sent.outcome} after {sent.seconds * 1000:.0f} ms",
         f"route: {route}{cost}",
     )
-    return 0 if sent.outcome == "delivered" else UNDELIVERED
+    return 0 if sent.outcome == "delivered" else exit_codes.NOT_WELL
 
 
 async def _send(

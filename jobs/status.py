@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from jobs.terminal import reporting
+from jobs.terminal import exit_codes, reporting
 
 if TYPE_CHECKING:
     from jobs.launch.session import Session
-
-SHARD_DOWN = 3  # exit code
 
 
 @reporting.reported
 def command(as_json: reporting.AsJson = False) -> int:
     """Show the mesh, its shards, the flags and the addresses.
 
-    Exit code: 0 all shards answer, 3 a shard is down, 1 no mesh is running.
+    Exit code: 0 when all shards answer, 3 when a shard is down, 1 when no mesh is running.
     """
     # Ray takes seconds to import, and --help should not.
     from actors.runtime import log
@@ -34,7 +32,7 @@ def command(as_json: reporting.AsJson = False) -> int:
     finally:
         running.close()
     report.result(found, summary.mesh(found), *summary.shards(found), summary.where(found))
-    return 0 if found["healthy"] else SHARD_DOWN
+    return 0 if found["healthy"] else exit_codes.NOT_WELL
 
 
 async def _found(running: Session) -> dict[str, Any]:

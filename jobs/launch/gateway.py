@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from jobs.launch.companion import Plan, Seen, Wait
     from jobs.launch.readiness import Progress
 
-NO_ANSWER: Final = "no answer"
-NOT_READY: Final = "not ready"
 _READY_S: Final = 60.0
 _POLL_S: Final = 0.1
 _ANSWER_S: Final = 5.0
@@ -114,13 +112,11 @@ def state(url: str) -> State:
         answer = httpx.get(f"{url}/readyz", timeout=_LOOK_S, trust_env=False)
         if answer.status_code == httpx.codes.OK:
             return State(GatewayCompanion.name, READY)
-        return State(GatewayCompanion.name, NOT_READY, str(answer.json()["detail"]))
+        return State(GatewayCompanion.name, "not ready", str(answer.json()["detail"]))
     except httpx.HTTPError as error:
-        return State(GatewayCompanion.name, NO_ANSWER, type(error).__name__)
+        return State(GatewayCompanion.name, f"no answer ({type(error).__name__})")
     except (ValueError, LookupError, TypeError):
-        return State(
-            GatewayCompanion.name, NO_ANSWER, f"status {answer.status_code}, which is no gateway's"
-        )
+        return State(GatewayCompanion.name, f"no answer of a gateway ({answer.status_code})")
 
 
 class GatewayCompanion(Companion):

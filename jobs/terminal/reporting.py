@@ -1,9 +1,8 @@
 """How every command speaks: results on stdout, everything else on stderr, errors in one form.
 
 Invariants: with `--json`, stdout gets exactly one JSON object, also when the command fails; an
-error is "error: what: why. remedy" on stderr and exit code 1; wrong usage is exit code 2 (typer's);
-a signal is 128 + its number. Colours, boxes and moving lines only on a terminal, and no colours
-under NO_COLOR.
+error is "error: what: why. remedy" on stderr, with one of `exit_codes`. Colours, boxes and moving
+lines only on a terminal, and no colours under NO_COLOR.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ import time
 import traceback
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Final, ParamSpec, TextIO
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn, ParamSpec, TextIO
 
 import typer
 from rich import box
@@ -32,6 +31,7 @@ from rich.text import Text
 
 from actors.runtime.errors import InvalidInput, X0Error
 from jobs.launch import interruption
+from jobs.terminal import exit_codes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,12 +46,19 @@ AsJson = Annotated[
 ]
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+HELP: Final = {"help_option_names": ["-h", "--help"]}  # context settings of every command
 _MAKE_ROOM: Final = "Make room where X0TTA6BL4_STATE_DIR and /tmp are; what was accepted is kept."
+_MAKE_ROOM_THERE: Final = "Write to a place that has room."
 PROGRESS_S: Final = 1.0  # between two lines of progress that stay
 _READER_LEFT: Final = 128 + signal.SIGPIPE  # exit code, as of a program that SIGPIPE ends
 PLAIN_WIDTH: Final = 10_000  # columns of text that is not for a terminal: no cell is ever folded
 
+_json_before_the_command: ContextVar[bool] = ContextVar("_json_before_the_command", default=False)
 _results: ContextVar[TextIO | None] = ContextVar("_results", default=None)
+
+
+class NotWritten(Exception):  # noqa: N818 - named by its condition
+    """Stdout takes no more; the cause is the `OSError` that it gave."""
 
 
 @contextlib.contextmanager
@@ -113,17 +120,28 @@ class Report:
 
     def note(self, text: str) -> None:
         """Say something beside the result."""
-        self._err.print(Text(text), soft_wrap=True)
+        with contextlib.suppress(OSError):  # nobody is left to be told
+            self._err.print(Text(text), soft_wrap=True)
 
     def result(self, values: Mapping[str, object], *readable: RenderableType | str) -> None:
-        """Give the result: `values` with `--json`, else what is readable."""
+        """Give the result: `values` with `--json`, else what is readable.
+
+        Raises:
+            NotWritten: stdout takes no more.
+            BrokenPipeError: whoever read it has left.
+        """
         self.settle()
-        if self.as_json:
-            print(json.dumps(values, allow_nan=False), file=_stdout(), flush=True)
-            return
-        for part in readable:
-            self._out.print(Text(part) if isinstance(part, str) else part, soft_wrap=True)
-        _stdout().flush()
+        try:
+            if self.as_json:
+                print(json.dumps(values, allow_nan=False), file=_stdout(), flush=True)
+                return
+            for part in readable:
+                self._out.print(Text(part) if isinstance(part, str) else part, soft_wrap=True)
+            _stdout().flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise NotWritten(error) from error
 
     def error(self, kind: str, what: str, why: str, remedy: str) -> None:
         """Say an error on stderr, and with `--json` on stdout too."""
@@ -164,36 +182,65 @@ def reported(function: Callable[P, int]) -> Callable[P, None]:
 
     @functools.wraps(function)
     def command(*args: P.args, **kwargs: P.kwargs) -> None:
-        report = Report(bool(kwargs.get("as_json")))
+        kwargs["as_json"] = bool(kwargs.get("as_json")) or _json_before_the_command.get()
+        report = Report(bool(kwargs["as_json"]))
         try:
             _check_encoding(sys.argv)
             with interruption.guarded(last=True), stdout_for_results():
                 code = function(*args, **kwargs)
-        except X0Error as error:
-            report.error(_kind(error), error.what, error.why, error.remedy)
-            code = 1
-        except interruption.Interrupted as error:
-            report.error(
-                "Interrupted", "interrupted", error.signal.name, "What was started has been ended."
-            )
-            code = error.exit_code
-        except BrokenPipeError:
-            # Whoever read has left, as `head` does. What is still buffered has nowhere to go.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = _READER_LEFT
-        except Exception as error:  # noqa: BLE001 - the last resort: a defect, said as one
-            if isinstance(error, OSError) and error.errno in _FULL:
-                report.error("DiskFull", "nothing more can be written", str(error), _MAKE_ROOM)
-                raise typer.Exit(1) from None
-            report.note(traceback.format_exc().rstrip())
-            text = str(error).partition("\n")[0] or type(error).__name__
-            remedy = "This is a defect: please report it with the traceback above."
-            report.error(type(error).__name__, "unexpected failure", text, remedy)
-            code = 1
+        except (Exception, interruption.Interrupted) as error:  # noqa: BLE001 - each is said and has a code
+            code = _said(error, report)
         raise typer.Exit(code)
 
     command.__doc__ = unwrapped(function.__doc__ or "")
     return command
+
+
+def json_for_any(wanted: bool) -> None:
+    """Have the command that follows print JSON: `x0 --json NAME`."""
+    _json_before_the_command.set(wanted)
+
+
+def _said(error: BaseException, report: Report) -> int:
+    """Tell what ended a command; its exit code."""
+    if isinstance(error, BrokenPipeError):
+        _drop_stdout()
+        return _READER_LEFT
+    if isinstance(error, NotWritten):
+        _drop_stdout()
+        Report(as_json=False).error(
+            "NotWritten", "the result cannot be written", str(error), _MAKE_ROOM_THERE
+        )
+        return exit_codes.NOT_WRITTEN
+    kind, what, why, remedy, code = _told(error)
+    if code == exit_codes.DEFECT and not isinstance(error, X0Error):
+        report.note("".join(traceback.format_exception(error)).rstrip())
+    try:
+        report.error(kind, what, why, remedy)
+    except (BrokenPipeError, NotWritten):  # the error has been said on stderr
+        _drop_stdout()
+    return code
+
+
+def _told(error: BaseException) -> tuple[str, str, str, str, int]:
+    """Kind of an error, what failed, why, what to do, and the exit code."""
+    if isinstance(error, X0Error):
+        return _kind(error), error.what, error.why, error.remedy, exit_codes.of(error)
+    if isinstance(error, interruption.Interrupted):
+        remedy = "What was started has been ended."
+        return "Interrupted", "interrupted", error.signal.name, remedy, error.exit_code
+    if isinstance(error, OSError) and error.errno in _FULL:
+        what = "nothing more can be written"
+        return "DiskFull", what, str(error), _MAKE_ROOM, exit_codes.NOT_WRITTEN
+    text = str(error).partition("\n")[0] or type(error).__name__
+    remedy = "This is a defect: please report it with the traceback above."
+    return type(error).__name__, "unexpected failure", text, remedy, exit_codes.DEFECT
+
+
+def _drop_stdout() -> None:
+    """Have what is still buffered for stdout go nowhere, or Python would complain at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), _stdout().fileno())
 
 
 def unwrapped(text: str) -> str:
@@ -222,9 +269,28 @@ def _check_encoding(arguments: Sequence[str]) -> None:
 
 def run(command: Callable[..., None]) -> None:
     """Run one command as a program, for `python -m jobs.NAME`."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app = typer.Typer(
+        add_completion=False, pretty_exceptions_enable=False, context_settings=dict(HELP)
+    )
     app.command()(command)
-    app()
+    start(app)
+
+
+def start(app: typer.Typer) -> NoReturn:
+    """Run commands as a program; also a help text that cannot be written ends in order."""
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):
+            sys.exit(_READER_LEFT)
+        raise
+    except OSError as error:
+        lost = error if isinstance(error, BrokenPipeError) else NotWritten(error)
+        sys.exit(_said(lost, Report(as_json=False)))
+    sys.exit(exit_codes.OK)
 
 
 def _kind(error: X0Error) -> str:
@@ -233,7 +299,12 @@ def _kind(error: X0Error) -> str:
     return next(names)
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # rich itself would exit with code 1
+
+
 def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else _stdout()
     width = None if stream.isatty() else PLAIN_WIDTH
-    return Console(file=stream, width=width, highlight=False, emoji=False, markup=False)
+    return _Console(file=stream, width=width, highlight=False, emoji=False, markup=False)

@@ -188,7 +188,7 @@ def test_the_token_is_told_to_nobody(api: BotApi, sold: BotShop) -> None:
 
         api.fault = unauthorised  # the token was revoked
         said = bot.wait()
-        assert bot.process.returncode == 1
+        assert bot.process.returncode == 2
     assert "X0TTA6BL4_TELEGRAM_TOKEN" in said.splitlines()[-1]
     assert "selling as @shop_bot" in said
     assert licence not in said
@@ -213,10 +213,10 @@ def test_the_token_is_told_to_nobody(api: BotApi, sold: BotShop) -> None:
 def test_what_is_wrong_is_said_at_the_start(
     api: BotApi, sold: BotShop, more: dict[str, str], options: tuple[str, ...], words: str
 ) -> None:
-    """It ends at once, with exit code 1 and what to correct, and without the token."""
+    """It ends at once, with exit code 2 and what to correct, and without the token."""
     with started(sold.directory, api.url, *options, **more) as bot:
         said = bot.wait()
-        assert bot.process.returncode == 1
+        assert bot.process.returncode == 2
     assert words in said.splitlines()[-1]
     assert SECRET not in said
 

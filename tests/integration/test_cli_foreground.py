@@ -121,10 +121,10 @@ def test_down_elsewhere_ends_it_without_error(tmp_path: Path) -> None:
 
 
 def test_a_missing_map_is_refused_before_ray_starts(tmp_path: Path) -> None:
-    """A map that does not exist exits 1 with a typed error and no cluster was begun."""
+    """A map that does not exist exits 2 with a typed error and no cluster was begun."""
     with started(tmp_path, "--topology", "no-such.json", "--json") as process:
         stdout, stderr = process.communicate(timeout=30)
-    assert process.returncode == 1
+    assert process.returncode == 2
     error = json.loads(stdout)["error"]
     assert error["type"] == "TopologyError"
     assert str(Path("no-such.json").absolute()) in error["what"]
@@ -144,7 +144,7 @@ class _NotAMap(http.server.BaseHTTPRequestHandler):
 
 
 def test_a_bad_answer_of_a_url_ends_what_was_started(tmp_path: Path) -> None:
-    """A URL that serves no map exits 1 with the reader's own error, and the cluster is gone."""
+    """A URL that serves no map exits 2 with the reader's own error, and the cluster is gone."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _NotAMap) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/meshviewer.json"
@@ -152,7 +152,7 @@ def test_a_bad_answer_of_a_url_ends_what_was_started(tmp_path: Path) -> None:
             temp_dir = cluster_dir(tmp_path)
             stdout, stderr = process.communicate(timeout=60)
         server.shutdown()
-    assert process.returncode == 1, stderr
+    assert process.returncode == 2, stderr
     error = json.loads(stdout)["error"]
     assert error["type"] == "TopologyError"
     assert url in error["what"]
@@ -168,9 +168,9 @@ def test_wrong_usage_exits_2(tmp_path: Path, arguments: tuple[str, ...]) -> None
 
 
 def test_a_setting_out_of_range_is_named(tmp_path: Path) -> None:
-    """A value out of range exits 1 and says what is allowed, before anything starts."""
+    """A value out of range exits 2 and says what is allowed, before anything starts."""
     with started(tmp_path, "--hello", "0") as process:
         _, stderr = process.communicate(timeout=30)
-    assert process.returncode == 1
+    assert process.returncode == 2
     assert "X0TTA6BL4_HELLO_S" in stderr
     assert "0.05 to 60" in stderr

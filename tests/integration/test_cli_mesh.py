@@ -154,7 +154,7 @@ def test_a_message_to_a_dead_node_comes_back(state: Path) -> None:
         try:
             sent = answer(state, "send", "n0000", "n0015", "hello", code=3)
             assert sent["outcome"] == "returned"
-            silent = answer(state, "send", "n0015", "n0000", "hello", code=1)
+            silent = answer(state, "send", "n0015", "n0000", "hello", code=4)
             assert silent["error"]["type"] == "NodeSilent"
         finally:
             asyncio.run(silence(set()))
@@ -165,9 +165,9 @@ def test_a_message_to_a_dead_node_comes_back(state: Path) -> None:
 
 @pytest.mark.usefixtures("up")
 def test_an_unknown_node_is_named(state: Path) -> None:
-    """`x0 send` to a node that does not exist exits 1 with a typed error on both streams."""
+    """`x0 send` to a node that does not exist exits 2 with a typed error on both streams."""
     done = x0(state, "send", "n0000", "n001", "hello", "--json")
-    assert done.returncode == 1
+    assert done.returncode == 2
     error = json.loads(done.stdout)["error"]
     assert error["type"] == "UnknownNode"
     assert set(error) == {"type", "what", "why", "remedy"}
@@ -189,7 +189,7 @@ def test_what_if_asks_about_the_running_mesh(
     assert f"the running one, as its nodes know it now: {NODES} nodes" in text
     mapped = answer(state, "what-if", "--all-single", "--topology", "radio:24")
     assert (mapped["mesh"]["live"], mapped["mesh"]["nodes"]) == (False, 24)
-    unknown = answer(state, "what-if", "--fail", "n003", code=1)["error"]
+    unknown = answer(state, "what-if", "--fail", "n003", code=2)["error"]
     assert unknown["type"] == "UnknownNode"
     assert "n0003" in unknown["remedy"]
 
@@ -210,14 +210,14 @@ def test_a_drill_that_was_killed_is_mended_by_name(state: Path, up: dict[str, An
     finally:
         running.close()
     assert "x0 drill --mend" in x0(state, "status").stdout
-    refused = answer(state, "drill", "--target", "n0004", code=1)
+    refused = answer(state, "drill", "--target", "n0004", code=5)
     assert "--mend" in refused["error"]["remedy"]
     mended = answer(state, "drill", "--mend")
     assert mended == {"mended": {"nodes": ["n0003"], "links": []}}
     now = answer(state, "status")
     assert (now["silenced"], now["neighbours_up"]) == (0, up["neighbours_up"])
     assert "nothing was broken" in x0(state, "drill", "--mend").stdout
-    assert answer(state, "drill", "--mend", "--target", "n0003", code=1)["error"]["remedy"]
+    assert answer(state, "drill", "--mend", "--target", "n0003", code=2)["error"]["remedy"]
 
 
 def test_a_gateway_that_is_gone_is_said_and_comes_back(state: Path, up: dict[str, Any]) -> None:
@@ -240,8 +240,8 @@ def test_a_gateway_that_is_gone_is_said_and_comes_back(state: Path, up: dict[str
 
 @pytest.mark.usefixtures("up")
 def test_a_second_mesh_in_the_same_place_is_refused(state: Path) -> None:
-    """A second `x0 up` exits 1, names the remedy, and leaves the first mesh alone."""
-    error = answer(state, "up", *UP, code=1)["error"]
+    """A second `x0 up` exits 5, names the remedy, and leaves the first mesh alone."""
+    error = answer(state, "up", *UP, code=5)["error"]
     assert error["type"] == "Conflict"
     assert "x0 down" in error["remedy"]
     assert answer(state, "status")["healthy"]

@@ -57,7 +57,7 @@ def test_a_mesh_with_a_wallet_takes_payments(tmp_path: Path) -> None:
 def test_nothing_starts_with_a_wrong_setting(tmp_path: Path, name: str, value: str) -> None:
     """The variable is named, and no process is left."""
     refused = x0(tmp_path, "up", *UP, "--json", **{name: value})
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert json.loads(refused.stdout)["error"]["type"] == "ConfigurationError"
     assert "X0TTA6BL4_T" in refused.stderr
     assert "canary" not in refused.stderr

@@ -190,8 +190,8 @@ def test_from_the_catalogue_to_the_goods(desk: Desk, chains: tuple[Chains, str])
     ],
 )
 def test_errors_say_what_to_do(desk: Desk, arguments: list[str], kind: str) -> None:
-    """One JSON object on stdout, exit code 1, and the type of the project's own tree."""
-    error = desk.json(*arguments, code=1)["error"]
+    """One JSON object on stdout, exit code 2, and the type of the project's own tree."""
+    error = desk.json(*arguments, code=2)["error"]
     assert (error["type"], bool(error["remedy"])) == (kind, True)
 
 
@@ -202,7 +202,7 @@ def test_without_a_wallet_payments_are_off(tmp_path: Path) -> None:
         if name.startswith("X0TTA6BL4_T"):
             del bare.env[name]
     assert (
-        bare.json("scan", "--network", "tron", "--once", code=1)["error"]["type"] == "PaymentsOff"
+        bare.json("scan", "--network", "tron", "--once", code=4)["error"]["type"] == "PaymentsOff"
     )
     assert bare.json("orders") == {"orders": []}
 
@@ -257,17 +257,17 @@ def test_no_secret_comes_out(
         known.fault = lambda _, trouble=trouble: trouble  # type: ignore[misc]  # bound now
         if trouble.reset:
             continue
-        desk.json("scan", "--network", "tron", "--once", code=1)
-        desk.json("scan", "--network", "ton", "--once", code=1)
+        desk.json("scan", "--network", "tron", "--once", code=2)
+        desk.json("scan", "--network", "ton", "--once", code=2)
     known.fault = lambda _: None
     server = postgres_base.replace("postgresql://x0@", f"postgresql://x0:{PASSWORD}@")
-    for database in (
-        f"{server}/missing",
-        f"postgresql://x0:{PASSWORD}@127.0.0.1:1/x",
-        f"mysql://x0:{PASSWORD}@127.0.0.1/x",
+    for database, code in (
+        (f"{server}/missing", 2),
+        (f"postgresql://x0:{PASSWORD}@127.0.0.1:1/x", 4),
+        (f"mysql://x0:{PASSWORD}@127.0.0.1/x", 2),
     ):
         other = Desk(url, tmp_path, DATABASE_URL=database)
-        other.json("orders", code=1)
+        other.json("orders", code=code)
         desk.said += other.said
     for wrong in (
         {"TRON_API_URL": "http://tron.example"},
@@ -275,7 +275,7 @@ def test_no_secret_comes_out(
         {"TON_WALLET": "x"},
     ):
         other = Desk(url, tmp_path, **wrong)
-        other.json("orders", code=1)
+        other.json("orders", code=2)
         desk.said += other.said
     key = (tmp_path / "state" / "payments.key").read_text()
     token = goods.rpartition("/")[2]

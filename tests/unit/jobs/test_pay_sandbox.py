@@ -147,13 +147,13 @@ def test_without_a_sandbox_nobody_is_told_to_set_a_wallet(
 ) -> None:
     """Where no sandbox is known, the way out is its environment."""
     here = bare() | {"X0TTA6BL4_STATE_DIR": str(tmp_path)}
-    said = run("sandbox", *command, environment=here, code=1)
+    said = run("sandbox", *command, environment=here, code=2)
     assert "source the file" in said
     assert "WALLET" not in said
 
 
 def test_bad_arguments_say_what_is_good(tmp_path: Path) -> None:
-    """An error of one line with a remedy, and exit code 1."""
+    """An error of one line with a remedy, and exit code 2."""
     with sandbox("--dir", str(tmp_path)) as told:
         here = bare() | told["environment"]
         order = json.loads(run("order", "licence", "--method", "tron", "--json", environment=here))[
@@ -171,14 +171,14 @@ def test_bad_arguments_say_what_is_good(tmp_path: Path) -> None:
             ("sandbox", "confirm", "nonsense"): "refuses what it was asked",
         }
         for arguments, told_so in wrong.items():
-            text = run(*arguments, environment=here, code=1)
+            text = run(*arguments, environment=here, code=2)
             assert told_so in text
             assert text.count("\n") == 1
-    assert "no sandbox answers" in run("sandbox", "status", environment=here, code=1)
+    assert "no sandbox answers" in run("sandbox", "status", environment=here, code=4)
     real = bare() | {"X0TTA6BL4_TRON_WALLET": here["X0TTA6BL4_TRON_WALLET"]}
-    assert "on this machine" in run("sandbox", "status", environment=real, code=1)
+    assert "on this machine" in run("sandbox", "status", environment=real, code=2)
     assert "Choose from tonapi" in run(
-        "sandbox", "--dialect", "nonsense", environment=bare(), code=1
+        "sandbox", "--dialect", "nonsense", environment=bare(), code=2
     )
 
 
@@ -213,6 +213,6 @@ def test_the_demo_fails_if_an_order_ends_otherwise(monkeypatch: pytest.MonkeyPat
         if name.startswith("X0TTA6BL4_"):
             monkeypatch.delenv(name)
     done = CliRunner().invoke(pay.app, ["demo"])
-    assert done.exit_code == 1
+    assert done.exit_code == 3
     assert "NOT delivered" in done.output
     assert "NOT AS IT SHOULD BE: licences that are genuine" in done.output

@@ -75,12 +75,12 @@ def test_what_libraries_print_is_not_on_stdout() -> None:
 
 
 def test_a_typed_error_is_said_in_one_form() -> None:
-    """An error is one line on stderr, exit code 1, and with --json an object on stdout."""
+    """An error is one line on stderr, its exit code, and with --json an object on stdout."""
     error = MailboxFull("n1", capacity=2, retry_after_s=1.0)
     code, out, err = invoke(error)
-    assert (code, out, err) == (1, "", f"error: {error}\n")
+    assert (code, out, err) == (4, "", f"error: {error}\n")
     code, out, err = invoke(error, "--json")
-    assert code == 1
+    assert code == 4
     assert json.loads(out) == {
         "error": {
             "type": "MailboxFull",
@@ -103,7 +103,7 @@ def test_an_error_that_crossed_processes_keeps_its_name() -> None:
 def test_a_full_disk_is_no_defect(number: int) -> None:
     """Whatever could not be written, here or in an actor, the way out is room on the disk."""
     code, out, err = invoke(OSError(number, os.strerror(number)), "--json")
-    assert code == 1
+    assert code == 74
     assert json.loads(out)["error"]["type"] == "DiskFull"
     assert "Make room" in err
     assert "Traceback" not in err
@@ -111,9 +111,9 @@ def test_a_full_disk_is_no_defect(number: int) -> None:
 
 
 def test_a_defect_is_called_one() -> None:
-    """Anything untyped exits 1 with its traceback on stderr and still one object on stdout."""
+    """Anything untyped exits 70 with its traceback on stderr and still one object on stdout."""
     code, out, err = invoke(ZeroDivisionError("division by zero"), "--json")
-    assert code == 1
+    assert code == 70
     assert json.loads(out)["error"]["type"] == "ZeroDivisionError"
     assert "Traceback" in err
     assert "defect" in err
@@ -123,7 +123,7 @@ def test_bytes_that_are_no_text_are_refused_by_name() -> None:
     """An argument that is not UTF-8 is an error that shows it, and no defect."""
     command = [sys.executable, "-m", "jobs.send", "a", "b", b"caf\xe9", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     error = json.loads(done.stdout)["error"]
     assert error["type"] == "InvalidInput"
     assert "caf\\udce9" in error["what"]

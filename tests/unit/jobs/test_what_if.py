@@ -221,11 +221,11 @@ def test_a_scenario_file_is_answered_whole(ring: str, tmp_path: Path) -> None:
 )
 def test_what_cannot_be_asked_is_said(arguments: tuple[str, ...], said: str) -> None:
     """One line on stderr with the remedy, exit code 1, and with --json an object on stdout too."""
-    out, err = x0(*arguments, code=1)
+    out, err = x0(*arguments, code=2)
     assert out == ""
     assert said in err.splitlines()[-1]
     assert err.splitlines()[-1].startswith("error: ")
-    error = answer(*arguments, code=1)["error"]
+    error = answer(*arguments, code=2)["error"]
     assert set(error) == {"type", "what", "why", "remedy"}
 
 
@@ -233,7 +233,7 @@ def test_a_picture_over_a_directory_is_refused_first(ring: str, tmp_path: Path) 
     """Before anything is computed or read."""
     folder = tmp_path / "dir.png"
     folder.mkdir()
-    _, err = x0("--topology", ring, "--fail", "a", "--plot", str(folder), code=1)
+    _, err = x0("--topology", ring, "--fail", "a", "--plot", str(folder), code=2)
     assert "is a directory" in err
     assert "reading" not in err
 
@@ -242,9 +242,9 @@ def test_options_and_files_do_not_contradict_each_other(ring: str, tmp_path: Pat
     """Questions are in the file or in options, and so is the topology."""
     path = tmp_path / "scenario.yaml"
     path.write_text("fail: {nodes: [a]}\ntopology: ring.json\n")
-    _, err = x0("--scenario", str(path), "--fail", "a", code=1)
+    _, err = x0("--scenario", str(path), "--fail", "a", code=2)
     assert "cannot use --scenario and --fail: the file says what is asked" in err
-    _, err = x0("--scenario", str(path), "--topology", ring, code=1)
+    _, err = x0("--scenario", str(path), "--topology", ring, code=2)
     assert "the file names a topology too" in err
     path.write_text("fail: {nodes: [a]}\n")
     found = answer("--scenario", str(path), "--topology", ring)
