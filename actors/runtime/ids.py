@@ -64,6 +64,7 @@ def shard_name(index: int) -> str:
 def random_id() -> int:
     """Draw a number in [1, 2**63), for a client or for one life of an actor.
 
-    It fits an int64 column, cannot be guessed, and among a million two are alike with a probability under 1e-7.
+    It fits an int64 column, cannot be guessed, and among a million two are alike with a probability
+    under 1e-7.
     """
     return secrets.randbelow(2**63 - 1) + 1
