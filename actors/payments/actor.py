@@ -1,87 +1,71 @@
 """The Ray actor that watches one chain: `payments-tron` and `payments-ton`.
 
-A thin shell around `Watcher`: it opens the ledger and the API, runs the loop, and says how it is.
-Ray restarts it when it dies; all it knows is in the ledger.
+It opens the ledger and the API of the chain and runs the loop of a `Watcher`. A ledger whose
+server does not answer is tried again; a ledger that cannot be used is told as the actor's failure.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from actors.payments import scan, tokens
+from actors.payments.contract import actor_name
 from actors.payments.delivery import Delivery
 from actors.payments.ledger.ledger import Ledger
-from actors.payments.watcher import Watcher, WatcherStatus
-from actors.runtime import log, spawn
-from actors.runtime.error_handler import ErrorHandler
+from actors.payments.watcher import Watcher
 from actors.runtime.errors import Unavailable
+from actors.runtime.shell import ActorShell
 
 if TYPE_CHECKING:
-    from actors.payments.chains.money import Network
-    from actors.payments.settings import Shop
+    from actors.payments.contract import PaymentsWatcherContract, WatcherOptions, WatcherStatus
 
 
-PREFIX: Final = "payments-"  # of the names of all watchers
+class PaymentsWatcher(ActorShell):
+    """Watches one chain for as long as it lives."""
 
-
-def actor_name(network: Network) -> str:
-    """Name of the actor that watches a network."""
-    return f"{PREFIX}{network}"
-
-
-class PaymentsWatcher:
-    """Watches one chain for as long as it lives.
-
-    Args:
-        network: to watch.
-        shop: whose wallet.
-        log_level: least severe log line to write.
-    """
-
-    def __init__(self, network: Network, shop: Shop, log_level: str) -> None:
-        log.configure(log_level)
-        self._name = actor_name(network)
-        self._network = network
-        self._shop = shop
-        self._metrics = spawn.ray_metrics()
-        self._errors = ErrorHandler(self._name, self._metrics)
+    def __init__(self, options: WatcherOptions) -> None:
+        super().__init__(actor_name(options.network), log_level=options.log_level)
+        self._options = options
+        self._waits_for = "the ledger is being opened"
         self._watcher: Watcher | None = None
-        self._task = asyncio.get_running_loop().create_task(self._live())
-        self._errors.watch(self._task, severity="critical")
+        self._begin(self._open())
 
-    def __repr__(self) -> str:
-        return self._name
-
-    async def _live(self) -> None:
-        chain, ledger = self._shop.chain(self._network), await self._ledger()
-        delivery = Delivery(self._shop, ledger, tokens.ensure_key(self._shop.state_dir))
-        async with scan.connect(chain) as api:
-            self._watcher = Watcher(
-                chain, ledger, delivery, api, errors=self._errors, metrics=self._metrics
-            )
-            await self._watcher.run()
+    async def _open(self) -> None:
+        shop = self._options.shop
+        chain = shop.chain(self._options.network)
+        ledger = await self._ledger()
+        delivery = Delivery(
+            shop, ledger, await asyncio.to_thread(tokens.ensure_key, shop.state_dir)
+        )
+        self._watcher = Watcher(
+            chain, ledger, delivery, scan.connect(chain), errors=self._errors, metrics=self._metrics
+        )
+        self._vital(self._watcher.run())
 
     async def _ledger(self) -> Ledger:
         """The ledger, as soon as its database answers."""
         while True:
             try:
-                return await asyncio.to_thread(Ledger, self._shop.database_url)
+                return await asyncio.to_thread(Ledger, self._options.shop.database_url)
             except Unavailable as error:
-                self._errors.handle(error, network=str(self._network))
+                self._waits_for = str(error)
+                self._errors.handle(error, network=str(self._options.network))
                 await asyncio.sleep(error.retry_after_s)
 
     async def status(self) -> WatcherStatus:
-        """How it is.
-
-        Raises:
-            Unavailable: the ledger's database has not answered yet.
-        """
-        if self._watcher is None:
+        """See `PaymentsWatcherContract.status`."""
+        if not self._started.is_set():
             raise Unavailable(
                 f"{self._name} does not watch yet",
-                "the ledger's database has not answered",
+                self._waits_for,
                 "It goes on trying.",
                 retry_after_s=5.0,
             )
+        await self._ready()
+        if self._watcher is None:
+            raise AssertionError("a watcher that is ready has been opened")
         return await self._watcher.status()
+
+
+_KEEPS: type[PaymentsWatcherContract] = PaymentsWatcher

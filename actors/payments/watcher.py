@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from actors.payments import scan as scanning
+from actors.payments.contract import WatcherStatus
 from actors.payments.errors import CursorStale
 from actors.payments.ledger.database import now_ms
 from actors.payments.outbox_relay import OutboxRelay, Pull
@@ -33,27 +33,6 @@ POLL_S: Final = 30.0
 JITTER: Final = 0.2  # of the pause, up and down
 OTHERS: Final = 200  # receipts of a scan that no order waits for: a poll has time
 STALE_S: Final = 600.0  # since the last scan that came to its end
-
-
-@dataclass(frozen=True, slots=True)
-class WatcherStatus:
-    """How a watcher is.
-
-    Attributes:
-        network: that it reads.
-        scans: that came to their end, by this watcher.
-        completed_ms: when the last one did, by any watcher; 0 for never.
-        chain_ms: time of the chain up to which everything was read.
-        cursor: see `ScanResult.cursor`.
-        error: of the last scan, or "".
-    """
-
-    network: str
-    scans: int
-    completed_ms: int
-    chain_ms: int
-    cursor: int
-    error: str
 
 
 class Watcher:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
-from actors.payments.actor import PREFIX, PaymentsWatcher, actor_name
+from actors.payments import control
+from actors.payments.actor import PaymentsWatcher
+from actors.payments.contract import PREFIX, WatcherOptions, actor_name
 from actors.payments.settings import Shop
 from actors.runtime import spawn
-from jobs.launch.companion import Companion
+from jobs.launch.companion import Companion, State
 
 if TYPE_CHECKING:
-    from jobs.launch.companion import Plan
+    from jobs.launch.companion import Plan, Seen
 
 
 class PaymentWatchers(Companion):
@@ -36,10 +39,17 @@ class PaymentWatchers(Companion):
         """Start a watcher for each chain."""
         shop = Shop.of(plan.settings)
         for network in shop.chains:
-            spawn.detached(
-                PaymentsWatcher, actor_name(network), network, shop, plan.settings.log_level
-            )
+            options = WatcherOptions(network, shop, plan.settings.log_level)
+            spawn.detached(PaymentsWatcher, actor_name(network), options)
 
     def owns(self, actor: str) -> bool:
         """All watchers have a common prefix."""
         return actor.startswith(PREFIX)
+
+    def states(self, seen: Seen) -> tuple[State, ...]:
+        """What each watcher says of itself."""
+        own = [actor for actor in seen.actors if self.owns(actor)]
+        if not own:
+            return super().states(seen)
+        found = asyncio.run(control.states(own))
+        return tuple(State(one.name, one.state, one.why) for one in found)

@@ -1,23 +1,41 @@
-"""Watchers as actors: started by `x0 up`, named by `x0 status`, settling on their own."""
+"""Watchers as actors: started by `x0 up`, named by `x0 status`, settling on their own.
+
+None lives on without its loop, and one that cannot work says why.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+import sqlite3
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import SecretStr
+from watchers import BreakableWatcher
 
+from actors.payments import control
+from actors.payments.chains.money import Network
+from actors.payments.contract import WatcherOptions, actor_name
 from actors.payments.ledger.database import now_ms
 from actors.payments.ledger.ledger import Ledger
 from actors.payments.ledger.orders import State
+from actors.payments.settings import Shop
+from actors.runtime import remote, spawn
+from actors.runtime.errors import X0Error
 from tests.integration.test_cli_mesh import UP, x0
 from tests.unit.payments.http_chain import Chains, serving
-from tests.unit.payments.shop import USDT, WALLET, log, order, receipt, row
+from tests.unit.payments.shop import USDT, WALLET, log, order, receipt, row, tron_chain
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from actors.payments.contract import WatcherState
+
+NAME = actor_name(Network.TRON)
 
 
 def test_a_mesh_with_a_wallet_takes_payments(tmp_path: Path) -> None:
@@ -62,3 +80,59 @@ def test_nothing_starts_with_a_wrong_setting(tmp_path: Path, name: str, value: s
     assert "X0TTA6BL4_T" in refused.stderr
     assert "canary" not in refused.stderr
     assert x0(tmp_path, "status").returncode == 1
+
+
+def options(directory: Path, url: str) -> WatcherOptions:
+    chain = tron_chain(url)
+    database = SecretStr(f"sqlite:///{directory / 'shop.db'}")
+    shop = Shop({chain.network: chain}, database, directory / "catalogue.yaml", "", directory)
+    return WatcherOptions(Network.TRON, shop, "INFO")
+
+
+async def settled(state: str) -> WatcherState:
+    """The watcher once it is in a state, for which it has a minute."""
+    async with asyncio.timeout(60):
+        while True:
+            (found,) = await control.states([NAME])
+            if found.state == state:
+                return found
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.usefixtures("namespace")
+async def test_a_watcher_without_a_ledger_says_so(tmp_path: Path) -> None:
+    """A newer program has changed the tables: the watcher has failed, and the reason is told."""
+    wanted = options(tmp_path, "http://127.0.0.1:1")
+    with Ledger(wanted.shop.database_url):
+        pass
+    with sqlite3.connect(tmp_path / "shop.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    database.close()
+    spawn.detached(BreakableWatcher, NAME, wanted)
+    found = await settled("failed")
+    assert "a newer program has changed its tables (revision 9999)" in found.why
+    assert "X0TTA6BL4_DATABASE_URL" in found.why
+    assert (await settled("failed")).why == found.why
+
+
+@pytest.fixture
+def chain_url() -> Iterator[str]:
+    with serving(Chains(head_ms=now_ms())) as url:
+        yield url
+
+
+@pytest.mark.usefixtures("namespace")
+async def test_no_watcher_outlives_its_loop(tmp_path: Path, chain_url: str) -> None:
+    """When its loop breaks, its process ends, and Ray starts another one that watches again."""
+    spawn.detached(BreakableWatcher, NAME, options(tmp_path, chain_url))
+    await settled("watching")
+    line = remote.to(NAME)
+    before = await line.call("pid")
+    await line.call("break_loop")
+    async with asyncio.timeout(60):
+        after = before
+        while after == before:
+            await asyncio.sleep(0.1)
+            with contextlib.suppress(X0Error):
+                after = await line.call("pid", timeout_s=5.0)
+    assert (await settled("watching")).why == ""

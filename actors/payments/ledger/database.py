@@ -47,9 +47,14 @@ class Database:
     """
 
     def __init__(self, url: SecretStr, *, pool_size: int = 5) -> None:
-        self._engine = _engine(url, pool_size)
-        with _explained():
-            migrate.upgrade(self._engine)
+        try:
+            self._engine = _engine(url, pool_size)
+            with _explained():
+                migrate.upgrade(self._engine)
+        except DBAPIError as error:  # no database, or one in which nothing may be changed
+            raise _cannot_be_opened(_reason(error)) from None
+        except OSError as error:
+            raise _cannot_be_opened(f"{error.strerror}: {error.filename}") from None
 
     @property
     def is_sqlite(self) -> bool:
@@ -129,7 +134,9 @@ def _engine(url: SecretStr, pool_size: int) -> Engine:
     engine = sa.create_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_S})
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
-    return engine
+    # Making a new file a WAL one is the only step that does not wait for other processes by itself.
+    with exclusive_lock(Path(f"{path}.open.lock"), timeout_s=BUSY_S), engine.connect():
+        return engine
 
 
 def _parsed(url: SecretStr) -> sa.URL:
@@ -174,17 +181,25 @@ def _explained() -> Iterator[None]:
 
 
 def _unavailable(error: DBAPIError) -> Unavailable | ConfigurationError:
-    why = (str(error.orig).splitlines() or ["no reason given"])[0]
+    why = _reason(error)
     if "authentication" in why or "unable to open" in why or "does not exist" in why:
-        return ConfigurationError(
-            "the ledger's database cannot be opened",
-            why,
-            f"Correct {variable('database_url')}.",
-            variable=variable("database_url"),
-        )
+        return _cannot_be_opened(why)
     return Unavailable(
         "the ledger's database does not answer",
         why,
         "Nothing is lost: what was not committed is read again.",
         retry_after_s=5.0,
     )
+
+
+def _cannot_be_opened(why: str) -> ConfigurationError:
+    return ConfigurationError(
+        "the ledger's database cannot be opened",
+        why,
+        f"Correct {variable('database_url')}.",
+        variable=variable("database_url"),
+    )
+
+
+def _reason(error: DBAPIError) -> str:
+    return (str(error.orig).splitlines() or ["no reason given"])[0]

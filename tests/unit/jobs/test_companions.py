@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.payments import control
+from actors.payments.contract import WatcherState
 from actors.runtime.errors import ConfigurationError, NotRunning
 from actors.runtime.flags import Flags
 from actors.runtime.settings import Settings
@@ -47,9 +49,16 @@ def test_what_companions_need_is_checked_before_anything_starts(tmp_path: Path) 
         companions.prepared(wrong, chosen)
 
 
-def test_each_actor_has_a_state_and_what_is_not_there_says_why() -> None:
+def test_each_actor_has_a_state_and_what_is_not_there_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A watcher that failed is shown as failed with its reason; other actors are no companions."""
-    seen = Seen(actors={"payments-tron": "the ledger is newer", "twin": "", "mesh-shard-00": ""})
+
+    async def states(names: list[str]) -> list[WatcherState]:
+        return [WatcherState(name, "failed", "the ledger is newer") for name in names]
+
+    monkeypatch.setattr(control, "states", states)
+    seen = Seen(actors=dict.fromkeys(("payments-tron", "twin", "mesh-shard-00"), ""))
     found = {state.name: str(state) for state in companions.states(seen)}
     assert found.pop("gateway").startswith("off: ")
     assert found == {"payments-tron": "failed: the ledger is newer", "twin": "ready"}

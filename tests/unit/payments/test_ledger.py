@@ -46,6 +46,8 @@ from tests.unit.payments.shop import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from actors.payments.chains.verdict import Transfer
     from actors.payments.ledger.intake import Cursor
     from actors.payments.ledger.orders import Order
@@ -121,6 +123,16 @@ def test_a_ledger_of_the_first_version_is_kept(database_url: str) -> None:
         assert ledger.orders.get(one.id) == one
         after = cursor(ledger, Method.TON)
         assert [after.jetton_wallet_of(master) for master in ("", MASTER)] == ["", ""]
+
+
+def test_what_is_no_database_cannot_be_opened(tmp_path: Path) -> None:
+    """Another kind of file, or one that is not ours to write, is a matter of settings."""
+    (tmp_path / "text.db").write_text("what was written here is no table of any database\n" * 99)
+    (tmp_path / "directory.db").mkdir()
+    for name in ("text.db", "directory.db"):
+        with pytest.raises(ConfigurationError, match="cannot be opened") as caught:
+            Ledger(SecretStr(f"sqlite:///{tmp_path / name}"))
+        assert caught.value.variable == "X0TTA6BL4_DATABASE_URL"
 
 
 def test_a_ledger_of_a_newer_program_is_not_touched(database_url: str) -> None:
