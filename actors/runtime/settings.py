@@ -100,6 +100,16 @@ class Settings(BaseSettings):
     gateway_port: int = Field(
         0, ge=0, le=65535, description="port of the HTTP gateway; 0: a free one is picked"
     )
+    gateway_names: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._, -]*$",
+        description="host names that the gateway is known by, separated by commas",
+    )
+    gateway_cors_origins: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9.:/_, -]*$",
+        description="origins of pages that may use the gateway, separated by commas",
+    )
     database_url: SecretStr | None = Field(
         None, description="sqlite:///... or postgresql://... of the ledger of payments"
     )

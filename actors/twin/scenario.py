@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from typing_extensions import TypeAliasType
 
 from actors.runtime.errors import InvalidInput
 from actors.twin.advice import MAX_LINKS
@@ -49,6 +50,10 @@ Names = Annotated[tuple[Name, ...], Field(max_length=_MAX_ITEMS)]
 Links = Annotated[tuple[Ends, ...], Field(max_length=_MAX_ITEMS)]
 Samples = Annotated[int, Field(ge=MIN_SAMPLES, le=MAX_SAMPLES)]
 Confidence = Annotated[float, Field(gt=0, lt=1)]
+
+# Aliases with a name, which the schema of a scenario keeps.
+FailingElements = TypeAliasType("FailingElements", Literal["nodes", "links", "elements", "groups"])
+AvailabilityMethod = TypeAliasType("AvailabilityMethod", Literal["enumeration", "monte-carlo"])
 
 
 class _Part(BaseModel):
@@ -101,7 +106,7 @@ class Random(_Part):
     """Random failed sets to draw."""
 
     k: Annotated[int, Field(ge=0)]
-    of: Literal["nodes", "links", "elements", "groups"] = "nodes"
+    of: FailingElements = "nodes"
     samples: Samples = 1000
     confidence: Confidence = 0.95
     correlation: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -136,7 +141,7 @@ class Reliability(_Part):
     groups: Annotated[dict[Name, Times], Field(max_length=_MAX_GROUPS)] = {}
     samples: Samples = 100_000
     confidence: Confidence = 0.95
-    method: Literal["enumeration", "monte-carlo"] | None = None
+    method: AvailabilityMethod | None = None
 
 
 class Advising(_Part):

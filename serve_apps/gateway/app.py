@@ -29,6 +29,7 @@ from actors.twin import client as twin
 from serve_apps.gateway.http.application import build
 from serve_apps.gateway.mesh_view import Neighbourhood, Snapshot
 from serve_apps.gateway.service import Gateway
+from serve_apps.gateway.settings import GatewayOptions
 from serve_apps.web.auth import ensure_token
 
 if TYPE_CHECKING:
@@ -100,11 +101,13 @@ class _Watch:
             return Neighbourhood(*await spawn.find(shard).neighbourhood.remote())
 
 
-def _application(namespace: str, log_level: str, shop: Shop) -> FastAPI:
+def _application(namespace: str, log_level: str, shop: Shop, options: GatewayOptions) -> FastAPI:
     """The routes, with the watch beside them for as long as they are served."""
     log.configure(log_level)
     spawn.work_in(namespace)
-    gateway = Gateway(ensure_token(shop.state_dir), shop=shop)
+    gateway = Gateway(
+        ensure_token(shop.state_dir), shop=shop, metrics=spawn.ray_metrics(), options=options
+    )
     gateway.twin = twin.ask
 
     @contextlib.asynccontextmanager
@@ -139,7 +142,8 @@ def app(arguments: dict[str, Any]) -> Application:
 
 def _bound(settings: Settings) -> Application:
     # The shop travels with the application: the settings of this process hold on every host.
-    what = settings.namespace, settings.log_level, Shop.of(settings)
+    options = GatewayOptions.of(settings)
+    what = settings.namespace, settings.log_level, Shop.of(settings), options
 
     def builder() -> FastAPI:
         return _application(*what)

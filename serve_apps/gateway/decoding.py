@@ -19,6 +19,7 @@ import numpy as np
 from actors.runtime.errors import InvalidInput, X0Error
 from actors.topology.errors import UnknownNode
 from serve_apps.web.errors import TooLarge
+from serve_apps.web.parsing import EXAMPLES, missing
 from serve_apps.web.strict_json import invalid_body, loads
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def _node(
 ) -> int:
     given = value.get(name)
     if not isinstance(given, str):
-        raise _missing(name) if given is None else _invalid("it is not the id of a node", name)
+        raise missing(name) if given is None else _invalid("it is not the id of a node", name)
     found = index.get(given, _ABSENT)
     if found == _ABSENT:
         raise UnknownNode(given[:64], known=known)
@@ -131,7 +132,7 @@ def _node(
 def _payload(value: Mapping[str, Any]) -> bytes:
     text, encoded = value.get("payload"), value.get("payload_base64")
     if text is None and encoded is None:
-        raise _missing("payload", "Give it as payload, or in base64 as payload_base64.")
+        raise missing("payload", "Give it as payload, or in base64 as payload_base64.")
     if text is not None and encoded is not None:
         raise _invalid("it is given twice, as payload and as payload_base64", "payload")
     if isinstance(text, bytes):  # of msgpack
@@ -260,12 +261,4 @@ def check_count(count: int, most: int) -> None:
 
 def _invalid(why: str, entry: str) -> InvalidInput:
     where = f"field {entry}" if entry else "the request"
-    return InvalidInput(
-        f"{where} is refused", why, "See the examples in /docs.", source="body", entry=entry
-    )
-
-
-def _missing(entry: str, remedy: str = "See the examples in /docs.") -> InvalidInput:
-    return InvalidInput(
-        f"field {entry} is missing", "a message must have it", remedy, source="body", entry=entry
-    )
+    return InvalidInput(f"{where} is refused", why, EXAMPLES, source="body", entry=entry)

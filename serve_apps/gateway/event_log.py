@@ -22,12 +22,13 @@ class EventLog:
     """Bounded buffer of events in the form of the event stream (HTML Living Standard, 9.2).
 
     Args:
-        kept: number of events.
-        first: number of the first one.
+        kept: how many events are kept.
+        first: number of the first event.
     """
 
     def __init__(self, kept: int, first: int) -> None:
         self._texts: deque[bytes] = deque(maxlen=kept)
+        self._first = first
         self.next = first
         self._news = asyncio.Event()
 
@@ -46,9 +47,11 @@ class EventLog:
         oldest = self.next - len(self._texts)
         start = last + 1
         texts = []
-        if not oldest <= start <= self.next:  # too old, or of another life
-            missed = max(0, oldest - start)
-            data = json.dumps({"missed": missed})
+        restarted = not self._first <= start <= self.next
+        if restarted or start < oldest:
+            # Of what an earlier process told nobody knows how much there was.
+            gap = {"missed": oldest - (self._first if restarted else start)}
+            data = json.dumps(gap | {"restarted": True} if restarted else gap)
             texts.append(f"event: gap\ndata: {data}\n\n".encode())
             start = oldest
         texts += [self._texts[row - oldest] for row in range(start, self.next)]

@@ -10,6 +10,7 @@ A change that is undone between two snapshots is not seen.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -62,9 +63,19 @@ class Snapshot:
 
 
 class MeshView:
-    """What is known of nodes and links."""
+    """What is known of nodes and links.
 
-    def __init__(self) -> None:
+    Args:
+        revision: number of the first map; those of an earlier process must be lower.
+
+    Attributes:
+        version: grows whenever what `nodes` and `links` tell may have changed.
+        map_revision: grows whenever links are numbered anew.
+    """
+
+    def __init__(self, revision: int = 0) -> None:
+        self.version = 0
+        self.map_revision = revision
         self.topology: Topology | None = None
         self.index: dict[str, int] = {}  # of the nodes that are present
         self.cost: NDArray[np.int32] = np.zeros(0, np.int32)  # by directed link; 0 is down
@@ -78,10 +89,14 @@ class MeshView:
         events: list[Event] = []
         if self.topology is not snapshot.topology:
             events += self._renumber(snapshot)
+            self.map_revision += 1
+            self.version += 1
         cost = self.cost.copy()
         for part in snapshot.neighbourhoods:
             fits = part.link < len(cost)  # a shard may be a topology ahead of this snapshot
             cost[part.link[fits]] = part.cost[fits]
+        if not np.array_equal(cost, self.cost):
+            self.version += 1
         events += self._links(cost, snapshot)
         events += self._incidents(snapshot)
         for shard, version in snapshot.routes.items():
@@ -141,27 +156,40 @@ class MeshView:
 
     # -- answers ---------------------------------------------------------------------------------
 
-    def nodes(self) -> list[dict[str, Any]]:
-        """All nodes that are present, in the order of the topology."""
+    def nodes(self, after: int = -1, most: int | None = None) -> list[dict[str, Any]]:
+        """The nodes that are present, in the order of the topology.
+
+        Args:
+            after: index of the last node that is left out.
+            most: how many, at most.
+        """
         topology = self.topology
         if topology is None:
             return []
         heard, degree = self.heard.tolist(), topology.degree.tolist()
         return [
             {"id": name, "state": "up" if heard[row] else "silent", "links": degree[row]}
-            for name, row in self.index.items()
+            for name, row in islice(
+                ((name, row) for name, row in self.index.items() if row > after), most
+            )
         ]
 
-    def links(self) -> list[dict[str, Any]]:
-        """All links, each with its cost in both directions."""
+    def links(self, after: int = -1, most: int | None = None) -> list[dict[str, Any]]:
+        """Links, each with its cost in both directions.
+
+        Args:
+            after: number of the last link that is left out.
+            most: how many, at most.
+        """
         topology = self.topology
         if topology is None:
             return []
         names, kinds = topology.ids, topology.kinds
+        some = slice(after + 1, None if most is None else after + 1 + most)
         rows = zip(
-            topology.ends.tolist(),
-            self.cost.reshape(-1, 2).tolist(),
-            topology.kind.tolist(),
+            topology.ends[some].tolist(),
+            self.cost.reshape(-1, 2)[some].tolist(),
+            topology.kind[some].tolist(),
             strict=True,
         )
         return [

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from actors.runtime.errors import InvalidInput
-
-Model = TypeVar("Model", bound=BaseModel)
+from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypeAliasType
 
 MAX_REQUEST: Final = 100
 PRINTABLE: Final = r"^[ -~]*$"
 _NO_NUL: Final = r"^[^\x00]*$"  # which PostgreSQL's texts cannot hold
+
+
+Language = TypeAliasType("Language", Literal["en", "ru"])
+DecisionKind = TypeAliasType("DecisionKind", Literal["accept", "refund", "dismiss", "retry"])
 
 
 class OrderRequest(BaseModel):
@@ -40,10 +41,10 @@ class OrderRequest(BaseModel):
     recipient: str = Field(
         "", max_length=64, pattern=PRINTABLE, description="whose order it is; few may be open each"
     )
-    language: Literal["en", "ru"] = Field("en", description="of its messages")
+    language: Language = Field("en", description="language of its messages")
 
 
-class Decision(BaseModel):
+class ReviewDecision(BaseModel):
     """What is to be done about an entry of the review queue."""
 
     model_config = ConfigDict(
@@ -57,7 +58,7 @@ class Decision(BaseModel):
         },
     )
 
-    decision: Literal["accept", "refund", "dismiss", "retry"] = Field(
+    decision: DecisionKind = Field(
         description="take it as the payment of an order; propose a refund, which is written down "
         "and never sent; close it; have a delivery tried again"
     )
@@ -79,23 +80,3 @@ class Decision(BaseModel):
     note: str = Field(
         "", max_length=500, pattern=_NO_NUL, description="why, for those who read it later"
     )
-
-
-def parse(model: type[Model], value: object) -> Model:
-    """Check a request.
-
-    Raises:
-        InvalidInput: it breaks a rule; the error names the field.
-    """
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        entry = ".".join(map(str, first["loc"]))
-        raise InvalidInput(
-            f"{entry or 'the body'} is refused",
-            first["msg"],
-            "See the examples in /docs.",
-            source="body",
-            entry=entry,
-        ) from None

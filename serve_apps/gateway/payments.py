@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from actors.payments.ledger.orders import State
     from actors.payments.settings import Shop
-    from serve_apps.gateway.payment_requests import Decision, OrderRequest
+    from serve_apps.gateway.payment_requests import OrderRequest, ReviewDecision
     from serve_apps.web.admission import Slots
 
 T = TypeVar("T")
@@ -136,7 +136,7 @@ def reviews(desk: Desk, limit: int, *, closed: bool) -> dict[str, Any]:
     return {"reviews": [views.review(one) for one in listed], "open": desk.ledger.reviews.count()}
 
 
-def decide(desk: Desk, subject: str, wanted: Decision) -> dict[str, Any]:
+def decide(desk: Desk, subject: str, wanted: ReviewDecision) -> dict[str, Any]:
     """Decide about an open entry; the order that it is about afterwards, if it is about one.
 
     Raises:

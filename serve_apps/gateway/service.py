@@ -25,6 +25,7 @@ from serve_apps.gateway.metrics import GatewayMetrics
 from serve_apps.gateway.payments import Payments
 from serve_apps.gateway.receipts import InboxPosition, Receipts
 from serve_apps.gateway.send_batcher import SendBatcher
+from serve_apps.gateway.settings import GatewayOptions
 from serve_apps.gateway.telemetry import LatestReports
 from serve_apps.web.access import Access
 from serve_apps.web.admission import Rate, Slots
@@ -69,6 +70,7 @@ class Gateway:
         limits: bounds; None: the usual ones.
         shop: the shop that takes payments; None: there is none.
         metrics: where errors are counted; None: in this process alone.
+        options: names and origins; None: those of loopback, and no page of another site.
     """
 
     def __init__(
@@ -77,16 +79,21 @@ class Gateway:
         limits: Limits | None = None,
         shop: Shop | None = None,
         metrics: Metrics | None = None,
+        options: GatewayOptions | None = None,
     ) -> None:
+        self.options = options or GatewayOptions()
         self.limits = limits = limits or Limits()
         self.access = Access(
-            token.encode(), Rate(limits.requests_per_s, limits.burst, time.monotonic)
+            token.encode(),
+            Rate(limits.requests_per_s, limits.burst, time.monotonic),
+            self.options.cors_origins,
         )
         self.errors = ErrorHandler("gateway", metrics or MemoryMetrics())
         self.receipts = Receipts(token.encode())
         self.reports = LatestReports()
-        self.view = MeshView()
-        self.events = EventLog(limits.events, first=time.time_ns() // 1000)
+        begun = time.time_ns() // 1000
+        self.view = MeshView(begun)
+        self.events = EventLog(limits.events, begun)
         self.counts = Counts()
         self.in_flight = Slots(limits.in_flight, "requests")
         self.long_polls = Slots(limits.long_polls, "long polls")
@@ -267,7 +274,7 @@ class Gateway:
             for message, offset in rows
         ]
 
-    async def acknowledge(self, node: str, receipts: list[object]) -> int:
+    async def acknowledge(self, node: str, receipts: list[str]) -> int:
         """Take messages out of an inbox; how many receipts that were."""
         from actors.mesh.client import Received  # noqa: PLC0415 - needs Ray
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from actors.runtime.errors import Conflict, InvalidInput
+from serve_apps.web import parsing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,12 +50,7 @@ def parse(value: object) -> TelemetryReport:
     Raises:
         InvalidInput: it breaks a rule; the error names the field.
     """
-    try:
-        report = TelemetryReport.model_validate(value)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        entry = ".".join(map(str, first["loc"]))
-        raise _invalid(entry or "the report", first["msg"]) from None
+    report = parsing.parse(TelemetryReport, value)
     for name, number in report.measurements.items():
         plain = name.isascii() and name.replace("_", "").isalnum() and name == name.lower()
         if not plain or len(name) > 64:

@@ -8,7 +8,7 @@ from serve_apps.web.auth import is_bearer, is_own_origin
 from serve_apps.web.errors import Forbidden, Unauthorised
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from serve_apps.web.admission import Rate
 
@@ -19,11 +19,13 @@ class Access:
     Args:
         token: bearer token of the application.
         rate: how often it may be used.
+        origins: origins of other sites whose pages may use it with the token.
     """
 
-    def __init__(self, token: bytes, rate: Rate) -> None:
+    def __init__(self, token: bytes, rate: Rate, origins: Collection[str] = ()) -> None:
         self._token = token
         self._rate = rate
+        self._origins = origins
 
     def check(self, headers: Mapping[str, str]) -> None:
         """Let only the holder of the token through.
@@ -35,7 +37,8 @@ class Access:
         """
         if not is_bearer(headers.get("authorization"), self._token):
             raise Unauthorised
-        if not is_own_origin(headers.get("origin"), headers.get("host")):
+        origin = headers.get("origin")
+        if not is_own_origin(origin, headers.get("host")) and origin not in self._origins:
             raise Forbidden(
                 "the request is forbidden",
                 "a page of another site sent it",

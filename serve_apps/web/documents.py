@@ -7,6 +7,9 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from serve_apps.web.problems import MEDIA_TYPE
+from serve_apps.web.strict_json import JSON
+
+_SCHEMAS: Final = "#/components/schemas/"
 
 
 def example(**values: Any) -> ConfigDict:  # noqa: ANN401 - JSON is anything
@@ -42,6 +45,7 @@ WHY: Final = {
     413: "The request is too large",
     415: "A media type that is not understood here",
     416: "The file has no such part",
+    421: "The gateway is not known by the host that the request names",
     422: "The request breaks a rule; the document says which",
     429: "Too much at once: retry after Retry-After",
     500: "An internal error, which the log has",
@@ -57,6 +61,24 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
         }
         for status in statuses
+    }
+
+
+def components(*models: type[BaseModel]) -> dict[str, Any]:
+    """The schemas of models that stand in bodies of requests, and of their parts, by name."""
+    found: dict[str, Any] = {}
+    for model in models:
+        schema = model.model_json_schema(ref_template=_SCHEMAS + "{model}")
+        found |= schema.pop("$defs", {})
+        found[model.__name__] = schema
+    return found
+
+
+def body(name: str, **values: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON is anything
+    """The body of a request: a JSON document of a schema, with examples."""
+    return {
+        "required": True,
+        "content": {JSON: {"schema": {"$ref": _SCHEMAS + name}, **values}},
     }
 
 

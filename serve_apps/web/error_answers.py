@@ -59,7 +59,9 @@ class ErrorAnswers:
         @app.exception_handler(HTTPException)
         async def unknown(request: Request, error: HTTPException) -> Response:
             what = f"{request.method} {request.url.path[:128]} is refused"
-            headers = error.headers or {}
+            headers = dict(error.headers or {})
+            if "GET" in headers.get("Allow", ""):
+                headers["Allow"] += ", HEAD"  # see `HeadAsGet`
             return document(problems.of_status(error.status_code, what, str(error.detail), headers))
 
         @app.exception_handler(ClientDisconnect)

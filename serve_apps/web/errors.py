@@ -9,6 +9,7 @@
     │   └── BodyTooLarge      413  the body is, and the rest of it is not read
     ├── UnsupportedMediaType  415  the body has a media type that is not understood
     ├── RangeUnsatisfiable    416  a file has no such part
+    ├── MisdirectedRequest    421  the request is for a host that the application is not known by
     └── TooBusy               429  too much is under way, or comes too fast
 
 A core raises these without a thought of HTTP; `problems.of_error` is the one place that makes an
@@ -65,6 +66,12 @@ class RangeUnsatisfiable(X0Error):
     """A file has no such part."""
 
     http_status = 416
+
+
+class MisdirectedRequest(X0Error):
+    """The request is for a host that the application is not known by."""
+
+    http_status = 421
 
 
 class TooBusy(X0Error):

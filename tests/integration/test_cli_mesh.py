@@ -287,7 +287,7 @@ def test_down_ends_all_and_messages_survive_it(state: Path, up: dict[str, Any]) 
 
     fresh = answer(state, "up", *UP)
     inbox = httpx.get(
-        f"{fresh['gateway_url']}/mesh/nodes/n0015/inbox",
+        f"{fresh['gateway_url']}/v1/mesh/nodes/n0015/inbox",
         params={"port": 7, "wait_s": 10},
         headers={"authorization": f"Bearer {Path(fresh['gateway_token']).read_text().strip()}"},
         trust_env=False,

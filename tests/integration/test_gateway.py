@@ -56,7 +56,7 @@ class Live:
     def send(self, source: str, destination: str, payload: str, port: int = 0) -> httpx.Response:
         message = {"source": source, "destination": destination, "payload": payload, "port": port}
         with self.client() as client:
-            return client.post("/mesh/messages", json=message, headers=self.auth)
+            return client.post("/v1/mesh/messages", json=message, headers=self.auth)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         spawn.connect(cluster.address, namespace)
         opening = gateway.begin(gateway.with_port(settings))
         early = [
-            _first_answer(opening.url, path) for path in ("/healthz", "/readyz", "/mesh/nodes")
+            _first_answer(opening.url, path) for path in ("/healthz", "/readyz", "/v1/mesh/nodes")
         ]
         starter = MeshStarter(namespace, state)
         options = starter.options(topology=f"radio:{NODES}")
@@ -134,15 +134,15 @@ def test_it_listens_on_loopback_alone(live: Live) -> None:
 def test_the_mesh_can_be_read(live: Live) -> None:
     """Nodes, links, routes with alternates, metrics and the health of what it stands on."""
     with live.client() as client:
-        nodes = client.get("/mesh/nodes").json()["nodes"]
+        nodes = client.get("/v1/mesh/nodes").json()["nodes"]
         assert [n["id"] for n in nodes] == [f"n{i:04d}" for i in range(NODES)]
-        assert client.get("/mesh/links").json()["links"]
-        route = client.get("/mesh/routes/n0000/n0023").json()
+        assert client.get("/v1/mesh/links").json()["links"]
+        route = client.get("/v1/mesh/routes/n0000/n0023").json()
         for way in (route, *route["alternates"]):
             assert (way["path"][0], way["path"][-1]) == ("n0000", "n0023")
             assert len(set(way["path"])) == len(way["path"])
             assert way["metric"] >= route["metric"] >= len(route["path"]) - 1
-        assert client.get("/mesh/routes/n0000/nowhere").status_code == 404
+        assert client.get("/v1/mesh/routes/n0000/nowhere").status_code == 404
         assert client.get("/health/dependencies").json() == {"mesh": "ready", "shards_down": {}}
         metrics = client.get("/metrics").text
         assert f"x0tta6bl4_gateway_mesh_nodes_up {NODES}" in metrics
@@ -156,7 +156,7 @@ def test_messages_arrive_once_and_stay_until_acknowledged(live: Live) -> None:
     ]
     with live.client() as client:
         batch = client.post(
-            "/mesh/messages",
+            "/v1/mesh/messages",
             content="\n".join(map(json.dumps, lines)),
             headers=live.auth | {"content-type": "application/x-ndjson"},
         ).json()
@@ -164,7 +164,7 @@ def test_messages_arrive_once_and_stay_until_acknowledged(live: Live) -> None:
 
         def inbox(**query: Any) -> list[dict[str, Any]]:
             answer = client.get(
-                "/mesh/nodes/n0023/inbox", params={"port": 7, **query}, headers=live.auth
+                "/v1/mesh/nodes/n0023/inbox", params={"port": 7, **query}, headers=live.auth
             )
             found: list[dict[str, Any]] = answer.json()["messages"]
             return found
@@ -175,13 +175,13 @@ def test_messages_arrive_once_and_stay_until_acknowledged(live: Live) -> None:
         assert {m["payload"] for m in found} == {"héllo", "x"}
         assert inbox() == found
         receipts = {"receipts": [m["receipt"] for m in found]}
-        stolen = client.post("/mesh/nodes/n0001/inbox/ack", json=receipts, headers=live.auth)
+        stolen = client.post("/v1/mesh/nodes/n0001/inbox/ack", json=receipts, headers=live.auth)
         assert stolen.status_code == 422
         for _ in range(2):
-            done = client.post("/mesh/nodes/n0023/inbox/ack", json=receipts, headers=live.auth)
+            done = client.post("/v1/mesh/nodes/n0023/inbox/ack", json=receipts, headers=live.auth)
             assert done.json() == {"acknowledged": 2}
         assert inbox() == []
-        assert client.get("/mesh/nodes/n0023/inbox").status_code == 401
+        assert client.get("/v1/mesh/nodes/n0023/inbox").status_code == 401
 
 
 def test_a_packed_batch_is_taken_whole(live: Live) -> None:
@@ -195,7 +195,7 @@ def test_a_packed_batch_is_taken_whole(live: Live) -> None:
     }
     headers = live.auth | {"content-type": "application/msgpack"}
     with live.client() as client:
-        answer = client.post("/mesh/messages", content=msgpack.packb(columns), headers=headers)
+        answer = client.post("/v1/mesh/messages", content=msgpack.packb(columns), headers=headers)
     found = msgpack.unpackb(answer.content)
     assert (found["accepted"], found["refused"]) == (count, 0)
     assert len(set(found["ids"])) == count
@@ -211,7 +211,9 @@ def test_a_body_in_lines_is_sent_while_it_comes(live: Live) -> None:
         with live.client() as reader:
             arrived.extend(
                 reader.get(
-                    "/mesh/nodes/n0003/inbox", params={"port": 11, "wait_s": 20}, headers=live.auth
+                    "/v1/mesh/nodes/n0003/inbox",
+                    params={"port": 11, "wait_s": 20},
+                    headers=live.auth,
                 ).json()["messages"]
             )
         for _ in range(10):
@@ -219,7 +221,7 @@ def test_a_body_in_lines_is_sent_while_it_comes(live: Live) -> None:
 
     headers = live.auth | {"content-type": "application/x-ndjson"}
     with live.client() as client:
-        found = client.post("/mesh/messages", content=body(), headers=headers).json()
+        found = client.post("/v1/mesh/messages", content=body(), headers=headers).json()
     assert (found["accepted"], found["refused"]) == (10_001, 0)
     assert len(set(found["ids"])) == 10_001
     assert [m["id"] for m in arrived] == found["ids"][:1]
@@ -232,7 +234,7 @@ def test_an_inbox_can_be_followed(live: Live) -> None:
     query = {"port": 13, "limit": 5}
     with live.client() as client:
         with client.stream(
-            "GET", "/mesh/nodes/n0020/inbox", params=query, headers=headers
+            "GET", "/v1/mesh/nodes/n0020/inbox", params=query, headers=headers
         ) as stream:
             assert stream.headers["content-type"] == "application/x-ndjson"
             for line in stream.iter_lines():
@@ -240,12 +242,12 @@ def test_an_inbox_can_be_followed(live: Live) -> None:
                     seen.append(json.loads(line))
                 if len(seen) == 2:
                     receipts = {"receipts": [seen[0]["receipt"]]}
-                    client.post("/mesh/nodes/n0020/inbox/ack", json=receipts, headers=live.auth)
+                    client.post("/v1/mesh/nodes/n0020/inbox/ack", json=receipts, headers=live.auth)
                 if len(seen) < 5:
                     assert live.send("n0004", "n0020", str(len(seen)), port=13).status_code == 200
         assert len({m["id"] for m in seen}) == 5
         unread = client.get(
-            "/mesh/nodes/n0020/inbox", params={"port": 13}, headers=live.auth
+            "/v1/mesh/nodes/n0020/inbox", params={"port": 13}, headers=live.auth
         ).json()["messages"]
         assert seen[0]["id"] not in {m["id"] for m in unread}
         assert {m["id"] for m in seen[1:]} <= {m["id"] for m in unread}
@@ -258,7 +260,7 @@ def test_the_event_stream_shows_a_node_failing(live: Live) -> None:
     opened = threading.Event()
 
     def listen() -> None:
-        with live.client() as client, client.stream("GET", "/mesh/events") as stream:
+        with live.client() as client, client.stream("GET", "/v1/mesh/events") as stream:
             for line in stream.iter_lines():
                 opened.set()
                 seen.append(line)
@@ -281,10 +283,10 @@ def test_the_event_stream_shows_a_node_failing(live: Live) -> None:
     first = next(line for line in seen if line.startswith("id: ")).removeprefix("id: ")
     headers = {"last-event-id": first}
     with live.client() as client:
-        rest = client.get("/mesh/events", params={"limit": 1}, headers=headers).text
+        rest = client.get("/v1/mesh/events", params={"limit": 1}, headers=headers).text
     assert f"id: {int(first) + 1}\n" in rest
     deadline = time.monotonic() + 20
-    while httpx.get(f"{live.url}/mesh/nodes/n0005", trust_env=False).json()["state"] != "up":
+    while httpx.get(f"{live.url}/v1/mesh/nodes/n0005", trust_env=False).json()["state"] != "up":
         assert time.monotonic() < deadline
         time.sleep(0.2)
 
@@ -300,7 +302,7 @@ def test_a_line_of_100_mb_is_refused_alone(live: Live) -> None:
 
     headers = live.auth | {"content-type": "application/x-ndjson"}
     with live.client() as client:
-        found = client.post("/mesh/messages", content=parts(), headers=headers).json()
+        found = client.post("/v1/mesh/messages", content=parts(), headers=headers).json()
     assert [(r["index"], r["status"]) for r in found["refusals"]] == [(0, 413)]
     assert found["accepted"] == 1
     assert _gauges(live, "resident_memory_bytes")[0] - before < 50 * 2**20
@@ -316,7 +318,7 @@ def test_a_huge_body_is_refused_unread(live: Live) -> None:
     (before,) = _gauges(live, "resident_memory_bytes")
     headers = live.auth | {"content-type": "application/json"}
     with live.client() as client:
-        answer = client.post("/mesh/messages", content=parts(), headers=headers)
+        answer = client.post("/v1/mesh/messages", content=parts(), headers=headers)
     assert answer.status_code == 413
     assert _gauges(live, "resident_memory_bytes")[0] - before < 50 * 2**20
     host, port = str(httpx.URL(live.url).host), httpx.URL(live.url).port
@@ -325,7 +327,7 @@ def test_a_huge_body_is_refused_unread(live: Live) -> None:
         head = "\r\n".join(f"{name}: {value}" for name, value in headers.items())
         length = 100 * 2**20
         raw.sendall(
-            f"POST /mesh/messages HTTP/1.1\r\nhost: {host}:{port}\r\n{head}\r\n"
+            f"POST /v1/mesh/messages HTTP/1.1\r\nhost: {host}:{port}\r\n{head}\r\n"
             f"content-length: {length}\r\n\r\n".encode()
         )
         assert raw.recv(64).startswith(b"HTTP/1.1 413")  # before a byte of it was sent
@@ -340,13 +342,13 @@ def test_half_open_and_slow_clients_hold_nobody_up(live: Live) -> None:
     host, port = str(httpx.URL(live.url).host), httpx.URL(live.url).port
     assert port is not None
     sockets = [socket.create_connection((host, port), timeout=10) for _ in range(30)]
-    bearer = f"host: x\r\nauthorization: {live.auth['authorization']}\r\n"
+    bearer = f"host: localhost\r\nauthorization: {live.auth['authorization']}\r\n"
     requests = [
-        "POST /mesh/messages HTTP/1.1\r\nhost: x\r\ncontent-le",
-        "GET /mesh/events HTTP/1.1\r\nhost: x\r\n\r\n",
-        f"GET /mesh/nodes/n0001/inbox HTTP/1.1\r\n{bearer}accept: application/x-ndjson\r\n\r\n",
+        "POST /v1/mesh/messages HTTP/1.1\r\nhost: localhost\r\ncontent-le",
+        "GET /v1/mesh/events HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        f"GET /v1/mesh/nodes/n0001/inbox HTTP/1.1\r\n{bearer}accept: application/x-ndjson\r\n\r\n",
         (
-            f"POST /mesh/messages HTTP/1.1\r\n{bearer}content-type: application/json\r\n"
+            f"POST /v1/mesh/messages HTTP/1.1\r\n{bearer}content-type: application/json\r\n"
             'content-length: 90\r\n\r\n{"source'
         ),
     ]
@@ -376,20 +378,20 @@ def _gauges(live: Live, *names: str) -> list[float]:
 def test_the_twin_answers_about_the_live_mesh(live: Live) -> None:
     """Impact, single failures, scenarios and pictures of the mesh that runs."""
     with live.client() as client:
-        single = client.get("/twin/single").json()
+        single = client.get("/v1/twin/single").json()
         assert single["mesh"]["live"]
         assert single["mesh"]["nodes"] == NODES
         worst = single["single_failures"]["spof_nodes"][0]
-        impact = client.get("/twin/impact", params={"node": worst["node"]}).json()["impact"]
+        impact = client.get("/v1/twin/impact", params={"node": worst["node"]}).json()["impact"]
         assert impact["pairs_lost"] == worst["pairs_lost"]
         assert impact["recovery"]["hello_s"] == 0.2
         scenario = {"fail": {"nodes": [worst["node"]]}, "random": {"k": 2}}
-        asked = client.post("/twin/scenarios", json=scenario, headers=live.auth)
+        asked = client.post("/v1/twin/scenarios", json=scenario, headers=live.auth)
         assert asked.json()["impact"]["pairs_lost"] == worst["pairs_lost"]
-        assert client.post("/twin/scenarios", json=scenario).status_code == 401
-        picture = client.get("/twin/picture.png", params={"node": worst["node"]})
+        assert client.post("/v1/twin/scenarios", json=scenario).status_code == 401
+        picture = client.get("/v1/twin/picture.png", params={"node": worst["node"]})
         assert picture.content.startswith(b"\x89PNG")
-        unknown = client.get("/twin/impact", params={"node": "n000"})
+        unknown = client.get("/v1/twin/impact", params={"node": "n000"})
         assert (unknown.status_code, unknown.json()["status"]) == (404, 404)
         assert "Did you mean" in unknown.json()["remedy"]
 
@@ -400,9 +402,9 @@ def test_wrong_tokens_and_bytes_that_are_no_text(live: Live) -> None:
         wrong = {"authorization": "Bearer wrong"}
         headers = live.auth | {"content-type": "application/json"}
         answers = [
-            client.post("/mesh/messages", json={}, headers=wrong),
-            client.post("/mesh/messages", content=b"\xff\xfe{", headers=headers),
-            client.get("/mesh/nodes/n0000/inbox", headers=wrong),
+            client.post("/v1/mesh/messages", json={}, headers=wrong),
+            client.post("/v1/mesh/messages", content=b"\xff\xfe{", headers=headers),
+            client.get("/v1/mesh/nodes/n0000/inbox", headers=wrong),
         ]
     assert [a.status_code for a in answers] == [401, 422, 401]
     assert {a.headers["content-type"] for a in answers} == {"application/problem+json"}
@@ -413,9 +415,9 @@ def test_an_order_is_paid_and_its_file_fetched(live: Live) -> None:
     replica works with the settings that the gateway was opened with."""
     with live.client() as client:
         wanted = {"plan": "month", "method": "ton"}
-        made = client.post("/payments/orders", json=wanted, headers=live.auth).json()
+        made = client.post("/v1/payments/orders", json=wanted, headers=live.auth).json()
         live.shop.pay(live.shop.ledger.orders.get(made["id"]))
-        paid = client.get(f"/payments/orders/{made['id']}", headers=live.auth).json()
+        paid = client.get(f"/v1/payments/orders/{made['id']}", headers=live.auth).json()
         assert paid["state"] == "confirmed"
         answer = client.get(httpx.URL(paid["goods"]).path)
         assert (answer.status_code, answer.content) == (200, b"what was bought")
@@ -444,7 +446,7 @@ def test_whatever_the_document_allows_is_answered_as_it_says(live: Live) -> None
         )
         @_given(operation)
         def check(case: Any) -> None:
-            if case.path == "/mesh/events":
+            if case.path == "/v1/mesh/events":
                 case.query = {**(case.query or {}), "limit": 0}  # else it never ends
             if "wait_s" in (case.query or {}):
                 case.query = {**case.query, "wait_s": 0}

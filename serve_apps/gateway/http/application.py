@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from serve_apps.gateway.http import (
     events,
     health,
     inboxes,
+    mesh_documents,
+    moved,
+    payment_documents,
     payments,
     reading,
     reports,
@@ -18,12 +22,28 @@ from serve_apps.gateway.http import (
     twin_documents,
 )
 from serve_apps.gateway.http.fast_path import FastPath
-from serve_apps.web import documents, openapi
+from serve_apps.web import docs_page, documents, openapi
 from serve_apps.web.error_answers import ErrorAnswers
+from serve_apps.web.head import HeadAsGet
+from serve_apps.web.hosts import KnownHosts
 from serve_apps.web.meter import Meter
+from serve_apps.web.routing import StrictRoute, operation_id
 
 if TYPE_CHECKING:
     from serve_apps.gateway.service import Gateway
+
+
+_TAGS: Final = [
+    {"name": "mesh", "description": "The mesh as it is, and what happens in it."},
+    {"name": "messages", "description": "Sending messages, and reading inboxes."},
+    {"name": "twin", "description": "What a failure would cost: questions to the digital twin."},
+    {"name": "payments", "description": "The shop: plans, orders, reviews and sums."},
+    {"name": "downloads", "description": "What was bought, for whoever has the link."},
+    {"name": "health", "description": "Whether the gateway and the mesh work; metrics."},
+]
+_COMPONENTS: Final = (
+    mesh_documents.COMPONENTS | payment_documents.COMPONENTS | twin_documents.COMPONENTS
+)
 
 
 def build(gateway: Gateway) -> FastAPI:
@@ -34,18 +54,39 @@ def build(gateway: Gateway) -> FastAPI:
         description="HTTP access to a self-healing mesh. Changing calls, inboxes and payments need "
         "the bearer token that `x0 status` names the file of.",
         responses=documents.problems(500),
+        openapi_tags=_TAGS,
+        generate_unique_id_function=operation_id,
+        docs_url=None,
+        redoc_url=None,
     )
+    app.router.route_class = StrictRoute
     answers = ErrorAnswers(gateway.errors)
     answers.install(app)
     # First what comes most often: Serve matches each request against the routes in this order.
     for part in (sending, health, reading, events, reports, inboxes, payments, twin):
         part.add(app, gateway)
-    openapi.complete(app, twin_documents.PARTS)
+    docs_page.add(app)
+    moved.add(app)
+    openapi.complete(app, _COMPONENTS, {"State": "OrderState"})
+    # Each stands around those before it.
     app.add_middleware(FastPath, gateway=gateway, answers=answers)
+    options = gateway.options
+    if options.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=options.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["authorization", "content-type", "idempotency-key", "last-event-id"],
+            expose_headers=["etag", "retry-after"],
+        )
+    app.add_middleware(
+        KnownHosts, names=options.names, answers=answers, setting="X0TTA6BL4_GATEWAY_NAMES"
+    )
     app.add_middleware(
         Meter,
         metrics=gateway.metrics.requests,
         in_flight=gateway.in_flight,
         answers=answers,
     )
+    app.add_middleware(HeadAsGet)
     return app

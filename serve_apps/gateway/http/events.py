@@ -8,6 +8,7 @@ from fastapi import Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from actors.runtime.errors import InvalidInput
+from serve_apps.gateway.http.parameters import V1
 from serve_apps.web import documents as problem_documents
 from serve_apps.web.streams import Stream
 
@@ -26,7 +27,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
     """Add the route."""
 
     @app.get(
-        "/mesh/events",
+        f"{V1}/mesh/events",
         tags=["mesh"],
         response_class=StreamingResponse,
         responses={
@@ -41,7 +42,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
             **problem_documents.READS,
         },
     )
-    async def events(
+    async def follow_events(
         request: Request,
         limit: Annotated[
             int | None, Query(ge=1, le=1_000_000, description="close after as many events")
@@ -49,7 +50,9 @@ def add(app: FastAPI, gateway: Gateway) -> None:
     ) -> Response:
         """Server-sent events: node, link, route, incident, and gap where some were missed.
 
-        Last-Event-ID continues after an event that was read before.
+        Last-Event-ID continues after an event that was read before. A gap tells as `missed` how
+        many events are not kept any more; after a restart of the gateway, which it tells as
+        `restarted`, only those since then are counted.
         """
         gateway.joined()
         last = _last_event(request, gateway.events.next - 1)

@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 
 from actors.runtime.errors import X0Error
 from serve_apps.gateway import decoding
+from serve_apps.gateway.http.parameters import V1
 from serve_apps.web import bodies
 from serve_apps.web.request_metrics import ROUTE
 from serve_apps.web.strict_json import JSON, loads
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from serve_apps.gateway.service import Gateway
     from serve_apps.web.error_answers import ErrorAnswers
 
-PATH: Final = "/mesh/messages"
+PATH: Final = f"{V1}/mesh/messages"
 _JSON: Final = (b"content-type", JSON.encode())
 
 
@@ -83,7 +84,7 @@ class FastPath:
 
 
 def _is_for(scope: Scope) -> bool:
-    if scope["type"] != "http" or scope["method"] != "POST":
-        return False
+    if scope["type"] != "http" or scope["method"] != "POST" or scope["query_string"]:
+        return False  # the route refuses query parameters
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", "")) == PATH

@@ -17,57 +17,50 @@ if TYPE_CHECKING:
 
 
 def add(app: FastAPI, gateway: Gateway) -> None:
-    """Add the routes.
+    """Add the routes."""
 
-    They answer HEAD too, by which load balancers and monitors ask.
-    """
-
-    @app.head("/healthz", include_in_schema=False)
     @app.get(
         "/healthz",
         tags=["health"],
         response_model=mesh_documents.Health,
-        responses=problem_documents.problems(429),
+        responses=problem_documents.problems(422, 429),
     )
-    async def healthz() -> Any:  # noqa: ANN401 - documented by the model
+    async def get_health() -> Any:  # noqa: ANN401 - documented by the model
         """Whether the process answers; true from its first moment."""
         return JSONResponse({"status": "ok"})
 
-    @app.head("/readyz", include_in_schema=False)
     @app.get(
         "/readyz",
         tags=["health"],
         response_model=mesh_documents.Readiness,
-        responses=problem_documents.problems(429, 503),
+        responses=problem_documents.problems(422, 429, 503),
     )
-    async def readyz() -> Any:  # noqa: ANN401 - the same
+    async def get_readiness() -> Any:  # noqa: ANN401 - the same
         """Whether the mesh can be used; 503 with the progress until then."""
         gateway.joined()
         return JSONResponse({"status": "ready", "progress": gateway.progress})
 
-    @app.head("/health/dependencies", include_in_schema=False)
     @app.get(
         "/health/dependencies",
         tags=["health"],
         response_model=mesh_documents.Dependencies,
-        responses=problem_documents.problems(429),
+        responses=problem_documents.problems(422, 429),
     )
-    async def dependencies() -> Any:  # noqa: ANN401 - the same
+    async def get_dependencies() -> Any:  # noqa: ANN401 - the same
         """How the mesh and its shards are."""
         down = dict(gateway.view.down)
         mesh = "ready" if gateway.ready else gateway.progress
         return JSONResponse({"mesh": mesh, "shards_down": down})
 
-    @app.head("/metrics", include_in_schema=False)
     @app.get(
         "/metrics",
         tags=["health"],
         response_class=Response,
         responses={
             200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
-            **problem_documents.problems(429),
+            **problem_documents.problems(422, 429),
         },
     )
-    async def read_metrics() -> Response:
+    async def get_metrics() -> Response:
         """Prometheus metrics of this process."""
         return Response(gateway.metrics.exposition(), media_type=metrics.MEDIA_TYPE)

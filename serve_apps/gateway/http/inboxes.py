@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from fastapi import Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from actors.runtime.errors import InvalidInput
 from serve_apps.gateway import decoding
 from serve_apps.gateway.http import mesh_documents
-from serve_apps.gateway.http.parameters import NodeId  # noqa: TC001 - FastAPI reads it
+from serve_apps.gateway.http.parameters import V1, NodeId
 from serve_apps.gateway.inbox_stream import InboxStream
 from serve_apps.gateway.limits import Limits
 from serve_apps.web import bodies
 from serve_apps.web import documents as problem_documents
+from serve_apps.web.parsing import parse
 from serve_apps.web.streams import Stream
 from serve_apps.web.strict_json import JSON
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from serve_apps.gateway.service import Gateway
 
-RECEIPTS: Final = 10_000  # of one request
 _MESSAGES: Final = 100  # of one answer, if no limit is given
 _BOUNDS: Final = Limits()  # of parameters, which the document tells
 
@@ -36,9 +35,9 @@ def add(app: FastAPI, gateway: Gateway) -> None:
     limits = gateway.limits
 
     @app.get(
-        "/mesh/nodes/{id}/inbox",
+        f"{V1}/mesh/nodes/{{id}}/inbox",
         tags=["messages"],
-        response_model=mesh_documents.Inbox,
+        response_model=mesh_documents.InboxMessages,
         response_model_exclude_none=True,
         responses={
             **problem_documents.READS,
@@ -46,7 +45,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
             200: {"content": {decoding.NDJSON: mesh_documents.INBOX_STREAM}},
         },
     )
-    async def inbox(
+    async def read_inbox(
         request: Request,
         id: NodeId,  # noqa: A002 - the name in the path
         port: Annotated[int, Query(ge=0, le=decoding.MAX_PORT)] = 0,
@@ -75,25 +74,17 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         return Response(json.dumps({"messages": found}), media_type=JSON)
 
     @app.post(
-        "/mesh/nodes/{id}/inbox/ack",
+        f"{V1}/mesh/nodes/{{id}}/inbox/ack",
         tags=["messages"],
         response_model=mesh_documents.Acknowledged,
         responses={**problem_documents.CHANGES, **problem_documents.problems(404)},
         openapi_extra={"requestBody": mesh_documents.RECEIPTS_BODY},
     )
-    async def acknowledge(request: Request, id: NodeId) -> Any:  # noqa: A002, ANN401 - as above
+    async def acknowledge_messages(request: Request, id: NodeId) -> Any:  # noqa: A002, ANN401 - as above
         """Take messages out of an inbox. The same receipts again change nothing."""
         gateway.access.check(request.headers)
         value = await bodies.read_json(request, limits.body_bytes)
-        receipts = value.get("receipts") if isinstance(value, dict) and len(value) == 1 else None
-        if not isinstance(receipts, list) or len(receipts) > RECEIPTS:
-            raise InvalidInput(
-                "the request is refused",
-                f"it is not an object with a list of at most {RECEIPTS} receipts",
-                "See the examples in /docs.",
-                source="body",
-                entry="receipts",
-            )
+        receipts = parse(mesh_documents.Receipts, value).receipts
         return JSONResponse({"acknowledged": await gateway.acknowledge(id, receipts)})
 
 

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypeAliasType
 
-from serve_apps.gateway.decoding import MSGPACK, NDJSON
+from serve_apps.gateway.decoding import MAX_PORT, MSGPACK, NDJSON
 from serve_apps.gateway.telemetry import TelemetryReport
+from serve_apps.web import documents
 from serve_apps.web.documents import example
-from serve_apps.web.strict_json import JSON
+
+NodeState = TypeAliasType("NodeState", Literal["up", "silent"])  # a neighbour hears it, or none
+LinkState = TypeAliasType("LinkState", Literal["up", "down"])  # up in both directions, or not
+RECEIPTS: Final = 10_000  # of one request
+_NEXT: Final = "cursor of the next page; null: this is the last one"
 
 
 class Health(BaseModel):
     """The process answers."""
 
     model_config = example(status="ok")
-    status: str
+    status: Literal["ok"]
 
 
 class Readiness(BaseModel):
     """The mesh can be used."""
 
     model_config = example(status="ready", progress="ready")
-    status: str
+    status: Literal["ready"]
     progress: str
 
 
@@ -39,15 +45,16 @@ class Node(BaseModel):
     """A node in the list."""
 
     id: str
-    state: str = Field(description="up (a neighbour hears it) or silent")
+    state: NodeState
     links: int
 
 
-class Nodes(BaseModel):
-    """All nodes."""
+class NodeList(BaseModel):
+    """All nodes, or a page of them."""
 
-    model_config = example(nodes=[{"id": "n0001", "state": "up", "links": 3}])
+    model_config = example(nodes=[{"id": "n0001", "state": "up", "links": 3}], next=None)
     nodes: list[Node]
+    next: str | None = Field(description=_NEXT)
 
 
 class Neighbour(BaseModel):
@@ -64,7 +71,7 @@ class NodeDetail(BaseModel):
         id="n0001", state="up", neighbours=[{"id": "n0002", "etx": 1.5}], telemetry=None
     )
     id: str
-    state: str
+    state: NodeState
     neighbours: list[Neighbour]
     telemetry: dict[str, Any] | None = Field(description="the latest report, if there is one")
 
@@ -75,25 +82,26 @@ class Link(BaseModel):
     a: str
     b: str
     kind: str
-    state: str
+    state: LinkState
     etx_a_to_b: float | None
     etx_b_to_a: float | None
 
 
-class Links(BaseModel):
-    """All links."""
+class LinkList(BaseModel):
+    """All links, or a page of them."""
 
     links: list[Link]
+    next: str | None = Field(description=_NEXT)
 
 
-class Way(BaseModel):
-    """A way from the source to the destination."""
+class RoutePath(BaseModel):
+    """A path from the source to the destination."""
 
     path: list[str]
     metric: float = Field(description="expected transmissions, in all")
 
 
-class Route(Way):
+class Route(RoutePath):
     """The route in use, and loop-free alternates over other neighbours, the best first."""
 
     model_config = example(
@@ -105,7 +113,7 @@ class Route(Way):
     )
     source: str
     destination: str
-    alternates: list[Way]
+    alternates: list[RoutePath]
 
 
 class RefusedMessage(BaseModel):
@@ -134,7 +142,7 @@ class Accepted(BaseModel):
     refusals: list[RefusedMessage]
 
 
-class Received(BaseModel):
+class InboxMessage(BaseModel):
     """A message in an inbox; its payload as text, or in base64 where it is not UTF-8."""
 
     id: str
@@ -150,10 +158,10 @@ class Received(BaseModel):
     receipt: str
 
 
-class Inbox(BaseModel):
+class InboxMessages(BaseModel):
     """Messages that are not acknowledged; they are offered again until they are."""
 
-    messages: list[Received]
+    messages: list[InboxMessage]
 
 
 class Acknowledged(BaseModel):
@@ -163,7 +171,7 @@ class Acknowledged(BaseModel):
     acknowledged: int
 
 
-class Kept(BaseModel):
+class ReportKept(BaseModel):
     """The report is the node's latest."""
 
     model_config = example(node="n0001", kept=True)
@@ -171,35 +179,40 @@ class Kept(BaseModel):
     kept: bool
 
 
-_MESSAGE: Final = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["source", "destination"],
-    "properties": {
-        "source": {"type": "string", "description": "id of the sending node"},
-        "destination": {"type": "string"},
-        "payload": {"type": "string", "description": "text; or give payload_base64"},
-        "payload_base64": {"type": "string", "contentEncoding": "base64"},
-        "port": {"type": "integer", "minimum": 0, "maximum": 65535, "default": 0},
-    },
-}
+class Message(BaseModel):
+    """A message to be sent, with its payload as text or in base64."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: str = Field(description="id of the sending node")
+    destination: str = Field(description="id of the receiving node")
+    payload: str | None = Field(None, description="text; or give payload_base64")
+    payload_base64: str | None = Field(None, json_schema_extra={"contentEncoding": "base64"})
+    port: int = Field(0, ge=0, le=MAX_PORT)
+
+
+class Receipts(BaseModel):
+    """Receipts of messages, as the inbox gave them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    receipts: list[str] = Field(max_length=RECEIPTS)
+
+
 _ONE: Final = {"source": "n0000", "destination": "n0001", "payload": "hello"}
 
-MESSAGES_BODY: Final[dict[str, Any]] = {
-    "required": True,
-    "content": {
-        JSON: {"schema": _MESSAGE, "example": _ONE},
-        NDJSON: {
-            "schema": {"type": "string", "description": "a message a line, of at most 512 KiB"},
-            "example": '{"source":"n0000","destination":"n0001","payload":"hello"}\n',
-        },
-        MSGPACK: {
-            "schema": {
-                "type": "string",
-                "format": "binary",
-                "description": "a map of columns: sources, destinations (lists of ids), payloads "
-                "(list of bin), ports (list, or one for all; 0 if left out); or a list of messages",
-            },
+MESSAGES_BODY: Final[dict[str, Any]] = documents.body("Message", example=_ONE)
+MESSAGES_BODY["content"] |= {
+    NDJSON: {
+        "schema": {"type": "string", "description": "a message a line, of at most 512 KiB"},
+        "example": '{"source":"n0000","destination":"n0001","payload":"hello"}\n',
+    },
+    MSGPACK: {
+        "schema": {
+            "type": "string",
+            "format": "binary",
+            "description": "a map of columns: sources, destinations (lists of ids), payloads "
+            "(list of bin), ports (list, or one for all; 0 if left out); or a list of messages",
         },
     },
 }
@@ -208,23 +221,6 @@ INBOX_STREAM: Final[dict[str, Any]] = {
     "example": '{"id": "17", "source": "n0000", "destination": "n0001", "port": 0, "hops": 3, '
     '"undeliverable": false, "payload": "hello", "receipt": "0-0-17-0123456789abcdef"}\n',
 }
-TELEMETRY_BODY: Final[dict[str, Any]] = {
-    "required": True,
-    "content": {JSON: {"schema": TelemetryReport.model_json_schema()}},
-}
-RECEIPTS_BODY: Final[dict[str, Any]] = {
-    "required": True,
-    "content": {
-        JSON: {
-            "schema": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["receipts"],
-                "properties": {
-                    "receipts": {"type": "array", "maxItems": 10000, "items": {"type": "string"}}
-                },
-            },
-            "example": {"receipts": ["0-0-17-0123456789abcdef"]},
-        }
-    },
-}
+TELEMETRY_BODY: Final = documents.body("TelemetryReport")
+RECEIPTS_BODY: Final = documents.body("Receipts", example={"receipts": ["0-0-17-0123456789abcdef"]})
+COMPONENTS: Final = documents.components(Message, Receipts, TelemetryReport)

@@ -1,9 +1,12 @@
-"""Parameters that several routes share."""
+"""Paths and parameters that several routes share."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Path
 
-NodeId = Annotated[str, Path(min_length=1, max_length=256, examples=["n0001"])]
+from actors.runtime.ids import MAX_NODE_ID_LENGTH
+
+V1: Final = "/v1"  # before all but health, metrics and downloads
+NodeId = Annotated[str, Path(min_length=1, max_length=MAX_NODE_ID_LENGTH, examples=["n0001"])]

@@ -6,10 +6,9 @@ from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
-from serve_apps.gateway.payment_requests import Decision, OrderRequest
+from serve_apps.gateway.payment_requests import OrderRequest, ReviewDecision
 from serve_apps.web import documents as problem_documents
 from serve_apps.web.documents import example
-from serve_apps.web.strict_json import JSON
 
 _AMOUNT: Final = "in whole coins, as text so that nothing is rounded"
 _ORDER: Final[dict[str, Any]] = {
@@ -30,7 +29,7 @@ _ORDER: Final[dict[str, Any]] = {
 }
 
 
-class Plan(BaseModel):
+class PlanSummary(BaseModel):
     """What can be bought."""
 
     id: str
@@ -40,7 +39,7 @@ class Plan(BaseModel):
     file: str = Field(description='of a download, relative to the catalogue; else ""')
 
 
-class Plans(BaseModel):
+class PlanList(BaseModel):
     """All plans."""
 
     model_config = example(
@@ -54,10 +53,10 @@ class Plans(BaseModel):
             }
         ]
     )
-    plans: list[Plan]
+    plans: list[PlanSummary]
 
 
-class Order(BaseModel):
+class OrderSummary(BaseModel):
     """An order: what to pay, where, and what has become of it."""
 
     model_config = example(**_ORDER)
@@ -80,7 +79,7 @@ class Order(BaseModel):
     recipient: str
 
 
-class Payment(BaseModel):
+class OrderPayment(BaseModel):
     """A transfer that is taken for an order's."""
 
     tx_id: str
@@ -90,7 +89,7 @@ class Payment(BaseModel):
     settles: bool = Field(description="it pays the order; else a person decides, or has decided")
 
 
-class OrderInFull(Order):
+class OrderInFull(OrderSummary):
     """An order, with what came in for it, and what it brings."""
 
     model_config = example(
@@ -107,19 +106,19 @@ class OrderInFull(Order):
         delivers="licence",
         goods="X0-EXAMPLE",
     )
-    payments: list[Payment]
+    payments: list[OrderPayment]
     delivers: str | None = Field(None, description="of a paid order: download or licence")
     goods: str | None = Field(None, description="of a paid order: the link, or the code")
 
 
-class Orders(BaseModel):
+class OrderList(BaseModel):
     """Orders, newest first."""
 
     model_config = example(orders=[_ORDER])
-    orders: list[Order]
+    orders: list[OrderSummary]
 
 
-class Review(BaseModel):
+class ReviewEntry(BaseModel):
     """What came in and settles nothing by itself, or cannot be delivered."""
 
     subject: str = Field(description="name of the entry")
@@ -137,7 +136,7 @@ class Review(BaseModel):
     refund: str | None
 
 
-class Reviews(BaseModel):
+class ReviewList(BaseModel):
     """The review queue, oldest first; or what was decided, newest first."""
 
     model_config = example(
@@ -160,7 +159,7 @@ class Reviews(BaseModel):
         ],
         open=1,
     )
-    reviews: list[Review]
+    reviews: list[ReviewEntry]
     open: int = Field(description="open entries in all")
 
 
@@ -175,7 +174,7 @@ class Decided(BaseModel):
     order: str | None = Field(description="that it is about")
 
 
-class Takings(BaseModel):
+class MethodTakings(BaseModel):
     """What came in by one way to pay."""
 
     settled: int = Field(description="payments that settle orders")
@@ -186,14 +185,14 @@ class Takings(BaseModel):
     refunds_proposed: str
 
 
-class Read(BaseModel):
+class ReadingProgress(BaseModel):
     """How far an account's history was read."""
 
     cursor: int
     completed: str | None = Field(description="when a scan last came to its end")
 
 
-class Report(BaseModel):
+class LedgerReport(BaseModel):
     """Sums of the ledger."""
 
     model_config = example(
@@ -218,21 +217,18 @@ class Report(BaseModel):
         },
     )
     orders: dict[str, int] = Field(description="by state")
-    takings: dict[str, Takings] = Field(description="by way to pay")
+    takings: dict[str, MethodTakings] = Field(description="by way to pay")
     reviews: int = Field(description="open entries of the review queue")
     unsent: int = Field(description="messages that are due")
-    read: dict[str, Read] = Field(description="by network and account")
+    read: dict[str, ReadingProgress] = Field(description="by network and account")
 
 
 READS: Final = problem_documents.problems(401, 403, 422, 429, 503)
 
 
-def _body(model: type[BaseModel]) -> dict[str, Any]:
-    return {"required": True, "content": {JSON: {"schema": model.model_json_schema()}}}
-
-
-ORDER_BODY: Final = _body(OrderRequest)
-DECISION_BODY: Final = _body(Decision)
+ORDER_BODY: Final = problem_documents.body("OrderRequest")
+DECISION_BODY: Final = problem_documents.body("ReviewDecision")
+COMPONENTS: Final = problem_documents.components(OrderRequest, ReviewDecision)
 FILE: Final[dict[int | str, dict[str, Any]]] = {
     status: {
         "description": text,

@@ -13,9 +13,11 @@ from fastapi.responses import JSONResponse, Response
 from actors.payments.ledger.orders import State  # noqa: TC001 - FastAPI reads it
 from serve_apps.gateway import payments
 from serve_apps.gateway.http import payment_documents
-from serve_apps.gateway.payment_requests import PRINTABLE, Decision, OrderRequest, parse
+from serve_apps.gateway.http.parameters import V1
+from serve_apps.gateway.payment_requests import PRINTABLE, OrderRequest, ReviewDecision
 from serve_apps.web import bodies
 from serve_apps.web import documents as problem_documents
+from serve_apps.web.parsing import parse
 from serve_apps.web.streams import Download
 
 if TYPE_CHECKING:
@@ -43,23 +45,23 @@ def add(app: FastAPI, gateway: Gateway) -> None:
 
 def _add_orders(app: FastAPI, gateway: Gateway) -> None:
     @app.get(
-        "/payments/catalogue",
+        f"{V1}/payments/catalogue",
         tags=["payments"],
-        response_model=payment_documents.Plans,
-        responses=problem_documents.problems(401, 403, 429, 503),
+        response_model=payment_documents.PlanList,
+        responses=problem_documents.problems(401, 403, 422, 429, 503),
     )
-    async def catalogue(request: Request) -> Any:  # noqa: ANN401 - documented by the model
+    async def list_plans(request: Request) -> Any:  # noqa: ANN401 - documented by the model
         """What can be bought."""
         gateway.access.check(request.headers)
         return JSONResponse(await gateway.payments.ask(payments.plans))
 
     @app.get(
-        "/payments/orders",
+        f"{V1}/payments/orders",
         tags=["payments"],
-        response_model=payment_documents.Orders,
+        response_model=payment_documents.OrderList,
         responses=payment_documents.READS,
     )
-    async def orders(
+    async def list_orders(
         request: Request,
         state: Annotated[
             list[State] | None, Query(description="only in these", max_length=10)
@@ -72,13 +74,13 @@ def _add_orders(app: FastAPI, gateway: Gateway) -> None:
         return JSONResponse(await gateway.payments.ask(work))
 
     @app.post(
-        "/payments/orders",
+        f"{V1}/payments/orders",
         tags=["payments"],
-        response_model=payment_documents.Order,
+        response_model=payment_documents.OrderSummary,
         responses={**problem_documents.CHANGES, **problem_documents.problems(404, 409)},
         openapi_extra={"requestBody": payment_documents.ORDER_BODY},
     )
-    async def order(request: Request) -> Any:  # noqa: ANN401 - the same
+    async def open_order(request: Request) -> Any:  # noqa: ANN401 - the same
         """Open an order: the answer says what to pay, where and until when.
 
         The same `request` gives the same order again, so a lost answer can be asked for anew; for
@@ -93,12 +95,12 @@ def _add_orders(app: FastAPI, gateway: Gateway) -> None:
         )
 
     @app.get(
-        "/payments/orders/{id}",
+        f"{V1}/payments/orders/{{id}}",
         tags=["payments"],
         response_model=payment_documents.OrderInFull,
         responses={**payment_documents.READS, **problem_documents.problems(404)},
     )
-    async def one(request: Request, id: OrderId) -> Any:  # noqa: A002, ANN401 - the name in the path
+    async def get_order(request: Request, id: OrderId) -> Any:  # noqa: A002, ANN401 - the name in the path
         """An order, with what came in for it, and what it brings once it is paid."""
         gateway.access.check(request.headers)
         return JSONResponse(
@@ -109,12 +111,12 @@ def _add_orders(app: FastAPI, gateway: Gateway) -> None:
 
 def _add_reviews(app: FastAPI, gateway: Gateway) -> None:
     @app.get(
-        "/payments/reviews",
+        f"{V1}/payments/reviews",
         tags=["payments"],
-        response_model=payment_documents.Reviews,
+        response_model=payment_documents.ReviewList,
         responses=payment_documents.READS,
     )
-    async def reviews(
+    async def list_reviews(
         request: Request,
         closed: Annotated[bool, Query(description="what was decided, instead")] = False,  # noqa: FBT002 - a query
         limit: Limit = 100,
@@ -125,27 +127,27 @@ def _add_reviews(app: FastAPI, gateway: Gateway) -> None:
         return JSONResponse(await gateway.payments.ask(work))
 
     @app.post(
-        "/payments/reviews/{subject}",
+        f"{V1}/payments/reviews/{{subject}}",
         tags=["payments"],
         response_model=payment_documents.Decided,
         responses={**problem_documents.CHANGES, **problem_documents.problems(404, 409)},
         openapi_extra={"requestBody": payment_documents.DECISION_BODY},
     )
-    async def decide(request: Request, subject: Subject) -> Any:  # noqa: ANN401 - the same
+    async def decide_review(request: Request, subject: Subject) -> Any:  # noqa: ANN401 - the same
         """Decide about an entry, for good. A refund is written down and never sent."""
         gateway.access.check(request.headers)
         value = await bodies.read_json(request, gateway.limits.payment_bytes)
-        wanted = parse(Decision, value)
+        wanted = parse(ReviewDecision, value)
         work = partial(payments.decide, subject=subject, wanted=wanted)
         return JSONResponse(await gateway.payments.ask(work))
 
     @app.get(
-        "/payments/report",
+        f"{V1}/payments/report",
         tags=["payments"],
-        response_model=payment_documents.Report,
+        response_model=payment_documents.LedgerReport,
         responses=payment_documents.READS,
     )
-    async def report(
+    async def get_report(
         request: Request,
         since: Annotated[
             datetime | None, Query(description="count from this time on; UTC if it names no zone")
@@ -167,7 +169,7 @@ def _add_downloads(app: FastAPI, gateway: Gateway) -> None:
             **problem_documents.problems(400, 404, 416, 422, 429, 503),
         },
     )
-    async def download(token: Token) -> Response:
+    async def download_file(token: Token) -> Response:
         """What an order brings, for as long as its link works. The link is all that it needs."""
         path = await gateway.payments.ask(partial(payments.download, token=token))
         return Download(path, token, gateway.downloads, gateway.limits.stall_s)

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 
 from serve_apps.gateway import telemetry
 from serve_apps.gateway.http import mesh_documents
+from serve_apps.gateway.http.parameters import V1
 from serve_apps.web import bodies
 from serve_apps.web import documents as problem_documents
 
@@ -22,13 +23,13 @@ def add(app: FastAPI, gateway: Gateway) -> None:
     """Add the route."""
 
     @app.post(
-        "/mesh/telemetry",
+        f"{V1}/mesh/telemetry",
         tags=["messages"],
-        response_model=mesh_documents.Kept,
+        response_model=mesh_documents.ReportKept,
         responses={**problem_documents.CHANGES, **problem_documents.problems(404, 409)},
         openapi_extra={"requestBody": mesh_documents.TELEMETRY_BODY},
     )
-    async def report(request: Request) -> Any:  # noqa: ANN401 - documented by the model
+    async def report_telemetry(request: Request) -> Any:  # noqa: ANN401 - documented by the model
         """Report what a node measured; the latest of each node is shown with it."""
         gateway.access.check(request.headers)
         found = telemetry.parse(await bodies.read_json(request, gateway.limits.telemetry_bytes))

@@ -43,7 +43,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         },
         openapi_extra={"requestBody": mesh_documents.MESSAGES_BODY},
     )
-    async def send(request: Request) -> Response:
+    async def send_messages(request: Request) -> Response:
         """Send messages: one as JSON, many as NDJSON or msgpack, which is answered in msgpack.
 
         One message that is refused is a problem. Of many, each is accepted or refused alone.

@@ -14,6 +14,7 @@ from actors.runtime.ids import MAX_NODE_ID_LENGTH
 from actors.twin import scenario as scenarios
 from actors.twin.scenario import Failing, Scenario
 from serve_apps.gateway.http import twin_documents
+from serve_apps.gateway.http.parameters import V1
 from serve_apps.web import bodies
 from serve_apps.web import documents as problem_documents
 from serve_apps.web.strict_json import JSON
@@ -41,23 +42,23 @@ def add(app: FastAPI, gateway: Gateway) -> None:
     """Add the routes."""
 
     @app.get(
-        "/twin/single",
+        f"{V1}/twin/single",
         tags=["twin"],
         response_model=twin_documents.SingleReply,
-        responses={**problem_documents.problems(429, 503), 200: twin_documents.SINGLE_EXAMPLE},
+        responses={**problem_documents.READS, 200: twin_documents.SINGLE_EXAMPLE},
     )
-    async def single() -> Response:
-        """Every node and link whose failure alone would cut others off, the dearest first."""
+    async def get_single_failures() -> Response:
+        """Every node and link whose failure alone would cut others off, the costliest first."""
         reply = await gateway.ask(Scenario(singles=True))
         return await _answer(reply.as_dict(), "single_failures")
 
     @app.get(
-        "/twin/impact",
+        f"{V1}/twin/impact",
         tags=["twin"],
         response_model=twin_documents.ImpactReply,
         responses={**problem_documents.READS, **problem_documents.problems(404)},
     )
-    async def impact(node: NodeIds = [], link: LinkEnds = []) -> Response:  # noqa: B006 - FastAPI copies it
+    async def get_impact(node: NodeIds = [], link: LinkEnds = []) -> Response:  # noqa: B006 - FastAPI copies it
         """What happens if these nodes and links fail together: may I take it down tonight?
 
         Pairs are unordered pairs of nodes that do not fail; losses are shares of messages, times
@@ -67,7 +68,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         return await _answer(reply.as_dict(), "impact")
 
     @app.get(
-        "/twin/picture.png",
+        f"{V1}/twin/picture.png",
         tags=["twin"],
         response_class=Response,
         responses={
@@ -76,19 +77,19 @@ def add(app: FastAPI, gateway: Gateway) -> None:
             200: twin_documents.PICTURE,
         },
     )
-    async def picture(node: NodeIds = [], link: LinkEnds = []) -> Response:  # noqa: B006 - the same
+    async def get_picture(node: NodeIds = [], link: LinkEnds = []) -> Response:  # noqa: B006 - the same
         """The mesh drawn, with what the failure of these nodes and links cuts off marked."""
         reply = await gateway.ask(_failing(node, link), plot=True)
         return Response(reply.picture, media_type=twin_documents.PNG)
 
     @app.post(
-        "/twin/scenarios",
+        f"{V1}/twin/scenarios",
         tags=["twin"],
         response_model=twin_documents.ScenarioReply,
         responses={**problem_documents.CHANGES, **problem_documents.problems(404)},
         openapi_extra={"requestBody": twin_documents.SCENARIO_BODY},
     )
-    async def scenario(request: Request) -> Response:
+    async def ask_scenario(request: Request) -> Response:
         """Ask a whole scenario of the live mesh.
 
         It may also ask for random failures, shared risks, cascades, availability and links to add.

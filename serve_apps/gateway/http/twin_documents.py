@@ -19,13 +19,14 @@ from actors.twin.results import (
 )
 from actors.twin.scenario import Scenario
 from serve_apps.gateway.limits import Limits
+from serve_apps.web import documents
 from serve_apps.web.strict_json import JSON
 
 OF_A_MAP: Final = ("topology", "vpn", "all_components")  # of a scenario; here it is the live mesh
 
 
 class SingleReply(BaseModel):
-    """Every single failure, the dearest first."""
+    """Every single failure, the costliest first."""
 
     mesh: About
     single_failures: SingleFailures
@@ -55,18 +56,17 @@ class ScenarioReply(BaseModel):
     advice: Advice | None
 
 
-def _scenario() -> tuple[dict[str, Any], dict[str, Any]]:
-    """The schema of a scenario as it is taken here, and those that it refers to."""
-    schema = Scenario.model_json_schema(ref_template="#/components/schemas/{model}")
-    parts: dict[str, Any] = schema.pop("$defs")
+def _components() -> dict[str, Any]:
+    """The schema of a scenario as it is taken here, and of its parts, by name."""
+    parts = documents.components(Scenario)
     for name in OF_A_MAP:
-        del schema["properties"][name]
+        del parts["Scenario"]["properties"][name]
     for name in ("Random", "Reliability"):
         parts[name]["properties"]["samples"]["maximum"] = Limits().twin_samples
-    return schema, parts
+    return parts
 
 
-_SCHEMA, PARTS = _scenario()
+COMPONENTS: Final = _components()
 
 _MESH: Final = {
     "live": True,
@@ -98,39 +98,32 @@ SINGLE_EXAMPLE: Final[dict[str, Any]] = {
         }
     }
 }
-SCENARIO_BODY: Final[dict[str, Any]] = {
-    "required": True,
-    "content": {
-        JSON: {
-            "schema": _SCHEMA,
-            "examples": {
-                "a router with its mast": {
-                    "value": {
-                        "name": "the mast of n0032",
-                        "groups": {"mast": {"nodes": ["n0032"], "links": [["n0002", "n0111"]]}},
-                        "fail": {"groups": ["mast"]},
-                        "pairs": [["n0000", "n0100"]],
-                        "advice": {"links": 2, "for_failure": True},
-                    }
-                },
-                "bad luck": {
-                    "value": {"random": {"k": 5, "of": "elements", "samples": 2000}, "seed": 7}
-                },
-                "availability": {
-                    "value": {"availability": {"node": {"mtbf": 2000, "mttr": 4}}},
-                },
-                "overload": {
-                    "value": {
-                        "fail": {"nodes": ["n0032"]},
-                        "traffic": {"uniform": 0.1},
-                        "capacity": {"default": 100},
-                        "cascade": {},
-                    }
-                },
-            },
-        }
+SCENARIO_BODY: Final = documents.body(
+    "Scenario",
+    examples={
+        "a router with its mast": {
+            "value": {
+                "name": "the mast of n0032",
+                "groups": {"mast": {"nodes": ["n0032"], "links": [["n0002", "n0111"]]}},
+                "fail": {"groups": ["mast"]},
+                "pairs": [["n0000", "n0100"]],
+                "advice": {"links": 2, "for_failure": True},
+            }
+        },
+        "bad luck": {"value": {"random": {"k": 5, "of": "elements", "samples": 2000}, "seed": 7}},
+        "availability": {
+            "value": {"availability": {"node": {"mtbf": 2000, "mttr": 4}}},
+        },
+        "overload": {
+            "value": {
+                "fail": {"nodes": ["n0032"]},
+                "traffic": {"uniform": 0.1},
+                "capacity": {"default": 100},
+                "cascade": {},
+            }
+        },
     },
-}
+)
 PNG: Final = "image/png"
 PICTURE: Final[dict[str, Any]] = {
     "description": "The mesh, with what fails and what it cuts off marked",

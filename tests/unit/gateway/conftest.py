@@ -66,15 +66,15 @@ def look(world: Topology, down: tuple[int, ...] = (), **changes: Any) -> Snapsho
 def start() -> Callable[..., Any]:
     """Make a gateway with limits of its own, ready, and a client of it."""
 
-    async def started(limits: Limits | None = None, *, ready: bool = True) -> Any:
-        gateway = Gateway(TOKEN, limits)
+    async def started(limits: Limits | None = None, *, ready: bool = True, **given: Any) -> Any:
+        gateway = Gateway(TOKEN, limits, **given)
         if ready:
             world = topology()
             await gateway.take(look(world))
             gateway.mesh = StillMesh(world)  # type: ignore[assignment]
             gateway.ready = True
         transport = httpx.ASGITransport(build(gateway), raise_app_exceptions=False)
-        client = httpx.AsyncClient(transport=transport, base_url="http://gateway")
+        client = httpx.AsyncClient(transport=transport, base_url="http://localhost")
         return gateway, client
 
     return started

@@ -32,12 +32,12 @@ async def test_nothing_but_health_answers_before_the_mesh_is_there(start: Any) -
     gateway, client = await start(ready=False)
     gateway.progress = "waiting for advertisements: 3 of 9"
     assert (await client.get("/healthz")).status_code == 200
-    for path in ("/readyz", "/mesh/nodes", "/mesh/routes/a/b", "/mesh/events"):
+    for path in ("/readyz", "/v1/mesh/nodes", "/v1/mesh/routes/a/b", "/v1/mesh/events"):
         answer = await client.get(path)
         assert is_problem(answer, 503)
         assert answer.headers["retry-after"] == "1"
         assert "3 of 9" in answer.json()["detail"]
-    assert is_problem(await client.post("/mesh/messages", json=ONE, headers=AUTH), 503)
+    assert is_problem(await client.post("/v1/mesh/messages", json=ONE, headers=AUTH), 503)
 
 
 @pytest.mark.parametrize("ready", [False, True])
@@ -60,10 +60,10 @@ async def test_a_wrong_token_changes_nothing(start: Any, given: str) -> None:
     gateway, client = await start()
     headers = {"authorization": given.encode("latin-1")}
     for method, path in (
-        ("POST", "/mesh/messages"),
-        ("POST", "/mesh/telemetry"),
-        ("GET", "/mesh/nodes/a/inbox"),
-        ("POST", "/mesh/nodes/a/inbox/ack"),
+        ("POST", "/v1/mesh/messages"),
+        ("POST", "/v1/mesh/telemetry"),
+        ("GET", "/v1/mesh/nodes/a/inbox"),
+        ("POST", "/v1/mesh/nodes/a/inbox/ack"),
     ):
         answer = await client.request(method, path, headers=headers)
         assert is_problem(answer, 401)
@@ -74,9 +74,13 @@ async def test_a_wrong_token_changes_nothing(start: Any, given: str) -> None:
 async def test_a_page_of_another_site_is_forbidden(start: Any) -> None:
     """With the token but from a foreign page, a request is forbidden; from our own it is not."""
     _, client = await start()
-    foreign = await client.post("/mesh/messages", json=ONE, headers=AUTH | {"origin": "http://x"})
+    foreign = await client.post(
+        "/v1/mesh/messages", json=ONE, headers=AUTH | {"origin": "http://x"}
+    )
     assert is_problem(foreign, 403)
-    own = await client.post("/mesh/messages", json=ONE, headers=AUTH | {"origin": "http://gateway"})
+    own = await client.post(
+        "/v1/mesh/messages", json=ONE, headers=AUTH | {"origin": "http://localhost"}
+    )
     assert own.status_code == 200
 
 
@@ -100,17 +104,17 @@ async def test_a_page_of_another_site_is_forbidden(start: Any) -> None:
 async def test_a_bad_message_is_a_problem(start: Any, body: bytes, status: int) -> None:
     """A single message that cannot be sent is refused with what is wrong; never a 5xx."""
     gateway, client = await start()
-    assert is_problem(await client.post("/mesh/messages", content=body, headers=JSON), status)
+    assert is_problem(await client.post("/v1/mesh/messages", content=body, headers=JSON), status)
     assert gateway.mesh.batches == []
 
 
 async def test_methods_and_media_types_are_told(start: Any) -> None:
     """405 names what is allowed and 415 what is understood."""
     _, client = await start()
-    answer = await client.delete("/mesh/nodes")
+    answer = await client.delete("/v1/mesh/nodes")
     assert is_problem(answer, 405)
-    assert answer.headers["allow"] == "GET"
-    text = await client.post("/mesh/messages", content=b"x", headers=AUTH)
+    assert answer.headers["allow"] == "GET, HEAD"
+    text = await client.post("/v1/mesh/messages", content=b"x", headers=AUTH)
     assert is_problem(text, 415)
     assert "application/msgpack" in text.json()["remedy"]
     assert is_problem(await client.get("/nowhere"), 404)
@@ -135,7 +139,7 @@ async def test_a_bad_message_in_a_batch_fails_alone(start: Any, form: str) -> No
         }
         body = msgpack.packb(columns if form == "columns" else rows)
     headers = AUTH | {"content-type": kind}
-    answer = await client.post("/mesh/messages", content=body, headers=headers)
+    answer = await client.post("/v1/mesh/messages", content=body, headers=headers)
     assert answer.status_code == 200
     found = answer.json() if form == "ndjson" else msgpack.unpackb(answer.content)
     assert (found["accepted"], found["refused"]) == (2, 3)
@@ -159,7 +163,7 @@ async def test_a_bad_message_in_a_batch_fails_alone(start: Any, form: str) -> No
 async def test_what_is_no_batch_is_refused_whole(start: Any, value: bytes) -> None:
     """A body that is not msgpack, or has no such form, is a 422."""
     _, client = await start()
-    assert is_problem(await client.post("/mesh/messages", content=value, headers=PACKED), 422)
+    assert is_problem(await client.post("/v1/mesh/messages", content=value, headers=PACKED), 422)
 
 
 async def test_odd_columns_are_refused_message_by_message(start: Any) -> None:
@@ -173,7 +177,7 @@ async def test_odd_columns_are_refused_message_by_message(start: Any) -> None:
             "ports": [0, 70000, 0, 0, 9],
         }
     )
-    answer = await client.post("/mesh/messages", content=body, headers=PACKED)
+    answer = await client.post("/v1/mesh/messages", content=body, headers=PACKED)
     found = msgpack.unpackb(answer.content)
     assert [r["index"] for r in found["refusals"]] == [0, 1, 2, 3]
     assert found["accepted"] == 1
@@ -203,12 +207,12 @@ async def test_bounds_are_kept(start: Any) -> None:
         (LINES, b" " * 1001),
         (LINES, endless()),
     ):
-        sent = await client.post("/mesh/messages", content=content, headers=headers)
+        sent = await client.post("/v1/mesh/messages", content=content, headers=headers)
         assert is_problem(sent, 413)
     for headers in (AUTH, AUTH | STREAM):
-        assert is_problem(await client.get("/mesh/nodes/a/inbox", headers=headers), 429)
-    assert is_problem(await client.get("/mesh/events"), 429)
-    answer = await client.post("/mesh/messages", json=ONE, headers=AUTH)
+        assert is_problem(await client.get("/v1/mesh/nodes/a/inbox", headers=headers), 429)
+    assert is_problem(await client.get("/v1/mesh/events"), 429)
+    answer = await client.post("/v1/mesh/messages", json=ONE, headers=AUTH)
     assert is_problem(answer, 429)
     assert int(answer.headers["retry-after"]) >= 1
 
@@ -226,7 +230,7 @@ async def test_single_messages_travel_together(start: Any) -> None:
     gateway, client = await start()
     gateway.mesh.refusing = {1: 1}
     bad = ONE | {"source": "b"}
-    sent = [client.post("/mesh/messages", json=m, headers=AUTH) for m in [ONE] * 20 + [bad]]
+    sent = [client.post("/v1/mesh/messages", json=m, headers=AUTH) for m in [ONE] * 20 + [bad]]
     answers = await asyncio.gather(*sent)
     assert [a.status_code for a in answers] == [200] * 20 + [429]
     assert len(gateway.mesh.batches) < 10
@@ -236,7 +240,7 @@ async def test_a_route_is_told_with_its_alternates(start: Any) -> None:
     """By node ids and in transmissions; where there is none, or no such node, a 404."""
     gateway, client = await start()
     gateway.mesh.known = {(0, 2): [([0, 1, 2], 640), ([0, 2], 768)], (2, 0): []}
-    assert (await client.get("/mesh/routes/a/c")).json() == {
+    assert (await client.get("/v1/mesh/routes/a/c")).json() == {
         "source": "a",
         "destination": "c",
         "path": ["a", "b", "c"],
@@ -244,7 +248,7 @@ async def test_a_route_is_told_with_its_alternates(start: Any) -> None:
         "alternates": [{"path": ["a", "c"], "metric": 3.0}],
     }
     for path, why in (("c/a", "no path between them"), ("c/nobody", "no such id")):
-        answer = await client.get(f"/mesh/routes/{path}")
+        answer = await client.get(f"/v1/mesh/routes/{path}")
         assert is_problem(answer, 404)
         assert why in answer.json()["detail"]
 
@@ -257,7 +261,7 @@ async def test_a_route_of_a_part_that_is_down_is_a_503(start: Any) -> None:
         await asyncio.Event().wait()
 
     gateway.mesh.ways = never
-    answer = await client.get("/mesh/routes/a/c")
+    answer = await client.get("/v1/mesh/routes/a/c")
     assert is_problem(answer, 503)
     assert answer.headers["retry-after"] == "1"
 
@@ -268,14 +272,14 @@ async def test_the_latest_report_of_a_node_is_shown(start: Any) -> None:
 
     def report(at: float, **values: object) -> Any:
         body = {"node": "a", "measured_at": at, "measurements": {"load1": 0.5}} | values
-        return client.post("/mesh/telemetry", json=body, headers=AUTH)
+        return client.post("/v1/mesh/telemetry", json=body, headers=AUTH)
 
     assert (await report(20.0)).status_code == 200
     assert is_problem(await report(10.0), 409)
     assert is_problem(await report(30.0, node="nobody"), 404)
     assert is_problem(await report(30.0, measurements={"Bad Name": 1.0}), 422)
     assert is_problem(await report(30.0, measurements={f"m{n}": 1.0 for n in range(33)}), 422)
-    shown = (await client.get("/mesh/nodes/a")).json()["telemetry"]
+    shown = (await client.get("/v1/mesh/nodes/a")).json()["telemetry"]
     assert shown == {"measured_at": 20.0, "measurements": {"load1": 0.5}}
 
 

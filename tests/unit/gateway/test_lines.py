@@ -65,7 +65,7 @@ async def test_a_line_is_sent_before_the_next_one_comes(start: Any) -> None:
             await asyncio.sleep(0.01)  # the answer to it comes
         yield GOOD
 
-    answer = await client.post("/mesh/messages", content=body(), headers=LINES)
+    answer = await client.post("/v1/mesh/messages", content=body(), headers=LINES)
     assert (answer.json()["accepted"], len(gateway.mesh.batches)) == (4, 4)
     assert "connection" not in answer.headers
 
@@ -82,7 +82,7 @@ async def test_a_long_body_goes_in_chunks(start: Any) -> None:
         for at in range(0, len(body), 777):
             yield body[at : at + 777]
 
-    found = (await client.post("/mesh/messages", content=parts(), headers=LINES)).json()
+    found = (await client.post("/v1/mesh/messages", content=parts(), headers=LINES)).json()
     assert (found["accepted"], found["refused"]) == (997, 3)
     told = [(r["index"], r["status"]) for r in found["refusals"]]
     assert told == [(3, 422), (555, 413), (998, 422)]
@@ -95,7 +95,7 @@ async def test_a_body_of_too_many_lines_is_cut(start: Any) -> None:
     """What came before the bound is sent and told; the last refusal says that the rest was not."""
     limits = Limits(chunk_lines=10, upload_messages=25)
     gateway, client = await start(limits)
-    answer = await client.post("/mesh/messages", content=b"\n".join([GOOD] * 40), headers=LINES)
+    answer = await client.post("/v1/mesh/messages", content=b"\n".join([GOOD] * 40), headers=LINES)
     found = answer.json()
     assert (answer.status_code, answer.headers["connection"]) == (200, "close")
     assert (found["accepted"], len(found["ids"])) == (20, 21)
@@ -118,7 +118,7 @@ async def test_a_mesh_that_fails_midway_is_told(start: Any, accepting: int) -> N
         return await send_batch(batch)
 
     gateway.mesh.send_batch = failing
-    answer = await client.post("/mesh/messages", content=b"\n".join([GOOD] * 100), headers=LINES)
+    answer = await client.post("/v1/mesh/messages", content=b"\n".join([GOOD] * 100), headers=LINES)
     found = answer.json()
     if accepting:
         assert (answer.status_code, found["accepted"], len(found["ids"])) == (200, 30, 31)
@@ -136,7 +136,7 @@ async def test_a_sender_that_leaves_gives_its_place_back(start: Any) -> None:
         yield GOOD + b"\n"
         await asyncio.Event().wait()
 
-    post = asyncio.create_task(client.post("/mesh/messages", content=body(), headers=LINES))
+    post = asyncio.create_task(client.post("/v1/mesh/messages", content=body(), headers=LINES))
     async with asyncio.timeout(5):
         await gateway.mesh.asked.wait()
     assert gateway.uploads.taken == 1
@@ -157,7 +157,7 @@ async def test_a_body_that_stalls_is_given_up(start: Any, monkeypatch: pytest.Mo
 
     for kind in ("application/json", "application/x-ndjson", "application/msgpack"):
         headers = LINES | {"content-type": kind}
-        answer = await client.post("/mesh/messages", content=body(), headers=headers)
+        answer = await client.post("/v1/mesh/messages", content=body(), headers=headers)
         assert (answer.status_code, answer.headers["connection"]) == (408, "close")
         assert answer.json()["remedy"]
     assert (gateway.uploads.taken, gateway.in_flight.taken) == (0, 0)

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 TOKEN = "a-token-of-the-tests"  # noqa: S105 - opens nothing
 AUTH = {"authorization": f"Bearer {TOKEN}"}
 ROUTES = [
-    ("GET", "/payments/catalogue"),
-    ("GET", "/payments/orders"),
-    ("POST", "/payments/orders"),
-    ("GET", "/payments/orders/abcdefghijklmnop"),
-    ("GET", "/payments/reviews"),
-    ("POST", "/payments/reviews/tron:0:0"),
-    ("GET", "/payments/report"),
+    ("GET", "/v1/payments/catalogue"),
+    ("GET", "/v1/payments/orders"),
+    ("POST", "/v1/payments/orders"),
+    ("GET", "/v1/payments/orders/abcdefghijklmnop"),
+    ("GET", "/v1/payments/reviews"),
+    ("POST", "/v1/payments/reviews/tron:0:0"),
+    ("GET", "/v1/payments/report"),
 ]
 
 
@@ -52,7 +52,7 @@ def served(sold: BotShop) -> Iterator[Gateway]:
 
 def client_of(gateway: Gateway) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(build(gateway), raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=AUTH)
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=AUTH)
 
 
 def is_problem(answer: httpx.Response, status: int) -> bool:
@@ -66,24 +66,24 @@ def is_problem(answer: httpx.Response, status: int) -> bool:
 async def test_an_order_from_catalogue_to_download(sold: BotShop, served: Gateway) -> None:
     """The catalogue, an order, its payment, and the file behind the link, without a token."""
     async with client_of(served) as client:
-        plans = (await client.get("/payments/catalogue")).json()["plans"]
+        plans = (await client.get("/v1/payments/catalogue")).json()["plans"]
         assert [one["id"] for one in plans] == ["month", "licence"]
         assert plans[0]["price"] == {"tron": "9.9", "ton": "3.2", "ton-usdt": "9.9"}
         wanted = {"plan": "month", "method": "ton", "request": "r1", "language": "ru"}
-        made = (await client.post("/payments/orders", json=wanted)).json()
-        assert (await client.post("/payments/orders", json=wanted)).json() == made
-        other = await client.post("/payments/orders", json={**wanted, "recipient": "other"})
+        made = (await client.post("/v1/payments/orders", json=wanted)).json()
+        assert (await client.post("/v1/payments/orders", json=wanted)).json() == made
+        other = await client.post("/v1/payments/orders", json={**wanted, "recipient": "other"})
         assert is_problem(other, 409)
         assert (made["amount"], made["symbol"], made["state"]) == ("3.2", "TON", "new")
         assert len(made["comment"]) == 32
-        listed = (await client.get("/payments/orders?state=new&state=seen")).json()["orders"]
+        listed = (await client.get("/v1/payments/orders?state=new&state=seen")).json()["orders"]
         assert listed == [made]
-        assert (await client.get("/payments/orders?state=delivered")).json() == {"orders": []}
+        assert (await client.get("/v1/payments/orders?state=delivered")).json() == {"orders": []}
         order = sold.ledger.orders.get(made["id"])
         assert (order.channel, order.request) == ("pull", "http:r1")
 
         sold.pay(order)
-        paid = await client.get(f"/payments/orders/{order.id}")
+        paid = await client.get(f"/v1/payments/orders/{order.id}")
         assert paid.headers["cache-control"] == "no-store"
         assert (paid.json()["state"], paid.json()["delivers"]) == ("confirmed", "download")
         assert [(one["amount"], one["settles"]) for one in paid.json()["payments"]] == [
@@ -96,10 +96,10 @@ async def test_an_order_from_catalogue_to_download(sold: BotShop, served: Gatewa
         assert file.headers["cache-control"] == "private, no-store"
         part = await client.get(path, headers={"range": "bytes=5-7"})
         assert (part.status_code, part.content) == (206, b"was")
-        report = (await client.get("/payments/report")).json()
+        report = (await client.get("/v1/payments/report")).json()
         assert report["orders"] == {"confirmed": 1}
         assert report["takings"]["ton"]["settled_amount"] == "3.2"
-        future = (await client.get("/payments/report?since=2100-01-01T00:00:00")).json()
+        future = (await client.get("/v1/payments/report?since=2100-01-01T00:00:00")).json()
         assert future["orders"] == {}
 
 
@@ -109,16 +109,16 @@ async def test_a_person_decides_over_http(sold: BotShop, served: Gateway) -> Non
         made = []
         for number in range(3):
             wanted = {"plan": "month", "method": "ton", "recipient": f"r{number}"}
-            answer = await client.post("/payments/orders", json=wanted)
+            answer = await client.post("/v1/payments/orders", json=wanted)
             made.append(sold.ledger.orders.get(answer.json()["id"]))
             sold.pay(made[-1], amount=1_000_000_000)
-        queue = (await client.get("/payments/reviews")).json()
+        queue = (await client.get("/v1/payments/reviews")).json()
         assert queue["open"] == 3
         assert {one["cause"] for one in queue["reviews"]} == {"underpaid"}
         names = {one["order"]: one["subject"] for one in queue["reviews"]}
 
         async def decide(order: Any, /, **values: Any) -> httpx.Response:
-            return await client.post(f"/payments/reviews/{names[order.id]}", json=values)
+            return await client.post(f"/v1/payments/reviews/{names[order.id]}", json=values)
 
         assert is_problem(await decide(made[0], decision="refund", amount="1.5"), 422)
         assert is_problem(await decide(made[0], decision="refund", amount="much"), 422)
@@ -133,7 +133,7 @@ async def test_a_person_decides_over_http(sold: BotShop, served: Gateway) -> Non
         settled = await decide(made[2], decision="accept", order=made[0].id)
         assert is_problem(settled, 409)
         assert (await decide(made[2], decision="dismiss")).status_code == 200
-        closed = (await client.get("/payments/reviews?closed=true")).json()
+        closed = (await client.get("/v1/payments/reviews?closed=true")).json()
         assert closed["open"] == 0
         assert {one["decision"] for one in closed["reviews"]} == {"accepted", "refund", "dismissed"}
         (refunded,) = [one for one in closed["reviews"] if one["decision"] == "refund"]
@@ -164,16 +164,16 @@ async def test_a_bad_order_is_refused(
 ) -> None:
     """What is wrong is said, and nothing is made."""
     async with client_of(served) as client:
-        assert is_problem(await client.post("/payments/orders", json=body), status)
-        assert is_problem(await client.post("/payments/orders", content=b"plan=month"), 415)
+        assert is_problem(await client.post("/v1/payments/orders", json=body), status)
+        assert is_problem(await client.post("/v1/payments/orders", content=b"plan=month"), 415)
     assert sold.ledger.orders.listing() == []
 
 
 async def test_characters_that_no_name_has_are_refused(served: Gateway) -> None:
     """NUL, which one database takes and the other does not, in any place that is looked up."""
     async with client_of(served) as client:
-        assert is_problem(await client.get("/payments/orders/a%00b"), 422)
-        path = "/payments/reviews/ton:0:0"
+        assert is_problem(await client.get("/v1/payments/orders/a%00b"), 422)
+        path = "/v1/payments/reviews/ton:0:0"
         assert is_problem(await client.post(f"{path}%00", json={"decision": "dismiss"}), 422)
         for values in (
             {"decision": "accept", "order": "\0"},
@@ -189,8 +189,8 @@ async def test_too_many_open_orders_of_one_are_refused(served: Gateway) -> None:
     wanted = {"plan": "licence", "recipient": "one"}
     async with client_of(served) as client:
         for _ in range(5):
-            assert (await client.post("/payments/orders", json=wanted)).status_code == 200
-        full = await client.post("/payments/orders", json=wanted)
+            assert (await client.post("/v1/payments/orders", json=wanted)).status_code == 200
+        full = await client.post("/v1/payments/orders", json=wanted)
         assert is_problem(full, 429)
         assert int(full.headers["retry-after"]) >= 1
 
@@ -200,7 +200,7 @@ async def test_links_open_what_they_are_for_alone(sold: BotShop, served: Gateway
     async with client_of(served) as client:
         for plan, method in (("month", "ton"), ("licence", "tron")):
             wanted = {"plan": plan, "method": method}
-            await client.post("/payments/orders", json=wanted)
+            await client.post("/v1/payments/orders", json=wanted)
         for order in sold.ledger.orders.listing():
             sold.pay(order)
         key = tokens.ensure_key(sold.directory)
@@ -294,14 +294,14 @@ async def test_a_slow_database_holds_up_nothing_else(
 
     monkeypatch.setattr(type(sold.ledger.orders), "listing", slow)
     async with client_of(gateway) as client:
-        waiting = [asyncio.create_task(client.get("/payments/orders")) for _ in range(8)]
+        waiting = [asyncio.create_task(client.get("/v1/payments/orders")) for _ in range(8)]
         deadline = time.monotonic() + 20
         while gateway.payments._slots.taken < 8:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.01)
         assert (await client.get("/healthz")).status_code == 200
         assert await asyncio.to_thread(lambda: 7) == 7
-        assert is_problem(await client.get("/payments/orders"), 429)
+        assert is_problem(await client.get("/v1/payments/orders"), 429)
         gate.set()
         assert {one.status_code for one in await asyncio.gather(*waiting)} == {200}
         assert gateway.payments._slots.taken == 0
@@ -314,6 +314,6 @@ async def test_a_shop_that_is_set_up_wrongly_is_not_told_to_strangers(
     """A broken catalogue is a 500 without names of files; the log has them."""
     (sold.directory / "catalogue.yaml").write_text("plans: []")
     async with client_of(served) as client:
-        answer = await client.get("/payments/catalogue")
+        answer = await client.get("/v1/payments/catalogue")
         assert is_problem(answer, 500)
         assert "catalogue.yaml" not in answer.text

@@ -171,11 +171,11 @@ async def test_a_stream_is_lines(start: Any) -> None:
     gateway.mesh.arrive("1", "2")
     headers = {"authorization": "Bearer a-token-of-the-tests"}
     asked = headers | {"accept": "application/x-ndjson; q=1, */*"}
-    answer = await client.get("/mesh/nodes/c/inbox", params={"limit": 2}, headers=asked)
+    answer = await client.get("/v1/mesh/nodes/c/inbox", params={"limit": 2}, headers=asked)
     assert answer.headers["content-type"] == "application/x-ndjson"
     found = [json.loads(line) for line in answer.text.splitlines() if line]
     assert [m["payload"] for m in found] == ["1", "2"]
-    polled = await client.get("/mesh/nodes/c/inbox", headers=headers | {"accept": "*/*"})
+    polled = await client.get("/v1/mesh/nodes/c/inbox", headers=headers | {"accept": "*/*"})
     assert polled.json()["messages"] == found
-    assert (await client.get("/mesh/nodes/nobody/inbox", headers=asked)).status_code == 404
+    assert (await client.get("/v1/mesh/nodes/nobody/inbox", headers=asked)).status_code == 404
     assert gateway.inbox_streams.taken == 0

@@ -44,9 +44,9 @@ def asked(start: Callable[..., Any]) -> Callable[..., Any]:
 
 
 async def test_single_failures_and_the_mesh_they_are_of(asked: Callable[..., Any]) -> None:
-    """GET /twin/single names the cut node and the bridge, and the mesh as it was seen."""
+    """GET /v1/twin/single names the cut node and the bridge, and the mesh as it was seen."""
     client = await asked()
-    found = (await client.get("/twin/single")).json()
+    found = (await client.get("/v1/twin/single")).json()
     assert found["mesh"]["live"]
     assert found["mesh"]["revision"] == 3
     assert [one["node"] for one in found["single_failures"]["spof_nodes"]] == ["c"]
@@ -54,18 +54,18 @@ async def test_single_failures_and_the_mesh_they_are_of(asked: Callable[..., Any
 
 
 async def test_the_impact_of_nodes_and_links(asked: Callable[..., Any]) -> None:
-    """GET /twin/impact takes both, several times, and none at all."""
+    """GET /v1/twin/impact takes both, several times, and none at all."""
     client = await asked()
-    one = (await client.get("/twin/impact?node=c")).json()["impact"]
+    one = (await client.get("/v1/twin/impact?node=c")).json()["impact"]
     assert (one["pairs_lost"], one["failed_nodes"]) == (2, ["c"])
     parameters = [("link", "a,b"), ("link", "c,b"), ("node", "d")]
-    both = (await client.get("/twin/impact", params=parameters)).json()["impact"]
+    both = (await client.get("/v1/twin/impact", params=parameters)).json()["impact"]
     assert both["failed_links"] == ["a--b", "b--c"]
     assert both["newly_isolated_nodes"] == ["b"]
-    none = (await client.get("/twin/impact")).json()["impact"]
+    none = (await client.get("/v1/twin/impact")).json()["impact"]
     assert (none["pairs_lost"], none["connectivity_maintained"]) == (0, True)
     everything = [("node", name) for name in WORLD.ids]
-    nobody = (await client.get("/twin/impact", params=everything)).json()["impact"]
+    nobody = (await client.get("/v1/twin/impact", params=everything)).json()["impact"]
     assert (nobody["surviving_nodes"], nobody["loss"]) == (0, None)
 
 
@@ -88,7 +88,7 @@ async def test_impossible_questions_in_a_url(
 ) -> None:
     """Each is a problem document that says what is wrong, for the impact and the picture alike."""
     client = await asked()
-    for path in ("/twin/impact", "/twin/picture.png"):
+    for path in ("/v1/twin/impact", "/v1/twin/picture.png"):
         answer = await client.get(f"{path}?{query}")
         assert answer.status_code == status
         assert answer.headers["content-type"] == "application/problem+json"
@@ -96,16 +96,16 @@ async def test_impossible_questions_in_a_url(
 
 
 async def test_the_picture_is_a_png(asked: Callable[..., Any]) -> None:
-    """GET /twin/picture.png draws the failure, or the whole mesh, and they differ."""
+    """GET /v1/twin/picture.png draws the failure, or the whole mesh, and they differ."""
     client = await asked()
-    pictures = [await client.get(f"/twin/picture.png{query}") for query in ("", "?node=c")]
+    pictures = [await client.get(f"/v1/twin/picture.png{query}") for query in ("", "?node=c")]
     assert {answer.headers["content-type"] for answer in pictures} == {"image/png"}
     assert all(answer.content.startswith(b"\x89PNG\r\n") for answer in pictures)
     assert pictures[0].content != pictures[1].content
 
 
 async def test_a_scenario_is_answered_whole(asked: Callable[..., Any]) -> None:
-    """POST /twin/scenarios answers all that it asks, and null for the rest."""
+    """POST /v1/twin/scenarios answers all that it asks, and null for the rest."""
     client = await asked()
     scenario = {
         "name": "all",
@@ -119,13 +119,13 @@ async def test_a_scenario_is_answered_whole(asked: Callable[..., Any]) -> None:
         "availability": {"node": {"mtbf": 99, "mttr": 1}},
         "advice": {"links": 1},
     }
-    answer = await client.post("/twin/scenarios", json=scenario, headers=TOKEN)
+    answer = await client.post("/v1/twin/scenarios", json=scenario, headers=TOKEN)
     assert answer.status_code == 200
     found = answer.json()
     assert found["impact"]["pairs_lost"] == 2
     assert found["availability"]["all_up"] == pytest.approx(0.99**4)
     assert all(found[name] is not None for name in found)
-    little = await client.post("/twin/scenarios", json={"singles": True}, headers=TOKEN)
+    little = await client.post("/v1/twin/scenarios", json={"singles": True}, headers=TOKEN)
     assert [name for name, value in little.json().items() if value is None] == [
         *("impact", "worst_pairs", "random_failures", "cascade"),
         *("random_cascades", "availability", "advice"),
@@ -152,7 +152,7 @@ async def test_scenarios_that_are_refused(
 ) -> None:
     """Each is a 422 that says what is wrong; nothing is read from the gateway's disk."""
     client = await asked()
-    answer = await client.post("/twin/scenarios", json=scenario, headers=TOKEN)
+    answer = await client.post("/v1/twin/scenarios", json=scenario, headers=TOKEN)
     assert answer.status_code == 422
     assert said in answer.json()["detail"]
 
@@ -161,11 +161,11 @@ async def test_who_may_ask_and_how_much(asked: Callable[..., Any]) -> None:
     """A scenario needs the token, is bounded in size, and is JSON."""
     client = await asked(Limits(twin_bytes=100))
     scenario = {"singles": True}
-    assert (await client.post("/twin/scenarios", json=scenario)).status_code == 401
+    assert (await client.post("/v1/twin/scenarios", json=scenario)).status_code == 401
     long = {"singles": True, "name": "x" * 100}
-    assert (await client.post("/twin/scenarios", json=long, headers=TOKEN)).status_code == 413
+    assert (await client.post("/v1/twin/scenarios", json=long, headers=TOKEN)).status_code == 413
     text = {**TOKEN, "content-type": "text/yaml"}
-    refused = await client.post("/twin/scenarios", content="singles: true", headers=text)
+    refused = await client.post("/v1/twin/scenarios", content="singles: true", headers=text)
     assert refused.status_code == 415
 
 
@@ -179,14 +179,14 @@ async def test_questions_under_way_are_bounded(asked: Callable[..., Any]) -> Non
         return await twin(scenario, plot=plot, limit_s=limit_s)
 
     client = await asked(Limits(twin=1), slow)
-    first = asyncio.create_task(client.get("/twin/single"))
+    first = asyncio.create_task(client.get("/v1/twin/single"))
     await going.wait()
-    second = await client.get("/twin/impact?node=a")
+    second = await client.get("/v1/twin/impact?node=a")
     go.set()
     assert second.status_code == 429
     assert int(second.headers["retry-after"]) >= 1
     assert (await first).status_code == 200
-    assert (await client.get("/twin/impact?node=a")).status_code == 200
+    assert (await client.get("/v1/twin/impact?node=a")).status_code == 200
 
 
 async def test_a_twin_that_is_not_there_is_a_503(asked: Callable[..., Any]) -> None:
@@ -201,7 +201,7 @@ async def test_a_twin_that_is_not_there_is_a_503(asked: Callable[..., Any]) -> N
 
     for answering in (unready, mute):
         client = await asked(Limits(twin_s=0.01), answering)
-        answer = await client.get("/twin/single")
+        answer = await client.get("/v1/twin/single")
         assert answer.status_code == 503
         assert answer.headers["retry-after"] == "2"
         assert "the twin" in answer.json()["detail"]
@@ -211,7 +211,7 @@ async def test_nothing_is_asked_before_the_mesh_is_ready(start: Callable[..., An
     """While the mesh starts, every question is a 503."""
     gateway, client = await start(ready=False)
     gateway.twin = twin
-    for path in ("/twin/single", "/twin/impact?node=a", "/twin/picture.png"):
+    for path in ("/v1/twin/single", "/v1/twin/impact?node=a", "/v1/twin/picture.png"):
         assert (await client.get(path)).status_code == 503
 
 
@@ -219,13 +219,14 @@ async def test_the_document_tells_of_the_twin(asked: Callable[..., Any]) -> None
     """The scenario's schema is whole, names no map, and has the bounds of this gateway."""
     client = await asked()
     document = (await client.get("/openapi.json")).json()
-    operation = document["paths"]["/twin/scenarios"]["post"]
+    operation = document["paths"]["/v1/twin/scenarios"]["post"]
     assert operation["security"]
     body = operation["requestBody"]["content"]["application/json"]
-    assert not {"topology", "vpn", "all_components"} & body["schema"]["properties"].keys()
     schemas = document["components"]["schemas"]
+    assert body["schema"] == {"$ref": "#/components/schemas/Scenario"}
+    assert not {"topology", "vpn", "all_components"} & schemas["Scenario"]["properties"].keys()
     assert schemas["Random"]["properties"]["samples"]["maximum"] == Limits().twin_samples
     for example in body["examples"].values():
-        answer = await client.post("/twin/scenarios", json=example["value"], headers=TOKEN)
+        answer = await client.post("/v1/twin/scenarios", json=example["value"], headers=TOKEN)
         assert answer.status_code in {200, 404, 422}  # their nodes are of another mesh
         assert "the scenario" not in answer.json().get("detail", "")

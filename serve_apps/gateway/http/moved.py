@@ -1,0 +1,31 @@
+"""The paths of before `/v1`: they lead to where their operations are now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from starlette.responses import RedirectResponse
+
+from serve_apps.gateway.http.parameters import V1
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+_MOVED: Final = ("mesh", "twin", "payments")
+
+
+def add(app: FastAPI) -> None:
+    """Add the redirects, which keep the method, the body and the query of a request."""
+
+    async def moved(request: Request) -> Response:
+        root = request.scope.get("root_path", "")
+        path = request.scope["raw_path"].decode("ascii").removeprefix(root)
+        query = f"?{request.url.query}" if request.url.query else ""
+        return RedirectResponse(f"{root}{V1}{path}{query}", status_code=308)
+
+    for part in _MOVED:
+        app.add_route(
+            f"/{part}/{{rest:path}}", moved, methods=["GET", "POST"], include_in_schema=False
+        )
