@@ -29,12 +29,12 @@ def handlers() -> FastAPI:
     """The application: the paths of the gateway that are compared, and nothing behind them."""
     app = FastAPI()
 
-    @app.post("/mesh/messages")
+    @app.post("/v1/mesh/messages")
     async def messages(request: Request) -> JSONResponse:
         await request.body()
         return JSONResponse({"accepted": 1})
 
-    @app.get("/mesh/routes/{source}/{destination}")
+    @app.get("/v1/mesh/routes/{source}/{destination}")
     async def routes(source: str, destination: str) -> JSONResponse:
         return JSONResponse({"source": source, "destination": destination})
 

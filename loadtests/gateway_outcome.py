@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from loadtests.machine import Provenance
 
 _TITLES: Final = {
-    "single": "POST /mesh/messages, one message (JSON)",
-    "batch": "POST /mesh/messages, {batch:,} messages (msgpack)",
-    "route": "GET /mesh/routes/SOURCE/DESTINATION",
+    "single": "POST /v1/mesh/messages, one message (JSON)",
+    "batch": "POST /v1/mesh/messages, {batch:,} messages (msgpack)",
+    "route": "GET /v1/mesh/routes/SOURCE/DESTINATION",
 }
 _KINDS: Final = {False: "together", True: "the gateway first"}
 _METHOD: Final = """\

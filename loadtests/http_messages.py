@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from loadtests.far_pairs import Routes
     from loadtests.http_connection import Answer, Connection, Server
 
-PATH: Final = "/mesh/messages"
+PATH: Final = "/v1/mesh/messages"
 JSON: Final = {"content-type": "application/json"}
 MSGPACK: Final = {"content-type": "application/msgpack"}
 DRAIN_S: Final = 60.0
@@ -99,7 +99,7 @@ class HttpMessages:
         """A request for the route between the next two nodes."""
         self._next_route += 1
         source, destination = self.pairs[self._next_route % len(self.pairs)]
-        return self.server.request("GET", f"{prefix}/mesh/routes/{source}/{destination}")
+        return self.server.request("GET", f"{prefix}/v1/mesh/routes/{source}/{destination}")
 
     def _take(self, count: int) -> tuple[NDArray[np.uint64], list[tuple[str, str]]]:
         """The next serial numbers, and between whom each goes (`Sink` knows it as well)."""

@@ -38,7 +38,7 @@ class _User(FastHttpUser):
         """Learn the nodes."""
         token = os.environ.get(TOKEN, "")
         self.client.auth_header = f"Bearer {token}"
-        self.nodes = [node["id"] for node in self.client.get("/mesh/nodes").json()["nodes"]]
+        self.nodes = [node["id"] for node in self.client.get("/v1/mesh/nodes").json()["nodes"]]
 
     def ends(self) -> tuple[str, str]:
         """A source, and one of the nodes that are read."""
@@ -55,7 +55,7 @@ class SingleSender(_User):
         """One message as JSON."""
         source, destination = self.ends()
         message = {"source": source, "destination": destination, "payload": PAYLOAD, "port": PORT}
-        self.client.post("/mesh/messages", json=message, name="single message")
+        self.client.post("/v1/mesh/messages", json=message, name="single message")
 
 
 class BatchSender(_User):
@@ -75,7 +75,7 @@ class BatchSender(_User):
             "ports": PORT,
         }
         with self.client.post(
-            "/mesh/messages",
+            "/v1/mesh/messages",
             data=msgpack.packb(columns),
             headers={"content-type": "application/msgpack"},
             name="batch",
@@ -96,7 +96,7 @@ class RouteReader(_User):
     def read(self) -> None:
         """The route between two nodes."""
         source, destination = random.sample(self.nodes, 2)
-        self.client.get(f"/mesh/routes/{source}/{destination}", name="route")
+        self.client.get(f"/v1/mesh/routes/{source}/{destination}", name="route")
 
 
 class InboxReader(_User):
@@ -114,7 +114,7 @@ class InboxReader(_User):
     @task
     def read(self) -> None:
         """A long poll, and the receipts of what it brought."""
-        inbox = f"/mesh/nodes/{next(self.node)}/inbox"
+        inbox = f"/v1/mesh/nodes/{next(self.node)}/inbox"
         query = f"?port={PORT}&limit=1000&wait_s={_WAIT_S:g}"
         answer: Any = self.client.get(inbox + query, name="inbox, long poll")
         receipts = [m["receipt"] for m in answer.json()["messages"]] if answer.ok else []

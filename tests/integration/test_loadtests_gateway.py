@@ -62,7 +62,7 @@ def test_requests_hold_what_the_receiver_expects() -> None:
     names = list(index)
     sent = [(names[a], names[b]) for a, b in zip(found.source, found.destination, strict=True)]
     assert sent == [messages.pairs[k % len(messages.pairs)] for k in range(1, 301)]
-    assert requests[2].startswith(b"POST /bare/mesh/messages HTTP/1.1\r\n")
+    assert requests[2].startswith(b"POST /bare/v1/mesh/messages HTTP/1.1\r\n")
 
 
 async def test_the_account_goes_by_what_the_gateway_accepted() -> None:
@@ -157,4 +157,4 @@ def test_a_small_run(tmp_path: Path) -> None:
     assert found["start_requests"] == sum(kind["requests"] for kind in kinds)
     assert found["start_errors"] == 0
     assert found["start_max_loop_lag_ms"] > 0
-    assert "POST /mesh/messages, 500 messages" in (tmp_path / "R.md").read_text()
+    assert "POST /v1/mesh/messages, 500 messages" in (tmp_path / "R.md").read_text()

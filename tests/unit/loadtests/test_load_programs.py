@@ -78,7 +78,7 @@ async def test_wrk_sends_distinct_messages_with_the_token() -> None:
     assert {(m["source"], m["destination"]) for m in messages} == set(pairs)
     assert len({m["payload"] for m in messages}) == len(messages) > 10
     assert {(len(m["payload"]), m["port"]) for m in messages} == {(100, wrk.PORT)}
-    assert all(head.startswith(b"POST /x/mesh/messages ") for head in heads)
+    assert all(head.startswith(b"POST /x/v1/mesh/messages ") for head in heads)
     assert all(b"\r\nauthorization: Bearer secret\r\n" in head for head in heads)
     assert 0 < found.failed <= len(messages) / 10
     assert 0 < found.per_s <= len(messages)

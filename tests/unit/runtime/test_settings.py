@@ -39,6 +39,8 @@ def test_the_documented_defaults_hold() -> None:
         "journal_max_bytes": 256 * 2**20,
         "gateway_host": "127.0.0.1",
         "gateway_port": 0,
+        "gateway_names": "",
+        "gateway_cors_origins": "",
         "database_url": None,
         "catalogue": None,
         "payments_since": None,
