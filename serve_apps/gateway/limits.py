@@ -30,6 +30,9 @@ class Limits:
     inbox_streams: int = 64  # readers of inboxes as streams
     stall_s: float = 30.0  # for the reader of a stream to take something
     queued: int = 4_096  # single messages that wait for their batch
+    keys: int = 200_000  # Idempotency-Keys that are kept, for `keys_s` each
+    key_bytes: int = 64 * 2**20  # of their answers
+    keys_s: float = 600.0
     requests_per_s: float = 50_000.0  # of changing requests, on average
     burst: int = 50_000
     events: int = 4_096  # kept for readers that come back

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from actors.mesh.batch import empty
+from actors.mesh.errors import MailboxFull, NodeSilent
 from actors.runtime.clock import SystemClock
 from actors.runtime.error_handler import ErrorHandler
-from actors.runtime.errors import Unavailable
+from actors.runtime.errors import InvalidInput, Unavailable
 from actors.runtime.lag import LoopLag
 from actors.runtime.metrics import MemoryMetrics
 from actors.topology.errors import UnknownNode
@@ -29,6 +30,8 @@ from serve_apps.gateway.settings import GatewayOptions
 from serve_apps.gateway.telemetry import LatestReports
 from serve_apps.web.access import Access
 from serve_apps.web.admission import Rate, Slots
+from serve_apps.web.errors import TooBusy, TooLarge
+from serve_apps.web.idempotency import IdempotentRequests
 
 if TYPE_CHECKING:
     from actors.mesh.client import Mesh, Received
@@ -41,6 +44,11 @@ if TYPE_CHECKING:
     from serve_apps.gateway.send_batcher import SendOutcome
 
 ALTERNATES = 3  # ways of one answer
+# Errors of sending that tell for certain that no message was accepted.
+_NOTHING_SENT = (
+    *(InvalidInput, UnknownNode, TooLarge, TooBusy),
+    *(MailboxFull, NodeSilent, MeshNotReady),
+)
 
 
 class Twin(Protocol):
@@ -108,6 +116,9 @@ class Gateway:
         self.mesh: Mesh | None = None
         self.twin: Twin | None = None
         self.batcher = SendBatcher(self.joined, limits.queued, limits.answer_s)
+        self.idempotent = IdempotentRequests(
+            limits.keys, limits.key_bytes, limits.keys_s, time.monotonic, _NOTHING_SENT
+        )
         self.metrics = GatewayMetrics(self)
 
     # -- life ------------------------------------------------------------------------------------

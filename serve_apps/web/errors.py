@@ -10,6 +10,7 @@
     ├── UnsupportedMediaType  415  the body has a media type that is not understood
     ├── RangeUnsatisfiable    416  a file has no such part
     ├── MisdirectedRequest    421  the request is for a host that the application is not known by
+    ├── IdempotencyKeyReused  422  the key names another request
     └── TooBusy               429  too much is under way, or comes too fast
 
 A core raises these without a thought of HTTP; `problems.of_error` is the one place that makes an
@@ -72,6 +73,19 @@ class MisdirectedRequest(X0Error):
     """The request is for a host that the application is not known by."""
 
     http_status = 421
+
+
+class IdempotencyKeyReused(X0Error):
+    """The `Idempotency-Key` names a request with another body."""
+
+    http_status = 422
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"Idempotency-Key {key[:64]} is refused",
+            "a request with another body has it",
+            "Give each request a key of its own, and the same key only to the same request.",
+        )
 
 
 class TooBusy(X0Error):

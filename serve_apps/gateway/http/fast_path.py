@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from actors.runtime.errors import X0Error
 from serve_apps.gateway import decoding
 from serve_apps.gateway.http.parameters import V1
-from serve_apps.web import bodies
+from serve_apps.web import bodies, idempotency
 from serve_apps.web.request_metrics import ROUTE
 from serve_apps.web.strict_json import JSON, loads
 
@@ -59,28 +59,34 @@ class FastPath:
             return
         scope[ROUTE] = PATH
         try:
-            number = await self._take(headers, receive)
+            text = await self._take(headers, receive)
         except X0Error as error:
             await self._answers.of(error)(scope, receive, send)
         except ClientDisconnect:
             return  # nobody reads an answer
         else:
-            text = b'{"accepted":1,"refused":0,"ids":["%d"],"refusals":[]}' % number
             fields = [_JSON, (b"content-length", b"%d" % len(text))]
             await send({"type": "http.response.start", "status": 200, "headers": fields})
             await send({"type": "http.response.body", "body": text})
 
-    async def _take(self, headers: Mapping[str, str], receive: Receive) -> int:
+    async def _take(self, headers: Mapping[str, str], receive: Receive) -> bytes:
         gateway = self._gateway
         gateway.access.check(headers)
         body = await bodies.read(headers, receive, gateway.limits.body_bytes)
+        key = headers.get(idempotency.HEADER)
+        if key is None:
+            return await self._send(body)
+        return await gateway.idempotent.once(key, body, lambda: self._send(body))
+
+    async def _send(self, body: bytes) -> bytes:
+        gateway = self._gateway
         value = loads(body)
         gateway.joined()
         index = gateway.view.index
         message = decoding.one(value, index, known=index)
         number = await gateway.batcher.one(message, value["source"])
         gateway.counts.accepted += 1
-        return number
+        return b'{"accepted":1,"refused":0,"ids":["%d"],"refusals":[]}' % number
 
 
 def _is_for(scope: Scope) -> bool:

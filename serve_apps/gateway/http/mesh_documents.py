@@ -9,7 +9,7 @@ from typing_extensions import TypeAliasType
 
 from serve_apps.gateway.decoding import MAX_PORT, MSGPACK, NDJSON
 from serve_apps.gateway.telemetry import TelemetryReport
-from serve_apps.web import documents
+from serve_apps.web import documents, idempotency
 from serve_apps.web.documents import example
 
 NodeState = TypeAliasType("NodeState", Literal["up", "silent"])  # a neighbour hears it, or none
@@ -215,6 +215,14 @@ MESSAGES_BODY["content"] |= {
             "(list of bin), ports (list, or one for all; 0 if left out); or a list of messages",
         },
     },
+}
+IDEMPOTENCY_KEY: Final[dict[str, Any]] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": idempotency.LONGEST},
+    "description": "a name of this request, such as a UUID: sent again with the same key it has no "
+    "further effect and gets the same answer. Keys are kept for ten minutes.",
 }
 INBOX_STREAM: Final[dict[str, Any]] = {
     "schema": {"type": "string", "description": "a message a line, as in `messages`"},
