@@ -62,8 +62,8 @@ lint: setup-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Root and Debian's babeld for the comparison with it, wrk for the gateway's ceiling; without them
-# the rest is measured.
+# Needs root and Debian's babeld for the comparison with it; without them the rest is measured.
+# Prints the figures; `python -m loadtests --write` also puts them into loadtests/RESULTS.md.
 bench: setup-dev
 	$(BIN)/python -m loadtests
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from loadtests import marks
+from loadtests import bitset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -28,10 +28,11 @@ class Account:
     """Messages of a whole load.
 
     Attributes:
-        accepted: by the mesh.
-        delivered: of the accepted, at least once.
-        returned: of the accepted, to their sender as unreachable and not delivered.
-        lost: of the accepted, neither.
+        accepted: messages that the mesh accepted.
+        delivered: accepted messages that arrived at least once.
+        returned: accepted messages that came back to their sender as unreachable and did not
+            arrive.
+        lost: accepted messages that neither arrived nor came back.
         duplicates: deliveries beyond the first of a serial number, and messages both delivered and
             returned.
         stray: ids delivered or returned that were never accepted.
@@ -50,8 +51,8 @@ class Latencies:
     """Every message that was received.
 
     Attributes:
-        received_at: float64 [n], s on the monotonic clock.
-        latency: float32 [n], from when it was due, s.
+        received_at: float64 [n], time of arrival, s on the monotonic clock.
+        latency: float32 [n], s from the time when the message was due.
     """
 
     received_at: NDArray[np.float64]
@@ -59,7 +60,7 @@ class Latencies:
 
     @property
     def sent_at(self) -> NDArray[np.float64]:
-        """When each was due, s."""
+        """When each message was due, s."""
         return self.received_at - self.latency
 
 
@@ -76,15 +77,15 @@ def settle(columns: Columns, received: int) -> Account:
         given = _bits(columns, "accepted", partition)
         here = _bits(columns, "delivered", partition)
         back = _bits(columns, "returned", partition)
-        accepted += marks.size(given)
-        delivered += marks.size(here)
-        returned += marks.size(marks.without(back, here))
-        both += marks.size(back) - marks.size(marks.without(back, here))
-        heard = marks.union([here, back])
-        lost += marks.size(marks.without(given, heard))
-        stray += marks.size(marks.without(heard, given))
+        accepted += bitset.size(given)
+        delivered += bitset.size(here)
+        returned += bitset.size(bitset.without(back, here))
+        both += bitset.size(back) - bitset.size(bitset.without(back, here))
+        heard = bitset.union([here, back])
+        lost += bitset.size(bitset.without(given, heard))
+        stray += bitset.size(bitset.without(heard, given))
     distinct = sum(
-        marks.size(_bits(columns, "serials", partition)) for partition in _partitions(columns)
+        bitset.size(_bits(columns, "serials", partition)) for partition in _partitions(columns)
     )
     return Account(accepted, delivered, returned, lost, received - distinct + both, stray)
 
@@ -118,4 +119,4 @@ def _bits(columns: Columns, kind: str, partition: int) -> NDArray[np.uint8]:
     if kind == "accepted":
         return columns[f"accepted-{partition}"].astype(np.uint8)
     names = [n for n in columns if n.startswith(f"{kind}-") and n.endswith(f"-{partition}")]
-    return marks.union([columns[name].astype(np.uint8) for name in names])
+    return bitset.union([columns[name].astype(np.uint8) for name in names])

@@ -7,27 +7,20 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from actors.runtime import spawn
-from jobs.terminal import reporting
-from loadtests import machine, payload, private_cluster
+from loadtests import payload, private_cluster
+from loadtests.benchmark import Found, Progress, Table, benchmark
 from loadtests.call_actors import MESSAGES, Asking, Echo
-from loadtests.command import Results, run
-from loadtests.results import RESULTS, Outcome, Table
 from loadtests.spread import Spread, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from cluster.local import LocalCluster
     from loadtests.call_actors import Called
-    from loadtests.machine import Provenance
-
-    Progress = Callable[[str], None]
 
 SECONDS: Final = 1.0
 ROUNDS: Final = 5
@@ -94,60 +87,27 @@ class Ways:
         }
 
 
+@benchmark("calls", "Calls between actors of one machine", ("ray", "uvloop", "numpy"))
 def measure(
-    progress: Progress, *, seconds: float = SECONDS, rounds: int = ROUNDS, callers: int = CALLERS
-) -> Outcome:
-    """Run the benchmark: one caller, and many at once.
-
-    Args:
-        progress: told what is going on.
-        seconds: of each turn.
-        rounds: of turns.
-        callers: at once.
+    progress: Progress,
+    *,
+    seconds: Annotated[float, typer.Option(min=0.1, max=3600, help="Length of a turn.")] = SECONDS,
+    rounds: Annotated[int, typer.Option(min=1, max=1000, help="Number of rounds.")] = ROUNDS,
+    callers: Annotated[
+        int, typer.Option(min=2, max=512, help="Callers at once; one alone is measured too.")
+    ] = CALLERS,
+) -> Found:
+    """Measure what calls between actors of one machine cost, through Ray and over a Unix socket.
 
     Raises:
         Unavailable: an actor did not start.
     """
-    before = machine.load()
-    with private_cluster.started(progress) as cluster:
-        found = asyncio.run(_called(cluster, progress, seconds, rounds, callers))
+    with (
+        private_cluster.started(progress) as cluster,
+        private_cluster.namespace(cluster, "x0-calls"),
+    ):
+        serial, crowd = asyncio.run(_called(progress, seconds, rounds, callers))
     method = _METHOD.format(messages=MESSAGES, size=payload.SIZE, rounds=rounds, seconds=seconds)
-    origin = machine.provenance(("ray", "uvloop", "numpy"), before, {})
-    return outcome(*found, callers, method, origin)
-
-
-async def _called(
-    cluster: LocalCluster, progress: Progress, seconds: float, rounds: int, callers: int
-) -> tuple[Ways, Ways]:
-    namespace = "x0-calls"
-    spawn.connect(cluster.address, namespace)
-    try:
-        progress("starting the actors")
-        names = {RAY: "echo-by-ray", LINE: "echo-by-line"}
-        asking: Any = spawn.detached(Asking, "asking")
-        echoes: dict[str, Any] = {
-            way: spawn.detached(Echo, name, name) for way, name in names.items()
-        }
-        await asyncio.to_thread(spawn.wait_ready, [asking, *echoes.values()], timeout_s=_READY_S)
-        await echoes[LINE].open.remote()
-        serial, crowd = Ways(), Ways()
-        for way in (RAY, LINE):
-            await asking.ask.remote(names[way], callers, min(_WARM_UP_S, seconds))
-        for number in range(rounds):
-            progress(f"round {number + 1} of {rounds}")
-            # Who comes first finds the machine as the other left it, so they take turns in it.
-            order = (RAY, LINE) if number % 2 == 0 else (LINE, RAY)
-            for ways, count in ((serial, 1), (crowd, callers)):
-                for way in order:
-                    ways.turns[way].append(await asking.ask.remote(names[way], count, seconds))
-        spawn.tear_down(namespace)
-    finally:
-        spawn.disconnect()
-    return serial, crowd
-
-
-def outcome(serial: Ways, crowd: Ways, callers: int, method: str, origin: Provenance) -> Outcome:
-    """What the figures say."""
     kinds = {"one after the other": serial, f"{callers} at once": crowd}
     rows = [
         [f"{how}, {way}", *map(str, (w.per_s(way), w.caller_us(way), w.actor_us(way)))]
@@ -159,30 +119,35 @@ def outcome(serial: Ways, crowd: Ways, callers: int, method: str, origin: Proven
         f" {shown(ways.rate_ratio)} times as many are answered in a second."
         for how, ways in kinds.items()
     ]
-    return Outcome(
-        slug="calls",
-        title="Calls between actors of one machine",
+    return Found(
         method=method,
         tables=[Table(["calls", "calls/s", "caller, µs a call", "actor, µs a call"], rows)],
         findings=findings,
         values={"callers": callers, "serial": serial.as_dict(), "concurrent": crowd.as_dict()},
-        provenance=origin,
     )
 
 
-@reporting.reported
-def command(
-    *,
-    seconds: Annotated[float, typer.Option(min=0.1, max=3600, help="Of each turn.")] = SECONDS,
-    rounds: Annotated[int, typer.Option(min=1, max=1000, help="Of turns.")] = ROUNDS,
-    callers: Annotated[int, typer.Option(min=2, max=512, help="At once.")] = CALLERS,
-    results: Results = RESULTS,
-    as_json: reporting.AsJson = False,
-) -> int:
-    """Measure what calls between actors of one machine cost, through Ray and on a line."""
-    measured = partial(measure, seconds=seconds, rounds=rounds, callers=callers)
-    return run(measured, results, as_json=as_json)
+async def _called(
+    progress: Progress, seconds: float, rounds: int, callers: int
+) -> tuple[Ways, Ways]:
+    progress("starting the actors")
+    names = {RAY: "echo-by-ray", LINE: "echo-by-line"}
+    asking: Any = spawn.detached(Asking, "asking")
+    echoes: dict[str, Any] = {way: spawn.detached(Echo, name, name) for way, name in names.items()}
+    await asyncio.to_thread(spawn.wait_ready, [asking, *echoes.values()], timeout_s=_READY_S)
+    await echoes[LINE].open.remote()
+    serial, crowd = Ways(), Ways()
+    for way in (RAY, LINE):
+        await asking.ask.remote(names[way], callers, min(_WARM_UP_S, seconds))
+    for number in range(rounds):
+        progress(f"round {number + 1} of {rounds}")
+        # Who comes first finds the machine as the other left it, so they take turns in it.
+        order = (RAY, LINE) if number % 2 == 0 else (LINE, RAY)
+        for ways, count in ((serial, 1), (crowd, callers)):
+            for way in order:
+                ways.turns[way].append(await asking.ask.remote(names[way], count, seconds))
+    return serial, crowd
 
 
 if __name__ == "__main__":
-    reporting.run(command)
+    measure.main()

@@ -10,20 +10,19 @@ route that changes: what the mesh adds to this is not in here.
 from __future__ import annotations
 
 import struct
+import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
 from actors.mesh import bisection
 from loadtests import payload
+from loadtests.bitset import Bitset
 from loadtests.load_plan import SERIAL_BITS, Counters, serials
-from loadtests.marks import Marks
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from actors.topology.model import Topology
@@ -34,8 +33,50 @@ RECORD: Final = np.dtype(
 )
 _RECORD: Final = struct.Struct(f"<QHH{payload.SIZE}s")
 PEERS: Final = 2  # processes
+Transport = Literal["pyzmq", "asyncio"]
 Onward = dict[int, dict[int, list[bytes]]]  # records by node and by the next node
 _SERIAL: Final = np.uint64((1 << SERIAL_BITS) - 1)
+_DRAIN_S: Final = 20.0  # how long a chain waits for messages that have not arrived
+
+
+@dataclass(frozen=True, slots=True)
+class ChainPlan:
+    """One run of a chain.
+
+    Attributes:
+        transport: what carries every hop.
+        merged: whether a process has one socket for all of its nodes; else each node has its own.
+        batch: messages made at once, and most in a frame.
+        window: most messages of each process under way.
+        seconds: measured time, which begins after `warm_s`.
+        warm_s: time before.
+    """
+
+    transport: Transport
+    merged: bool
+    batch: int
+    window: int
+    seconds: float
+    warm_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """When a chain makes messages, s on the monotonic clock."""
+
+    begin: float
+    end: float
+
+    @classmethod
+    def agreed(cls, plan: ChainPlan) -> Span:
+        """Tell the parent that this process is ready, and hear when to begin."""
+        print("ready", flush=True)  # noqa: T201 - the parent reads it
+        begin = float(sys.stdin.readline())
+        return cls(begin, begin + plan.warm_s + plan.seconds)
+
+    def over(self, chain: Chain, now: float) -> bool:
+        """Whether all messages have been made and have arrived, or will not arrive."""
+        return now > self.end and (chain.counters.unresolved == 0 or now > self.end + _DRAIN_S)
 
 
 @dataclass(slots=True)
@@ -43,9 +84,9 @@ class Hops:
     """The tables of all nodes.
 
     Attributes:
-        pairs: int32 [p, 2], who sends to whom.
+        pairs: int32 [p, 2], source and destination of the messages, in turn.
         next_hop: int32 [n_nodes, n_nodes], by node and destination; -1 at the destination.
-        process: int16 [n_nodes], which of the two has each node.
+        process: int16 [n_nodes], which of the two processes has each node.
     """
 
     pairs: NDArray[np.int32]
@@ -64,26 +105,16 @@ class Hops:
         """The pairs whose source a process has."""
         return self.pairs.compress(self.process[self.pairs[:, 0]] == process, axis=0)
 
-    def save(self, path: Path) -> None:
-        """Write to `path`."""
-        np.savez(path, pairs=self.pairs, next_hop=self.next_hop, process=self.process)
-
-    @classmethod
-    def load(cls, path: Path) -> Hops:
-        """Read what `save` wrote."""
-        with np.load(path, allow_pickle=False) as saved:
-            return cls(saved["pairs"], saved["next_hop"], saved["process"])
-
 
 @dataclass(slots=True)
 class Chain:
     """One of the two processes.
 
     Args:
-        number: of this process.
+        number: number of this process.
         hops: the tables.
-        counters: shared with the other.
-        window: messages of this process under way at once.
+        counters: numbers shared with the other process.
+        window: most messages of this process under way.
         batch: messages made at once.
 
     Attributes:
@@ -98,7 +129,7 @@ class Chain:
     batch: int
     sent: int = 0
     corrupt: int = 0
-    delivered: list[Marks] = field(default_factory=lambda: [Marks() for _ in range(PEERS)])
+    delivered: list[Bitset] = field(default_factory=lambda: [Bitset() for _ in range(PEERS)])
     _table: list[list[int]] = field(init=False)
     _pairs: list[NDArray[np.uint16]] = field(init=False)  # by process of origin
 
@@ -124,7 +155,7 @@ class Chain:
         return records.tobytes()
 
     def forward(self, frame: bytes) -> bytes:
-        """Take in what is at its destination; the rest, each message one hop on."""
+        """Take in messages at their destination; returns the others, each one hop further."""
         onward: list[bytes] = []
         home: list[bytes] = []
         table, pack, keep = self._table, _RECORD.pack, onward.append
@@ -137,7 +168,7 @@ class Chain:
         return b"".join(onward)
 
     def spread(self, frame: bytes) -> Onward:
-        """Take in what is at its destination; the rest by the hop that it makes."""
+        """Take in messages at their destination; returns the others by the hop that each makes."""
         onward: Onward = defaultdict(lambda: defaultdict(list))
         home: list[bytes] = []
         table, pack, here = self._table, _RECORD.pack, -1

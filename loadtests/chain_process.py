@@ -1,38 +1,37 @@
 """One process of a forwarding chain: `python -m loadtests.chain_process DIRECTORY NUMBER`.
 
-It is started by `loadtests.compare`, prints `ready`, waits for a line on stdin that says when to
-begin, and prints its account when the time is up and everything has arrived.
+It is started by `loadtests.compare_chains`, reads its plan and its tables from a file, prints
+`ready`, waits for a line on stdin that says when to begin, and prints its account when the time is
+up and everything has arrived.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import pickle
 import sys
 from pathlib import Path
 
 from loadtests import chain_streams, chain_zmq
-from loadtests.chain import Chain, Hops
-from loadtests.chain_plan import ChainPlan
+from loadtests.chain import Chain, ChainPlan, Hops
 from loadtests.load_plan import Counters
+
+PLAN = "plan"  # name of the file with plan and tables
 
 
 def main(directory: Path, number: int) -> None:
     """Run one process of the chain whose plan is in `directory`."""
-    plan = ChainPlan.read(directory)
-    chain = Chain(
-        number=number,
-        hops=Hops.load(directory / "hops.npz"),
-        counters=Counters(directory),
-        window=plan.window,
-        batch=plan.batch,
-    )
+    plan: ChainPlan
+    hops: Hops
+    plan, hops = pickle.loads((directory / PLAN).read_bytes())  # noqa: S301 - its parent wrote it
+    chain = Chain(number, hops, Counters(directory), plan.window, plan.batch)
     if plan.transport == "pyzmq":
         chain_zmq.run(plan, chain, directory)
     else:
         asyncio.run(chain_streams.run(plan, chain, directory))
-    marks = [[m.count, int(m.distinct)] for m in chain.delivered]
-    out = {"sent": chain.sent, "corrupt": chain.corrupt, "delivered": marks}
+    delivered = [[some.count, some.distinct] for some in chain.delivered]
+    out = {"sent": chain.sent, "corrupt": chain.corrupt, "delivered": delivered}
     print(json.dumps(out), flush=True)  # noqa: T201 - the answer to the parent
 
 

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 import zmq
 
-from loadtests.chain import PEERS, RECORD
-from loadtests.chain_plan import Span
+from loadtests.chain import PEERS, RECORD, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from loadtests.chain import Chain, Onward
-    from loadtests.chain_plan import ChainPlan
+    from loadtests.chain import Chain, ChainPlan, Onward
 
 _TOGETHER: Final = 64  # frames taken from a socket before what they become is sent on
 

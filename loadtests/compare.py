@@ -8,65 +8,45 @@ counted once on arrival; nothing is lost on the way, so nothing is repaired, and
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import numpy as np
 import typer
 
-from actors.runtime import spawn
-from actors.runtime.flags import Flags
 from actors.topology import source
-from jobs.launch import session
-from jobs.terminal import reporting
 from loadtests import (
     compare_chains,
     far_pairs,
     leipzig,
-    machine,
     mesh_load,
     payload,
     private_cluster,
 )
-from loadtests.chain import Hops
-from loadtests.chain_plan import ChainPlan
-from loadtests.command import Results, run
+from loadtests.benchmark import Found, Progress, Table, benchmark, named
+from loadtests.chain import ChainPlan, Hops
 from loadtests.compare_chains import ACTOR_WINDOW, WARM_UP_S, Chained
+from loadtests.load_plan import Load
 from loadtests.mesh_figures import limits, shortcomings
-from loadtests.mesh_load import Load
-from loadtests.results import RESULTS, Outcome, Table
 from loadtests.spread import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from actors.runtime.settings import Settings
-    from cluster.local import LocalCluster
-    from loadtests.chain_plan import Transport
-    from loadtests.machine import Provenance
+    from loadtests.chain import Transport
     from loadtests.mesh_load import Ran
-
-    Progress = Callable[[str], None]
 
 SECONDS: Final = 10.0
 MIN_HOPS: Final = 3
 SEED: Final = 1
-_READY_TIMEOUT_S: Final = 120.0
-_ACTOR_NAMESPACE: Final = "x0-actor-per-node"
 CHAINS: Final[dict[str, tuple[Transport, bool]]] = {
     "pyzmq": ("pyzmq", False),
-    "asyncio": ("asyncio", False),
     "pyzmq_merged": ("pyzmq", True),
-    "asyncio_merged": ("asyncio", True),
+    "asyncio": ("asyncio", True),
 }
 _TITLES: Final = {
     "mesh": "this mesh, journals on",
     "pyzmq": "pyzmq chain, a socket a node",
-    "asyncio": "asyncio chain, a socket a node",
     "pyzmq_merged": "pyzmq chain, a socket a process",
-    "asyncio_merged": "asyncio chain, a socket a process",
+    "asyncio": "asyncio chain, a socket a process",
     "actor_per_node": "one Ray actor a node, a call a hop",
 }
 _METHOD: Final = """\
@@ -82,120 +62,79 @@ no journal, no acknowledgement, no custody. With a socket a node, every hop goes
 socket to another's, all messages that wait for it in one frame. With a socket a process, every \
 hop goes to the other process, whoever has the node, in frames that mix the messages of all: the \
 least that two processes which pass messages to each other can do, and no longer nodes that \
-forward. Both with the fastest of {batches} messages made at once, tried before. A chain that did \
-its look-ups on whole columns would be this mesh's own way of forwarding without what it promises. \
+forward. The asyncio chain has only that form, which is its faster one. Each with the fastest of \
+{batches} messages made at once, tried before. A chain that did its look-ups on whole columns \
+would be this mesh's own way of forwarding without what it promises. \
 One actor a node: {actors} nodes in a line, {actor_hops} hops, calls that nobody waits for, \
 {window} messages under way."""
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """What all of them did.
+@benchmark("compare", "Beside other ways to forward messages", ("ray", "numpy", "pyzmq"))
+def measure(
+    progress: Progress,
+    *,
+    seconds: Annotated[
+        float, typer.Option(min=1, max=3600, help="Measured time of each.")
+    ] = SECONDS,
+) -> Found:
+    """Compare this mesh with chains on pyzmq and asyncio, and with one Ray actor a node.
 
-    Attributes:
-        mesh: this project's.
-        others: by name.
-    """
-
-    mesh: Ran
-    others: dict[str, Chained]
-
-    def ratio(self, name: str) -> float:
-        """How many times as many messages a second this mesh delivers."""
-        return self.mesh.delivered_per_s / max(self.others[name].msg_per_s, 1e-9)
-
-
-def measure(progress: Progress, *, seconds: float = SECONDS) -> Outcome:
-    """Run the benchmark, `seconds` for each.
+    Exit code 3 when anything lost, doubled or altered a message.
 
     Raises:
         Unavailable: a mesh or a comparator did not start, or gave up.
     """
-    before, settings = machine.load(), leipzig.settings(seed=SEED)
-    name = settings.topology
-    topology = source.read(name, vpn=False, all_components=False).topology
+    settings = leipzig.settings(seed=SEED)
+    topology = source.read(settings.topology, vpn=False, all_components=False).topology
     routes = far_pairs.choose(topology, MIN_HOPS, SEED)
-    hops = Hops.of(routes, topology)
+    hops, hops_mean = Hops.of(routes, topology), float(routes.hops.mean())
+    path = routes.path(int(np.argmin(np.abs(routes.hops - hops_mean))))
+    load = Load(rate=None, seconds=seconds, min_hops=MIN_HOPS, seed=SEED)
     with private_cluster.started(progress) as cluster:
-        ran = _mesh(cluster, settings, seconds, progress)
+        mesh = private_cluster.on_mesh(
+            settings, progress, lambda _: mesh_load.run(cluster, load, progress)
+        )
         others = {
             kind: compare_chains.best(
                 ChainPlan(transport, merged, 0, 0, seconds, WARM_UP_S),
                 hops,
-                float(routes.hops.mean()),
-                _named(progress, _TITLES[kind]),
+                hops_mean,
+                named(progress, _TITLES[kind]),
             )
             for kind, (transport, merged) in CHAINS.items()
         }
-        path = routes.path(int(np.argmin(np.abs(routes.hops - routes.hops.mean()))))
-        others["actor_per_node"] = _actors(
-            cluster, path, seconds, _named(progress, "one actor a node")
-        )
+        with private_cluster.namespace(cluster, "x0-actor-per-node"):
+            name = _TITLES["actor_per_node"]
+            found = compare_chains.actor_per_node(path, seconds, named(progress, name))
+            others["actor_per_node"] = asyncio.run(found)
     method = _METHOD.format(
         topology="Leipzig"
-        if name != leipzig.STAND_IN
-        else f"{name} (the map of Leipzig is absent)",
+        if settings.topology != leipzig.STAND_IN
+        else f"{leipzig.STAND_IN} (the map of Leipzig is absent)",
         nodes=topology.n_nodes,
         links=topology.n_links,
         size=payload.SIZE,
         pairs=len(routes.pairs),
         min_hops=MIN_HOPS,
-        hops=float(routes.hops.mean()),
+        hops=hops_mean,
         seconds=seconds,
         batches=", ".join(map(str, compare_chains.BATCHES)),
         actors=len(path),
         actor_hops=len(path) - 1,
         window=ACTOR_WINDOW,
     )
-    origin = machine.provenance(("ray", "numpy", "pyzmq"), before, {})
-    return outcome(Compared(ran, others), Path(name).name, method, origin)
+    return _found(mesh, others, Path(settings.topology).name, method)
 
 
-def _named(progress: Progress, name: str) -> Progress:
-    return lambda text: progress(f"{name}: {text}")
-
-
-def _mesh(cluster: LocalCluster, settings: Settings, seconds: float, progress: Progress) -> Ran:
-    with session.ephemeral(settings, Flags.from_env(), progress=progress) as own:
-
-        async def whole() -> Ran:
-            await own.wait_ready(progress, _READY_TIMEOUT_S)
-            load = Load(rate=None, seconds=seconds, min_hops=MIN_HOPS, seed=SEED)
-            return await mesh_load.run(cluster, load, progress)
-
-        return asyncio.run(whole())
-
-
-def _actors(cluster: LocalCluster, path: list[int], seconds: float, progress: Progress) -> Chained:
-    spawn.connect(cluster.address, _ACTOR_NAMESPACE)
-    try:
-        found = asyncio.run(compare_chains.actor_per_node(path, seconds, progress))
-        spawn.tear_down(_ACTOR_NAMESPACE)
-    finally:
-        spawn.disconnect()
-    return found
-
-
-def outcome(compared: Compared, topology: str, method: str, origin: Provenance) -> Outcome:
-    """What the figures say."""
-    mesh = compared.mesh
-    short = shortcomings(mesh) + [
-        f"{_TITLES[name]}: {found.faults:,} messages lost, doubled or altered"
-        for name, found in compared.others.items()
-        if found.faults
-    ]
+def _found(mesh: Ran, others: dict[str, Chained], topology: str, method: str) -> Found:
+    own = Chained(
+        mesh.delivered_per_s, mesh.load.batch, mesh.hops_mean, sum(mesh.cpu.values()), faults=0
+    )
+    ratios = {
+        name: own.msg_per_s / max(other.msg_per_s, 1e-9)
+        for name, other in {"mesh": own, **others}.items()
+    }
     rows = [
-        [
-            _TITLES["mesh"],
-            shown(mesh.delivered_per_s),
-            shown(mesh.delivered_per_s * mesh.hops_mean),
-            shown(mesh.hops_mean),
-            str(mesh.load.batch),
-            shown(sum(mesh.cpu.values())),
-            "1",
-        ]
-    ]
-    rows += [
         [
             _TITLES[name],
             shown(found.msg_per_s),
@@ -203,72 +142,35 @@ def outcome(compared: Compared, topology: str, method: str, origin: Provenance) 
             shown(found.hops),
             str(found.batch),
             shown(found.cores),
-            shown(compared.ratio(name)),
+            shown(ratios[name]),
         ]
-        for name, found in compared.others.items()
+        for name, found in {"mesh": own, **others}.items()
     ]
-    found = ", ".join(
-        f"{shown(compared.ratio(name))} times the {_TITLES[name]}" for name in compared.others
-    )
-    findings = [
-        f"This mesh delivers {found}.",
-        f"What limits the mesh: {limits(mesh, origin.cores)}",
-    ]
-    findings.append(
-        "Fell short: " + "; ".join(short) + "."
-        if short
-        else "In none was a message lost, doubled or altered."
-    )
-    values: dict[str, object] = {
-        "topology": topology,
-        "mesh": {
-            "msg_per_s": round(mesh.delivered_per_s, 1),
-            "hop_messages_per_s": round(mesh.delivered_per_s * mesh.hops_mean, 1),
-            "hops_mean": round(mesh.hops_mean, 3),
-            "batch": mesh.load.batch,
-            "cpu_cores": round(sum(mesh.cpu.values()), 3),
-        },
-        **{name: found.as_dict() for name, found in compared.others.items()},
-        **{f"mesh_vs_{name}": round(compared.ratio(name), 3) for name in compared.others},
-        "shortcomings": short,
-    }
-    return Outcome(
-        slug="compare",
-        title="Beside other ways to forward messages",
+    times = ", ".join(f"{shown(ratios[name])} times the {_TITLES[name]}" for name in others)
+    columns = [
+        "", "messages/s", "hop-messages/s", "hops", "made at once", "cores", "this mesh is times",
+    ]  # fmt: skip
+    return Found(
         method=method,
-        tables=[
-            Table(
-                [
-                    "",
-                    "messages/s",
-                    "hop-messages/s",
-                    "hops",
-                    "made at once",
-                    "cores",
-                    "this mesh is times",
-                ],
-                rows,
-            )
+        tables=[Table(columns, rows)],
+        findings=[
+            f"This mesh delivers {times}.",
+            f"What limits the mesh: {limits(mesh)}",
         ],
-        findings=findings,
-        values=values,
-        provenance=origin,
+        values={
+            "topology": topology,
+            **{name: found.as_dict() for name, found in {"mesh": own, **others}.items()},
+            **{f"mesh_vs_{name}": round(ratios[name], 3) for name in others},
+        },
+        shortcomings=shortcomings(mesh)
+        + [
+            f"{_TITLES[name]}: {found.faults:,} messages lost, doubled or altered"
+            for name, found in others.items()
+            if found.faults
+        ],
+        kept="In none was a message lost, doubled or altered.",
     )
-
-
-@reporting.reported
-def command(
-    *,
-    seconds: Annotated[float, typer.Option(min=1, max=3600, help="Measured, each.")] = SECONDS,
-    results: Results = RESULTS,
-    as_json: reporting.AsJson = False,
-) -> int:
-    """Compare this mesh with chains on pyzmq and asyncio, and with one Ray actor a node.
-
-    Exit code 3 when anything lost, doubled or altered a message.
-    """
-    return run(partial(measure, seconds=seconds), results, as_json=as_json)
 
 
 if __name__ == "__main__":
-    reporting.run(command)
+    measure.main()

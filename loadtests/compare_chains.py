@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -17,16 +18,15 @@ from actors.runtime import spawn
 from actors.runtime.errors import Unavailable
 from loadtests import machine, payload
 from loadtests.chain import PEERS
+from loadtests.chain_process import PLAN
 from loadtests.load_plan import Counters, serials
 from loadtests.node_actor import NodeActor, NodeSink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from loadtests.chain import Hops
-    from loadtests.chain_plan import ChainPlan
-
-    Progress = Callable[[str], None]
+    from loadtests.benchmark import Progress
+    from loadtests.chain import ChainPlan, Hops
 
 BATCHES: Final = (512, 4096, 16384)
 TRIAL_S: Final = 1.5
@@ -40,10 +40,10 @@ class Chained:
     """What a comparator did.
 
     Attributes:
-        msg_per_s: delivered, distinct and whole.
-        batch: messages in a frame, the best of those tried.
-        hops: mean of its routes.
-        cores: of the machine that were busy.
+        msg_per_s: distinct, unaltered messages delivered in a second.
+        batch: messages in a frame, the best of the sizes that were tried.
+        hops: mean number of hops of its routes.
+        cores: busy cores of the machine.
         faults: messages lost, doubled or altered.
     """
 
@@ -89,8 +89,7 @@ def chain(plan: ChainPlan, hops: Hops, hops_mean: float) -> Chained:
     with tempfile.TemporaryDirectory(prefix="x0-chain-") as name, ExitStack() as stack:
         directory = Path(name)
         counters = Counters(directory)
-        plan.write(directory)
-        hops.save(directory / "hops.npz")
+        (directory / PLAN).write_bytes(pickle.dumps((plan, hops)))
         command = [sys.executable, "-m", "loadtests.chain_process", name]
         running = [
             stack.enter_context(

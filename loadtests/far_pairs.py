@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from actors.topology.model import Topology
 
-MAX_DESTINATIONS: Final = 256  # in larger meshes, chosen by the seed: each needs a tree of routes
+MAX_DESTINATIONS: Final = 256  # each needs a tree of routes
 MAX_PAIRS: Final = 32_768
 
 
@@ -51,15 +51,15 @@ class Routes:
         return path
 
 
-def choose(topology: Topology, min_hops: int, seed: int) -> Routes:
-    """Pairs at least `min_hops` apart by any way.
+def choose(topology: Topology, min_hops: int, seed: int, most: int = MAX_DESTINATIONS) -> Routes:
+    """Pairs of nodes at least `min_hops` apart by any way, among at most `most` nodes.
 
     Raises:
         InvalidInput: there is none.
     """
     draw = np.random.default_rng(seed)
     n = topology.n_nodes
-    count = min(n, MAX_DESTINATIONS)
+    count = min(n, most)
     destinations = np.sort(draw.choice(n, count, replace=False)).astype(np.int32)
     trees = spf.forwarding_trees(topology, etx_costs(topology), destinations)
     next_hop = np.where(trees.next_link < 0, np.int32(-1), topology.link_target[trees.next_link])

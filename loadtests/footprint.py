@@ -7,8 +7,10 @@ alone misleads about many processes.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from dataclasses import asdict, dataclass
+from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,17 +20,17 @@ from actors.runtime.errors import Unavailable
 from cluster import processes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from cluster.local import LocalCluster
 
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """Of several processes together, in MiB.
+    """Memory of several processes together, in MiB.
 
     Attributes:
-        processes: how many.
+        processes: number of processes.
         resident: sum of their resident sets.
         unique: sum of their unique sets.
         peak: sum of the largest resident set that each ever had.
@@ -38,10 +40,6 @@ class Footprint:
     resident: float
     unique: float
     peak: float
-
-    def as_dict(self) -> dict[str, float]:
-        """For JSON."""
-        return asdict(self)
 
 
 def actors(cluster: LocalCluster, kinds: Sequence[str]) -> list[psutil.Process]:
@@ -88,10 +86,10 @@ def footprint(members: Sequence[psutil.Process]) -> Footprint:
     )
 
 
-def cores_used(members: Sequence[psutil.Process], seconds: float) -> float:
+async def cores_used(members: Sequence[psutil.Process], seconds: float) -> float:
     """Processor time per second that processes take, in cores, while this call waits."""
     before, start = cpu_s(members), time.monotonic()
-    time.sleep(seconds)
+    await asyncio.sleep(seconds)
     return (cpu_s(members) - before) / (time.monotonic() - start)
 
 
@@ -99,6 +97,36 @@ def cpu_s(members: Sequence[psutil.Process]) -> float:
     """Processor time that living processes have taken since they started, s."""
     times = [process.cpu_times() for process in members]
     return sum(spent.user + spent.system for spent in times)
+
+
+class CoresUsed:
+    """Processor time per second of wall time, summed over the blocks that it is entered for.
+
+    Args:
+        groups: living processes by kind.
+    """
+
+    def __init__(self, groups: Mapping[str, Sequence[psutil.Process]]) -> None:
+        self._groups = groups
+        self._spent: defaultdict[str, float] = defaultdict(float)
+        self._wall = 0.0
+        self._began = 0.0
+
+    def __enter__(self) -> None:
+        self._began = time.monotonic()
+        self._add(-1)
+
+    def __exit__(self, *_exception: object) -> None:
+        self._add(1)
+        self._wall += time.monotonic() - self._began
+
+    def _add(self, sign: int) -> None:
+        for name, group in self._groups.items():
+            self._spent[name] += sign * cpu_s(group)
+
+    def cores(self) -> dict[str, float]:
+        """Cores used by each kind."""
+        return {name: round(spent / self._wall, 3) for name, spent in self._spent.items()}
 
 
 def _peak_kib(pid: int) -> int:

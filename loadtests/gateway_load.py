@@ -14,43 +14,41 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from loadtests import closed_loop, locust_run, wrk
+from loadtests import closed_loop, locust_run
 from loadtests.bare_app import PREFIX as BARE
-from loadtests.cores import CoresUsed
+from loadtests.footprint import CoresUsed
 from loadtests.open_loop import Samples, Schedule, offer_singly
-from loadtests.turns import Turns
+from loadtests.paired_runs import PairedRuns
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     import psutil
 
+    from loadtests.benchmark import Progress
     from loadtests.closed_loop import Asked
     from loadtests.http_connection import Answer, Connection
     from loadtests.http_messages import HttpMessages
     from loadtests.locust_run import Scenario
-    from loadtests.wrk import Ceiling
 
-    Progress = Callable[[str], None]
     Ask = Callable[[Connection], Awaitable[Answer]]
 
-OPEN_LOOP_PART: Final = 0.5  # of the measured capacity
+OPEN_LOOP_PART: Final = 0.5  # fraction of the measured capacity
 _WARM_UP_S: Final = 1.0
 _LEAD_S: Final = 0.1  # before the first request of the open loop is due
-_PAIRS_OF_WRK: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class HttpLoad:
     """How much to ask.
 
     Attributes:
-        seconds: of each turn.
-        rounds: of turns.
-        open_s: of the open loop, and of Locust.
-        callers: connections of single messages and of routes.
+        seconds: length of each turn.
+        rounds: number of rounds, each with a turn of every kind of request on both sides.
+        open_s: length of the open loop, and of Locust.
+        callers: connections for single messages and for routes.
         batch: messages in a batch.
-        batch_callers: connections of batches.
+        batch_callers: connections for batches.
     """
 
     seconds: float = 2.0
@@ -60,18 +58,13 @@ class Load:
     batch: int = 10_000
     batch_callers: int = 4
 
-    @property
-    def wrk_s(self) -> int:
-        """Of each use of wrk, which takes whole seconds."""
-        return max(1, round(self.open_s / 2))
-
 
 class Carried(NamedTuple):
     """Messages of one turn of batches.
 
     Attributes:
-        accepted_per_s: until the last was accepted.
-        delivered_per_s: until the last was delivered.
+        accepted_per_s: messages a second until the last was accepted.
+        delivered_per_s: messages a second until the last was delivered.
     """
 
     accepted_per_s: float
@@ -79,7 +72,7 @@ class Carried(NamedTuple):
 
     @property
     def per_s(self) -> float:
-        """What both ends kept up with."""
+        """The rate that both ends kept up with."""
         return min(self)
 
 
@@ -88,11 +81,12 @@ class Kind:
     """A kind of request: how it is made, and what came of it.
 
     Attributes:
-        callers: connections.
-        ask, ask_bare: make one request of the gateway, of the bare handler.
-        cores: used in the gateway's turns.
-        batches: whether many messages go in each, which are received meanwhile.
-        turns: of both.
+        callers: number of connections.
+        ask: makes one request of the gateway.
+        ask_bare: makes the same request of the bare handler.
+        cores: cores used in the gateway's turns.
+        batches: whether each request carries many messages, which are received meanwhile.
+        runs: turns of both sides.
         carried: messages of batches, by round.
     """
 
@@ -101,7 +95,7 @@ class Kind:
     ask_bare: Ask
     cores: CoresUsed
     batches: bool = False
-    turns: Turns = field(default_factory=Turns)
+    runs: PairedRuns = field(default_factory=PairedRuns)
     carried: list[Carried] = field(default_factory=list)
 
 
@@ -110,33 +104,31 @@ class Loaded:
     """What the loads showed.
 
     Attributes:
-        kinds: of requests, by name.
+        kinds: kinds of requests, by name.
         open_rate: single messages per second in the open loop.
         open_loop: their latencies.
-        ceilings: what wrk found; None without wrk.
-        scenarios: what Locust counted.
+        scenarios: what Locust counted, by name.
     """
 
     kinds: Mapping[str, Kind]
     open_rate: float
     open_loop: Samples
-    ceilings: Mapping[str, Ceiling] | None
     scenarios: Mapping[str, Scenario]
 
 
 async def run(
     messages: HttpMessages,
-    load: Load,
+    load: HttpLoad,
     groups: Mapping[str, Sequence[psutil.Process]],
     progress: Progress,
 ) -> Loaded:
     """Offer everything to a gateway that is ready and to the bare handler beside it.
 
     Args:
-        messages: of the gateway.
-        load: how much.
-        groups: processes whose processor time is told, by kind.
-        progress: told what is going on.
+        messages: messages to the gateway.
+        load: how much to ask.
+        groups: processes whose processor time is measured, by kind.
+        progress: is told what is being done.
 
     Raises:
         OSError: the gateway refuses a connection.
@@ -147,7 +139,7 @@ async def run(
         progress(f"warming up: {name}")
         for ask in (kind.ask, kind.ask_bare):
             await _asked(messages, kind.callers, ask, min(_WARM_UP_S, load.seconds))
-        await messages.drain()
+        await _drain(messages)
     for number in range(load.rounds):
         # Who comes first finds the machine as the other left it, so they take turns in that too.
         sides = (_gateway_turn, _bare_turn) if number % 2 == 0 else (_bare_turn, _gateway_turn)
@@ -155,18 +147,16 @@ async def run(
             progress(f"round {number + 1} of {load.rounds}: {name}")
             for turn in sides:
                 await turn(messages, kind, load.seconds)
-    rate = max(1.0, OPEN_LOOP_PART * kinds["single"].turns.per_s.median)
+    rate = max(1.0, OPEN_LOOP_PART * kinds["single"].runs.per_s.median)
     progress(f"open loop: {rate:,.0f} single messages a second")
     open_loop = await _open_loop(messages, rate, load.open_s)
-    progress("wrk")
-    ceilings = await asyncio.to_thread(_ceilings, messages, load) if wrk.installed() else None
     progress("Locust")
     scenarios = await asyncio.to_thread(locust_run.run, messages.server, load.open_s)
-    return Loaded(kinds, rate, open_loop, ceilings, scenarios)
+    return Loaded(kinds, rate, open_loop, scenarios)
 
 
 def _kinds(
-    messages: HttpMessages, load: Load, groups: Mapping[str, Sequence[psutil.Process]]
+    messages: HttpMessages, load: HttpLoad, groups: Mapping[str, Sequence[psutil.Process]]
 ) -> dict[str, Kind]:
     async def batch(connection: Connection) -> Answer:
         return await messages.send_batch(connection, load.batch)
@@ -197,27 +187,31 @@ async def _asked(messages: HttpMessages, callers: int, ask: Ask, seconds: float)
 
 
 async def _gateway_turn(messages: HttpMessages, kind: Kind, seconds: float) -> None:
-    begun, accepted, delivered = time.monotonic(), messages.accepted, messages.delivered
-    async with messages.receiving() if kind.batches else contextlib.nullcontext():
+    begun, accepted, delivered = (
+        time.monotonic(),
+        messages.received.accepted,
+        messages.received.delivered,
+    )
+    async with messages.received.receiving() if kind.batches else contextlib.nullcontext():
         with kind.cores:
             asked = await _asked(messages, kind.callers, kind.ask, seconds)
         accepted_s = time.monotonic() - begun
-    kind.turns.gateway.append(asked)
+    kind.runs.gateway.append(asked)
     if kind.batches:
-        delivered_s = max(accepted_s, messages.last_arrival - begun)
+        delivered_s = max(accepted_s, messages.received.last_arrival - begun)
         kind.carried.append(
             Carried(
-                (messages.accepted - accepted) / accepted_s,
-                (messages.delivered - delivered) / delivered_s,
+                (messages.received.accepted - accepted) / accepted_s,
+                (messages.received.delivered - delivered) / delivered_s,
             )
         )
     else:
-        await messages.drain()
+        await _drain(messages)
 
 
 async def _bare_turn(messages: HttpMessages, kind: Kind, seconds: float) -> None:
     asked = await _asked(messages, kind.callers, kind.ask_bare, seconds)
-    kind.turns.bare.append(asked)
+    kind.runs.bare.append(asked)
 
 
 async def _open_loop(messages: HttpMessages, rate: float, seconds: float) -> Samples:
@@ -236,15 +230,11 @@ async def _open_loop(messages: HttpMessages, rate: float, seconds: float) -> Sam
     await offer_singly(schedule, send, samples)
     for connection in free:
         connection.close()
-    await messages.drain()
+    await _drain(messages)
     return samples
 
 
-def _ceilings(messages: HttpMessages, load: Load) -> dict[str, Ceiling]:
-    server, seconds = messages.server, load.wrk_s
-    pairs = messages.pairs[:_PAIRS_OF_WRK]
-    return {
-        "healthz": wrk.get(server, "/healthz", load.callers, seconds),
-        "single": wrk.send(server, "", pairs, load.callers, seconds),
-        "bare": wrk.send(server, BARE, pairs, load.callers, seconds),
-    }
+async def _drain(messages: HttpMessages) -> None:
+    """Receive everything that was accepted, or as much as comes in time."""
+    async with messages.received.receiving():
+        pass

@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 import uuid
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +20,16 @@ from actors.runtime.flags import Flags
 from actors.runtime.lag import Lag
 from cluster.ray_start import free_ports
 from jobs.launch import gateway, joining, session
-from loadtests import crowd, leipzig, private_cluster
+from loadtests import crowd, private_cluster
 from loadtests.http_connection import Server
+from loadtests.spread import Spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from actors.runtime.settings import Settings
+    from loadtests.benchmark import Progress
     from loadtests.crowd import Crowd
-
-    Progress = Callable[[str], None]
 
 PATIENCE_S: Final = 30.0  # for all to hear that the mesh is ready, once it is
 _LAG: Final = re.compile(
@@ -42,10 +43,10 @@ class Started:
 
     Attributes:
         gateway_first: whether the gateway was there before the mesh.
-        crowd: what it was told.
+        crowd: what the crowd was told.
         lag: the largest delay of the event loop in the gateway and in each shard, by name.
-        open_s: from the beginning until the port was open.
-        ready_s: from the beginning until mesh and gateway were ready.
+        open_s: seconds from the beginning until the port was open.
+        ready_s: seconds from the beginning until mesh and gateway were ready.
     """
 
     gateway_first: bool
@@ -55,22 +56,89 @@ class Started:
     ready_s: float
 
 
-def measure(
-    progress: Progress, *, count: int, settings: Settings | None = None, gateway_first: bool = False
-) -> Started:
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """Starts before crowds of one size.
+
+    Attributes:
+        crowd: number of connections at each start.
+        each: the starts, at least one.
+    """
+
+    crowd: int
+    each: tuple[Started, ...]
+
+    @property
+    def requests(self) -> int:
+        """Number of requests of all crowds."""
+        return self.crowd * sum(start.crowd.waves for start in self.each)
+
+    @property
+    def errors(self) -> Counter[str]:
+        """What was wrong with answers."""
+        return sum((start.crowd.errors for start in self.each), Counter[str]())
+
+    @property
+    def answers(self) -> Counter[str]:
+        """What was answered, by path and status."""
+        return sum((start.crowd.answers for start in self.each), Counter[str]())
+
+    @property
+    def lag_ms(self) -> dict[str, Spread]:
+        """The largest lag in each process."""
+        return self._spreads(lambda lag: 1000 * lag.late_s)
+
+    @property
+    def starved_ms(self) -> dict[str, Spread]:
+        """The part of the largest lag that was a wait for a processor."""
+        return self._spreads(lambda lag: 1000 * lag.starved_s)
+
+    def _spreads(self, figure: Callable[[Lag], float]) -> dict[str, Spread]:
+        names = sorted({name for start in self.each for name in start.lag})
+        return {name: Spread.of(figure(start.lag[name]) for start in self.each) for name in names}
+
+    @property
+    def open_s(self) -> Spread:
+        """Seconds until the port was open, Ray's start included."""
+        return Spread.of(start.open_s for start in self.each)
+
+    @property
+    def ready_s(self) -> Spread:
+        """Seconds until mesh and gateway were ready, Ray's start included."""
+        return Spread.of(start.ready_s for start in self.each)
+
+    def of_kind(self, *, gateway_first: bool) -> Starts:
+        """The starts in which the gateway was there before the mesh, or the others."""
+        some = tuple(start for start in self.each if start.gateway_first is gateway_first)
+        return Starts(self.crowd, some)
+
+    def values(self) -> dict[str, object]:
+        """Everything, for JSON."""
+        return {
+            "starts": len(self.each),
+            "requests": self.requests,
+            "errors": dict(self.errors),
+            "answers": dict(self.answers),
+            "lag_ms": {name: spread.as_dict() for name, spread in self.lag_ms.items()},
+            "starved_ms": {name: spread.as_dict() for name, spread in self.starved_ms.items()},
+            "open_s": self.open_s.as_dict(),
+            "ready_s": self.ready_s.as_dict(),
+        }
+
+
+def measure(progress: Progress, *, count: int, settings: Settings, gateway_first: bool) -> Started:
     """Start a mesh and its gateway, on a cluster of their own, before a crowd.
 
     Args:
-        progress: told what is going on.
-        count: of connections.
+        progress: is told what is being done.
+        count: number of connections in the crowd.
         settings: of the mesh.
         gateway_first: start the mesh when the gateway answers; else both at once, as `x0 up` does.
 
     Raises:
         Unavailable: the mesh did not become ready, or the crowd never got an answer.
     """
-    given = settings or leipzig.settings()
-    given = given.model_copy(update={"gateway_port": free_ports(1)[0]})
+    given = settings.model_copy(update={"gateway_port": free_ports(1)[0]})
     server = Server(given.gateway_host, given.gateway_port)
     began, over = time.monotonic(), threading.Event()
     started = _after_gateway if gateway_first else _with_gateway
@@ -98,7 +166,7 @@ def measure(
 @contextlib.contextmanager
 def _with_gateway(given: Settings, progress: Progress) -> Iterator[session.Session]:
     with (
-        private_cluster.addressed(None),
+        private_cluster.ray_address(None),
         session.ephemeral(given, Flags(), progress=progress, beside=True) as own,
     ):
         yield own

@@ -26,7 +26,7 @@ PAGE: Final = 200
 
 
 def address(name: str) -> str:
-    """A TRON address made of a name."""
+    """The TRON address that this history gives to a name."""
     return base58.b58encode_check(b"\x41" + hashlib.sha256(name.encode()).digest()[:20]).decode()
 
 
@@ -67,14 +67,14 @@ def receipt(listed: dict[str, Any]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def serving(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """Serve `rows`, oldest first; the URL."""
+    """Serve `rows`, oldest first, for the length of a block; yields the URL."""
     here, there = multiprocessing.Pipe()
     process = multiprocessing.get_context("fork").Process(target=_serve, args=(rows, there))
     process.start()
     try:
         yield f"http://127.0.0.1:{here.recv()}"
     finally:
-        process.terminate()
+        process.kill()  # it has inherited handlers of signals that end it less quietly
         process.join()
 
 

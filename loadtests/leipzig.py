@@ -12,18 +12,14 @@ MAP: Final = Path(__file__).parents[2] / "shared/data/topologies/freifunk-leipzi
 STAND_IN: Final = f"{radio.PREFIX}144"
 
 
-def topology() -> str:
-    """The source of the topology."""
-    return str(MAP) if MAP.is_file() else STAND_IN
+def settings(other: str | None = None, *, vpn: bool = True, **overrides: object) -> Settings:
+    """Settings of a mesh on it, without vpn links: 144 nodes and 290 links, also the stand-in.
 
-
-def settings(**overrides: object) -> Settings:
-    """Settings of a mesh on it, without vpn links: 144 nodes and 290 links, also the stand-in."""
-    return Settings.load(topology=topology(), vpn=False, **overrides)
-
-
-def settings_or(other: str | None, *, vpn: bool, **overrides: object) -> Settings:
-    """The same, or those of a mesh on another topology, with or without its vpn links."""
+    Args:
+        other: source of another topology to use instead.
+        vpn: whether vpn links of the other topology are used.
+        overrides: further settings.
+    """
     if other is None:
-        return settings(**overrides)
+        other, vpn = str(MAP) if MAP.is_file() else STAND_IN, False
     return Settings.load(topology=other, vpn=vpn, **overrides)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from actors.runtime.ids import MAX_SHARDS
+from loadtests.far_pairs import MAX_DESTINATIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,40 +20,64 @@ SERIAL_BITS: Final = 40  # of a serial number, below the number of the partition
 
 
 @dataclass(frozen=True, slots=True)
-class LoadPlan:
-    """One load, the same for all of its workers.
+class Load:
+    """What to offer to a mesh.
 
     Attributes:
-        workers: processes that send and receive.
-        pairs: int32 [p, 2] for each partition: who sends to whom from there, taken in turn.
-        shares: fraction of the load that each partition sends.
-        rate: messages per second in all; None is as many as the mesh takes.
-        start: when messages begin to be offered, s on the monotonic clock.
-        measured: when the measured period begins, s.
-        end: when the last is offered, s; also the end of the measured period.
+        rate: messages per second of all partitions; None means as many as the mesh takes.
+        seconds: measured time.
+        min_hops: least number of hops of the shortest route between the ends of each message.
+        seed: seed of the choice of pairs.
+        destinations: most nodes that messages go between.
         batch: most messages in one call.
-        lanes: calls under way at once for each partition.
-        window: messages accepted and not yet received, for each partition, at which offering
-            waits; only without a rate.
-        tick_s: between two offers at a rate.
-        abandon: whether what could not be offered by the end never is.
-        min_hops: messages that made fewer are counted.
-        directory: for the shared numbers and for the accounts.
+        lanes: most calls under way at once for each partition.
+        window: number of messages accepted and not yet received, for each partition, at which
+            offering waits; only without a rate.
+        workers: number of processes that send and receive; None means one for each shard.
+        fail_node: whether a node fails during the measured period.
+        victim: id of that node; "" means the busiest node whose loss separates no others.
+        tick_s: time between two offers at a rate.
+        abandon: whether messages that could not be offered in the time are left out; only at a
+            rate.
     """
 
+    rate: float | None
+    seconds: float
+    min_hops: int = 3
+    seed: int = 1
+    destinations: int = MAX_DESTINATIONS
+    batch: int = 8192
+    lanes: int = 4
+    window: int = 8 * 8192
+    workers: int | None = None
+    fail_node: bool = False
+    victim: str = ""
+    tick_s: float = 0.005
+    abandon: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """How a load is offered, the same for all of its workers.
+
+    Attributes:
+        load: what to offer.
+        workers: number of processes that send and receive.
+        pairs: int32 [p, 2] for each partition: source and destination of its messages, in turn.
+        shares: fraction of the load that each partition sends.
+        start: when messages begin to be offered, s on the monotonic clock.
+        measured: when the measured period begins, s.
+        end: when the last message is offered and the measured period ends, s.
+        directory: where the shared numbers and the accounts are.
+    """
+
+    load: Load
     workers: int
     pairs: tuple[NDArray[np.int32], ...]
     shares: tuple[float, ...]
-    rate: float | None
     start: float
     measured: float
     end: float
-    batch: int
-    lanes: int
-    window: int
-    tick_s: float
-    abandon: bool
-    min_hops: int
     directory: Path
 
     def partitions_of(self, worker: int) -> list[int]:
@@ -64,7 +89,7 @@ class Counters:
     """Numbers that one process writes and others read at once, in a file that all of them map.
 
     Args:
-        directory: of the load. The first to come makes the file.
+        directory: directory of the load. The first process that comes creates the file.
     """
 
     def __init__(self, directory: Path) -> None:

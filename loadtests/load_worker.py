@@ -21,8 +21,8 @@ from actors.mesh.client import Mesh
 from actors.mesh.partition import Refusal
 from actors.runtime import log
 from loadtests import payload
+from loadtests.bitset import Bitset
 from loadtests.load_plan import PORT, Counters, serials
-from loadtests.marks import Marks
 from loadtests.open_loop import Schedule, offer_batches
 from loadtests.sink import Sink
 
@@ -31,14 +31,16 @@ if TYPE_CHECKING:
 
     from loadtests.load_plan import LoadPlan
 
-FULL_S: Final = 0.002  # before offering again when enough is under way, or a mailbox was full
+FULL_S: Final = 0.002  # wait before offering again when the window or a mailbox is full
+_OF_SOURCES: Final = ("sent", "late", "calls", "silent")
+_OF_SINKS: Final = ("corrupt", "misdelivered", "hops", "too_near", "reads")
 
 
 class LoadWorker:
     """Source and sink of some partitions.
 
     Args:
-        number: of this worker.
+        number: number of this worker.
     """
 
     def __init__(self, number: int) -> None:
@@ -53,11 +55,11 @@ class LoadWorker:
         counters = Counters(plan.directory)
         for partition in plan.partitions_of(self._number):
             source = Source(plan, partition, counters)
-            for _ in range(plan.lanes):
+            for _ in range(plan.load.lanes):
                 source.lanes.put_nowait(await Mesh.attach())
             self._sources.append(source)
             received, mesh = counters.received[self._number], await Mesh.attach()
-            sink = Sink(plan.pairs, plan.min_hops, partition, received, mesh)
+            sink = Sink(plan.pairs, plan.load.min_hops, partition, received, mesh)
             self._sinks.append(sink)
         works = [source.run() for source in self._sources] + [sink.run() for sink in self._sinks]
         self._tasks = [asyncio.create_task(work) for work in works]
@@ -66,45 +68,35 @@ class LoadWorker:
         """Return when everything has been offered, and answered by the mesh."""
         sending = self._tasks[: len(self._sources)]
         await asyncio.gather(*sending)
-        self.check()
+        await self.alive()
 
-    def check(self) -> None:
-        """Raise what ended a source or a sink, if anything did."""
+    async def alive(self) -> None:
+        """Answer, or raise what ended a source or a sink."""
         for task in self._tasks:
             if task.done() and not task.cancelled():
                 task.result()
 
-    async def alive(self) -> None:
-        """Answer; raises what ended a source or a sink."""
-        self.check()
-
     async def finish(self, path: str) -> dict[str, float]:
-        """Stop receiving and write the account to `path`; what it sums up to."""
+        """Stop receiving and write the account to `path`; returns its sums."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         columns: dict[str, NDArray[np.generic]] = {}
-        making_s = 0.0
-        totals = {"sent": 0, "late": 0, "calls": 0, "silent": 0}
         for source in self._sources:
             columns[f"accepted-{source.partition}"] = source.accepted.bits()
-            totals["sent"] += source.sent
-            totals["late"] += source.late
-            totals["calls"] += source.calls
-            totals["silent"] += source.silent
-            making_s += source.busy_s
-        checking_s = sum(sink.busy_s for sink in self._sinks)
-        sums = {"corrupt": 0, "misdelivered": 0, "hops": 0, "too_near": 0, "reads": 0}
         for sink in self._sinks:
-            for name in sums:
-                sums[name] += getattr(sink, name)
             columns |= sink.columns()
-        received = sum(marks.count for sink in self._sinks for marks in sink.delivered)
-        read = sum(marks.count for sink in self._sinks for marks in sink.serials)
+        totals = {name: sum(getattr(each, name) for each in self._sources) for name in _OF_SOURCES}
+        totals |= {name: sum(getattr(each, name) for each in self._sinks) for name in _OF_SINKS}
+        totals |= {
+            "making_s": sum(source.busy_s for source in self._sources),
+            "checking_s": sum(sink.busy_s for sink in self._sinks),
+            "received": sum(some.count for sink in self._sinks for some in sink.delivered),
+            "read": sum(some.count for sink in self._sinks for some in sink.serials),
+        }
         self._sources, self._sinks, self._tasks = [], [], []  # this process stays, without them
         np.savez(path, **columns)  # type: ignore[arg-type]  # its stub takes the names for options
-        spent = {"making_s": making_s, "checking_s": checking_s}
-        return {**totals, **sums, **spent, "received": received, "read": read}
+        return totals
 
 
 @dataclass(slots=True)
@@ -112,20 +104,20 @@ class Source:
     """Sends from one partition.
 
     Attributes:
-        lanes: clients that are free; each has one call under way at a time.
-        accepted: sequence numbers of what the mesh accepted.
-        sent: messages offered.
-        late: of them later than they were due.
-        silent: refused because their source has failed.
-        calls: in which they were offered.
-        busy_s: processor time of making messages and of noting their ids.
+        lanes: clients that are free; each has at most one call under way.
+        accepted: sequence numbers of the messages that the mesh accepted.
+        sent: number of messages offered.
+        late: messages offered later than they were due.
+        silent: messages refused because their source had failed.
+        calls: calls in which messages were offered.
+        busy_s: processor time spent on making messages and noting their ids.
     """
 
     plan: LoadPlan
     partition: int
     counters: Counters
     lanes: asyncio.Queue[Mesh] = field(default_factory=asyncio.Queue)
-    accepted: Marks = field(default_factory=Marks)
+    accepted: Bitset = field(default_factory=Bitset)
     sent: int = 0
     late: int = 0
     silent: int = 0
@@ -136,7 +128,7 @@ class Source:
 
     def __post_init__(self) -> None:
         pairs = self.plan.pairs[self.partition]
-        rows = np.arange(len(pairs) + self.plan.batch) % max(1, len(pairs))
+        rows = np.arange(len(pairs) + self.plan.load.batch) % max(1, len(pairs))
         head = np.zeros(len(rows), HEAD)
         if len(pairs):
             head["source"], head["destination"] = pairs[rows].T
@@ -144,20 +136,20 @@ class Source:
         head["version"], head["potential"] = UNSTAMPED, NO_POTENTIAL
         head["length"], head["port"] = payload.SIZE, PORT
         self._heads = head
-        self._offset = np.arange(self.plan.batch, dtype=np.int64) * payload.SIZE
+        self._offset = np.arange(self.plan.load.batch, dtype=np.int64) * payload.SIZE
 
     async def run(self) -> None:
         """Send all that the plan asks of this partition."""
         plan = self.plan
         if not len(plan.pairs[self.partition]):
             return
-        if plan.rate is None:
+        if plan.load.rate is None:
             async with asyncio.TaskGroup() as group:
-                for _ in range(plan.lanes):
+                for _ in range(plan.load.lanes):
                     group.create_task(self._send_without_end())
             return
         schedule = Schedule.lasting(
-            plan.start, plan.rate * plan.shares[self.partition], plan.end - plan.start
+            plan.start, plan.load.rate * plan.shares[self.partition], plan.end - plan.start
         )
 
         async def send(first: int, stop: int) -> None:
@@ -166,20 +158,20 @@ class Source:
         self.late = await offer_batches(
             schedule,
             send,
-            tick_s=plan.tick_s,
-            lanes=plan.lanes,
-            largest=plan.batch,
-            until=plan.end if plan.abandon else math.inf,
+            tick_s=plan.load.tick_s,
+            lanes=plan.load.lanes,
+            largest=plan.load.batch,
+            until=plan.end if plan.load.abandon else math.inf,
         )
 
     async def _send_without_end(self) -> None:
         plan = self.plan
         await asyncio.sleep(max(0.0, plan.start - time.monotonic()))
         while (now := time.monotonic()) < plan.end:
-            if self.counters.under_way(self.partition) + plan.batch > plan.window:
+            if self.counters.under_way(self.partition) + plan.load.batch > plan.load.window:
                 await asyncio.sleep(FULL_S)
                 continue
-            refused = await self._send(self.sent, np.full(plan.batch, now))
+            refused = await self._send(self.sent, np.full(plan.load.batch, now))
             if refused:
                 await asyncio.sleep(FULL_S)
 

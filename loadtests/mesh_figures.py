@@ -6,21 +6,24 @@ import math
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
+import psutil
 
 from loadtests import payload
+from loadtests.benchmark import Found, Table
 from loadtests.mesh_load import WARM_UP_S, thirds_mib
 from loadtests.open_loop import percentiles_ms
-from loadtests.results import Outcome, Table
 from loadtests.spread import finite, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.runtime.settings import Settings
-    from loadtests.machine import Provenance
-    from loadtests.mesh_load import Ran
+    import numpy as np
+    from numpy.typing import NDArray
 
+    from actors.runtime.settings import Settings
+    from loadtests.mesh_load import Failure, Ran
+
+TITLE: Final = "Messages through the mesh"
 _METHOD: Final = """\
 Topology {topology}: {nodes} nodes, {links} links, {shards} shards (one process each), journals \
 on, Hello every {hello:g} s. Distinct messages of {size} bytes, each with its own serial number \
@@ -41,7 +44,7 @@ def values(ran: Ran, flags: Sequence[str]) -> dict[str, object]:
     load, account = ran.load, ran.account
     p50, p95, p99 = percentiles_ms(ran.latency())
     delivered_per_s = ran.delivered_per_s
-    resident, private = map(thirds_mib, (ran.sampled.shard_rss, ran.sampled.shard_private))
+    first, last = thirds_mib(ran.sampled.shard_private)
     found: dict[str, object] = {
         "rate": load.rate if load.rate is not None else "max",
         "seconds": round(ran.seconds, 3),
@@ -81,20 +84,14 @@ def values(ran: Ran, flags: Sequence[str]) -> dict[str, object]:
             "making": round(1e9 * ran.totals["making_s"] / max(1.0, ran.totals["sent"]), 1),
             "checking": round(1e9 * ran.totals["checking_s"] / max(1.0, ran.totals["received"]), 1),
         },
-        "shard_rss_mib": {
-            "first": round(resident[0], 1),
-            "last": round(resident[1], 1),
-            "private_first": round(private[0], 1),
-            "private_last": round(private[1], 1),
-            "peak": round(max(ran.sampled.shard_rss, default=0) / 2**20, 1),
-        },
+        "shard_private_mib": {"first": round(first, 1), "last": round(last, 1)},
         "drained_s": round(ran.drained_s, 3),
         "flags": list(flags),
         "journal": True,
     }
     if ran.failure is not None:
         outside = percentiles_ms(ran.latency(outside=True))
-        inside = _inside(ran)
+        inside = _inside(ran, ran.failure)
         found["failure"] = {
             "node": ran.failure.node,
             "at_s": round(ran.failure.at - ran.start, 3),
@@ -105,7 +102,6 @@ def values(ran: Ran, flags: Sequence[str]) -> dict[str, object]:
             "p95_inside_ms": _ms(percentiles_ms(inside)[1]),
             "late_max_ms": _ms(float(inside.max()) * 1000 if len(inside) else math.nan),
         }
-    found["shortcomings"] = shortcomings(ran)
     return found
 
 
@@ -124,13 +120,9 @@ def shortcomings(ran: Ran) -> list[str]:
     return [f"{count:,} {what}" for what, count in counts.items() if count]
 
 
-def limits(ran: Ran, cores: int) -> str:
-    """What limited a load: where the processors' time went, all of it and for each message.
-
-    Args:
-        ran: the load.
-        cores: of the machine.
-    """
+def limits(ran: Ran) -> str:
+    """What limited a load: where the processors' time went, all of it and for each message."""
+    cores = psutil.cpu_count() or 1
     offered_per_s = max(1.0, ran.sent_per_s)
     own = sum(ran.cpu.values())
     used = ", ".join(f"{name} {shown(each)}" for name, each in ran.cpu.items())
@@ -148,16 +140,21 @@ def limits(ran: Ran, cores: int) -> str:
     )
 
 
-def outcome(ran: Ran, settings: Settings, flags: Sequence[str], origin: Provenance) -> Outcome:
-    """The section of RESULTS.md."""
-    found = values(ran, flags)
-    load = ran.load
-    slug = "mesh-max" if load.rate is None else f"mesh-{load.rate:.0f}"
-    offered = (
-        _MAX.format(window=load.window, batch=load.batch)
-        if load.rate is None
-        else _OPEN.format(rate=load.rate)
-    )
+def found(ran: Ran, settings: Settings, flags: Sequence[str]) -> Found:
+    """The section of RESULTS.md about one load.
+
+    Args:
+        ran: the load.
+        settings: of the mesh.
+        flags: names of the switches that were on.
+    """
+    figures, load = values(ran, flags), ran.load
+    if load.rate is None:
+        slug, title = "mesh-max", "as many as it takes"
+        offered = _MAX.format(window=load.window, batch=load.batch)
+    else:
+        slug, title = f"mesh-{load.rate:.0f}", f"{load.rate:,.0f} a second"
+        offered = _OPEN.format(rate=load.rate)
     method = _METHOD.format(
         topology=PurePath(settings.topology).name,
         nodes=ran.nodes,
@@ -172,28 +169,20 @@ def outcome(ran: Ran, settings: Settings, flags: Sequence[str], origin: Provenan
         warm=WARM_UP_S,
         seconds=load.seconds,
     )
-    short = shortcomings(ran)
-    findings = [
-        "Fell short: " + "; ".join(short) + "."
-        if short
-        else "Every accepted message was delivered exactly once"
-        + (" or returned" if ran.failure else "")
-        + ", unaltered."
-    ]
-    findings.append(f"What limits it: {limits(ran, origin.cores)}")
-    findings.append(f"Flags on: {', '.join(flags) or 'none'}.")
-    if ran.failure is not None:
-        findings.append(_failing(ran))
-    return Outcome(
-        slug=slug + ("-failing" if load.fail_node else ""),
-        title="Messages through the mesh: "
-        + ("as many as it takes" if load.rate is None else f"{load.rate:,.0f} a second")
-        + (", a node failing" if load.fail_node else ""),
+    or_returned = " or returned" if ran.failure else ""
+    return Found(
         method=method,
-        tables=[_table(found)],
-        findings=findings,
-        values=found,
-        provenance=origin,
+        tables=[_table(figures)],
+        findings=[
+            f"What limits it: {limits(ran)}",
+            f"Flags on: {', '.join(flags) or 'none'}.",
+            *([_failing(ran, ran.failure)] if ran.failure else []),
+        ],
+        values=figures,
+        shortcomings=shortcomings(ran),
+        kept=f"Every accepted message was delivered exactly once{or_returned}, unaltered.",
+        slug=slug + ("-failing" if load.fail_node else ""),
+        title=f"{TITLE}: {title}" + (", a node failing" if load.fail_node else ""),
     )
 
 
@@ -218,10 +207,7 @@ def _table(found: dict[str, object]) -> Table:
     return Table(list(columns), [[_cell(found[name]) for name in columns.values()]])
 
 
-def _failing(ran: Ran) -> str:
-    failure = ran.failure
-    if failure is None:
-        raise ValueError("nothing failed")
+def _failing(ran: Ran, failure: Failure) -> str:
     p95, p99 = percentiles_ms(ran.latency(outside=True))[1:]
     return (
         f"Node {failure.node} fell silent {failure.at - ran.start:.1f} s into the measurement;"
@@ -231,10 +217,7 @@ def _failing(ran: Ran) -> str:
     )
 
 
-def _inside(ran: Ran) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    failure = ran.failure
-    if failure is None:
-        return np.empty(0, np.float32)
+def _inside(ran: Ran, failure: Failure) -> NDArray[np.float32]:
     sent, got = ran.seen.sent_at, ran.seen.received_at
     chosen = (got >= failure.at) & (sent <= failure.at + failure.bound_s)
     return ran.seen.latency[chosen]

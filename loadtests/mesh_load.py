@@ -26,11 +26,12 @@ from actors.runtime import spawn
 from actors.runtime.errors import Unavailable
 from actors.topology.bound import convergence_bound_s
 from loadtests import account, far_pairs, footprint, machine
+from loadtests.footprint import CoresUsed
 from loadtests.load_plan import Counters, LoadPlan
 from loadtests.load_worker import LoadWorker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
     from numpy.typing import NDArray
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
     from actors.mesh.coordinator import MeshOptions
     from cluster.local import LocalCluster
     from loadtests.account import Account, Latencies
-
-    Progress = Callable[[str], None]
+    from loadtests.benchmark import Progress
+    from loadtests.load_plan import Load
 
 WARM_UP_S: Final = 2.0
 LEAD_S: Final = 0.5  # for workers to have their plan before they send
@@ -50,47 +51,14 @@ _READY_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """What to offer.
-
-    Attributes:
-        rate: messages per second; None is as many as the mesh takes.
-        seconds: that are measured.
-        min_hops: of the shortest route between the ends of each message.
-        seed: of the choice of pairs.
-        batch: most messages in one call.
-        lanes: calls under way at once for each partition.
-        window: messages under way for each partition at which offering waits; without a rate.
-        workers: processes that send and receive; None is one for each shard.
-        fail_node: whether a node fails during the measured period.
-        victim: its id; "" is the busiest whose loss separates nobody.
-        tick_s: between two offers at a rate.
-        abandon: whether what could not be offered in the time never is; only at a rate.
-    """
-
-    rate: float | None
-    seconds: float
-    min_hops: int = 3
-    seed: int = 1
-    batch: int = 8192
-    lanes: int = 4
-    window: int = 8 * 8192
-    workers: int | None = None
-    fail_node: bool = False
-    victim: str = ""
-    tick_s: float = 0.005
-    abandon: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Failure:
     """A node that failed during a load.
 
     Attributes:
-        node: its id.
-        at: when it took effect, s on the monotonic clock.
-        bound_s: in which the mesh must have converged: the window that is left out.
-        routes_s: after the failure, when the last shard had new routes in that window.
+        node: id of the node.
+        at: when the failure took effect, s on the monotonic clock.
+        bound_s: time in which the mesh must have converged; this window is left out.
+        routes_s: time from the failure until the last shard had new routes in that window.
     """
 
     node: str
@@ -101,21 +69,38 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """What was seen while the load ran, each second.
+    """What was seen each second while the load ran.
 
     Attributes:
         at: s on the monotonic clock.
-        shard_rss: bytes, all shards together, with the pages of Ray's shared memory that they use.
-        shard_private: bytes, without shared pages.
-        received, accepted, refused: messages so far.
+        shard_private: memory of all shards, bytes, without pages of Ray's shared memory.
+        received: messages received so far.
+        under_way: messages accepted and not yet received.
+        refused: messages refused so far.
     """
 
     at: list[float] = field(default_factory=list)
-    shard_rss: list[int] = field(default_factory=list)
     shard_private: list[int] = field(default_factory=list)
     received: list[int] = field(default_factory=list)
-    accepted: list[int] = field(default_factory=list)
+    under_way: list[int] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
+
+    def take(self, now: float, shards: Sequence[psutil.Process], counters: Counters) -> None:
+        """Take a sample."""
+        memory = [process.memory_info() for process in shards]
+        self.at.append(now)
+        self.shard_private.append(sum(info.rss - info.shared for info in memory))
+        self.received.append(int(counters.received.sum()))
+        self.under_way.append(max(0, counters.unresolved))
+        self.refused.append(int(counters.refused.sum()))
+
+    def shown(self) -> str:
+        """What the last two samples say, for people."""
+        rate = (self.received[-1] - self.received[-2]) / (self.at[-1] - self.at[-2])
+        return (
+            f"{rate:,.0f} messages/s, {self.under_way[-1]:,} under way,"
+            f" {self.refused[-1]:,} refused"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,22 +108,21 @@ class Ran:
     """What became of a load.
 
     Attributes:
-        load: that was offered.
-        nodes, links, shards: of the mesh.
-        pairs: that messages went between.
-        hops_planned: mean over the pairs.
+        load: what was offered.
+        nodes, links, shards: size of the mesh.
+        pairs: number of pairs that messages went between.
+        hops_planned: mean number of hops of the pairs' routes.
         start, stop: of the measured period, s on the monotonic clock.
-        account: of all messages.
-        refused: messages that the mesh did not accept.
-        silent: of them because their source had failed.
+        account: what became of all messages.
+        refused: number of messages that the mesh did not accept.
         totals: sums of what the workers counted.
         seen: every message received.
         cpu: cores used in the measured period, by kind of process.
-        busy: cores of the machine that anything used in that time.
-        stolen: cores that its host kept from it.
-        sampled: once a second.
-        drained_s: from the last offer until everything accepted was resolved.
-        failure: that was injected, if any.
+        busy: cores of the machine that were busy in that time.
+        stolen: cores that the machine's host withheld.
+        sampled: samples of each second.
+        drained_s: time from the last offer until everything accepted was resolved.
+        failure: the failure that was injected, or None.
     """
 
     load: Load
@@ -209,7 +193,7 @@ class _Run:
     async def complete(self, number: int) -> Ran:
         load, mesh = self.load, self.mesh
         topology, placement = mesh.membership.topology, mesh.membership.placement
-        routes = far_pairs.choose(topology, load.min_hops, load.seed)
+        routes = far_pairs.choose(topology, load.min_hops, load.seed, load.destinations)
         where = placement.partition_of[routes.pairs[:, 0]]
         partitions = range(len(placement.shard_of))
         count = load.workers or len(placement.shards)
@@ -223,19 +207,13 @@ class _Run:
         groups = self._groups()
         start = time.monotonic() + LEAD_S
         plan = LoadPlan(
+            load=load,
             workers=count,
             pairs=tuple(routes.pairs[where == partition] for partition in partitions),
             shares=tuple(float((where == partition).mean()) for partition in partitions),
-            rate=load.rate,
             start=start,
             measured=start + WARM_UP_S,
             end=start + WARM_UP_S + load.seconds,
-            batch=load.batch,
-            lanes=load.lanes,
-            window=load.window,
-            tick_s=load.tick_s,
-            abandon=load.abandon,
-            min_hops=load.min_hops,
             directory=self.directory,
         )
         counters = Counters(self.directory)
@@ -305,30 +283,15 @@ class _Run:
         self, plan: LoadPlan, counters: Counters, groups: dict[str, list[psutil.Process]]
     ) -> tuple[dict[str, float], tuple[float, float], Sampled]:
         """Sample until the end of the measured period."""
-        shards = groups["shards"]
-        begun, spent = time.monotonic(), {n: footprint.cpu_s(g) for n, g in groups.items()}
-        processors = machine.Processors()
-        sampled = Sampled()
-        while (now := time.monotonic()) < plan.end:
-            sampled.at.append(now)
-            memory = [process.memory_info() for process in shards]
-            sampled.shard_rss.append(sum(info.rss for info in memory))
-            sampled.shard_private.append(sum(info.rss - info.shared for info in memory))
-            sampled.received.append(int(counters.received.sum()))
-            sampled.accepted.append(int(counters.accepted.sum()))
-            sampled.refused.append(int(counters.refused.sum()))
-            if len(sampled.at) > 1:
-                came = sampled.received[-1] - sampled.received[-2]
-                rate = came / (sampled.at[-1] - sampled.at[-2])
-                self.progress(
-                    f"{plan.end - now:.0f} s left: {rate:,.0f} messages/s,"
-                    f" {max(0, counters.unresolved):,} under way, {sampled.refused[-1]:,} refused"
-                )
-                await self._all("alive")
-            await asyncio.sleep(min(SAMPLE_S, max(0.0, plan.end - time.monotonic())))
-        wall = time.monotonic() - begun
-        cpu = {n: (footprint.cpu_s(g) - spent[n]) / wall for n, g in groups.items()}
-        return cpu, processors.cores(), sampled
+        used, processors, sampled = CoresUsed(groups), machine.Processors(), Sampled()
+        with used:
+            while (now := time.monotonic()) < plan.end:
+                sampled.take(now, groups["shards"], counters)
+                if len(sampled.at) > 1:
+                    self.progress(f"{plan.end - now:.0f} s left: {sampled.shown()}")
+                    await self._all("alive")
+                await asyncio.sleep(min(SAMPLE_S, max(0.0, plan.end - time.monotonic())))
+        return used.cores(), processors.cores(), sampled
 
     async def _drain(self, counters: Counters, since: float) -> float:
         """Wait until all that was accepted is resolved, or time is up; seconds since then."""
@@ -391,13 +354,8 @@ async def run(cluster: LocalCluster, load: Load, progress: Progress, number: int
         shutil.rmtree(directory)
 
 
-def mean_mib(series: Sequence[int], part: slice) -> float:
-    """Mean of some of the samples of memory, MiB."""
-    some = series[part]
-    return float(np.mean(some)) / 2**20 if some else float("nan")
-
-
 def thirds_mib(series: Sequence[int]) -> tuple[float, float]:
-    """Means of the first and of the last third of samples of memory, MiB."""
+    """Means of the first and of the last third of samples of memory, MiB; NaN without samples."""
     third = max(1, len(series) // 3)
-    return mean_mib(series, slice(0, third)), mean_mib(series, slice(-third, None))
+    first, last = (np.mean(part) if part else np.nan for part in (series[:third], series[-third:]))
+    return float(first) / 2**20, float(last) / 2**20

@@ -8,10 +8,14 @@ import numpy as np
 
 from actors.runtime import spawn
 from loadtests import payload
-from loadtests.marks import Marks
+from loadtests.bitset import Bitset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+class LoneActor:
+    """A node that does nothing: what it takes is what any actor takes."""
 
 
 class NodeActor:
@@ -34,7 +38,7 @@ class NodeSink:
     """The application at the last node: counts each message once and checks it."""
 
     def __init__(self) -> None:
-        self._marks = Marks()
+        self._serials = Bitset()
         self._corrupt = 0
 
     def forward(self, serial: int, _destination: int, body: bytes) -> None:
@@ -43,12 +47,12 @@ class NodeSink:
         if wrong is not None or int(said[0]) != serial:
             self._corrupt += 1
             return
-        self._marks.add(np.array([serial]))
+        self._serials.add(np.array([serial]))
 
     def count(self) -> int:
         """Messages so far."""
-        return self._marks.count
+        return self._serials.count
 
     def account(self) -> tuple[int, int]:
         """Distinct messages, and corrupt ones."""
-        return self._marks.distinct, self._corrupt
+        return self._serials.distinct, self._corrupt

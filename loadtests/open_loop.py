@@ -28,12 +28,12 @@ LATE_S: Final = 0.01  # offered later than this after the time it was due, a req
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Requests at equal distances.
+    """Requests at equal intervals.
 
     Attributes:
         start: when the first is due, s on the monotonic clock.
         rate: requests per second.
-        count: of all requests.
+        count: number of requests.
     """
 
     start: float
@@ -51,16 +51,14 @@ class Schedule:
 
     @classmethod
     def lasting(cls, start: float, rate: float, seconds: float) -> Schedule:
-        """The schedule of this rate from `start` on for so long."""
+        """The schedule that begins at `start` and lasts for `seconds` at this rate."""
         return cls(start, rate, round(rate * seconds))
 
     def due(self, now: float) -> int:
         """How many requests are due by `now`."""
-        return (
-            min(self.count, max(0, int((now - self.start) * self.rate) + 1))
-            if (now >= self.start)
-            else 0
-        )
+        if now < self.start:
+            return 0
+        return min(self.count, int((now - self.start) * self.rate) + 1)
 
     def times(self, first: int, stop: int) -> NDArray[np.float64]:
         """When requests `first` to `stop` (exclusive) are due."""
@@ -69,24 +67,21 @@ class Schedule:
 
 @dataclass(slots=True)
 class Samples:
-    """Latencies of requests, from the time that each was due."""
+    """Latencies of requests.
 
-    _parts: list[NDArray[np.float64]] = field(default_factory=list)
-    _single: list[float] = field(default_factory=list)
+    Attributes:
+        latency: of every request, s from the time when it was due.
+        late: number of requests that were offered late.
+        errors: number of requests that failed.
+    """
+
+    latency: list[float] = field(default_factory=list)
     late: int = 0
     errors: int = 0
 
-    def add(self, latency: NDArray[np.float64]) -> None:
-        """Keep latencies, s."""
-        self._parts.append(latency)
-
-    def add_one(self, latency: float) -> None:
-        """Keep one latency, s."""
-        self._single.append(latency)
-
     def all(self) -> NDArray[np.float64]:
-        """Every latency kept, s."""
-        return np.concatenate([*self._parts, np.array(self._single, np.float64)])
+        """Every latency, s."""
+        return np.array(self.latency, np.float64)
 
 
 def percentiles_ms(
@@ -117,9 +112,10 @@ async def offer_batches(
     Args:
         schedule: when each request is due.
         send: offers requests `first` to `stop` (exclusive).
-        tick_s: between two looks at the schedule.
-        lanes: calls of `send` under way at once. When all are, what falls due waits and is late.
-        largest: requests in one call.
+        tick_s: time between two looks at the schedule.
+        lanes: most calls of `send` under way. When there are so many, what falls due waits and is
+            late.
+        largest: most requests in one call.
         until: s on the monotonic clock; what has not been offered by then never is.
 
     Returns:
@@ -169,7 +165,7 @@ async def offer_singly(
             await request(number)
         except (OSError, TimeoutError, EOFError):
             samples.errors += 1
-        samples.add_one(time.monotonic() - due)
+        samples.latency.append(time.monotonic() - due)
 
     async with asyncio.TaskGroup() as group:
         offered = 0

@@ -6,32 +6,23 @@ is offered, open loop; then the light load again, which must find the mesh as it
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from actors.runtime.flags import Flags
-from jobs.launch import session
-from jobs.terminal import reporting
-from loadtests import leipzig, machine, mesh_load, private_cluster
-from loadtests.command import NoVpn, Results, Topology, run
+from loadtests import leipzig, mesh_load, private_cluster
+from loadtests.benchmark import Found, NoVpn, Progress, Table, Topology, benchmark, named
+from loadtests.load_plan import Load
 from loadtests.mesh_figures import limits, shortcomings
-from loadtests.mesh_load import Load, thirds_mib
+from loadtests.mesh_load import thirds_mib
 from loadtests.open_loop import percentiles_ms
-from loadtests.results import RESULTS, Outcome, Table
 from loadtests.spread import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
+    from actors.mesh.coordinator import MeshStatus
     from actors.runtime.settings import Settings
-    from loadtests.machine import Provenance
     from loadtests.mesh_load import Ran
-
-    Progress = Callable[[str], None]
 
 SECONDS: Final = 120.0
 CAPACITY_S: Final = 10.0
@@ -43,7 +34,6 @@ LANES: Final = 16  # calls at once for each shard, in the overload
 GROWTH: Final = 0.1  # of memory, from the first third to the last, that still counts as flat
 SLOWER: Final = 2.0  # times the p95 before, that still counts as recovered
 _SLACK_MS: Final = 5.0
-_READY_TIMEOUT_S: Final = 120.0
 _TITLES: Final = ("finding the capacity", "at ease before", "at twice the capacity", "after")
 _METHOD: Final = """\
 Topology {topology}: {nodes} nodes, {links} links, {shards} shards, journals on; a node may hold \
@@ -60,9 +50,9 @@ class Overloaded:
     """The four loads.
 
     Attributes:
-        capacity: as many messages as the mesh took.
-        before, after: little, before and after the overload.
-        over: twice the capacity.
+        capacity: the load of as many messages as the mesh took.
+        before, after: a small load before and after the overload.
+        over: the load of twice the capacity.
     """
 
     capacity: Ran
@@ -100,68 +90,56 @@ class Overloaded:
         return found
 
 
+@benchmark("overload", "Twice as many messages as it carries", ("ray", "numpy", "scipy"))
 def measure(
-    progress: Progress, *, seconds: float = SECONDS, settings: Settings | None = None
-) -> Outcome:
-    """Run the benchmark on a mesh of its own.
+    progress: Progress,
+    *,
+    seconds: Annotated[
+        float, typer.Option(min=2, max=86400, help="Seconds at twice the capacity.")
+    ] = SECONDS,
+    topology: Topology = None,
+    no_vpn: NoVpn = False,
+    mailbox: Annotated[
+        int, typer.Option(min=1, max=2**24, help="Messages that a node may hold.")
+    ] = MAILBOX,
+) -> Found:
+    """Offer twice what the mesh carries; it must refuse, keep its memory flat, and recover.
+
+    Exit code 3 when it does not, or when a message was lost, doubled or altered.
 
     Raises:
         TopologyError: the topology cannot be used.
         Unavailable: the mesh did not become ready, or gave up.
     """
-    before = machine.load()
-    settings = settings or leipzig.settings(mailbox_capacity=MAILBOX)
-    with (
-        private_cluster.started(progress) as cluster,
-        session.ephemeral(settings, Flags.from_env(), progress=progress) as own,
-    ):
+    settings = leipzig.settings(topology, vpn=not no_vpn, mailbox_capacity=mailbox)
+    rans: list[Ran] = []
 
-        async def whole() -> Overloaded:
-            await own.wait_ready(progress, _READY_TIMEOUT_S)
-            rans: list[Ran] = []
+    async def one(load: Load) -> Ran:
+        name = _TITLES[len(rans)]
+        progress(f"{name}: begins")
+        ran = await mesh_load.run(cluster, load, named(progress, name), len(rans))
+        rans.append(ran)
+        return ran
 
-            async def one(load: Load) -> Ran:
-                number = len(rans)
-                name = _TITLES[number]
-                progress(f"{name}: begins")
-                ran = await mesh_load.run(
-                    cluster, load, lambda text: progress(f"{name}: {text}"), number
-                )
-                rans.append(ran)
-                return ran
+    async def all_four(_: MeshStatus) -> Overloaded:
+        capacity = await one(Load(rate=None, seconds=min(CAPACITY_S, seconds)))
+        rate = max(1.0, capacity.delivered_per_s)
+        calm = Load(rate=CALM * rate, seconds=min(CALM_S, seconds))
+        # Many calls at once, so that what gives way is the mesh and not the caller.
+        twice = replace(
+            calm, rate=FACTOR * rate, seconds=seconds, tick_s=0.02, lanes=LANES, abandon=True
+        )
+        return Overloaded(capacity, await one(calm), await one(twice), await one(calm))
 
-            capacity = await one(Load(rate=None, seconds=min(CAPACITY_S, seconds)))
-            rate = max(1.0, capacity.delivered_per_s)
-            calm = Load(rate=CALM * rate, seconds=min(CALM_S, seconds))
-            first = await one(calm)
-            # Many calls at once, so that what gives way is the mesh and not the caller.
-            over = await one(
-                replace(
-                    calm,
-                    rate=FACTOR * rate,
-                    seconds=seconds,
-                    tick_s=0.02,
-                    lanes=LANES,
-                    abandon=True,
-                )
-            )
-            return Overloaded(capacity, first, over, await one(calm))
-
-        found = asyncio.run(whole())
-    origin = machine.provenance(("ray", "numpy", "scipy"), before, {})
-    return outcome(found, settings, seconds, origin)
-
-
-def _mib(series: Sequence[int]) -> list[float]:
-    return [round(value / 2**20, 1) for value in series]
+    with private_cluster.started(progress) as cluster:
+        return _found(private_cluster.on_mesh(settings, progress, all_four), settings, seconds)
 
 
 def _p95(ran: Ran) -> float:
     return percentiles_ms(ran.latency())[1]
 
 
-def outcome(found: Overloaded, settings: Settings, seconds: float, origin: Provenance) -> Outcome:
-    """What the figures say."""
+def _found(found: Overloaded, settings: Settings, seconds: float) -> Found:
     rans = (found.capacity, found.before, found.over, found.after)
     over, (first, last) = found.over, found.memory
     method = _METHOD.format(
@@ -192,7 +170,6 @@ def outcome(found: Overloaded, settings: Settings, seconds: float, origin: Prove
         ]
         for name, ran in zip(_TITLES, rans, strict=True)
     ]
-    short = found.shortcomings
     values: dict[str, object] = {
         "capacity_per_s": round(found.capacity.delivered_per_s, 1),
         "offered_per_s": round(over.load.rate or 0.0, 1),
@@ -212,19 +189,15 @@ def outcome(found: Overloaded, settings: Settings, seconds: float, origin: Prove
         "drained_s": round(over.drained_s, 3),
         "memory_first_third_mib": round(first, 1),
         "memory_last_third_mib": round(last, 1),
-        "memory_series_mib": _mib(over.sampled.shard_private),
-        "rss_series_mib": _mib(over.sampled.shard_rss),
+        "memory_series_mib": [round(size / 2**20, 1) for size in over.sampled.shard_private],
         "p95_before_ms": round(_p95(found.before), 3),
         "p95_over_ms": round(_p95(over), 3),
         "p95_after_ms": round(_p95(found.after), 3),
-        "shortcomings": short,
     }
     columns = [
         "", "offered/s", "delivered/s", "sent", "refused", "lost", "twice", "p95, ms", "drained, s",
     ]  # fmt: skip
-    return Outcome(
-        slug="overload",
-        title="Twice as many messages as it carries",
+    return Found(
         method=method,
         tables=[Table(columns, rows)],
         findings=[
@@ -233,42 +206,17 @@ def outcome(found: Overloaded, settings: Settings, seconds: float, origin: Prove
                 f" {over.account.accepted / max(1.0, over.totals['sent']):.0%} were accepted."
                 f" Meanwhile it delivered {found.goodput:.0%} of its capacity."
             ),
-            f"What limits it at twice the capacity: {limits(over, origin.cores)}",
+            f"What limits it at twice the capacity: {limits(over)}",
             (
                 f"Memory of the shards: {first:,.0f} MiB in the first third of the overload,"
                 f" {last:,.0f} MiB in the last."
             ),
-            "Fell short: " + "; ".join(short) + "."
-            if short
-            else "It refused what it could not hold, kept what it had accepted, and recovered.",
         ],
         values=values,
-        provenance=origin,
+        shortcomings=found.shortcomings,
+        kept="It refused what it could not hold, kept what it had accepted, and recovered.",
     )
 
 
-@reporting.reported
-def command(
-    *,
-    seconds: Annotated[
-        float, typer.Option(min=2, max=86400, help="At twice the capacity.")
-    ] = SECONDS,
-    topology: Topology = None,
-    no_vpn: NoVpn = False,
-    mailbox: Annotated[
-        int, typer.Option(min=1, max=2**24, help="Messages that a node may hold.")
-    ] = MAILBOX,
-    results: Results = RESULTS,
-    as_json: reporting.AsJson = False,
-) -> int:
-    """Offer twice what the mesh carries; it must refuse, keep its memory flat, and recover.
-
-    Exit code 3 when it does not, or when a message was lost, doubled or altered.
-    """
-    settings = leipzig.settings_or(topology, vpn=not no_vpn, mailbox_capacity=mailbox)
-    measured = partial(measure, seconds=seconds, settings=settings)
-    return run(measured, results, as_json=as_json)
-
-
 if __name__ == "__main__":
-    reporting.run(command)
+    measure.main()

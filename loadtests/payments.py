@@ -10,7 +10,6 @@ import random
 import tempfile
 import time
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -24,20 +23,12 @@ from actors.payments.ledger.ledger import Ledger
 from actors.payments.ledger.order_book import NewOrder
 from actors.payments.ledger.orders import Delivers, State
 from actors.payments.settings import KEYLESS_TRON, Chain
-from actors.runtime.errors import Unavailable
-from jobs.terminal import reporting
-from loadtests import history_api, machine
-from loadtests.command import Results, run
-from loadtests.results import RESULTS, Outcome, Table
+from loadtests import history_api
+from loadtests.benchmark import Found, Progress, Table, benchmark, defect
 from loadtests.spread import Spread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from actors.payments.scan import ScanResult
-    from loadtests.machine import Provenance
-
-    Progress = Callable[[str], None]
 
 ROWS: Final = 10_000
 ORDERS: Final = 1_000
@@ -66,24 +57,28 @@ class Figures:
     second_requests: Spread
 
 
+@benchmark("payments", "Reading payments", ("sqlalchemy", "httpx", "tronpy"))
 def measure(
-    progress: Progress, *, rows: int = ROWS, orders: int = ORDERS, runs: int = RUNS
-) -> Outcome:
-    """Run the benchmark.
+    progress: Progress,
+    *,
+    rows: Annotated[
+        int, typer.Option(min=100, max=200_000, help="Transfers in the history.")
+    ] = ROWS,
+    orders: Annotated[int, typer.Option(min=10, max=1_900, help="Open orders.")] = ORDERS,
+    runs: Annotated[int, typer.Option(min=1, max=100, help="Runs, each on a new ledger.")] = RUNS,
+) -> Found:
+    """Measure how fast a TRC-20 history is read, and what many open orders cost.
 
     Raises:
         Unavailable: a scan did not do all of its work.
     """
-    load = machine.load()
     taken: list[tuple[float, float, int, int]] = []
     for turn in range(runs):
         progress(f"run {turn + 1} of {runs}")
         with tempfile.TemporaryDirectory() as directory:
             taken.append(_one(Path(directory) / "ledger.db", rows, orders))
     columns = list(zip(*taken, strict=True))
-    figures = Figures(*(Spread.of(column) for column in columns))
-    origin = machine.provenance(("sqlalchemy", "httpx", "tronpy"), load, {})
-    return outcome(figures, rows, orders, runs, origin)
+    return _found(Figures(*(Spread.of(column) for column in columns)), rows, orders, runs)
 
 
 def _one(path: Path, rows: int, orders: int) -> tuple[float, float, int, int]:
@@ -95,17 +90,12 @@ def _one(path: Path, rows: int, orders: int) -> tuple[float, float, int, int]:
             second, second_s = asyncio.run(_scan(chain, ledger))
         settled = ledger.orders.listing(states=[State.CONFIRMED])
         if (first.transfers, first.settled, len(settled)) != (rows, PAID, PAID) or second.settled:
-            raise Unavailable(
-                "the benchmark means nothing",
-                "a scan did not do all of its work",
-                "This is a defect: please report it.",
-                retry_after_s=1.0,
-            )
+            raise defect("a scan did not do all of its work")
     return first_s, second_s, first.requests, second.requests
 
 
 def _history(ledger: Ledger, rows: int, orders: int) -> list[dict[str, object]]:
-    """Open the orders; what the chain has for the wallet, some of it their payments."""
+    """Open the orders; returns the wallet's transfers, some of which pay for orders."""
     chain = Chain(Network.TRON, "", None, history_api.WALLET, history_api.USDT, RATE)
     opened = []
     for number in range(orders):
@@ -131,8 +121,7 @@ async def _scan(chain: Chain, ledger: Ledger) -> tuple[ScanResult, float]:
         return result, time.perf_counter() - start
 
 
-def outcome(figures: Figures, rows: int, orders: int, runs: int, origin: Provenance) -> Outcome:
-    """What the figures say."""
+def _found(figures: Figures, rows: int, orders: int, runs: int) -> Found:
     worst = max(figures.first_s.values)
     shortcomings = (
         [f"{rows:,} rows took up to {worst:.2f} s instead of {PROMISED_S:g} s"]
@@ -147,9 +136,7 @@ def outcome(figures: Figures, rows: int, orders: int, runs: int, origin: Provena
         ],
     )
     pages = -(-rows // history_api.PAGE)
-    return Outcome(
-        slug="payments",
-        title="Reading payments",
+    return Found(
         method=_METHOD.format(
             rows=rows, orders=orders, paid=PAID, runs=runs, rate=RATE, floor=(pages - 1) / RATE
         ),
@@ -161,7 +148,6 @@ def outcome(figures: Figures, rows: int, orders: int, runs: int, origin: Provena
                 f" time of the chain, a receipt for each order that was paid and for"
                 f" {scanning.OTHERS} other transfers."
             ),
-            *(f"Fell short: {text}." for text in shortcomings),
         ],
         values={
             "rows": rows,
@@ -171,24 +157,10 @@ def outcome(figures: Figures, rows: int, orders: int, runs: int, origin: Provena
             "second_s": figures.second_s.as_dict(),
             "first_requests": figures.first_requests.as_dict(),
             "second_requests": figures.second_requests.as_dict(),
-            "shortcomings": shortcomings,
         },
-        provenance=origin,
+        shortcomings=shortcomings,
     )
 
 
-@reporting.reported
-def command(
-    *,
-    rows: Annotated[int, typer.Option(min=100, max=200_000, help="Of the history.")] = ROWS,
-    orders: Annotated[int, typer.Option(min=10, max=1_900, help="That are open.")] = ORDERS,
-    runs: Annotated[int, typer.Option(min=1, max=100, help="Each on a new ledger.")] = RUNS,
-    results: Results = RESULTS,
-    as_json: reporting.AsJson = False,
-) -> int:
-    """Measure how fast a TRC-20 history is read, and what many open orders cost."""
-    return run(partial(measure, rows=rows, orders=orders, runs=runs), results, as_json=as_json)
-
-
 if __name__ == "__main__":
-    reporting.run(command)
+    measure.main()

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Annotated, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import networkx as nx
 import numpy as np
@@ -18,25 +17,16 @@ import typer
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
-from actors.runtime.errors import Unavailable
 from actors.topology import spf
-from jobs.terminal import reporting
-from loadtests import machine
-from loadtests.command import Results, run
+from loadtests.benchmark import Found, Progress, Table, benchmark, defect, timed
 from loadtests.plane_mesh import graph
-from loadtests.results import RESULTS, Outcome, Table
 from loadtests.spread import Spread, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from actors.topology.model import Topology
-    from loadtests.machine import Provenance
     from loadtests.plane_mesh import Costs
-
-    Progress = Callable[[str], None]
 
 NODES: Final = 10_000
 TREES: Final = 64  # destinations that are active at once
@@ -55,7 +45,9 @@ A change is one random link that dies, or becomes up to four times as dear or ch
 for five of the changes all trees were, and the distances in those not named had not altered."""
 
 
-Result = TypeVar("Result")
+_OURS: Final = "this mesh: forwarding_trees"
+_SCIPY: Final = "scipy: dijkstra, one call a source"
+_NETWORKX: Final = "networkx: single_source_dijkstra"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +58,8 @@ class Figures:
         topology: the graph.
         per_s: trees per second, by program.
         touched: share of the trees that each change touched.
-        update_s: to find and compute the touched trees again, for each change, s.
-        full_s: to compute all of them again, s.
+        update_s: seconds to find the touched trees and compute them again, for each change.
+        full_s: seconds to compute all trees again.
     """
 
     topology: Topology
@@ -77,13 +69,18 @@ class Figures:
     full_s: Spread
 
 
-def measure(progress: Progress, *, nodes: int = NODES, runs: int = RUNS) -> Outcome:
-    """Run the benchmark on a mesh of `nodes` nodes.
+@benchmark("routes", "Computing routes", ("numpy", "scipy", "networkx"))
+def measure(
+    progress: Progress,
+    *,
+    nodes: Annotated[int, typer.Option(min=100, max=50_000, help="Nodes of the mesh.")] = NODES,
+    runs: Annotated[int, typer.Option(min=1, max=100, help="Runs of each program.")] = RUNS,
+) -> Found:
+    """Measure how many forwarding trees a second are computed, beside networkx and scipy.
 
     Raises:
         Unavailable: the programs disagree, or an untouched tree has altered.
     """
-    load = machine.load()
     progress(f"making a mesh of {nodes:,} nodes")
     topology, cost = graph(nodes, SEED)
     draw = np.random.default_rng(SEED)
@@ -93,17 +90,10 @@ def measure(progress: Progress, *, nodes: int = NODES, runs: int = RUNS) -> Outc
     touched, update_s = _changes(topology, cost, destinations, draw)
     full_s = Spread.of(len(destinations) / rate for rate in per_s[_OURS].values)
     figures = Figures(topology, per_s, touched, update_s, full_s)
-    packages = ("numpy", "scipy", "networkx")
-    return outcome(figures, runs, len(destinations), machine.provenance(packages, load, {}))
+    return _found(figures, runs, len(destinations))
 
 
-_OURS: Final = "this mesh: forwarding_trees"
-_SCIPY: Final = "scipy: dijkstra, one call a source"
-_NETWORKX: Final = "networkx: single_source_dijkstra"
-
-
-def outcome(figures: Figures, runs: int, trees: int, origin: Provenance) -> Outcome:
-    """What the figures say."""
+def _found(figures: Figures, runs: int, trees: int) -> Found:
     base = figures.per_s[_NETWORKX].median
     ratios = {name: spread.median / base for name, spread in figures.per_s.items()}
     saved = figures.full_s.median / figures.update_s.median
@@ -128,9 +118,7 @@ def outcome(figures: Figures, runs: int, trees: int, origin: Provenance) -> Outc
         f"After one change the tables are right again {saved:.1f} times as soon as by"
         " computing all of them (medians)."
     )
-    return Outcome(
-        slug="routes",
-        title="Computing routes",
+    return Found(
         method=_METHOD.format(
             nodes=figures.topology.n_nodes,
             links=figures.topology.n_links,
@@ -149,7 +137,6 @@ def outcome(figures: Figures, runs: int, trees: int, origin: Provenance) -> Outc
             "update_s": figures.update_s.as_dict(),
             "full_s": figures.full_s.as_dict(),
         },
-        provenance=origin,
     )
 
 
@@ -186,24 +173,18 @@ def _compare(
     seconds: dict[str, list[float]] = {_OURS: [], _SCIPY: [], _NETWORKX: []}
     for turn in range(runs):
         progress(f"run {turn + 1} of {runs}")
-        mine, took = _timed(ours)
+        mine, took = timed(ours)
         seconds[_OURS].append(took / len(destinations))
-        plain, took = _timed(scipy_plainly)
+        plain, took = timed(scipy_plainly)
         seconds[_SCIPY].append(took / len(destinations))
-        lengths, took = _timed(networkx_plainly)
+        lengths, took = timed(networkx_plainly)
         seconds[_NETWORKX].append(took / len(few))
         theirs = np.full((len(few), n), np.inf)
         for row, found in enumerate(lengths):
             theirs[row, list(found)] = list(found.values())
         if not (np.array_equal(mine, plain) and np.array_equal(mine[: len(few)], theirs)):
-            raise _disagreement("distances differ between this mesh, scipy and networkx")
+            raise defect("distances differ between this mesh, scipy and networkx")
     return {name: Spread.of(1 / each for each in took) for name, took in seconds.items()}
-
-
-def _timed(function: Callable[[], Result]) -> tuple[Result, float]:
-    start = time.perf_counter()
-    result = function()
-    return result, time.perf_counter() - start
 
 
 def _changes(
@@ -230,30 +211,12 @@ def _changes(
 def _check(old: spf.Trees, again: spf.Trees, full: spf.Trees, hit: NDArray[np.bool_]) -> None:
     kept = np.array_equal(old.distance[~hit], full.distance[~hit])
     if not kept or not np.array_equal(again.distance, full.distance[hit]):
-        raise _disagreement("a tree that a change did not touch has altered")
+        raise defect("a tree that a change did not touch has altered")
 
 
 def _milliseconds(seconds: Spread) -> Spread:
     return Spread.of(1000 * value for value in seconds.values)
 
 
-def _disagreement(why: str) -> Unavailable:
-    return Unavailable(
-        "the benchmark means nothing", why, "This is a defect: please report it.", retry_after_s=1.0
-    )
-
-
-@reporting.reported
-def command(
-    *,
-    nodes: Annotated[int, typer.Option(min=100, max=50_000, help="Of the mesh.")] = NODES,
-    runs: Annotated[int, typer.Option(min=1, max=100, help="Of each program.")] = RUNS,
-    results: Results = RESULTS,
-    as_json: reporting.AsJson = False,
-) -> int:
-    """Measure how many forwarding trees a second are computed, beside networkx and scipy."""
-    return run(partial(measure, nodes=nodes, runs=runs), results, as_json=as_json)
-
-
 if __name__ == "__main__":
-    reporting.run(command)
+    measure.main()

@@ -1,7 +1,9 @@
-"""The receiving end of a load: reads one partition, checks every message, keeps the account."""
+"""The receiving end of a load: reads partitions, checks every message, keeps the account."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -10,17 +12,22 @@ import numpy as np
 
 from actors.mesh import batch as messages
 from actors.mesh.batch import UNREACHABLE, MessageBatch
-from loadtests import payload
+from loadtests import account, payload
+from loadtests.bitset import Bitset
 from loadtests.load_plan import PORT, SERIAL_BITS
-from loadtests.marks import Marks
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from numpy.typing import NDArray
 
     from actors.mesh.client import Mesh, Received
+    from loadtests.account import Account
 
 READ_LIMIT: Final = 32_768
-WAIT_S: Final = 1.0  # of one call, for the first message of an empty mailbox
+WAIT_S: Final = 1.0  # how long one call waits for the first message of an empty mailbox
+DRAIN_S: Final = 60.0  # how long `Receivers` waits for messages after its block
+_LOOK_S: Final = 0.02  # between two looks whether everything has arrived
 
 
 @dataclass(slots=True)
@@ -28,22 +35,24 @@ class Sink:
     """Receives what arrives in one partition, checks it and keeps the account.
 
     Attributes:
-        pairs: int32 [p, 2] for each sender: who sends to whom, taken in turn.
-        min_hops: messages that made fewer are counted.
-        partition: of the destinations.
-        received: int64, by partition of origin; counts all that came, notices too.
+        pairs: int32 [p, 2] for each sender: source and destination of its messages, in turn.
+        min_hops: messages that made fewer hops are counted in `too_near`.
+        partition: partition whose nodes are read.
+        received: int64, number of messages and notices that came, by partition of origin.
         mesh: client that reads.
-        delivered, returned: sequence numbers of messages that arrived here, and of our own that
-            could not be delivered, by partition of origin.
+        delivered: sequence numbers of messages that arrived here, by partition of origin.
+        returned: sequence numbers of this partition's messages that came back as unreachable, by
+            partition of origin.
         serials: serial numbers that arrived, by partition of origin.
         corrupt: messages with another payload than their serial number makes.
         misdelivered: messages at another node than they were sent to.
-        hops: of all messages together.
-        too_near: messages that made fewer hops than were asked for.
-        latency: of all messages, from when each was due, s.
-        counts, times: how many came with each read, and when.
+        hops: sum of the hops of all messages.
+        too_near: messages that made fewer hops than `min_hops`.
+        latency: of all messages, s from the time when each was due.
+        counts: number of messages that each read brought.
+        times: time of each read, s on the monotonic clock.
         reads: calls that brought something.
-        busy_s: processor time of checking and accounting.
+        busy_s: processor time spent on checking and accounting.
     """
 
     pairs: tuple[NDArray[np.int32], ...]
@@ -51,9 +60,9 @@ class Sink:
     partition: int
     received: NDArray[np.int64]
     mesh: Mesh
-    delivered: list[Marks] = field(default_factory=list)
-    returned: list[Marks] = field(default_factory=list)
-    serials: list[Marks] = field(default_factory=list)
+    delivered: list[Bitset] = field(default_factory=list)
+    returned: list[Bitset] = field(default_factory=list)
+    serials: list[Bitset] = field(default_factory=list)
     corrupt: int = 0
     misdelivered: int = 0
     hops: int = 0
@@ -65,8 +74,8 @@ class Sink:
     times: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        for marks in (self.delivered, self.returned, self.serials):
-            marks.extend(Marks() for _ in self.pairs)
+        for sets in (self.delivered, self.returned, self.serials):
+            sets.extend(Bitset() for _ in self.pairs)
 
     async def run(self) -> None:
         """Receive until cancelled; what has been noted is acknowledged all the same."""
@@ -105,7 +114,7 @@ class Sink:
         self._check(batch)
 
     def columns(self) -> dict[str, NDArray[np.generic]]:
-        """Its part of the account, as `account.settle` and `account.latencies` read it."""
+        """The sink's part of the account, as `account.settle` and `account.latencies` read it."""
         columns: dict[str, NDArray[np.generic]] = {}
         for origin in range(len(self.delivered)):
             place = f"{self.partition}-{origin}"
@@ -117,10 +126,10 @@ class Sink:
         columns[f"at-{self.partition}"] = np.array(self.times, np.float64)
         return columns
 
-    def _mark(self, marks: list[Marks], ids: NDArray[np.uint64]) -> None:
+    def _mark(self, sets: list[Bitset], ids: NDArray[np.uint64]) -> None:
         origin, sequence = messages.origin(ids), messages.sequence(ids)
         for partition, rows in _groups(origin):
-            marks[partition].add(sequence[rows])
+            sets[partition].add(sequence[rows])
             self.received[partition] += len(sequence[rows])
 
     def _check(self, batch: MessageBatch) -> None:
@@ -143,8 +152,84 @@ class Sink:
             self.misdelivered += int(np.count_nonzero(meant != destination[rows]))
 
 
+class Receivers:
+    """A sink for each partition in one process, and the account of one stream of messages.
+
+    Args:
+        mesh: client that reads.
+        pairs: int32 [p, 2], source and destination of the messages, in turn.
+        min_hops: messages that made fewer hops are counted.
+    """
+
+    def __init__(self, mesh: Mesh, pairs: NDArray[np.int32], min_hops: int) -> None:
+        count = len(mesh.membership.placement.shard_of)
+        self._accepted = [Bitset() for _ in range(count)]
+        self._received = np.zeros(count, np.int64)
+        # All serial numbers are those of partition 0; the others send nothing.
+        senders = (pairs, *[np.empty((0, 2), np.int32)] * (count - 1))
+        self._sinks = [Sink(senders, min_hops, at, self._received, mesh) for at in range(count)]
+
+    def accept(self, ids: NDArray[np.uint64]) -> None:
+        """Note the ids of messages that the mesh has accepted; 0 stands for a refused one."""
+        ids = ids[ids > 0]
+        origin, sequence = messages.origin(ids), messages.sequence(ids)
+        for partition, rows in _groups(origin):
+            self._accepted[partition].add(sequence[rows])
+
+    @property
+    def accepted(self) -> int:
+        """Messages that the mesh has accepted."""
+        return sum(some.count for some in self._accepted)
+
+    @property
+    def delivered(self) -> int:
+        """Messages that have arrived, notices of undeliverable ones included."""
+        return int(self._received.sum())
+
+    @property
+    def last_arrival(self) -> float:
+        """When the latest message arrived, s on the monotonic clock; 0 before the first."""
+        return max((sink.times[-1] for sink in self._sinks if sink.times), default=0.0)
+
+    @property
+    def altered(self) -> int:
+        """Messages that arrived with another payload, or at another node."""
+        return sum(sink.corrupt + sink.misdelivered for sink in self._sinks)
+
+    @contextlib.asynccontextmanager
+    async def receiving(self) -> AsyncIterator[None]:
+        """Read and acknowledge at all destinations during the block, and then until all has come.
+
+        Raises:
+            X0Error: the mesh gave up.
+        """
+        tasks = [asyncio.create_task(sink.run()) for sink in self._sinks]
+        try:
+            yield
+            deadline = time.monotonic() + DRAIN_S
+            while self.delivered < self.accepted and time.monotonic() < deadline:
+                for task in tasks:
+                    if task.done():
+                        task.result()
+                await asyncio.sleep(_LOOK_S)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def account(self) -> Account:
+        """What became of every message."""
+        columns: dict[str, NDArray[np.generic]] = {}
+        for partition, accepted in enumerate(self._accepted):
+            columns[f"accepted-{partition}"] = accepted.bits()
+        for sink in self._sinks:
+            columns |= sink.columns()
+        read = sum(some.count for sink in self._sinks for some in sink.serials)
+        return account.settle(columns, read)
+
+
 def _groups(keys: NDArray[np.int64]) -> list[tuple[int, NDArray[np.bool_] | slice]]:
-    """The rows of each key; of a single key, without looking at each row twice."""
+    """Each key and its rows; where there is only one key, without comparing each row."""
     if not len(keys):
         return []
     low, high = int(keys.min()), int(keys.max())

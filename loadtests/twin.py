@@ -6,36 +6,27 @@ Every answer that a comparator gave is checked against the twin's, or the benchm
 from __future__ import annotations
 
 import pickle
-import time
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final
 
 import networkx as nx
 import numpy as np
 import typer
 from scipy.sparse.csgraph import connected_components
 
-from actors.runtime.errors import Unavailable
 from actors.topology.cuts import single_failures
 from actors.topology.model import Topology
 from actors.twin.failure import Failure
 from actors.twin.partitions import FailedSets, Partitioner
-from jobs.terminal import reporting
-from loadtests import machine
-from loadtests.command import Results, run
-from loadtests.results import RESULTS, Outcome, Table
+from loadtests.benchmark import Found, Progress, Table, benchmark, defect, timed
 from loadtests.spread import Spread, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
-
-    from loadtests.machine import Provenance
-
-    Progress = Callable[[str], None]
 
 NODES: Final = 10_000
 LINKS_PER_NODE: Final = 4
@@ -63,11 +54,9 @@ Random failures: {sets:,} sets of {least} to {most} nodes; scipy masks its matri
 them, networkx copies its graph for {sample} and the time is scaled. Every figure that a \
 comparator gave equalled the twin's."""
 
-Result = TypeVar("Result")
-
 
 def mesh(nodes: int, links: int, seed: int) -> Topology:
-    """A random tree and further random links, so many in all.
+    """A connected mesh: a random tree and further random links, `links` in all.
 
     Raises:
         ValueError: there are too few links for a tree, or too many to be found at random.
@@ -108,20 +97,21 @@ _SCIPY: Final = "scipy: connected_components"
 _NETWORKX: Final = "networkx: connected_components"
 
 
+@benchmark("twin", "Taking a mesh apart", ("numpy", "scipy", "networkx"))
 def measure(
     progress: Progress,
     *,
-    nodes: int = NODES,
-    large: tuple[int, int] = LARGE,
-    sets: int = SETS,
-    runs: int = RUNS,
-) -> Outcome:
-    """Run the benchmark.
+    nodes: Annotated[int, typer.Option(min=100, max=50_000, help="Nodes of the mesh.")] = NODES,
+    sets: Annotated[
+        int, typer.Option(min=10, max=100_000, help="Number of random failures.")
+    ] = SETS,
+    runs: Annotated[int, typer.Option(min=1, max=100, help="Runs of each program.")] = RUNS,
+) -> Found:
+    """Measure how fast a mesh is taken apart, beside scipy and networkx.
 
     Raises:
         Unavailable: the programs disagree.
     """
-    load = machine.load()
     progress("making the meshes")
     topology = mesh(nodes, LINKS_PER_NODE * nodes, SEED)
     draw = np.random.default_rng(SEED)
@@ -132,28 +122,37 @@ def measure(
     single: dict[str, list[float]] = {_TWIN: [], _SCIPY: [], _NETWORKX: []}
     many: dict[str, list[float]] = {_TWIN: [], _SCIPY: [], _NETWORKX: []}
     named, vast = [], []
-    big = mesh(*large, SEED)
+    large = mesh(*LARGE, SEED)
     for turn in range(runs):
         progress(f"run {turn + 1} of {runs}: single failures")
-        cost, took = _timed(partial(single_failures, _fresh(topology)))
+        cost, took = timed(partial(single_failures, _fresh(topology)))
         single[_TWIN].append(took)
         alone = [Failure.at([node]) for node in sample.tolist()]
         _time_rivals(rivals, alone, cost.by_node[sample], nodes, single)
-        named.append(_timed(rivals.named)[1])
-        vast.append(_timed(partial(single_failures, _fresh(big)))[1])
+        named.append(timed(rivals.named)[1])
+        vast.append(timed(partial(single_failures, _fresh(large)))[1])
         progress(f"run {turn + 1} of {runs}: random failures")
-        lost, took = _timed(partial(_pairs_lost, _fresh(topology), failures))
+        lost, took = timed(partial(_pairs_lost, _fresh(topology), failures))
         many[_TWIN].append(took)
         _time_rivals(rivals, failures, lost, sets, many)
     figures = Figures(_spreads(single), Spread.of(named), _spreads(many), Spread.of(vast))
-    packages = ("numpy", "scipy", "networkx")
-    return outcome(figures, topology, big, sets, runs, machine.provenance(packages, load, {}))
+    method = _METHOD.format(
+        nodes=topology.n_nodes,
+        links=topology.n_links,
+        large_nodes=large.n_nodes,
+        large_links=large.n_links,
+        seed=SEED,
+        runs=runs,
+        scipy_singles=len(sample),
+        sample=NETWORKX_SAMPLE,
+        sets=sets,
+        least=SET_SIZES[0],
+        most=SET_SIZES[1],
+    )
+    return _found(figures, topology, sets, method)
 
 
-def outcome(
-    figures: Figures, topology: Topology, big: Topology, sets: int, runs: int, origin: Provenance
-) -> Outcome:
-    """What the figures say."""
+def _found(figures: Figures, topology: Topology, sets: int, method: str) -> Found:
     single, many = _ratios(figures.single), _ratios(figures.sets)
     linear = figures.named.median / figures.single[_TWIN].median
     rows = [
@@ -165,23 +164,9 @@ def outcome(
         [f"{sets:,} random failures, {name}", _ms(spread), shown(many[name])]
         for name, spread in figures.sets.items()
     ]
-    rows.append([f"all single failures of {big.n_nodes:,} nodes, {_TWIN}", _ms(figures.large), ""])
-    return Outcome(
-        slug="twin",
-        title="Taking a mesh apart",
-        method=_METHOD.format(
-            nodes=topology.n_nodes,
-            links=topology.n_links,
-            large_nodes=big.n_nodes,
-            large_links=big.n_links,
-            seed=SEED,
-            runs=runs,
-            scipy_singles=min(SCIPY_SINGLES, topology.n_nodes),
-            sample=NETWORKX_SAMPLE,
-            sets=sets,
-            least=SET_SIZES[0],
-            most=SET_SIZES[1],
-        ),
+    rows.append([f"all single failures of {LARGE[0]:,} nodes, {_TWIN}", _ms(figures.large), ""])
+    return Found(
+        method=method,
         tables=[Table(["", "ms", "times the twin's"], rows)],
         findings=[
             (
@@ -208,7 +193,6 @@ def outcome(
             "k_failures_s": {name: spread.as_dict() for name, spread in figures.sets.items()},
             "large_all_single_s": figures.large.as_dict(),
         },
-        provenance=origin,
     )
 
 
@@ -257,20 +241,15 @@ def _time_rivals(
     """Let the rivals answer, scale their times to `whole` failures, and check their answers."""
     n = rivals.matrix.shape[0]
     few = failures[:NETWORKX_SAMPLE]
-    left, took = _timed(lambda: [rivals.scipy_pairs(failure) for failure in failures])
+    left, took = timed(lambda: [rivals.scipy_pairs(failure) for failure in failures])
     seconds[_SCIPY].append(took * whole / len(failures))
-    slow, took = _timed(lambda: [rivals.networkx_pairs(failure) for failure in few])
+    slow, took = timed(lambda: [rivals.networkx_pairs(failure) for failure in few])
     seconds[_NETWORKX].append(took * whole / len(few))
     survivors = np.array([n - len(failure.nodes) for failure in failures])
     # The mesh is connected, so all pairs of survivors were.
     truth = survivors * (survivors - 1) // 2 - np.array(left)
     if not np.array_equal(truth, lost) or slow != left[: len(few)]:
-        raise Unavailable(
-            "the benchmark means nothing",
-            "the twin, scipy and networkx count different pairs",
-            "This is a defect: please report it.",
-            retry_after_s=1.0,
-        )
+        raise defect("the twin, scipy and networkx count different pairs")
 
 
 def _pairs_lost(topology: Topology, failures: Sequence[Failure]) -> NDArray[np.int64]:
@@ -281,12 +260,6 @@ def _fresh(topology: Topology) -> Topology:
     """A copy without anything computed from it."""
     copy: Topology = pickle.loads(pickle.dumps(topology))  # noqa: S301 - made one expression earlier
     return copy
-
-
-def _timed(function: Callable[[], Result]) -> tuple[Result, float]:
-    start = time.perf_counter()
-    result = function()
-    return result, time.perf_counter() - start
 
 
 def _spreads(seconds: dict[str, list[float]]) -> dict[str, Spread]:
@@ -302,18 +275,5 @@ def _ms(seconds: Spread) -> str:
     return str(Spread.of(1000 * value for value in seconds.values))
 
 
-@reporting.reported
-def command(
-    *,
-    nodes: Annotated[int, typer.Option(min=100, max=50_000, help="Of the mesh.")] = NODES,
-    sets: Annotated[int, typer.Option(min=10, max=100_000, help="Random failures.")] = SETS,
-    runs: Annotated[int, typer.Option(min=1, max=100, help="Of each program.")] = RUNS,
-    results: Results = RESULTS,
-    as_json: reporting.AsJson = False,
-) -> int:
-    """Measure how fast a mesh is taken apart, beside scipy and networkx."""
-    return run(partial(measure, nodes=nodes, sets=sets, runs=runs), results, as_json=as_json)
-
-
 if __name__ == "__main__":
-    reporting.run(command)
+    measure.main()

@@ -56,8 +56,8 @@ def test_messages_go_from_node_to_node(peers: list[Chain]) -> None:
 
 def check(peers: list[Chain], crossed: int) -> None:
     delivered = [peer.delivered[0] for peer in peers]
-    assert sum(marks.distinct for marks in delivered) == 256
-    assert sum(marks.count for marks in delivered) == 256
+    assert sum(some.distinct for some in delivered) == 256
+    assert sum(some.count for some in delivered) == 256
     assert [peer.corrupt for peer in peers] == [0, 0]
     assert peers[0].counters.unresolved == 0
     # Each pair's hops are known from the tables.

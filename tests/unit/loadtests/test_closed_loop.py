@@ -9,7 +9,7 @@ import pytest
 
 from loadtests import closed_loop
 from loadtests.closed_loop import Asked
-from loadtests.turns import Turns
+from loadtests.paired_runs import PairedRuns
 from tests.unit.loadtests.http_server import response, serving
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def turn(per_s: int, latency: float = 0.01) -> Asked:
 
 def test_the_ratio_is_that_of_medians_and_its_spread_that_of_rounds() -> None:
     """One bad round moves neither median, and shows in the spread."""
-    turns = Turns(
+    turns = PairedRuns(
         [turn(70), turn(10, 0.5), turn(80)],
         [turn(100), turn(100), turn(400)],
     )
@@ -74,4 +74,4 @@ def test_the_ratio_is_that_of_medians_and_its_spread_that_of_rounds() -> None:
 def test_a_round_that_lacks_a_side_has_no_ratio() -> None:
     """Rounds are pairs: one without its other half is an error."""
     with pytest.raises(ValueError, match="shorter"):
-        _ = Turns([turn(1), turn(1)], [turn(1)]).ratios
+        _ = PairedRuns([turn(1), turn(1)], [turn(1)]).ratios

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests import account, marks, payload
+from loadtests import account, bitset, payload
+from loadtests.bitset import Bitset
 from loadtests.load_plan import serials
-from loadtests.marks import Marks
 
 
 def bits(*numbers: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-    some = Marks()
+    some = Bitset()
     some.add(np.array(numbers, np.int64))
     return some.bits()
 
@@ -40,14 +40,14 @@ def test_any_flipped_bit_shows(row: int, bit: int) -> None:
 def test_sets_of_numbers(one: list[int], other: list[int]) -> None:
     """Bit sets agree with Python's sets, whatever their lengths."""
     first, second = bits(*one), bits(*other)
-    assert marks.size(first) == len(set(one))
-    assert marks.size(marks.union([first, second])) == len({*one, *other})
-    assert marks.size(marks.without(first, second)) == len(set(one) - set(other))
+    assert bitset.size(first) == len(set(one))
+    assert bitset.size(bitset.union([first, second])) == len({*one, *other})
+    assert bitset.size(bitset.without(first, second)) == len(set(one) - set(other))
 
 
 def test_sets_grow() -> None:
     """A number far beyond the first room is kept."""
-    assert marks.size(bits(0, 5_000_000)) == 2
+    assert bitset.size(bits(0, 5_000_000)) == 2
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,13 @@ from actors.topology.cuts import Cuts
 from loadtests import twin
 
 
+@pytest.fixture(autouse=True)
+def _large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twin, "LARGE", (200, 210))
+
+
 def small() -> dict[str, object]:
-    return twin.measure(lambda _: None, nodes=150, large=(200, 210), sets=10, runs=1).as_dict()
+    return twin.measure(lambda _: None, nodes=150, sets=10, runs=1).as_dict()
 
 
 def test_the_mesh_is_random_connected_and_repeatable() -> None:

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Turns:
-    """What both gave, by round.
+class PairedRuns:
+    """What both servers gave, by round.
 
     Attributes:
-        gateway, bare: of the gateway and of a handler that does nothing.
+        gateway: turns of the gateway.
+        bare: turns of a handler that does nothing.
     """
 
     gateway: list[Asked] = field(default_factory=list)
@@ -43,7 +44,7 @@ class Turns:
 
     @property
     def ratios(self) -> Spread:
-        """The same in each round."""
+        """The gateway's rate as a part of the bare handler's, in each round."""
         rounds = zip(self.gateway, self.bare, strict=True)
         return Spread.of(gateway.per_s / bare.per_s for gateway, bare in rounds)
 
@@ -53,7 +54,7 @@ class Turns:
         return sum(asked.failed for asked in (*self.gateway, *self.bare))
 
     def p95_ms(self) -> tuple[Spread, Spread]:
-        """Of the gateway and of the bare handler."""
+        """95th percentiles of the gateway's and of the bare handler's latencies."""
         return (
             Spread.of(asked.p95_ms for asked in self.gateway),
             Spread.of(asked.p95_ms for asked in self.bare),

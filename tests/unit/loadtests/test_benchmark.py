@@ -1,16 +1,29 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Annotated
 
 import pytest
+import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.runtime.errors import InvalidInput
+from loadtests import benchmark
+from loadtests.benchmark import (
+    HEADER,
+    Benchmark,
+    Found,
+    Outcome,
+    Progress,
+    Table,
+    record,
+    replaced,
+)
 from loadtests.machine import Provenance, provenance
-from loadtests.results import HEADER, Outcome, Table, record, replaced
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 SLUGS = ("heal", "scale", "routes")
@@ -31,7 +44,8 @@ ORIGIN = Provenance(
 
 def outcome(slug: str, figure: str) -> Outcome:
     table = Table(["", "healed, s"], [["this mesh", figure]])
-    return Outcome(slug, "A title", "A method.", [table], ["A finding."], {"s": figure}, ORIGIN)
+    found = Found("A method.", [table], ["A finding."], {"s": figure})
+    return Outcome(slug, "A title", found, ORIGIN)
 
 
 @given(st.lists(st.tuples(st.sampled_from(SLUGS), bodies), max_size=8))
@@ -92,6 +106,70 @@ def test_tables_are_whole() -> None:
     with pytest.raises(ValueError, match="1 cells in a table of 2 columns"):
         Table(["a", "b"], [["1"]])
     assert str(Table(["a"], [["x|y"]])).splitlines()[-1] == r"| x\|y |"
+
+
+def test_what_fell_short_is_told_in_place_of_what_was_kept() -> None:
+    """The last finding is the promise, or how it was broken; JSON holds the shortcomings."""
+
+    def told(*short: str) -> Outcome:
+        found = Found("How.", [], ["So many."], {}, shortcomings=short, kept="None was lost.")
+        return Outcome("mesh", "A title", found, ORIGIN)
+
+    assert "- So many.\n- None was lost.\n" in str(told())
+    broken = told("3 lost", "1 altered")
+    assert "- So many.\n- Fell short: 3 lost; 1 altered.\n" in str(broken)
+    assert broken.as_dict()["shortcomings"] == ["3 lost", "1 altered"]
+
+
+def small(short: Sequence[str] = ()) -> Benchmark[[int]]:
+    @benchmark.benchmark("small", "A small one", ["numpy"])
+    def measure(
+        progress: Progress, *, nodes: Annotated[int, typer.Option(min=2, help="Nodes.")] = 4
+    ) -> Found:
+        """Measure little.
+
+        Raises:
+            ValueError: never.
+        """
+        progress("measuring")
+        return Found("How.", [], [f"{nodes} nodes."], {"nodes": nodes}, shortcomings=short)
+
+    return measure
+
+
+def ran(monkeypatch: pytest.MonkeyPatch, some: Benchmark[[int]], *arguments: str) -> int:
+    monkeypatch.setattr("sys.argv", ["small", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        some.main()
+    return int(ended.value.code or 0)
+
+
+def test_results_are_written_only_when_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run prints its figures and leaves the file alone; `--write` replaces its section."""
+    path = tmp_path / "RESULTS.md"
+    monkeypatch.setattr(benchmark, "RESULTS", path)
+    assert ran(monkeypatch, small(), "--nodes", "7") == 0
+    assert "- 7 nodes." in capsys.readouterr().out
+    assert not path.exists()
+    assert ran(monkeypatch, small(), "--nodes", "8", "--json", "--write") == 0
+    assert json.loads(capsys.readouterr().out)["nodes"] == 8
+    assert path.read_text().startswith(f"{HEADER}\n<!-- small: begin -->\n## A small one\n")
+
+
+def test_the_command_of_a_benchmark(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its options are the function's arguments; a broken promise is exit code 3, wrong usage 2."""
+    assert ran(monkeypatch, small(["1 lost"])) == benchmark.PROMISE_BROKEN == 3
+    assert ran(monkeypatch, small(), "--nodes", "1") == 2
+    capsys.readouterr()
+    assert ran(monkeypatch, small(), "--help") == 0
+    text = capsys.readouterr().out
+    assert "Measure little." in text
+    assert "never" not in text
+    assert all(option in text for option in ("--nodes", "--write", "--json"))
 
 
 def test_a_run_is_described_without_host_or_path() -> None:
