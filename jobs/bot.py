@@ -41,11 +41,11 @@ def command(
     from actors.payments.bot import service
     from actors.payments.errors import BotRefused
     from actors.payments.ledger.ledger import Ledger
-    from actors.payments.settings import Shop
+    from actors.payments.shop import Shop
     from actors.runtime import log
     from actors.runtime.error_handler import ErrorHandler
     from actors.runtime.metrics import MemoryMetrics
-    from actors.runtime.settings import Settings
+    from serve_apps.settings import Settings
 
     report = reporting.Report(as_json)
     settings = Settings.load()

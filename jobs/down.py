@@ -11,9 +11,9 @@ import typer
 from jobs.terminal import reporting
 
 if TYPE_CHECKING:
-    from actors.runtime.settings import Settings
     from cluster.local import LocalCluster
     from jobs.launch.record import MeshRecord
+    from serve_apps.settings import Settings
 
 _LAUNCH_S: Final = 60.0  # a mesh that is just being launched is waited for, then ended
 
@@ -34,7 +34,7 @@ def command(
     Ray job only the actors end. Nothing running is fine.
     """
     from actors.runtime import log
-    from actors.runtime.settings import Settings
+    from serve_apps.settings import Settings
 
     report = reporting.Report(as_json)
     settings = Settings.load()

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from actors.mesh.drill.report import Report
     from actors.mesh.drill.scenario import Plan, Scenario
     from actors.mesh.membership import Membership
-    from actors.runtime.settings import Settings
     from actors.twin.results import Comparison
     from jobs.launch.session import Session
+    from serve_apps.settings import Settings
 
 SCENARIOS = "worst-node, random-node, link, partition, shard-kill"
 
@@ -84,7 +84,7 @@ def command(
     from actors.mesh.drill.scenario import Scenario
     from actors.runtime import log
     from actors.runtime.errors import InvalidInput
-    from actors.runtime.settings import Settings
+    from serve_apps.settings import Settings
 
     report = reporting.Report(as_json)
     try:

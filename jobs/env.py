@@ -14,8 +14,8 @@ def command(as_json: reporting.AsJson = False) -> int:
     GATEWAY and GATEWAY_TOKEN_FILE are for HTTP; RAY_API_SERVER_ADDRESS and RAY_AUTH_MODE are for
     `ray job submit`; X0_ADDRESS is for `spawn.connect` in Python.
     """
-    from actors.runtime.settings import Settings
     from jobs.launch import record
+    from serve_apps.settings import Settings
 
     report = reporting.Report(as_json)
     settings = Settings.load()

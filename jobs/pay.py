@@ -17,7 +17,7 @@ from jobs.terminal import reporting
 if TYPE_CHECKING:
     from actors.payments.ledger.ledger import Ledger
     from actors.payments.scan import ScanResult
-    from actors.payments.settings import Shop
+    from actors.payments.shop import Shop
 
 BUSY_S: Final = 120.0  # that a scan waits for another process that is at it
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from actors.payments.sandbox.client import SandboxClient
-    from actors.payments.settings import Shop
+    from actors.payments.shop import Shop
 
 app = typer.Typer(
     invoke_without_command=True,
@@ -92,7 +92,7 @@ def _serve_on(
     from actors.payments.sandbox.kinds import Chains
     from actors.payments.sandbox.server import serving
     from actors.runtime.errors import InvalidInput
-    from actors.runtime.settings import Settings
+    from serve_apps.settings import Settings
 
     report = reporting.Report(as_json)
     if dialect not in demo_shop.DIALECTS:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from actors.payments.ledger.ledger import Ledger
     from actors.payments.ledger.orders import Order
     from actors.payments.scan import ScanResult
-    from actors.payments.settings import Shop
+    from actors.payments.shop import Shop
 
 
 def scan_values(result: ScanResult) -> dict[str, object]:

@@ -70,8 +70,8 @@ def command(
     another one when it was not accepted (see `x0 --help`).
     """
     from actors.runtime import log
-    from actors.runtime.settings import Settings
     from jobs.launch import session
+    from serve_apps.settings import Settings
 
     report = reporting.Report(as_json)
     settings = Settings.load()

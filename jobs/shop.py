@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from actors.payments.ledger.ledger import Ledger
-    from actors.payments.settings import Shop
+    from actors.payments.shop import Shop
 
 
 def of_environment(*, on: bool = False) -> Shop:
@@ -20,9 +20,9 @@ def of_environment(*, on: bool = False) -> Shop:
         PaymentsOff: it must offer something, and offers nothing.
     """
     from actors.payments.errors import PaymentsOff
-    from actors.payments.settings import Shop
+    from actors.payments.shop import Shop
     from actors.runtime import log
-    from actors.runtime.settings import Settings
+    from serve_apps.settings import Settings
 
     settings = Settings.load()
     log.configure("WARNING" if settings.log_level == "INFO" else settings.log_level)

@@ -19,9 +19,9 @@ def command(as_json: reporting.AsJson = False) -> int:
     """
     # Ray takes seconds to import, and --help should not.
     from actors.runtime import log
-    from actors.runtime.settings import Settings
     from jobs.launch import session
     from jobs.terminal import summary
+    from serve_apps.settings import Settings
 
     report = reporting.Report(as_json)
     settings = Settings.load()

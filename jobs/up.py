@@ -69,7 +69,7 @@ def command(
     began = time.monotonic()
     from actors.runtime import log
     from actors.runtime.flags import Flags
-    from actors.runtime.settings import Settings
+    from serve_apps.settings import Settings
 
     report = reporting.Report(as_json)
     settings = Settings.load(

@@ -119,9 +119,9 @@ def command(
     Pairs are unordered pairs of nodes that do not fail; lost is one that was connected before.
     """
     from actors.runtime import log
-    from actors.runtime.settings import Settings
     from jobs.launch import twin_questions
     from jobs.terminal import consequences
+    from serve_apps.settings import Settings
 
     report = reporting.Report(as_json)
     asked = {

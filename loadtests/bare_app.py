@@ -19,7 +19,7 @@ from serve_apps.gateway import app as gateway_app
 if TYPE_CHECKING:
     from ray.serve import Application
 
-    from actors.runtime.settings import Settings
+    from serve_apps.settings import Settings
 
 NAME: Final = "bare"
 PREFIX: Final = "/bare"

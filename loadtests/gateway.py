@@ -37,8 +37,8 @@ from serve_apps.gateway import app
 from serve_apps.web.auth import token_path
 
 if TYPE_CHECKING:
-    from actors.runtime.settings import Settings
     from cluster.local import LocalCluster
+    from serve_apps.settings import Settings
 
 CROWD: Final = 1000
 STARTS: Final = 3

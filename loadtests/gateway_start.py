@@ -27,9 +27,9 @@ from loadtests.spread import Spread
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from actors.runtime.settings import Settings
     from loadtests.benchmark import Progress
     from loadtests.crowd import Crowd
+    from serve_apps.settings import Settings
 
 PATIENCE_S: Final = 30.0  # for all to hear that the mesh is ready, once it is
 _LAG: Final = re.compile(

@@ -16,11 +16,11 @@ import typer
 from actors.mesh.drill.conductor import SAMPLE_S
 from actors.runtime.errors import Unavailable
 from actors.runtime.flags import Flags
-from actors.runtime.settings import Settings
 from loadtests import babel_heal, babel_network, drilling, private_cluster
 from loadtests.benchmark import Found, Progress, Table, benchmark
 from loadtests.grid import centre, grid, write_netjson
 from loadtests.spread import Spread
+from serve_apps.settings import Settings
 
 if TYPE_CHECKING:
     from actors.mesh.coordinator import MeshStatus

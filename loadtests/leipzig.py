@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from actors.runtime.settings import Settings
 from actors.topology import radio
+from serve_apps.settings import Settings
 
 MAP: Final = Path(__file__).parents[2] / "shared/data/topologies/freifunk-leipzig.meshviewer.json"
 STAND_IN: Final = f"{radio.PREFIX}144"

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from actors.runtime.settings import Settings
     from loadtests.mesh_load import Failure, Ran
+    from serve_apps.settings import Settings
 
 TITLE: Final = "Messages through the mesh"
 _METHOD: Final = """\

@@ -21,8 +21,8 @@ from loadtests.spread import shown
 
 if TYPE_CHECKING:
     from actors.mesh.coordinator import MeshStatus
-    from actors.runtime.settings import Settings
     from loadtests.mesh_load import Ran
+    from serve_apps.settings import Settings
 
 SECONDS: Final = 120.0
 CAPACITY_S: Final = 10.0

@@ -22,7 +22,7 @@ from actors.payments.chains.money import Method, Network
 from actors.payments.ledger.ledger import Ledger
 from actors.payments.ledger.order_book import NewOrder
 from actors.payments.ledger.orders import Delivers, State
-from actors.payments.settings import KEYLESS_TRON, Chain
+from actors.payments.shop import KEYLESS_TRON, Chain
 from loadtests import history_api
 from loadtests.benchmark import Found, Progress, Table, benchmark, defect
 from loadtests.spread import Spread

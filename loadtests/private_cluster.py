@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from actors.mesh.coordinator import MeshStatus
-    from actors.runtime.settings import Settings
     from loadtests.benchmark import Progress
+    from serve_apps.settings import Settings
 
 T = TypeVar("T")
 READY_TIMEOUT_S: Final = 300.0  # for a mesh; thousands of nodes take longest

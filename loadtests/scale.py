@@ -16,7 +16,6 @@ from actors.mesh.actor import MeshShard
 from actors.mesh.coordinator import MeshCoordinator
 from actors.runtime import spawn
 from actors.runtime.flags import Flags
-from actors.runtime.settings import Settings
 from actors.topology import radio
 from loadtests import drilling, footprint, mesh_load, payload, private_cluster
 from loadtests.benchmark import Found, Progress, Table, benchmark, named
@@ -24,6 +23,7 @@ from loadtests.load_plan import Load
 from loadtests.mesh_figures import shortcomings
 from loadtests.node_actor import LoneActor
 from loadtests.spread import shown
+from serve_apps.settings import Settings
 
 if TYPE_CHECKING:
     from actors.mesh.coordinator import MeshStatus

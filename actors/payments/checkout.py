@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from actors.payments.catalogue import Catalogue, Plan
     from actors.payments.ledger.ledger import Ledger
     from actors.payments.ledger.orders import Order
-    from actors.payments.settings import Chain, Shop
+    from actors.payments.shop import Chain, Shop
 
 _MAX_REQUEST: Final = 128
 _MAX_RECIPIENT: Final = 64

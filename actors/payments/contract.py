@@ -13,7 +13,7 @@ from actors.runtime.health import ActorContract
 
 if TYPE_CHECKING:
     from actors.payments.chains.money import Network
-    from actors.payments.settings import Shop
+    from actors.payments.shop import Shop
 
 PREFIX: Final = "payments-"  # starts the names of all watchers
 

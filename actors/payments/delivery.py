@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from actors.payments.ledger.ledger import Ledger
     from actors.payments.ledger.orders import Order
-    from actors.payments.settings import Shop
+    from actors.payments.shop import Shop
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from actors.payments.chains.ton_source import TonSource
     from actors.payments.ledger.intake import Cursor, Waiting
     from actors.payments.ledger.ledger import Ledger
-    from actors.payments.settings import Chain
+    from actors.payments.shop import Chain
 
 PageT = TypeVar("PageT")
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from actors.payments.ledger.orders import Order
     from actors.payments.ledger.reports import LedgerReport
     from actors.payments.ledger.reviews import Review
-    from actors.payments.settings import Shop
+    from actors.payments.shop import Shop
 
 
 def plan(one: Plan) -> dict[str, Any]:

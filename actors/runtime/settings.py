@@ -1,24 +1,25 @@
-"""Every setting of the project, read from the environment once and handed on as a value.
+"""Settings, read from the environment once and handed on as values.
+
+`RuntimeSettings` has those that every part needs. Each part adds its own in a class that is derived
+from it, and one class that is derived from all of these is what a process loads.
 
 Invariants: a setting is in range or nothing starts; a variable that starts with `X0TTA6BL4_` and
-means nothing is an error, because a typing mistake would otherwise be a default in silence; a
-`Settings` is immutable and pickles, so an actor works with what its job was started with and never
+means nothing is an error, because a typing mistake would otherwise be a default in silence;
+settings are immutable and pickle, so an actor works with what its job was started with and never
 reads the environment of the host it happens to run on.
 """
 
 from __future__ import annotations
 
 import os
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, get_args, get_origin
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from actors.runtime import flags
 from actors.runtime.errors import ConfigurationError, close_matches
-from actors.runtime.ids import MAX_SHARDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,15 +27,13 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
-_URL: Final = r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$"  # without credentials and query
+URL: Final = r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$"  # without credentials and query
+IPV4: Final = r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$"
+_NAMESPACE: Final = r"^[a-z0-9][a-z0-9-]{0,62}$"
 _WORDS: Final = {
-    "log_level": "one of DEBUG, INFO, WARNING, ERROR, CRITICAL",
-    "namespace": "1 to 63 of a-z 0-9 -, not starting with -",
-    "gateway_host": "an IPv4 address, such as 127.0.0.1",
-    **dict.fromkeys(
-        ("public_url", "tron_api_url", "ton_api_url", "telegram_api_url"),
-        "an http:// or https:// URL without credentials and query",
-    ),
+    URL: "an http:// or https:// URL without credentials and query",
+    IPV4: "an IPv4 address, such as 127.0.0.1",
+    _NAMESPACE: "1 to 63 of a-z 0-9 -, not starting with -",
 }
 _SHOWN: Final = 60  # characters of a refused value that an error repeats
 
@@ -53,10 +52,13 @@ def _absolute(path: Path) -> Path:
     return path.expanduser().absolute()
 
 
-class Settings(BaseSettings):
-    """The settings; each is the environment variable `X0TTA6BL4_` + its name in capitals.
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 
-    Use `Settings.load`, whose errors say which variable to correct; the constructor raises
+
+class RuntimeSettings(BaseSettings):
+    """Settings of all parts; each is the environment variable `X0TTA6BL4_` + its name in capitals.
+
+    Use `load`, whose errors say which variable to correct; the constructor raises
     pydantic's own.
     """
 
@@ -69,85 +71,10 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
     )
 
-    state_dir: Annotated[Path, AfterValidator(_absolute)] = Field(
+    state_dir: AbsolutePath = Field(
         default_factory=default_state_dir, description="directory of journals and records"
     )
-    namespace: str = Field(
-        "x0", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Ray namespace of the actors"
-    )
-    topology: str = Field(
-        "radio:144", min_length=1, max_length=4096, description="path, http(s) URL or radio:N"
-    )
-    vpn: bool = Field(default=True, description="keep vpn links of the map")
-    all_components: bool = Field(
-        default=False, description="keep more than the largest component of the map"
-    )
-    refresh_s: float = Field(30.0, ge=1, le=86400, description="seconds between polls of a URL")
-    shards: int = Field(2, ge=1, le=MAX_SHARDS, description="processes that host mesh nodes")
-    hello_s: float = Field(1.0, ge=0.05, le=60, description="seconds between two Hellos")
-    feedback: bool = Field(
-        default=True, description="take unacknowledged frames as a sign of a dead neighbour"
-    )
-    mailbox_capacity: int = Field(65_536, ge=1, le=2**24, description="messages a node may hold")
-    journal_max_bytes: int = Field(
-        256 * 2**20, ge=64 * 2**10, le=16 * 2**30, description="journal size before a snapshot"
-    )
-    gateway_host: str = Field(
-        "127.0.0.1",
-        pattern=r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$",
-        description="IPv4 address that the HTTP gateway listens on",
-    )
-    gateway_port: int = Field(
-        0, ge=0, le=65535, description="port of the HTTP gateway; 0: a free one is picked"
-    )
-    gateway_names: str = Field(
-        "",
-        pattern=r"^[A-Za-z0-9._, -]*$",
-        description="host names that the gateway is known by, separated by commas",
-    )
-    gateway_cors_origins: str = Field(
-        "",
-        pattern=r"^[A-Za-z0-9.:/_, -]*$",
-        description="origins of pages that may use the gateway, separated by commas",
-    )
-    database_url: SecretStr | None = Field(
-        None, description="sqlite:///... or postgresql://... of the ledger of payments"
-    )
-    catalogue: Annotated[Path, AfterValidator(_absolute)] | None = Field(
-        None, description="YAML file of the plans that can be bought"
-    )
-    payments_since: datetime | None = Field(
-        None, description="time such as 2026-01-31; what came in before is not the shop's"
-    )
-    public_url: str | None = Field(
-        None, pattern=_URL, description="http(s) URL under which buyers reach the gateway"
-    )
-    tron_api_url: str = Field(
-        "https://api.trongrid.io", pattern=_URL, description="http(s) URL of a TronGrid API"
-    )
-    tron_api_key: SecretStr | None = Field(None, description="key of the TronGrid API")
-    tron_wallet: str | None = Field(None, description="TRON address that buyers pay USDT to")
-    tron_usdt_contract: str | None = Field(
-        None, description="TRON address of the USDT contract, if not that of the network"
-    )
-    tron_rate: float | None = Field(
-        None, ge=0.1, le=1000, description="requests per second to the TronGrid API, at most"
-    )
-    ton_api_url: str = Field(
-        "https://tonapi.io", pattern=_URL, description="http(s) URL of a tonapi or toncenter API"
-    )
-    ton_api_key: SecretStr | None = Field(None, description="key of the TON API")
-    ton_wallet: str | None = Field(None, description="TON address that buyers pay to")
-    ton_usdt_master: str | None = Field(
-        None, description="TON address of the USDT jetton master, if not that of the main net"
-    )
-    ton_rate: float | None = Field(
-        None, ge=0.1, le=1000, description="requests per second to the TON API, at most"
-    )
-    telegram_token: SecretStr | None = Field(None, description="token of the Telegram bot")
-    telegram_api_url: str = Field(
-        "https://api.telegram.org", pattern=_URL, description="http(s) URL of a Telegram Bot API"
-    )
+    namespace: str = Field("x0", pattern=_NAMESPACE, description="Ray namespace of the actors")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
         "INFO", description="least severe log line to write"
     )
@@ -163,7 +90,7 @@ class Settings(BaseSettings):
             ConfigurationError: a value is out of range, or a variable is unknown. It names the
                 variable and what is allowed, and repeats no secret.
         """
-        check_variables(os.environ)
+        check_variables(cls, os.environ)
         given = {name: value for name, value in overrides.items() if value is not None}
         try:
             return cls(**given)  # type: ignore[arg-type]  # pydantic checks them
@@ -171,19 +98,24 @@ class Settings(BaseSettings):
             # `from None`: pydantic's text would repeat the values.
             raise _explained(cls, error.errors()[0], given) from None
 
+    @classmethod
+    def secret_variables(cls) -> frozenset[str]:
+        """The environment variables of these settings whose values must stay secret."""
+        return frozenset(variable(n) for n, field in cls.model_fields.items() if _is_secret(field))
+
 
 def variable(name: str) -> str:
     """Environment variable of the setting `name`."""
     return flags.PREFIX + name.upper()
 
 
-def check_variables(environ: Mapping[str, str]) -> None:
-    """Refuse variables with the project's prefix that mean nothing.
+def check_variables(cls: type[RuntimeSettings], environ: Mapping[str, str]) -> None:
+    """Refuse variables with the project's prefix that are neither flags nor settings of `cls`.
 
     Raises:
         ConfigurationError: with the names that were probably meant.
     """
-    known = flags.variables() | {variable(name) for name in Settings.model_fields}
+    known = flags.variables() | {variable(name) for name in cls.model_fields}
     for name in sorted(environ):
         if name.upper().startswith(flags.PREFIX) and name not in known:
             remedy = close_matches(name.upper(), known) or f"Known are {', '.join(sorted(known))}."
@@ -196,7 +128,7 @@ def check_variables(environ: Mapping[str, str]) -> None:
 
 
 def _explained(
-    cls: type[Settings], problem: ErrorDetails, given: Mapping[str, object]
+    cls: type[RuntimeSettings], problem: ErrorDetails, given: Mapping[str, object]
 ) -> ConfigurationError:
     name = str(problem["loc"][0])
     field = cls.model_fields.get(name)
@@ -210,14 +142,13 @@ def _explained(
     return ConfigurationError(
         f"{where} is {value}" if name not in given else f"setting {name} ({where}) is {value}",
         f"{field.description}: {_lowered(problem['msg'])}",
-        f"Allowed is {allowed(name)}.",
+        f"Allowed is {allowed(field)}.",
         variable=where,
     )
 
 
-def allowed(name: str) -> str:
-    """What the setting `name` accepts, in words: `a number from 0.05 to 60`."""
-    field = Settings.model_fields[name]
+def allowed(field: FieldInfo) -> str:
+    """What a setting accepts, in words: `a number from 0.05 to 60`."""
     bounds = {
         key: getattr(rule, key)
         for rule in field.metadata
@@ -226,15 +157,17 @@ def allowed(name: str) -> str:
     }
     if field.annotation is bool:
         return "true or false (yes/no, on/off, 1/0)"
+    if get_origin(field.annotation) is Literal:
+        return f"one of {', '.join(get_args(field.annotation))}"
     if "ge" in bounds:
         kind = "a whole number" if field.annotation is int else "a number"
         top = f"to {bounds['le']}" if "le" in bounds else f"to below {bounds['lt']}"
         return f"{kind} from {bounds['ge']} {top}"
-    return _WORDS.get(name) or str(field.description)
+    return _WORDS.get(bounds.get("pattern", "")) or str(field.description)
 
 
 def _is_secret(field: FieldInfo) -> bool:
-    return "Secret" in str(field.annotation) or field.annotation is SecretStr
+    return "Secret" in str(field.annotation)
 
 
 def _shown(value: object) -> str:

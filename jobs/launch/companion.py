@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from actors.mesh.coordinator import MeshOptions
-    from actors.runtime.settings import Settings
     from jobs.launch.readiness import Progress
+    from serve_apps.settings import Settings
 
     Wait = Callable[[Progress], None]  # returns when it can be used, or raises Unavailable
 

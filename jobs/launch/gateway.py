@@ -22,9 +22,9 @@ from cluster.ray_start import free_ports
 from jobs.launch.companion import OFF, READY, Companion, State
 
 if TYPE_CHECKING:
-    from actors.runtime.settings import Settings
     from jobs.launch.companion import Plan, Seen, Wait
     from jobs.launch.readiness import Progress
+    from serve_apps.settings import Settings
 
 _READY_S: Final = 60.0
 _POLL_S: Final = 0.1

@@ -24,7 +24,7 @@ from actors.twin.actor import TwinOptions
 from jobs.launch.record import journals
 
 if TYPE_CHECKING:
-    from actors.runtime.settings import Settings
+    from serve_apps.settings import Settings
 
 NEVER_S: Final = 100 * 365 * 86400.0  # between polls when MINIMAL asks for none
 _SLUG_LENGTH: Final = 40

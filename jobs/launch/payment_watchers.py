@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from actors.payments import control
 from actors.payments.actor import PaymentsWatcher
 from actors.payments.contract import PREFIX, WatcherOptions, actor_name
-from actors.payments.settings import Shop
+from actors.payments.shop import Shop
 from actors.runtime import spawn
 from jobs.launch.companion import Companion, State
 

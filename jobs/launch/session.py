@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
     from actors.mesh.coordinator import MeshStatus
     from actors.runtime.flags import Flags
-    from actors.runtime.settings import Settings
     from jobs.launch.companion import Companion, State, Wait
     from jobs.launch.readiness import Progress
+    from serve_apps.settings import Settings
 
 __all__ = ["Session", "ephemeral", "launch", "mesh_options", "running"]
 

@@ -18,10 +18,10 @@ from actors.twin.reply import About, reply
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from actors.runtime.settings import Settings
     from actors.twin.reply import Reply
     from actors.twin.scenario import Scenario
     from jobs.terminal.reporting import Report
+    from serve_apps.settings import Settings
 
 LIVE_S: Final = 600.0  # that the twin of the running mesh may take
 _TICK_S: Final = 2.0  # between two words of progress

@@ -21,15 +21,15 @@ from ray.serve.schema import LoggingConfig
 from actors.mesh import readiness
 from actors.mesh.client import Mesh
 from actors.mesh.coordinator import COORDINATOR
-from actors.payments.settings import Shop
+from actors.payments.shop import Shop
 from actors.runtime import log, spawn
 from actors.runtime.errors import X0Error
-from actors.runtime.settings import Settings
 from actors.twin import client as twin
 from serve_apps.gateway.http.application import build
 from serve_apps.gateway.mesh_view import Neighbourhood, Snapshot
 from serve_apps.gateway.service import Gateway
 from serve_apps.gateway.settings import GatewayOptions
+from serve_apps.settings import Settings
 from serve_apps.web.auth import ensure_token
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.payments.ledger.orders import State
-    from actors.payments.settings import Shop
+    from actors.payments.shop import Shop
     from serve_apps.gateway.payment_requests import OrderRequest, ReviewDecision
     from serve_apps.web.admission import Slots
 

@@ -35,7 +35,7 @@ from serve_apps.web.idempotency import IdempotentRequests
 
 if TYPE_CHECKING:
     from actors.mesh.client import Mesh, Received
-    from actors.payments.settings import Shop
+    from actors.payments.shop import Shop
     from actors.runtime.metrics import Metrics
     from actors.twin.reply import Reply
     from actors.twin.scenario import Scenario

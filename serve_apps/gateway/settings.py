@@ -1,4 +1,4 @@
-"""How the gateway is known and who may use it from a browser."""
+"""Where the gateway listens, how it is known, and who may use it from a browser."""
 
 from __future__ import annotations
 
@@ -6,8 +6,33 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
+from pydantic import Field
+
+from actors.runtime.settings import IPV4, RuntimeSettings
+
 if TYPE_CHECKING:
-    from actors.runtime.settings import Settings
+    from serve_apps.settings import Settings
+
+
+class GatewaySettings(RuntimeSettings):
+    """The settings of the gateway."""
+
+    gateway_host: str = Field(
+        "127.0.0.1", pattern=IPV4, description="IPv4 address that the HTTP gateway listens on"
+    )
+    gateway_port: int = Field(
+        0, ge=0, le=65535, description="port of the HTTP gateway; 0: a free one is picked"
+    )
+    gateway_names: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._, -]*$",
+        description="host names that the gateway is known by, separated by commas",
+    )
+    gateway_cors_origins: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9.:/_, -]*$",
+        description="origins of pages that may use the gateway, separated by commas",
+    )
 
 
 @dataclass(frozen=True, slots=True)

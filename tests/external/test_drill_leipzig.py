@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from actors.runtime.flags import Flags
-from actors.runtime.settings import Settings
+from serve_apps.settings import Settings
 
 if TYPE_CHECKING:
     from actors.mesh.drill.report import Report

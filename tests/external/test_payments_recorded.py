@@ -19,7 +19,7 @@ from actors.payments.chains.ton import TonShop
 from actors.payments.chains.verdict import Reason, Rejected, Transfer
 from actors.payments.ledger.ledger import Ledger
 from actors.payments.ledger.orders import State
-from actors.payments.settings import Chain
+from actors.payments.shop import Chain
 from tests.unit.payments import ledgers
 from tests.unit.payments.http_chain import Chains, serving
 from tests.unit.payments.shop import USDT

@@ -35,7 +35,7 @@ from tronpy.providers import HTTPProvider
 
 from actors.payments.chains import money
 from actors.payments.chains.money import Method
-from actors.payments.settings import TRON_USDT
+from actors.payments.shop import TRON_USDT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,10 +16,10 @@ from actors.mesh.membership import Faults
 from actors.runtime import spawn
 from actors.runtime.errors import Unavailable
 from actors.runtime.flags import Flags
-from actors.runtime.settings import Settings
 from actors.runtime.state_files import ensure_directory
 from jobs.launch import readiness
 from jobs.launch.options import mesh_options
+from serve_apps.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

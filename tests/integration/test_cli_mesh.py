@@ -19,8 +19,8 @@ import pytest
 from actors.mesh.coordinator import COORDINATOR
 from actors.mesh.membership import Faults
 from actors.runtime import spawn
-from actors.runtime.settings import Settings
 from jobs.launch import session
+from serve_apps.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -26,12 +26,12 @@ from actors.mesh.coordinator import COORDINATOR
 from actors.mesh.membership import Faults
 from actors.payments.chains.money import Network
 from actors.runtime import spawn
-from actors.runtime.settings import Settings
 from actors.twin.actor import TwinActor
 from actors.twin.client import TWIN
 from cluster.local import LocalCluster
 from jobs.launch import gateway
 from jobs.launch.options import twin_options
+from serve_apps.settings import Settings
 from serve_apps.web.auth import token_path
 from tests.unit.payments.bot_shop import BotShop
 

@@ -15,13 +15,13 @@ from ray.serve._private.build_app import build_app
 from actors.mesh.batch import SEQUENCE_BITS
 from actors.mesh.client import Mesh
 from actors.mesh.membership import Membership
-from actors.runtime.settings import Settings
 from actors.topology import source
 from loadtests import bare_app, far_pairs, payload
 from loadtests.http_connection import Server
 from loadtests.http_messages import HttpMessages
 from serve_apps.gateway import app as gateway_app
 from serve_apps.gateway import decoding
+from serve_apps.settings import Settings
 from tests.unit.loadtests.http_server import response, serving
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from actors.payments.contract import WatcherOptions, actor_name
 from actors.payments.ledger.database import now_ms
 from actors.payments.ledger.ledger import Ledger
 from actors.payments.ledger.orders import State
-from actors.payments.settings import Shop
+from actors.payments.shop import Shop
 from actors.runtime import remote, spawn
 from actors.runtime.errors import X0Error
 from tests.integration.test_cli_mesh import UP, x0

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from actors.payments.delivery import Delivery
     from actors.payments.ledger.ledger import Ledger
     from actors.payments.ledger.orders import Order
-    from actors.payments.settings import Shop
+    from actors.payments.shop import Shop
 
 CHANNEL: Final = "telegram"
 LISTED: Final = 10  # orders of one answer

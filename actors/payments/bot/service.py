@@ -16,7 +16,7 @@ from actors.payments.bot.transport import TelegramTransport
 from actors.payments.delivery import Delivery
 from actors.payments.errors import BotRefused, PaymentsOff, TransportBusy
 from actors.payments.outbox_relay import OutboxRelay
-from actors.payments.settings import is_private
+from actors.payments.shop import is_private
 from actors.runtime.errors import ConfigurationError, X0Error
 from actors.runtime.settings import variable
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from actors.payments.ledger.ledger import Ledger
-    from actors.payments.settings import Shop
+    from actors.payments.shop import Shop
     from actors.runtime.error_handler import ErrorHandler
 
 NEWS_S: Final = 1.0  # between two looks into the outbox

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from actors.payments.chains.ton import TonTransaction
-    from actors.payments.settings import Chain
+    from actors.payments.shop import Chain
 
 PAGE: Final = 256  # transactions of tonapi, which would give 1000: about 1 MB
 CENTER_PAGE: Final = 100  # of toncenter, which gives no more

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from actors.payments.chains.verdict import Transfer
-    from actors.payments.settings import Chain
+    from actors.payments.shop import Chain
 
 PAGE: Final = 200  # rows; the API gives no more
 MAX_PAGES: Final = 5_000

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from actors.payments.catalogue import Plan
     from actors.payments.ledger.database import Database
-    from actors.payments.settings import Chain
+    from actors.payments.shop import Chain
 
 WINDOW_MS: Final = 45 * 60_000  # to pay
 RESERVED_MS: Final = 24 * 3_600_000  # after it, in which a payment is still recognised

@@ -33,7 +33,7 @@ from actors.payments.sandbox.app import Sandbox
 from actors.payments.sandbox.demo_report import Check, DemoReport, Ending
 from actors.payments.sandbox.faults import Fault, FaultPlan
 from actors.payments.sandbox.kinds import Chains, Kind, Payment
-from actors.payments.settings import CATALOGUE, DATABASE, Chain, Shop
+from actors.payments.shop import CATALOGUE, DATABASE, Chain, Shop
 from actors.runtime import flags
 from actors.runtime.settings import variable
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.payments.settings import CATALOGUE
+from actors.payments.shop import CATALOGUE
 from actors.runtime.settings import variable
 from actors.runtime.state_files import ensure_directory, write_atomic
 

@@ -23,7 +23,7 @@ from actors.payments.delivery import Delivery
 from actors.payments.ledger.ledger import Ledger
 from actors.payments.ledger.order_book import NewOrder
 from actors.payments.outbox_relay import OutboxRelay
-from actors.payments.settings import Chain, Shop
+from actors.payments.shop import Chain, Shop
 from actors.payments.watcher import Watcher
 from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.metrics import MemoryMetrics

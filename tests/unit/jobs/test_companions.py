@@ -11,11 +11,11 @@ from actors.payments import control
 from actors.payments.contract import WatcherState
 from actors.runtime.errors import ConfigurationError, NotRunning
 from actors.runtime.flags import Flags
-from actors.runtime.settings import Settings
 from jobs.launch import companions, record
 from jobs.launch.companion import Companion, Plan, Seen
 from jobs.launch.options import mesh_options
 from jobs.launch.record import MeshRecord
+from serve_apps.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.runtime.flags import Flags
-from actors.runtime.settings import Settings
 from jobs.launch.options import absolute, flags_of, journal_directory, mesh_options
+from serve_apps.settings import Settings
 
 if TYPE_CHECKING:
     import pytest

@@ -15,7 +15,7 @@ from actors.payments.chains.money import Method, Network
 from actors.payments.chains.verdict import Sighting, Transfer
 from actors.payments.ledger import schema
 from actors.payments.ledger.ledger import Ledger
-from actors.payments.settings import Shop
+from actors.payments.shop import Shop
 from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.metrics import MemoryMetrics
 from tests.unit.payments.bot_api import TOKEN

@@ -20,7 +20,7 @@ from actors.payments.sandbox.app import Sandbox
 from actors.payments.sandbox.client import SandboxClient
 from actors.payments.sandbox.kinds import Chains, Kind, Payment
 from actors.payments.sandbox.server import serving
-from actors.payments.settings import Chain
+from actors.payments.shop import Chain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from actors.payments.chains.tron import TRANSFER_TOPIC
 from actors.payments.chains.verdict import Transfer
 from actors.payments.ledger.order_book import NewOrder
 from actors.payments.ledger.orders import Delivers
-from actors.payments.settings import Chain
+from actors.payments.shop import Chain
 
 if TYPE_CHECKING:
     from pydantic import SecretStr

@@ -25,7 +25,7 @@ from actors.payments.ledger.orders import State
 from actors.payments.ledger.outbox import CLAIM_MS, FIRST_RETRY_MS, Message
 from actors.payments.ledger.settling import ENTITLED_MS
 from actors.payments.outbox_relay import OutboxRelay, Pull
-from actors.payments.settings import Shop
+from actors.payments.shop import Shop
 from actors.runtime.errors import ConfigurationError, Conflict, InvalidInput
 from tests.unit.payments import ledgers
 from tests.unit.payments.shop import (

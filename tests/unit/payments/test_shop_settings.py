@@ -13,9 +13,9 @@ from actors.payments import catalogue
 from actors.payments.chains.money import Method, Network
 from actors.payments.checkout import Checkout, shown_wallet, transfer_method
 from actors.payments.errors import PaymentsOff, UnknownPlan, UnknownReview
-from actors.payments.settings import TON_USDT, TRON_USDT, Shop
+from actors.payments.shop import TON_USDT, TRON_USDT, Shop
 from actors.runtime.errors import ConfigurationError, InvalidInput, Unavailable
-from actors.runtime.settings import Settings
+from serve_apps.settings import Settings
 from tests.unit.payments.shop import (
     JETTON_WALLET,
     MASTER,

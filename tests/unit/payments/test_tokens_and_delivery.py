@@ -19,7 +19,7 @@ from actors.payments.delivery import Delivery
 from actors.payments.errors import TokenRefused
 from actors.payments.ledger import orders
 from actors.payments.ledger.settling import ENTITLED_MS
-from actors.payments.settings import Shop
+from actors.payments.shop import Shop
 from actors.runtime.errors import ConfigurationError, Unavailable
 from tests.unit.payments.shop import DOWNLOAD, NOW, order, transfer, tron_chain
 

@@ -12,7 +12,7 @@ from actors.payments import scan as scanning
 from actors.payments import watcher as watching
 from actors.payments.delivery import Delivery
 from actors.payments.ledger.orders import State
-from actors.payments.settings import Shop
+from actors.payments.shop import Shop
 from actors.payments.watcher import STALE_S, Watcher
 from actors.runtime.error_handler import Alert, ErrorHandler
 from actors.runtime.metrics import MemoryMetrics

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from actors.runtime.errors import ConfigurationError
-from actors.runtime.settings import Settings, allowed, default_state_dir, variable
+from actors.runtime.settings import allowed, default_state_dir, variable
+from serve_apps.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +108,7 @@ def test_a_bad_value_names_the_variable_and_what_is_allowed(
         Settings.load()
     assert caught.value.variable == f"X0TTA6BL4_{name}"
     assert caught.value.variable in str(caught.value)
-    assert allowed(name.lower()) in caught.value.remedy
+    assert allowed(Settings.model_fields[name.lower()]) in caught.value.remedy
     assert caught.value.__suppress_context__
 
 
@@ -193,6 +194,16 @@ def test_a_relative_state_directory_becomes_absolute(monkeypatch: pytest.MonkeyP
 
 def test_every_setting_explains_what_it_allows() -> None:
     """No setting is without a variable and a text about its range."""
-    for name in Settings.model_fields:
+    for name, field in Settings.model_fields.items():
         assert variable(name).startswith("X0TTA6BL4_")
-        assert len(allowed(name)) > 5
+        assert len(allowed(field)) > 5
+
+
+def test_the_variables_that_hold_secrets_are_known() -> None:
+    """So that they can be kept out of the environment of processes that do not need them."""
+    assert Settings.secret_variables() == {
+        "X0TTA6BL4_DATABASE_URL",
+        "X0TTA6BL4_TRON_API_KEY",
+        "X0TTA6BL4_TON_API_KEY",
+        "X0TTA6BL4_TELEGRAM_TOKEN",
+    }

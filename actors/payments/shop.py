@@ -1,0 +1,316 @@
+"""What the shop is: which wallets it has, on which networks, through which APIs.
+
+Invariants: payments are off while no wallet is set; everything set is consistent (an address has a
+checksum that is right, a contract belongs to the network of the API, a key is not sent in clear
+text over the network), or nothing starts and the error names the variable.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from datetime import UTC
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from actors.payments import catalogue
+from actors.payments.chains import addresses
+from actors.payments.chains.money import Method, Network
+from actors.payments.errors import PaymentsOff
+from actors.runtime.errors import ConfigurationError
+from actors.runtime.settings import variable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.payments.settings import PaymentsSettings
+
+TRON_USDT: Final = {
+    "main net": "TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t",
+    "Nile": "TXYZopYRdj2D9XRtbG411XZZ3kM5VkAeBf",
+    "Shasta": "TG3XXyExBkPp9nzdajDZsozEu4BkaSJozs",
+}
+TRON_HOSTS: Final = {
+    "api.trongrid.io": "main net",
+    "nile.trongrid.io": "Nile",
+    "api.shasta.trongrid.io": "Shasta",
+}
+TON_USDT: Final = "0:b113a994b5024a16719f69139328eb759596c38a25f59028b146fecdc3621dfe"
+# Requests per second that public APIs take without a key, and with one (15 and 10) less a margin.
+KEYLESS_TRON: Final = (3.0, 14.0)
+KEYLESS_TON: Final = (0.9, 9.0)
+TON_TEST_HOSTS: Final = frozenset({"testnet.tonapi.io", "testnet.toncenter.com"})
+TON_MAIN_HOSTS: Final = frozenset({"tonapi.io", "toncenter.com"})
+CATALOGUE: Final = "catalogue.yaml"  # in the state directory, unless set
+DATABASE: Final = "payments.db"  # the same
+_POSTGRESQL: Final = "postgresql+psycopg"
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """One network as the shop uses it.
+
+    Attributes:
+        network: which.
+        api_url: without a slash at its end.
+        api_key: of the API, or None.
+        wallet: that buyers pay to, as `Transfer.wallet`.
+        contract: of USDT, as `Transfer.contract`; empty where USDT is not taken.
+        rate: requests per second, at most.
+        test: whether addresses are shown as of a test net.
+        since_ms: what came in before is not the shop's; 0: all is.
+    """
+
+    network: Network
+    api_url: str
+    api_key: SecretStr | None
+    wallet: str
+    contract: str
+    rate: float
+    test: bool = False
+    since_ms: int = 0
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """The ways to pay that this network offers."""
+        if self.network is Network.TRON:
+            return (Method.TRON,)
+        return (Method.TON, Method.TON_USDT) if self.contract else (Method.TON,)
+
+    def contract_of(self, method: Method) -> str:
+        """The token's contract; empty for the coin itself."""
+        return "" if method is Method.TON else self.contract
+
+    def shown_wallet(self) -> str:
+        """The wallet as buyers are shown it."""
+        if self.network is Network.TRON:
+            return self.wallet
+        return addresses.ton_friendly(self.wallet, test=self.test)
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """The shop.
+
+    Attributes:
+        chains: by network; empty while payments are off.
+        database_url: of the ledger, for SQLAlchemy.
+        catalogue: path of the catalogue.
+        public_url: under which buyers reach the gateway, without a slash at its end; empty if
+            unset.
+        state_dir: where the key of download links is.
+    """
+
+    chains: dict[Network, Chain]
+    database_url: SecretStr
+    catalogue: Path
+    public_url: str
+    state_dir: Path
+
+    @classmethod
+    def of(cls, settings: PaymentsSettings) -> Shop:
+        """The shop of these settings.
+
+        Raises:
+            ConfigurationError: they are wrong or contradict each other.
+        """
+        chains = [chain for chain in (_tron(settings), _ton(settings)) if chain is not None]
+        return cls(
+            chains={chain.network: chain for chain in chains},
+            database_url=_database(settings),
+            catalogue=settings.catalogue or settings.state_dir / CATALOGUE,
+            public_url=(settings.public_url or "").rstrip("/"),
+            state_dir=settings.state_dir,
+        )
+
+    @property
+    def on(self) -> bool:
+        """Whether anything can be paid."""
+        return bool(self.chains)
+
+    def chain(self, network: Network) -> Chain:
+        """The chain of a network.
+
+        Raises:
+            PaymentsOff: no wallet is set at all.
+            ConfigurationError: none is set for that network.
+        """
+        if not self.chains:
+            raise PaymentsOff
+        try:
+            return self.chains[network]
+        except KeyError:
+            name = variable(f"{network}_wallet")
+            raise ConfigurationError(
+                f"{network} is not offered",
+                "it has no wallet",
+                f"Set {name}.",
+                variable=name,
+            ) from None
+
+    def check_catalogue(self) -> None:
+        """Refuse a catalogue whose plans could not be delivered; while payments are off, none is.
+
+        Raises:
+            ConfigurationError: it cannot be used, or a download has no URL that it is reached by.
+        """
+        if self.on and self.catalogue.exists() and catalogue.load(self.catalogue).has_downloads:
+            self.base_url()
+
+    def base_url(self) -> str:
+        """The start of download links.
+
+        Raises:
+            ConfigurationError: it is not set.
+        """
+        if not self.public_url:
+            name = variable("public_url")
+            raise ConfigurationError(
+                "a plan delivers a download and nobody could open it",
+                f"{name} is not set",
+                f"Set {name} to the URL under which buyers reach the gateway.",
+                variable=name,
+            )
+        return self.public_url
+
+
+def _tron(settings: PaymentsSettings) -> Chain | None:
+    host = _checked_url("tron", settings)
+    if settings.tron_wallet is None:
+        _refuse_orphans(settings, "tron_wallet", "tron_api_key", "tron_usdt_contract")
+        return None
+    wallet = _address("tron_wallet", settings.tron_wallet, addresses.tron)
+    net = TRON_HOSTS.get(host)
+    given = settings.tron_usdt_contract
+    contract = TRON_USDT[net or "main net"]
+    if given is not None:
+        contract = _address("tron_usdt_contract", given, addresses.tron)
+        other = next((name for name, known in TRON_USDT.items() if known == contract), None)
+        if net is not None and other is not None and other != net:
+            _contradiction("tron_usdt_contract", f"is of {other}, and {host} is of {net}")
+    if wallet == contract:
+        _contradiction("tron_wallet", "is the address of the USDT contract")
+    return Chain(
+        Network.TRON,
+        settings.tron_api_url.rstrip("/"),
+        settings.tron_api_key,
+        wallet,
+        contract,
+        settings.tron_rate or _rate(KEYLESS_TRON, net is not None, settings.tron_api_key),
+        since_ms=_since_ms(settings),
+    )
+
+
+def _ton(settings: PaymentsSettings) -> Chain | None:
+    host = _checked_url("ton", settings)
+    if settings.ton_wallet is None:
+        _refuse_orphans(settings, "ton_wallet", "ton_api_key", "ton_usdt_master")
+        return None
+    wallet = _address("ton_wallet", settings.ton_wallet, addresses.ton)
+    public = host in TON_TEST_HOSTS | TON_MAIN_HOSTS
+    test = host in TON_TEST_HOSTS or addresses.is_ton_test(settings.ton_wallet)
+    if test and host in TON_MAIN_HOSTS:
+        _contradiction("ton_wallet", f"is of a test net, and {host} is of the main net")
+    master = "" if test else TON_USDT
+    if settings.ton_usdt_master is not None:
+        master = _address("ton_usdt_master", settings.ton_usdt_master, addresses.ton)
+        if host in TON_TEST_HOSTS and master == TON_USDT:
+            _contradiction("ton_usdt_master", f"is of the main net, and {host} is of a test net")
+    if wallet == master:
+        _contradiction("ton_wallet", "is the address of the USDT master")
+    return Chain(
+        Network.TON,
+        settings.ton_api_url.rstrip("/"),
+        settings.ton_api_key,
+        wallet,
+        master,
+        settings.ton_rate or _rate(KEYLESS_TON, public, settings.ton_api_key),
+        test,
+        _since_ms(settings),
+    )
+
+
+def _since_ms(settings: PaymentsSettings) -> int:
+    since = settings.payments_since
+    if since is None:
+        return 0
+    return max(0, int((since if since.tzinfo else since.replace(tzinfo=UTC)).timestamp() * 1000))
+
+
+def _rate(keyless: tuple[float, float], public: bool, key: SecretStr | None) -> float:  # noqa: FBT001 - private
+    return keyless[0] if public and key is None else keyless[1]
+
+
+def _checked_url(network: str, settings: PaymentsSettings) -> str:
+    """The host of a network's API."""
+    parts = urlsplit(getattr(settings, f"{network}_api_url"))
+    host = parts.hostname or ""
+    if (
+        getattr(settings, f"{network}_api_key") is not None
+        and parts.scheme == "http"
+        and not is_private(host)
+    ):
+        _contradiction(f"{network}_api_url", "is not https, and the key would travel in clear text")
+    return host
+
+
+def is_private(host: str) -> bool:
+    """Whether a host is of this machine or of a network that is nobody else's."""
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return host == "localhost"
+
+
+def _address(name: str, text: str, parse: Callable[[str], str]) -> str:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{variable(name)} is {text[:70]!r}",
+            str(error),
+            "Copy the address again, whole.",
+            variable=variable(name),
+        ) from None
+
+
+def _refuse_orphans(settings: PaymentsSettings, wallet: str, *others: str) -> None:
+    for other in others:
+        if getattr(settings, other) is not None:
+            raise ConfigurationError(
+                f"{variable(other)} is set",
+                f"{variable(wallet)} is not, so it would do nothing",
+                f"Set {variable(wallet)}, or unset {variable(other)}.",
+                variable=variable(wallet),
+            )
+
+
+def _contradiction(name: str, why: str) -> NoReturn:
+    raise ConfigurationError(
+        f"{variable(name)} cannot be used",
+        f"it {why}",
+        "Correct one of the two.",
+        variable=variable(name),
+    )
+
+
+def _database(settings: PaymentsSettings) -> SecretStr:
+    if settings.database_url is None:
+        return SecretStr(f"sqlite:///{settings.state_dir / DATABASE}")
+    url = settings.database_url.get_secret_value()
+    scheme, found, rest = url.partition("://")
+    if scheme in {"postgres", "postgresql", _POSTGRESQL} and found:
+        return SecretStr(f"{_POSTGRESQL}://{rest}")
+    if scheme == "sqlite" and rest.startswith("/") and rest not in {"/", "/:memory:"}:
+        # Actors run in other working directories; and memory would be another one in each.
+        return SecretStr(f"sqlite:///{Path(rest[1:]).absolute()}")
+    name = variable("database_url")
+    raise ConfigurationError(
+        f"{name} is a value that is not shown",
+        "it is neither a PostgreSQL URL nor an SQLite file",
+        "Use postgresql://user:password@host/database or sqlite:////absolute/path.",
+        variable=name,
+    )

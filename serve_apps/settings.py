@@ -1,0 +1,14 @@
+"""All settings of the project, composed of those of its parts.
+
+A new kind of actor or application adds its class to the bases of `Settings`.
+"""
+
+from __future__ import annotations
+
+from actors.mesh.settings import MeshSettings
+from actors.payments.settings import PaymentsSettings
+from serve_apps.gateway.settings import GatewaySettings
+
+
+class Settings(MeshSettings, PaymentsSettings, GatewaySettings):
+    """What a process that starts or finds a mesh reads from its environment."""
