@@ -172,7 +172,7 @@ def test_what_is_not_a_readable_file_is_refused(tmp_path: Path) -> None:
         (tmp_path / "none.json", "no such file"),
         (tmp_path, "a directory"),
         (fifo, "not a regular file"),
-        ("nul\0byte", "null byte"),
+        ("nul\0byte", "embedded null"),
         ("~no-such-user-here/map.json", "home directory"),
     ]:
         with pytest.raises(TopologyError) as caught:
