@@ -1,9 +1,9 @@
 """A Ray cluster of one's own on this machine, started and ended without touching any other.
 
 The head gets its own temporary directory, which identifies its processes, and ports that the
-kernel picks, so several clusters live side by side. What was started is on record in
-`<state>/cluster.json` before the first process exists: after a crash at any point, the next `load`,
-`start` or `stop` on that state directory finds the remains and ends them.
+kernel picks unless some are asked for, so several clusters live side by side. What was started is
+on record in `<state>/cluster.json` before the first process exists: after a crash at any point, the
+next `load`, `start` or `stop` on that state directory finds the remains and ends them.
 How the head is started, and what guards it, is in `ray_start` and `token`.
 """
 
@@ -21,11 +21,11 @@ from actors.runtime import log
 from actors.runtime.errors import ConfigurationError, Conflict
 from actors.runtime.state_files import ensure_directory, exclusive_lock, write_atomic
 from cluster import processes, ray_start
+from cluster.ray_start import HeadOptions
 from cluster.token import ensure_token
 
 RECORD: Final = "cluster.json"
 LOCK: Final = "cluster.lock"
-OBJECT_STORE_BYTES: Final = 512 * 2**20  # modest: the mesh sends batches, not large objects
 START_TIMEOUT_S: Final = 90.0
 _GRACE_S: Final = 1.0  # only the raylet lingers: it waits for a GCS that is gone
 _STOP_TIMEOUT_S: Final = 20.0
@@ -67,10 +67,8 @@ class LocalCluster:
     def start(
         cls,
         state: Path,
+        options: HeadOptions | None = None,
         *,
-        num_cpus: int | None = None,
-        dashboard: bool = True,
-        object_store_bytes: int = OBJECT_STORE_BYTES,
         timeout_s: float = START_TIMEOUT_S,
     ) -> Self:
         """Start a head node and return once it takes drivers.
@@ -79,9 +77,7 @@ class LocalCluster:
 
         Args:
             state: directory of the record; made if missing.
-            num_cpus: cores that Ray may schedule; None is all.
-            dashboard: also needed by `ray job submit` and the state API.
-            object_store_bytes: shared memory for objects.
+            options: what to start it with; None is the defaults, on any free ports.
             timeout_s: seconds until the start counts as failed.
 
         Raises:
@@ -111,12 +107,7 @@ class LocalCluster:
             )
             try:
                 _write(fresh)
-                head = ray_start.launch(
-                    Path(fresh.temp_dir),
-                    num_cpus=num_cpus,
-                    dashboard=dashboard,
-                    object_store_bytes=object_store_bytes,
-                )
+                head = ray_start.launch(Path(fresh.temp_dir), options or HeadOptions())
                 started = replace(fresh, session=head.session)
                 _write(started)
                 address, dashboard_url = head.wait(timeout_s=timeout_s)

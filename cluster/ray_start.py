@@ -3,7 +3,8 @@
 Ray's command is run, and Ray is not imported: the caller stays a small process that starts at once.
 
 Security: token authentication (see `token`), the dashboard on 127.0.0.1, files under umask 077, no
-Ray Client server. Ray 2.60 binds its gRPC ports to all addresses and replaces a loopback
+Ray Client server, metrics on loopback (see `only_loopback`), no secret of one part in the
+environment of all. Ray 2.60 binds its gRPC ports to all addresses and replaces a loopback
 `--node-ip-address` by the host's own; the token is what guards them.
 """
 
@@ -17,14 +18,16 @@ import socket
 import subprocess
 import sys
 import sysconfig
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import cache_from_source, find_spec
 from pathlib import Path
 from typing import Final
 
 from actors.runtime.errors import ConfigurationError, Unavailable
 from cluster import ingress
+from cluster.ports import Ports
 
+OBJECT_STORE_BYTES: Final = 512 * 2**20  # modest: the mesh sends batches, not large objects
 _OUTPUT: Final = "ray-start.out"
 _SAID_AT_END: Final = 2000  # characters of a failed command's output that an error repeats
 _SERVE_PORTS: Final = (
@@ -92,16 +95,33 @@ class StartingHead:
         )
 
 
-def launch(
-    temp_dir: Path, *, num_cpus: int | None, dashboard: bool, object_store_bytes: int
-) -> StartingHead:
+@dataclass(frozen=True, slots=True)
+class HeadOptions:
+    """What a head is started with.
+
+    Attributes:
+        num_cpus: cores that Ray may schedule; None is all.
+        dashboard: whether to run the dashboard, also needed by `ray job submit` and the state API.
+        object_store_bytes: shared memory for objects.
+        ports: where it listens.
+        metrics_host: IPv4 address that its metrics, which anybody may read, listen on.
+        without: names of environment variables that its processes must not have.
+    """
+
+    num_cpus: int | None = None
+    dashboard: bool = True
+    object_store_bytes: int = OBJECT_STORE_BYTES
+    ports: Ports = field(default_factory=Ports)
+    metrics_host: str = "127.0.0.1"
+    without: tuple[str, ...] = ()
+
+
+def launch(temp_dir: Path, options: HeadOptions) -> StartingHead:
     """Start `ray start --head` and return at once.
 
     Args:
         temp_dir: existing directory for this cluster alone.
-        num_cpus: cores that Ray may schedule; None is all.
-        dashboard: whether to run the dashboard.
-        object_store_bytes: shared memory for objects.
+        options: what to start it with.
 
     Raises:
         ConfigurationError: Ray is not installed beside this Python.
@@ -112,12 +132,12 @@ def launch(
         "--head",
         # 0: Ray picks, so that two starts at once do not collide.
         "--port=0",
-        "--dashboard-port=0",
+        f"--dashboard-port={options.ports.dashboard}",
         "--dashboard-agent-listen-port=0",
         "--dashboard-host=127.0.0.1",
-        f"--include-dashboard={str(dashboard).lower()}",
+        f"--include-dashboard={str(options.dashboard).lower()}",
         f"--temp-dir={temp_dir}",
-        f"--object-store-memory={object_store_bytes}",
+        f"--object-store-memory={options.object_store_bytes}",
         "--disable-usage-stats",
         "--log-style=record",
         "--log-color=false",
@@ -125,8 +145,10 @@ def launch(
         "--no-monitor",
         "--include-log-monitor=false",
     ]
-    if num_cpus is not None:
-        arguments.append(f"--num-cpus={num_cpus}")
+    if options.num_cpus is not None:
+        arguments.append(f"--num-cpus={options.num_cpus}")
+    if options.ports.metrics:
+        arguments.append(f"--metrics-export-port={options.ports.metrics}")
     with (temp_dir / _OUTPUT).open("wb") as said:
         # A file and not a pipe: the daemons inherit it, and would hold a pipe open for ever.
         # A session of its own: Ctrl-C reaches the caller alone, who ends this in order.
@@ -135,12 +157,12 @@ def launch(
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=subprocess.STDOUT,
-            env=_environment(temp_dir),
+            env=_environment(temp_dir, options),
             cwd=temp_dir,
             umask=0o077,
             start_new_session=True,
         )
-    return StartingHead(command, temp_dir, dashboard)
+    return StartingHead(command, temp_dir, options.dashboard)
 
 
 def _ray_command() -> Path:
@@ -155,10 +177,14 @@ def _ray_command() -> Path:
     return command
 
 
-def _environment(temp_dir: Path) -> dict[str, str]:
+def _environment(temp_dir: Path, options: HeadOptions) -> dict[str, str]:
     environment = dict(os.environ)
-    for name in _FOREIGN:
+    for name in (*_FOREIGN, *options.without):
         environment.pop(name, None)
+    environment["X0_METRICS_HOST"] = options.metrics_host
+    # Ray's default is one fixed port, which a second cluster would not get.
+    metrics_port = options.ports.dashboard_metrics or free_ports(1)[0]
+    environment["DASHBOARD_METRIC_PORT"] = str(metrics_port)
     # So that `ray job submit -- python -m jobs.NAME` finds the Python that has the project.
     environment["PATH"] = os.pathsep.join(
         [str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]
@@ -174,11 +200,15 @@ def _environment(temp_dir: Path) -> dict[str, str]:
     # Since 2.50 Ray announces a change of how it hides GPUs from actors that ask for none.
     environment.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     environment["RAY_START_HOOK"] = "cluster.start_hook.without_client_server"
-    project = Path(__file__).resolve().parent.parent
-    if project != Path(sysconfig.get_path("purelib")).resolve():
-        # Workers import the code that started them, installed or not.
-        paths = [str(project), environment.get("PYTHONPATH", "")]
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    here = Path(__file__).resolve().parent
+    paths = [str(here / "only_loopback")]
+    if here.parent != Path(sysconfig.get_path("purelib")).resolve():
+        paths.append(
+            str(here.parent)
+        )  # workers import the code that started them, installed or not
+    environment["PYTHONPATH"] = os.pathsep.join(
+        filter(None, [*paths, environment.get("PYTHONPATH", "")])
+    )
     _cache_bytecode(environment)
     _serve(environment, temp_dir.parent / "h")
     return environment

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from actors.runtime import spawn
 from actors.runtime.flags import Flags
 from cluster.local import LocalCluster
+from cluster.ray_start import HeadOptions
 from jobs.launch import session
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def started(progress: Progress) -> Iterator[LocalCluster]:
     """A cluster that all meshes of a run share, named by RAY_ADDRESS; no dashboard, which costs."""
     with tempfile.TemporaryDirectory(prefix="x0-") as directory:
         progress("starting Ray")
-        cluster = LocalCluster.start(Path(directory), dashboard=False)
+        cluster = LocalCluster.start(Path(directory), HeadOptions(dashboard=False))
         try:
             with ray_address(cluster.address):
                 yield cluster

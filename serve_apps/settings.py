@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from actors.mesh.settings import MeshSettings
 from actors.payments.settings import PaymentsSettings
+from cluster.settings import ClusterSettings
 from serve_apps.gateway.settings import GatewaySettings
 
 
-class Settings(MeshSettings, PaymentsSettings, GatewaySettings):
+class Settings(MeshSettings, PaymentsSettings, GatewaySettings, ClusterSettings):
     """What a process that starts or finds a mesh reads from its environment."""

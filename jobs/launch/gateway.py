@@ -7,7 +7,6 @@ another, Serve may be in use, so there the gateway is deployed by `serve deploy`
 
 from __future__ import annotations
 
-import socket
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -16,8 +15,9 @@ import httpx
 import ray
 import ray.exceptions
 
-from actors.runtime.errors import ConfigurationError, Unavailable
+from actors.runtime.errors import Unavailable
 from actors.runtime.settings import variable
+from cluster.ports import check_free
 from cluster.ray_start import free_ports
 from jobs.launch.companion import OFF, READY, Companion, State
 
@@ -38,20 +38,10 @@ def with_port(settings: Settings) -> Settings:
     Raises:
         ConfigurationError: it is taken, or the address is not one of this host.
     """
-    host, port = settings.gateway_host, settings.gateway_port
-    if not port:
+    if not settings.gateway_port:
         return settings.model_copy(update={"gateway_port": free_ports(1)[0]})
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise ConfigurationError(
-                f"the gateway cannot listen on {host}:{port}",
-                error.strerror or str(error),
-                f"Set {variable('gateway_port')} to another port, or to 0 for a free one.",
-                variable=variable("gateway_port"),
-            ) from error
+    port, name = settings.gateway_port, variable("gateway_port")
+    check_free("the gateway", settings.gateway_host, port, name)
     return settings
 
 
@@ -155,7 +145,8 @@ def begin(settings: Settings) -> Opening:
         settings: of the gateway; its port has been chosen.
     """
     remote: Any = ray.remote(_deploy)
-    task = remote.options(num_cpus=0, max_retries=0).remote(settings)
+    own = settings.model_copy(update={"telegram_token": None})  # each part has its own secrets only
+    task = remote.options(num_cpus=0, max_retries=0).remote(own)
     return Opening(url(settings), task)
 
 

@@ -24,7 +24,7 @@ from actors.runtime.errors import Conflict, NotRunning
 from actors.runtime.state_files import ensure_directory, exclusive_lock
 from actors.topology import fetch, radio, source
 from cluster.local import LocalCluster
-from jobs.launch import companions, gateway, interruption, joining, readiness
+from jobs.launch import companions, gateway, head, interruption, joining, readiness
 from jobs.launch.companion import Plan, Seen
 from jobs.launch.options import flags_of, mesh_options
 from jobs.launch.record import LOCK, MeshRecord
@@ -130,6 +130,7 @@ class Session:
         if self.cluster is not None:
             spawn.disconnect()
             self.cluster.stop()  # and its actors with it, even if Ray no longer answers
+            head.remove_targets(self.settings)
         else:
             spawn.connect(self.record.address, self.settings.namespace)
             spawn.tear_down(self.settings.namespace)
@@ -161,15 +162,18 @@ def launch(
         _refuse_second(settings)
         _check_source(plan.options)
         plan = companions.prepared(plan, chosen)
-        cluster = None
+        cluster, own = None, None
         if not address:
             tell("starting Ray")
-            cluster = LocalCluster.start(settings.state_dir, dashboard=not flags.minimal)
+            own = head.options(settings, dashboard=not flags.minimal)
+            cluster = LocalCluster.start(settings.state_dir, own)
             address = cluster.address
         session = None
         try:
             tell("starting the mesh")
             session = _populate(plan, address, cluster, chosen)
+            if own is not None:
+                head.write_targets(settings, own, session.record.gateway_url)
             joining.ask("membership", _TOPOLOGY_TIMEOUT_S)
             return replace(session, waits=session.waits + _started(chosen, plan, late=True))
         except BaseException:
@@ -213,7 +217,7 @@ def _populate(
         source=fetch.shown(plan.options.topology),
         pid=os.getpid(),
         started_at=time.time(),
-        gateway_url=gateway.url(settings) if _has_gateway(chosen) else "",
+        gateway_url=_gateway_url(plan, chosen),
     )
     session = Session(settings, record, plan.options, cluster)
     try:
@@ -231,8 +235,9 @@ def _started(chosen: tuple[Companion, ...], plan: Plan, *, late: bool) -> tuple[
     return tuple(wait for wait in waits if wait is not None)
 
 
-def _has_gateway(chosen: tuple[Companion, ...]) -> bool:
-    return any(isinstance(each, gateway.GatewayCompanion) for each in chosen)
+def _gateway_url(plan: Plan, chosen: tuple[Companion, ...]) -> str:
+    has_gateway = any(isinstance(each, gateway.GatewayCompanion) for each in chosen)
+    return gateway.url(plan.settings) if has_gateway else ""
 
 
 def running(settings: Settings) -> Session:
@@ -298,7 +303,9 @@ def ephemeral(
     with interruption.guarded():
         state_dir = Path(tempfile.mkdtemp(prefix="x0-state-"))
         namespace = f"{settings.namespace[:40]}-{uuid.uuid4().hex[:12]}"
-        private = settings.model_copy(update={"state_dir": state_dir, "namespace": namespace})
+        private = head.any_ports(settings).model_copy(
+            update={"state_dir": state_dir, "namespace": namespace}
+        )
         try:
             session = launch(private, flags, progress=progress, beside=beside)
             try:

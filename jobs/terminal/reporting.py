@@ -136,7 +136,10 @@ class Report:
                 print(json.dumps(values, allow_nan=False), file=_stdout(), flush=True)
                 return
             for part in readable:
-                self._out.print(Text(part) if isinstance(part, str) else part, soft_wrap=True)
+                if isinstance(part, str):
+                    self._out.print(Text(part), soft_wrap=True)  # the terminal wraps it
+                else:
+                    self._out.print(part)  # a table wraps its cells
             _stdout().flush()
         except BrokenPipeError:
             raise

@@ -21,7 +21,7 @@ class GatewaySettings(RuntimeSettings):
         "127.0.0.1", pattern=IPV4, description="IPv4 address that the HTTP gateway listens on"
     )
     gateway_port: int = Field(
-        0, ge=0, le=65535, description="port of the HTTP gateway; 0: a free one is picked"
+        8610, ge=0, le=65535, description="port of the HTTP gateway; 0: a free one is picked"
     )
     gateway_names: str = Field(
         "",

@@ -19,6 +19,7 @@ if HERE not in sys.path:
 from leaks import carrying  # noqa: E402 - found through the line above
 
 from cluster.local import LocalCluster  # noqa: E402 - keeps the order
+from cluster.ray_start import HeadOptions  # noqa: E402 - the same
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     """A cluster that only this test session uses."""
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [HERE, before]))
-    started = LocalCluster.start(tmp_path_factory.mktemp("state"), num_cpus=2)
+    started = LocalCluster.start(tmp_path_factory.mktemp("state"), HeadOptions(num_cpus=2))
     members = [psutil.Process(pid) for pid in started.pids]
     try:
         yield started

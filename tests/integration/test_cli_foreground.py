@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from any_ports import ANY_PORTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,7 @@ SMALL = ("--topology", "radio:8", "--hello", "0.1", "--shards", "1")
 
 def environment(state: Path, **more: str) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("X0TTA", "RAY_"))}
-    return {**kept, "X0TTA6BL4_STATE_DIR": str(state), **more}
+    return {**kept, **ANY_PORTS, "X0TTA6BL4_STATE_DIR": str(state), **more}
 
 
 @contextmanager

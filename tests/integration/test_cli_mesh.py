@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import json
 import os
+import pty
+import re
 import signal
+import stat
+import struct
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +22,12 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import psutil
 import pytest
+from any_ports import ANY_PORTS
 
 from actors.mesh.coordinator import COORDINATOR
 from actors.mesh.membership import Faults
 from actors.runtime import spawn
+from cluster import processes
 from jobs.launch import session
 from serve_apps.settings import Settings
 
@@ -26,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NODES = 16
+SECRETS = {"TELEGRAM_TOKEN": "1:canary", "DATABASE_URL": f"sqlite:////tmp/{os.getpid()}.db"}
 UP = ("--topology", f"radio:{NODES}", "--hello", "0.2", "--shards", "2", "--detach")
 
 
@@ -36,6 +46,7 @@ def x0(state: Path, *arguments: str, **settings: str) -> subprocess.CompletedPro
         [str(Path(sys.executable).with_name("x0")), *arguments],
         env={
             **environment,
+            **ANY_PORTS,
             "X0TTA6BL4_STATE_DIR": str(state),
             **{f"X0TTA6BL4_{name}": value for name, value in settings.items()},
         },
@@ -46,9 +57,9 @@ def x0(state: Path, *arguments: str, **settings: str) -> subprocess.CompletedPro
     )
 
 
-def answer(state: Path, *arguments: str, code: int = 0) -> Any:
+def answer(state: Path, *arguments: str, code: int = 0, **settings: str) -> Any:
     """The one JSON object that `x0 ... --json` prints."""
-    done = x0(state, *arguments, "--json")
+    done = x0(state, *arguments, "--json", **settings)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return json.loads(done.stdout)  # fails if there is anything else
@@ -70,7 +81,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def up(state: Path) -> Iterator[dict[str, Any]]:
     """What `x0 up --detach` said; the mesh is ended after the last test."""
     try:
-        yield answer(state, "up", *UP)
+        yield answer(state, "up", *UP, **SECRETS)
     finally:
         x0(state, "down", "--purge")
 
@@ -108,6 +119,86 @@ def test_status_shows_the_mesh_and_what_is_not_built(state: Path, up: dict[str, 
     ):
         assert shown in text
     assert "not built yet" not in text
+
+
+def members(up: dict[str, Any]) -> list[psutil.Process]:
+    """The processes of the mesh's cluster."""
+    temp_dir = Path(up["logs"]).parents[1]
+    return processes.members(temp_dir, json.loads(cluster_record(up))["session"])
+
+
+def cluster_record(up: dict[str, Any]) -> str:
+    return (Path(up["state_dir"]) / "cluster.json").read_text()
+
+
+def test_no_process_of_the_cluster_has_a_secret_of_one_part(up: dict[str, Any]) -> None:
+    """A secret goes to the actor that needs it, as an argument, and into no environment."""
+    found = [process.environ() for process in members(up)]
+    assert len(found) > 8
+    for environment in found:
+        assert not {f"X0TTA6BL4_{name}" for name in SECRETS} & set(environment)
+        assert "1:canary" not in environment.values()
+
+
+def test_metrics_answer_on_loopback_and_prometheus_may_read_where(
+    state: Path, up: dict[str, Any]
+) -> None:
+    """The list of targets is readable by all; each of them answers, and no other address does."""
+    listed = state / "prometheus" / "x0tta6bl4.json"
+    assert stat.S_IMODE(listed.stat().st_mode) == 0o644
+    assert stat.S_IMODE(listed.parent.stat().st_mode) == 0o755
+    groups = json.loads(listed.read_text())
+    targets = [target for group in groups for target in group["targets"]]
+    assert len(targets) == 3
+    assert up["gateway_url"] == f"http://{targets[-1]}"
+    for target in targets:
+        assert httpx.get(f"http://{target}/metrics", trust_env=False, timeout=20).is_success
+    ports = {int(target.rpartition(":")[2]) for target in targets}
+    bound = {
+        (found.laddr.port, found.laddr.ip)
+        for found in psutil.net_connections("tcp")
+        if found.status == psutil.CONN_LISTEN and found.laddr.port in ports
+    }
+    assert bound == {(port, "127.0.0.1") for port in ports}
+
+
+def test_status_fits_80_columns(state: Path, up: dict[str, Any]) -> None:
+    """On a terminal of 80 columns each shard has one row in each table, and nothing is cut."""
+    output, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 80, 0, 0))
+    shown = subprocess.Popen(
+        [str(Path(sys.executable).with_name("x0")), "status"],
+        env={**os.environ, "X0TTA6BL4_STATE_DIR": str(state), "NO_COLOR": "1", "TERM": "xterm"},
+        stdout=terminal,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(terminal)
+    said = b""
+    with contextlib.suppress(OSError):  # the end, on Linux
+        while part := os.read(output, 65536):
+            said += part
+    assert shown.wait() == 0
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", said.decode()).splitlines()
+    assert max(map(len, lines)) <= 80
+    for shard in up["shards"]:
+        assert sum(shard["name"] in line for line in lines) == 2
+    assert ["gateway", up["gateway_url"]] in [line.split() for line in lines]
+
+
+def test_env_is_for_eval(state: Path, up: dict[str, Any]) -> None:
+    """`eval "$(x0 env)"` sets what the README's examples use, and works in a POSIX shell."""
+    exports = x0(state, "env").stdout
+    script = f'{exports}\nprintf %s "$GATEWAY $DASHBOARD $(cat "$GATEWAY_TOKEN_FILE")"'
+    done = subprocess.run(
+        ["/bin/sh", "-euc", script],
+        env={"PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    token = Path(up["gateway_token"]).read_text()
+    assert done.stdout == f"{up['gateway_url']} {up['dashboard_url']} {token}"
+    assert answer(state, "env")["X0_ADDRESS"] == up["address"]
 
 
 @pytest.mark.usefixtures("up")
@@ -272,7 +363,7 @@ def test_down_ends_all_and_messages_survive_it(state: Path, up: dict[str, Any]) 
     assert not [shard["pid"] for shard in up["shards"] if lives(shard["pid"])]
     assert {path.name for path in state.iterdir()} == {
         *("cluster.lock", "mesh.lock", "mesh"),
-        *("gateway.lock", "gateway.token"),
+        *("gateway.lock", "gateway.token", "prometheus"),
     }
     error = answer(state, "status", code=1)["error"]
     assert error["type"] == "NotRunning"

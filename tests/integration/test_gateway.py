@@ -29,6 +29,7 @@ from actors.runtime import spawn
 from actors.twin.actor import TwinActor
 from actors.twin.client import TWIN
 from cluster.local import LocalCluster
+from cluster.ray_start import HeadOptions
 from jobs.launch import gateway
 from jobs.launch.options import twin_options
 from serve_apps.settings import Settings
@@ -77,7 +78,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         ton_wallet=shop.shop.chain(Network.TON).wallet,
         public_url="http://127.0.0.1",
     )
-    cluster = LocalCluster.start(state, num_cpus=2)
+    cluster = LocalCluster.start(state, HeadOptions(num_cpus=2))
     try:
         spawn.connect(cluster.address, namespace)
         opening = gateway.begin(gateway.with_port(settings))

@@ -18,13 +18,15 @@ from leaks import carrying
 from actors.runtime.errors import ConfigurationError, Conflict, Unavailable
 from cluster import local
 from cluster.local import LocalCluster
+from cluster.ray_start import HeadOptions
 
 ROOT = Path(__file__).parents[2]
 STARTER = """
 import sys
 from pathlib import Path
 from cluster.local import LocalCluster
-LocalCluster.start(Path(sys.argv[1]), dashboard=False)
+from cluster.ray_start import HeadOptions
+LocalCluster.start(Path(sys.argv[1]), HeadOptions(dashboard=False))
 """
 
 
@@ -89,7 +91,7 @@ def test_two_clusters_live_side_by_side_and_end_alone(
     cluster: LocalCluster, tmp_path: Path
 ) -> None:
     """Stopping one leaves the other alive and nothing of itself; stopping twice is fine."""
-    second = LocalCluster.start(tmp_path, num_cpus=1, dashboard=False)
+    second = LocalCluster.start(tmp_path, HeadOptions(num_cpus=1, dashboard=False))
     try:
         assert second.address != cluster.address
         assert second.dashboard_url == ""
@@ -107,7 +109,7 @@ def test_two_clusters_live_side_by_side_and_end_alone(
 
 def test_a_cluster_that_died_is_cleared_away_when_loaded(tmp_path: Path) -> None:
     """A record whose head is gone is removed with its orphans, and a new start works."""
-    first = LocalCluster.start(tmp_path, dashboard=False)
+    first = LocalCluster.start(tmp_path, HeadOptions(dashboard=False))
     for process in carrying(first.temp_dir):
         process.kill()
     assert not first.alive()
@@ -142,7 +144,7 @@ def test_the_remains_of_a_start_that_was_killed_are_found(tmp_path: Path) -> Non
 def test_a_start_that_fails_repeats_what_ray_said(tmp_path: Path) -> None:
     """Ray's own complaint is in the error, and nothing is left."""
     with pytest.raises(Unavailable, match="ray start") as caught:
-        LocalCluster.start(tmp_path, object_store_bytes=1)
+        LocalCluster.start(tmp_path, HeadOptions(object_store_bytes=1))
     assert "object" in str(caught.value).lower()
     assert LocalCluster.load(tmp_path) is None
 

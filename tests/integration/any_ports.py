@@ -1,0 +1,9 @@
+"""Settings of a mesh that leaves the fixed ports to others."""
+
+from __future__ import annotations
+
+ANY_PORTS = {
+    "X0TTA6BL4_GATEWAY_PORT": "0",
+    "X0TTA6BL4_DASHBOARD_PORT": "0",
+    "X0TTA6BL4_METRICS_PORT": "0",
+}
