@@ -36,13 +36,13 @@ app.command("bot")(bot.command)
 @reporting.reported
 def catalogue(as_json: reporting.AsJson = False) -> int:
     """List the plans that can be bought, with their prices."""
+    from actors.payments import answers
     from actors.payments import catalogue as plans
-    from actors.payments import views
     from actors.payments.chains import money
 
     report = reporting.Report(as_json)
     found = plans.load(shop.of_environment().catalogue)
-    rows = [views.plan(plan) for plan in found.plans]
+    rows = [answers.plan(plan).values() for plan in found.plans]
     shown = [
         (
             plan.id,
@@ -82,8 +82,8 @@ def order(
     as_json: reporting.AsJson = False,
 ) -> int:
     """Open an order, and show what to pay, where and until when."""
+    from actors.payments import answers
     from actors.payments import catalogue as plans
-    from actors.payments import views
     from actors.payments.checkout import Checkout
 
     report = reporting.Report(as_json)
@@ -99,7 +99,7 @@ def order(
             recipient=recipient,
             language=language,
         )
-        values = views.order(offers, made)
+        values = answers.order(offers, made).values()
     wanted = {
         "pay": f"{values['amount']} {values['symbol']}, exactly",
         "to": values["pay_to"],
@@ -123,7 +123,7 @@ def orders(
     as_json: reporting.AsJson = False,
 ) -> int:
     """List orders, newest first; or show one, with its payments and what it brings."""
-    from actors.payments import views
+    from actors.payments import answers
     from actors.payments.ledger.orders import State
     from actors.runtime.errors import InvalidInput
 
@@ -142,7 +142,7 @@ def orders(
             report.result({"order": one}, shown)
             return 0
         found = ledger.orders.listing(states=states, limit=limit)
-    values = [views.order(offers, one) for one in found]
+    values = [answers.order(offers, one).values() for one in found]
     columns = ("id", "state", "plan", "method", "amount", "created", "recipient")
     rows = [tuple(one[name] for name in columns) for one in values]
     report.result({"orders": values}, reporting.table("Orders", columns, rows))
@@ -195,7 +195,7 @@ def report_(
     as_json: reporting.AsJson = False,
 ) -> int:
     """Add up orders, takings, the review queue and proposed refunds."""
-    from actors.payments import views
+    from actors.payments import answers
 
     report = reporting.Report(as_json)
     since_ms = 0 if since is None else int(since.replace(tzinfo=UTC).timestamp() * 1000)
@@ -203,7 +203,7 @@ def report_(
         found = ledger.report(since_ms=since_ms)
         cursors = ledger.intake.cursors()
         reviews = ledger.reviews.count()
-    values = views.report(found, cursors, reviews)
+    values = answers.report(found, cursors, reviews).values()
     takings = values["takings"]
     columns = ("method", *next(iter(takings.values())))
     report.result(

@@ -32,13 +32,13 @@ def _list(
 
 @reporting.reported
 def _list_reviews(closed: bool, limit: int, as_json: bool) -> int:
-    from actors.payments import views
+    from actors.payments import answers
 
     report = reporting.Report(as_json)
     with shop.ledger(shop.of_environment()) as ledger:
         found = ledger.reviews.listing(closed=closed, limit=limit)
         count = ledger.reviews.count()
-    values = [views.review(one) for one in found]
+    values = [answers.review(one).values() for one in found]
     columns = ("subject", "cause", "order", "amount", "sender", "block", "verified")
     if closed:
         columns = ("subject", "cause", "order", "amount", "decision", "refund_to", "note")
@@ -88,7 +88,7 @@ def refund(
     as_json: reporting.AsJson = False,
 ) -> int:
     """Propose a refund. It is written down and never sent: send it from your wallet yourself."""
-    from actors.payments import views
+    from actors.payments import answers
     from actors.payments.chains import money
     from actors.payments.checkout import transfer_method
     from actors.payments.ledger.database import now_ms
@@ -105,7 +105,7 @@ def refund(
                     "the refund cannot be proposed", str(error), "Give an amount such as 9.90."
                 ) from None
         found = ledger.reviews.propose_refund(subject, now_ms(), to=to, amount=units, note=note)
-    values = views.review(found)
+    values = answers.review(found).values()
     report.result(
         {"review": values},
         f"proposed: {values['refund']} {values['symbol']} to {found.refund_to}; nothing was sent",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def scan_values(result: ScanResult) -> dict[str, object]:
     """A scan, for `--json`."""
-    from actors.payments import views
+    from actors.payments import answers
 
     return {
         "network": str(result.network),
@@ -27,7 +27,7 @@ def scan_values(result: ScanResult) -> dict[str, object]:
         "cursor": result.cursor,
         "waiting": result.waiting,
         "expired": result.expired,
-        "chain_time": views.time(result.chain_ms) if result.chain_ms else None,
+        "chain_time": answers.time(result.chain_ms) if result.chain_ms else None,
         "requests": result.requests,
     }
 
@@ -45,11 +45,11 @@ def scan_lines(result: ScanResult) -> dict[str, object]:
 
 def order_values(shop: Shop, ledger: Ledger, one: Order) -> dict[str, Any]:
     """An order for `--json`, with what came in for it, and what it brings."""
-    from actors.payments import tokens, views
+    from actors.payments import answers, tokens
     from actors.payments.delivery import Delivery
 
     goods = Delivery(shop, ledger, tokens.ensure_key(shop.state_dir)).of(one)
-    return views.order_in_full(shop, one, goods, ledger.orders.payments(one.id))
+    return answers.order_in_full(shop, one, goods, ledger.orders.payments(one.id)).values()
 
 
 def order_lines(values: Mapping[str, Any]) -> dict[str, object]:

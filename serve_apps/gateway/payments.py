@@ -10,9 +10,9 @@ import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from actors.payments import catalogue, tokens, views
+from actors.payments import answers, catalogue, tokens
 from actors.payments.chains import money
 from actors.payments.checkout import Checkout, transfer_method
 from actors.payments.delivery import Delivery
@@ -20,11 +20,13 @@ from actors.payments.errors import PaymentsOff
 from actors.payments.ledger.database import now_ms
 from actors.payments.ledger.ledger import Ledger
 from actors.runtime.errors import InvalidInput
+from serve_apps.gateway.http.payment_documents import Decided, OrderList, PlanList, ReviewList
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from actors.payments.answers import LedgerReport, OrderInFull, OrderSummary
     from actors.payments.ledger.orders import State
     from actors.payments.shop import Shop
     from serve_apps.gateway.payment_requests import OrderRequest, ReviewDecision
@@ -93,12 +95,12 @@ class Payments:
 # -- what is asked: each is done by a thread -----------------------------------------------------
 
 
-def plans(desk: Desk) -> dict[str, Any]:
+def plans(desk: Desk) -> PlanList:
     """What can be bought, as the catalogue says now."""
-    return {"plans": [views.plan(one) for one in catalogue.load(desk.shop.catalogue).plans]}
+    return PlanList(plans=[answers.plan(one) for one in catalogue.load(desk.shop.catalogue).plans])
 
 
-def order(desk: Desk, wanted: OrderRequest, request: str) -> dict[str, Any]:
+def order(desk: Desk, wanted: OrderRequest, request: str) -> OrderSummary:
     """The order that a request has made, or makes now; raises as `Checkout.order`."""
     checkout = Checkout(desk.shop, catalogue.load(desk.shop.catalogue))
     made = checkout.order(
@@ -110,16 +112,16 @@ def order(desk: Desk, wanted: OrderRequest, request: str) -> dict[str, Any]:
         recipient=wanted.recipient,
         language=wanted.language,
     )
-    return views.order(desk.shop, made)
+    return answers.order(desk.shop, made)
 
 
-def orders(desk: Desk, states: list[State], limit: int) -> dict[str, Any]:
+def orders(desk: Desk, states: list[State], limit: int) -> OrderList:
     """Orders, newest first."""
     listed = desk.ledger.orders.listing(states=states, limit=limit)
-    return {"orders": [views.order(desk.shop, one) for one in listed]}
+    return OrderList(orders=[answers.order(desk.shop, one) for one in listed])
 
 
-def one_order(desk: Desk, order_id: str) -> dict[str, Any]:
+def one_order(desk: Desk, order_id: str) -> OrderInFull:
     """An order, with what came in for it, and what it brings once it is paid.
 
     Raises:
@@ -127,16 +129,18 @@ def one_order(desk: Desk, order_id: str) -> dict[str, Any]:
     """
     found = desk.ledger.orders.get(order_id)
     received = desk.ledger.orders.payments(order_id)
-    return views.order_in_full(desk.shop, found, desk.delivery.of(found), received)
+    return answers.order_in_full(desk.shop, found, desk.delivery.of(found), received)
 
 
-def reviews(desk: Desk, limit: int, *, closed: bool) -> dict[str, Any]:
+def reviews(desk: Desk, limit: int, *, closed: bool) -> ReviewList:
     """The review queue, or what was decided."""
     listed = desk.ledger.reviews.listing(closed=closed, limit=limit)
-    return {"reviews": [views.review(one) for one in listed], "open": desk.ledger.reviews.count()}
+    return ReviewList(
+        reviews=[answers.review(one) for one in listed], open=desk.ledger.reviews.count()
+    )
 
 
-def decide(desk: Desk, subject: str, wanted: ReviewDecision) -> dict[str, Any]:
+def decide(desk: Desk, subject: str, wanted: ReviewDecision) -> Decided:
     """Decide about an open entry; the order that it is about afterwards, if it is about one.
 
     Raises:
@@ -157,7 +161,7 @@ def decide(desk: Desk, subject: str, wanted: ReviewDecision) -> dict[str, Any]:
             queue.dismiss(subject, now_ms(), note=wanted.note)
         case "retry":
             about = queue.retry(subject, now_ms())
-    return {"subject": subject, "decision": wanted.decision, "order": about}
+    return Decided(subject=subject, decision=wanted.decision, order=about)
 
 
 def _units(desk: Desk, subject: str, amount: str | None) -> int | None:
@@ -175,11 +179,11 @@ def _units(desk: Desk, subject: str, amount: str | None) -> int | None:
         ) from None
 
 
-def report(desk: Desk, since_ms: int) -> dict[str, Any]:
+def report(desk: Desk, since_ms: int) -> LedgerReport:
     """Sums of orders made, and payments whose block is, at or after `since_ms`."""
     ledger = desk.ledger
     found = ledger.report(since_ms=since_ms)
-    return views.report(found, ledger.intake.cursors(), ledger.reviews.count())
+    return answers.report(found, ledger.intake.cursors(), ledger.reviews.count())
 
 
 def download(desk: Desk, token: str) -> Path:

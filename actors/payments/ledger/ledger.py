@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
-    from actors.payments.ledger.reports import LedgerReport
+    from actors.payments.ledger.reports import LedgerSums
 
 
 class Ledger:
@@ -48,7 +48,7 @@ class Ledger:
         self.outbox = Outbox(self.database)
         self.reviews = ReviewQueue(self.database)
 
-    def report(self, *, since_ms: int = 0) -> LedgerReport:
+    def report(self, *, since_ms: int = 0) -> LedgerSums:
         """See `reports.report`."""
         return reports.report(self.database, since_ms=since_ms)
 

@@ -62,7 +62,7 @@ class NewOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderPayment:
+class ReceivedPayment:
     """A transfer that is taken for an order's.
 
     Attributes:
@@ -174,7 +174,7 @@ class OrderBook:
         with self._database.reading() as connection:
             return fetch(connection, order_id)
 
-    def payments(self, order_id: str) -> list[OrderPayment]:
+    def payments(self, order_id: str) -> list[ReceivedPayment]:
         """What came in for an order, in the order of the chain; empty for one that is unknown."""
         table = schema.payments.c
         query = (
@@ -184,7 +184,7 @@ class OrderBook:
         )
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
-        return [OrderPayment(*row[:4], row.role == "settling") for row in rows]
+        return [ReceivedPayment(*row[:4], row.role == "settling") for row in rows]
 
     def entitled_until_ms(self, order_id: str) -> int | None:
         """Until when what the order brings can be fetched; None while it is not paid."""

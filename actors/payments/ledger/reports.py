@@ -36,7 +36,7 @@ class Takings:
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerReport:
+class LedgerSums:
     """The ledger in numbers.
 
     Attributes:
@@ -54,7 +54,7 @@ class LedgerReport:
     unsent: int
 
 
-def report(database: Database, *, since_ms: int = 0) -> LedgerReport:
+def report(database: Database, *, since_ms: int = 0) -> LedgerSums:
     """Add up orders made, and payments whose block is, at or after `since_ms`."""
     orders, payments = schema.orders.c, schema.payments.c
     reviews, outbox = schema.reviews.c, schema.outbox.c
@@ -99,7 +99,7 @@ def report(database: Database, *, since_ms: int = 0) -> LedgerReport:
             review=review.n if review else 0,
             review_amount=int(review.amount) if review else 0,
         )
-    return LedgerReport(
+    return LedgerSums(
         orders={row.state: row.n for row in states},
         takings=takings,
         reviews=opened or 0,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from fastapi import Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
+from actors.payments import answers
 from actors.payments.ledger.orders import State  # noqa: TC001 - FastAPI reads it
 from serve_apps.gateway import payments
 from serve_apps.gateway.http import payment_documents
@@ -21,8 +22,12 @@ from serve_apps.web.parsing import parse
 from serve_apps.web.streams import Download
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fastapi import FastAPI
 
+    from actors.payments.answers import Answer
+    from serve_apps.gateway.payments import Desk
     from serve_apps.gateway.service import Gateway
 
 OrderId = Annotated[
@@ -53,7 +58,7 @@ def _add_orders(app: FastAPI, gateway: Gateway) -> None:
     async def list_plans(request: Request) -> Any:  # noqa: ANN401 - documented by the model
         """What can be bought."""
         gateway.access.check(request.headers)
-        return JSONResponse(await gateway.payments.ask(payments.plans))
+        return await _answered(gateway, payments.plans)
 
     @app.get(
         f"{V1}/payments/orders",
@@ -71,12 +76,12 @@ def _add_orders(app: FastAPI, gateway: Gateway) -> None:
         """Orders, newest first."""
         gateway.access.check(request.headers)
         work = partial(payments.orders, states=state or [], limit=limit)
-        return JSONResponse(await gateway.payments.ask(work))
+        return await _answered(gateway, work)
 
     @app.post(
         f"{V1}/payments/orders",
         tags=["payments"],
-        response_model=payment_documents.OrderSummary,
+        response_model=answers.OrderSummary,
         responses={**problem_documents.CHANGES, **problem_documents.problems(404, 409)},
         openapi_extra={"requestBody": payment_documents.ORDER_BODY},
     )
@@ -90,23 +95,20 @@ def _add_orders(app: FastAPI, gateway: Gateway) -> None:
         value = await bodies.read_json(request, gateway.limits.payment_bytes)
         wanted = parse(OrderRequest, value)
         key = wanted.request or secrets.token_hex(_KEY_BYTES)
-        return JSONResponse(
-            await gateway.payments.ask(partial(payments.order, wanted=wanted, request=key))
-        )
+        return await _answered(gateway, partial(payments.order, wanted=wanted, request=key))
 
     @app.get(
         f"{V1}/payments/orders/{{id}}",
         tags=["payments"],
-        response_model=payment_documents.OrderInFull,
+        response_model=answers.OrderInFull,
         responses={**payment_documents.READS, **problem_documents.problems(404)},
     )
     async def get_order(request: Request, id: OrderId) -> Any:  # noqa: A002, ANN401 - the name in the path
         """An order, with what came in for it, and what it brings once it is paid."""
         gateway.access.check(request.headers)
-        return JSONResponse(
-            await gateway.payments.ask(partial(payments.one_order, order_id=id)),
-            headers={"cache-control": "no-store"},
-        )
+        response = await _answered(gateway, partial(payments.one_order, order_id=id))
+        response.headers["cache-control"] = "no-store"
+        return response
 
 
 def _add_reviews(app: FastAPI, gateway: Gateway) -> None:
@@ -124,7 +126,7 @@ def _add_reviews(app: FastAPI, gateway: Gateway) -> None:
         """What came in and settles nothing by itself, for a person to decide."""
         gateway.access.check(request.headers)
         work = partial(payments.reviews, limit=limit, closed=closed)
-        return JSONResponse(await gateway.payments.ask(work))
+        return await _answered(gateway, work)
 
     @app.post(
         f"{V1}/payments/reviews/{{subject}}",
@@ -139,12 +141,12 @@ def _add_reviews(app: FastAPI, gateway: Gateway) -> None:
         value = await bodies.read_json(request, gateway.limits.payment_bytes)
         wanted = parse(ReviewDecision, value)
         work = partial(payments.decide, subject=subject, wanted=wanted)
-        return JSONResponse(await gateway.payments.ask(work))
+        return await _answered(gateway, work)
 
     @app.get(
         f"{V1}/payments/report",
         tags=["payments"],
-        response_model=payment_documents.LedgerReport,
+        response_model=answers.LedgerReport,
         responses=payment_documents.READS,
     )
     async def get_report(
@@ -156,7 +158,7 @@ def _add_reviews(app: FastAPI, gateway: Gateway) -> None:
         """Sums of orders, takings, reviews and proposed refunds."""
         gateway.access.check(request.headers)
         work = partial(payments.report, since_ms=_ms(since))
-        return JSONResponse(await gateway.payments.ask(work))
+        return await _answered(gateway, work)
 
 
 def _add_downloads(app: FastAPI, gateway: Gateway) -> None:
@@ -173,6 +175,10 @@ def _add_downloads(app: FastAPI, gateway: Gateway) -> None:
         """What an order brings, for as long as its link works. The link is all that it needs."""
         path = await gateway.payments.ask(partial(payments.download, token=token))
         return Download(path, token, gateway.downloads, gateway.limits.stall_s)
+
+
+async def _answered(gateway: Gateway, work: Callable[[Desk], Answer]) -> JSONResponse:
+    return JSONResponse((await gateway.payments.ask(work)).values())
 
 
 def _ms(since: datetime | None) -> int:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import SecretStr
 
+from actors.payments import answers
 from actors.payments import scan as scanning
-from actors.payments import views
 from actors.payments.chains import ton_source, tron_source
 from actors.payments.chains.money import Method, Network
 from actors.payments.errors import (
@@ -357,7 +357,7 @@ async def test_a_time_that_no_calendar_has_spoils_no_list(
     pay(chains, 8, "now", NOW)
     chains.ignores_times = True
     assert dict((await scan(ledger, url)).rejected) == {"malformed": 1}
-    assert [views.review(one)["amount"] for one in ledger.reviews.listing()] == ["0.000008"]
+    assert [answers.review(one).amount for one in ledger.reviews.listing()] == ["0.000008"]
     chains.head_ms = 2**40 * 1000 - 1000
     for network in ("tron", "ton"):
         assert (await scan(ledger, url, network)).chain_ms == 0

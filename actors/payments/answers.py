@@ -1,0 +1,298 @@
+"""What payments answer, to a command and over HTTP alike: one type for each answer.
+
+Amounts are in whole coins, as text so that nothing is rounded. Times are in UTC, by ISO 8601.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from actors.payments.chains import money
+from actors.payments.checkout import shown_wallet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from actors.payments.catalogue import Plan
+    from actors.payments.delivery import Goods
+    from actors.payments.ledger.intake import Cursor
+    from actors.payments.ledger.order_book import ReceivedPayment
+    from actors.payments.ledger.orders import Order
+    from actors.payments.ledger.reports import LedgerSums
+    from actors.payments.ledger.reviews import Review
+    from actors.payments.shop import Shop
+
+_AMOUNT: Final = "in whole coins, as text so that nothing is rounded"
+ORDER_EXAMPLE: Final[dict[str, Any]] = {
+    "id": "abcdefghijklmnop",
+    "state": "new",
+    "plan": "month",
+    "method": "tron",
+    "network": "tron",
+    "symbol": "USDT",
+    "amount": "9.9123",
+    "price": "9.9",
+    "pay_to": "TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t",
+    "comment": "",
+    "created": "2026-01-01T12:00:00+00:00",
+    "expires": "2026-01-01T12:45:00+00:00",
+    "channel": "pull",
+    "recipient": "",
+}
+
+
+class Answer(BaseModel):
+    """Any answer of payments."""
+
+    model_config = ConfigDict(frozen=True)
+
+    def values(self) -> dict[str, Any]:
+        """Its fields, for JSON; those that do not apply are left out."""
+        return self.model_dump(exclude_unset=True)
+
+
+def _example(**values: Any) -> ConfigDict:  # noqa: ANN401 - JSON is anything
+    return ConfigDict(json_schema_extra={"examples": [values]})
+
+
+class PlanSummary(Answer):
+    """What can be bought."""
+
+    id: str
+    title: dict[str, str] = Field(description="by language")
+    price: dict[str, str] = Field(description=f"by way to pay, {_AMOUNT}")
+    delivers: str = Field(description="download or licence")
+    file: str = Field(description='of a download, relative to the catalogue; else ""')
+
+
+class OrderSummary(Answer):
+    """An order: what to pay, where, and what has become of it."""
+
+    model_config = _example(**ORDER_EXAMPLE)
+    id: str
+    state: str = Field(
+        description="new, seen, confirmed, overpaid, delivering, delivered; expired, paid_late, "
+        "underpaid, review"
+    )
+    plan: str
+    method: str
+    network: str
+    symbol: str
+    amount: str = Field(description=f"to be paid, exactly; {_AMOUNT}")
+    price: str
+    pay_to: str
+    comment: str = Field(description="to be sent along, on TON")
+    created: str
+    expires: str
+    channel: str
+    recipient: str
+
+
+class OrderPayment(Answer):
+    """A transfer that is taken for an order's."""
+
+    tx_id: str
+    sender: str
+    amount: str = Field(description=_AMOUNT)
+    block: str = Field(description="time of its block")
+    settles: bool = Field(description="it pays the order; else a person decides, or has decided")
+
+
+class OrderInFull(OrderSummary):
+    """An order, with what came in for it, and what it brings."""
+
+    model_config = _example(
+        **ORDER_EXAMPLE | {"state": "delivered"},
+        payments=[
+            {
+                "tx_id": "6f" * 32,
+                "sender": "TJzXt1sZautjqXnpjQT4xSCBHNSYgBkDr3",
+                "amount": ORDER_EXAMPLE["amount"],
+                "block": ORDER_EXAMPLE["created"],
+                "settles": True,
+            }
+        ],
+        delivers="licence",
+        goods="X0-EXAMPLE",
+    )
+    payments: list[OrderPayment]
+    delivers: str | None = Field(None, description="of a paid order: download or licence")
+    goods: str | None = Field(None, description="of a paid order: the link, or the code")
+
+
+class ReviewEntry(Answer):
+    """What came in and settles nothing by itself, or cannot be delivered."""
+
+    subject: str = Field(description="name of the entry")
+    cause: str
+    order: str | None
+    method: str | None
+    symbol: str | None
+    amount: str | None
+    sender: str
+    block: str | None = Field(description="time of the transfer's block")
+    verified: bool = Field(description="its receipt was read; hearsay cannot be accepted")
+    decision: str
+    note: str
+    refund_to: str
+    refund: str | None
+
+
+class MethodTakings(Answer):
+    """What came in by one way to pay."""
+
+    settled: int = Field(description="payments that settle orders")
+    settled_amount: str
+    excess: str = Field(description="of it, what was paid beyond what was asked")
+    review: int = Field(description="payments that settle nothing")
+    review_amount: str
+    refunds_proposed: str
+
+
+class ReadingProgress(Answer):
+    """How far an account's history was read."""
+
+    cursor: int
+    completed: str | None = Field(description="when a scan last came to its end")
+
+
+class LedgerReport(Answer):
+    """Sums of the ledger."""
+
+    model_config = _example(
+        orders={"delivered": 1},
+        takings={
+            "tron": {
+                "settled": 1,
+                "settled_amount": "9.9123",
+                "excess": "0",
+                "review": 0,
+                "review_amount": "0",
+                "refunds_proposed": "0",
+            }
+        },
+        reviews=0,
+        unsent=0,
+        read={
+            "tron:TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t": {
+                "cursor": 1767268800000,
+                "completed": "2026-01-01T12:02:00+00:00",
+            }
+        },
+    )
+    orders: dict[str, int] = Field(description="by state")
+    takings: dict[str, MethodTakings] = Field(description="by way to pay")
+    reviews: int = Field(description="open entries of the review queue")
+    unsent: int = Field(description="messages that are due")
+    read: dict[str, ReadingProgress] = Field(description="by network and account")
+
+
+def plan(one: Plan) -> PlanSummary:
+    """A plan of the catalogue."""
+    return PlanSummary(
+        id=one.id,
+        title=dict(one.titles),
+        price={str(way): money.text(price, way) for way, price in one.prices.items()},
+        delivers=one.delivers.kind,
+        file=one.delivers.file,
+    )
+
+
+def order(shop: Shop, one: Order) -> OrderSummary:
+    """An order."""
+    return OrderSummary(**_order(shop, one))
+
+
+def order_in_full(
+    shop: Shop, one: Order, goods: Goods | None, payments: Iterable[ReceivedPayment]
+) -> OrderInFull:
+    """An order, with what came in for it and what it brings."""
+    received = [
+        OrderPayment(
+            tx_id=paid.tx_id,
+            sender=paid.sender,
+            amount=money.text(paid.amount, one.method),
+            block=time(paid.block_ms),
+            settles=paid.settles,
+        )
+        for paid in payments
+    ]
+    brought = {} if goods is None else {"delivers": goods.kind, "goods": goods.value}
+    return OrderInFull(**_order(shop, one), payments=received, **brought)
+
+
+def _order(shop: Shop, one: Order) -> dict[str, str]:
+    return {
+        "id": one.id,
+        "state": str(one.state),
+        "plan": one.plan,
+        "method": str(one.method),
+        "network": str(one.method.network),
+        "symbol": one.method.symbol,
+        "amount": money.text(one.amount, one.method),
+        "price": money.text(one.price, one.method),
+        "pay_to": shown_wallet(shop, one),
+        "comment": one.comment,
+        "created": time(one.created_ms),
+        "expires": time(one.expires_ms),
+        "channel": one.channel,
+        "recipient": one.recipient,
+    }
+
+
+def review(one: Review) -> ReviewEntry:
+    """An entry of the review queue."""
+
+    def text(amount: int | None) -> str | None:
+        return None if amount is None or one.method is None else money.text(amount, one.method)
+
+    return ReviewEntry(
+        subject=one.subject,
+        cause=str(one.cause),
+        order=one.order,
+        method=None if one.method is None else str(one.method),
+        symbol=None if one.method is None else one.method.symbol,
+        amount=text(one.amount),
+        sender=one.sender,
+        block=None if one.block_ms is None else time(one.block_ms),
+        verified=one.verified,
+        decision=one.decision,
+        note=one.note,
+        refund_to=one.refund_to,
+        refund=text(one.refund_amount),
+    )
+
+
+def report(found: LedgerSums, cursors: Iterable[Cursor], reviews: int) -> LedgerReport:
+    """Sums of a ledger, how far each account was read, and how many reviews are open."""
+    return LedgerReport(
+        orders=dict(found.orders),
+        takings={
+            str(way): MethodTakings(
+                settled=sums.settled,
+                settled_amount=money.text(sums.settled_amount, way),
+                excess=money.text(sums.excess, way),
+                review=sums.review,
+                review_amount=money.text(sums.review_amount, way),
+                refunds_proposed=money.text(found.refunds.get(way, 0), way),
+            )
+            for way, sums in found.takings.items()
+        },
+        reviews=reviews,
+        unsent=found.unsent,
+        read={
+            f"{one.network}:{one.account}": ReadingProgress(
+                cursor=one.position,
+                completed=time(one.completed_ms) if one.completed_ms else None,
+            )
+            for one in cursors
+        },
+    )
+
+
+def time(time_ms: int) -> str:
+    """A time, ms since the Unix epoch, in UTC to the second."""
+    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="seconds")
