@@ -20,9 +20,8 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError
 
 from actors.payments.chains import money
@@ -30,8 +29,10 @@ from actors.payments.chains.money import Method
 from actors.payments.errors import UnknownPlan
 from actors.payments.ledger import amount_tails
 from actors.payments.ledger.orders import Delivers
+from actors.runtime import strict_yaml
 from actors.runtime.errors import ConfigurationError
 from actors.runtime.settings import variable
+from actors.runtime.strict_yaml import NotYaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -141,15 +142,14 @@ def load(path: Path) -> Catalogue:
     if len(content) > MAX_BYTES:
         raise _refused(path, f"it is larger than {MAX_BYTES} bytes")
     try:
-        document: Any = yaml.safe_load(content)
-        return _checked(_File.model_validate(document), path)
-    except yaml.YAMLError as error:
-        raise _refused(path, f"it is not YAML: {str(error).splitlines()[0]}") from None
+        return _checked(_File.model_validate(strict_yaml.load(content)), path)
+    except NotYaml as error:
+        raise _refused(path, f"it is not YAML as a catalogue has it: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"])
         raise _refused(path, f"{where or 'the document'}: {first['msg']}") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise _refused(path, str(error)) from None
 
 

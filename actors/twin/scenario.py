@@ -24,11 +24,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from typing_extensions import TypeAliasType
 
+from actors.runtime import strict_yaml
 from actors.runtime.errors import InvalidInput
+from actors.runtime.strict_yaml import NotYaml
 from actors.twin.advice import MAX_LINKS
 from actors.twin.conditions import MAX_RETRIES
 from actors.twin.interval import MAX_SAMPLES, MIN_SAMPLES
@@ -185,25 +186,6 @@ class Scenario(_Part):
         return self
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML without anchors and aliases, and with every key once."""
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401 - as the base class has it
-        event = self.peek_event()  # type: ignore[no-untyped-call]  # its stub has no types
-        if getattr(event, "anchor", None) is not None:
-            raise yaml.YAMLError("anchors and aliases are not allowed")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - as the base class has it
-        seen: set[str] = set()
-        for key, _ in node.value:
-            name = str(key.value)
-            if name in seen:
-                raise yaml.YAMLError(f"the key {name[:40]!a} occurs twice")
-            seen.add(name)
-        return super().construct_mapping(node, deep)
-
-
 def parse(text: str | bytes, source: str = "scenario") -> Scenario:
     """Read a scenario; `source` is what errors call it.
 
@@ -213,10 +195,9 @@ def parse(text: str | bytes, source: str = "scenario") -> Scenario:
     if len(text) > MAX_BYTES:
         raise _refused(source, f"it is longer than {MAX_BYTES} bytes", "Split it into several.")
     try:
-        given = yaml.load(text, _Loader)  # noqa: S506 - a subclass of the safe loader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        why = " ".join(str(error).split())[:300] or "it is nested too deeply"
-        raise _refused(source, why, "Correct the YAML.") from None
+        given = strict_yaml.load(text)
+    except NotYaml as error:
+        raise _refused(source, str(error), "Correct the YAML.") from None
     if not isinstance(given, dict):
         raise _refused(source, "it is not a mapping", "Begin with keys such as `fail:`.")
     return of(given, source)
