@@ -142,15 +142,14 @@ async def _mended(
     session: Session, report: reporting.Report
 ) -> tuple[list[str], list[tuple[str, str]]]:
     """Mend, and wait until the neighbours hear each other; which nodes and links were broken."""
+    from actors.mesh import control
     from actors.mesh.client import Mesh
-    from actors.mesh.coordinator import COORDINATOR
     from actors.mesh.membership import Faults
-    from actors.runtime import spawn
 
     membership = (await Mesh.attach()).membership
     ids, faults = membership.topology.ids, membership.faults
     if faults != Faults():
-        await spawn.find(COORDINATOR).inject.remote(Faults())
+        await control.coordinator().inject(Faults())
         await session.wait_ready(report.progress)
     return (
         [ids[node] for node in sorted(faults.silent)],

@@ -104,7 +104,7 @@ async def _send(
     mesh.node(destination)  # the typed error, before anything else is asked
     mesh.node(source)
     chosen = random.randint(*DYNAMIC_PORTS) if port is None else port
-    ways = await mesh.ways(mesh.index_of(source), mesh.index_of(destination))
+    ways = await mesh.paths(mesh.index_of(source), mesh.index_of(destination))
     route, cost = ways[0] if ways else ([], None)
     started = time.monotonic()
     message = await mesh.send(source, destination, payload, port=chosen)

@@ -46,7 +46,7 @@ class Echo:
 
     async def open(self) -> None:
         """Answer on a line from now on; until then, callers go through Ray."""
-        self._door = await remote.serve(self._name, self, ("echo", "spent"))
+        self._door = await remote.serve(self._name, self, Echo)
 
     async def echo(self, batch: MessageBatch) -> MessageBatch:
         """The batch."""

@@ -23,7 +23,7 @@ from loadtests.spread import Spread
 from serve_apps.settings import Settings
 
 if TYPE_CHECKING:
-    from actors.mesh.coordinator import MeshStatus
+    from actors.mesh.contract import MeshStatus
     from actors.mesh.drill.report import Report
     from loadtests.babel_network import LinkType
 

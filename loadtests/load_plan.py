@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from actors.runtime.ids import MAX_SHARDS
+from actors.mesh.contract import MAX_SHARDS
 from loadtests.far_pairs import MAX_DESTINATIONS
 
 if TYPE_CHECKING:

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import psutil
 
+from actors.mesh import control
 from actors.mesh.actor import MeshShard
 from actors.mesh.client import Mesh
-from actors.mesh.coordinator import COORDINATOR, MeshCoordinator
+from actors.mesh.coordinator import MeshCoordinator
 from actors.mesh.membership import Faults
 from actors.runtime import spawn
 from actors.runtime.errors import Unavailable
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from actors.mesh.coordinator import MeshOptions
     from cluster.local import LocalCluster
     from loadtests.account import Account, Latencies
     from loadtests.benchmark import Progress
@@ -226,7 +226,7 @@ class _Run:
         await self._all("offered")
         if failure is not None:
             # Messages that the failed node had accepted can be resolved once it speaks again.
-            await spawn.find(COORDINATOR).inject.remote(Faults())
+            await control.coordinator().inject(Faults())
         drained_s = await self._drain(counters, plan.end)
         paths = [self.directory / f"account-{worker}.npz" for worker in range(count)]
         summed = await asyncio.gather(
@@ -308,14 +308,14 @@ class _Run:
             node = self.mesh.index_of(self.load.victim)
         else:
             node = far_pairs.busiest(topology, routes)
-        options: MeshOptions = await spawn.find(COORDINATOR).options.remote()
+        options = await control.coordinator().options()
         truth = topology.without(nodes=[node])
         bound = convergence_bound_s(options.shard.host.hello_s, truth.diameter())
         at = plan.measured + FAULT_AFTER * (plan.end - plan.measured)
         await asyncio.sleep(max(0.0, at - time.monotonic()))
         self.progress(f"{topology.ids[node]} fails")
         faults = Faults(silent=frozenset([node]))
-        applied: dict[str, float] = await spawn.find(COORDINATOR).inject.remote(faults)
+        applied = await control.coordinator().inject(faults)
         if not applied:
             raise Unavailable(
                 "the fault was not injected", "no shard answered", "Run it again.", retry_after_s=1
@@ -324,7 +324,7 @@ class _Run:
         await asyncio.sleep(max(0.0, min(failed_at + bound, plan.end) - time.monotonic()))
         routed = []
         for shard in self.mesh.membership.placement.shards:
-            events = await spawn.find(shard).events.remote(failed_at)
+            events = await control.shard(shard).events(failed_at)
             routed += [e.at for e in events if e.kind == "routes" and e.at < failed_at + bound]
         last = max(routed, default=None)
         return Failure(

@@ -20,7 +20,7 @@ from loadtests.open_loop import percentiles_ms
 from loadtests.spread import shown
 
 if TYPE_CHECKING:
-    from actors.mesh.coordinator import MeshStatus
+    from actors.mesh.contract import MeshStatus
     from loadtests.mesh_load import Ran
     from serve_apps.settings import Settings
 

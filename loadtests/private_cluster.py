@@ -18,7 +18,7 @@ from jobs.launch import session
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from actors.mesh.coordinator import MeshStatus
+    from actors.mesh.contract import MeshStatus
     from loadtests.benchmark import Progress
     from serve_apps.settings import Settings
 

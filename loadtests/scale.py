@@ -26,7 +26,7 @@ from loadtests.spread import shown
 from serve_apps.settings import Settings
 
 if TYPE_CHECKING:
-    from actors.mesh.coordinator import MeshStatus
+    from actors.mesh.contract import MeshStatus
     from actors.mesh.drill.report import Report
     from cluster.local import LocalCluster
     from loadtests.footprint import Footprint

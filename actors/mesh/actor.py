@@ -12,64 +12,42 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import signal
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from actors.mesh import control, pacing
+from actors.mesh.contract import COORDINATOR, ShardContract
 from actors.mesh.errors import ShardUnavailable
-from actors.mesh.host import HostOptions, MeshEvent, MeshHost
+from actors.mesh.host import MeshHost
 from actors.mesh.journal import FileJournal
 from actors.mesh.partition import Partition
-from actors.mesh.telemetry import ShardMetrics, ShardStatus
-from actors.runtime import ids, log, remote, spawn
+from actors.mesh.telemetry import ShardMetrics
 from actors.runtime.bell import Bell
-from actors.runtime.clock import SystemClock
-from actors.runtime.error_handler import ErrorHandler
-from actors.runtime.errors import Unavailable
+from actors.runtime.errors import Unavailable, X0Error
+from actors.runtime.shell import ActorShell
 from actors.topology.link_state import LinkState
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from actors.mesh.batch import MessageBatch
+    from actors.mesh.contract import MeshEvent, ShardOptions, ShardStatus
     from actors.mesh.frames import Answer, Envelope
     from actors.mesh.membership import Faults, Membership
     from actors.mesh.partition import Acceptance
-    from actors.runtime.unix_rpc import Listener
 
-REST = 2.0  # pause after a turn, in times of its length: what arrives meanwhile goes together
-LONGEST_REST_S = 0.004
-REFUSAL_REST = 4.0  # pause after a call of which something was refused, in times of its length
-LONGEST_REFUSAL_REST_S = 0.02
 EXCHANGE_TIMEOUT_S = 10.0  # for a peer's answer; a dead peer is told by Ray much earlier
 RETRY_PEER_S = 0.1
 METRICS_S = 1.0
 ROUTE_S = 1.0  # for routes to a destination that nobody has asked for yet
 POLL_S = 0.01
-# Methods that are called all the time.
-DIRECT = ("send", "receive", "consume", "pending", "ways", "send_on", "exchange")
 LONGEST_WAIT_S = 10.0  # of one call for messages, so that a client's death frees its place
 
 
-@dataclass(frozen=True, slots=True)
-class ShardOptions:
-    """How a shard works; the same for all shards of a mesh."""
-
-    host: HostOptions
-    mailbox_capacity: int
-    directory: Path  # of the mesh's journals
-    coordinator: str  # name of the coordinator's actor
-    log_level: str
-
-
-class MeshShard:
+class MeshShard(ActorShell):
     """Hosts the nodes of the partitions that the coordinator gives it.
 
     Args:
@@ -78,18 +56,10 @@ class MeshShard:
     """
 
     def __init__(self, name: str, options: ShardOptions) -> None:
-        log.configure(options.log_level)
-        self._name = name
-        self._clock = SystemClock()
+        super().__init__(name, log_level=options.log_level, context="mesh-shard")
         self._options = options
-        self._log = log.get(__name__).bind(shard=name)
-        metrics = spawn.ray_metrics()
-        self._errors = ErrorHandler("mesh-shard", metrics)
-        self._metrics = ShardMetrics(name, metrics)
+        self._shard_metrics = ShardMetrics(name, self._metrics, self._lag)
         self._host: MeshHost | None = None
-        self._life = ids.random_id()
-        self._failure: Exception | None = None
-        self._ready = asyncio.Event()
         self._routes_due = asyncio.Event()
         self._wake = asyncio.Event()
         self._due = 0.0  # when the next turn comes by itself, s
@@ -98,52 +68,15 @@ class MeshShard:
         self._changing = asyncio.Lock()
         self._admitting = asyncio.Lock()  # one call at a time, and turns between them
         self._peers: dict[str, asyncio.Event] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._door: Listener | None = None
-        self._start(self._live())
-        self._start(self._metrics.lag.probe())
-
-    def __repr__(self) -> str:
-        return self._name
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        self._errors.watch(task)
-
-    async def _vital(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a loop that the shard cannot be without: if it fails, so does the process.
-
-        Ray then restarts the shard, which recovers from its journals; a shard that answers and
-        does not turn would be worse than none.
-        """
-        try:
-            await work
-        except Exception as error:  # noqa: BLE001 - handled, and the process ends
-            self._errors.handle(error, severity="critical", shard=self._name)
-            os._exit(os.EX_SOFTWARE)
+        self._begin(self._live(), ShardContract)
 
     # -- loops -----------------------------------------------------------------------------------
 
     async def _live(self) -> None:
         """Join the mesh, then run."""
-        try:
-            await self.update(await self._join())
-        except Exception as error:
-            # Whoever asks this shard for anything is told why it cannot work.
-            self._failure = error
-            self._ready.set()
-            raise
-        # What was imported and built stays. Collections of the oldest generation would go through
-        # it on this loop, for longer than the mesh may wait.
-        gc.freeze()
-        try:
-            self._door = await remote.serve(self._name, self, DIRECT)
-        except OSError as error:  # the mesh works without, by slower calls
-            self._errors.handle(error, severity="warning")
+        await self.update(await self._join())
         for work in (self._turn_for_ever(), self._route()):
-            self._start(self._vital(work))
+            self._vital(work)
         self._start(self._report())
 
     async def _turn_for_ever(self) -> None:
@@ -154,15 +87,10 @@ class MeshShard:
     async def _join(self) -> Membership:
         while True:
             try:
-                coordinator = spawn.find(self._options.coordinator)
-                membership: Membership = await coordinator.join.remote(self._name, self._life)
-            except Exception as error:
-                why = spawn.explained(error, self._options.coordinator)
-                if not isinstance(why, Unavailable):
-                    raise
+                return await control.coordinator().join(self._name, self._incarnation)
+            except Unavailable as error:
+                self._waits_for = f"{COORDINATOR}: {error.why}"
                 await asyncio.sleep(RETRY_PEER_S)  # the coordinator is restarting itself
-            else:
-                return membership
 
     async def _turn(self, host: MeshHost) -> None:
         self._wake.clear()
@@ -170,8 +98,7 @@ class MeshShard:
         host.step(now)
         self._due = now  # so that nothing wakes it for what is not due before its own time
         self._follow(host, now)
-        # A turn costs much by itself and little for each message, so no other follows at once.
-        await asyncio.sleep(min(REST * (self._clock.now() - now), LONGEST_REST_S))
+        await asyncio.sleep(pacing.rest_after_turn_s(self._clock.now() - now))
         self._due = host.next_step(self._clock.now())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(self._due - self._clock.now(), 0.0)):
@@ -202,12 +129,12 @@ class MeshShard:
                 trees = await asyncio.to_thread(job.run)
                 if router is host.router:  # else the topology was replaced meanwhile
                     host.install(job, trees, self._clock.now())
-                    self._metrics.spf(self._clock.now() - started)
+                    self._shard_metrics.spf(self._clock.now() - started)
                 self._wake.set()
 
     async def _converse(self, peer: str) -> None:
         """Carry envelopes to one peer, one at a time."""
-        host, to = self._hosting(), remote.to(peer)
+        host, to = self._hosting(), control.shard(peer, timeout_s=EXCHANGE_TIMEOUT_S)
         while True:
             await self._peers[peer].wait()
             self._peers[peer].clear()
@@ -217,9 +144,8 @@ class MeshShard:
             sent = host.outgoing(peer, now)
             answer: Answer | None = None
             try:
-                async with asyncio.timeout(EXCHANGE_TIMEOUT_S):
-                    answer = await to.call("exchange", sent.envelope)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the envelope did not arrive
+                answer = await to.exchange(sent.envelope)
+            except X0Error as error:  # whatever it is, the envelope did not arrive
                 self._errors.handle(error, severity="warning")
                 await asyncio.sleep(RETRY_PEER_S)
             now = self._clock.now()
@@ -229,11 +155,9 @@ class MeshShard:
     async def _report(self) -> None:
         while True:
             await asyncio.sleep(METRICS_S)
-            self._metrics.publish(self._hosting())
+            self._shard_metrics.publish(self._hosting())
 
     def _hosting(self) -> MeshHost:
-        if self._failure is not None:
-            raise self._failure
         if self._host is None:
             raise ShardUnavailable(self._name)
         return self._host
@@ -273,8 +197,7 @@ class MeshShard:
             for peer in host.peers:
                 if peer not in self._peers:
                     self._peers[peer] = asyncio.Event()
-                    self._start(self._vital(self._converse(peer)))
-            self._ready.set()
+                    self._vital(self._converse(peer))
             for bell in self._arrivals, self._room:
                 bell.ring()  # the readers' nodes may have moved to another shard
             self._wake.set()
@@ -292,7 +215,7 @@ class MeshShard:
 
     async def inject(self, faults: Faults) -> float:
         """Replace the injected faults; when that took effect, s on the monotonic clock."""
-        await self._ready.wait()
+        await self._ready()
         self._hosting().inject(faults.silent, faults.cut)
         self._wake.set()
         return self._clock.now()
@@ -301,7 +224,7 @@ class MeshShard:
 
     async def exchange(self, envelope: Envelope) -> Answer | None:
         """Take in a peer's envelope; None if it speaks of another membership."""
-        await self._ready.wait()
+        await self._ready()
         host = self._hosting()
         now = self._clock.now()
         answer = host.handle(envelope, now)
@@ -330,11 +253,10 @@ class MeshShard:
             began = self._clock.now()
             answer = host.send(partition, client, request, batch)
             accepted = int((answer.refusal == 0).sum())
-            self._metrics.accepted(accepted)
+            self._shard_metrics.accepted(accepted)
             self._wake.set()
-            # Refusing takes time that what was accepted before would need to arrive.
-            rest = REFUSAL_REST if accepted < len(batch) else 0.0
-            await asyncio.sleep(min(rest * (self._clock.now() - began), LONGEST_REFUSAL_REST_S))
+            length_s, refused = self._clock.now() - began, accepted < len(batch)
+            await asyncio.sleep(pacing.rest_after_send_s(length_s, refused=refused))
         return answer
 
     async def receive(
@@ -389,7 +311,7 @@ class MeshShard:
         host = await self._host_of(partition, version)
         host.consume(partition, port, offsets)
         self._room.ring()
-        self._metrics.delivered(len(offsets))
+        self._shard_metrics.delivered(len(offsets))
 
     async def pending(
         self, partition: int, version: int, ids: NDArray[np.uint64]
@@ -419,7 +341,7 @@ class MeshShard:
         return host.send_on(at, destination, attempts)
 
     async def _host_of(self, partition: int, version: int) -> MeshHost:
-        await self._ready.wait()
+        await self._ready()
         host = self._hosting()
         host.placement.check(partition, version, self._name)
         if partition not in host.partitions or version > host.placement.version:
@@ -431,8 +353,8 @@ class MeshShard:
 
     async def status(self) -> ShardStatus:
         """How this shard is."""
-        await self._ready.wait()
-        return self._metrics.status(self._hosting())
+        await self._ready()
+        return self._shard_metrics.status(self._hosting())
 
     async def routes(
         self, destinations: NDArray[np.int32]
@@ -442,16 +364,16 @@ class MeshShard:
         -1 where there is none; for a destination nobody asked about before, only until the next
         computation.
         """
-        await self._ready.wait()
+        await self._ready()
         host = self._hosting()
         host.router.want(destinations.tolist())
         self._wake.set()
         return tuple(host.partitions), host.router.next_hops(destinations)
 
-    async def ways(
+    async def paths(
         self, partition: int, version: int, source: int, destination: int, most: int
     ) -> list[tuple[list[int], int]]:
-        """The route of a node of one partition and its alternates, see `MeshRouter.ways`.
+        """The route of a node of one partition and its alternates, see `MeshRouter.paths`.
 
         Raises:
             StalePlacement: another shard hosts the partition.
@@ -462,13 +384,7 @@ class MeshShard:
         while destination not in host.router.destinations and self._clock.now() < due:
             self._routes_due.set()
             await asyncio.sleep(POLL_S)
-        return host.router.ways(source, destination, most)
-
-    async def neighbourhood(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Directed links of hosted nodes, and their costs in 1/256 ETX; 0 where one is down."""
-        await self._ready.wait()
-        table = self._hosting().neighbours
-        return table.link.copy(), np.where(table.up, np.maximum(table.cost, 1), 0).astype(np.int32)
+        return host.router.paths(source, destination, most)
 
     async def link_state(self, known: tuple[int, int] | None = None) -> LinkState | None:
         """What hosted nodes advertise and measure.
@@ -476,7 +392,7 @@ class MeshShard:
         Args:
             known: revision and digest of what the caller has; while they hold, the answer is None.
         """
-        await self._ready.wait()
+        await self._ready()
         host = self._hosting()
         revision, digest = host.placement.version, host.database.digest
         if (revision, digest) == known:
@@ -492,12 +408,8 @@ class MeshShard:
 
     async def events(self, since: float) -> list[MeshEvent]:
         """What happened to hosted nodes after `since`, s on the machine's monotonic clock."""
-        await self._ready.wait()
+        await self._ready()
         return [event for event in self._hosting().events if event.at > since]
-
-    async def life(self) -> int:
-        """A number that is another one after each restart."""
-        return self._life
 
     async def watch(self) -> None:
         """Never answer: whoever awaits this learns from Ray at once when the process dies."""
@@ -506,3 +418,6 @@ class MeshShard:
     async def die(self) -> None:
         """End this process by SIGKILL, as a crash would (for drills)."""
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+_KEEPS: type[ShardContract] = MeshShard

@@ -11,29 +11,32 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from actors.mesh import batch as messages
+from actors.mesh import control
 from actors.mesh.batch import UNREACHABLE, MessageBatch
-from actors.mesh.coordinator import COORDINATOR
+from actors.mesh.contract import MAX_PAYLOAD, MAX_PORT
 from actors.mesh.datagram import Fate
 from actors.mesh.errors import MailboxFull, NodeSilent, ShardUnavailable, StalePlacement
 from actors.mesh.partition import Acceptance, Refusal
-from actors.runtime import ids, remote, spawn
+from actors.runtime import ids, spawn
 from actors.runtime.errors import ActorUnavailable, InvalidInput, Unavailable
 from actors.topology.errors import UnknownNode
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from numpy.typing import NDArray
 
+    from actors.mesh.contract import ShardContract
     from actors.mesh.membership import Membership
-    from actors.runtime.remote import Remote
 
-MAX_PAYLOAD = 64 * 1024  # bytes
-MAX_PORT = 0xFFFF
+Answer = TypeVar("Answer")
+
 PATIENCE_S = 60.0  # how long a request is repeated while its shard is not there
 ATTACH_S = 10.0  # how long a coordinator that is restarting is waited for
 RETRY_S = 0.1
@@ -48,7 +51,7 @@ class Message(NamedTuple):
     destination: str
     payload: bytes
     port: int
-    sent_at: float  # s, monotonic clock of the sender's machine
+    sent_at: float  # Unix time, s, by the clock of the sender's machine
     hops: int
     undeliverable: bool  # True: our own message `id` could not be delivered to `source`
 
@@ -76,12 +79,13 @@ class Mesh:
     One request at a time is under way per partition; others wait their turn.
     """
 
-    def __init__(self, membership: Membership) -> None:
+    def __init__(self, membership: Membership, *, mailbox_capacity: int) -> None:
         self.membership = membership
+        self._mailbox_capacity = mailbox_capacity
         self._client = ids.random_id()
         self._request = 0
         self._turns: dict[int, asyncio.Lock] = {}
-        self._shards: dict[str, Remote] = {}
+        self._shards: dict[str, ShardContract] = {}
 
     @classmethod
     async def attach(cls) -> Mesh:
@@ -95,7 +99,9 @@ class Mesh:
         deadline = time.monotonic() + ATTACH_S
         while True:
             try:
-                return cls(await _membership())
+                membership = await control.coordinator().membership()
+                options = await control.coordinator().options()
+                return cls(membership, mailbox_capacity=options.shard.mailbox_capacity)
             except ActorUnavailable:
                 if time.monotonic() > deadline:
                     raise
@@ -170,7 +176,12 @@ class Mesh:
             async with self._turns.setdefault(partition, asyncio.Lock()):
                 self._request += 1
                 request = self._request
-                answer: Acceptance = await self._ask("send", partition, self._client, request, part)
+                answer = await self._ask(
+                    partition,
+                    lambda shard, version: shard.send(
+                        partition, version, self._client, request, part
+                    ),
+                )
             result.ids[rows], result.refusal[rows] = answer
 
         await asyncio.gather(*(one(partition) for partition in np.unique(where).tolist()))
@@ -181,13 +192,20 @@ class Mesh:
 
         Raises:
             UnknownNode: source or destination does not exist.
-            InvalidInput: the payload or the port is out of bounds.
+            InvalidInput: the payload is not bytes, or it or the port is out of bounds.
             MailboxFull: the source has too many messages open; try again later.
             NodeSilent: the source has failed.
         """
         if not 0 <= port <= MAX_PORT:
             raise InvalidInput(
                 "cannot send", f"port {port} is outside 0..{MAX_PORT}", "Use another.", entry="port"
+            )
+        if not isinstance(payload, bytes | bytearray | memoryview):
+            raise InvalidInput(
+                "cannot send",
+                f"the payload is of type {type(payload).__name__}, not bytes",
+                "Encode text first: `text.encode()`.",
+                entry="payload",
             )
         known = self.membership.topology
         if source not in known or to not in known:
@@ -197,12 +215,12 @@ class Mesh:
             [self.index_of(to)],
             [payload],
             port=port,
-            sent_at=time.monotonic(),
+            sent_at=time.time(),
         )
         accepted = await self.send_batch(batch)
         match Refusal(int(accepted.refusal[0])):
             case Refusal.MAILBOX_FULL:
-                raise MailboxFull(source, capacity=await self._capacity(), retry_after_s=1.0)
+                raise MailboxFull(source, capacity=self._mailbox_capacity, retry_after_s=1.0)
             case Refusal.NODE_SILENT:
                 raise NodeSilent(source)
         return int(accepted.ids[0])
@@ -219,8 +237,9 @@ class Mesh:
     async def _pending_in(
         self, partition: int, message_ids: NDArray[np.uint64]
     ) -> NDArray[np.bool_]:
-        answer: NDArray[np.bool_] = await self._ask("pending", partition, message_ids)
-        return answer
+        return await self._ask(
+            partition, lambda shard, version: shard.pending(partition, version, message_ids)
+        )
 
     # -- receiving -------------------------------------------------------------------------------
 
@@ -251,14 +270,23 @@ class Mesh:
             wait_s: at most.
         """
         offsets = None if done is None else done.offsets
-        read: tuple[NDArray[np.int64], MessageBatch] = await self._ask(
-            "receive", partition, port, node, limit, after, offsets, wait_s
+        read = await self._ask(
+            partition,
+            lambda shard, version: shard.receive(
+                partition, version, port, node, limit, after, offsets, wait_s
+            ),
         )
         return Received(partition, port, *read)
 
     async def acknowledge(self, received: Received) -> None:
         """The application has these messages: they are not offered again."""
-        await self._ask("consume", received.partition, received.port, received.offsets)
+        partition = received.partition
+        await self._ask(
+            partition,
+            lambda shard, version: shard.consume(
+                partition, version, received.port, received.offsets
+            ),
+        )
 
     def messages_of(self, received: Received) -> list[Message]:
         """The messages one by one, with node ids."""
@@ -299,15 +327,27 @@ class Mesh:
             for partition in np.unique(where).tolist():
                 rows = under_way[where == partition]
                 for some in np.array_split(rows, -(-len(rows) // DATAGRAMS)):
-                    at[some], fate[some] = await self._ask(
-                        "send_on", partition, at[some], destination[some], attempts
+                    at[some], fate[some] = await self._send_on(
+                        partition, at[some], destination[some], attempts
                     )
         arrived: NDArray[np.bool_] = fate == Fate.ARRIVED
         return arrived
 
+    async def _send_on(
+        self,
+        partition: int,
+        at: NDArray[np.int32],
+        destination: NDArray[np.int32],
+        attempts: int,
+    ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+        return await self._ask(
+            partition,
+            lambda shard, version: shard.send_on(partition, version, at, destination, attempts),
+        )
+
     # -- routes ----------------------------------------------------------------------------------
 
-    async def ways(
+    async def paths(
         self, source: int, destination: int, most: int = 1
     ) -> list[tuple[list[int], int]]:
         """The route between two nodes and its alternates, the best first, by node indices.
@@ -315,14 +355,15 @@ class Mesh:
         Args:
             source: whose shard is asked.
             destination: where they end.
-            most: ways in all.
+            most: paths in all.
 
         Returns:
             The nodes of each and its cost in 1/256 ETX; empty if there is no route now.
         """
         partition = int(self.membership.placement.partition_of[source])
-        answer: list[tuple[list[int], int]] = await self._ask(
-            "ways", partition, source, destination, most
+        answer = await self._ask(
+            partition,
+            lambda shard, version: shard.paths(partition, version, source, destination, most),
         )
         if max((max(path) for path, _ in answer), default=0) >= self.membership.topology.n_nodes:
             await self._refresh()  # over a node that joined since
@@ -330,18 +371,26 @@ class Mesh:
 
     # -- asking shards ---------------------------------------------------------------------------
 
-    async def _ask(self, method: str, partition: int, *arguments: object) -> Any:  # noqa: ANN401 - the method's
-        """Call the shard that hosts a partition, wherever that has gone meanwhile."""
+    async def _ask(
+        self, partition: int, ask: Callable[[ShardContract, int], Awaitable[Answer]]
+    ) -> Answer:
+        """Ask the shard that hosts a partition, wherever that has gone meanwhile.
+
+        Args:
+            partition: whose shard.
+            ask: calls it, with the version of the placement.
+
+        Raises:
+            ShardUnavailable: it did not come back in `PATIENCE_S`.
+        """
         deadline = time.monotonic() + PATIENCE_S
         while True:
             placement = self.membership.placement
             name = placement.shard_of[partition]
             if name not in self._shards:
-                self._shards[name] = remote.to(name)
+                self._shards[name] = control.shard(name)
             try:
-                return await self._shards[name].call(
-                    method, partition, placement.version, *arguments
-                )
+                return await ask(self._shards[name], placement.version)
             except (StalePlacement, Unavailable) as error:
                 if time.monotonic() > deadline:
                     if isinstance(error, ActorUnavailable):
@@ -352,22 +401,9 @@ class Mesh:
 
     async def _refresh(self) -> None:
         try:
-            self.membership = await _membership()
+            self.membership = await control.coordinator().membership()
         except Unavailable:
             return  # the coordinator is restarting; the old placement may still hold
-
-    async def _capacity(self) -> int:
-        options = await spawn.find(COORDINATOR).options.remote()
-        capacity: int = options.shard.mailbox_capacity
-        return capacity
-
-
-async def _membership() -> Membership:
-    try:
-        membership: Membership = await spawn.find(COORDINATOR).membership.remote()
-    except Exception as error:
-        raise spawn.explained(error, COORDINATOR) from error
-    return membership
 
 
 # For addresses that were unpickled: by event loop, with the connection that the handles belong to.

@@ -10,64 +10,40 @@ Every membership is on disk before any shard works by it.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from actors.mesh.actor import MeshShard, ShardOptions
+from actors.mesh import control
+from actors.mesh.actor import MeshShard
+from actors.mesh.contract import (
+    COORDINATOR,
+    STATUS_S,
+    CoordinatorContract,
+    MeshStatus,
+    ShardContract,
+    shard_name,
+)
 from actors.mesh.membership import Faults, Membership
-from actors.runtime import ids, log, spawn
-from actors.runtime.clock import SystemClock
-from actors.runtime.error_handler import ErrorHandler
+from actors.runtime import remote, spawn
 from actors.runtime.errors import ActorUnavailable, X0Error
+from actors.runtime.shell import ActorShell
 from actors.topology.diff import diff
-from actors.topology.link_state import Roll
+from actors.topology.link_state import Roster
 from actors.topology.source import TopologyFeed
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Awaitable, Callable
 
-    from actors.mesh.telemetry import ShardStatus
+    from actors.mesh.contract import MeshOptions, ShardStatus
     from actors.topology.diff import Event
     from actors.topology.selection import Imported
 
-COORDINATOR = "mesh-coordinator"
 REBALANCE_S = 30.0  # after which a shard that came back gets its partitions back
 SHARD_TIMEOUT_S = 30.0  # for a shard's answer to an order
-STATUS_TIMEOUT_S = 5.0
-EVENTS_KEPT = 10_000
+DEATHS_KEPT = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class MeshOptions:
-    """What a mesh is started with."""
-
-    topology: str  # path, URL or radio:N
-    vpn: bool
-    all_components: bool
-    refresh_s: float
-    shards: int
-    failover: bool
-    shard: ShardOptions
-
-
-@dataclass(frozen=True, slots=True)
-class MeshStatus:
-    """How the mesh is, as the coordinator sees it."""
-
-    source: str
-    format: str
-    left_out: Mapping[str, int]  # of the map, by reason
-    warnings: tuple[str, ...]
-    nodes: int
-    links: int
-    placement_version: int
-    faults: Faults
-    shards: tuple[ShardStatus, ...]
-    down: Mapping[str, str]  # shards that do not answer, and why
-    last_refresh_error: str  # empty if the last poll went well
-
-
-class MeshCoordinator:
+class MeshCoordinator(ActorShell):
     """Owns the membership of one mesh.
 
     Args:
@@ -75,57 +51,33 @@ class MeshCoordinator:
     """
 
     def __init__(self, options: MeshOptions) -> None:
-        log.configure(options.shard.log_level)
+        super().__init__(COORDINATOR, log_level=options.shard.log_level)
         self._options = options
-        self._clock = SystemClock()
-        self._log = log.get(__name__)
-        self._errors = ErrorHandler("mesh-coordinator", spawn.ray_metrics())
         self._path = options.shard.directory / "membership.npz"
-        self._shards = tuple(ids.shard_name(number) for number in range(options.shards))
+        self._shards = tuple(shard_name(number) for number in range(options.shards))
         self._feed = self._new_feed()
         self._imported: Imported | None = None  # None: this life goes by the saved membership
         self._refresh_error = ""
-        self._topology_events: list[tuple[float, Event]] = []
-        self._lives: dict[str, int] = {}  # of the shards that joined, the latest
+        self._incarnations: dict[str, int] = {}  # of the shards that joined, the latest
         self._deaths: list[tuple[float, str]] = []
         self._changing = asyncio.Lock()
         self._refreshing = asyncio.Lock()
         self._membership: Membership | None = None
-        self._started = asyncio.Event()
-        self._failure: Exception | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._start(self._live())
-
-    def __repr__(self) -> str:
-        return COORDINATOR
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        self._errors.watch(task)
+        self._alive = set(self._shards).intersection(spawn.listing())
+        self._begin(self._live(), CoordinatorContract)
+        self._vital(self._follow())
 
     # -- life ------------------------------------------------------------------------------------
 
     async def _live(self) -> None:
-        alive = set(self._shards).intersection(spawn.listing())
         for name in self._shards:  # they load while the map is read, then wait for it
             spawn.detached(MeshShard, name, name, self._options.shard)
-        try:
-            await self._begin(resume=bool(alive))
-        except Exception as error:
-            self._failure = error
-            raise
-        finally:
-            self._started.set()
+        self._waits_for = "the map of the network"
+        await self._agree_at_first(resume=bool(self._alive))
         for name in self._shards:
-            self._start(self._supervise(name))
-        if alive:  # they work by the membership of this actor's previous life
-            async with self._changing:
-                await self._order("update", await self.membership())
-        await self._follow()
+            self._vital(self._supervise(name))
 
-    async def _begin(self, *, resume: bool) -> None:
+    async def _agree_at_first(self, *, resume: bool) -> None:
         """Agree on the first membership: the saved one brought up to date, or a new one.
 
         With `resume`, shards have outlived this actor's previous life. Then a map that cannot be
@@ -153,6 +105,14 @@ class MeshCoordinator:
 
     async def _follow(self) -> None:
         """Poll the topology's source; a bad answer leaves the mesh as it was."""
+        try:
+            await self._ready()
+        except X0Error:
+            await asyncio.Event().wait()  # it has failed at the start, and says so
+        if self._alive:  # shards that work by the membership of this actor's previous life
+            membership = await self.membership()
+            async with self._changing:
+                await self._order(lambda shard: shard.update(membership))
         while True:
             await asyncio.sleep(self._options.refresh_s)
             try:
@@ -173,32 +133,34 @@ class MeshCoordinator:
         self._refresh_error = str(error)
         self._errors.handle(error, severity="warning")
 
-    async def _supervise(self, shard: str) -> None:
+    async def _supervise(self, name: str) -> None:
         """Await a shard's death, again and again, and have its nodes taken over meanwhile."""
+        # Ray alone knows whether an actor has died: a connection may end for other reasons.
+        shard = remote.proxy(ShardContract, name, over_ray=True)
         while True:
-            life = 0
+            incarnation = 0
             try:
-                handle = spawn.find(shard)
-                life = await handle.life.remote()
-                if shard not in self._lives:  # it joined in a previous life of this actor
-                    self._meet(await self.membership(), shard, life)
-                await handle.watch.remote()
-            except Exception as error:  # noqa: BLE001 - whatever ended the call, look at the shard
-                died = spawn.explained(error, shard)
-                self._errors.handle(died, severity="error", shard=shard)
-                if life and isinstance(died, ActorUnavailable):
-                    await self._bury(shard, life)
+                incarnation = (await shard.health()).incarnation
+                if name not in self._incarnations:  # it joined in a previous life of this actor
+                    self._meet(await self.membership(), name, incarnation)
+                await shard.watch()
+            except X0Error as error:  # whatever ended the call, look at the shard
+                self._errors.handle(error, severity="error", shard=name)
+                if incarnation and isinstance(error, ActorUnavailable):
+                    await self._bury(name, incarnation)
                 await asyncio.sleep(0.2)
 
-    async def _bury(self, shard: str, life: int) -> None:
+    async def _bury(self, shard: str, incarnation: int) -> None:
         """A shard has died: note it, and have its partitions taken over if it is not back yet."""
         self._deaths.append((self._clock.now(), shard))
-        del self._deaths[:-EVENTS_KEPT]
+        del self._deaths[:-DEATHS_KEPT]
         if not self._options.failover:
             return
         async with self._changing:
             membership = await self.membership()
-            if self._lives.get(shard) != life:  # it came back, perhaps while we waited
+            if (
+                self._incarnations.get(shard) != incarnation
+            ):  # it came back, perhaps while we waited
                 return
             partitions = membership.placement.partitions_of(shard)
             survivors = [name for name in self._shards if name != shard]
@@ -215,37 +177,39 @@ class MeshCoordinator:
         Raises:
             TopologyError: the topology could not be read at the start.
         """
-        await self._started.wait()
-        if self._failure is not None:
-            raise self._failure
-        assert self._membership is not None  # noqa: S101 - set by _begin, or there is a failure
+        await self._ready()
+        assert self._membership is not None  # noqa: S101 - set at the start, or there is a failure
         return self._membership
 
-    async def roll(self) -> Roll:
-        """The nodes and links of the present membership, for who needs no placement.
+    async def roster(self) -> Roster:
+        """The nodes and links of the present membership, for those who need no placement.
 
         Raises:
             TopologyError: the topology could not be read at the start.
         """
         membership = await self.membership()
-        return Roll(
-            membership.placement.version, self._feed.name, membership.topology, membership.present
+        return Roster(
+            membership.placement.version,
+            self._feed.name,
+            membership.topology,
+            membership.present,
+            self._shards,
         )
 
     async def options(self) -> MeshOptions:
         """What the mesh was started with."""
         return self._options
 
-    async def join(self, shard: str, life: int) -> Membership:
+    async def join(self, shard: str, incarnation: int) -> Membership:
         """A shard (re)starts: what it has to work by. Nodes moved away come back to it later."""
         membership = await self.membership()
-        self._meet(membership, shard, life)
+        self._meet(membership, shard, incarnation)
         return membership
 
-    def _meet(self, membership: Membership, shard: str, life: int) -> None:
-        self._lives[shard] = life
+    def _meet(self, membership: Membership, shard: str, incarnation: int) -> None:
+        self._incarnations[shard] = incarnation
         if self._away(membership, shard):
-            self._start(self._bring_back(shard, life))
+            self._start(self._bring_back(shard, incarnation))
 
     def _away(self, membership: Membership, shard: str) -> list[int]:
         """The partitions that began on `shard` and are elsewhere now."""
@@ -255,13 +219,13 @@ class MeshCoordinator:
             if self._shards[number % len(self._shards)] == shard != owner
         ]
 
-    async def _bring_back(self, shard: str, life: int) -> None:
+    async def _bring_back(self, shard: str, incarnation: int) -> None:
         # Not at once: moving is a disturbance too, and what died may die again.
         await asyncio.sleep(REBALANCE_S)
         async with self._changing:
             membership = await self.membership()
             away = self._away(membership, shard)
-            if away and self._lives[shard] == life:
+            if away and self._incarnations[shard] == incarnation:
                 await self._move(membership, away, shard)
 
     async def _move(
@@ -276,30 +240,29 @@ class MeshCoordinator:
 
         `dead` is told only if it came back during the saving, and so by the old membership.
         """
-        life = self._lives.get(dead)
+        incarnation = self._incarnations.get(dead)
         await asyncio.to_thread(membership.save, self._path)
         self._membership = membership
-        back = self._lives.get(dead)
-        if dead and back is not None and back != life:
+        back = self._incarnations.get(dead)
+        if dead and back is not None and back != incarnation:
             self._meet(membership, dead, back)
             dead = ""
-        await self._order("update", membership, without=dead)
+        await self._order(lambda shard: shard.update(membership), without=dead)
 
-    async def _order(self, method: str, *args: object, without: str = "") -> dict[str, float]:
+    async def _order(
+        self, order: Callable[[ShardContract], Awaitable[float]], *, without: str = ""
+    ) -> dict[str, float]:
         """Call a method of all shards at once; the answers of those that gave one.
 
         A shard that does not answer is restarting and will ask for the membership itself.
         """
 
-        async def one(shard: str) -> tuple[str, float] | None:
+        async def one(name: str) -> tuple[str, float] | None:
             try:
-                async with asyncio.timeout(SHARD_TIMEOUT_S):
-                    answer: float = await getattr(spawn.find(shard), method).remote(*args)
-            except Exception as error:  # noqa: BLE001 - one shard must not stop the others
-                explained = spawn.explained(error, shard)
-                self._errors.handle(explained, severity="warning", shard=shard)
+                return name, await order(control.shard(name, timeout_s=SHARD_TIMEOUT_S))
+            except X0Error as error:  # one shard must not stop the others
+                self._errors.handle(error, severity="warning", shard=name)
                 return None
-            return shard, answer
 
         living = [shard for shard in self._shards if shard != without]
         answers = await asyncio.gather(*(one(shard) for shard in living))
@@ -332,9 +295,6 @@ class MeshCoordinator:
             if events:
                 updated = await asyncio.to_thread(membership.updated, imported.topology)
                 await self._agree(updated)
-                now = self._clock.now()
-                self._topology_events += [(now, event) for event in events]
-                del self._topology_events[:-EVENTS_KEPT]
         return events
 
     async def inject(self, faults: Faults) -> dict[str, float]:
@@ -348,11 +308,7 @@ class MeshCoordinator:
             membership = replace(membership, faults=faults)
             await asyncio.to_thread(membership.save, self._path)
             self._membership = membership
-            return await self._order("inject", faults)
-
-    async def topology_events(self, since: float) -> list[tuple[float, Event]]:
-        """Changes of the topology's source after `since`, s on the monotonic clock."""
-        return [(at, event) for at, event in self._topology_events if at > since]
+            return await self._order(lambda shard: shard.inject(faults))
 
     async def deaths(self, since: float) -> list[tuple[float, str]]:
         """Shards whose death was noticed after `since`, s on the monotonic clock."""
@@ -362,15 +318,11 @@ class MeshCoordinator:
         """How the mesh is."""
         membership = await self.membership()
 
-        async def one(shard: str) -> ShardStatus | str:
+        async def one(name: str) -> ShardStatus | str:
             try:
-                async with asyncio.timeout(STATUS_TIMEOUT_S):
-                    status: ShardStatus = await spawn.find(shard).status.remote()
-            except TimeoutError:
-                return "no answer yet"
-            except Exception as error:  # noqa: BLE001 - a shard that is down is part of the status
-                return str(spawn.explained(error, shard))
-            return status
+                return await control.shard(name, timeout_s=STATUS_S).status()
+            except X0Error as error:  # a shard that is down is part of the status
+                return error.why
 
         answers = await asyncio.gather(*(one(shard) for shard in self._shards))
         imported = self._imported
@@ -391,3 +343,6 @@ class MeshCoordinator:
             },
             last_refresh_error=self._refresh_error,
         )
+
+
+_KEEPS: type[CoordinatorContract] = MeshCoordinator

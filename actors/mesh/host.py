@@ -11,14 +11,14 @@ partition is journaled before the turn ends, and so before anybody can be told o
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from actors.mesh import batch as messages
 from actors.mesh import datagram
 from actors.mesh.arq import Arq
+from actors.mesh.contract import MeshEvent
 from actors.mesh.exchange import Exchange, Sent
 from actors.mesh.forwarder import Forwarder
 from actors.mesh.frames import Answer, Envelope, GiveUp, Settlement
@@ -29,7 +29,7 @@ from actors.mesh.node import MeshNode
 from actors.mesh.router import MeshRouter
 from actors.mesh.sync import Synchroniser
 from actors.mesh.walk import HERE
-from actors.topology.bound import HOLD, SCAN_S
+from actors.topology.bound import SCAN_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from actors.mesh.batch import MessageBatch
+    from actors.mesh.contract import HostOptions
     from actors.mesh.partition import Acceptance, Partition
     from actors.mesh.placement import Placement
     from actors.mesh.router import SpfJob
@@ -44,42 +45,10 @@ if TYPE_CHECKING:
     from actors.topology.model import Topology
     from actors.topology.spf import Trees
 
-WAITING_ROOM = 100_000  # messages at home in full mailboxes; the origins send others again
+# Arrived messages whose mailbox is full, which are tried again at each scan; beyond this they are
+# dropped here, and sent again by their origin.
+WAITING_ROOM = 100_000
 EVENTS = 100_000  # kept for whoever asks what happened
-
-
-@dataclass(frozen=True, slots=True)
-class HostOptions:
-    """How a host behaves; the same for all hosts of a mesh."""
-
-    hello_s: float = 1.0
-    feedback: bool = True
-    failover: bool = False  # loop-free alternates
-    seed: int = 1
-    journal_max_bytes: int = 256 * 2**20
-
-    @property
-    def hold_s(self) -> float:
-        """Silence after which a neighbour is lost."""
-        return HOLD * self.hello_s
-
-    @property
-    def patience_s(self) -> float:
-        """How long a message is given before it is sent again, or its sender told.
-
-        Time enough to notice a dead neighbour, so that what is merely held is not sent twice.
-        """
-        return max(self.hold_s, 1.0)
-
-
-class MeshEvent(NamedTuple):
-    """Something that happened to a hosted node."""
-
-    at: float  # s, monotonic clock of the machine
-    kind: str  # "neighbour-up", "neighbour-lost"; "routes" (for all nodes of the host)
-    node: int  # index; -1 for all
-    neighbour: int  # index; -1 for none
-    version: int  # of the database
 
 
 class MeshHost:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from actors.mesh.coordinator import MeshStatus
+    from actors.mesh.contract import MeshStatus
 
 
 def missing(status: MeshStatus) -> list[str]:

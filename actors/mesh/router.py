@@ -254,7 +254,7 @@ class MeshRouter:
             return None
         return self._path(row, source), cost
 
-    def ways(self, source: int, destination: int, most: int) -> list[tuple[list[int], int]]:
+    def paths(self, source: int, destination: int, most: int) -> list[tuple[list[int], int]]:
         """The route and its alternates, each with its cost: at most `most` in all.
 
         Alternates begin with another neighbour each and do not come back to the source; the best
@@ -263,9 +263,9 @@ class MeshRouter:
         route = self.route(source, destination)
         if route is None:
             return []
-        ways = [route]
+        paths = [route]
         if source == destination:
-            return ways
+            return paths
         row, target = int(self._row_of[destination]), self._topology.link_target
         next_link, distance = self._trees.next_link[row], self._trees.distance[row]
         indptr, links = self._topology.out_links
@@ -275,12 +275,12 @@ class MeshRouter:
         out = out[(out != next_link[source]) & (next_link[target[out]] != out ^ 1)]
         cost = self._cost[out].astype(np.int64) + distance[target[out]]
         for place in np.argsort(cost, kind="stable").tolist():
-            if len(ways) >= most:
+            if len(paths) >= most:
                 break
             beyond = self._path(row, int(target[out[place]]))
             if source not in beyond:
-                ways.append(([source, *beyond], int(cost[place])))
-        return ways
+                paths.append(([source, *beyond], int(cost[place])))
+        return paths
 
     def _path(self, row: int, source: int) -> list[int]:
         """The nodes from `source`, which must be connected, to the root of a tree."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from actors.runtime.ids import MAX_SHARDS
+from actors.mesh.contract import MAX_SHARDS
 from actors.runtime.settings import RuntimeSettings
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from actors.mesh.host import HostOptions, MeshHost
+from actors.mesh.contract import HostOptions
+from actors.mesh.host import MeshHost
 from actors.mesh.journal import MemoryJournal
 from actors.mesh.partition import Partition
 from actors.mesh.placement import Placement

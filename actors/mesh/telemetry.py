@@ -3,44 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import psutil
 
-from actors.runtime.clock import SystemClock
-from actors.runtime.lag import LoopLag
+from actors.mesh.contract import ShardStatus
 
 if TYPE_CHECKING:
     from actors.mesh.host import MeshHost
+    from actors.runtime.lag import LoopLag
     from actors.runtime.metrics import Metrics
 
 _LABELS = ("shard",)
-
-
-@dataclass(frozen=True, slots=True)
-class ShardStatus:
-    """How a shard is, now."""
-
-    name: str
-    pid: int
-    version: int  # of the placement it works by
-    partitions: tuple[int, ...]
-    nodes: int  # hosted
-    neighbours: int  # directed links of hosted nodes
-    neighbours_up: int
-    silent: int  # hosted nodes that an operator has silenced
-    database: int  # advertisements known
-    database_version: int
-    digest: int
-    routes_version: int  # of the database behind the routes
-    open_messages: int  # accepted, neither delivered nor returned
-    unread_messages: int
-    in_transit: int
-    hop_count: int  # messages times hops since the process started
-    largest_lag_s: float  # by which the event loop was late, since the process started
-    starved_s: float  # of it, the wait for a processor
-    rss_bytes: int
 
 
 class ShardMetrics:
@@ -49,12 +23,10 @@ class ShardMetrics:
     Args:
         name: of the shard, the only label.
         metrics: where they are registered.
-
-    Attributes:
         lag: of the shard's event loop.
     """
 
-    def __init__(self, name: str, metrics: Metrics) -> None:
+    def __init__(self, name: str, metrics: Metrics, lag: LoopLag) -> None:
         self._name = name
         self._hops = 0
         self._process = psutil.Process()
@@ -68,8 +40,7 @@ class ShardMetrics:
         self._hop_total = metrics.counter(
             prefix + "hops_total", "Messages times hops received by hosted nodes", _LABELS
         )
-        lag = metrics.gauge(prefix + "loop_lag_seconds", "Latest delay of the event loop", _LABELS)
-        self.lag = LoopLag(SystemClock(), lambda late_s: lag.set(late_s, shard=name))
+        self._lag = lag
         self._spf = metrics.histogram(
             prefix + "spf_seconds", "Time of a route computation", _LABELS
         )
@@ -136,7 +107,7 @@ class ShardMetrics:
             unread_messages=sum(len(p.inbox) for p in host.partitions.values()),
             in_transit=host.in_transit,
             hop_count=host.hop_count,
-            largest_lag_s=self.lag.largest.late_s,
-            starved_s=self.lag.largest.starved_s,
+            largest_lag_s=self._lag.largest.late_s,
+            starved_s=self._lag.largest.starved_s,
             rss_bytes=int(self._process.memory_info().rss),
         )

@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from actors.payments import scan, tokens
-from actors.payments.contract import actor_name
+from actors.payments.contract import PaymentsWatcherContract, actor_name
 from actors.payments.delivery import Delivery
 from actors.payments.ledger.ledger import Ledger
 from actors.payments.watcher import Watcher
@@ -18,7 +18,7 @@ from actors.runtime.errors import Unavailable
 from actors.runtime.shell import ActorShell
 
 if TYPE_CHECKING:
-    from actors.payments.contract import PaymentsWatcherContract, WatcherOptions, WatcherStatus
+    from actors.payments.contract import WatcherOptions, WatcherStatus
 
 
 class PaymentsWatcher(ActorShell):
@@ -29,7 +29,7 @@ class PaymentsWatcher(ActorShell):
         self._options = options
         self._waits_for = "the ledger is being opened"
         self._watcher: Watcher | None = None
-        self._begin(self._open())
+        self._begin(self._open(), PaymentsWatcherContract)
 
     async def _open(self) -> None:
         shop = self._options.shop

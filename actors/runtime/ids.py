@@ -13,7 +13,6 @@ from typing import Final
 from actors.runtime.errors import InvalidInput
 
 MAX_NODE_ID_LENGTH: Final = 128
-MAX_SHARDS: Final = 64
 _NODE_ID: Final = re.compile(rf"[A-Za-z0-9._:-]{{1,{MAX_NODE_ID_LENGTH}}}")
 _SHOWN: Final = 40  # characters of a refused value that an error repeats
 
@@ -49,22 +48,10 @@ def node_id(value: object, *, source: str = "argument", entry: str = "node id") 
     )
 
 
-def shard_name(index: int) -> str:
-    """Name of the actor of shard `index`, in [0, 64): `mesh-shard-03`."""
-    if not 0 <= index < MAX_SHARDS:
-        raise InvalidInput(
-            f"shard {index} does not exist",
-            f"shards are numbered from 0 to {MAX_SHARDS - 1}",
-            f"Use at most {MAX_SHARDS} shards.",
-            entry="shard index",
-        )
-    return f"mesh-shard-{index:02d}"
-
-
 def random_id() -> int:
     """Draw a number in [1, 2**63), for a client or for one life of an actor.
 
-    It fits an int64 column, cannot be guessed, and among a million two are alike with a probability
+    It fits an int64 column and cannot be guessed; among a million, two are alike with a probability
     under 1e-7.
     """
     return secrets.randbelow(2**63 - 1) + 1

@@ -21,7 +21,7 @@ from actors.runtime.errors import ActorFailed, ActorUnavailable, X0Error
 from actors.runtime.unix_rpc import Disconnected
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Awaitable, Callable
 
     from actors.runtime.unix_rpc import Caller, Listener
 
@@ -47,6 +47,7 @@ class Remote:
         *arguments: object,
         timeout_s: float | None = None,
         cancels: bool = False,
+        over_ray: bool = False,
         **named: object,
     ) -> Any:  # noqa: ANN401 - the method's
         """What the actor's method returns or raises.
@@ -56,6 +57,7 @@ class Remote:
             *arguments: by position.
             timeout_s: for the answer; None waits without end.
             cancels: whether a call that is cancelled or timed out here is cancelled there too.
+            over_ray: whether to ask through Ray in any case, which tells when an actor has died.
             **named: arguments by name.
 
         Raises:
@@ -65,7 +67,10 @@ class Remote:
         """
         try:
             async with asyncio.timeout(timeout_s) as limit:
-                return await self._call(method, arguments, named, cancels=cancels)
+                caller = None if over_ray else await self._connection()
+                if caller is not None:
+                    return await caller.call(method, arguments, named, cancels=cancels)
+                return await self._call_by_ray(method, arguments, named, cancels=cancels)
         except X0Error:
             raise
         except Disconnected as error:
@@ -77,21 +82,6 @@ class Remote:
             raise ActorFailed(self._name, error) from error
         except Exception as error:
             raise ActorFailed(self._name, error) from error
-
-    async def _call(
-        self,
-        method: str,
-        arguments: tuple[object, ...],
-        named: dict[str, object],
-        *,
-        cancels: bool,
-    ) -> Any:  # noqa: ANN401 - the method's
-        caller = self._caller
-        if caller is None or not caller.is_open:
-            caller = await self._connect()
-        if caller is not None:
-            return await caller.call(method, arguments, named, cancels=cancels)
-        return await self._call_by_ray(method, arguments, named, cancels=cancels)
 
     async def _call_by_ray(
         self,
@@ -114,7 +104,9 @@ class Remote:
             self._handle = None  # the actor may have been made anew
             raise spawn.explained(error, self._name) from error
 
-    async def _connect(self) -> Caller | None:
+    async def _connection(self) -> Caller | None:
+        if self._caller is not None and self._caller.is_open:
+            return self._caller
         async with self._connecting:
             if self._caller is not None and self._caller.is_open:
                 return self._caller
@@ -147,13 +139,10 @@ def to(name: str) -> Remote:
 class _Proxy:
     """Forwards calls of methods; see `proxy`."""
 
-    def __init__(
-        self, contract: type, name: str, timeout_s: float | None, *, cancels: bool
-    ) -> None:
+    def __init__(self, contract: type, name: str, how: dict[str, Any]) -> None:
         self._contract = contract
         self._name = name
-        self._timeout_s = timeout_s
-        self._cancels = cancels
+        self._how: dict[str, Any] = how
         self._loop: asyncio.AbstractEventLoop | None = None
         self._remote: Remote | None = None
 
@@ -167,17 +156,20 @@ class _Proxy:
         if not hasattr(self._contract, method):
             raise AttributeError(f"{self._contract.__name__} has no method {method}")
 
-        async def call(*arguments: object, **named: object) -> Any:  # noqa: ANN401 - the method's
-            return await self._line().call(
-                method, *arguments, timeout_s=self._timeout_s, cancels=self._cancels, **named
-            )
+        async def call(*arguments: object, **named: Any) -> Any:  # noqa: ANN401 - the method's
+            return await self._line().call(method, *arguments, **self._how, **named)
 
         self.__dict__[method] = call  # so that it is made once
         return call
 
 
 def proxy(
-    contract: type[C], name: str, *, timeout_s: float | None = None, cancels: bool = False
+    contract: type[C],
+    name: str,
+    *,
+    timeout_s: float | None = None,
+    cancels: bool = False,
+    over_ray: bool = False,
 ) -> C:
     """What looks like the actor `name` of the cluster that this process has joined.
 
@@ -186,16 +178,19 @@ def proxy(
         name: of the actor.
         timeout_s: for each answer; None waits without end.
         cancels: whether a call that is cancelled or timed out here is cancelled there too.
+        over_ray: whether to ask through Ray in any case, which tells when an actor has died.
     """
-    return cast("C", _Proxy(contract, name, timeout_s, cancels=cancels))
+    how = {"timeout_s": timeout_s, "cancels": cancels, "over_ray": over_ray}
+    return cast("C", _Proxy(contract, name, how))
 
 
-async def serve(name: str, target: object, methods: Collection[str]) -> Listener:
-    """Answer calls of these methods as the actor `name`, which lives in this process.
+async def serve(name: str, target: object, contract: type) -> Listener:
+    """Answer the methods of a contract as the actor `name`, which lives in this process.
 
     Raises:
         OSError: no socket can be made; callers then go through Ray.
     """
+    methods = [method for method in dir(contract) if not method.startswith("_")]
     return await unix_rpc.serve(_socket_name(name), target, methods)
 
 

@@ -14,7 +14,7 @@ import gc
 import os
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.runtime import ids, log, spawn
+from actors.runtime import ids, log, remote, spawn
 from actors.runtime.clock import SystemClock
 from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.errors import X0Error
@@ -83,9 +83,16 @@ class ActorShell:
         """Run a loop that the actor cannot be without: if it ends, so does the process."""
         self._run(self._guarded(work))
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run what makes the actor ready."""
+    def _begin(self, work: Coroutine[Any, Any, None], contract: type) -> None:
+        """Run what makes the actor ready, and answer the methods of its contract meanwhile."""
         self._run(self._starting(work))
+        self._start(self._serve(contract))
+
+    async def _serve(self, contract: type) -> None:
+        try:
+            self._listener = await remote.serve(self._name, self, contract)
+        except OSError as error:  # it works without, by calls that cost more
+            self._errors.handle(error, severity="warning")
 
     def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

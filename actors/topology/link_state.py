@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Roll:
+class Roster:
     """The nodes and the possible links of a mesh.
 
     Attributes:
@@ -21,12 +21,14 @@ class Roll:
         source: of the map, without credentials.
         topology: node indices never change their meaning; nodes that left have no links.
         present: bool [n_nodes], False for nodes that left.
+        shards: names of the actors that host nodes.
     """
 
     revision: int
     source: str
     topology: Topology
     present: NDArray[np.bool_]
+    shards: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +36,7 @@ class LinkState:
     """The links out of some nodes, by what those nodes advertise and measure themselves.
 
     Attributes:
-        revision: of the roll whose numbering this follows.
+        revision: of the roster whose numbering this follows.
         digest: of the link-state database behind it; another one after every change.
         link: int32 [k], directed links out of the nodes.
         cost: int32 [k], ETX in 1/256 as advertised; 0 where the link is down.

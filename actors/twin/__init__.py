@@ -22,8 +22,7 @@ a function of it, and every answer a type of `results`, which turns into JSON. O
     picture       the mesh drawn, with what is lost marked
     layout        where nodes are drawn whose places nobody knows
     labels        where their names go
-    pace          how far long work has come; who started it may end it
-    live          the mesh as its nodes know it
+    progress      how far long work has come; who started it may end it
     reply         an answer, the mesh that it is about, and the picture
     actor         the Ray actor that answers about the live mesh
     client        asks that actor

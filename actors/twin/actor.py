@@ -19,48 +19,26 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from actors.runtime import log, spawn
-from actors.runtime.clock import SystemClock
-from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.errors import InvalidInput, Unavailable
-from actors.twin import pace
-from actors.twin.client import TWIN
+from actors.runtime.shell import ActorShell
+from actors.topology.live import Watch
+from actors.twin import progress
 from actors.twin.conditions import Conditions
+from actors.twin.contract import LONGEST_S, TWIN, TwinContract
 from actors.twin.intact import Intact
 from actors.twin.layout import layout
-from actors.twin.live import LiveMesh
 from actors.twin.reply import About, Reply, reply
 
 if TYPE_CHECKING:
-    from actors.topology.link_state import LinkState, Roll
+    from actors.topology.live import LiveMesh
     from actors.topology.model import Topology
-    from actors.twin.reply import Places
+    from actors.twin.contract import TwinOptions
+    from actors.twin.reply import Coordinates
     from actors.twin.scenario import Scenario
 
-LOOK_S: Final = 0.5  # between two looks at the shards
-MEASURE_S: Final = 30.0  # between two looks at qualities, which drift without being advertised
-SHARD_S: Final = 5.0  # for a shard to answer
 READY_S: Final = 10.0  # that a question waits for the first look
 AT_ONCE: Final = 2  # questions that are answered at once
 WAITING: Final = 16  # questions under way, those that wait for their turn included
-LONGEST_S: Final = 3600.0  # of one question
-
-
-@dataclass(frozen=True, slots=True)
-class TwinOptions:
-    """What a twin is started with.
-
-    Attributes:
-        coordinator: name of the actor that owns the membership.
-        shards: names of the actors that host nodes.
-        hello_s: interval between Hellos, s.
-        log_level: least severe line to log.
-    """
-
-    coordinator: str
-    shards: tuple[str, ...]
-    hello_s: float
-    log_level: str
 
 
 # No slots: the cached property lives in __dict__.
@@ -74,7 +52,7 @@ class _View:
     seen_at: float  # s, when it was last seen to be so
 
     @cached_property
-    def places(self) -> Places:
+    def coordinates(self) -> Coordinates:
         """Where the nodes are drawn."""
         topology = self.intact.topology
         found = layout(topology).tolist()
@@ -85,16 +63,16 @@ class _View:
         mine, other = self.intact.topology, old.intact.topology
         if mine == other:
             self.intact = old.intact
-        places = old.__dict__.get("places")
-        if places and mine.ids == other.ids and np.array_equal(mine.ends, other.ends):
-            self.__dict__["places"] = places
+        coordinates = old.__dict__.get("coordinates")
+        if coordinates and mine.ids == other.ids and np.array_equal(mine.ends, other.ends):
+            self.__dict__["coordinates"] = coordinates
 
 
 class _Stopped(Exception):  # noqa: N818 - nobody sees it
     """The asker has gone."""
 
 
-class TwinActor:
+class TwinActor(ActorShell):
     """Answers questions about the live mesh.
 
     Args:
@@ -102,105 +80,57 @@ class TwinActor:
     """
 
     def __init__(self, options: TwinOptions) -> None:
-        log.configure(options.log_level)
+        super().__init__(TWIN, log_level=options.log_level)
         self._options = options
-        self._clock = SystemClock()
-        self._log = log.get(__name__)
-        self._errors = ErrorHandler("twin", spawn.ray_metrics())
-        self._mesh: LiveMesh | None = None
-        self._measured_at = -np.inf
+        self._watch = Watch(options.source, self._clock)
         self._view: _View | None = None
-        self._lacking = "it has not looked at the mesh yet"
-        self._ready = asyncio.Event()
+        self._said = ""
+        self._known = asyncio.Event()
         self._under_way = 0
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="twin")
-        self._watching = asyncio.get_running_loop().create_task(self._watch())
-        self._errors.watch(self._watching)
+        self._begin(self._first_look(), TwinContract)
+        self._vital(self._watch.run(self._seen))
 
-    def __repr__(self) -> str:
-        return TWIN
+    async def _first_look(self) -> None:
+        await self._known.wait()
 
     # -- looking at the mesh ---------------------------------------------------------------------
 
-    async def _watch(self) -> None:
-        while True:
-            try:
-                await self._look()
-            except Exception as error:  # noqa: BLE001 - said, and looked again
-                why = spawn.explained(error, self._options.coordinator)
-                if str(why) != self._lacking:
-                    self._lacking = str(why)
-                    self._errors.handle(why, severity="warning")
-            await asyncio.sleep(LOOK_S)
-
-    async def _look(self) -> None:
-        """Take in what has changed since the last look."""
-        mesh = self._mesh
-        if mesh is None:
-            mesh = self._mesh = LiveMesh(await self._roll())
-        now = self._clock.now()
-        measure = now - self._measured_at >= MEASURE_S
-        silent = await self._hear(mesh, measure=measure)
-        if mesh is not self._mesh or not all(map(mesh.known, self._options.shards)):
+    async def _seen(self) -> None:
+        """Take in what the watch has seen."""
+        mesh, error = self._watch.mesh, self._watch.error
+        if error:
+            self._waits_for = error
+            if error != self._said:
+                self._log.warning("the mesh cannot be seen whole", why=error)
+        self._said = error
+        if mesh is None or not mesh.is_whole:
             return  # the view before, if there is one, is the last that was whole
-        if measure:
-            self._measured_at = now
-        if self._view is None or self._view.stamp != (mesh.roll.revision, mesh.changes):
-            self._take(mesh, await asyncio.to_thread(mesh.topology), now)
-        elif not silent:
-            self._view.seen_at = now
-
-    async def _hear(self, mesh: LiveMesh, *, measure: bool) -> list[str]:
-        """Let all shards tell what they know, if it is new or `measure`; those that do not."""
-        shards = self._options.shards
-        parts = await asyncio.gather(
-            *(self._part(shard, None if measure else mesh.known(shard)) for shard in shards),
-            return_exceptions=True,
-        )
-        silent = [shard for shard, part in zip(shards, parts, strict=True) if _failed(part)]
-        if silent:
-            self._lacking = f"{', '.join(silent)}: no answer"
-        learnt = [
-            mesh.learn(shard, part)
-            for shard, part in zip(shards, parts, strict=True)
-            if part is not None and not isinstance(part, BaseException)
-        ]
-        if not all(learnt):
-            # A shard works by another membership: by a newer one, or by an older one not for long.
-            roll = await self._roll()
-            if roll.revision != mesh.roll.revision:
-                self._mesh, self._measured_at = LiveMesh(roll), -np.inf
-        return silent
+        if self._view is None or self._view.stamp != (mesh.roster.revision, mesh.changes):
+            self._take(mesh, await asyncio.to_thread(mesh.topology), self._watch.seen_at)
+        else:
+            self._view.seen_at = self._watch.seen_at
 
     def _take(self, mesh: LiveMesh, topology: Topology, now: float) -> None:
-        roll = mesh.roll
-        possible = int(roll.present[roll.topology.ends].all(axis=1).sum())
+        roster = mesh.roster
+        possible = int(roster.present[roster.topology.ends].all(axis=1).sum())
         about = About(
             live=True,
-            source=roll.source,
+            source=roster.source,
             nodes=topology.n_nodes,
             links=topology.n_links,
             links_down=possible - topology.n_links,
             hello_s=self._options.hello_s,
-            revision=roll.revision,
+            revision=roster.revision,
         )
         intact = Intact(topology, Conditions(hello_s=about.hello_s))
-        view = _View(intact, about, (roll.revision, mesh.changes), now)
+        view = _View(intact, about, (roster.revision, mesh.changes), now)
         if self._view is not None:
             view.keep(self._view)
         self._view = view
-        if not self._ready.is_set():
+        if not self._known.is_set():
             self._log.info("twin ready", nodes=topology.n_nodes, links=topology.n_links)
-        self._ready.set()
-
-    async def _roll(self) -> Roll:
-        roll: Roll = await spawn.find(self._options.coordinator).roll.remote()
-        return roll
-
-    async def _part(self, shard: str, known: tuple[int, int] | None) -> LinkState | None:
-        async with asyncio.timeout(SHARD_S):
-            part: LinkState | None = await spawn.find(shard).link_state.remote(known)
-        return part
+        self._known.set()
 
     # -- answering -------------------------------------------------------------------------------
 
@@ -229,10 +159,10 @@ class TwinActor:
     async def _seen_mesh(self) -> _View:
         try:
             async with asyncio.timeout(READY_S):
-                await self._ready.wait()
+                await self._known.wait()
         except TimeoutError:
             raise Unavailable(
-                "the twin is not ready", self._lacking, "Retry after 2 s.", retry_after_s=2.0
+                "the twin is not ready", self._waits_for, "Retry after 2 s.", retry_after_s=2.0
             ) from None
         assert self._view is not None  # noqa: S101 - ready only with a view
         return self._view
@@ -248,19 +178,15 @@ class TwinActor:
                 raise _too_long(what, share)
 
         def work() -> Reply:
-            with pace.watched(watcher):
-                pace.step("the question")
-                places = view.places if plot else None
-                return reply(scenario, about, view.intact, plot=plot, places=places)
+            with progress.watched(watcher):
+                progress.step("the question")
+                coordinates = view.coordinates if plot else None
+                return reply(scenario, about, view.intact, plot=plot, coordinates=coordinates)
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
             gone.set()  # a thread cannot be cancelled, and asks this between its steps
-
-
-def _failed(part: object) -> bool:
-    return isinstance(part, BaseException)
 
 
 def _too_long(what: str, share: float | None) -> InvalidInput:
@@ -271,3 +197,6 @@ def _too_long(what: str, share: float | None) -> InvalidInput:
         "Ask for fewer samples, or less at once.",
         source="scenario",
     )
+
+
+_KEEPS: type[TwinContract] = TwinActor

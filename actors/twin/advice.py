@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import dijkstra
 
 from actors.runtime.errors import InvalidInput
 from actors.topology.model import Topology
-from actors.twin import pace
+from actors.twin import progress
 from actors.twin.intact import Intact, pairs_of
 from actors.twin.placing import best_link
 from actors.twin.results import AddedLink, Advice
@@ -40,7 +40,7 @@ def advise(intact: Intact, k: int = 1) -> Advice:
     mesh, added = intact, list[AddedLink]()
     now = total = separated_pairs(intact)
     while len(added) < k:
-        pace.step("links to add", len(added) / k)
+        progress.step("links to add", len(added) / k)
         best = best_link(mesh, intact.topology.n_links)
         if best is None:
             break

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actors.runtime.errors import InvalidInput, close_matches
-from actors.twin import pace
+from actors.twin import progress
 from actors.twin.advice import advise, reconnect
 from actors.twin.availability import Outages, availability, unavailability
 from actors.twin.conditions import Conditions, Traffic, capacities
@@ -82,7 +82,7 @@ def answer(
         intact = known
     failure = failing(scenario, topology)
     draws = _draws(scenario, groups)
-    pace.step("routes" if failure is not None else "the mesh")
+    progress.step("routes" if failure is not None else "the mesh")
     tolerance = scenario.cascade.tolerance if scenario.cascade else None
     falling = scenario.cascade is not None
     return Answer(

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.runtime.errors import InvalidInput
-from actors.twin import interval, pace
+from actors.twin import interval, progress
 from actors.twin.partitions import FailedSets
 from actors.twin.results import Availability, PairAvailability
 
@@ -192,7 +192,7 @@ class _Fallible:
         """States at random, bool [rows, e] with weights of 1."""
         rng, rows = np.random.default_rng(seed), self._rows()
         for start in range(0, samples, rows):
-            pace.step("availability", start / samples)
+            progress.step("availability", start / samples)
             count = min(rows, samples - start)
             yield rng.random((count, len(self.down))) < self.down, np.ones(count)
 
@@ -200,7 +200,7 @@ class _Fallible:
         """Every state, with its probability."""
         count, rows = len(self.down), self._rows()
         for start in range(0, 1 << count, rows):
-            pace.step("availability", start / (1 << count))
+            progress.step("availability", start / (1 << count))
             state = np.arange(start, min(1 << count, start + rows))
             down = (state[:, None] >> np.arange(count) & 1).astype(np.bool_)
             yield down, np.where(down, self.down, 1.0 - self.down).prod(axis=1)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from actors.runtime import spawn
-from actors.runtime.errors import ActorUnavailable, NotRunning, Unavailable
+from actors.runtime import remote
+from actors.runtime.errors import NotRunning, Unavailable
+from actors.twin.contract import TWIN, TwinContract
 
 if TYPE_CHECKING:
     from actors.twin.reply import Reply
     from actors.twin.scenario import Scenario
 
-TWIN: Final = "twin"  # name of the actor
-
 
 async def ask(scenario: Scenario, *, plot: bool, limit_s: float) -> Reply:
     """Ask everything that a scenario asks of the mesh of this process's namespace.
+
+    A question that nobody waits for any more is given up by the twin too.
 
     Args:
         scenario: the questions; what it says of a topology counts for nothing.
@@ -29,7 +29,7 @@ async def ask(scenario: Scenario, *, plot: bool, limit_s: float) -> Reply:
         UnknownNode: a name is of no node.
     """
     try:
-        twin = spawn.find(TWIN)
+        return await remote.proxy(TwinContract, TWIN, cancels=True).ask(scenario, plot, limit_s)
     except NotRunning as error:
         raise Unavailable(
             "the mesh has no twin",
@@ -37,24 +37,3 @@ async def ask(scenario: Scenario, *, plot: bool, limit_s: float) -> Reply:
             "Retry, or start it without that flag; of its map anything can be asked at any time.",
             retry_after_s=5.0,
         ) from error
-    answer = twin.ask.remote(scenario, plot, limit_s)
-    try:
-        answered: Reply = await answer
-    except asyncio.CancelledError:
-        spawn.cancel(answer)
-        raise
-    except Exception as error:
-        raise _explained(error) from error
-    return answered
-
-
-def _explained(error: Exception) -> Exception:
-    why = spawn.explained(error, TWIN)
-    if not isinstance(why, ActorUnavailable):
-        return why
-    return Unavailable(
-        "the twin does not answer",
-        "its process ended or is restarting",
-        "Retry after 2 s; it looks at the mesh anew.",
-        retry_after_s=2.0,
-    )

@@ -9,7 +9,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.twin import pace
+from actors.twin import progress
 from actors.twin.answer import answer, failing
 from actors.twin.failure import Failure
 from actors.twin.impact import impact
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from actors.twin.intact import Intact
     from actors.twin.scenario import Scenario
 
-    Places = Mapping[str, tuple[float, float]]
+    Coordinates = Mapping[str, tuple[float, float]]
 
 _drawing: Final = threading.Lock()  # matplotlib's settings are the process's
 
@@ -74,7 +74,12 @@ class Reply:
 
 
 def reply(
-    scenario: Scenario, about: About, known: Intact, *, plot: bool, places: Places | None = None
+    scenario: Scenario,
+    about: About,
+    known: Intact,
+    *,
+    plot: bool,
+    coordinates: Coordinates | None = None,
 ) -> Reply:
     """Ask everything that `scenario` asks, and draw the failure that matters most in it.
 
@@ -83,7 +88,7 @@ def reply(
         about: the mesh.
         known: the same mesh, intact.
         plot: whether to draw.
-        places: of the nodes in the picture; computed if not given.
+        coordinates: of the nodes in the picture; computed if not given.
 
     Raises:
         UnknownNode: a name is of no node.
@@ -93,14 +98,18 @@ def reply(
     found = answer(scenario, topology, about.hello_s, known)
     if not plot:
         return Reply(about, found)
-    pace.step("the picture")
+    progress.step("the picture")
     shown = _pictured(scenario, topology, found)
     consequences = found.impact or impact(known, shown)
     from actors.twin.picture import draw  # noqa: PLC0415 - slow to import, and often not needed
 
     with _drawing:
         picture = draw(
-            topology, shown, consequences, positions=places, title=_title(scenario, topology, shown)
+            topology,
+            shown,
+            consequences,
+            positions=coordinates,
+            title=_title(scenario, topology, shown),
         )
     return Reply(about, found, picture, tuple(shown.names(topology)))
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from actors.runtime.errors import InvalidInput
-from actors.twin import interval, pace
+from actors.twin import interval, progress
 from actors.twin.conditions import overloaded
 from actors.twin.failure import Failure
 from actors.twin.partitions import CELLS, FailedSets, Figures
@@ -128,7 +128,7 @@ def _drawn(intact: Intact, draws: Draws) -> Iterator[tuple[NDArray[np.bool_], ND
     groups = list(draws.groups.values())
     rows = max(1, 8 * CELLS // max(n + m, 1))
     for start in range(0, draws.samples, rows):
-        pace.step("random failed sets", start / draws.samples)
+        progress.step("random failed sets", start / draws.samples)
         count = min(rows, draws.samples - start)
         chosen = np.array(
             [rng.choice(population, draws.k, replace=False, shuffle=False) for _ in range(count)],
@@ -201,7 +201,7 @@ def cascade(
     given, rounds, routes = int(links.sum()), [], intact.routes
     before = intact.partitioner.figures(FailedSets.of([failure])).pairs_before
     while True:
-        pace.step("cascades")
+        progress.step("cascades")
         left = topology.without(nodes=failure.nodes, links=links)
         lost = int(_lost(intact, failure, links)[0])
         routes = routes.after(left)

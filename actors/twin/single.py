@@ -22,7 +22,7 @@ from scipy.sparse.csgraph import maximum_flow
 
 from actors.runtime.errors import InvalidInput
 from actors.topology.cuts import single_failures as search
-from actors.twin import pace
+from actors.twin import progress
 from actors.twin.intact import pairs_of
 from actors.twin.results import RankedLink, RankedNode, RankedPair, SingleFailures, WorstPairs
 
@@ -91,7 +91,7 @@ def worst_pairs(intact: Intact, k: int) -> WorstPairs:
     unseen = np.ones(n, np.bool_)
     best = np.empty((0, 3), np.int64)  # pairs lost, and both nodes
     for number, u in enumerate(partners.tolist()):
-        pace.step("pairs of nodes", number / len(partners))
+        progress.step("pairs of nodes", number / len(partners))
         unseen[u] = False
         rest = np.flatnonzero(unseen)
         lost = _with(intact, u)[rest]
@@ -157,6 +157,6 @@ def _by_flows(topology: Topology, least: int) -> int:
     apart = [(centre, other) for other in far]
     apart += [(a, b) for a, b in combinations(around, 2) if topology.directed_link(a, b) is None]
     for number, (a, b) in enumerate(apart):
-        pace.step("node connectivity", number / len(apart))
+        progress.step("node connectivity", number / len(apart))
         least = min(least, int(maximum_flow(split, n + a, b).flow_value))
     return least

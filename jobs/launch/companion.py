@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from actors.mesh.coordinator import MeshOptions
+    from actors.mesh.contract import MeshOptions
     from jobs.launch.readiness import Progress
     from serve_apps.settings import Settings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from actors.mesh.coordinator import COORDINATOR
+from actors.mesh.contract import COORDINATOR
 from actors.runtime import spawn
 from actors.runtime.errors import ActorUnavailable
 from jobs.launch import interruption

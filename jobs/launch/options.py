@@ -13,14 +13,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from actors.mesh.actor import ShardOptions
-from actors.mesh.coordinator import COORDINATOR, MeshOptions
-from actors.mesh.host import HostOptions
+from actors.mesh.contract import HostOptions, MeshOptions, ShardOptions
+from actors.mesh.live_source import LiveSource
 from actors.runtime.flags import Flags
-from actors.runtime.ids import shard_name
 from actors.topology import radio
 from actors.topology.fetch import is_url, shown
-from actors.twin.actor import TwinOptions
+from actors.twin.contract import TwinOptions
 from jobs.launch.record import journals
 
 if TYPE_CHECKING:
@@ -57,7 +55,6 @@ def mesh_options(settings: Settings, flags: Flags) -> MeshOptions:
             ),
             mailbox_capacity=settings.mailbox_capacity,
             directory=journal_directory(settings),
-            coordinator=COORDINATOR,
             log_level=settings.log_level,
         ),
     )
@@ -66,8 +63,7 @@ def mesh_options(settings: Settings, flags: Flags) -> MeshOptions:
 def twin_options(options: MeshOptions) -> TwinOptions:
     """What to start the twin of a mesh with."""
     return TwinOptions(
-        coordinator=COORDINATOR,
-        shards=tuple(shard_name(number) for number in range(options.shards)),
+        source=LiveSource(),
         hello_s=options.shard.host.hello_s,
         log_level=options.shard.log_level,
     )

@@ -17,7 +17,7 @@ from actors.runtime.errors import ActorUnavailable, Unavailable
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from actors.mesh.coordinator import MeshStatus
+    from actors.mesh.contract import MeshStatus
 
     Progress = Callable[[str], None]
 

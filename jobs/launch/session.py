@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from actors.mesh.coordinator import COORDINATOR, MeshCoordinator, MeshOptions
+from actors.mesh.contract import COORDINATOR, MeshOptions
+from actors.mesh.coordinator import MeshCoordinator
 from actors.runtime import log, spawn
 from actors.runtime.errors import Conflict, NotRunning
 from actors.runtime.state_files import ensure_directory, exclusive_lock
@@ -32,7 +33,7 @@ from jobs.launch.record import LOCK, MeshRecord
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from actors.mesh.coordinator import MeshStatus
+    from actors.mesh.contract import MeshStatus
     from actors.runtime.flags import Flags
     from jobs.launch.companion import Companion, State, Wait
     from jobs.launch.readiness import Progress

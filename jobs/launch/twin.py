@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from actors.runtime import spawn
 from actors.twin.actor import TwinActor
-from actors.twin.client import TWIN
+from actors.twin.contract import TWIN
 from jobs.launch.companion import Companion
 from jobs.launch.options import twin_options
 

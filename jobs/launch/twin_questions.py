@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.runtime.errors import NotRunning
 from actors.topology import fetch, source
-from actors.twin import pace
+from actors.twin import progress
 from actors.twin.conditions import Conditions
 from actors.twin.intact import Intact
 from actors.twin.reply import About, reply
@@ -72,7 +72,10 @@ def _of_running(scenario: Scenario, settings: Settings, report: Report, *, plot:
 
 
 def _of_map(scenario: Scenario, settings: Settings, report: Report, *, plot: bool) -> Reply:
-    with _progress(report, f"reading {fetch.shown(settings.topology)}") as tell, pace.watched(tell):
+    with (
+        _progress(report, f"reading {fetch.shown(settings.topology)}") as tell,
+        progress.watched(tell),
+    ):
         imported = source.read(
             settings.topology, vpn=settings.vpn, all_components=settings.all_components
         )
@@ -87,11 +90,11 @@ def _of_map(scenario: Scenario, settings: Settings, report: Report, *, plot: boo
         )
         known = Intact(topology, Conditions(hello_s=settings.hello_s))
         everywhere = places if places.keys() >= set(topology.ids) else None
-        return reply(scenario, about, known, plot=plot, places=everywhere)
+        return reply(scenario, about, known, plot=plot, coordinates=everywhere)
 
 
 @contextlib.contextmanager
-def _progress(report: Report, what: str) -> Iterator[pace.Watcher]:
+def _progress(report: Report, what: str) -> Iterator[progress.Watcher]:
     """Say again and again what is being done and for how long, as the watcher is told it."""
     began, over = time.monotonic(), threading.Event()
     doing = [what]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from actors.mesh.coordinator import MeshStatus
+    from actors.mesh.contract import MeshStatus
     from jobs.launch.companion import State
     from jobs.launch.session import Session
 

@@ -18,9 +18,9 @@ from ray import serve
 from ray.serve.config import HTTPOptions
 from ray.serve.schema import LoggingConfig
 
-from actors.mesh import readiness
+from actors.mesh import control, readiness
 from actors.mesh.client import Mesh
-from actors.mesh.coordinator import COORDINATOR
+from actors.mesh.contract import COORDINATOR
 from actors.payments.shop import Shop
 from actors.runtime import log, spawn
 from actors.runtime.errors import X0Error
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from ray.serve import Application
 
-    from actors.mesh.coordinator import MeshStatus
 
 NAME: Final = "gateway"
 LOOK_S: Final = 0.5  # between two looks at the mesh
@@ -77,7 +76,7 @@ class _Watch:
             gateway.mesh = await Mesh.attach()
         mesh = gateway.mesh
         async with asyncio.timeout(30.0):
-            status: MeshStatus = await spawn.find(COORDINATOR).status.remote()
+            status = await control.coordinator().status()
         if status.placement_version != mesh.membership.placement.version:
             await mesh.refresh()
         names = [shard.name for shard in status.shards]
@@ -98,7 +97,9 @@ class _Watch:
 
     async def _ask(self, shard: str) -> Neighbourhood:
         async with asyncio.timeout(SHARD_S):
-            return Neighbourhood(*await spawn.find(shard).neighbourhood.remote())
+            part = await control.shard(shard).link_state()
+        assert part is not None  # noqa: S101 - nothing was known
+        return Neighbourhood(part.link, part.cost)
 
 
 def _application(namespace: str, log_level: str, shop: Shop, options: GatewayOptions) -> FastAPI:

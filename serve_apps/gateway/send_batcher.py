@@ -124,7 +124,7 @@ class SendBatcher:
                 [m.destination for m, _ in taken],
                 [m.payload for m, _ in taken],
                 port=[m.port for m, _ in taken],
-                sent_at=time.monotonic(),
+                sent_at=time.time(),
             )
             accepted = await self._send(batch)
         except Exception as error:  # noqa: BLE001 - each request is told
@@ -151,7 +151,7 @@ class SendBatcher:
                 found.destination,
                 found.payloads,
                 port=found.port,
-                sent_at=time.monotonic(),
+                sent_at=time.time(),
             )
             accepted = await self._send(batch)
             ids[found.rows] = accepted.ids

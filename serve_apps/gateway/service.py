@@ -179,7 +179,7 @@ class Gateway:
         mesh, start, end = self.joined(), self.index_of(source), self.index_of(destination)
         try:
             async with asyncio.timeout(self.limits.answer_s):
-                ways = await mesh.ways(start, end, 1 + ALTERNATES)
+                ways = await mesh.paths(start, end, 1 + ALTERNATES)
         except TimeoutError:
             raise Unavailable(
                 "the mesh does not answer",

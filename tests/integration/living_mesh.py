@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from actors.mesh.client import Mesh
-from actors.mesh.coordinator import COORDINATOR, MeshCoordinator
+from actors.mesh.contract import COORDINATOR
+from actors.mesh.coordinator import MeshCoordinator
 from actors.mesh.membership import Faults
 from actors.runtime import spawn
 from actors.runtime.errors import Unavailable
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.mesh.client import Message
-    from actors.mesh.coordinator import MeshOptions, MeshStatus
+    from actors.mesh.contract import MeshOptions, MeshStatus
 
 HELLO_S = 0.2
 READY_S = 60.0

@@ -24,7 +24,7 @@ import psutil
 import pytest
 from any_ports import ANY_PORTS
 
-from actors.mesh.coordinator import COORDINATOR
+from actors.mesh.contract import COORDINATOR
 from actors.mesh.membership import Faults
 from actors.runtime import spawn
 from cluster import processes

@@ -22,12 +22,12 @@ from leaks import carrying
 from living_mesh import MeshStarter, ask, ready
 from schemathesis.specs.openapi import checks as openapi_checks
 
-from actors.mesh.coordinator import COORDINATOR
+from actors.mesh.contract import COORDINATOR
 from actors.mesh.membership import Faults
 from actors.payments.chains.money import Network
 from actors.runtime import spawn
 from actors.twin.actor import TwinActor
-from actors.twin.client import TWIN
+from actors.twin.contract import TWIN
 from cluster.local import LocalCluster
 from cluster.ray_start import HeadOptions
 from jobs.launch import gateway

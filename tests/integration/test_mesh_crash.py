@@ -14,7 +14,7 @@ from living_mesh import MeshStarter, ask, collect, sides, sigkill, until
 
 from actors.mesh import batch as messages
 from actors.mesh.client import Mesh
-from actors.mesh.coordinator import COORDINATOR
+from actors.mesh.contract import COORDINATOR
 from actors.mesh.drill import conductor
 from actors.mesh.drill.conductor import Conductor
 from actors.mesh.drill.scenario import Scenario, plan

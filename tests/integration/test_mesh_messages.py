@@ -13,7 +13,8 @@ import pytest
 from living_mesh import MeshStarter, collect, inject, isolating, sides, sigkill, until
 
 from actors.mesh import batch as messages
-from actors.mesh.client import MAX_PAYLOAD, Mesh, NodeRef
+from actors.mesh.client import Mesh, NodeRef
+from actors.mesh.contract import MAX_PAYLOAD
 from actors.mesh.errors import MailboxFull, NodeSilent
 from actors.mesh.membership import Faults
 from actors.mesh.partition import Refusal

@@ -14,7 +14,7 @@ import pytest
 from living_mesh import MeshStarter, ask, status, until
 
 from actors.mesh.client import Mesh
-from actors.mesh.coordinator import COORDINATOR
+from actors.mesh.contract import COORDINATOR
 from actors.topology.diff import LinkAdded, LinkRemoved, NodeAdded, NodeRemoved
 from actors.topology.errors import TopologyError, UnknownNode
 
@@ -121,7 +121,7 @@ async def test_nodes_join_and_leave_with_the_file(starter: MeshStarter, tmp_path
         for source, to in ("r2", "new"), ("new", "r6"):
             await until(lambda s=source, t=to: delivered(mesh, s, t), f"{to} is reachable")
         indices = [mesh.index_of(node) for node in RING]
-        ((way, _),) = await early.ways(early.index_of("r0"), early.index_of("r4"))
+        ((way, _),) = await early.paths(early.index_of("r0"), early.index_of("r4"))
         assert [early.membership.topology.ids[row] for row in way] == ["r0", "new", "r4"]
 
         path.write_bytes(map_of(RING[:7], RING_LINKS[:6]))  # r7 and new leave; the ring is a line

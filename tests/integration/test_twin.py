@@ -11,15 +11,15 @@ import pytest
 from living_mesh import MeshStarter, ask, inject, pid_of, sigkill, status, until
 from test_mesh_refresh import RING, RING_LINKS, map_of
 
-from actors.mesh.coordinator import COORDINATOR
+from actors.mesh.contract import COORDINATOR
 from actors.mesh.membership import Faults
 from actors.runtime import spawn
 from actors.runtime.errors import InvalidInput, Unavailable
 from actors.topology.errors import UnknownNode
 from actors.twin import actor, client
 from actors.twin.actor import TwinActor
-from actors.twin.client import TWIN
 from actors.twin.conditions import Conditions
+from actors.twin.contract import TWIN
 from actors.twin.intact import Intact
 from actors.twin.reply import reply
 from actors.twin.scenario import of

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from actors.mesh.coordinator import COORDINATOR
+from actors.mesh import control
 from actors.mesh.drill import verdict
 from actors.mesh.drill.report import Report
 from actors.mesh.drill.scenario import Plan, Scenario
 from actors.mesh.drill.traffic import Sent, Traffic, easy_rate
 from actors.mesh.membership import Faults
 from actors.mesh.partition import Refusal
-from actors.runtime import spawn
 from actors.runtime.errors import Conflict, Unavailable
 from actors.topology.bound import convergence_bound_s, detection_bound_s
 
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from actors.mesh.client import Mesh
-    from actors.mesh.coordinator import MeshOptions
     from actors.topology.surviving import Surviving
 
 MAX_PAIRS = 25_000  # ordered; larger meshes get as many, chosen at random
@@ -72,7 +70,7 @@ class Conductor:
             Conflict: faults are injected already; they would spoil the measurement.
             Unavailable: the routes are not whole before the drill.
         """
-        options: MeshOptions = await spawn.find(COORDINATOR).options.remote()
+        options = await control.coordinator().options()
         if self.mesh.membership.faults != Faults():
             raise Conflict(
                 "cannot drill",
@@ -185,15 +183,10 @@ class Conductor:
         """Inject the fault; the moment it took effect."""
         if self.plan.scenario is Scenario.SHARD_KILL:
             at = time.monotonic()
-            try:
-                await spawn.find(self.plan.shard).die.remote()
-            except Exception as error:
-                why = spawn.explained(error, self.plan.shard)
-                if not isinstance(why, Unavailable):
-                    raise
+            await control.kill(self.plan.shard)
             return at
         faults = self.plan.faults(self.mesh.membership.topology)
-        applied: dict[str, float] = await spawn.find(COORDINATOR).inject.remote(faults)
+        applied = await control.coordinator().inject(faults)
         if not applied:
             raise Unavailable(
                 "the fault was not injected",
@@ -209,7 +202,7 @@ class Conductor:
             return None
         self.progress("mending")
         at = time.monotonic()
-        await spawn.find(COORDINATOR).inject.remote(Faults())
+        await control.coordinator().inject(Faults())
         await self._wait_whole(destinations, before, WHOLE_TIMEOUT_S)
         return round(time.monotonic() - at, 3)
 
@@ -222,15 +215,9 @@ class Conductor:
 
         async def one(shard: str) -> tuple[tuple[int, ...], NDArray[np.int32]] | None:
             try:
-                answer: tuple[tuple[int, ...], NDArray[np.int32]] = await spawn.find(
-                    shard
-                ).routes.remote(destinations)
-            except Exception as error:
-                why = spawn.explained(error, shard)
-                if not isinstance(why, Unavailable):
-                    raise
+                return await control.shard(shard).routes(destinations)
+            except Unavailable:
                 return None
-            return answer
 
         answers = await asyncio.gather(*(one(shard) for shard in shards))
         table = np.full((len(destinations), membership.topology.n_nodes), -1, np.int32)
@@ -295,14 +282,14 @@ class Conductor:
     async def _first_notice(self, fault_at: float) -> float | None:
         """When the first node noticed what failed (or the coordinator that a shard died)."""
         if self.plan.scenario is Scenario.SHARD_KILL:
-            deaths: list[tuple[float, str]] = await spawn.find(COORDINATOR).deaths.remote(fault_at)
+            deaths = await control.coordinator().deaths(fault_at)
             return min((at for at, shard in deaths if shard == self.plan.shard), default=None)
         topology = self.mesh.membership.topology
         nodes = set(self.plan.nodes)
         links = {tuple(sorted(topology.ends[link].tolist())) for link in self.plan.links}
         found = []
         for shard in self.mesh.membership.placement.shards:
-            events = await spawn.find(shard).events.remote(fault_at)
+            events = await control.shard(shard).events(fault_at)
             found += [
                 event.at
                 for event in events
@@ -325,7 +312,7 @@ class Conductor:
         """End the traffic; of a drill that is interrupted, leave the mesh as it was found."""
         try:
             if broken:
-                await spawn.find(COORDINATOR).inject.remote(Faults())
+                await control.coordinator().inject(Faults())
             await traffic.pause()
             if traffic.sent:  # nobody else reads this port: what arrives later would stay for good
                 await self._drain(traffic, TIDY_S)

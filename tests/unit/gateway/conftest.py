@@ -36,7 +36,7 @@ class StillMesh:
         self.asked = asyncio.Event()
         self.known: dict[tuple[int, int], list[tuple[list[int], int]]] = {}
 
-    async def ways(self, source: int, destination: int, most: int) -> list[tuple[list[int], int]]:
+    async def paths(self, source: int, destination: int, most: int) -> list[tuple[list[int], int]]:
         return self.known[source, destination][:most]
 
     async def send_batch(self, batch: MessageBatch) -> Acceptance:

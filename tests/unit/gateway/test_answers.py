@@ -260,7 +260,7 @@ async def test_a_route_of_a_part_that_is_down_is_a_503(start: Any) -> None:
     async def never(*_asked: int) -> None:
         await asyncio.Event().wait()
 
-    gateway.mesh.ways = never
+    gateway.mesh.paths = never
     answer = await client.get("/v1/mesh/routes/a/c")
     assert is_problem(answer, 503)
     assert answer.headers["retry-after"] == "1"

@@ -7,10 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from actors.mesh.coordinator import MeshStatus
+from actors.mesh.contract import MeshStatus, ShardStatus
 from actors.mesh.membership import Faults
 from actors.mesh.readiness import missing, neighbours_up
-from actors.mesh.telemetry import ShardStatus
 from actors.runtime.errors import ActorUnavailable, Unavailable
 from jobs.launch.readiness import wait
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actors.mesh import batch as messages
+from actors.mesh.contract import HostOptions
 from actors.mesh.frames import Settlement
-from actors.mesh.host import HostOptions, MeshHost
+from actors.mesh.host import MeshHost
 from actors.mesh.journal import FileJournal, MemoryJournal
 from actors.mesh.partition import Partition
 from actors.mesh.placement import Placement

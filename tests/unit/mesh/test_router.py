@@ -179,7 +179,7 @@ def test_ways_are_the_route_and_those_over_other_neighbours(
     for source in range(mesh.n_nodes):
         for destination in range(mesh.n_nodes):
             route = router.route(source, destination)
-            found = router.ways(source, destination, most)
+            found = router.paths(source, destination, most)
             if route is None or source == destination:
                 assert found == ([] if route is None else [([source], 0)])
                 continue
@@ -202,11 +202,11 @@ def test_ways_to_a_destination_without_a_tree_are_found_after_the_next_job() -> 
     """As its route: nothing is told meanwhile, and a tree is asked for."""
     router = MeshRouter(TRIANGLE, alternates=False)
     router.learn(advertise(TRIANGLE, {(0, 1): 1, (1, 2): 1, (0, 2): 3}, 1), 4)
-    assert router.ways(0, 2, 2) == []
+    assert router.paths(0, 2, 2) == []
     job = router.job()
     assert job is not None
     router.install(job, job.run())
-    assert router.ways(0, 2, 2) == [([0, 1, 2], 2), ([0, 2], 3)]
+    assert router.paths(0, 2, 2) == [([0, 1, 2], 2), ([0, 2], 3)]
 
 
 def test_the_least_recently_used_tree_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.mesh import batch as messages
-from actors.mesh.host import HostOptions, MeshHost
+from actors.mesh.contract import HostOptions
+from actors.mesh.host import MeshHost
 from actors.mesh.journal import MemoryJournal
 from actors.mesh.partition import Partition
 from actors.mesh.placement import Placement

@@ -40,14 +40,6 @@ def test_what_is_no_id_is_refused_with_its_place(value: object) -> None:
     assert len(str(caught.value)) < 300
 
 
-def test_shard_names_are_as_documented() -> None:
-    """The name has two digits, and numbers are bounded."""
-    assert ids.shard_name(3) == "mesh-shard-03"
-    for index in (-1, 64):
-        with pytest.raises(InvalidInput):
-            ids.shard_name(index)
-
-
 def test_client_ids_fit_an_int64_and_differ() -> None:
     """A thousand client ids are a thousand numbers in [1, 2**63)."""
     drawn = {ids.random_id() for _ in range(1000)}

@@ -10,6 +10,7 @@ import pytest
 
 from actors.runtime import shell
 from actors.runtime.errors import InvalidInput
+from actors.runtime.health import ActorContract
 from actors.runtime.metrics import MemoryMetrics
 from actors.runtime.shell import ActorShell
 
@@ -24,7 +25,7 @@ class Actor(ActorShell):
 
     def __init__(self, start: Coroutine[Any, Any, None], *loops: Coroutine[Any, Any, None]) -> None:
         super().__init__("probe", log_level="INFO", metrics=MemoryMetrics())
-        self._begin(start)
+        self._begin(start, ActorContract)
         for loop in loops:
             self._vital(loop)
 

@@ -9,7 +9,7 @@ import networkx as nx
 import pytest
 
 from actors.topology.model import Topology
-from actors.twin import pace
+from actors.twin import progress
 from actors.twin.conditions import Conditions, Traffic
 from actors.twin.intact import Intact
 from actors.twin.reply import About, Reply, reply
@@ -97,7 +97,7 @@ def test_long_work_says_how_far_it_is_and_can_be_ended() -> None:
         "availability": {"node": {"mtbf": 9, "mttr": 1}},
         "advice": {"links": 3},
     }
-    with pace.watched(note):
+    with progress.watched(note):
         ask(known, **asked)
     assert {"random failed sets", "pairs of nodes", "availability", "links to add"} == set(told)
     for shares in told.values():
@@ -108,6 +108,6 @@ def test_long_work_says_how_far_it_is_and_can_be_ended() -> None:
         if share is not None and share > 0:
             raise TimeoutError(what)
 
-    with pytest.raises(TimeoutError, match="pairs of nodes"), pace.watched(end):
+    with pytest.raises(TimeoutError, match="pairs of nodes"), progress.watched(end):
         ask(known, **asked)
     ask(known, singles=True)  # nobody watches any more

@@ -1,0 +1,331 @@
+"""What others may know of the mesh's actors: names, options, limits, answers, and their methods.
+
+One coordinator (`mesh-coordinator`) owns the membership; a few shards (`mesh-shard-00`...) host the
+nodes. Applications use `actors.mesh.client`, operators `actors.mesh.control`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from actors.runtime.errors import InvalidInput
+from actors.runtime.health import ActorContract
+from actors.topology.bound import HOLD
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from actors.mesh.batch import MessageBatch
+    from actors.mesh.frames import Answer, Envelope
+    from actors.mesh.membership import Faults, Membership
+    from actors.mesh.partition import Acceptance
+    from actors.topology.diff import Event
+    from actors.topology.link_state import LinkState, Roster
+
+COORDINATOR: Final = "mesh-coordinator"
+MAX_SHARDS: Final = 64
+MAX_PAYLOAD: Final = 64 * 1024  # bytes of one message
+MAX_PORT: Final = 0xFFFF
+STATUS_S: Final = 2.0  # that the coordinator waits for a shard when it is asked for the status
+
+
+def shard_name(index: int) -> str:
+    """Name of the actor of shard `index`, in [0, 64): `mesh-shard-03`."""
+    if not 0 <= index < MAX_SHARDS:
+        raise InvalidInput(
+            f"shard {index} does not exist",
+            f"shards are numbered from 0 to {MAX_SHARDS - 1}",
+            f"Use at most {MAX_SHARDS} shards.",
+            entry="shard index",
+        )
+    return f"mesh-shard-{index:02d}"
+
+
+# -- options -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class HostOptions:
+    """How a host of the protocol behaves; the same for all hosts of a mesh."""
+
+    hello_s: float = 1.0
+    feedback: bool = True
+    failover: bool = False  # loop-free alternates
+    seed: int = 1
+    journal_max_bytes: int = 256 * 2**20
+
+    @property
+    def hold_s(self) -> float:
+        """Silence after which a neighbour is lost."""
+        return HOLD * self.hello_s
+
+    @property
+    def patience_s(self) -> float:
+        """How long a message is given before it is sent again, or its sender told.
+
+        Time enough to notice a dead neighbour, so that what is merely held is not sent twice.
+        """
+        return max(self.hold_s, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardOptions:
+    """How a shard works; the same for all shards of a mesh."""
+
+    host: HostOptions
+    mailbox_capacity: int  # messages
+    directory: Path  # of the mesh's journals
+    log_level: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeshOptions:
+    """What a mesh is started with."""
+
+    topology: str  # path, URL or radio:N
+    vpn: bool
+    all_components: bool
+    refresh_s: float
+    shards: int
+    failover: bool
+    shard: ShardOptions
+
+
+# -- answers -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ShardStatus:
+    """How a shard is, now."""
+
+    name: str
+    pid: int
+    version: int  # of the placement it works by
+    partitions: tuple[int, ...]
+    nodes: int  # hosted
+    neighbours: int  # directed links of hosted nodes
+    neighbours_up: int
+    silent: int  # hosted nodes that an operator has silenced
+    database: int  # advertisements known
+    database_version: int
+    digest: int
+    routes_version: int  # of the database behind the routes
+    open_messages: int  # accepted, neither delivered nor returned
+    unread_messages: int
+    in_transit: int
+    hop_count: int  # messages times hops since the process started
+    largest_lag_s: float  # by which the event loop was late, since the process started
+    starved_s: float  # of it, the wait for a processor
+    rss_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MeshStatus:
+    """How the mesh is, as the coordinator sees it."""
+
+    source: str
+    format: str
+    left_out: Mapping[str, int]  # of the map, by reason
+    warnings: tuple[str, ...]
+    nodes: int
+    links: int
+    placement_version: int
+    faults: Faults
+    shards: tuple[ShardStatus, ...]
+    down: Mapping[str, str]  # shards that do not answer, and why
+    last_refresh_error: str  # empty if the last poll went well
+
+
+class MeshEvent(NamedTuple):
+    """Something that happened to a hosted node."""
+
+    at: float  # s, monotonic clock of the machine
+    kind: str  # "neighbour-up", "neighbour-lost"; "routes" (for all nodes of the host)
+    node: int  # index; -1 for all
+    neighbour: int  # index; -1 for none
+    version: int  # of the database
+
+
+# -- methods -------------------------------------------------------------------------------------
+
+
+class CoordinatorContract(ActorContract, Protocol):
+    """The methods of the coordinator."""
+
+    async def membership(self) -> Membership:
+        """The present membership.
+
+        Raises:
+            TopologyError: the topology could not be read at the start.
+        """
+        ...
+
+    async def roster(self) -> Roster:
+        """The nodes and links of the present membership, for those who need no placement.
+
+        Raises:
+            TopologyError: the topology could not be read at the start.
+        """
+        ...
+
+    async def options(self) -> MeshOptions:
+        """What the mesh was started with."""
+        ...
+
+    async def status(self) -> MeshStatus:
+        """How the mesh is. A shard that has not answered after `STATUS_S` counts as down."""
+        ...
+
+    async def join(self, shard: str, incarnation: int) -> Membership:
+        """A shard (re)starts: what it has to work by. Nodes moved away come back to it later."""
+        ...
+
+    async def refresh(self) -> list[Event]:
+        """Read the topology again; what changed.
+
+        Raises:
+            TopologyError: it cannot be read; the mesh goes on with the previous one.
+        """
+        ...
+
+    async def inject(self, faults: Faults) -> dict[str, float]:
+        """Make exactly these faults the injected ones.
+
+        Returns:
+            When each shard applied them, s on the monotonic clock of its machine.
+        """
+        ...
+
+    async def deaths(self, since: float) -> list[tuple[float, str]]:
+        """Shards whose death was noticed after `since`, s on the monotonic clock."""
+        ...
+
+
+class ShardContract(ActorContract, Protocol):
+    """The methods of a shard.
+
+    Those that name a partition raise `StalePlacement` if another shard hosts it, and
+    `ShardUnavailable` while it is being recovered; `version` is that of the placement that the
+    caller went by.
+    """
+
+    async def update(self, membership: Membership) -> float:
+        """Work by another membership; when it took effect, s on the machine's monotonic clock."""
+        ...
+
+    async def inject(self, faults: Faults) -> float:
+        """Replace the injected faults; when that took effect, s on the monotonic clock."""
+        ...
+
+    async def exchange(self, envelope: Envelope) -> Answer | None:
+        """Take in a peer's envelope; None if it speaks of another membership."""
+        ...
+
+    async def send(
+        self, partition: int, version: int, client: int, request: int, batch: MessageBatch
+    ) -> Acceptance:
+        """Accept messages from nodes of one partition; once this returns, they are kept.
+
+        Args:
+            partition: of all the sources.
+            version: of the placement.
+            client: random number of the client; has one request at a time per partition.
+            request: grows with each; repeating the last one changes nothing.
+            batch: the messages.
+        """
+        ...
+
+    async def receive(
+        self,
+        partition: int,
+        version: int,
+        port: int,
+        node: int | None,
+        limit: int,
+        after: int,
+        done: NDArray[np.int64] | None,
+        wait_s: float,
+    ) -> tuple[NDArray[np.int64], MessageBatch]:
+        """The oldest unread messages and their offsets, which `consume` takes.
+
+        If there are none, the answer waits for the first.
+
+        Args:
+            partition: to be read.
+            version: of the placement.
+            port: that they were sent to.
+            node: that they were sent to; None is any of the partition.
+            limit: how many of the oldest are looked at.
+            after: offset up to which the reader has been given them; the others are told.
+            done: offsets that are consumed first, as by `consume`.
+            wait_s: at most.
+        """
+        ...
+
+    async def consume(
+        self, partition: int, version: int, port: int, offsets: NDArray[np.int64]
+    ) -> None:
+        """The application has the messages at these offsets; they are not offered again."""
+        ...
+
+    async def pending(
+        self, partition: int, version: int, ids: NDArray[np.uint64]
+    ) -> NDArray[np.bool_]:
+        """Which messages, accepted by this partition, are neither delivered nor returned yet."""
+        ...
+
+    async def send_on(
+        self,
+        partition: int,
+        version: int,
+        at: NDArray[np.int32],
+        destination: NDArray[np.int32],
+        attempts: int,
+    ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+        """Send datagrams, all at nodes of `partition`, on through this shard: see `datagram`."""
+        ...
+
+    async def paths(
+        self, partition: int, version: int, source: int, destination: int, most: int
+    ) -> list[tuple[list[int], int]]:
+        """The route of a node of one partition and its alternates, see `MeshRouter.paths`."""
+        ...
+
+    async def routes(
+        self, destinations: NDArray[np.int32]
+    ) -> tuple[tuple[int, ...], NDArray[np.int32]]:
+        """This shard's partitions, and next hops [destination, node] by its tables.
+
+        -1 where there is none; for a destination nobody asked about before, only until the next
+        computation.
+        """
+        ...
+
+    async def link_state(self, known: tuple[int, int] | None = None) -> LinkState | None:
+        """What hosted nodes advertise and measure.
+
+        Args:
+            known: revision and digest of what the caller has; while they hold, the answer is None.
+        """
+        ...
+
+    async def status(self) -> ShardStatus:
+        """How this shard is."""
+        ...
+
+    async def events(self, since: float) -> list[MeshEvent]:
+        """What happened to hosted nodes after `since`, s on the machine's monotonic clock."""
+        ...
+
+    async def watch(self) -> None:
+        """Never answer: whoever awaits this learns at once when the process dies."""
+        ...
+
+    async def die(self) -> None:
+        """End this process by SIGKILL, as a crash would (for drills)."""
+        ...

@@ -1,0 +1,165 @@
+"""The mesh as its nodes know it, put together from what each shard tells of the nodes it hosts.
+
+The newest advertisement of a node is the one that its own shard holds, so the shards' parts
+together are the join of all their link-state databases. A link is there while both ends advertise
+it; its quality in each direction is the one that the receiving end measures. Nodes without such a
+link (silent ones, say) belong to the mesh all the same, cut off from it.
+
+A shard that does not answer keeps its last part: nothing is known against its nodes, and the
+neighbours of those that have failed withdraw them by themselves.
+
+`Watch` is the one loop that looks at a running mesh; whoever wants to know the mesh uses it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, Protocol
+
+import numpy as np
+
+from actors.runtime.errors import X0Error
+from actors.topology.model import Topology
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from actors.runtime.clock import Clock
+    from actors.topology.link_state import LinkState, Roster
+
+LOOK_S: Final = 0.5  # between two looks
+MEASURE_S: Final = 30.0  # between two looks at qualities, which drift without being advertised
+_LEAST: Final = 1e-6  # quality; a link that is up has been heard
+
+
+class LiveMesh:
+    """What is known of the mesh.
+
+    Args:
+        roster: its nodes and possible links.
+
+    Attributes:
+        changes: grows with each part that is taken.
+        parts: by shard, the newest part that it has told.
+    """
+
+    def __init__(self, roster: Roster) -> None:
+        self.roster = roster
+        self.changes = 0
+        self.parts: dict[str, LinkState] = {}
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every shard has told its part."""
+        return len(self.parts) == len(self.roster.shards)
+
+    def known(self, shard: str) -> tuple[int, int] | None:
+        """Revision and digest of the part that a shard has told; None if it is to be told again."""
+        part = self.parts.get(shard)
+        return None if part is None else (part.revision, part.digest)
+
+    def learn(self, shard: str, part: LinkState) -> bool:
+        """Take a shard's part; False if it follows another roster, which is then to be fetched."""
+        if part.revision != self.roster.revision:
+            return False
+        self.parts[shard] = part
+        self.changes += 1
+        return True
+
+    def topology(self) -> Topology:
+        """The nodes that are present, and the links that are up."""
+        whole = self.roster.topology
+        cost = np.zeros(2 * whole.n_links, np.int32)
+        quality = np.zeros(2 * whole.n_links)
+        for part in self.parts.values():
+            cost[part.link] = part.cost
+            quality[part.link ^ 1] = part.heard
+        up = (cost.reshape(-1, 2) > 0).all(axis=1)
+        both = np.clip(quality.reshape(-1, 2)[up], _LEAST, 1.0)
+        links = Topology(whole.ids, whole.ends[up], both, whole.kind[up], whole.kinds)
+        return links.subgraph(self.roster.present)
+
+
+class MeshSource(Protocol):
+    """Where a watch looks. Every method raises `X0Error` if there is no answer."""
+
+    async def roster(self) -> Roster:
+        """The nodes and possible links of the mesh."""
+        ...
+
+    async def link_state(self, shard: str, known: tuple[int, int] | None) -> LinkState | None:
+        """The part of a shard; None while it is the one of this revision and digest."""
+        ...
+
+
+class Watch:
+    """Looks at a running mesh again and again.
+
+    Args:
+        source: where to look.
+        clock: of `seen_at`.
+
+    Attributes:
+        mesh: what is known; None before the first look.
+        seen_at: s, when all of it was last seen to be so; -inf before.
+        silent: shards that did not answer the last look, and why.
+        error: why the last look failed as a whole; empty if it did not.
+    """
+
+    def __init__(self, source: MeshSource, clock: Clock) -> None:
+        self.mesh: LiveMesh | None = None
+        self.seen_at = -np.inf
+        self.silent: Mapping[str, str] = {}
+        self.error = "the mesh has not been looked at yet"
+        self._source = source
+        self._clock = clock
+        self._measured_at = -np.inf
+
+    async def run(self, seen: Callable[[], Awaitable[None]]) -> None:
+        """Look for ever, and call `seen` after each look, also after one that failed."""
+        while True:
+            try:
+                await self.look()
+            except X0Error as error:
+                self.error = str(error)
+            await seen()
+            await asyncio.sleep(LOOK_S)
+
+    async def look(self) -> None:
+        """Take in what has changed since the last look.
+
+        Raises:
+            X0Error: the roster cannot be had.
+        """
+        if self.mesh is None:
+            self.mesh = LiveMesh(await self._source.roster())
+        mesh, now = self.mesh, self._clock.now()
+        measure = now - self._measured_at >= MEASURE_S
+        if not await self._hear(mesh, measure=measure):
+            # A shard works by another membership: by a newer one, or by an older one not for long.
+            roster = await self._source.roster()
+            if roster.revision != mesh.roster.revision:
+                self.mesh, self._measured_at = LiveMesh(roster), -np.inf
+        self.error = ", ".join(f"{shard}: {why}" for shard, why in self.silent.items())
+        if self.mesh is mesh and mesh.is_whole:
+            if measure:
+                self._measured_at = now
+            if not self.silent:
+                self.seen_at = now
+
+    async def _hear(self, mesh: LiveMesh, *, measure: bool) -> bool:
+        """Let all shards tell what is new, or everything; False if one follows another roster."""
+        silent: dict[str, str] = {}
+
+        async def one(shard: str) -> bool:
+            known = None if measure else mesh.known(shard)
+            try:
+                part = await self._source.link_state(shard, known)
+            except X0Error as error:
+                silent[shard] = error.why
+                return True
+            return part is None or mesh.learn(shard, part)
+
+        fits = await asyncio.gather(*(one(shard) for shard in mesh.roster.shards))
+        self.silent = silent
+        return all(fits)

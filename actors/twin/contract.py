@@ -1,0 +1,45 @@
+"""What others may know of the twin's actor: its name, its options, and its method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from actors.runtime.health import ActorContract
+
+if TYPE_CHECKING:
+    from actors.topology.live import MeshSource
+    from actors.twin.reply import Reply
+    from actors.twin.scenario import Scenario
+
+TWIN: Final = "twin"
+LONGEST_S: Final = 3600.0  # of one question
+
+
+@dataclass(frozen=True, slots=True)
+class TwinOptions:
+    """What a twin is started with.
+
+    Attributes:
+        source: the mesh that it is a twin of.
+        hello_s: interval between Hellos, s.
+        log_level: least severe line to log.
+    """
+
+    source: MeshSource
+    hello_s: float
+    log_level: str
+
+
+class TwinContract(ActorContract, Protocol):
+    """The methods of the twin."""
+
+    async def ask(self, scenario: Scenario, plot: bool, limit_s: float) -> Reply:  # noqa: FBT001 - a remote call
+        """Answer everything that a scenario asks, and draw it if `plot`.
+
+        Raises:
+            Unavailable: the mesh is not known yet, or too many questions are under way.
+            InvalidInput: it cannot be asked of this mesh, or takes longer than `limit_s`.
+            UnknownNode: a name is of no node.
+        """
+        ...
