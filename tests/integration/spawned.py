@@ -61,7 +61,7 @@ class Lined:
         return self._name
 
     async def open(self) -> None:
-        self._door = await remote.serve(self._name, _Directly(), ("way", "refuse", "pid"))
+        self._door = await remote.serve(self._name, _Directly(), _Directly)
 
     async def way(self) -> str:
         return "through Ray"
