@@ -87,6 +87,7 @@ class _StderrHandler(logging.Handler):
 
 def _common() -> list[Processor]:
     return [
+        _free_reserved,
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
@@ -99,6 +100,13 @@ def _common() -> list[Processor]:
 
 # What structlog passes to its own formatter; it is removed before the line is written.
 _PRIVATE: Final = ("_record", "_from_structlog")
+
+
+def _free_reserved(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Rename a field that bears the name by which structlog passes a foreign record on."""
+    if "_record" in event and not isinstance(event["_record"], logging.LogRecord):
+        event["record"] = event.pop("_record")
+    return event
 
 
 def _redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

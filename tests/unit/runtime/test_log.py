@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import stamina
 import structlog
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from actors.runtime import log
@@ -102,6 +102,7 @@ def test_nothing_leaks_before_configure(caplog: pytest.LogCaptureFixture) -> Non
         max_size=5,
     )
 )
+@example({"_record": 0.0})
 def test_whatever_is_logged_the_line_is_valid_json(
     lines: Callable[[], list[dict[str, Any]]], fields: dict[str, Any]
 ) -> None:
