@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Self
 
 from pydantic import Field, SecretStr
 
@@ -50,3 +51,8 @@ class PaymentsSettings(RuntimeSettings):
     telegram_api_url: str = Field(
         "https://api.telegram.org", pattern=URL, description="http(s) URL of a Telegram Bot API"
     )
+
+    def for_orders(self) -> Self:
+        """These settings without the secrets that only watchers and the bot need."""
+        others = ("tron_api_key", "ton_api_key", "telegram_token")
+        return self.model_copy(update=dict.fromkeys(others))

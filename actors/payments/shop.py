@@ -8,7 +8,7 @@ text over the network), or nothing starts and the error names the variable.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -150,6 +150,14 @@ class Shop:
                 f"Set {name}.",
                 variable=name,
             ) from None
+
+    def only(self, network: Network) -> Shop:
+        """The shop as one that has this network alone, with the secrets of no other.
+
+        Raises:
+            PaymentsOff, ConfigurationError: as `chain`.
+        """
+        return replace(self, chains={network: self.chain(network)})
 
     def check_catalogue(self) -> None:
         """Refuse a catalogue whose plans could not be delivered; while payments are off, none is.

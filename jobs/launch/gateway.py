@@ -145,8 +145,7 @@ def begin(settings: Settings) -> Opening:
         settings: of the gateway; its port has been chosen.
     """
     remote: Any = ray.remote(_deploy)
-    own = settings.model_copy(update={"telegram_token": None})  # each part has its own secrets only
-    task = remote.options(num_cpus=0, max_retries=0).remote(own)
+    task = remote.options(num_cpus=0, max_retries=0).remote(settings.for_orders())
     return Opening(url(settings), task)
 
 

@@ -39,7 +39,7 @@ class PaymentWatchers(Companion):
         """Start a watcher for each chain."""
         shop = Shop.of(plan.settings)
         for network in shop.chains:
-            options = WatcherOptions(network, shop, plan.settings.log_level)
+            options = WatcherOptions(network, shop.only(network), plan.settings.log_level)
             spawn.detached(PaymentsWatcher, actor_name(network), options)
 
     def owns(self, actor: str) -> bool:

@@ -144,7 +144,7 @@ def app(arguments: dict[str, Any]) -> Application:
 def _bound(settings: Settings) -> Application:
     # The shop travels with the application: the settings of this process hold on every host.
     options = GatewayOptions.of(settings)
-    what = settings.namespace, settings.log_level, Shop.of(settings), options
+    what = settings.namespace, settings.log_level, Shop.of(settings.for_orders()), options
 
     def builder() -> FastAPI:
         return _application(*what)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from actors.payments.chains.money import Network
-from actors.payments.ledger import order_book, orders, schema, settling
+from actors.payments.ledger import order_book, orders, queries, schema, settling
 from actors.payments.ledger.orders import State
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from actors.payments.chains.verdict import Reason, Sighting, Transfer
     from actors.payments.ledger.database import Database
+    from actors.payments.ledger.orders import Order
     from actors.payments.ledger.settling import Effect
 
 CATCH_UP_MS: Final = 2 * 60_000  # that an index may lag behind its chain before orders expire
@@ -31,7 +32,6 @@ OVERLAP_MS: Final = 5 * 60_000
 RETRY_MS: Final = 20_000
 """Until a receipt that is not solid is asked for again, at least; the older, the longer."""
 _RETRY_SHARE: Final = 10  # of its age
-_CHUNK: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +287,7 @@ def _cursor(connection: Connection, network: Network, account: str, *, lock: boo
 
 
 def _cursor_of(row: Any) -> Cursor:  # noqa: ANN401 - a row
-    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    values = queries.fields(row)
     values["network"] = Network(values["network"])
     return Cursor(**values)
 
@@ -310,45 +310,41 @@ def _note(
 ) -> tuple[int, int]:
     table = schema.sightings.c
     listed = {(one.tx_id, one.amount): one for one in sightings}
-    ids = sorted({one.tx_id for one in sightings})
-    known: set[tuple[str, int]] = set()
-    for start in range(0, len(ids), _CHUNK):
-        rows = connection.execute(
-            sa.select(table.tx_id, table.amount).where(
-                _of(cursor), table.tx_id.in_(ids[start : start + _CHUNK])
-            )
-        )
-        known.update((row.tx_id, row.amount) for row in rows)
+    query = sa.select(table.tx_id, table.amount).where(_of(cursor))
+    rows = queries.select_in(connection, query, table.tx_id, (one.tx_id for one in sightings))
+    known = {(row.tx_id, row.amount) for row in rows}
     new = {key: one for key, one in listed.items() if key not in known}
     if not new:
         return 0, 0
     named = settling.by_amount(connection, cursor.account, contract, (key[1] for key in new))
-    rows_new = []
-    seen: set[str] = set()
-    for (tx_id, amount), one in new.items():
-        order = settling.in_time(named.get(amount, ()), one.block_ms)
-        if order is not None:
-            seen.add(order.id)
-        rows_new.append(
-            {
-                "network": str(cursor.network),
-                "account": cursor.account,
-                "tx_id": tx_id,
-                "amount": amount,
-                "order_id": order.id if order else None,
-                "block_ms": one.block_ms,
-                "status": "waiting",
-                "reason": "",
-                "next_ms": now_ms,
-                "asked": 0,
-            }
-        )
-    connection.execute(schema.sightings.insert(), rows_new)
-    for order_id in sorted(seen):
+    orders_seen = {
+        key: settling.in_time(named.get(key[1], ()), one.block_ms) for key, one in new.items()
+    }
+    connection.execute(
+        schema.sightings.insert(),
+        [_waiting(cursor, one, orders_seen[key], now_ms) for key, one in new.items()],
+    )
+    for order_id in sorted({order.id for order in orders_seen.values() if order is not None}):
         order = order_book.fetch(connection, order_id, lock=True)
         if order.state is State.NEW:
             settling.advance(connection, order, State.SEEN, now_ms)
-    return len(new), sum(row["order_id"] is None for row in rows_new)
+    return len(new), sum(order is None for order in orders_seen.values())
+
+
+def _waiting(cursor: Cursor, one: Sighting, order: Order | None, now_ms: int) -> dict[str, object]:
+    """The row of a sighting whose receipt is still to be read."""
+    return {
+        "network": str(cursor.network),
+        "account": cursor.account,
+        "tx_id": one.tx_id,
+        "amount": one.amount,
+        "order_id": None if order is None else order.id,
+        "block_ms": one.block_ms,
+        "status": "waiting",
+        "reason": "",
+        "next_ms": now_ms,
+        "asked": 0,
+    }
 
 
 def _close_sighting(
@@ -384,7 +380,7 @@ def _end(connection: Connection, cursor: Cursor, chain_ms: int, now_ms: int) -> 
     table = schema.orders.c
     # Not those of a wallet that the shop had before and nobody reads now.
     mine = table.wallet == cursor.account
-    waiting = table.state.in_([str(state) for state in orders.OPEN])
+    waiting = queries.one_of(table.state, orders.OPEN)
     over = sa.and_(table.reserved, table.reserved_until_ms < chain_ms)
     # All of them in the order that everybody locks orders in, also what the update would lock.
     rows = connection.execute(
@@ -393,7 +389,8 @@ def _end(connection: Connection, cursor: Cursor, chain_ms: int, now_ms: int) -> 
         .order_by(table.id)
         .with_for_update()
     ).all()
-    expired = [order for order in order_book.orders_of(rows) if orders.has_expired(order, chain_ms)]
+    waited = (order_book.order_of(row) for row in rows)
+    expired = [order for order in waited if orders.has_expired(order, chain_ms)]
     for order in expired:
         settling.advance(connection, order, State.EXPIRED, now_ms)
     connection.execute(

@@ -17,12 +17,12 @@ from sqlalchemy.exc import IntegrityError
 
 from actors.payments.chains.money import Method
 from actors.payments.errors import InvalidTransition, OrdersFull, UnknownOrder
-from actors.payments.ledger import amount_tails, orders, schema
+from actors.payments.ledger import amount_tails, orders, queries, schema
 from actors.payments.ledger.orders import Delivers, Order, State
 from actors.runtime.errors import Conflict
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
 
     from sqlalchemy.engine import Connection, Row
 
@@ -214,7 +214,7 @@ class OrderBook:
         table = schema.orders.c
         query = sa.select(schema.orders).order_by(table.created_ms.desc(), table.id)
         if states:
-            query = query.where(table.state.in_([str(state) for state in states]))
+            query = query.where(queries.one_of(table.state, states))
         if channel is not None:
             query = query.where(table.channel == channel)
         if recipient is not None:
@@ -242,12 +242,12 @@ def _check_open(connection: Connection, new: NewOrder, now_ms: int) -> None:
     table = schema.orders.c
     mine = sa.and_(table.channel == new.channel, table.recipient == new.recipient)
     count = sa.select(sa.func.count()).where(mine)
-    opened = connection.scalar(count.where(table.state.in_([str(state) for state in orders.OPEN])))
+    opened = connection.scalar(count.where(queries.one_of(table.state, orders.OPEN)))
     if (opened or 0) >= MAX_OPEN:
         raise OrdersFull(f"{MAX_OPEN} orders wait for their payment", retry_after_s=600.0)
     if new.method is not Method.TRON:
         return
-    unpaid = table.state.not_in([str(state) for state in orders.SETTLED])
+    unpaid = sa.not_(queries.one_of(table.state, orders.SETTLED))
     kept = connection.scalar(
         count.where(table.method == str(Method.TRON), unpaid, _is_kept(now_ms))
     )
@@ -295,16 +295,11 @@ def change(connection: Connection, order: Order, to: State) -> None:
 
 def order_of(row: Row[Any]) -> Order:
     """The order that a row of the table holds."""
-    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    values = queries.fields(row)
     delivers = Delivers(values.pop("delivers"), values.pop("file"))
     values["method"] = Method(values["method"])
     values["state"] = State(values["state"])
     return Order(delivers=delivers, **values)
-
-
-def orders_of(rows: Sequence[Row[Any]]) -> list[Order]:
-    """The orders that rows hold."""
-    return [order_of(row) for row in rows]
 
 
 def _values(order: Order) -> dict[str, object]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from actors.payments.ledger.orders import Order
 
 DELIVERY: Final = "delivery"
+UNSENT: Final = ("due", "claimed")  # status of messages that are still owed
 CLAIM_MS: Final = 60_000  # after which a relay that has not reported counts as dead
 FIRST_RETRY_MS: Final = 5_000
 LAST_RETRY_MS: Final = 3_600_000
@@ -67,7 +68,7 @@ class Outbox:
             table, earlier = schema.outbox.c, schema.outbox.alias()
             due = sa.and_(
                 table.channel == channel,
-                table.status.in_(["due", "claimed"]),
+                table.status.in_(UNSENT),
                 table.due_ms <= now_ms,
             )
             rows = connection.execute(
@@ -77,7 +78,7 @@ class Outbox:
                     ~sa.exists().where(
                         earlier.c.order_id == table.order_id,
                         earlier.c.id < table.id,
-                        earlier.c.status.in_(["due", "claimed"]),
+                        earlier.c.status.in_(UNSENT),
                     ),
                 )
                 .order_by(table.due_ms, table.id)

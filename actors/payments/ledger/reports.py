@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from actors.payments.chains.money import Method
 from actors.payments.ledger import schema
+from actors.payments.ledger.outbox import UNSENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,7 +88,7 @@ def report(database: Database, *, since_ms: int = 0) -> LedgerSums:
             .group_by(payments.method)
         ).all()
         opened = connection.scalar(sa.select(count).where(reviews.status == "open"))
-        unsent = connection.scalar(sa.select(count).where(outbox.status.in_(["due", "claimed"])))
+        unsent = connection.scalar(sa.select(count).where(outbox.status.in_(UNSENT)))
     found = {(row.method, row.role): row for row in rows}
     takings = {}
     for method in Method:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from actors.payments.chains.money import Method, Network
-from actors.payments.ledger import order_book, schema
+from actors.payments.ledger import order_book, queries, schema
 from actors.payments.ledger.orders import (
     SETTLED,
     TRANSITIONS,
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from actors.payments.chains.verdict import Transfer
 
 ENTITLED_MS: Final = 7 * 86_400_000  # that a bought thing can be fetched
-_CHUNK: Final = 400  # values in one IN
 
 
 @dataclass(slots=True)
@@ -84,18 +83,12 @@ def record(connection: Connection, transfers: Sequence[Transfer], now_ms: int) -
 
 
 def _known(connection: Connection, transfers: Sequence[Transfer]) -> set[tuple[str, int]]:
+    if not transfers:
+        return set()
     table = schema.payments.c
-    known: set[tuple[str, int]] = set()
-    ids = sorted({one.tx_id for one in transfers})
-    for start in range(0, len(ids), _CHUNK):
-        rows = connection.execute(
-            sa.select(table.tx_id, table.position).where(
-                table.network == str(transfers[0].network),
-                table.tx_id.in_(ids[start : start + _CHUNK]),
-            )
-        )
-        known.update((row.tx_id, row.position) for row in rows)
-    return known
+    query = sa.select(table.tx_id, table.position).where(table.network == str(transfers[0].network))
+    rows = queries.select_in(connection, query, table.tx_id, (one.tx_id for one in transfers))
+    return {(row.tx_id, row.position) for row in rows}
 
 
 def match(connection: Connection, transfers: Sequence[Transfer]) -> list[tuple[str | None, bool]]:
@@ -122,19 +115,13 @@ def by_amount(
 ) -> dict[int, list[Order]]:
     """TRON orders by the amount that they ask for."""
     table = schema.orders.c
-    asked = sorted(set(amounts))
+    query = sa.select(schema.orders).where(
+        table.method == str(Method.TRON), table.wallet == wallet, table.contract == contract
+    )
     named: dict[int, list[Order]] = {}
-    for start in range(0, len(asked), _CHUNK):
-        rows = connection.execute(
-            sa.select(schema.orders).where(
-                table.method == str(Method.TRON),
-                table.wallet == wallet,
-                table.contract == contract,
-                table.amount.in_(asked[start : start + _CHUNK]),
-            )
-        ).all()
-        for order in order_book.orders_of(rows):
-            named.setdefault(order.amount, []).append(order)
+    for row in queries.select_in(connection, query, table.amount, amounts):
+        order = order_book.order_of(row)
+        named.setdefault(order.amount, []).append(order)
     return named
 
 
@@ -151,13 +138,9 @@ def _match_comments(
 ) -> list[tuple[str | None, bool]]:
     table = schema.orders.c
     # Nothing else reaches the database, which may refuse it: PostgreSQL's texts hold no NUL.
-    comments = sorted({one.comment for one in transfers if is_comment(one.comment)})
-    named: dict[str, Order] = {}
-    for start in range(0, len(comments), _CHUNK):
-        rows = connection.execute(
-            sa.select(schema.orders).where(table.comment.in_(comments[start : start + _CHUNK]))
-        ).all()
-        named.update((order.comment, order) for order in order_book.orders_of(rows))
+    comments = (one.comment for one in transfers if is_comment(one.comment))
+    rows = queries.select_in(connection, sa.select(schema.orders), table.comment, comments)
+    named = {row.comment: order_book.order_of(row) for row in rows}
     found: list[tuple[str | None, bool]] = []
     for one in transfers:
         order = named.get(one.comment)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from pydantic import SecretStr
 from actors.payments import catalogue
 from actors.payments.chains.money import Method, Network
 from actors.payments.checkout import Checkout, shown_wallet, transfer_method
+from actors.payments.contract import WatcherOptions
 from actors.payments.errors import PaymentsOff, UnknownPlan, UnknownReview
 from actors.payments.shop import TON_USDT, TRON_USDT, Shop
 from actors.runtime.errors import ConfigurationError, InvalidInput, Unavailable
@@ -49,6 +51,26 @@ def shop(monkeypatch: pytest.MonkeyPatch, **values: str) -> Shop:
     for name, value in values.items():
         monkeypatch.setenv(PREFIX + name, value)
     return Shop.of(Settings.load())
+
+
+def test_each_part_has_its_own_secrets_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A watcher has the key of its API alone, the gateway has none, and no text shows one."""
+    found = shop(
+        monkeypatch,
+        TRON_WALLET=WALLET,
+        TRON_API_KEY="tron-canary",
+        TON_WALLET=TON_WALLET,
+        TON_API_KEY="ton-canary",
+        TELEGRAM_TOKEN="bot-canary",  # noqa: S106 - of nothing
+    )
+    watcher = WatcherOptions(Network.TRON, found.only(Network.TRON), "INFO")
+    sent = pickle.dumps(watcher)
+    assert b"tron-canary" in sent
+    assert b"ton-canary" not in sent
+    assert b"bot-canary" not in sent
+    settings = Settings.load().for_orders()
+    assert b"canary" not in pickle.dumps((settings, Shop.of(settings)))
+    assert "canary" not in f"{watcher!r}{found!r}{Settings.load()!r}"
 
 
 def test_without_a_wallet_payments_are_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

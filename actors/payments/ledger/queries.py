@@ -1,0 +1,35 @@
+"""What several queries of the ledger have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import sqlalchemy as sa
+    from sqlalchemy.engine import Connection, Row
+
+_CHUNK: Final = 400  # values in one IN; databases bound them
+
+
+def fields(row: Row[Any]) -> dict[str, Any]:
+    """The values of a row by column, to be changed at will."""
+    return dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+def one_of(column: sa.ColumnElement[Any], words: Iterable[str]) -> sa.ColumnElement[bool]:
+    """Whether a column of text holds one of a few words, such as states."""
+    return column.in_([str(word) for word in words])
+
+
+def select_in(
+    connection: Connection,
+    query: sa.Select[Any],
+    column: sa.ColumnElement[Any],
+    values: Iterable[Any],
+) -> Iterator[Row[Any]]:
+    """Rows of `query` whose `column` is among `values`, of which there may be any number."""
+    asked = sorted(set(values))
+    for start in range(0, len(asked), _CHUNK):
+        yield from connection.execute(query.where(column.in_(asked[start : start + _CHUNK])))
