@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jobs.terminal import exit_codes, reporting
 
 if TYPE_CHECKING:
-    from jobs.launch.session import Session
+    from jobs.launch.found import Found
+    from serve_apps.settings import Settings
 
 
 @reporting.reported
@@ -17,29 +18,28 @@ def command(as_json: reporting.AsJson = False) -> int:
 
     Exit code: 0 when all shards answer, 3 when a shard is down, 1 when no mesh is running.
     """
-    # Ray takes seconds to import, and --help should not.
-    from actors.runtime import log
-    from jobs.launch import session
+    from jobs.launch import found as finding
     from jobs.terminal import summary
     from serve_apps.settings import Settings
 
     report = reporting.Report(as_json)
     settings = Settings.load()
-    log.configure(settings.log_level)
-    running = session.running(settings)
-    try:
-        found = asyncio.run(_found(running))
-    finally:
-        running.close()
+    found = summary.values(finding.by_gateway(settings.state_dir) or _by_ray(settings))
     report.result(found, summary.mesh(found), *summary.shards(found), summary.where(found))
     return 0 if found["healthy"] else exit_codes.NOT_WELL
 
 
-async def _found(running: Session) -> dict[str, Any]:
-    from jobs.terminal import summary
+def _by_ray(settings: Settings) -> Found:
+    """Ask the actors: there is no gateway, or it does not answer."""
+    from actors.runtime import log
+    from jobs.launch import session
 
-    status, states = await asyncio.gather(running.status(), running.companions())
-    return summary.values(running, status, states)
+    log.configure(settings.log_level)
+    running = session.running(settings)
+    try:
+        return asyncio.run(running.found())
+    finally:
+        running.close()
 
 
 if __name__ == "__main__":

@@ -116,8 +116,8 @@ async def _ready(launched: Session, report: reporting.Report) -> dict[str, Any]:
     """Wait until the mesh is ready; how it then is."""
     from jobs.terminal import summary
 
-    status = await launched.wait_ready(report.progress)
-    return summary.values(launched, status, await launched.companions())
+    await launched.wait_ready(report.progress)
+    return await asyncio.to_thread(summary.values, await launched.found())
 
 
 def _stay(launched: Session, report: reporting.Report, announce: Callable[[], None]) -> str:
@@ -151,19 +151,18 @@ async def _watch(launched: Session, report: reporting.Report) -> None:
         while not await asyncio.to_thread(_ended, launched):
             try:
                 async with asyncio.timeout(_ANSWER_S):
-                    status = await launched.status()
+                    found = summary.values(await launched.found())
             except TimeoutError:
                 report.note(f"no status: no answer in {_ANSWER_S:g} s")
             except Unavailable as error:
                 report.note(f"no status: {error}")
             else:
                 if live is not None:
-                    found = summary.values(launched, status, await launched.companions())
                     live.update(Group(summary.mesh(found), *summary.shards(found)), refresh=True)
-                elif status.down != down:
-                    why = "; ".join(f"{name}: {text}" for name, text in status.down.items())
+                elif found["down"] != down:
+                    why = "; ".join(f"{name}: {text}" for name, text in found["down"].items())
                     report.note(f"down: {why}" if why else "all up")
-                down = status.down
+                down = found["down"]
             await asyncio.sleep(_LOOK_S)
 
 

@@ -93,6 +93,7 @@ class MeshOptions:
     refresh_s: float
     shards: int
     failover: bool
+    minimal: bool  # the mesh core only: nothing polls the source, and there are no companions
     shard: ShardOptions
 
 

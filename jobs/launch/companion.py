@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     Wait = Callable[[Progress], None]  # returns when it can be used, or raises Unavailable
 
 READY: Final = "ready"
-FAILED: Final = "failed"
 OFF: Final = "off"
 
 
@@ -40,26 +39,13 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What is found of a running mesh, of which companions tell how they are.
-
-    Attributes:
-        gateway_url: where its gateway should answer; "" without one.
-        actors: each actor of its namespace, and what is wrong with it ("": nothing).
-    """
-
-    gateway_url: str = ""
-    actors: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class State:
     """How one companion is.
 
     Attributes:
         name: of the companion, or of one actor of it.
-        state: "ready", "failed", "off", or another word such as "starting".
-        why: the reason, if it is not ready.
+        state: "ready", "watching", "starting", "failed", "silent", "off", or other words.
+        why: the reason, if there is one.
     """
 
     name: str
@@ -68,6 +54,19 @@ class State:
 
     def __str__(self) -> str:
         return f"{self.state}: {self.why}" if self.why else self.state
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is found of a running mesh, of which companions tell how they are.
+
+    Attributes:
+        gateway_url: where its gateway should answer; "" without one.
+        actors: the state of each actor beside it, by name.
+    """
+
+    gateway_url: str = ""
+    actors: Mapping[str, State] = field(default_factory=dict)
 
 
 class Companion(ABC):
@@ -109,7 +108,5 @@ class Companion(ABC):
 
     def states(self, seen: Seen) -> tuple[State, ...]:
         """How it is: one state for each of its actors."""
-        own = {actor: why for actor, why in seen.actors.items() if self.owns(actor)}
-        if not own:
-            return (State(self.name, OFF, self.off),)
-        return tuple(State(actor, FAILED if why else READY, why) for actor, why in own.items())
+        own = tuple(state for name, state in seen.actors.items() if self.owns(name))
+        return own or (State(self.name, OFF, self.off),)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from jobs.launch.gateway import GatewayCompanion
+from jobs.launch.gateway_companion import GatewayCompanion
 from jobs.launch.payment_watchers import PaymentWatchers
 from jobs.launch.twin import Twin
 

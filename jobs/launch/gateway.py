@@ -8,7 +8,7 @@ another, Serve may be in use, so there the gateway is deployed by `serve deploy`
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
@@ -19,17 +19,15 @@ from actors.runtime.errors import Unavailable
 from actors.runtime.settings import variable
 from cluster.ports import check_free
 from cluster.ray_start import free_ports
-from jobs.launch.companion import OFF, READY, Companion, State
+from jobs.launch.gateway_companion import url
 
 if TYPE_CHECKING:
-    from jobs.launch.companion import Plan, Seen, Wait
     from jobs.launch.readiness import Progress
     from serve_apps.settings import Settings
 
 _READY_S: Final = 60.0
 _POLL_S: Final = 0.1
 _ANSWER_S: Final = 5.0
-_LOOK_S: Final = 2.0  # for an answer when somebody looks how it is
 
 
 def with_port(settings: Settings) -> Settings:
@@ -43,11 +41,6 @@ def with_port(settings: Settings) -> Settings:
     port, name = settings.gateway_port, variable("gateway_port")
     check_free("the gateway", settings.gateway_host, port, name)
     return settings
-
-
-def url(settings: Settings) -> str:
-    """Where the gateway of these settings answers, once its port has been chosen."""
-    return f"http://{settings.gateway_host}:{settings.gateway_port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,48 +87,6 @@ class Opening:
             if time.monotonic() > deadline:
                 raise _not_open(why)
             time.sleep(_POLL_S)
-
-
-def state(url: str) -> State:
-    """Whether the gateway at this URL answers now and can be used."""
-    try:
-        answer = httpx.get(f"{url}/readyz", timeout=_LOOK_S, trust_env=False)
-        if answer.status_code == httpx.codes.OK:
-            return State(GatewayCompanion.name, READY)
-        return State(GatewayCompanion.name, "not ready", str(answer.json()["detail"]))
-    except httpx.HTTPError as error:
-        return State(GatewayCompanion.name, f"no answer ({type(error).__name__})")
-    except (ValueError, LookupError, TypeError):
-        return State(GatewayCompanion.name, f"no answer of a gateway ({answer.status_code})")
-
-
-class GatewayCompanion(Companion):
-    """The gateway beside a mesh that has a cluster of its own."""
-
-    name = "gateway"
-    off = "not opened under X0TTA6BL4_MINIMAL, nor on a cluster that `x0 up` did not start"
-
-    def wanted(self, plan: Plan) -> bool:
-        """Only on a cluster of the mesh's own."""
-        return plan.own_cluster
-
-    def prepare(self, plan: Plan) -> Plan:
-        """Choose the port.
-
-        Raises:
-            ConfigurationError: it is taken, or the address is not one of this host.
-        """
-        return replace(plan, settings=with_port(plan.settings))
-
-    def start(self, plan: Plan) -> Wait:
-        """Have the cluster open it; what is returned waits until it is ready."""
-        return begin(plan.settings).wait
-
-    def states(self, seen: Seen) -> tuple[State, ...]:
-        """It is no actor of the namespace, so it is asked itself."""
-        if not seen.gateway_url:
-            return (State(self.name, OFF, self.off),)
-        return (state(seen.gateway_url),)
 
 
 def begin(settings: Settings) -> Opening:

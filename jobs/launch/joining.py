@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from typing import Any
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from actors.mesh.contract import COORDINATOR
+from actors.mesh import control
 from actors.runtime import spawn
-from actors.runtime.errors import ActorUnavailable
 from jobs.launch import interruption
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from actors.mesh.contract import CoordinatorContract
+
+T = TypeVar("T")
 
 
 def join(address: str, namespace: str) -> None:
@@ -22,22 +31,33 @@ def join(address: str, namespace: str) -> None:
     interruption.rearm()
 
 
-def ask(method: str, timeout_s: float) -> Any:  # noqa: ANN401 - the answer of any method
+def ask(question: Callable[[CoordinatorContract], Coroutine[Any, Any, T]], timeout_s: float) -> T:
     """Call a method of the coordinator and wait for its answer.
+
+    A thread waits for it: the caller may run an event loop, as a notebook does.
+
+    Args:
+        question: calls the method.
+        timeout_s: for the answer.
 
     Raises:
         NotRunning: there is no coordinator.
         ActorUnavailable: it does not answer in time.
         X0Error: what it raised.
     """
-    answer = getattr(spawn.find(COORDINATOR), method).remote().future()
-    try:
-        # A thread delivers it: the caller may run an event loop, as a notebook does.
-        return answer.result(timeout=timeout_s)
-    except TimeoutError as error:
-        raise ActorUnavailable(COORDINATOR) from error
-    except Exception as error:
-        raise spawn.explained(error, COORDINATOR) from error
+    answer: Future[T] = Future()
+
+    async def asked() -> T:
+        return await question(control.coordinator(timeout_s=timeout_s))
+
+    def wait() -> None:
+        try:
+            answer.set_result(asyncio.run(asked()))
+        except BaseException as error:  # noqa: BLE001 - raised where the answer is taken
+            answer.set_exception(error)
+
+    threading.Thread(target=wait, daemon=True).start()
+    return answer.result()
 
 
 def dashboard_url() -> str:

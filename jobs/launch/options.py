@@ -1,4 +1,4 @@
-"""How settings and flags become the options of a mesh, and back.
+"""How settings and flags become the options of a mesh.
 
 Invariants: a path in the options is absolute, because actors run in other working directories;
 the journal directory is a function of everything that decides which node has which index, so that
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Final
 
 from actors.mesh.contract import HostOptions, MeshOptions, ShardOptions
 from actors.mesh.live_source import LiveSource
-from actors.runtime.flags import Flags
 from actors.topology import radio
 from actors.topology.fetch import is_url, shown
 from actors.twin.contract import TwinOptions
 from jobs.launch.record import journals
 
 if TYPE_CHECKING:
+    from actors.runtime.flags import Flags
     from serve_apps.settings import Settings
 
 NEVER_S: Final = 100 * 365 * 86400.0  # between polls when MINIMAL asks for none
@@ -45,6 +45,7 @@ def mesh_options(settings: Settings, flags: Flags) -> MeshOptions:
         refresh_s=NEVER_S if flags.minimal else settings.refresh_s,
         shards=settings.shards,
         failover=flags.failover,
+        minimal=flags.minimal,
         shard=ShardOptions(
             host=HostOptions(
                 hello_s=settings.hello_s,
@@ -67,11 +68,6 @@ def twin_options(options: MeshOptions) -> TwinOptions:
         hello_s=options.shard.host.hello_s,
         log_level=options.shard.log_level,
     )
-
-
-def flags_of(options: MeshOptions) -> Flags:
-    """The flags that a mesh was started with."""
-    return Flags(failover=options.failover, minimal=options.refresh_s == NEVER_S)
 
 
 def journal_directory(settings: Settings) -> Path:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
-from actors.payments import control
-from actors.payments.actor import PaymentsWatcher
 from actors.payments.contract import PREFIX, WatcherOptions, actor_name
-from actors.payments.shop import Shop
-from actors.runtime import spawn
-from jobs.launch.companion import Companion, State
+from jobs.launch.companion import Companion
 
 if TYPE_CHECKING:
-    from jobs.launch.companion import Plan, Seen
+    from jobs.launch.companion import Plan
 
 
 class PaymentWatchers(Companion):
@@ -32,11 +27,17 @@ class PaymentWatchers(Companion):
         Raises:
             ConfigurationError: a setting of payments is missing, wrong, or contradicts another.
         """
+        from actors.payments.shop import Shop
+
         Shop.of(plan.settings).check_catalogue()
         return plan
 
     def start(self, plan: Plan) -> None:
         """Start a watcher for each chain."""
+        from actors.payments.actor import PaymentsWatcher
+        from actors.payments.shop import Shop
+        from actors.runtime import spawn
+
         shop = Shop.of(plan.settings)
         for network in shop.chains:
             options = WatcherOptions(network, shop.only(network), plan.settings.log_level)
@@ -45,11 +46,3 @@ class PaymentWatchers(Companion):
     def owns(self, actor: str) -> bool:
         """All watchers have a common prefix."""
         return actor.startswith(PREFIX)
-
-    def states(self, seen: Seen) -> tuple[State, ...]:
-        """What each watcher says of itself."""
-        own = [actor for actor in seen.actors if self.owns(actor)]
-        if not own:
-            return super().states(seen)
-        found = asyncio.run(control.states(own))
-        return tuple(State(one.name, one.state, one.why) for one in found)

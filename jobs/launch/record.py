@@ -39,6 +39,7 @@ class MeshRecord:
         pid: of the process that started it.
         started_at: s since the Unix epoch.
         gateway_url: of the HTTP gateway, or "".
+        logs: directory of what all processes of its own cluster say, or "".
     """
 
     address: str
@@ -49,6 +50,7 @@ class MeshRecord:
     pid: int
     started_at: float
     gateway_url: str = ""
+    logs: str = ""
 
     def save(self, state_dir: Path) -> None:
         """Write to the record of a state directory in one step."""

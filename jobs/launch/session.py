@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from actors.mesh import control
 from actors.mesh.contract import COORDINATOR, MeshOptions
 from actors.mesh.coordinator import MeshCoordinator
 from actors.runtime import log, spawn
@@ -25,17 +26,20 @@ from actors.runtime.errors import Conflict, NotRunning
 from actors.runtime.state_files import ensure_directory, exclusive_lock
 from actors.topology import fetch, radio, source
 from cluster.local import LocalCluster
-from jobs.launch import companions, gateway, head, interruption, joining, readiness
-from jobs.launch.companion import Plan, Seen
-from jobs.launch.options import flags_of, mesh_options
+from jobs.launch import companions, gateway_companion, head, interruption, joining, readiness
+from jobs.launch.companion import Plan
+from jobs.launch.found import Found
+from jobs.launch.gateway_companion import GatewayCompanion
+from jobs.launch.options import mesh_options
 from jobs.launch.record import LOCK, MeshRecord
+from serve_apps import operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from actors.mesh.contract import MeshStatus
     from actors.runtime.flags import Flags
-    from jobs.launch.companion import Companion, State, Wait
+    from jobs.launch.companion import Companion, Wait
     from jobs.launch.readiness import Progress
     from serve_apps.settings import Settings
 
@@ -68,19 +72,9 @@ class Session:
     waits: tuple[Wait, ...] = ()
 
     @property
-    def flags(self) -> Flags:
-        """The flags of the mesh."""
-        return flags_of(self.options)
-
-    @property
     def gateway_url(self) -> str:
         """Where the HTTP gateway answers, or ""."""
         return self.record.gateway_url
-
-    @property
-    def logs(self) -> Path | None:
-        """Directory of what all processes of the mesh's own cluster say; None without one."""
-        return self.cluster.logs if self.cluster is not None else None
 
     async def status(self) -> MeshStatus:
         """How the mesh is.
@@ -88,11 +82,7 @@ class Session:
         Raises:
             Unavailable: the mesh has ended, or its coordinator is restarting.
         """
-        try:
-            status: MeshStatus = await spawn.find(COORDINATOR).status.remote()
-        except Exception as error:
-            raise spawn.explained(error, COORDINATOR) from error
-        return status
+        return await control.coordinator().status()
 
     async def wait_ready(
         self, progress: Progress | None = None, timeout_s: float = READY_TIMEOUT_S
@@ -112,10 +102,13 @@ class Session:
             await asyncio.to_thread(wait, tell)
         return status
 
-    async def companions(self) -> tuple[State, ...]:
-        """How the companions of the mesh are."""
-        seen = Seen(self.record.gateway_url, dict.fromkeys(spawn.listing(), ""))
-        return await asyncio.to_thread(companions.states, seen)
+    async def found(self) -> Found:
+        """How the mesh and its companions are, asked of the actors.
+
+        Raises:
+            Unavailable: the mesh has ended, or its coordinator is restarting.
+        """
+        return Found(self.record, self.settings.state_dir, await operations.mesh_state())
 
     def close(self) -> None:
         """Leave the mesh to itself: disconnect this process."""
@@ -175,7 +168,7 @@ def launch(
             session = _populate(plan, address, cluster, chosen)
             if own is not None:
                 head.write_targets(settings, own, session.record.gateway_url)
-            joining.ask("membership", _TOPOLOGY_TIMEOUT_S)
+            joining.ask(lambda mesh: mesh.membership(), _TOPOLOGY_TIMEOUT_S)
             return replace(session, waits=session.waits + _started(chosen, plan, late=True))
         except BaseException:
             if session is not None:
@@ -219,6 +212,7 @@ def _populate(
         pid=os.getpid(),
         started_at=time.time(),
         gateway_url=_gateway_url(plan, chosen),
+        logs=str(cluster.logs) if cluster else "",
     )
     session = Session(settings, record, plan.options, cluster)
     try:
@@ -237,8 +231,8 @@ def _started(chosen: tuple[Companion, ...], plan: Plan, *, late: bool) -> tuple[
 
 
 def _gateway_url(plan: Plan, chosen: tuple[Companion, ...]) -> str:
-    has_gateway = any(isinstance(each, gateway.GatewayCompanion) for each in chosen)
-    return gateway.url(plan.settings) if has_gateway else ""
+    has_gateway = any(isinstance(each, GatewayCompanion) for each in chosen)
+    return gateway_companion.url(plan.settings) if has_gateway else ""
 
 
 def running(settings: Settings) -> Session:
@@ -261,7 +255,7 @@ def running(settings: Settings) -> Session:
                 raise _gone(settings, record, "its cluster has ended")
     try:
         joining.join(record.address if record is not None else named or "", settings.namespace)
-        options: MeshOptions = joining.ask("options", _ANSWER_TIMEOUT_S)
+        options = joining.ask(lambda mesh: mesh.options(), _ANSWER_TIMEOUT_S)
     except NotRunning as error:
         spawn.disconnect()
         if record is None or record.own_cluster:

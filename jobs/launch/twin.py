@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.runtime import spawn
-from actors.twin.actor import TwinActor
 from actors.twin.contract import TWIN
 from jobs.launch.companion import Companion
-from jobs.launch.options import twin_options
 
 if TYPE_CHECKING:
     from jobs.launch.companion import Plan
@@ -27,6 +24,10 @@ class Twin(Companion):
 
     def start(self, plan: Plan) -> None:
         """Start the actor."""
+        from actors.runtime import spawn
+        from actors.twin.actor import TwinActor
+        from jobs.launch.options import twin_options
+
         spawn.detached(TwinActor, TWIN, twin_options(plan.options))
 
     def owns(self, actor: str) -> bool:

@@ -5,21 +5,20 @@ The tables are made from the values, so that both say the same. They fit 80 colu
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.mesh.readiness import neighbours_up
+from actors.payments.contract import PREFIX
+from jobs.launch import companions
+from jobs.launch.companion import Seen, State
 from jobs.terminal.reporting import pairs, table
 from serve_apps.web.auth import token_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from rich.console import RenderableType
 
-    from actors.mesh.contract import MeshStatus
-    from jobs.launch.companion import State
-    from jobs.launch.session import Session
+    from jobs.launch.found import Found
 
     Values = Mapping[str, Any]  # as of `values`
 
@@ -27,62 +26,28 @@ _MIB: Final = 2**20
 _FORMATS: Final = {"radio": "generated: a made-up radio mesh"}
 
 
-def values(session: Session, status: MeshStatus, states: Sequence[State]) -> dict[str, Any]:
-    """All that is known, for `--json`. Times in s, memory in bytes.
-
-    Args:
-        session: that has joined the mesh.
-        status: of the mesh.
-        states: of its companions.
-    """
-    up, links = neighbours_up(status)
+def values(found: Found) -> dict[str, Any]:
+    """All that is known, for `--json`. Times in s, memory in bytes."""
+    record = found.record
+    beside = {name: State(name, **one) for name, one in found.state["actors"].items()}
+    states = companions.states(Seen(record.gateway_url, beside))
     known = {state.name: state for state in states}
+    mesh_values = {name: value for name, value in found.state.items() if name != "actors"}
     return {
-        "healthy": not status.down,
-        "source": status.source,
-        "format": status.format,
-        "nodes": status.nodes,
-        "links": status.links,
-        "left_out": dict(status.left_out),
-        "warnings": list(status.warnings),
-        "refresh_error": status.last_refresh_error,
-        "neighbours_up": up,
-        "neighbours": links,
-        "silenced": len(status.faults.silent),
-        "cut": len(status.faults.cut),
-        "placement_version": status.placement_version,
-        "hello_s": session.options.shard.host.hello_s,
-        "shards": [
-            {
-                **asdict(shard),
-                "digest": f"{shard.digest:016x}",  # wider than JSON's numbers are everywhere
-                "routes_current": shard.routes_version == shard.database_version,
-            }
-            for shard in status.shards
-        ],
-        "down": dict(status.down),
-        "flags": {row.name: row.state for row in session.flags.report()},
+        **mesh_values,
         "companions": {
             name: {"state": state.state, "why": state.why} for name, state in known.items()
         },
-        "payments": [name for name in known if name.startswith("payments-")],
-        "gateway": str(known["gateway"]) if session.gateway_url else "none",
-        **addresses(session),
-    }
-
-
-def addresses(session: Session) -> dict[str, object]:
-    """Where the mesh is."""
-    record, state_dir = session.record, session.settings.state_dir
-    return {
+        "payments": [name for name in known if name.startswith(PREFIX)],
+        "gateway": str(known["gateway"]) if record.gateway_url else "none",
         "address": record.address,
-        "namespace": session.settings.namespace,
+        "namespace": record.namespace,
         "dashboard_url": record.dashboard_url,
         "gateway_url": record.gateway_url,
-        "gateway_token": str(token_path(state_dir)) if record.gateway_url else "",
-        "own_cluster": session.cluster is not None,
-        "state_dir": str(state_dir),
-        "logs": str(session.logs or ""),
+        "gateway_token": str(token_path(found.state_dir)) if record.gateway_url else "",
+        "own_cluster": record.own_cluster,
+        "state_dir": str(found.state_dir),
+        "logs": record.logs if record.own_cluster else "",
     }
 
 

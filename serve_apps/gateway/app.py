@@ -25,6 +25,7 @@ from actors.payments.shop import Shop
 from actors.runtime import log, spawn
 from actors.runtime.errors import X0Error
 from actors.twin import client as twin
+from serve_apps import operations
 from serve_apps.gateway.http.application import build
 from serve_apps.gateway.mesh_view import Neighbourhood, Snapshot
 from serve_apps.gateway.service import Gateway
@@ -110,6 +111,7 @@ def _application(namespace: str, log_level: str, shop: Shop, options: GatewayOpt
         ensure_token(shop.state_dir), shop=shop, metrics=spawn.ray_metrics(), options=options
     )
     gateway.twin = twin.ask
+    gateway.operations = operations.mesh_state
 
     @contextlib.asynccontextmanager
     async def beside(_app: FastAPI) -> AsyncIterator[None]:

@@ -34,6 +34,8 @@ from serve_apps.web.errors import TooBusy, TooLarge
 from serve_apps.web.idempotency import IdempotentRequests
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from actors.mesh.client import Mesh, Received
     from actors.payments.shop import Shop
     from actors.runtime.metrics import Metrics
@@ -115,6 +117,7 @@ class Gateway:
         self.ready = False
         self.mesh: Mesh | None = None
         self.twin: Twin | None = None
+        self.operations: Callable[[], Awaitable[dict[str, Any]]] | None = None
         self.batcher = SendBatcher(self.joined, limits.queued, limits.answer_s)
         self.idempotent = IdempotentRequests(
             limits.keys, limits.key_bytes, limits.keys_s, time.monotonic, _NOTHING_SENT
@@ -201,6 +204,21 @@ class Gateway:
         }
 
     # -- the twin --------------------------------------------------------------------------------
+
+    async def state(self) -> dict[str, Any]:
+        """How the mesh and the actors beside it are, asked anew.
+
+        Raises:
+            Unavailable: the mesh or its coordinator does not answer.
+        """
+        if self.operations is None:
+            raise Unavailable(
+                "the mesh cannot be asked",
+                "this gateway has just been started",
+                "Retry.",
+                retry_after_s=1.0,
+            )
+        return await self.operations()
 
     async def ask(self, scenario: Scenario, *, plot: bool = False) -> Reply:
         """Ask the twin of the mesh.

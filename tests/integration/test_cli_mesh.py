@@ -28,7 +28,7 @@ from actors.mesh.contract import COORDINATOR
 from actors.mesh.membership import Faults
 from actors.runtime import spawn
 from cluster import processes
-from jobs.launch import session
+from jobs.launch import found, session
 from serve_apps.settings import Settings
 
 if TYPE_CHECKING:
@@ -183,6 +183,49 @@ def test_status_fits_80_columns(state: Path, up: dict[str, Any]) -> None:
     for shard in up["shards"]:
         assert sum(shard["name"] in line for line in lines) == 2
     assert ["gateway", up["gateway_url"]] in [line.split() for line in lines]
+
+
+def test_status_asks_the_gateway_and_imports_no_ray(state: Path, up: dict[str, Any]) -> None:
+    """It joins no cluster, imports nothing that takes long, and takes under 0.5 s of a processor;
+    the actors themselves, asked through Ray, say the same."""
+    program = (
+        "import resource, sys\n"
+        "from jobs import cli\n"
+        "sys.argv = ['x0', 'status', '--json']\n"
+        "try:\n"
+        "    cli.main()\n"
+        "except SystemExit as ended:\n"
+        "    assert not ended.code\n"
+        "heavy = {'ray', 'numpy', 'scipy', 'torch', 'httpx', 'sqlalchemy'} & set(sys.modules)\n"
+        "used = resource.getrusage(resource.RUSAGE_SELF)\n"
+        "print(sorted(heavy), used.ru_utime + used.ru_stime, file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "X0TTA6BL4_STATE_DIR": str(state)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    heavy, _, seconds = done.stderr.strip().splitlines()[-1].rpartition(" ")
+    assert heavy == "[]"
+    assert float(seconds) < 0.5
+    running = session.running(Settings.load(state_dir=state))
+    try:
+        by_ray = asyncio.run(running.found())
+    finally:
+        running.close()
+    by_gateway = found.by_gateway(state)
+    assert by_gateway is not None
+    assert by_gateway.record == by_ray.record
+    moving = {"shards", "neighbours_up"}
+    for name in by_ray.state.keys() - moving:
+        assert by_gateway.state[name] == by_ray.state[name], name
+    shards = [by_gateway.state["shards"], by_ray.state["shards"]]
+    assert [[one.keys() for one in each] for each in shards[:1]] == [
+        [one.keys() for one in each] for each in shards[1:]
+    ]
+    assert up["companions"]["twin"]["state"] in {"ready", "starting"}
 
 
 def test_env_is_for_eval(state: Path, up: dict[str, Any]) -> None:
@@ -343,7 +386,9 @@ def test_a_shard_that_does_not_answer_is_reported(state: Path, up: dict[str, Any
     stopped = psutil.Process(up["shards"][1]["pid"])
     stopped.send_signal(signal.SIGSTOP)
     try:
+        began = time.monotonic()
         values = answer(state, "status", code=3)
+        assert time.monotonic() - began < 4  # 2 s of it for the shard to answer
     finally:
         stopped.send_signal(signal.SIGCONT)
     assert list(values["down"]) == ["mesh-shard-01"]

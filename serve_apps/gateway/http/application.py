@@ -13,6 +13,7 @@ from serve_apps.gateway.http import (
     inboxes,
     mesh_documents,
     moved,
+    operating,
     payment_documents,
     payments,
     reading,
@@ -63,7 +64,7 @@ def build(gateway: Gateway) -> FastAPI:
     answers = ErrorAnswers(gateway.errors)
     answers.install(app)
     # First what comes most often: Serve matches each request against the routes in this order.
-    for part in (sending, health, reading, events, reports, inboxes, payments, twin):
+    for part in (sending, health, reading, operating, events, reports, inboxes, payments, twin):
         part.add(app, gateway)
     docs_page.add(app)
     moved.add(app)

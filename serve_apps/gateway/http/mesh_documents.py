@@ -41,6 +41,61 @@ class Dependencies(BaseModel):
     shards_down: dict[str, str] = Field(description="shards that do not answer, and why")
 
 
+class ShardState(BaseModel):
+    """A shard that answers. Times in s, memory in bytes."""
+
+    name: str
+    pid: int
+    version: int = Field(description="of the placement that it works by")
+    partitions: list[int]
+    nodes: int
+    neighbours: int = Field(description="directed links of its nodes")
+    neighbours_up: int
+    silent: int
+    database: int = Field(description="advertisements that it knows")
+    database_version: int
+    digest: str
+    routes_version: int
+    open_messages: int = Field(description="accepted, neither delivered nor returned")
+    unread_messages: int
+    in_transit: int
+    hop_count: int
+    largest_lag_s: float
+    starved_s: float
+    rss_bytes: int
+    routes_current: bool
+
+
+class ActorState(BaseModel):
+    """An actor beside the mesh."""
+
+    state: str
+    why: str
+
+
+class MeshState(BaseModel):
+    """How the mesh is."""
+
+    healthy: bool = Field(description="all shards answer")
+    source: str
+    format: str
+    nodes: int
+    links: int
+    left_out: dict[str, int]
+    warnings: list[str]
+    refresh_error: str
+    neighbours_up: int
+    neighbours: int
+    silenced: int
+    cut: int
+    placement_version: int
+    hello_s: float
+    shards: list[ShardState]
+    down: dict[str, str] = Field(description="shards that do not answer, and why")
+    flags: dict[str, str]
+    actors: dict[str, ActorState] = Field(description="those beside the mesh")
+
+
 class Node(BaseModel):
     """A node in the list."""
 

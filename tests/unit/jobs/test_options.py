@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.mesh.status_document import flags_of
 from actors.runtime.flags import Flags
-from jobs.launch.options import absolute, flags_of, journal_directory, mesh_options
+from jobs.launch.options import absolute, journal_directory, mesh_options
 from serve_apps.settings import Settings
 
 if TYPE_CHECKING:

@@ -1,0 +1,45 @@
+"""A running mesh as it was found, whichever way it was asked. Imports nothing that takes time."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jobs.launch import gateway_state
+from jobs.launch.record import MeshRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How a mesh is.
+
+    Attributes:
+        record: of the mesh.
+        state_dir: of this process.
+        state: as of `serve_apps.operations.mesh_state`.
+    """
+
+    record: MeshRecord
+    state_dir: Path
+    state: Mapping[str, Any]
+
+
+def by_gateway(state_dir: Path) -> Found | None:
+    """Ask the gateway of the mesh on record: no cluster is joined, and Ray is not even imported.
+
+    Returns:
+        None if there is no such gateway, or it cannot say; the actors then have to be asked.
+
+    Raises:
+        ConfigurationError: the record cannot be read.
+    """
+    record = MeshRecord.load(state_dir)
+    if record is None or not record.gateway_url or os.environ.get("RAY_ADDRESS"):
+        return None
+    state = gateway_state.mesh_state(record.gateway_url, state_dir)
+    return None if state is None else Found(record, state_dir, state)

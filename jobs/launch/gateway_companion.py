@@ -1,0 +1,67 @@
+"""The gateway as a companion of a mesh that has a cluster of its own."""
+
+from __future__ import annotations
+
+import http.client
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from jobs.launch import gateway_state
+from jobs.launch.companion import OFF, READY, Companion, State
+
+if TYPE_CHECKING:
+    from jobs.launch.companion import Plan, Seen, Wait
+    from serve_apps.settings import Settings
+
+NAME: Final = "gateway"
+
+
+def url(settings: Settings) -> str:
+    """Where the gateway of these settings answers, once its port has been chosen."""
+    return f"http://{settings.gateway_host}:{settings.gateway_port}"
+
+
+def state(url: str) -> State:
+    """Whether the gateway at this URL answers now and can be used."""
+    try:
+        status, answer = gateway_state.get(f"{url}/readyz")
+        if status == http.client.OK:
+            return State(NAME, READY)
+        return State(NAME, "not ready", str(answer["detail"]))
+    except (OSError, http.client.HTTPException) as error:
+        return State(NAME, f"no answer ({type(error).__name__})")
+    except (ValueError, LookupError, TypeError):
+        return State(NAME, "no answer of a gateway")
+
+
+class GatewayCompanion(Companion):
+    """HTTP beside the mesh. On a cluster of others it is deployed by `serve deploy` instead."""
+
+    name = NAME
+    off = "not opened under X0TTA6BL4_MINIMAL, nor on a cluster that `x0 up` did not start"
+
+    def wanted(self, plan: Plan) -> bool:
+        """Only on a cluster of the mesh's own."""
+        return plan.own_cluster
+
+    def prepare(self, plan: Plan) -> Plan:
+        """Choose the port.
+
+        Raises:
+            ConfigurationError: it is taken, or the address is not one of this host.
+        """
+        from jobs.launch import gateway
+
+        return replace(plan, settings=gateway.with_port(plan.settings))
+
+    def start(self, plan: Plan) -> Wait:
+        """Have the cluster open it; what is returned waits until it is ready."""
+        from jobs.launch import gateway
+
+        return gateway.begin(plan.settings).wait
+
+    def states(self, seen: Seen) -> tuple[State, ...]:
+        """It is no actor of the namespace, so it is asked itself."""
+        if not seen.gateway_url:
+            return (State(self.name, OFF, self.off),)
+        return (state(seen.gateway_url),)
