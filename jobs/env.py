@@ -14,12 +14,10 @@ def command(as_json: reporting.AsJson = False) -> int:
     GATEWAY and GATEWAY_TOKEN_FILE are for HTTP; RAY_API_SERVER_ADDRESS and RAY_AUTH_MODE are for
     `ray job submit`; X0_ADDRESS is for `spawn.connect` in Python.
     """
-    from jobs.launch import record
-    from serve_apps.settings import Settings
+    from jobs.launch import found, record
 
     report = reporting.Report(as_json)
-    settings = Settings.load()
-    exports = record.exports(settings.state_dir)
+    exports = record.exports(found.state_dir())
     lines = [f"export {name}={shlex.quote(value)}" for name, value in exports.items()]
     report.result(exports, *lines)
     return 0

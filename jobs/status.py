@@ -9,7 +9,6 @@ from jobs.terminal import exit_codes, reporting
 
 if TYPE_CHECKING:
     from jobs.launch.found import Found
-    from serve_apps.settings import Settings
 
 
 @reporting.reported
@@ -20,20 +19,20 @@ def command(as_json: reporting.AsJson = False) -> int:
     """
     from jobs.launch import found as finding
     from jobs.terminal import summary
-    from serve_apps.settings import Settings
 
     report = reporting.Report(as_json)
-    settings = Settings.load()
-    found = summary.values(finding.by_gateway(settings.state_dir) or _by_ray(settings))
+    found = summary.values(finding.by_gateway(finding.state_dir()) or _by_ray())
     report.result(found, summary.mesh(found), *summary.shards(found), summary.where(found))
     return 0 if found["healthy"] else exit_codes.NOT_WELL
 
 
-def _by_ray(settings: Settings) -> Found:
+def _by_ray() -> Found:
     """Ask the actors: there is no gateway, or it does not answer."""
     from actors.runtime import log
     from jobs.launch import session
+    from serve_apps.settings import Settings
 
+    settings = Settings.load()
     log.configure(settings.log_level)
     running = session.running(settings)
     try:

@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from actors.runtime import flags
 from actors.runtime.errors import ConfigurationError, close_matches
+from actors.runtime.state_files import default_state_dir
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,15 +37,6 @@ _WORDS: Final = {
     _NAMESPACE: "1 to 63 of a-z 0-9 -, not starting with -",
 }
 _SHOWN: Final = 60  # characters of a refused value that an error repeats
-
-
-def default_state_dir() -> Path:
-    """Where state lives unless told otherwise, by the XDG Base Directory Specification 0.8.
-
-    A relative XDG_STATE_HOME is ignored, as the specification demands.
-    """
-    home = Path(os.environ.get("XDG_STATE_HOME", ""))
-    return (home if home.is_absolute() else Path.home() / ".local" / "state") / "x0tta6bl4"
 
 
 def _absolute(path: Path) -> Path:

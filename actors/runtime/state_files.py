@@ -13,18 +13,27 @@ import os
 import secrets
 import stat
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from actors.runtime.errors import ConfigurationError, Conflict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 DIRECTORY_MODE: Final = 0o700
 PRIVATE_MODE: Final = 0o600
 _SHARED_MODE: Final = 0o644
 _POLL_S: Final = 0.05
+
+
+def default_state_dir() -> Path:
+    """Where state lives unless told otherwise, by the XDG Base Directory Specification 0.8.
+
+    A relative XDG_STATE_HOME is ignored, as the specification demands.
+    """
+    home = Path(os.environ.get("XDG_STATE_HOME", ""))
+    return (home if home.is_absolute() else Path.home() / ".local" / "state") / "x0tta6bl4"
 
 
 def ensure_directory(path: Path) -> Path:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from actors.runtime.flags import PREFIX
+from actors.runtime.state_files import default_state_dir
 from jobs.launch import gateway_state
 from jobs.launch.record import MeshRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,23 @@ class Found:
     record: MeshRecord
     state_dir: Path
     state: Mapping[str, Any]
+
+
+def state_dir() -> Path:
+    """The state directory of this environment.
+
+    All settings are read, and checked, if any but this one is given; that takes a quarter second.
+
+    Raises:
+        ConfigurationError: a setting is wrong or unknown.
+    """
+    own = f"{PREFIX}STATE_DIR"
+    if any(name.upper().startswith(PREFIX) and name != own for name in os.environ):
+        from serve_apps.settings import Settings
+
+        return Settings.load().state_dir
+    given = os.environ.get(own)
+    return default_state_dir() if given is None else Path(given).expanduser().absolute()
 
 
 def by_gateway(state_dir: Path) -> Found | None:

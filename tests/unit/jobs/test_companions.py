@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.payments import control
-from actors.payments.contract import WatcherState
 from actors.runtime.errors import ConfigurationError, NotRunning
 from actors.runtime.flags import Flags
 from jobs.launch import companions, record
-from jobs.launch.companion import Companion, Plan, Seen
+from jobs.launch.companion import Companion, Plan, Seen, State
 from jobs.launch.options import mesh_options
 from jobs.launch.record import MeshRecord
 from serve_apps.settings import Settings
@@ -49,16 +47,14 @@ def test_what_companions_need_is_checked_before_anything_starts(tmp_path: Path) 
         companions.prepared(wrong, chosen)
 
 
-def test_each_actor_has_a_state_and_what_is_not_there_says_why(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_each_actor_has_a_state_and_what_is_not_there_says_why() -> None:
     """A watcher that failed is shown as failed with its reason; other actors are no companions."""
-
-    async def states(names: list[str]) -> list[WatcherState]:
-        return [WatcherState(name, "failed", "the ledger is newer") for name in names]
-
-    monkeypatch.setattr(control, "states", states)
-    seen = Seen(actors=dict.fromkeys(("payments-tron", "twin", "mesh-shard-00"), ""))
+    actors = (
+        State("payments-tron", "failed", "the ledger is newer"),
+        State("twin", "ready"),
+        State("another", "ready"),
+    )
+    seen = Seen(actors={state.name: state for state in actors})
     found = {state.name: str(state) for state in companions.states(seen)}
     assert found.pop("gateway").startswith("off: ")
     assert found == {"payments-tron": "failed: the ledger is newer", "twin": "ready"}

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from actors.runtime.errors import ConfigurationError
-from actors.runtime.settings import allowed, default_state_dir, variable
+from actors.runtime.settings import allowed, variable
+from actors.runtime.state_files import default_state_dir
 from serve_apps.settings import Settings
 
 
