@@ -9,6 +9,10 @@ that has no server yet, and then becomes HAProxy, under the same process id.
 Once open, the port stays open: Serve's reloads hand the listening socket on, and whoever asks while
 a replica restarts is answered by Serve's fallback.
 
+Serve leaves the time that the head of a request may take without a bound, and opens two pages, of
+statistics and of metrics, on all addresses. Here a head has `HEAD_S`, and the pages are on loopback
+unless RAY_SERVE_HAPROXY_PAGES_HOST names another address.
+
 Serve also has every request logged to the host's syslog, paths included, and who knows the path of
 a download has what was bought. So there is no such log unless RAY_SERVE_HAPROXY_LOG_TARGET asks for
 it.
@@ -20,15 +24,20 @@ import os
 import re
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 PROGRAM: Final = "x0-haproxy"
 CHOICE: Final = "RAY_SERVE_HAPROXY_BINARY_PATH"
 LOG_CHOICE: Final = "RAY_SERVE_HAPROXY_LOG_TARGET"
+PAGES_CHOICE: Final = "RAY_SERVE_HAPROXY_PAGES_HOST"
+HEAD_S: Final = 10  # for the head of a request to come
+_DEFAULTS: Final = re.compile(r"(^defaults\n +mode http\n)", re.MULTILINE)
+_PAGES: Final = re.compile(r"(^(?:frontend prometheus|listen stats)\n +bind )\S*:", re.MULTILINE)
 _BIND: Final = re.compile(r"(^frontend http_frontend\n) +bind [^\n]*\n", re.MULTILINE)
 _ACCESS_LOG: Final = re.compile(r"^ +log \S+ local0 info\n", re.MULTILINE)
 _SERVER: Final = re.compile(r"^ +server (?!.* backup\b)", re.MULTILINE)
@@ -57,14 +66,43 @@ def silent(configuration: str) -> str:
     return _ACCESS_LOG.sub("", configuration)
 
 
-def prepare(arguments: Sequence[str]) -> None:
+def bounded(configuration: str) -> str:
+    """The configuration with a bound to the time that the head of a request may take.
+
+    Raises:
+        ValueError: it has no defaults in the form that Serve writes.
+    """
+    if "timeout http-request" in configuration:
+        return configuration
+    text, count = _DEFAULTS.subn(rf"\1    timeout http-request {HEAD_S}s\n", configuration)
+    if count != 1:
+        raise ValueError("the configuration has no `defaults` that begin with `mode http`")
+    return text
+
+
+def confined(configuration: str, host: str) -> str:
+    """The configuration with the pages of statistics and metrics on one address.
+
+    Raises:
+        ValueError: it has not both in the form that Serve writes.
+    """
+    text, count = _PAGES.subn(rf"\g<1>{host}:", configuration)
+    if count != 2:
+        raise ValueError("the configuration has not the pages of statistics and metrics")
+    return text
+
+
+def prepare(arguments: Sequence[str]) -> list[str]:
     """Change the configuration that HAProxy is about to be started with.
 
     Args:
         arguments: HAProxy's: `-f FILE`, and `-sf PID ...` for a reload.
 
+    Returns:
+        What could not be changed, because Serve wrote it in another form.
+
     Raises:
-        ValueError: no configuration is named, or it is not as Serve writes it.
+        ValueError: no configuration is named.
     """
     if "-f" not in arguments[:-1]:
         raise ValueError("no configuration is named by -f")
@@ -73,13 +111,24 @@ def prepare(arguments: Sequence[str]) -> None:
     if "-sf" not in arguments:
         opened.unlink(missing_ok=True)  # of a HAProxy that is gone
     configuration = path.read_text()
+    changes: list[Callable[[str], str]] = [
+        bounded,
+        partial(confined, host=os.environ.get(PAGES_CHOICE, "127.0.0.1")),
+    ]
     if LOG_CHOICE not in os.environ:
-        configuration = silent(configuration)
-        path.write_text(configuration)
+        changes.append(silent)
     if has_server(configuration):
         opened.touch(mode=0o600)
     elif not opened.exists():
-        path.write_text(closed(configuration))
+        changes.append(closed)
+    failures = []
+    for change in changes:
+        try:
+            configuration = change(configuration)
+        except ValueError as error:  # better an early port than none
+            failures.append(str(error))
+    path.write_text(configuration)
+    return failures
 
 
 def haproxy() -> str:
@@ -103,9 +152,11 @@ def main() -> None:
     """Become HAProxy. What is wrong goes to standard error, which Serve keeps beside its files."""
     arguments = sys.argv[1:]
     try:
-        prepare(arguments)
-    except (OSError, ValueError) as error:  # better an early port than none
-        print(f"{PROGRAM}: the port opens before there is a server: {error}", file=sys.stderr)  # noqa: T201
+        failures = prepare(arguments)
+    except (OSError, ValueError) as error:
+        failures = [str(error)]
+    for failure in failures:
+        print(f"{PROGRAM}: HAProxy runs as Serve configured it: {failure}", file=sys.stderr)  # noqa: T201
     try:
         program = haproxy()
     except FileNotFoundError as error:

@@ -2,10 +2,11 @@
 
 Ray's command is run, and Ray is not imported: the caller stays a small process that starts at once.
 
-Security: token authentication (see `token`), the dashboard on 127.0.0.1, files under umask 077, no
-Ray Client server, metrics on loopback (see `only_loopback`), no secret of one part in the
-environment of all. Ray 2.60 binds its gRPC ports to all addresses and replaces a loopback
-`--node-ip-address` by the host's own; the token is what guards them.
+Security: token authentication (see `token`), files under umask 077, no Ray Client server, no secret
+of one part in the environment of all, and every port on loopback, those of gRPC included; metrics
+where the operator wants them (see `only_loopback`). Ray 2.60 replaces a loopback address by the
+host's own and then listens on all, unless it is told that this host forms no cluster with others:
+see `ONE_HOST`, which whoever joins needs too (`spawn.connect` sees to it).
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ _SERVE_PORTS: Final = (
     "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT",
 )
 _PORTS: Final = range(20_000, 30_000)  # where neither Linux nor Serve picks ports (ip(7), 30000 on)
+# Made for laptops with firewalls: 0 makes 127.0.0.1 the address of this node. Who wants nodes of
+# other hosts to join sets it to 1, and then the token alone guards the ports.
+ONE_HOST: Final = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 _AROUND_REQUESTS: Final = "serve_apps.web.turnstile.middlewares"
 _FOREIGN: Final = ("RAY_ADDRESS", "RAY_NAMESPACE", "RAY_TMPDIR")  # they point to other clusters
 
@@ -190,6 +194,7 @@ def _environment(temp_dir: Path, options: HeadOptions) -> dict[str, str]:
         [str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]
     )
     environment.setdefault("RAY_AUTH_MODE", "token")
+    environment.setdefault(ONE_HOST, "0")
     environment["RAY_USAGE_STATS_ENABLED"] = "0"
     # Callers learn of an actor's death when it is known, not a second later: a take-over then
     # comes before the restart.
@@ -229,6 +234,9 @@ def _serve(environment: dict[str, str], directory: Path) -> None:
     environment["RAY_SERVE_HAPROXY_SERVER_STATE_BASE"] = str(directory)
     environment["RAY_SERVE_HAPROXY_SERVER_STATE_FILE"] = str(directory / "server-state")
     environment.setdefault("RAY_SERVE_HAPROXY_NBTHREAD", "2")
+    # How long a connection may be silent in the midst of a request or an answer: longer than any
+    # stream of the gateway is. An hour by Serve's default; `ingress` bounds the head of a request.
+    environment.setdefault("RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S", "60")
     # HAProxy is started anew after three such checks in a row have failed: 30 s by Serve's default.
     environment.setdefault("RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S", "2")
     environment.setdefault("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", _AROUND_REQUESTS)

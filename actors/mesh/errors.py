@@ -50,18 +50,25 @@ class StalePlacement(Conflict):
 
 
 class MailboxFull(X0Error):
-    """The node `node` holds `capacity` messages already; retry after `retry_after_s` seconds."""
+    """The node `node` takes no more messages; retry after `retry_after_s` seconds.
+
+    Attributes:
+        node: id of the node.
+        capacity: messages that it holds already; None: whoever refuses does not know.
+        retry_after_s: seconds after which there may be room.
+    """
 
     http_status = 429
 
     node: str
-    capacity: int
+    capacity: int | None
     retry_after_s: float
 
-    def __init__(self, node: str, *, capacity: int, retry_after_s: float) -> None:
+    def __init__(self, node: str, *, capacity: int | None, retry_after_s: float) -> None:
+        held = "as many messages as it may" if capacity is None else f"{capacity} messages"
         super().__init__(
             f"mailbox of {node} is full",
-            f"it holds its capacity of {capacity} messages",
+            f"it holds {held}",
             f"Retry after {retry_after_s:g} s, or raise X0TTA6BL4_MAILBOX_CAPACITY.",
             node=node,
             capacity=capacity,

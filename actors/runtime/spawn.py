@@ -18,7 +18,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import ray
 import ray.exceptions
-from ray._raylet import Config  # type: ignore[attr-defined]  # missing in Ray's stub
+from ray._private import ray_constants
+from ray._raylet import (  # type: ignore[attr-defined]  # missing in Ray's stub
+    Config,
+    node_ip_address_from_perspective,
+)
 from ray.util import list_named_actors
 from ray.util import metrics as ray_instruments
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -69,6 +73,8 @@ def connect(address: str | None, namespace: str) -> None:
     if not address:
         raise NotRunning("a cluster", why="no address was given and RAY_ADDRESS is unset")
     _probe(address)
+    # Ray would replace a loopback address by the host's own.
+    ray_constants.ENABLE_RAY_CLUSTER = not _is_private(address)
     if "RAY_AUTH_MODE" not in os.environ:
         # Ray has read its configuration when it was imported, and reads it again only when told;
         # its own `_enable_token_auth` does it in the same way.
@@ -361,6 +367,19 @@ def _probe(address: str) -> None:
     except OSError as error:
         why = f"nothing answers there ({error.strerror or error})"
         raise NotRunning(f"the cluster at {address}", why=why) from error
+
+
+def _is_private(address: str) -> bool:
+    """Whether a cluster on loopback, where one answers, is not on the host's own address too."""
+    host, _, port = address.rpartition(":")
+    if host not in {"127.0.0.1", "localhost"}:
+        return False
+    own = node_ip_address_from_perspective()
+    if own == "127.0.0.1":  # this host has no other
+        return True
+    with socket.socket() as probe:
+        probe.settimeout(_PROBE_S)
+        return probe.connect_ex((own, int(port))) != 0
 
 
 def _not_joined(address: str, error: BaseException) -> X0Error:

@@ -1,7 +1,7 @@
 """Keeps the metrics of Ray's agent and dashboard on the address that the operator chose.
 
-Both open a port that answers anybody, without a token, on all addresses of the host, and no option
-of Ray changes that. Python runs this module at the start of each process that finds it on its path.
+Both open a port that answers anybody, without a token, on all addresses of the host or, where the
+cluster is private to its host, on loopback, and no option of Ray names another. Python runs this module at the start of each process that finds it on its path.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import sys
 
 _SERVERS = ("/ray/dashboard/agent.py", "/ray/dashboard/dashboard.py")
-_ANY = ("", "0.0.0.0", "::")  # noqa: S104 - what is replaced
+_RAYS = ("", "0.0.0.0", "::", "127.0.0.1")  # noqa: S104 - what is replaced
 
 host = os.environ.get("X0_METRICS_HOST", "")
 if host and any(argument.endswith(_SERVERS) for argument in sys.orig_argv):
@@ -20,7 +20,7 @@ if host and any(argument.endswith(_SERVERS) for argument in sys.orig_argv):
 
     def _server_bind(server: socketserver.TCPServer) -> None:
         address, port = server.server_address[:2]
-        if address in _ANY:
+        if address in _RAYS:
             server.server_address = (host, port)
         _bind(server)
 

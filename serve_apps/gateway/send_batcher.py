@@ -93,7 +93,7 @@ class SendBatcher:
         number, refusal = await answer
         match partition.Refusal(refusal):
             case partition.Refusal.MAILBOX_FULL:
-                raise _full(node)
+                raise MailboxFull(node, capacity=None, retry_after_s=1.0)
             case partition.Refusal.NODE_SILENT:
                 raise NodeSilent(node)
         return number
@@ -173,12 +173,7 @@ class SendBatcher:
             ) from None
 
 
-def _full(node: str) -> MailboxFull:
-    error = MailboxFull(node, capacity=0, retry_after_s=1.0)
-    error.why = "it holds as many open messages as it may"
-    return error
-
-
 def _refusal(code: int, node: str) -> MessageRefusal:
-    full = code == partition.Refusal.MAILBOX_FULL
-    return refusal_of(_full(node) if full else NodeSilent(node))
+    if code == partition.Refusal.MAILBOX_FULL:
+        return refusal_of(MailboxFull(node, capacity=None, retry_after_s=1.0))
+    return refusal_of(NodeSilent(node))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive
 
 STALL_S = 30.0  # without another byte
+SLOWEST = 4096  # bytes a second that a body must come at, after the first `STALL_S`
 
 
 async def parts(headers: Mapping[str, str], receive: Receive, most: int) -> AsyncIterator[bytes]:
@@ -37,7 +39,7 @@ async def parts(headers: Mapping[str, str], receive: Receive, most: int) -> Asyn
             async with asyncio.timeout(STALL_S):
                 message = await receive()
         except TimeoutError:
-            raise _stalled() from None
+            raise _stalled(f"nothing of it came for {STALL_S:g} s") from None
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         part: bytes = message.get("body", b"")
@@ -49,8 +51,21 @@ async def parts(headers: Mapping[str, str], receive: Receive, most: int) -> Asyn
 
 
 async def read(headers: Mapping[str, str], receive: Receive, most: int) -> bytes:
-    """The whole body of a request, of at most `most` bytes; raises as `parts` does."""
-    return b"".join([part async for part in parts(headers, receive, most)])
+    """The whole body of a request.
+
+    Raises:
+        BodyStalled: it comes more slowly than `SLOWEST`.
+        BodyTooLarge, ClientDisconnect: as `parts`.
+    """
+    begun = time.monotonic()
+    size = 0
+    found = []
+    async for part in parts(headers, receive, most):
+        found.append(part)
+        size += len(part)
+        if time.monotonic() - begun > STALL_S + size / SLOWEST:
+            raise _stalled(f"less than {SLOWEST} bytes a second came")
+    return b"".join(found)
 
 
 async def read_json(request: Request, most: int) -> Any:  # noqa: ANN401 - JSON is anything
@@ -87,9 +102,9 @@ def _too_long(most: int) -> BodyTooLarge:
     )
 
 
-def _stalled() -> BodyStalled:
+def _stalled(why: str) -> BodyStalled:
     return BodyStalled(
         "the body does not come",
-        f"nothing of it came for {STALL_S:g} s",
+        why,
         "Send it at once, or in several requests.",
     )

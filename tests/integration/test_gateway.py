@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -28,6 +29,7 @@ from actors.payments.chains.money import Network
 from actors.runtime import spawn
 from actors.twin.actor import TwinActor
 from actors.twin.contract import TWIN
+from cluster import ingress, processes
 from cluster.local import LocalCluster
 from cluster.ray_start import HeadOptions
 from jobs.launch import gateway
@@ -50,6 +52,8 @@ class Live:
     auth: dict[str, str] = field(repr=False)
     early: list[httpx.Response]
     shop: BotShop
+    temp_dir: str
+    session: int | None
 
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=20, trust_env=False)
@@ -92,7 +96,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         asyncio.run(ready(options.shard.host.hold_s))
         opening.wait(lambda _: None)
         token = token_path(state).read_text()
-        yield Live(opening.url, {"authorization": f"Bearer {token}"}, early, shop)
+        auth = {"authorization": f"Bearer {token}"}
+        yield Live(opening.url, auth, early, shop, cluster.temp_dir, cluster.session)
     finally:
         shop.ledger.close()
         spawn.disconnect()
@@ -126,10 +131,29 @@ def test_it_answers_before_the_mesh_is_there(live: Live) -> None:
 
 
 def test_it_listens_on_loopback_alone(live: Live) -> None:
-    """The gateway's port, and that of the replica behind it, are not on other addresses."""
-    port = httpx.URL(live.url).port
-    listening = [c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
-    assert {c.laddr.ip for c in listening if c.laddr.port == port} == {"127.0.0.1"}
+    """No port of the cluster is on another address: the gateway's, HAProxy's pages, the replica's,
+    the dashboard's, those of gRPC and of Ray's metrics."""
+    ours = {process.pid for process in processes.members(Path(live.temp_dir), live.session)}
+    listening = [
+        connection.laddr
+        for connection in psutil.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN and connection.pid in ours
+    ]
+    assert httpx.URL(live.url).port in {port for _, port in listening}
+    assert len(listening) > 10
+    foreign = [(ip, port) for ip, port in listening if ip not in {"127.0.0.1", "::ffff:127.0.0.1"}]
+    assert foreign == []
+
+
+def test_a_half_sent_head_is_not_held(live: Live) -> None:
+    """Whoever does not finish the head of a request is answered and closed within seconds."""
+    host, port = str(httpx.URL(live.url).host), httpx.URL(live.url).port
+    assert port is not None
+    with socket.create_connection((host, port), timeout=2 * ingress.HEAD_S) as raw:
+        raw.sendall(b"GET /healthz HTTP/1.1\r\nhost: local")
+        begun = time.monotonic()
+        assert raw.recv(64).startswith(b"HTTP/1.1 408")
+        assert time.monotonic() - begun < 1.5 * ingress.HEAD_S
 
 
 def test_the_mesh_can_be_read(live: Live) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import socket
 import subprocess
 import sys
 import sysconfig
+import time
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,6 +104,39 @@ async def test_requests_are_logged_only_where_somebody_asks_for_it(
         assert b"/downloads/secret" in await logged()
 
 
+async def test_every_phase_of_a_request_is_bounded_and_pages_are_private(
+    serve: Any, port: int
+) -> None:
+    """A head that does not come to its end is a 408 in time; nobody else reads the pages."""
+    async with serving(lambda *_: response(200)) as server:
+        replica = haproxy.ServerConfig(name="S", host=server.host, port=server.port)
+        serve.set_backend_configs(backends(replica))
+        await serve.start()
+        try:
+            begun = time.monotonic()
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET / HTTP/1.1\r\nhost: 127")
+            assert (await reader.read()).startswith(b"HTTP/1.1 408")
+            assert time.monotonic() - begun < 1.5 * ingress.HEAD_S
+            writer.close()
+            pages = {serve.cfg.stats_port, serve.cfg.metrics_port}
+            listening = [c for c in psutil.net_connections("tcp") if c.status == "LISTEN"]
+            where = {(c.laddr.ip, c.laddr.port) for c in listening if c.laddr.port in pages}
+            assert where == {("127.0.0.1", page) for page in pages}
+        finally:
+            await serve.stop()
+
+
+def test_pages_are_where_somebody_asks_for_them() -> None:
+    """Their address can be chosen, and an unknown form of the configuration is told."""
+    written = "frontend prometheus\n    bind :91\nlisten stats\n  bind *:84\n"
+    for text in (written, ingress.confined(written, "127.0.0.1")):  # as after a restart
+        found = ingress.confined(text, "10.0.0.1")
+        assert re.findall(r"bind (\S+)", found) == ["10.0.0.1:91", "10.0.0.1:84"]
+    with pytest.raises(ValueError, match="pages"):
+        ingress.confined("listen stats\n  bind *:84\n", "10.0.0.1")
+
+
 async def test_the_port_opens_with_the_first_server_and_stays_open(serve: Any, port: int) -> None:
     """Nobody is answered before a replica can answer; from then on nobody is refused."""
     async with serving(lambda *_: response(200)) as server:
@@ -153,7 +189,7 @@ def test_a_configuration_of_another_shape_is_left_alone(tmp_path: Path) -> None:
         timeout=30,
         check=False,
     )
-    assert "x0-haproxy: the port opens before there is a server" in done.stderr
+    assert done.stderr.count("x0-haproxy: HAProxy runs as Serve configured it") == 3
     assert "haproxy version" in done.stderr
     assert path.read_text() == before
 

@@ -161,3 +161,20 @@ async def test_a_body_that_stalls_is_given_up(start: Any, monkeypatch: pytest.Mo
         assert (answer.status_code, answer.headers["connection"]) == (408, "close")
         assert answer.json()["remedy"]
     assert (gateway.uploads.taken, gateway.in_flight.taken) == (0, 0)
+
+
+async def test_a_body_that_trickles_is_given_up(
+    start: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often a byte comes, a body that is read as a whole must come at some rate."""
+    monkeypatch.setattr(bodies, "STALL_S", 0.05)
+    gateway, client = await start()
+
+    async def body() -> AsyncIterator[bytes]:
+        while True:
+            yield b" "
+            await asyncio.sleep(0.01)
+
+    headers = LINES | {"content-type": "application/json"}
+    answer = await client.post("/v1/mesh/messages", content=body(), headers=headers)
+    assert (answer.status_code, gateway.in_flight.taken) == (408, 0)
