@@ -1,7 +1,8 @@
 """Keeps the metrics of Ray's agent and dashboard on the address that the operator chose.
 
-Both open a port that answers anybody, without a token, on all addresses of the host or, where the
-cluster is private to its host, on loopback, and no option of Ray names another. Python runs this module at the start of each process that finds it on its path.
+Both open a port that answers anybody, without a token: on loopback where the cluster is private to
+its host, else on all addresses; no option of Ray names another. Python runs this module at the
+start of each process that finds it on its path.
 """
 
 from __future__ import annotations
