@@ -48,8 +48,8 @@ class Plan:
 
     Attributes:
         id: 1 to 32 of a-z 0-9 -.
-        titles: by language; "en" is always there.
-        prices: by method, in its smallest unit.
+        titles: the title in each language; "en" is always there.
+        prices: the price for each method, in its smallest unit.
         delivers: what the buyer gets.
     """
 
@@ -86,7 +86,7 @@ class Catalogue:
         """The plan with the id `name`.
 
         Raises:
-            UnknownPlan: there is none.
+            UnknownPlan: there is no such plan.
         """
         for plan in self.plans:
             if plan.id == name:

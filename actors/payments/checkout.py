@@ -32,8 +32,8 @@ class Checkout:
     """Takes orders.
 
     Args:
-        shop: whose.
-        catalogue: of the plans.
+        shop: the shop that takes the orders.
+        catalogue: the plans that can be ordered.
         clock: ms since the Unix epoch.
     """
 

@@ -64,10 +64,10 @@ class WatcherState:
     """What an operator is told of a watcher.
 
     Attributes:
-        name: of its actor.
+        name: name of its actor.
         state: `failed` needs a person: the watcher lives and cannot work until `why` is mended.
             `silent` means that it does not answer, because it restarts or hangs.
-        why: what it waits for or failed at. While it watches: the error of its last scan, or "".
+        why: what it waits for or failed at; while it watches, the error of its last scan or "".
     """
 
     name: str

@@ -19,7 +19,7 @@ async def states(names: Iterable[str], *, timeout_s: float = TIMEOUT_S) -> tuple
     """How the watchers of these names are, all asked at once.
 
     Args:
-        names: of their actors.
+        names: names of their actors.
         timeout_s: after which a watcher counts as silent.
     """
     return tuple(await asyncio.gather(*(_state(name, timeout_s) for name in names)))

@@ -46,7 +46,7 @@ class Delivery:
     """Makes goods and opens them.
 
     Args:
-        shop: whose.
+        shop: the shop that delivers.
         ledger: knows who is entitled.
         key: see `tokens.ensure_key`.
     """

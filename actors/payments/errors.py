@@ -60,7 +60,7 @@ class UnknownPlan(X0Error):
 
 
 class UnknownReview(X0Error):
-    """There is no open review of `subject`, or none of the kind that was asked for."""
+    """There is no open review of `subject` of the kind that was asked for."""
 
     http_status = 404
 

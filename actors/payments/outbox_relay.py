@@ -55,9 +55,9 @@ class OutboxRelay:
     """Empties the outbox of one channel.
 
     Args:
-        ledger: with the outbox.
-        delivery: makes the goods.
-        transport: of the channel.
+        ledger: the ledger with the outbox.
+        delivery: makes what an order brings.
+        transport: reaches the buyers of one channel.
         clock: ms since the Unix epoch.
     """
 

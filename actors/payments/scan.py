@@ -41,16 +41,16 @@ if TYPE_CHECKING:
 
 PageT = TypeVar("PageT")
 
-_LOOK_S: Final = 0.1  # between two looks whether another process is done
+_LOOK_S: Final = 0.1  # between two attempts to be the only scanner
 RECEIPTS_AT_ONCE: Final = 8
-MATCHED: Final = 2_000  # receipts of one scan that orders wait for
-OTHERS: Final = 10  # receipts of one scan that nobody waits for, unless told otherwise
+MATCHED: Final = 2_000  # most receipts of one scan that orders wait for
+OTHERS: Final = 10  # most receipts of one scan that no order waits for, by default
 GONE_MS: Final = 3_600_000
 """After which a transaction without a solid receipt is in no block: they are solid in a minute."""
 GONE_ASKED: Final = 20
 """Times that it has been asked for by then, and was not there: one node of many that lags behind
 must not make a payment forgotten that was made while nobody watched."""
-AHEAD_MS: Final = 60_000  # that the chain's clock may be ahead of ours
+AHEAD_MS: Final = 60_000  # how far the chain's clock may be ahead of ours
 
 
 @dataclass(slots=True)
@@ -58,16 +58,16 @@ class ScanResult:
     """What one scan did.
 
     Attributes:
-        pages: of history read.
+        pages: number of pages of history that were read.
         transfers: incoming ones that they list.
         settled: orders that got their payment.
         review: transfers that went to the review queue.
         waiting: transactions whose receipt is not solid yet, or not read yet.
         expired: orders given up.
-        rejected: what was none, by reason.
+        rejected: number of entries that were not transfers to the shop, by reason.
         cursor: block time in ms (TRON), or logical time (TON), of the last that was read.
         chain_ms: time of the chain up to which everything was read; 0 if it is not known.
-        requests: that were sent.
+        requests: number of requests that were sent.
     """
 
     network: Network
@@ -102,11 +102,11 @@ async def scan(
     """Read a chain once.
 
     Args:
-        chain: to read.
-        ledger: to read into.
+        chain: the chain to read.
+        ledger: the ledger that records what is read.
         api: see `connect`.
-        wait_s: how long to wait for another process that is at it.
-        others: how many receipts to read of transactions that no order waits for.
+        wait_s: how long to wait for another process that scans the same chain.
+        others: most receipts to read of transactions that no order waits for.
         clock: ms since the Unix epoch.
 
     Raises:
@@ -161,7 +161,7 @@ class _TronScan:
         self._ledger = ledger
         self._clock = clock
         self._result = ScanResult(Network.TRON)
-        self._failure: Exception | None = None  # of a receipt
+        self._failure: Exception | None = None  # what reading a receipt failed at
 
     async def run(self) -> ScanResult:
         intake = self._ledger.intake
@@ -232,7 +232,7 @@ class _TronScan:
         try:
             found = await self._source.receipt(one.tx_id)
         except ChainUnavailable:
-            # One that always fails must not keep those behind it waiting for ever.
+            # A receipt that always fails must not block those behind it for ever.
             await asyncio.to_thread(intake.defer, cursor, one.tx_id, self._clock())
             raise
         if found is None and head_ms > one.block_ms + GONE_MS and one.asked >= GONE_ASKED:
@@ -245,7 +245,7 @@ class _TronScan:
         else:
             effect = await asyncio.to_thread(intake.settle, cursor, one.tx_id, found, self._clock())
             self._result.settled += effect.settled
-            if one.matched:  # others were counted when they were listed
+            if one.matched:  # the others were counted when the index listed them
                 self._result.review += effect.review
 
 

@@ -45,7 +45,7 @@ KEYLESS_TON: Final = (0.9, 9.0)
 TON_TEST_HOSTS: Final = frozenset({"testnet.tonapi.io", "testnet.toncenter.com"})
 TON_MAIN_HOSTS: Final = frozenset({"tonapi.io", "toncenter.com"})
 CATALOGUE: Final = "catalogue.yaml"  # in the state directory, unless set
-DATABASE: Final = "payments.db"  # the same
+DATABASE: Final = "payments.db"  # in the state directory, unless set
 _POSTGRESQL: Final = "postgresql+psycopg"
 
 
@@ -54,14 +54,14 @@ class Chain:
     """One network as the shop uses it.
 
     Attributes:
-        network: which.
+        network: the network.
         api_url: without a slash at its end.
-        api_key: of the API, or None.
-        wallet: that buyers pay to, as `Transfer.wallet`.
-        contract: of USDT, as `Transfer.contract`; empty where USDT is not taken.
+        api_key: key of the API, or None.
+        wallet: address that buyers pay to, as `Transfer.wallet`.
+        contract: contract of USDT, as `Transfer.contract`; empty where USDT is not taken.
         rate: requests per second, at most.
         test: whether addresses are shown as of a test net.
-        since_ms: what came in before is not the shop's; 0: all is.
+        since_ms: transfers before this time do not concern the shop; 0 means that all do.
     """
 
     network: Network
@@ -96,12 +96,12 @@ class Shop:
     """The shop.
 
     Attributes:
-        chains: by network; empty while payments are off.
-        database_url: of the ledger, for SQLAlchemy.
+        chains: the chains that it takes payments on; empty while payments are off.
+        database_url: URL of the ledger's database, for SQLAlchemy.
         catalogue: path of the catalogue.
         public_url: under which buyers reach the gateway, without a slash at its end; empty if
             unset.
-        state_dir: where the key of download links is.
+        state_dir: directory that holds the key of download links.
     """
 
     chains: dict[Network, Chain]
@@ -313,7 +313,8 @@ def _database(settings: PaymentsSettings) -> SecretStr:
     if scheme in {"postgres", "postgresql", _POSTGRESQL} and found:
         return SecretStr(f"{_POSTGRESQL}://{rest}")
     if scheme == "sqlite" and rest.startswith("/") and rest not in {"/", "/:memory:"}:
-        # Actors run in other working directories; and memory would be another one in each.
+        # Absolute, as actors have other working directories. A database in memory is refused:
+        # each process would have its own.
         return SecretStr(f"sqlite:///{Path(rest[1:]).absolute()}")
     name = variable("database_url")
     raise ConfigurationError(

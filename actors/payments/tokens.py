@@ -43,7 +43,7 @@ _GROUP: Final = 4
 
 
 def ensure_key(state_dir: Path) -> SecretBytes:
-    """The shop's key, made if there is none.
+    """The shop's key; the first call makes it.
 
     Raises:
         ConfigurationError: the file does not hold a key.
@@ -90,7 +90,7 @@ def verify(key: SecretBytes, token: str, now_ms: int) -> tuple[str, int]:
     except (binascii.Error, ValueError):
         raise TokenRefused from None
     if base64.urlsafe_b64encode(content).decode() != token:
-        raise TokenRefused  # a token has one spelling
+        raise TokenRefused  # base64 has several spellings of the same bytes; one is accepted
     head, mac = content[:_HEAD], content[_HEAD:]
     if not hmac.compare_digest(mac, _mac(key, b"download", head)[:_MAC_BYTES]):
         raise TokenRefused
@@ -108,7 +108,7 @@ def licence(key: SecretBytes, order_id: str) -> str:
 
 
 def licensed(key: SecretBytes, code: str) -> str | None:
-    """The order whose licence a code is; None if it is none of this shop."""
+    """The order that a licence code belongs to; None if the code is not of this shop."""
     try:
         content = base64.b32decode(code.replace("-", "").strip().upper())
     except (binascii.Error, ValueError):

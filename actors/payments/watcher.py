@@ -30,21 +30,21 @@ if TYPE_CHECKING:
     from actors.runtime.metrics import Metrics
 
 POLL_S: Final = 30.0
-JITTER: Final = 0.2  # of the pause, up and down
-OTHERS: Final = 200  # receipts of a scan that no order waits for: a poll has time
-STALE_S: Final = 600.0  # since the last scan that came to its end
+JITTER: Final = 0.2  # largest deviation of the pause, as a share of it
+OTHERS: Final = 200  # most receipts of a scan that no order waits for
+STALE_S: Final = 600.0  # time without a completed scan that raises an alert
 
 
 class Watcher:
     """Reads one chain into the ledger, again and again.
 
     Args:
-        chain: to read.
-        ledger: to read into.
-        delivery: for buyers who ask by themselves.
-        api: to ask, of the running loop.
-        errors: where failures end; critical ones are alerts.
-        metrics: where scans are counted.
+        chain: the chain to read.
+        ledger: the ledger that records what is read.
+        delivery: makes the goods of buyers of the channel "pull".
+        api: the API of the chain, made in the running loop.
+        errors: handles failures; critical ones raise alerts.
+        metrics: counts scans.
         rng: draws the jitter.
         clock: ms since the Unix epoch.
     """
@@ -100,7 +100,7 @@ class Watcher:
             self._error = ""
             self._settled.inc(result.settled, network=str(self._chain.network))
         except Conflict:
-            pass  # the other one scans for both
+            pass  # another watcher scans this chain now, into the same ledger
         except ConfigurationError as error:
             self._fail(error, critical=not self._error)
         except Exception as error:  # noqa: BLE001 - the loop goes on, and the handler tells

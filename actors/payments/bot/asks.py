@@ -16,7 +16,7 @@ MAX_DATA: Final = 64  # bytes of a button's data
 _PLAN: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _ORDER: Final = re.compile(r"[a-z2-7]{16}")
 _PAGE: Final = re.compile(r"[0-9]{1,3}")
-_MAX_READ: Final = 256  # characters of a command that are looked at
+_MAX_READ: Final = 256  # characters of a command that are read
 
 
 @dataclass(frozen=True, slots=True)

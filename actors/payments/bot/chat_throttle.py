@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-INTERVAL_S: Final = 1.01  # a second, and what clocks may differ in it
-_KEPT: Final = 1024  # chats that are remembered before those that may speak are forgotten
+INTERVAL_S: Final = 1.01  # a second, and a margin for clocks that differ
+_KEPT: Final = 1024  # above this number of chats, those that may be sent to at once are forgotten
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class ChatThrottle:
 
     Args:
         clock: s, monotonic.
-        sleep: how to wait for a turn.
+        sleep: waits a number of seconds.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from actors.payments.catalogue import Plan
     from actors.payments.chains.money import Method
 
-PAGE: Final = 8  # offers of one message
+PAGE: Final = 8  # most offers in one message
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def content(order: Order, wallet: str) -> str:
     """What the picture of an order says.
 
     Args:
-        order: to be paid.
+        order: the order that is to be paid.
         wallet: its address as people are shown it.
     """
     if order.method.network is Network.TRON:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from actors.payments.bot.telegram import TelegramClient
     from actors.runtime.error_handler import ErrorHandler
 
-WAITING: Final = 5  # questions of a chat that may be under way
-TOGETHER: Final = 4  # questions of all chats that ask the ledger at once
+WAITING: Final = 5  # most questions of a chat under way at once
+TOGETHER: Final = 4  # most questions of all chats that use the ledger at once
 
 _log = log.get(__name__)
 
@@ -38,8 +38,8 @@ class Reception:
 
     Args:
         seller: knows the answers.
-        client: carries them.
-        errors: where failures end.
+        client: sends the answers.
+        errors: handles failures.
     """
 
     def __init__(self, seller: Seller, client: TelegramClient, errors: ErrorHandler) -> None:
@@ -67,7 +67,7 @@ class Reception:
             async with queue.turn:
                 await self._take(update, chat.id)
         except (TransportBusy, TransportRefused) as error:
-            # The person will ask again; who has blocked the bot does not wait for an answer.
+            # The person can ask again; a person who has blocked the bot expects no answer.
             _log.info("an answer did not arrive", error=str(error))
         except BotRefused:
             raise
@@ -88,7 +88,7 @@ class Reception:
             return
         message = update.message
         if message is None or not message.text:
-            return  # nothing was said: a picture, a member who left, a pinned message
+            return  # no text: a picture, a member who left, a pinned message
         ask = asks.typed(message.text)
         reply = await self._answer(Asked(ask, chat, f"tg:{chat}:{message.id}", language))
         await self._client.say(chat, reply)
@@ -96,12 +96,12 @@ class Reception:
     async def _press(self, query: CallbackQuery, chat: int, language: str | None) -> None:
         message, data = query.message, query.data or ""
         number = message.message_id if message is not None else 0
-        # One button makes one order, and another button of the same message another one.
+        # Pressing a button twice makes one order; another button of the message makes another.
         request = f"tg:{chat}:{number}:{data[: asks.MAX_DATA]}"
         reply = await self._answer(Asked(asks.pressed(data), chat, request, language))
         if isinstance(message, Message):
             await self._client.show(message, reply)
-        else:  # too old to be changed
+        else:  # Telegram does not let a message this old be changed
             await self._client.say(chat, reply)
 
     async def _answer(self, asked: Asked) -> Reply:

@@ -13,8 +13,8 @@ from enum import StrEnum
 from string import Formatter
 from typing import Final
 
-MAX_MESSAGE: Final = 4096  # of a message
-MAX_CAPTION: Final = 1024  # of a picture's caption
+MAX_MESSAGE: Final = 4096  # characters of a message
+MAX_CAPTION: Final = 1024  # characters of a caption
 _MORE: Final = "…"
 
 
@@ -23,7 +23,7 @@ class Mark(StrEnum):
 
     NONE = ""
     BOLD = "b"
-    CODE = "code"  # is copied whole by a tap
+    CODE = "code"  # Telegram copies all of it at a tap
 
 
 @dataclass(frozen=True, slots=True)

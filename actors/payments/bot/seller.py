@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from actors.payments.shop import Shop
 
 CHANNEL: Final = "telegram"
-LISTED: Final = 10  # orders of one answer
+LISTED: Final = 10  # most orders that one answer lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Reply:
     """What is said to one chat.
 
     Attributes:
-        text: of the message, or of the picture's caption.
+        text: text of the message, or caption of the picture.
         keyboard: below it.
         picture: content of a QR code to go with it, or "".
     """
@@ -57,10 +57,10 @@ class Asked:
     """One question.
 
     Attributes:
-        ask: what is asked.
+        ask: the question.
         chat: Telegram's id of the private chat.
         request: names the message or button; the same again makes no second order.
-        language: of the one who asks, as Telegram says it.
+        language: language of the person who asks, as Telegram reports it.
     """
 
     ask: Ask
@@ -73,9 +73,9 @@ class Seller:
     """Sells the plans of a catalogue.
 
     Args:
-        shop: whose.
-        catalogue: of the plans.
-        ledger: of the orders.
+        shop: the shop that sells.
+        catalogue: the plans that can be bought.
+        ledger: the ledger that keeps the orders.
         delivery: makes the goods.
         clock: ms since the Unix epoch.
     """
@@ -190,7 +190,7 @@ class Seller:
     def _title(self, order: Order, words: Phrases) -> str:
         try:
             return self._catalogue.plan(order.plan).title(words.language)
-        except UnknownPlan:  # it was taken out of the catalogue since
+        except UnknownPlan:  # the plan has been removed from the catalogue since the offer
             return order.plan
 
     def _bring_again(self, chat: int) -> None:
@@ -200,7 +200,7 @@ class Seller:
         ):
             try:
                 self._ledger.reviews.retry(undeliverable(order.id), self._clock())
-            except UnknownReview:  # a person has decided otherwise
+            except UnknownReview:  # a person has decided about it meanwhile
                 continue
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from actors.payments.shop import Shop
     from actors.runtime.error_handler import ErrorHandler
 
-NEWS_S: Final = 1.0  # between two looks into the outbox
+NEWS_S: Final = 1.0  # between two reads of the outbox
 RETRY_S: Final = 5.0  # before Telegram is asked again at the start
 
 
@@ -38,9 +38,9 @@ class Webhook:
     """Where Telegram sends updates, and where they come in.
 
     Attributes:
-        url: that Telegram is told, https.
-        host: to listen on.
-        port: to listen on.
+        url: https URL that Telegram is given.
+        host: address to listen on.
+        port: port to listen on.
     """
 
     url: str
@@ -61,13 +61,13 @@ async def run(
     """Sell until cancelled.
 
     Args:
-        shop: whose.
-        ledger: of the orders.
-        token: of the bot.
-        api_url: of the Bot API.
-        errors: where failures end.
-        hook: where updates come in; None: they are fetched.
-        began: is told the bot's name once it works.
+        shop: the shop that sells.
+        ledger: the ledger that keeps the orders.
+        token: token of the bot.
+        api_url: URL of the Bot API.
+        errors: handles failures.
+        hook: where Telegram sends updates; None to fetch them instead.
+        began: called with the bot's name once the bot works.
 
     Raises:
         PaymentsOff: no wallet is set.
@@ -79,7 +79,7 @@ async def run(
     _check_secret(api_url)
     plans = catalogue.load(shop.catalogue)
     if plans.has_downloads:
-        shop.base_url()  # what could not be opened is not sold
+        shop.base_url()  # a download without a public URL could not be opened: refuse to sell it
     delivery = Delivery(shop, ledger, await asyncio.to_thread(tokens.ensure_key, shop.state_dir))
     async with TelegramClient(token, api_url.rstrip("/")) as client:
         reception = Reception(Seller(shop, plans, ledger, delivery), client, errors)

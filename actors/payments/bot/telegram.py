@@ -56,18 +56,19 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 RATE: Final = 25.0  # messages per second over all chats; Telegram takes 30
-MAX_RETRIES: Final = 3  # of a request that was answered 429
-ATTEMPTS: Final = 3  # at a request whose connection broke
-POLL_S: Final = 25  # that Telegram holds a request for updates back while there are none
-BATCH: Final = 100  # updates of one answer
+MAX_RETRIES: Final = 3  # repetitions of a request that was answered 429
+ATTEMPTS: Final = 3  # attempts at a request whose connection broke
+POLL_S: Final = 25  # how long Telegram delays its answer while there are no updates
+BATCH: Final = 100  # most updates in one answer
 _CONNECT_S: Final = 5.0
 _ANSWER_S: Final = 20.0
 _PAUSE_S: Final = 0.5  # before the second attempt
 _WANTED: Final = ("message", "callback_query")
-_TOKEN: Final = re.compile(r"[0-9]{6,16}:[A-Za-z0-9_-]{30,}")  # what `redaction` knows to be one
+# The form of a token that `redaction` recognises.
+_TOKEN: Final = re.compile(r"[0-9]{6,16}:[A-Za-z0-9_-]{30,}")
 _GONE: Final = ("chat not found", "user is deactivated", "peer_id_invalid", "user not found")
 _SAME: Final = "message is not modified"
-_NO_PREVIEW: Final = LinkPreviewOptions(is_disabled=True)  # a link to goods is not to be fetched
+_NO_PREVIEW: Final = LinkPreviewOptions(is_disabled=True)  # a preview would fetch the download link
 
 _log = log.get(__name__)
 
@@ -83,9 +84,9 @@ class TelegramClient:
     """An open client of one bot; close it, or use it as a context manager.
 
     Args:
-        token: of the bot.
-        api_url: of the Bot API, without a slash at its end.
-        throttle: of single chats.
+        token: token of the bot.
+        api_url: URL of the Bot API, without a slash at its end.
+        throttle: limits the rate of messages in each chat.
 
     Raises:
         BotRefused: the token has no form of one.
@@ -137,13 +138,13 @@ class TelegramClient:
         for words in (phrases.EN, phrases.RU):
             try:
                 await self._asking(functools.partial(self._list_commands, words))
-            except BadRequest as error:  # it sells without the list
+            except BadRequest as error:  # the bot also works without the list
                 _log.warning("the list of commands was refused", error=error.message)
         return self._bot.username
 
     async def _list_commands(self, words: Phrases) -> bool:
         commands = [BotCommand(name, text) for name, text in words.commands.items()]
-        code = "" if words is phrases.EN else words.language  # "": for all who have no other
+        code = "" if words is phrases.EN else words.language  # "" is for any other language
         return await self._bot.set_my_commands(commands, language_code=code)
 
     async def listen_by_polling(self) -> None:
@@ -198,7 +199,7 @@ class TelegramClient:
         """The update that a webhook was sent.
 
         Raises:
-            ValueError, KeyError, TypeError: it is none.
+            ValueError, KeyError, TypeError: it is not an update.
         """
         if not isinstance(document, dict) or not isinstance(document.get("update_id"), int):
             raise TypeError("it is no update")
@@ -209,7 +210,7 @@ class TelegramClient:
         try:
             await self._once(query.answer)
         except (BadRequest, TransportBusy) as error:
-            # What was asked is answered all the same; the button only shows that it waits.
+            # The answer is sent all the same; the button only shows a waiting sign for longer.
             _log.debug("a press was not acknowledged", error=str(error))
 
     # -- messages --------------------------------------------------------------------------------
@@ -261,7 +262,7 @@ class TelegramClient:
             media = InputMediaPhoto(qr.png(reply.picture), caption, parse_mode=ParseMode.HTML)
             return await message.edit_media(media, reply_markup=markup)
 
-        if message.photo:  # it is an invoice, which stays
+        if message.photo:  # an invoice is kept; the answer becomes a new message
             await self.say(message.chat_id, reply)
             return
         try:

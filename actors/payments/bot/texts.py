@@ -33,7 +33,7 @@ def plans(page: Page, words: Phrases) -> RichText:
 
 def _prices(offer: Offer) -> list[str]:
     shown = [f"{money.text(offer.plan.prices[way], way)} {way.symbol}" for way in offer.methods]
-    return list(dict.fromkeys(shown))  # the same in USDT, over whichever network, is said once
+    return list(dict.fromkeys(shown))  # equal prices in USDT on two networks are shown once
 
 
 def ways(offer: Offer, words: Phrases) -> RichText:
@@ -46,11 +46,11 @@ def order(title: str, one: Order, wallet: str, now_ms: int, words: Phrases) -> R
     """An order: where it stands, and what to pay while it waits for that.
 
     Args:
-        title: of its plan.
+        title: title of its plan.
         one: the order.
         wallet: as people are shown it.
         now_ms: the time.
-        words: in which language.
+        words: the phrases of the buyer's language.
     """
     head = fill(words.head, order=code(one.id), plan=bold(title), state=words.states[one.state])
     if not is_payable(one, now_ms):

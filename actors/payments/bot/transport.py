@@ -19,7 +19,7 @@ class TelegramTransport:
     """Reaches buyers over a client.
 
     Args:
-        client: to Telegram.
+        client: a connection to Telegram.
     """
 
     channel = CHANNEL

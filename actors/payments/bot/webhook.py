@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from actors.payments.bot.telegram import TelegramClient
 
 HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"
-MAX_BYTES: Final = 2**20  # of an update; texts and buttons of one are far smaller
-BODY_S: Final = 20.0  # for an update to come whole
+MAX_BYTES: Final = 2**20  # largest update; real ones are far smaller
+BODY_S: Final = 20.0  # time for the whole body of an update to arrive
 _CONNECTIONS: Final = 64
-_ENDING_S: Final = 5  # for answers under way when it ends
+_ENDING_S: Final = 5  # time for requests under way when the bot ends
 
 _log = log.get(__name__)
 
@@ -53,7 +53,7 @@ def application(path: str, secret_: str, client: TelegramClient, reception: Rece
     async def take(request: Request) -> Response:
         given = request.headers.get(HEADER, "").encode()
         if not hmac.compare_digest(given, secret_.encode()):
-            return Response(status_code=404)  # nobody else learns that this is the place
+            return Response(status_code=404)  # strangers cannot tell that the bot listens here
         try:
             async with asyncio.timeout(BODY_S):
                 body = await _whole(request)
@@ -64,7 +64,7 @@ def application(path: str, secret_: str, client: TelegramClient, reception: Rece
         try:
             update = client.read(json.loads(body))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            # Sent again it would be no better.
+            # Telegram would send the same again, so it is acknowledged.
             _log.warning("an update cannot be read", error=type(error).__name__)
             return Response(status_code=200)
         await reception.take(update)

@@ -27,7 +27,7 @@ def tron(text: str) -> str:
     """A TRON address as base58check, from that or from the hex of 20 or 21 bytes.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a TRON address.
     """
     if found := _HEX.fullmatch(text):
         return base58.b58encode_check(bytes([TRON_PREFIX]) + bytes.fromhex(found[1])).decode()
@@ -46,7 +46,7 @@ def tron_topic(topic: str) -> str:
     """The address in a log's topic: 32 bytes as hex, the last 20 with or without the prefix.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it does not hold an address.
     """
     if not re.fullmatch(r"0{22}(?:00|41)[0-9a-fA-F]{40}", topic):
         raise ValueError("a topic is no address")
@@ -57,7 +57,7 @@ def ton(text: str) -> str:
     """A TON address in raw form, `0:` and 64 lower-case hex digits, from that or a friendly form.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a TON address.
     """
     if found := _RAW.fullmatch(text):
         return f"{found[1]}:{found[2].lower()}"

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_BYTES: Final = 16 * 2**20
-SILENCE_S: Final = 10.0  # without a byte
-TOTAL_S: Final = 30.0  # of one request
+SILENCE_S: Final = 10.0  # longest wait for the next byte
+TOTAL_S: Final = 30.0  # longest duration of one request
 ATTEMPTS: Final = 6
-RETRY_S: Final = 150.0  # in all; long enough for two suspensions
+RETRY_S: Final = 150.0  # for all attempts; long enough for two suspensions
 SUSPENSION_S: Final = 30.0
 LONGEST_WAIT_S: Final = 60.0
 _SUSPENDED: Final = re.compile(
@@ -56,11 +56,11 @@ class Api:
     """One API of one chain, for one event loop; close it, or use it as a context manager.
 
     Args:
-        network: which chain.
+        network: the chain that it serves.
         base_url: without a slash at its end.
         headers: sent with each request; the key is one of them.
         rate: requests per second, at most.
-        sleep: how to wait out a suspension.
+        sleep: waits a number of seconds.
         pause_s: the first pause between attempts, s; later ones are longer.
     """
 
@@ -157,7 +157,7 @@ class Api:
         response = error.response
         if (pause := suspension_s(response)) is not None:
             self._paced.suspend(pause + random.uniform(0, self._pause_s))
-            return 0.001  # the pacing waits, and for all requests
+            return 0.001  # `_Paced` waits instead, and lets all requests wait
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.status_code >= 500:
             told = response.headers.get("Retry-After", "")
             if told.isascii() and told.isdigit():

@@ -10,7 +10,7 @@ import re
 from enum import StrEnum
 from typing import Final
 
-MAX_AMOUNT: Final = 2**63 - 1  # of a column; more than either coin has units in existence
+MAX_AMOUNT: Final = 2**63 - 1  # largest value of a column; no coin has as many units
 _DECIMAL: Final = re.compile(r"([0-9]{1,19})(?:\.([0-9]{1,18}))?")
 
 

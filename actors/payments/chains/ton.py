@@ -63,7 +63,7 @@ class TonTransaction:
         lt: logical time.
         previous_id: hash of the account's transaction before, zeros for none.
         previous_lt: its logical time, 0 for none.
-        time_s: of its block, s since the Unix epoch.
+        time_s: time of its block, s since the Unix epoch.
         received: the internal message that set it off; None if something else did.
         sent: bodies of the messages that it sent.
         bounce: how its bounce phase ended: "ok" (the value went back), another word (it could not),
@@ -91,7 +91,7 @@ class TonTransaction:
 
     def follows(self, lt: int, mark: str) -> bool:
         """Whether its predecessor has that logical time and mark."""
-        if mark == NOTHING:  # in the block in which the account ended, the chain still goes on
+        if mark == NOTHING:  # a deleted account may have later ones in the same block
             return self.previous_lt in {0, lt}
         return (self.previous_lt, self.previous_id) == (lt, mark)
 
@@ -120,7 +120,7 @@ def parse(boc: bytes, *, tx_id: str, account: str) -> TonTransaction:
         found = None if read is None else _checked(read, digest, account)
     except ValueError:
         raise
-    # The library tells broken cells by whatever its parser happens to stumble over.
+    # For broken cells the library raises whatever its parser happens to raise.
     except Exception as error:
         raise ValueError(f"cells that are no transaction: {type(error).__name__}") from error
     if found is None:
@@ -171,7 +171,7 @@ def chained(
     """Transactions in the order of the chain, without those up to `after_lt` and repetitions.
 
     Args:
-        transactions: of one account, in any order.
+        transactions: transactions of one account, in any order.
         after_lt: logical time of the last one known; 0 for none.
         mark: its mark; "" if what came before the first is not to be known.
 
@@ -194,9 +194,9 @@ def judge(  # noqa: PLR0911 - a reason each
     """What a transaction of one of the shop's accounts brings it.
 
     Args:
-        one: of the shop's wallet, or of its jetton wallet.
-        shop: whose.
-        since_ms: what is older is not the shop's.
+        one: a transaction of the shop's wallet, or of its jetton wallet.
+        shop: the accounts of the shop.
+        since_ms: transfers before this time do not concern the shop.
     """
     message = one.received
     if message is None:
@@ -297,7 +297,7 @@ def _transfer(
 
 
 def split(verdicts: Sequence[Transfer | Rejected]) -> tuple[list[Transfer], list[Rejected]]:
-    """Transfers, and what is none."""
+    """Transfers, and what is not a transfer, with the reason."""
     return (
         [one for one in verdicts if isinstance(one, Transfer)],
         [one for one in verdicts if isinstance(one, Rejected)],

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NOTIFICATION: Final = 0x7362D09C
 INTERNAL_TRANSFER: Final = 0x178D4519
 EXCESSES: Final = 0xD53276DB
-MAX_COMMENT: Final = 1024  # bytes that are read; a comment of ours has 32
+MAX_COMMENT: Final = 1024  # most bytes that are read; comments of orders have 32
 _LEAST: Final = 64 + 4 + 2  # bits: query id, amount, empty address
 
 
@@ -72,7 +72,7 @@ def read(body: Slice) -> Body:
     operation = body.load_uint(32)
     try:
         return _READERS[operation](body) if operation in _READERS else Other()
-    # The library reports a body that ends early by whatever its bit array raises.
+    # For a body that ends early the library raises whatever its bit array raises.
     except Exception:  # noqa: BLE001 - so any failure means: not what it says it is
         return Other()
 

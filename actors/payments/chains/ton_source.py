@@ -125,7 +125,7 @@ class Tonapi:
             if not new:
                 return
             yield new
-            after_lt = new[-1].lt  # and on to an empty page: the API may give less than was asked
+            after_lt = new[-1].lt  # until a page is empty: one may be short
         raise UntrustedHistory(Network.TON, f"it has more than {MAX_PAGES} pages")
 
 

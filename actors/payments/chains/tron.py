@@ -24,12 +24,12 @@ TRANSFER_TOPIC: Final = "ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4
 _TX_ID: Final = re.compile(r"[0-9a-fA-F]{64}")
 _VALUE: Final = re.compile(r"[0-9]{1,78}")  # a uint256
 _WORD: Final = re.compile(r"(?:0x)?([0-9a-fA-F]{64})")
-_MAX_MS: Final = 253_402_300_800_000  # the year 10000, which no calendar here can write
+_MAX_MS: Final = 253_402_300_800_000  # the year 10000, which datetime cannot represent
 
 
 @dataclass(frozen=True, slots=True)
 class Sifted:
-    """The rows of a page: what may be a transfer, and what is none."""
+    """The rows of a page: those that may be transfers, and those that are not."""
 
     sightings: tuple[Sighting, ...]
     rejected: tuple[Rejected, ...]
@@ -42,9 +42,9 @@ def sift(rows: Sequence[object], *, wallet: str, contract: str, since_ms: int) -
 
     Args:
         rows: as the API lists them.
-        wallet: of the shop, base58.
-        contract: of USDT, base58.
-        since_ms: what is older is not the shop's.
+        wallet: address of the shop's wallet, base58.
+        contract: address of the USDT contract, base58.
+        since_ms: transfers before this time do not concern the shop.
     """
     sightings: list[Sighting] = []
     rejected: list[Rejected] = []
@@ -95,9 +95,9 @@ def read_receipt(
 
     Args:
         receipt: the answer of `walletsolidity/gettransactioninfobyid`.
-        tx_id: that was asked for.
-        wallet: of the shop, base58.
-        contract: of USDT, base58.
+        tx_id: id of the transaction that was asked for.
+        wallet: address of the shop's wallet, base58.
+        contract: address of the USDT contract, base58.
     """
     block_ms = receipt.get("blockTimeStamp")
     execution = receipt.get("receipt")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 PAGE: Final = 200  # rows; the API gives no more
 MAX_PAGES: Final = 5_000
-# What the library makes of an answer that has an error in it.
+# What the library raises for an answer that contains an error.
 _NODE_ERRORS: Final = (ApiError, TransactionError, TvmError, UnknownError, ValidationError)
 
 
@@ -44,7 +44,7 @@ class TronSource:
 
     Args:
         chain: the shop's wallet, contract and API.
-        api: to ask; see `connect`.
+        api: the API to ask, see `connect`.
     """
 
     def __init__(self, chain: Chain, api: Api) -> None:

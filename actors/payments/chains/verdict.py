@@ -27,13 +27,13 @@ class Reason(StrEnum):
     BEFORE_START = "before_start"
     REVERTED = "reverted"
     NO_SUCH_LOG = "no_such_log"
-    VANISHED = "vanished"  # it was listed, and the chain went on without it
+    VANISHED = "vanished"  # it was listed, but the chain continued without it
     ABSURD_AMOUNT = "absurd_amount"
     OWN_TRANSFER = "own_transfer"
     BOUNCED = "bounced"
     FAKE_JETTON = "fake_jetton"
     CHANGE = "change"
-    NOTIFIED = "notified"  # the notice of the same transfer counts
+    NOTIFIED = "notified"  # the jetton notification of the same transfer is counted instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Sighting:
     Attributes:
         tx_id: 64 lower-case hex digits.
         amount: µUSDT.
-        block_ms: of the block, ms since the Unix epoch.
+        block_ms: time of the block, ms since the Unix epoch.
         confirmed: the index calls it solid.
     """
 
@@ -66,14 +66,14 @@ class Transfer:
     """An incoming transfer that the chain confirms.
 
     Attributes:
-        method: which coin or token, of the contract that the shop accepts.
+        method: the coin or token; a token is of the contract that the shop accepts.
         tx_id: 64 lower-case hex digits.
         position: index of the log in the receipt (TRON), logical time (TON).
-        wallet: whom it reached: base58 (TRON), raw form `0:hex` (TON).
-        contract: of the token, in the same form; empty for the coin itself.
-        sender: whom it came from, in the same form.
-        amount: in the smallest unit, above 0.
-        block_ms: of the block, ms since the Unix epoch.
+        wallet: address that it reached: base58 (TRON), raw form `0:hex` (TON).
+        contract: contract of the token, in the same form; empty for the coin itself.
+        sender: address that it came from, in the same form.
+        amount: amount in the smallest unit, above 0.
+        block_ms: time of the block, ms since the Unix epoch.
         comment: the text that came with it, stripped; empty for none.
         settles: whether it may settle an order; if not, it arrived in a way to be looked at.
     """

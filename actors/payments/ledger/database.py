@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
     from sqlalchemy.engine import Connection, Engine
 
-BUSY_S: Final = 30.0  # that a writer waits for another one
-_LOCKS: Final = 0x7830  # space of advisory locks of our own
+BUSY_S: Final = 30.0  # how long a writer waits for another one
+_LOCKS: Final = 0x7830  # first number of the project's advisory locks
 _POLL_S: Final = 0.1
 _WRITES: Final = "x0_writes"  # execution option of a writing transaction
 
@@ -51,7 +51,7 @@ class Database:
             self._engine = _engine(url, pool_size)
             with _explained():
                 migrate.upgrade(self._engine)
-        except DBAPIError as error:  # no database, or one in which nothing may be changed
+        except DBAPIError as error:  # not a database, or one that refuses changes to this user
             raise _cannot_be_opened(_reason(error)) from None
         except OSError as error:
             raise _cannot_be_opened(f"{error.strerror}: {error.filename}") from None
@@ -130,11 +130,11 @@ def _engine(url: SecretStr, pool_size: int) -> Engine:
         )
     path = Path(parsed.database or "")
     ensure_directory(path.parent)
-    path.touch(mode=0o600, exist_ok=True)  # who buys what is nobody else's business
+    path.touch(mode=0o600, exist_ok=True)  # it names buyers: readable by its owner only
     engine = sa.create_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_S})
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
-    # Making a new file a WAL one is the only step that does not wait for other processes by itself.
+    # Switching a new file to WAL does not wait for other processes, so a lock makes it.
     with exclusive_lock(Path(f"{path}.open.lock"), timeout_s=BUSY_S), engine.connect():
         return engine
 
@@ -142,9 +142,9 @@ def _engine(url: SecretStr, pool_size: int) -> Engine:
 def _parsed(url: SecretStr) -> sa.URL:
     try:
         parsed = sa.make_url(url.get_secret_value())
-    except (ArgumentError, ValueError):  # whose texts repeat what they stumbled over
+    except (ArgumentError, ValueError):  # their texts may repeat the password
         parsed = None
-    # A password with an @ in it is taken apart there, and its rest for a host that errors name.
+    # An @ in a password makes its rest a part of the host, which errors would show.
     if parsed is None or "@" in (parsed.host or ""):
         raise ConfigurationError(
             f"{variable('database_url')} is a value that is not shown",

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from actors.payments.ledger.orders import Order
     from actors.payments.ledger.settling import Effect
 
-CATCH_UP_MS: Final = 2 * 60_000  # that an index may lag behind its chain before orders expire
+CATCH_UP_MS: Final = 2 * 60_000  # how far an index may lag behind its chain
 OVERLAP_MS: Final = 5 * 60_000
 """An index of TRON may list a transfer so much after a later one."""
 RETRY_MS: Final = 20_000
 """Until a receipt that is not solid is asked for again, at least; the older, the longer."""
-_RETRY_SHARE: Final = 10  # of its age
+_RETRY_SHARE: Final = 10  # the pause is this part of the transaction's age
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,12 @@ class Cursor:
     """How far an account's history was read.
 
     Attributes:
-        network: of the account.
+        network: the network that the account is on.
         account: as `Transfer.wallet`.
         position: block time of the newest row (TRON, ms), last logical time (TON); 0 at first.
-        mark: of the last transaction (TON, see `TonTransaction.mark`), or "".
+        mark: mark of the last transaction (TON, see `TonTransaction.mark`), or "".
         chain_ms: time of the chain up to which everything was read.
-        completed_ms: when a scan last came to its end; 0 for never.
+        completed_ms: time at which a scan was last completed; 0 for never.
         jetton_wallet: the shop's own for USDT on TON, once it was found; or "".
         jetton_master: the master that it is of.
     """
@@ -68,10 +68,10 @@ class Waiting:
     """A transaction on TRON whose receipt is to be read.
 
     Attributes:
-        tx_id: which.
+        tx_id: id of the transaction.
         matched: whether an order waits for it.
         block_ms: time of its block, as it was listed.
-        asked: how often its receipt was asked for already, and was not solid.
+        asked: number of times that its receipt was asked for and was not solid.
     """
 
     tx_id: str
@@ -137,9 +137,9 @@ class Intake:
         """Note what a page of TRON's index lists; orders that it names are seen.
 
         Args:
-            cursor: of the wallet.
-            contract: of the token.
-            sightings: of the page.
+            cursor: the cursor of the wallet.
+            contract: contract of the token.
+            sightings: the rows of the page.
             now_ms: the time.
             position: the new one, if the page justifies one.
 
@@ -248,7 +248,7 @@ class Intake:
         """Note that a scan came to its end; how many orders expired by it.
 
         Args:
-            cursors: of one network; the first is that of the wallet, whose orders they are.
+            cursors: the cursors of one network; the first is of the wallet that orders are paid to.
             chain_ms: time of the chain, asked before the history was, up to which it is complete;
                 0 when it is not known, and then nothing expires.
             now_ms: the time.
@@ -293,7 +293,7 @@ def _cursor_of(row: Any) -> Cursor:  # noqa: ANN401 - a row
 
 
 def _move(connection: Connection, cursor: Cursor, position: int, mark: str) -> None:
-    # Another watcher may have come further.
+    # Another watcher may have read further meanwhile.
     connection.execute(
         schema.cursors.update()
         .where(_is(cursor), schema.cursors.c.position < position)
@@ -378,11 +378,11 @@ def _unsee(connection: Connection, cursor: Cursor, tx_id: str) -> None:
 def _end(connection: Connection, cursor: Cursor, chain_ms: int, now_ms: int) -> int:
     """Expire orders and free reservations whose time is over on the chain."""
     table = schema.orders.c
-    # Not those of a wallet that the shop had before and nobody reads now.
+    # Orders of a wallet that the shop no longer uses are left: its history is not read.
     mine = table.wallet == cursor.account
     waiting = queries.one_of(table.state, orders.OPEN)
     over = sa.and_(table.reserved, table.reserved_until_ms < chain_ms)
-    # All of them in the order that everybody locks orders in, also what the update would lock.
+    # Locked in the order that all transactions use, before the update would lock them in its own.
     rows = connection.execute(
         sa.select(schema.orders)
         .where(mine, sa.or_(over, sa.and_(waiting, table.expires_ms < chain_ms)))

@@ -30,11 +30,11 @@ class Ledger:
     """An open ledger; close it, or use it as a context manager.
 
     Attributes:
-        database: it is in.
-        orders: made and found.
-        intake: the writing side of scans.
-        outbox: messages owed.
-        reviews: what a person decides.
+        database: the database that holds it.
+        orders: makes and finds orders.
+        intake: records what scans read.
+        outbox: the messages that are owed to buyers.
+        reviews: the queue of what a person decides.
 
     Raises:
         ConfigurationError: the database cannot be opened.

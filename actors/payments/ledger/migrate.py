@@ -22,7 +22,7 @@ from actors.runtime.settings import variable
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
 
-_LOCK: Final = 0x78307061  # a number of our own among advisory locks
+_LOCK: Final = 0x78307061  # number of the project's advisory lock for migrations
 
 
 def upgrade(engine: Engine) -> None:

@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from actors.payments.ledger.database import Database
     from actors.payments.shop import Chain
 
-WINDOW_MS: Final = 45 * 60_000  # to pay
-RESERVED_MS: Final = 24 * 3_600_000  # after it, in which a payment is still recognised
-MAX_OPEN: Final = 5  # of one recipient
+WINDOW_MS: Final = 45 * 60_000  # how long an order may be paid
+RESERVED_MS: Final = 24 * 3_600_000  # how long after that a late payment is still recognised
+MAX_OPEN: Final = 5  # most unpaid orders of one recipient
 MAX_KEPT: Final = 20
 """Amounts on TRON that are kept for unpaid orders of one recipient, the expired ones included: they
 are kept for a day, so that otherwise a few buyers could take all of a price for everybody."""
-_ATTEMPTS: Final = 20  # at an amount that others take at the same time
+_ATTEMPTS: Final = 20  # attempts at a free amount, as others may take it at the same time
 _MAX_LISTED: Final = 1000
 
 
@@ -46,11 +46,11 @@ class NewOrder:
 
     Attributes:
         request: a key of the caller's for this request, 1 to 128 characters.
-        plan: of the catalogue.
-        method: to pay with.
+        plan: a plan of the catalogue.
+        method: how it is to be paid.
         channel: "telegram" or "pull".
         recipient: whom messages go to, up to 64 characters.
-        language: of the messages.
+        language: language of the messages to the buyer.
     """
 
     request: str
@@ -66,10 +66,10 @@ class ReceivedPayment:
     """A transfer that is taken for an order's.
 
     Attributes:
-        tx_id: of its transaction.
+        tx_id: id of its transaction.
         sender: as `Transfer.sender`.
-        amount: in the smallest unit.
-        block_ms: of its block, ms since the Unix epoch.
+        amount: amount in the smallest unit.
+        block_ms: time of its block, ms since the Unix epoch.
         settles: it pays the order; else it waits for a person, or a person has decided.
     """
 
@@ -84,7 +84,7 @@ class OrderBook:
     """The orders.
 
     Args:
-        database: of the ledger.
+        database: the ledger's database.
         rng: draws the tails of amounts.
     """
 
@@ -169,7 +169,7 @@ class OrderBook:
         """The order of that id.
 
         Raises:
-            UnknownOrder: there is none.
+            UnknownOrder: there is no such order.
         """
         with self._database.reading() as connection:
             return fetch(connection, order_id)
@@ -206,10 +206,10 @@ class OrderBook:
         """Orders, newest first.
 
         Args:
-            states: only in these; empty: in any.
-            channel: only of this one.
-            recipient: only of this one.
-            limit: at most so many, up to 1000.
+            states: the states to list; empty for all.
+            channel: the channel to list; None for all.
+            recipient: the recipient to list; None for all.
+            limit: most orders to return, up to 1000.
         """
         table = schema.orders.c
         query = sa.select(schema.orders).order_by(table.created_ms.desc(), table.id)
@@ -225,7 +225,7 @@ class OrderBook:
 
 
 def _repeated(made: Order, new: NewOrder) -> Order:
-    recipient = new.recipient or made.recipient  # who names nobody repeats it for whoever it was
+    recipient = new.recipient or made.recipient  # a repeated request may leave the recipient out
     wanted = (new.plan.id, new.method, new.channel, recipient)
     if (made.plan, made.method, made.channel, made.recipient) != wanted:
         raise Conflict(
@@ -258,8 +258,8 @@ def _check_open(connection: Connection, new: NewOrder, now_ms: int) -> None:
 def _is_kept(now_ms: int) -> sa.ColumnElement[bool]:
     """Whether an order's amount is kept from others."""
     table = schema.orders.c
-    # Not only live reservations: whose time is over on the clock but not yet on the chain as far as
-    # it was read, is still waited for.
+    # A reservation may be over by the clock and not yet by the chain as far as it was read. A
+    # payment may then still be found, so the amount stays taken.
     return sa.or_(table.reserved, table.reserved_until_ms >= now_ms)
 
 
@@ -267,7 +267,7 @@ def fetch(connection: Connection, order_id: str, *, lock: bool = False) -> Order
     """The order of that id, in a transaction; `lock` keeps others from changing it.
 
     Raises:
-        UnknownOrder: there is none.
+        UnknownOrder: there is no such order.
     """
     query = sa.select(schema.orders).where(schema.orders.c.id == order_id)
     row = connection.execute(query.with_for_update() if lock else query).first()
@@ -280,7 +280,7 @@ def change(connection: Connection, order: Order, to: State) -> None:
     """Bring `order`, as it was read, to another state.
 
     Raises:
-        InvalidTransition: that is none of the state machine's, or it was changed meanwhile.
+        InvalidTransition: the state machine does not allow it, or the order was changed meanwhile.
     """
     orders.check(order, to)
     table = schema.orders.c

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from actors.payments.chains.money import Method
 
 ID_BYTES: Final = 10
-COMMENT_BYTES: Final = 16  # of a TON comment: 128 bits cannot be guessed
+COMMENT_BYTES: Final = 16  # size of a TON comment; 128 bits cannot be guessed
 _COMMENT: Final = re.compile(rf"[0-9a-f]{{{2 * COMMENT_BYTES}}}")
 
 
@@ -38,10 +38,10 @@ class State(StrEnum):
     NEW = "new"
     SEEN = "seen"  # on the chain, not yet solid
     CONFIRMED = "confirmed"  # paid; the entitlement exists
-    OVERPAID = "overpaid"  # the same, and more than asked for was paid
-    DELIVERING = "delivering"  # a relay has it
+    OVERPAID = "overpaid"  # paid, with more than was asked for
+    DELIVERING = "delivering"  # a relay is sending it
     DELIVERED = "delivered"
-    EXPIRED = "expired"  # nothing came in time, as far as the chain was read
+    EXPIRED = "expired"  # the chain was read to the end of its time without a payment
     PAID_LATE = "paid_late"  # a person decides
     UNDERPAID = "underpaid"  # a person decides
     REVIEW = "review"  # paid, and it cannot be delivered: a person decides
@@ -83,14 +83,14 @@ class Order:
         id: 16 characters out of a-z2-7.
         request: key of the request that made it; the same request makes no second one.
         plan: id in the catalogue.
-        wallet: to be paid to, as `Transfer.wallet`.
-        contract: of the token, as `Transfer.contract`.
-        price: by the catalogue, in the smallest unit.
-        amount: to be paid: the price, and on TRON a tail that tells orders apart.
-        comment: to be sent along, on TON; empty on TRON.
-        channel: how its messages travel: "telegram", or "pull" for who asks by himself.
+        wallet: address to pay to, as `Transfer.wallet`.
+        contract: contract of the token, as `Transfer.contract`.
+        price: price in the catalogue, in the smallest unit.
+        amount: amount to pay: the price, and on TRON a tail that tells orders apart.
+        comment: text to send with the payment, on TON; empty on TRON.
+        channel: how the buyer gets messages: "telegram", or "pull" if the buyer asks for them.
         recipient: address in that channel.
-        language: of its messages, "en" or "ru".
+        language: language of its messages, "en" or "ru".
         expires_ms: end of the time to pay.
         reserved_until_ms: end of the time in which a payment is still recognised.
         reserved: nobody else is asked for this amount.
@@ -145,12 +145,12 @@ class Candidate:
 class Cause(StrEnum):
     """Why a transfer is in review."""
 
-    UNMATCHED = "unmatched"  # it names no order
+    UNMATCHED = "unmatched"  # the transfer names no order
     UNDERPAID = "underpaid"
     LATE = "late"
-    DUPLICATE = "duplicate"  # the order is settled by another
-    UNUSUAL = "unusual"  # it arrived in a way that settles nothing
-    UNDELIVERABLE = "undeliverable"  # of an order, not of a transfer
+    DUPLICATE = "duplicate"  # another transfer settles the order
+    UNUSUAL = "unusual"  # it arrived in a way that may not settle an order
+    UNDELIVERABLE = "undeliverable"  # concerns an order, not a transfer
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +159,8 @@ class Judgement:
 
     Attributes:
         settling: the transfer that settles it, if one does.
-        state: of the order by them; None while they say nothing.
-        causes: of all others, why they are in review.
+        state: the state that they give the order; None if they leave it as it is.
+        causes: why each of the other transfers is in review.
     """
 
     settling: PaymentKey | None
@@ -208,7 +208,7 @@ def has_expired(order: Order, chain_ms: int) -> bool:
 
 
 def check(order: Order, to: State) -> None:
-    """Refuse a change that is none of `TRANSITIONS`.
+    """Refuse a change of state that is not in `TRANSITIONS`.
 
     Raises:
         InvalidTransition: it is not.

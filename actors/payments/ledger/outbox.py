@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 DELIVERY: Final = "delivery"
 UNSENT: Final = ("due", "claimed")  # status of messages that are still owed
-CLAIM_MS: Final = 60_000  # after which a relay that has not reported counts as dead
+CLAIM_MS: Final = 60_000  # a relay that has not reported for this long counts as dead
 FIRST_RETRY_MS: Final = 5_000
 LAST_RETRY_MS: Final = 3_600_000
-LEAST_MS: Final = 86_400_000  # that a link works when it arrives
+LEAST_MS: Final = 86_400_000  # least time that a link must still work when it is sent
 _MAX_ERROR: Final = 200  # characters that are kept
 
 
@@ -39,13 +39,13 @@ class Message:
     """A claimed message.
 
     Attributes:
-        id: of the row.
+        id: id of the row.
         claim: proves who holds it.
         kind: a state of the order ("seen", "confirmed", "overpaid", "expired", "paid_late",
             "underpaid"), or "delivery", which carries what was bought.
         order: as it is now.
-        attempts: before this one.
-        entitled_until_ms: of a paid order: until when what it brings can be fetched; else None.
+        attempts: number of attempts before this one.
+        entitled_until_ms: time until which the goods of a paid order can be fetched; else None.
     """
 
     id: int
@@ -84,7 +84,7 @@ class Outbox:
                 .order_by(table.due_ms, table.id)
                 .limit(limit)
             ).all()
-            # Orders are locked before their messages, everywhere, and in one order.
+            # All transactions lock orders before messages, in order of id, against deadlocks.
             found = (
                 _claim(connection, row, due, now_ms)
                 for row in sorted(rows, key=lambda row: row.order_id)
@@ -107,10 +107,10 @@ class Outbox:
         """Note that a message did not arrive and is to be sent again; False if it is another's.
 
         Args:
-            message: that was claimed.
+            message: a message that was claimed.
             error: why, without secrets.
             now_ms: the time.
-            after_ms: when to try again; None: later each time.
+            after_ms: delay before the next attempt; None for one that grows with each attempt.
         """
         if after_ms is None:
             after_ms = min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** min(message.attempts, 20))
@@ -200,7 +200,8 @@ def _finish(connection: Connection, message: Message, status: str, error: str) -
 def _open_review(connection: Connection, order_id: str, error: str, now_ms: int) -> None:
     table = schema.reviews.c
     name = undeliverable(order_id)
-    connection.execute(schema.reviews.delete().where(table.subject == name))  # of an earlier time
+    # A closed review of the same name may exist.
+    connection.execute(schema.reviews.delete().where(table.subject == name))
     connection.execute(
         schema.reviews.insert(),
         {

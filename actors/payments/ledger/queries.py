@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
     from sqlalchemy.engine import Connection, Row
 
-_CHUNK: Final = 400  # values in one IN; databases bound them
+_CHUNK: Final = 400  # values in one IN, whose number databases limit
 
 
 def fields(row: Row[Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class Takings:
     Attributes:
         settled: payments that settle orders.
         settled_amount: their sum.
-        excess: of it, what was paid beyond what was asked.
+        excess: part of that sum that was paid beyond what was asked.
         review: payments that settle nothing.
         review_amount: their sum.
     """
@@ -41,8 +41,8 @@ class LedgerSums:
     """The ledger in numbers.
 
     Attributes:
-        orders: how many, by state.
-        takings: by method.
+        orders: number of orders by state.
+        takings: what came in, by method.
         reviews: open entries of the queue.
         refunds: proposed and not sent, sums by method.
         unsent: messages that are due.

@@ -38,8 +38,8 @@ class Review:
     Attributes:
         subject: its name: `network:transaction:position`, or `order:id`.
         cause: why it is here.
-        order: that it names; None if none is known.
-        method: how it was paid; None for what is no transfer.
+        order: id of the order that it concerns; None if none is known.
+        method: how it was paid; None if it is not a transfer.
         verified: whether its receipt was read; what was not is hearsay and cannot be accepted.
         decision: "" while open, else "accepted", "refund", "dismissed" or "retried".
         refund_to: whom a proposed refund goes to.
@@ -78,7 +78,7 @@ class ReviewQueue:
         """The open entry `subject`.
 
         Raises:
-            UnknownReview: there is none.
+            UnknownReview: there is no such entry.
         """
         with self._database.reading() as connection:
             return _review_of(_open(connection, subject))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from actors.payments.chains.verdict import Transfer
 
-ENTITLED_MS: Final = 7 * 86_400_000  # that a bought thing can be fetched
+ENTITLED_MS: Final = 7 * 86_400_000  # how long goods can be fetched
 
 
 @dataclass(slots=True)
@@ -75,7 +75,7 @@ def record(connection: Connection, transfers: Sequence[Transfer], now_ms: int) -
     ]
     if unmatched:
         connection.execute(schema.reviews.insert(), unmatched)
-    # In one order everywhere, so that two transactions never wait for each other in a circle.
+    # Orders are locked in ascending order of id everywhere, so that transactions cannot deadlock.
     for order_id in sorted(touched):
         rejudge(connection, order_id, now_ms, effect)
     effect.review = effect.new - effect.settled
@@ -137,7 +137,7 @@ def _match_comments(
     connection: Connection, transfers: Sequence[Transfer]
 ) -> list[tuple[str | None, bool]]:
     table = schema.orders.c
-    # Nothing else reaches the database, which may refuse it: PostgreSQL's texts hold no NUL.
+    # Other comments are not looked up: PostgreSQL refuses some of them, such as those with a NUL.
     comments = (one.comment for one in transfers if is_comment(one.comment))
     rows = queries.select_in(connection, sa.select(schema.orders), table.comment, comments)
     named = {row.comment: order_book.order_of(row) for row in rows}
@@ -159,7 +159,7 @@ def rejudge(connection: Connection, order_id: str, now_ms: int, effect: Effect) 
     rows = _payments_of(connection, order_id)
     holder = next((row for row in rows if row.role == "settling"), None)
     if holder is not None and holder.decision:
-        # A person has decided what settles it; what comes after is for review.
+        # A person has decided which transfer settles it; later transfers go to review.
         judged = judge(order, [_candidate(row, decided=True) for row in rows])
         _keep_reviews(connection, rows, judged.causes, order_id, now_ms)
         return
@@ -170,7 +170,7 @@ def rejudge(connection: Connection, order_id: str, now_ms: int, effect: Effect) 
         effect.settled += 1
     _keep_reviews(connection, rows, judged.causes, order_id, now_ms)
     if judged.state is None or judged.state not in TRANSITIONS[order.state]:
-        return  # nothing new, or a person has decided about what led to the present state
+        return  # nothing has changed, or a person has decided about the present state
     if order.state not in SETTLED:
         advance(connection, order, judged.state, now_ms)
     else:
@@ -187,7 +187,7 @@ def advance(connection: Connection, order: Order, to: State, now_ms: int) -> Non
         schema.entitlements.insert(),
         {"order_id": order.id, "granted_ms": now_ms, "expires_ms": now_ms + ENTITLED_MS},
     )
-    # What was not said yet, that it is seen, or expired, is overtaken.
+    # Messages about earlier states that were not sent yet are out of date.
     table = schema.outbox.c
     connection.execute(
         schema.outbox.update()
@@ -246,7 +246,7 @@ def _candidate(row: Any, *, decided: bool) -> Candidate:  # noqa: ANN401 - a row
 
 
 def _set_roles(connection: Connection, holder: Any, winner: PaymentKey | None) -> None:  # noqa: ANN401 - a row
-    # The old one first: an order has one settling payment at every instant.
+    # First the old one: a unique index allows one settling payment for an order.
     if holder is not None:
         _set_role(connection, _key(holder), "review")
     if winner is not None:
@@ -270,7 +270,7 @@ def _keep_reviews(
     order_id: str,
     now_ms: int,
 ) -> None:
-    # Why a transfer is in review never changes: it depends on the two of them alone.
+    # The cause of a review never changes: it depends on the transfer and the order alone.
     known = {_key(row) for row in rows if row.cause is not None}
     new = [
         _review(key, cause, order_id, now_ms) for key, cause in causes.items() if key not in known

@@ -45,10 +45,10 @@ class Sandbox:
     """The chains, and how their APIs are.
 
     Attributes:
-        chains: both.
-        faults: by network.
-        limits: by network.
-        requests: to the APIs so far, by network.
+        chains: the two chains.
+        faults: the faults of each network's API.
+        limits: the rate limit of each network's API.
+        requests: number of requests so far, by network.
         rng: draws what is drawn.
     """
 
@@ -70,10 +70,10 @@ class Sandbox:
         """A sandbox around `chains`.
 
         Args:
-            chains: to serve.
-            seed: of all faults.
+            chains: the chains to serve.
+            seed: seed of all faults.
             limits: requests per second.
-            plans: of the faults, from the beginning.
+            plans: faults from the start, by network.
         """
         rng = random.Random(seed)
         given = plans or {}
@@ -134,7 +134,7 @@ class PaymentBody(BaseModel):
         """As it is.
 
         Raises:
-            InvalidInput: the address is none of that network.
+            InvalidInput: the address is not one of that network.
         """
         parse = addresses.tron if self.method.network is Network.TRON else addresses.ton
         try:

@@ -30,8 +30,8 @@ class TonChain:
     """The chain.
 
     Args:
-        seed: of all addresses.
-        clock: of the chain.
+        seed: seed of all addresses.
+        clock: the clock of the chain.
     """
 
     def __init__(self, seed: str, clock: ChainClock) -> None:
@@ -64,8 +64,8 @@ class TonChain:
         Args:
             sender: name of the account.
             to: raw form.
-            amount: nanotons.
-            text: of the comment.
+            amount: amount in nanotons.
+            text: text of the comment.
             bounce: the message asks for it.
         """
         message = Envelope(self.account(sender), to, amount, ton_cells.comment(text), bounce=bounce)
@@ -79,10 +79,10 @@ class TonChain:
 
         Args:
             sender: name of the account.
-            owner: of the jetton wallet, raw form.
-            amount: in the smallest unit.
-            text: of the comment.
-            notify: with a message to the owner.
+            owner: owner of the jetton wallet, raw form.
+            amount: amount in the smallest unit.
+            text: text of the comment.
+            notify: whether the owner gets a message about it.
         """
         self._query += 1
         source = self.account(sender)

@@ -44,7 +44,7 @@ class TokenEvent:
         token: address of the contract.
         sender: or owner.
         recipient: or spender.
-        amount: in the token's smallest unit.
+        amount: amount in the token's smallest unit.
     """
 
     kind: str
@@ -88,11 +88,11 @@ class TronTransaction:
     Attributes:
         tx_id: 64 lower-case hex digits.
         signed: as `wallet/gettransactionbyid` shows it.
-        events: that its contract reports.
-        result: of its execution, "SUCCESS" or why not.
+        events: the events that its contract reports.
+        result: "SUCCESS", or why its execution failed.
         block: number of its block.
         block_ms: time of its block.
-        solid_ms: from when on its block is solid; None while it is in one that is given up.
+        solid_ms: time from which its block is solid; None while its block is one that is given up.
         was_unconfirmed: whether the index listed it as unconfirmed at some time.
     """
 
@@ -136,9 +136,9 @@ class TronChain:
     """The chain.
 
     Args:
-        seed: of all keys and addresses.
-        clock: of the chain.
-        solid_after_ms: from a block's time until it is solid.
+        seed: seed of all keys and addresses.
+        clock: the clock of the chain.
+        solid_after_ms: age at which a block is solid, ms.
     """
 
     def __init__(self, seed: str, clock: ChainClock, *, solid_after_ms: int = 0) -> None:
@@ -178,9 +178,9 @@ class TronChain:
         Args:
             sender: name of the account.
             to: address of the recipient.
-            amount: in the smallest unit.
+            amount: amount in the smallest unit.
             token: its contract.
-            result: of the execution.
+            result: "SUCCESS", or why the execution fails.
             held: the block is given up; see `confirm`.
         """
         contract = token or self.usdt

@@ -29,7 +29,7 @@ class SandboxClient:
     """A running sandbox; close it, or use it as a context manager.
 
     Args:
-        url: of anything below it, such as `X0TTA6BL4_TRON_API_URL`.
+        url: URL of the sandbox, or any URL below it, such as `X0TTA6BL4_TRON_API_URL`.
 
     Raises:
         InvalidInput: there is something else.

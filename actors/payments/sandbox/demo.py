@@ -84,12 +84,12 @@ class Demo:
     """The demonstration.
 
     Args:
-        directory: of the shop, empty.
+        directory: an empty directory for the shop.
         stage: the sandbox, which is served.
         client: asks it.
-        url: of it.
+        url: URL of the sandbox.
         scan_command: scans TRON once, in the environment that it is given.
-        tell: is told how it goes.
+        tell: called with each line about the progress.
     """
 
     def __init__(

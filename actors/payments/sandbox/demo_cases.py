@@ -18,11 +18,11 @@ class DemoCase:
     """A buyer.
 
     Attributes:
-        method: to pay with.
-        kind: how it is paid; None: never.
-        state: in which the order ends.
-        causes: for which its transfers are in the review queue at some time.
-        plan: that is bought.
+        method: how the buyer pays.
+        kind: what the payment is like; None for no payment.
+        state: the state that the order must end in.
+        causes: why its transfers must have been in the review queue.
+        plan: id of the plan that is bought.
     """
 
     method: Method

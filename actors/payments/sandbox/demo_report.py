@@ -15,9 +15,9 @@ class Check:
     """Something that must be so.
 
     Attributes:
-        what: in words.
-        expected: what it must be.
-        happened: what it is.
+        what: the condition, in words.
+        expected: the value that it must have.
+        happened: the value that it has.
     """
 
     what: str
@@ -35,9 +35,9 @@ class Ending:
     """How it ended for a buyer.
 
     Attributes:
-        case: who.
+        case: the buyer, and how the order must end.
         order: its order at the end.
-        causes: for which its transfers were in the review queue.
+        causes: why its transfers were in the review queue.
     """
 
     case: DemoCase
@@ -55,9 +55,9 @@ class DemoReport:
     """What happened.
 
     Attributes:
-        checks: of all acts.
-        endings: of all buyers.
-        requests: to the APIs, by network.
+        checks: all conditions that were checked.
+        endings: how each order ended.
+        requests: number of requests to the APIs, by network.
     """
 
     checks: list[Check] = field(default_factory=list)

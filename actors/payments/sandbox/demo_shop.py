@@ -38,10 +38,10 @@ def environment(
     """What points the product at a sandbox.
 
     Args:
-        directory: for the state.
-        url: of the sandbox.
+        directory: where the shop keeps its state.
+        url: URL of the sandbox.
         state: see `Sandbox.state`.
-        dialect: of the TON API.
+        dialect: which TON API the sandbox speaks, a key of `DIALECTS`.
     """
     values = {
         "state_dir": str(directory),

@@ -54,9 +54,9 @@ class FaultPlan:
     """Of one network's API.
 
     Attributes:
-        shares: of all requests, each above 0, together at most 1.
+        shares: share of all requests by fault, each above 0, together at most 1.
         next: faults of the next requests, one each; before `shares`.
-        slow_s: how long a slow answer takes.
+        slow_s: duration of a slow answer, s.
     """
 
     shares: Mapping[Fault, float] = field(default_factory=dict)
@@ -76,7 +76,7 @@ def parse(texts: Iterable[str], *, slow_s: float = 1.0) -> FaultPlan:
     """The plan that people write as `429=0.1 reset=x3`: shares, and counts of the next requests.
 
     Raises:
-        InvalidInput: it is none.
+        InvalidInput: it is not a plan of faults.
     """
     shares: dict[Fault, float] = {}
     coming: list[Fault] = []
@@ -103,8 +103,8 @@ class Faults:
     """Draws the faults of one network's API.
 
     Args:
-        plan: to begin with.
-        rng: to draw with.
+        plan: the faults at the start.
+        rng: draws which request gets which fault.
     """
 
     def __init__(self, plan: FaultPlan, rng: random.Random) -> None:
@@ -165,8 +165,8 @@ class Limit:
         exceeded: requests that were over the limit.
 
     Args:
-        network: of the API.
-        per_second: that it takes.
+        network: the network whose API it is.
+        per_second: number of requests a second that it takes.
     """
 
     def __init__(self, network: Network, per_second: int) -> None:

@@ -85,8 +85,8 @@ class Payment:
     """What is to be paid.
 
     Attributes:
-        method: with what.
-        kind: how.
+        method: the coin or token that is paid.
+        kind: what the payment is like.
         to: the wallet, as `Order.wallet`.
         amount: asked for, in the smallest unit.
         comment: asked for, on TON.

@@ -51,8 +51,8 @@ def serving(sandbox: Sandbox, *, port: int = 0) -> Iterator[str]:
     """Serve in a thread for the block; the URL.
 
     Args:
-        sandbox: to serve.
-        port: on loopback; 0 picks a free one.
+        sandbox: the sandbox to serve.
+        port: port on loopback; 0 picks a free one.
 
     Raises:
         InvalidInput: the port is taken.

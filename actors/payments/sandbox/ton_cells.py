@@ -38,8 +38,8 @@ class Envelope:
     Attributes:
         source: raw form.
         destination: raw form.
-        value: nanotons.
-        body: of the message.
+        value: value in nanotons.
+        body: body of the message.
         bounce: whether it wants to come back if nobody can take it.
         bounced: whether it is one that came back.
     """
@@ -111,11 +111,11 @@ def internal_transfer(query: int, amount: int, sender: str, forward: int, text: 
     """`internal_transfer` of one jetton wallet to another (TEP-74).
 
     Args:
-        query: that it answers.
-        amount: of jettons.
+        query: id of the query that it answers.
+        amount: number of the jetton's smallest units.
         sender: owner of the jettons, who gets the change.
         forward: nanotons for the notification; 0 for none.
-        text: of the comment.
+        text: text of the comment.
     """
     return _end(
         Builder()
@@ -153,8 +153,8 @@ class TonRecord:
         lt: logical time.
         time_s: s since the Unix epoch.
         previous: logical time and id of the account's transaction before it.
-        incoming: that set it off.
-        outgoing: that it sent.
+        incoming: the message that caused it.
+        outgoing: the messages that it sent.
         active: whether the account has code.
         bounced: whether the value went back.
         state: the made-up hash of the account's state after it.
@@ -187,9 +187,9 @@ def transaction(
 
     Args:
         incoming: the message.
-        outgoing: that it sends.
+        outgoing: the messages that it sends.
         lt: its logical time; the message was made just before, the outgoing ones are just after.
-        time_s: of its block.
+        time_s: time of its block, s since the Unix epoch.
         before: the account's last transaction.
         active: whether the account has code, which runs and succeeds.
         bounced: whether the value goes back, to which `outgoing` belongs.

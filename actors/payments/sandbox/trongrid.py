@@ -67,7 +67,7 @@ class Index:
     """The TRC-20 index.
 
     Args:
-        chain: that it lists.
+        chain: the chain whose transfers it lists.
         rng: reorders what is to be reordered.
     """
 
