@@ -132,25 +132,27 @@ def test_an_actor_that_cannot_start_is_said(namespace: str) -> None:
 
 
 def test_what_an_actor_counts_is_exported(cluster: LocalCluster, namespace: str) -> None:
-    """The number appears under `ray_` + its name at the endpoints that Prometheus discovers."""
+    """The number appears under `ray_` + its name at the ports that Ray lists, on loopback."""
     del namespace
     ray.get(probe("mesh-shard-00").tell.remote(3))
     discovery = Path(cluster.temp_dir) / "prom_metrics_service_discovery.json"
 
     def exported() -> bool:
         targets = [t for job in json.loads(discovery.read_text()) for t in job["targets"]]
-        for target in targets:
-            try:
-                text = httpx.get(f"http://{target}/metrics", trust_env=False).text
-            except httpx.TransportError:
-                continue  # Ray lists the endpoint of its autoscaler, which is not started
-            for line in text.splitlines():
-                if line.startswith("ray_x0tta6bl4_probe_told_total{"):
-                    assert 'kind="word"' in line
-                    return float(line.rsplit(" ", 1)[1]) == 3
-        return False
+        lines = [line for target in targets for line in _metrics(target.rpartition(":")[2])]
+        told = [line for line in lines if line.startswith("ray_x0tta6bl4_probe_told_total{")]
+        assert all('kind="word"' in line for line in told)
+        return [float(line.rsplit(" ", 1)[1]) for line in told] == [3]
 
     wait_until(exported, EXPORT_S)
+
+
+def _metrics(port: str) -> list[str]:
+    """What a port exports, by line."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text.splitlines()
+    except httpx.TransportError:
+        return []  # Ray lists the endpoint of its autoscaler, which is not started
 
 
 def test_finding_what_is_not_there_says_how_to_start_it(

@@ -173,19 +173,11 @@ def test_two_watchers_and_2000_orders(postgres_base: str, tmp_path: Path) -> Non
     database = postgres.fresh(postgres_base).replace("postgresql:", "postgresql+psycopg:")
     begun = now_ms() - 3 * 3_600_000
     chains = Chains(head_ms=begun)
-    expected: dict[str, State] = {}
-    waiting: list[tuple[Method, str, Order, str]] = []
     with Ledger(SecretStr(database), random.Random(1)) as ledger:
         at = ledger.intake.open(Method.TON.network, TON_WALLET)
         ledger.intake.pin_jetton_wallet(at, MASTER, chains.jetton_wallet or "")
-        for number in range(2000):
-            method = (Method.TRON, Method.TON, Method.TRON, Method.TON_USDT)[number % 4]
-            codes = TRON_CODES if method is Method.TRON else TON_CODES
-            code = codes[number // 4 % len(codes)]
-            price = 9_900_000 + 1_000_000 * (number % 3)
-            one = buy(ledger, f"{code} {number}", method, plan(price), begun + number)
-            expected[one.id] = ENDS[code]
-            waiting.append((method, code, one, f"{number}"))
+        waiting = [_ordered(ledger, number, begun) for number in range(2000)]
+    expected = {one.id: ENDS[code] for _, code, one, _ in waiting}
     random.Random(2).shuffle(waiting)
     faults = Faults(chains)
     chains.fault = faults
@@ -208,12 +200,7 @@ def test_two_watchers_and_2000_orders(postgres_base: str, tmp_path: Path) -> Non
     assert wrong == {}
     with Ledger(SecretStr(database)) as ledger:
         ledgers.check(ledger)
-        report = ledger.report()
-        moved = sum(sums.settled + sums.review for sums in report.takings.values())
-        count = {code: sum(entry[1] == code for entry in waiting) for code in ENDS}
-        forged_coins = sum(w[1] == "fake" and w[0] is Method.TON for w in waiting)
-        ton_pairs = count["paid"] + count["more"] + count["less"] + forged_coins
-        assert moved == ton_pairs + 2 * count["twice"] + 2 * count["pair"] + count["late"]
+        _check_takings(ledger, waiting)
     assert set(faults.seen) == {
         *("403", "429", "500", "503", "reset", "truncated", "slow", "reordered")
     }
@@ -222,6 +209,25 @@ def test_two_watchers_and_2000_orders(postgres_base: str, tmp_path: Path) -> Non
     for is_ton in (True, False):
         mine = [asked for asked in chains.asked if asked.path.startswith("/v2/") == is_ton]
         assert Chains(asked=mine).busiest_second() <= RATE + 1
+
+
+def _ordered(ledger: Ledger, number: int, begun: int) -> tuple[Method, str, Order, str]:
+    """Order as the buyer of this number does, who will pay as the code says."""
+    method = (Method.TRON, Method.TON, Method.TRON, Method.TON_USDT)[number % 4]
+    codes = TRON_CODES if method is Method.TRON else TON_CODES
+    code = codes[number // 4 % len(codes)]
+    price = 9_900_000 + 1_000_000 * (number % 3)
+    one = buy(ledger, f"{code} {number}", method, plan(price), begun + number)
+    return method, code, one, f"{number}"
+
+
+def _check_takings(ledger: Ledger, waiting: list[tuple[Method, str, Order, str]]) -> None:
+    """Each transfer that was made is settled or in review, once."""
+    moved = sum(sums.settled + sums.review for sums in ledger.report().takings.values())
+    count = {code: sum(entry[1] == code for entry in waiting) for code in ENDS}
+    forged_coins = sum(w[1] == "fake" and w[0] is Method.TON for w in waiting)
+    ton_pairs = count["paid"] + count["more"] + count["less"] + forged_coins
+    assert moved == ton_pairs + 2 * count["twice"] + 2 * count["pair"] + count["late"]
 
 
 def _wait(

@@ -19,33 +19,45 @@ def _found() -> dict[str, Path]:
     """Each name in a string of the sources, or anywhere in a YAML or TOML file, and its file."""
     names: dict[str, Path] = {}
     for path in (p for package in PACKAGES for p in (ROOT / package).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            text = node.value if isinstance(node, ast.Constant) else None
-            if isinstance(text, str) and _NAME.fullmatch(text) and not text.endswith(_FILES):
-                names[text] = path
+        names |= dict.fromkeys(filter(_NAME.fullmatch, _strings(path)), path)
     for path in [*(ROOT / "serve_apps").rglob("*.yaml"), ROOT / "pyproject.toml"]:
         lines = (line for line in path.read_text().splitlines() if "*" not in line)
         names |= {name: path for line in lines for name in _NAME.findall(line)}
     return names
 
 
+def _strings(path: Path) -> list[str]:
+    """The strings of a source that are not names of files."""
+    constants = (n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Constant))
+    texts = (one.value for one in constants if isinstance(one.value, str))
+    return [text for text in texts if not text.endswith(_FILES)]
+
+
 def _resolves(name: str) -> bool:
     """Whether it is a module, or what a module defines, without importing it."""
     dotted = name.replace(":", ".")
-    for module, defined in ((dotted, ""), dotted.rpartition(".")[::2]):
-        try:
-            spec = find_spec(module)
-        except ModuleNotFoundError:
-            continue
-        if spec is not None and spec.origin is not None:
-            tree = ast.parse(Path(spec.origin).read_text())
-            bound = {getattr(node, "name", None) for node in tree.body}
-            targets = (
-                t for node in tree.body if isinstance(node, ast.Assign) for t in node.targets
-            )
-            bound |= {target.id for target in targets if isinstance(target, ast.Name)}
-            return not defined or defined in bound
-    return False
+    if _source(dotted) is not None:
+        return True
+    module, _, defined = dotted.rpartition(".")
+    path = _source(module)
+    return path is not None and defined in _defined(path)
+
+
+def _source(module: str) -> Path | None:
+    """The file of a module, if there is such a module."""
+    try:
+        spec = find_spec(module)
+    except ModuleNotFoundError:
+        return None
+    return Path(spec.origin) if spec is not None and spec.origin is not None else None
+
+
+def _defined(path: Path) -> set[str | None]:
+    """What the module in a file defines at its top."""
+    tree = ast.parse(path.read_text())
+    assigned = (t for node in tree.body if isinstance(node, ast.Assign) for t in node.targets)
+    names = {target.id for target in assigned if isinstance(target, ast.Name)}
+    return names | {getattr(node, "name", None) for node in tree.body}
 
 
 @pytest.mark.parametrize("name", sorted(_found()))

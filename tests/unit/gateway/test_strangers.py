@@ -64,23 +64,23 @@ async def test_enumerations_and_objects_have_names(start: Any) -> None:
     found = await document(start)
     schemas = found["components"]["schemas"]
     assert {"NodeState", "LinkState", "OrderState", "ReviewDecision", "Scenario"} <= set(schemas)
-    inline = []
+    bodies = {
+        name: {key: value for key, value in schema.items() if key != "enum"}
+        for name, schema in schemas.items()
+    }
+    assert _unnamed({**bodies, "paths": found["paths"]}, "") == []
 
-    def look_into(part: Any, path: str) -> None:
-        if isinstance(part, dict):
-            if len(part.get("enum", ())) > 1:
-                inline.append(path)
-            for name, value in part.items():
-                if name not in _INLINE:
-                    look_into(value, f"{path}/{name}")
-        elif isinstance(part, list):
-            for number, value in enumerate(part):
-                look_into(value, f"{path}/{number}")
 
-    for name, schema in schemas.items():
-        look_into({k: v for k, v in schema.items() if k != "enum"}, name)
-    look_into(found["paths"], "paths")
-    assert inline == []
+def _unnamed(part: Any, path: str) -> list[str]:
+    """Where in a part of the document sets of values stand without a name."""
+    here = [path] if isinstance(part, dict) and len(part.get("enum", ())) > 1 else []
+    items = part.items() if isinstance(part, dict) else enumerate(part)
+    deeper = [
+        (f"{path}/{name}", value)
+        for name, value in items
+        if name not in _INLINE and isinstance(value, (dict, list))
+    ]
+    return here + [found for where, value in deeper for found in _unnamed(value, where)]
 
 
 async def test_every_array_tells_what_it_holds(start: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import TYPE_CHECKING
 
 import networkx as nx
@@ -176,26 +176,42 @@ def test_ways_are_the_route_and_those_over_other_neighbours(
     both = costs | {(b, a): cost for (a, b), cost in costs.items()}
     router = routed(mesh, costs)
     most = data.draw(st.integers(1, 4))
-    for source in range(mesh.n_nodes):
-        for destination in range(mesh.n_nodes):
-            route = router.route(source, destination)
-            found = router.paths(source, destination, most)
-            if route is None or source == destination:
-                assert found == ([] if route is None else [([source], 0)])
-                continue
-            beyond = {b: router.route(b, destination) for a, b in both if a == source}
-            offered = sorted(
-                both[source, first] + way[1]
-                for first, way in beyond.items()
-                if way is not None and source not in way[0] and first != route[0][1]
-            )
-            assert found[0] == route
-            assert [cost for _, cost in found[1:]] == offered[: most - 1]
-            assert len({path[1] for path, _ in found}) == len(found)
-            for path, cost in found:
-                assert (path[0], path[-1]) == (source, destination)
-                assert len(set(path)) == len(path)
-                assert cost == sum(both[hop] for hop in pairwise(path))
+    for source, destination in product(range(mesh.n_nodes), repeat=2):
+        route = router.route(source, destination)
+        found = router.paths(source, destination, most)
+        if route is None or source == destination:
+            assert found == ([] if route is None else [([source], 0)])
+            continue
+        assert found[0] == route
+        beyond = {b: router.route(b, destination) for a, b in both if a == source}
+        offered = _offered(source, route[0][1], beyond, both)
+        assert [cost for _, cost in found[1:]] == offered[: most - 1]
+        _check_paths(found, both, (source, destination))
+
+
+def _offered(
+    source: int,
+    taken: int,
+    beyond: dict[int, tuple[list[int], int] | None],
+    costs: dict[tuple[int, int], int],
+) -> list[int]:
+    """Costs over each neighbour but `taken` whose own route does not come back, the least first."""
+    return sorted(
+        costs[source, first] + way[1]
+        for first, way in beyond.items()
+        if way is not None and source not in way[0] and first != taken
+    )
+
+
+def _check_paths(
+    found: list[tuple[list[int], int]], costs: dict[tuple[int, int], int], ends: tuple[int, int]
+) -> None:
+    """Each leads from end to end without a circle, by a first hop of its own, at its true cost."""
+    assert len({path[1] for path, _ in found}) == len(found)
+    for path, cost in found:
+        assert (path[0], path[-1]) == ends
+        assert len(set(path)) == len(path)
+        assert cost == sum(costs[hop] for hop in pairwise(path))
 
 
 def test_ways_to_a_destination_without_a_tree_are_found_after_the_next_job() -> None:

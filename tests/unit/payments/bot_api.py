@@ -521,16 +521,19 @@ def _keyboard(markup: Any) -> list[list[dict[str, Any]]]:
         raise Refusal(400, "Bad Request: reply markup is too long")
     for row in rows:
         for one in row:
-            if not one.get("text"):
-                raise Refusal(400, "Bad Request: can't parse inline keyboard button: no text")
-            actions = set(one) - {"text"}
-            if len(actions) != 1:
-                raise Refusal(400, "Bad Request: Text buttons are unallowed in the inline keyboard")
-            if not 1 <= len(one.get("callback_data", "x").encode()) <= 64:
-                raise Refusal(400, "Bad Request: BUTTON_DATA_INVALID")
-            if not 1 <= len(one.get("copy_text", {"text": "x"})["text"]) <= 256:
-                raise Refusal(400, "Bad Request: BUTTON_COPY_TEXT_INVALID")
+            _check_button(one)
     return rows
+
+
+def _check_button(one: dict[str, Any]) -> None:
+    if not one.get("text"):
+        raise Refusal(400, "Bad Request: can't parse inline keyboard button: no text")
+    if len(set(one) - {"text"}) != 1:
+        raise Refusal(400, "Bad Request: Text buttons are unallowed in the inline keyboard")
+    if not 1 <= len(one.get("callback_data", "x").encode()) <= 64:
+        raise Refusal(400, "Bad Request: BUTTON_DATA_INVALID")
+    if not 1 <= len(one.get("copy_text", {"text": "x"})["text"]) <= 256:
+        raise Refusal(400, "Bad Request: BUTTON_COPY_TEXT_INVALID")
 
 
 def _picture(call: Call, name: str) -> bytes:

@@ -196,27 +196,30 @@ def serving(chains: Chains) -> Iterator[str]:
         loop.close()
 
 
+async def _asked(reader: asyncio.StreamReader, number: int) -> Asked:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    method, target, _ = head[0].split(" ")
+    pairs = (line.partition(":") for line in head[1:] if line)
+    headers = {name.lower(): value.strip() for name, _, value in pairs}
+    content = await reader.readexactly(int(headers.get("content-length", 0)))
+    parts = urlsplit(target)
+    return Asked(
+        number,
+        method,
+        parts.path,
+        dict(parse_qsl(parts.query)),
+        headers,
+        json.loads(content) if content else None,
+        time.monotonic(),
+    )
+
+
 async def _connection(
     chains: Chains, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
         while True:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-            method, target, _ = head[0].split(" ")
-            pairs = (line.partition(":") for line in head[1:] if line)
-            headers = {name.lower(): value.strip() for name, _, value in pairs}
-            content = await reader.readexactly(int(headers.get("content-length", 0)))
-            parts = urlsplit(target)
-            asked = Asked(
-                len(chains.asked),
-                method,
-                parts.path,
-                dict(parse_qsl(parts.query)),
-                headers,
-                json.loads(content) if content else None,
-                time.monotonic(),
-            )
-            answer = chains.answer(asked)
+            answer = chains.answer(await _asked(reader, len(chains.asked)))
             if answer.delay_s:
                 await asyncio.sleep(answer.delay_s)
             if answer.reset:

@@ -63,19 +63,9 @@ def messages(ledger: Ledger) -> list[tuple[str, str, str]]:
 def check(ledger: Ledger) -> None:
     """What holds at every moment, whatever happens (properties 1, 4, 5 and 9)."""
     orders = {row.id: row for row in rows(ledger, schema.orders)}
-    payments = rows(ledger, schema.payments)
     reviews = {(row.network, row.tx_id, row.position): row for row in rows(ledger, schema.reviews)}
     entitled = {row.order_id for row in rows(ledger, schema.entitlements)}
-    settling: dict[str, Any] = {}
-    for payment in payments:
-        review = reviews.get((payment.network, payment.tx_id, payment.position))
-        if payment.role == "settling":
-            assert payment.order_id not in settling, "two payments settle one order"
-            settling[payment.order_id] = payment
-            assert review is None or review.decision == "accepted"
-        else:
-            assert review is not None, "a transfer is neither settled nor in review"
-            assert review.decision != "accepted"
+    settling = _settling(rows(ledger, schema.payments), reviews)
     for order in orders.values():
         paid = State(order.state) in SETTLED
         assert paid == (order.id in entitled) == (order.id in settling)
@@ -89,8 +79,22 @@ def check(ledger: Ledger) -> None:
     assert len(live) == len(set(live)), "two live reservations are equal"
     kinds = [(row.order_id, row.kind) for row in rows(ledger, schema.outbox)]
     assert len(kinds) == len(set(kinds)), "a message is owed twice"
-    for order_id, kind in kinds:
-        assert kind != "delivery" or order_id in entitled
+    assert {order_id for order_id, kind in kinds if kind == "delivery"} <= entitled
+
+
+def _settling(payments: list[Any], reviews: dict[Any, Any]) -> dict[str, Any]:
+    """By order, what settles it: one payment. All others are in review."""
+    settling: dict[str, Any] = {}
+    for payment in payments:
+        review = reviews.get((payment.network, payment.tx_id, payment.position))
+        if payment.role == "settling":
+            assert payment.order_id not in settling, "two payments settle one order"
+            settling[payment.order_id] = payment
+            assert review is None or review.decision == "accepted"
+        else:
+            assert review is not None, "a transfer is neither settled nor in review"
+            assert review.decision != "accepted"
+    return settling
 
 
 def _check_payment(order: Any, payment: Any, reviews: dict[Any, Any]) -> None:

@@ -72,16 +72,6 @@ def test_enumeration_is_exact_and_draws_agree(data: st.DataObject) -> None:
     all_states = states(world, given_outages)
     assert (exact.method, exact.samples) == ("enumeration", len(all_states))
     assert 2**exact.elements == len(all_states)
-    everything = connected_pairs(world.graph)
-    kept = [
-        (chance, connected_before(world, graph) == connected_pairs(graph), graph)
-        for chance, graph in all_states
-    ]
-    truth = {
-        "whole": sum(p for p, same, graph in kept if same and len(graph) == topology.n_nodes),
-        "survivors_connected": sum(p for p, same, _ in kept if same),
-        "pair_share": sum(p * connected_pairs(graph) / everything for p, _, graph in kept),
-    }
     drawn = availability(
         Intact(topology),
         given_outages,
@@ -92,24 +82,42 @@ def test_enumeration_is_exact_and_draws_agree(data: st.DataObject) -> None:
         method="monte-carlo",
     )
     assert (drawn.method, drawn.samples, drawn.all_up) == ("monte-carlo", 4000, exact.all_up)
-
-    def check(found: Interval, estimate: Interval, value: float) -> None:
-        assert found.low == found.mean == found.high == pytest.approx(value)
-        assert estimate.low - 1e-9 <= value <= estimate.high + 1e-9
-
-    for name, value in truth.items():
-        check(getattr(exact, name), getattr(drawn, name), value)
-    for (a, b), one, estimate in zip(pairs, exact.pairs, drawn.pairs, strict=True):
-        i, j = topology.index_of(a), topology.index_of(b)
+    for name, value in _truth(world, all_states).items():
+        _check(getattr(exact, name), getattr(drawn, name), value)
+    for pair, one, estimate in zip(pairs, exact.pairs, drawn.pairs, strict=True):
+        assert (one.a, one.b) == pair
+        i, j = map(topology.index_of, pair)
         up = [(p, graph) for p, graph in all_states if i in graph and j in graph]
         joined = sum(p for p, graph in up if nx.has_path(graph, i, j))
-        check(one.availability, estimate.availability, joined)
-        assert (one.a, one.b) == (a, b)
+        _check(one.availability, estimate.availability, joined)
         total = sum(p for p, _ in up)
         if total > 0:
-            check(one.given_ends_up, estimate.given_ends_up, joined / total)
+            _check(one.given_ends_up, estimate.given_ends_up, joined / total)
         else:
             assert one.given_ends_up is estimate.given_ends_up is None
+
+
+def _truth(world: World, all_states: list[tuple[float, nx.Graph[int]]]) -> dict[str, float]:
+    """The figures of the whole mesh, summed over all its states."""
+    everything = connected_pairs(world.graph)
+    kept = [
+        (chance, connected_before(world, graph) == connected_pairs(graph), graph)
+        for chance, graph in all_states
+    ]
+    n = world.topology.n_nodes
+    return {
+        "whole": sum(p for p, same, graph in kept if same and len(graph) == n),
+        "survivors_connected": sum(p for p, same, _ in kept if same),
+        "pair_share": sum(p * connected_pairs(graph) / everything for p, _, graph in kept),
+    }
+
+
+def _check(found: Interval | None, estimate: Interval | None, value: float) -> None:
+    """The exact figure is `value`, and the interval of the drawn one holds it."""
+    assert found is not None
+    assert estimate is not None
+    assert found.low == found.mean == found.high == pytest.approx(value)
+    assert estimate.low - 1e-9 <= value <= estimate.high + 1e-9
 
 
 def test_two_links_in_series_by_hand() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from itertools import combinations
+from operator import or_
 from typing import TYPE_CHECKING
 
 import networkx as nx
@@ -24,6 +26,8 @@ from actors.twin.sets import Draws, cascade, random_cascades, random_failures
 from tests.unit.twin.meshes import connected_before, connected_pairs, worlds
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tests.unit.twin.meshes import World
 
 SURE = 0.99999  # confidence of intervals that must hold in every run
@@ -54,12 +58,7 @@ def test_means_lie_in_their_intervals(world: World, k: int, of: str) -> None:
             random_failures(Intact(world.topology), draws)
         return
     found = random_failures(Intact(world.topology), draws)
-    all_sets = []
-    for chosen in combinations(population, k):
-        joint = Failure.at()
-        for one in chosen:
-            joint |= one
-        all_sets.append(joint)
+    all_sets = [reduce(or_, chosen, Failure.at()) for chosen in combinations(population, k)]
     shares = [share_lost(world, failure) for failure in all_sets]
     assert found.share_lost.low - 1e-12 <= np.mean(shares) <= found.share_lost.high + 1e-12
     kept = np.mean([share == 0 for share in shares])
@@ -71,13 +70,18 @@ def test_means_lie_in_their_intervals(world: World, k: int, of: str) -> None:
     assert found.failed_nodes.low - 1e-12 <= np.mean(failed) <= found.failed_nodes.high + 1e-12
     if of == "nodes":
         assert found.failed_nodes.mean == k
-    named = [name.split("--") for name in found.worst_failed]
-    worst = Failure.named(
-        world.topology,
-        [one[0] for one in named if len(one) == 1],
-        [(one[0], one[1]) for one in named if len(one) == 2],
-    )
+    worst = _named(world.topology, found.worst_failed)
     assert impact(Intact(world.topology), worst).pairs_lost == found.worst_pairs_lost
+
+
+def _named(topology: Topology, names: Iterable[str]) -> Failure:
+    """The failure of nodes `a` and links `a--b`."""
+    split = [name.split("--") for name in names]
+    return Failure.named(
+        topology,
+        [one[0] for one in split if len(one) == 1],
+        [(one[0], one[1]) for one in split if len(one) == 2],
+    )
 
 
 def test_equal_seeds_draw_equal_sets(monkeypatch: pytest.MonkeyPatch) -> None:
