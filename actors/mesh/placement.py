@@ -42,10 +42,6 @@ class Placement:
         """The shards that host anything."""
         return tuple(dict.fromkeys(self.shard_of))
 
-    def shard_of_node(self, node: int) -> str:
-        """The name of the shard that hosts the node with this index."""
-        return self.shard_of[int(self.partition_of[node])]
-
     def partitions_of(self, shard: str) -> list[int]:
         """The partitions that `shard` hosts."""
         return [number for number, owner in enumerate(self.shard_of) if owner == shard]

@@ -73,16 +73,12 @@ class ErrorHandler:
                 self._record(failure, "error", {"during": "alert"})
 
     @contextlib.contextmanager
-    def guard(
-        self, *, severity: Severity = "error", reraise: bool = False, **fields: object
-    ) -> Iterator[None]:
-        """Handle what the block raises; it is then over, or goes on rising with `reraise`."""
+    def guard(self, *, severity: Severity = "error", **fields: object) -> Iterator[None]:
+        """Handle what the block raises, which then is over."""
         try:
             yield
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - handled
             self.handle(error, severity=severity, **fields)
-            if reraise:
-                raise
 
     def watch(
         self, task: asyncio.Task[Any], *, severity: Severity = "error", **fields: object

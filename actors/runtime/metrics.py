@@ -11,8 +11,6 @@ never a label: ten thousand nodes would be ten thousand time series an instrumen
 
 from __future__ import annotations
 
-import bisect
-import itertools
 import re
 import threading
 from abc import ABC, abstractmethod
@@ -165,23 +163,8 @@ class Metrics(ABC):
             return made[name]
 
 
-@dataclass(frozen=True, slots=True)
-class Distribution:
-    """What a histogram has seen.
-
-    Attributes:
-        count: how many values.
-        total: their sum.
-        buckets: how many values were at most each upper bound (cumulative, as Prometheus counts).
-    """
-
-    count: int
-    total: float
-    buckets: tuple[int, ...]
-
-
 class MemoryMetrics(Metrics):
-    """Instruments whose values can be read back in the same process."""
+    """Counters and gauges that can be read back in the same process; histograms keep nothing."""
 
     def value(self, name: str, **labels: str) -> float:
         """Value of a counter or gauge series; 0 if nothing was counted yet.
@@ -192,17 +175,6 @@ class MemoryMetrics(Metrics):
         """
         instrument = {**self._counters, **self._gauges}[name]
         assert isinstance(instrument, _MemoryNumber)  # noqa: S101 - made by this class only
-        return instrument.read(labels)
-
-    def distribution(self, name: str, **labels: str) -> Distribution:
-        """What the histogram series has seen; empty if nothing yet.
-
-        Raises:
-            KeyError: there is no histogram of that name.
-            ValueError: the labels are not the declared ones.
-        """
-        instrument = self._histograms[name]
-        assert isinstance(instrument, _MemoryHistogram)  # noqa: S101 - made by this class only
         return instrument.read(labels)
 
     def _new_counter(self, definition: Definition) -> Counter:
@@ -245,28 +217,14 @@ class _MemoryGauge(_MemoryNumber):
 
 
 class _MemoryHistogram:
-    __slots__ = ("_definition", "_lock", "_seen")
+    __slots__ = ("_definition",)
 
     def __init__(self, definition: Definition) -> None:
         self._definition = definition
-        self._seen: dict[tuple[str, ...], tuple[list[int], float]] = {}
-        self._lock = threading.Lock()
 
     def observe(self, value: float, **labels: str) -> None:
-        series = self._definition.series(labels)
-        # The last cell takes what exceeds every bound.
-        cell = bisect.bisect_left(self._definition.buckets, value)
-        with self._lock:
-            empty = [0] * (len(self._definition.buckets) + 1)
-            cells, total = self._seen.get(series, (empty, 0.0))
-            cells[cell] += 1
-            self._seen[series] = (cells, total + value)
-
-    def read(self, labels: dict[str, str]) -> Distribution:
-        with self._lock:
-            cells, total = self._seen.get(self._definition.series(labels), ([], 0.0))
-            cumulative = tuple(itertools.accumulate(cells[:-1]))
-        return Distribution(sum(cells), total, cumulative or (0,) * len(self._definition.buckets))
+        del value
+        self._definition.series(labels)
 
 
 def check_increment(definition: Definition, value: float) -> None:

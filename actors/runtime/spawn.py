@@ -25,7 +25,6 @@ from ray._raylet import (  # type: ignore[attr-defined]  # missing in Ray's stub
 )
 from ray.util import list_named_actors
 from ray.util import metrics as ray_instruments
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.runtime.errors import (
     ActorFailed,
@@ -39,7 +38,7 @@ from actors.runtime.errors import (
 from actors.runtime.metrics import Definition, Metrics, check_increment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from ray.actor import ActorHandle
 
@@ -130,12 +129,7 @@ def detached(
     cls: type,
     name: str,
     *args: object,
-    namespace: str | None = None,
-    num_cpus: float = 0,
     max_restarts: int = -1,
-    max_concurrency: int | None = None,
-    resources: Mapping[str, float] | None = None,
-    node_id: str | None = None,
 ) -> ActorHandle[Any]:
     """Make the actor `name`, or return the handle of the one that has that name.
 
@@ -143,35 +137,24 @@ def detached(
 
     Args:
         cls: the class, importable in the workers.
-        name: unique in the namespace.
+        name: unique in the namespace of this process.
         *args: for the constructor, which runs again with them at each restart.
-        namespace: None is that of this process.
-        num_cpus: cores reserved for scheduling; 0 reserves none.
         max_restarts: -1 is without end.
-        max_concurrency: calls at once; None is Ray's choice (1,000 for an async class, else 1).
-        resources: custom Ray resources to reserve.
-        node_id: Ray node (hex) to run on and nowhere else.
 
     Raises:
         NotRunning: this process is in no cluster.
     """
-    options: dict[str, Any] = {
-        "name": name,
-        "namespace": _joined_namespace(namespace),
-        "lifetime": "detached",
-        "get_if_exists": True,
-        "num_cpus": num_cpus,
-        "max_restarts": max_restarts,
-        # A repeated call is the caller's decision: only it knows whether the call is idempotent.
-        "max_task_retries": 0,
-        "resources": dict(resources or {}),
-    }
-    if max_concurrency is not None:
-        options["max_concurrency"] = max_concurrency
-    if node_id is not None:
-        options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node_id, soft=False)
     remote: Any = ray.remote(cls)  # Ray's annotations do not follow options()
-    handle: ActorHandle[Any] = remote.options(**options).remote(*args)
+    handle: ActorHandle[Any] = remote.options(
+        name=name,
+        namespace=_joined_namespace(None),
+        lifetime="detached",
+        get_if_exists=True,
+        num_cpus=0,
+        max_restarts=max_restarts,
+        # A repeated call is the caller's decision: only it knows whether the call is idempotent.
+        max_task_retries=0,
+    ).remote(*args)
     return handle
 
 

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 
 class TableVerdict(NamedTuple):
-    """What following the installed tables from every living node to every destination gives."""
+    """Where the installed tables lead from every living node to every destination.
+
+    Neither: into a loop, or over something that has failed.
+    """
 
     delivered: NDArray[np.bool_]  # [destinations, nodes]
     no_route: NDArray[np.bool_]  # [destinations, nodes]; says so, at the start or on the way
-    lost: NDArray[np.bool_]  # [destinations, nodes]; leads over something that has failed
-    circling: NDArray[np.bool_]  # [destinations, nodes]
 
 
 def follow(
@@ -53,8 +54,7 @@ def follow(
         end = np.take_along_axis(end, end, axis=1)
     end = end[:, :n]
     arrived = (end == destinations[:, None]) & living[:, None]
-    no_route, lost = end == silent_end, end == fallen
-    return TableVerdict(arrived, no_route, lost, ~(arrived | no_route | lost))
+    return TableVerdict(arrived, no_route=end == silent_end)
 
 
 def is_whole(

@@ -23,7 +23,6 @@ def test_partitions_are_balanced(shards: int) -> None:
     sizes = np.bincount(placement.partition_of, minlength=shards)
     assert sizes.max() - sizes.min() <= 1
     assert placement.shards == tuple(f"s{k}" for k in range(shards))
-    assert [placement.shard_of_node(n) for n in range(100)].count("s0") == sizes[0]
 
 
 @pytest.mark.parametrize("seed", range(3))
