@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.runtime import log
 from actors.runtime.errors import X0Error
-from jobs.terminal import reporting
+from jobs.terminal import exit_codes, reporting
 from loadtests import (
     calls,
     compare,
@@ -20,7 +20,7 @@ from loadtests import (
     scale,
     twin,
 )
-from loadtests.benchmark import PROMISE_BROKEN, RESULTS, Write, named, record
+from loadtests.benchmark import RESULTS, Write, named, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +46,7 @@ BENCHMARKS: Final[dict[str, Callable[[Progress], Outcome]]] = {
 
 @reporting.reported
 def command(*, write: Write = False, as_json: reporting.AsJson = False) -> int:
-    """Run every benchmark, also after one that could not be run; then the exit code is 1.
+    """Run every benchmark, also after one that could not be run; then the exit code is 4.
 
     Exit code 3 when all were run, and one of them broke a promise.
     """
@@ -72,7 +72,9 @@ def command(*, write: Write = False, as_json: reporting.AsJson = False) -> int:
         values = {name: outcome.as_dict() for name, outcome in outcomes.items()}
         report.result({**values, "not_measured": failures})
     broken = any(outcome.found.shortcomings for outcome in outcomes.values())
-    return 1 if failures else PROMISE_BROKEN if broken else 0
+    if failures:
+        return exit_codes.UNAVAILABLE
+    return exit_codes.NOT_WELL if broken else exit_codes.OK
 
 
 if __name__ == "__main__":

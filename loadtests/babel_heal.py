@@ -21,12 +21,13 @@ from actors.runtime.errors import Unavailable
 from loadtests.babel_network import BabelNetwork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from actors.topology.model import Topology
     from loadtests.babel_network import LinkType
+    from loadtests.benchmark import Progress
 
-SAMPLE_S: Final = 0.05  # between two looks at all tables
+SAMPLE_S: Final = 0.05  # time between two looks at all tables
 SETTLE_HELLOS: Final = 8  # from whole routes to the fault: link costs must have settled
 _START_HELLOS: Final = 60  # for cold networks to have all routes
 HEAL_HELLOS: Final = 40  # after which a network counts as never healed
@@ -37,18 +38,18 @@ def heal_times(
     victim: int,
     hello_s: float,
     link_types: Sequence[LinkType],
-    progress: Callable[[str], None],
+    progress: Progress,
 ) -> list[float]:
     """Seconds from the death of `victim` to routes that are whole and stay so, for each network.
 
     Infinite for a network that is not whole `HEAL_HELLOS` Hellos after the death.
 
     Args:
-        topology: of every network.
+        topology: topology of every network.
         victim: index of the node that dies.
         hello_s: interval between Hellos.
-        link_types: of the networks, one each.
-        progress: told what is going on.
+        link_types: link type of each network.
+        progress: is told what is being done.
 
     Raises:
         Unavailable: a network did not become whole before the death.

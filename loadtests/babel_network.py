@@ -76,9 +76,10 @@ class BabelNetwork:
     Args:
         topology: nodes and links; qualities are not emulated.
         hello_s: interval between Hellos; babeld counts in hundredths.
-        link_type: how babeld judges a link. "wireless": ETX of the Hellos heard; "wired": up while
-            two of the last three Hellos were heard, which is what it chooses for veth by itself.
-        number: distinguishes the networks of one process.
+        link_type: rule by which babeld judges a link. "wireless": ETX of the Hellos heard;
+            "wired": up while two of the last three Hellos were heard, which is what it chooses for
+            veth by itself.
+        number: number that no other network of this process has.
     """
 
     topology: Topology

@@ -6,8 +6,7 @@ section of RESULTS.md, which stands between two comment lines that name it. Inva
 byte of the file stays as it was; a section keeps its place; the file is replaced in one step, so an
 interrupted run leaves the old one.
 
-Exit codes are those of `x0`: 1 when the benchmark could not be run, 2 for wrong usage; and 3 when
-what was measured breaks a promise.
+Exit codes are those of `x0` (`jobs.terminal.exit_codes`); a broken promise is `NOT_WELL`.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ import typer
 from actors.runtime import log
 from actors.runtime.errors import InvalidInput, Unavailable
 from actors.runtime.state_files import write_atomic
-from jobs.terminal import reporting
+from jobs.terminal import exit_codes, reporting
 from loadtests import machine
 
 if TYPE_CHECKING:
@@ -44,7 +43,6 @@ Written by the benchmarks themselves: `python -m loadtests --write` for all, `py
 loadtests.NAME --write` for one. A figure is the median of its runs, with the least and the greatest
 in brackets.
 """
-PROMISE_BROKEN: Final = 3  # exit code
 
 Write = Annotated[bool, typer.Option("--write", help="Put the figures into RESULTS.md.")]
 Topology = Annotated[str | None, typer.Option(help="Path, URL or radio:N[:SEED].")]
@@ -81,14 +79,14 @@ class Found:
     """What one benchmark found.
 
     Attributes:
-        method: how it was measured, in sentences.
+        method: how the figures were measured, in sentences.
         tables: the figures.
         findings: what the figures say, one sentence each.
         values: everything, for JSON.
         shortcomings: promises that were broken, a phrase each.
         kept: the sentence to print when no promise was broken, or "".
-        versions: of measured programs that are not Python packages.
-        slug, title: of the section, where they depend on the options; else those of the benchmark.
+        versions: versions of measured programs that are not Python packages.
+        slug, title: name and heading of the section, if they depend on the options.
     """
 
     method: str
@@ -110,7 +108,7 @@ class Outcome:
         slug: name of the benchmark.
         title: heading of the section.
         found: what was measured.
-        provenance: where and when it was measured.
+        provenance: place and time of the measurement.
     """
 
     slug: str
@@ -181,7 +179,7 @@ class Benchmark(Generic[P]):
     """A benchmark, as `benchmark` makes it of a function.
 
     Attributes:
-        slug: its name, as in `python -m loadtests.SLUG`.
+        slug: name, as in `python -m loadtests.SLUG`.
         title: heading of its section.
         packages: installed distributions whose versions matter to the figures.
         measure: the function.
@@ -215,7 +213,7 @@ class Benchmark(Generic[P]):
             if write:
                 record(outcome, RESULTS)
             report.result(outcome.as_dict(), str(outcome))
-            return PROMISE_BROKEN if outcome.found.shortcomings else 0
+            return exit_codes.NOT_WELL if outcome.found.shortcomings else exit_codes.OK
 
         shared = inspect.signature(_shared_options, eval_str=True).parameters.values()
         signature = inspect.Signature([*own, *shared])

@@ -23,9 +23,9 @@ class Called(NamedTuple):
     """What calls of one kind, in one turn, took.
 
     Attributes:
-        calls: that were answered.
-        seconds: from the first question to the last answer.
-        caller_s, actor_s: processor time of both processes, all their threads.
+        calls: number of calls that were answered.
+        seconds: time from the first question to the last answer.
+        caller_s, actor_s: processor time of each process, all its threads.
     """
 
     calls: int
@@ -38,7 +38,7 @@ class Echo:
     """Gives back what it is given.
 
     Args:
-        name: of this actor.
+        name: name of this actor.
     """
 
     def __init__(self, name: str) -> None:

@@ -42,7 +42,7 @@ class Ways:
     """What calls of so many callers took, by round.
 
     Attributes:
-        turns: for each way.
+        turns: figures of each turn, by way.
     """
 
     turns: Mapping[str, list[Called]] = field(default_factory=lambda: {RAY: [], LINE: []})

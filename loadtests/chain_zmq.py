@@ -11,8 +11,10 @@ import zmq
 from loadtests.chain import PEERS, RECORD, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from loadtests.chain import Chain, ChainPlan, Onward
 
@@ -75,58 +77,41 @@ def _by_node(
     plan: ChainPlan, chain: Chain, directory: Path, context: zmq.Context[zmq.Socket[bytes]]
 ) -> None:
     """A socket for each node, and one for each hop to a neighbour; inside a process `inproc`."""
-    hops = _Hops(plan, chain, directory, context)
+    near = chain.hops.process == chain.number
+    hops = _Hops(context, directory, near)
     poller = zmq.Poller()
-    for pull in hops.listen():
+    for node in near.nonzero()[0].tolist():
+        pull = _socket(context, zmq.PULL)
+        for scheme in ("inproc", "ipc"):
+            pull.bind(f"{scheme}://{directory}/{node}")
         poller.register(pull, zmq.POLLIN)
     span = Span.agreed(plan)
     time.sleep(max(0.0, span.begin - time.monotonic()))
     while not span.over(chain, now := time.monotonic()):
         may_send = now < span.end and chain.has_room
         if may_send:
-            hops.send(chain.spread(chain.fresh()))
+            hops.send(chain.spread(chain.fresh()), plan.batch)
         for pull, _ in poller.poll(0 if may_send else 1):
-            hops.send(chain.spread(_waiting(pull)))
+            hops.send(chain.spread(_waiting(pull)), plan.batch)
 
 
-class _Hops:
-    """The sockets of a process's nodes, and those to their neighbours."""
+class _Hops(dict[tuple[int, int], "zmq.Socket[bytes]"]):
+    """The sockets of hops, from node to neighbour; each is connected when it is first used."""
 
     def __init__(
-        self,
-        plan: ChainPlan,
-        chain: Chain,
-        directory: Path,
-        context: zmq.Context[zmq.Socket[bytes]],
+        self, context: zmq.Context[zmq.Socket[bytes]], directory: Path, near: NDArray[np.bool_]
     ) -> None:
-        self._most = plan.batch
-        self._near = chain.hops.process == chain.number
-        self._directory = directory
-        self._context = context
-        self._pushes: dict[tuple[int, int], zmq.Socket[bytes]] = {}
+        self._context, self._directory, self._near = context, directory, near
 
-    def listen(self) -> Iterator[zmq.Socket[bytes]]:
-        """The sockets of the nodes."""
-        for node in self._near.nonzero()[0].tolist():
-            pull = _socket(self._context, zmq.PULL)
-            for scheme in ("inproc", "ipc"):
-                pull.bind(self._address(scheme, node))
-            yield pull
+    def __missing__(self, hop: tuple[int, int]) -> zmq.Socket[bytes]:
+        scheme = "inproc" if self._near[hop[1]] else "ipc"
+        push = self[hop] = _socket(self._context, zmq.PUSH)
+        push.connect(f"{scheme}://{self._directory}/{hop[1]}")
+        return push
 
-    def _address(self, scheme: str, node: int) -> str:
-        return f"{scheme}://{self._directory}/{node}"
-
-    def send(self, onward: Onward) -> None:
-        """Send records one hop on, all of a hop in as few frames as the plan allows."""
+    def send(self, onward: Onward, most: int) -> None:
+        """Send records one hop on, at most `most` in a frame."""
         for node, hops in onward.items():
             for following, records in hops.items():
-                push = self._push(node, following)
-                for first in range(0, len(records), self._most):
-                    push.send(b"".join(records[first : first + self._most]))
-
-    def _push(self, node: int, following: int) -> zmq.Socket[bytes]:
-        if (node, following) not in self._pushes:
-            push = self._pushes[node, following] = _socket(self._context, zmq.PUSH)
-            scheme = "inproc" if self._near[following] else "ipc"
-            push.connect(self._address(scheme, following))
-        return self._pushes[node, following]
+                for first in range(0, len(records), most):
+                    self[node, following].send(b"".join(records[first : first + most]))

@@ -29,10 +29,10 @@ class Asked:
     """What callers got.
 
     Attributes:
-        seconds: for which they asked.
-        latency: of successes that came in that time, s.
-        statuses: of all answers, also of those that came after it.
-        broken: connections that ended, each with its caller.
+        seconds: time for which they asked.
+        latency: latencies of successes that came in that time, s.
+        statuses: statuses of all answers, also of those that came later.
+        broken: number of connections that ended, each with its caller.
     """
 
     seconds: float
@@ -61,9 +61,9 @@ async def ask(connections: Sequence[Connection], request: Request, seconds: floa
     """Have every connection ask again and again for so long, and wait for the last answers.
 
     Args:
-        connections: one caller each.
-        request: makes one request on a connection.
-        seconds: after which no request begins.
+        connections: connections, each with one caller.
+        request: function that makes one request on a connection.
+        seconds: time after which no request begins.
     """
     end = time.monotonic() + seconds
     asked = Asked(seconds)

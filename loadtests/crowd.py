@@ -31,10 +31,10 @@ class Crowd:
     """What the crowd was told.
 
     Attributes:
-        answers: by path and status.
-        errors: by what was wrong.
-        waves: of the whole crowd.
-        opened_at: when the port opened, s on the monotonic clock.
+        answers: number of answers, by path and status.
+        errors: number of errors, by what was wrong.
+        waves: number of waves of the whole crowd.
+        opened_at: time when the port opened, s on the monotonic clock.
     """
 
     answers: Counter[str] = field(default_factory=Counter)
@@ -56,9 +56,9 @@ async def gather(server: Server, count: int, over: threading.Event) -> Crowd:
     """Wait for the port, then ask in waves until all of a wave hear that the mesh is ready.
 
     Args:
-        server: may not be there yet.
-        count: of connections.
-        over: set when there is nothing more to wait for.
+        server: server, which may not have started yet.
+        count: number of connections.
+        over: event that is set when there is nothing more to wait for.
     """
     crowd = Crowd()
     connections: list[Connection | None] = [None] * count

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
@@ -149,21 +149,18 @@ def values(run: GatewayRun) -> dict[str, object]:
     """Everything, for JSON."""
     loaded, account = run.loaded, run.account
     p50, p95, p99 = percentiles_ms(loaded.open_loop.all())
-    single, batch, route = (loaded.kinds[name] for name in ("single", "batch", "route"))
+    batch, sums = loaded.kinds["batch"], {}
+    for prefix, name in (("single", "single"), ("batch", "batch"), ("routes", "route")):
+        runs = loaded.kinds[name].runs
+        sums[f"{prefix}_rps"] = round(runs.per_s.median, 1)
+        sums[f"{prefix}_vs_bare"] = round(runs.ratio, 3)
+        sums[f"{prefix}_p95_ms"] = round(runs.p95_ms()[0].median, 3)
     return {
-        "single_rps": round(single.runs.per_s.median, 1),
-        "single_vs_bare": round(single.runs.ratio, 3),
-        "batch_rps": round(batch.runs.per_s.median, 1),
-        "batch_vs_bare": round(batch.runs.ratio, 3),
-        "routes_rps": round(route.runs.per_s.median, 1),
-        "routes_vs_bare": round(route.runs.ratio, 3),
+        **sums,
         "batched_msgs_per_s": round(run.carried.median, 1),
         "batched_accepted_per_s": Spread.of(c.accepted_per_s for c in batch.carried).as_dict(),
         "batched_delivered_per_s": Spread.of(c.delivered_per_s for c in batch.carried).as_dict(),
         "batch": run.load.batch,
-        "single_p95_ms": round(single.runs.p95_ms()[0].median, 3),
-        "batch_p95_ms": round(batch.runs.p95_ms()[0].median, 3),
-        "routes_p95_ms": round(route.runs.p95_ms()[0].median, 3),
         "turns": {
             name: {
                 "rps": kind.runs.per_s.as_dict(),
@@ -190,7 +187,7 @@ def values(run: GatewayRun) -> dict[str, object]:
         "lost_accepted": account.lost,
         "duplicates": account.duplicates,
         "corrupt": run.altered,
-        "locust": {name: scenario.as_dict() for name, scenario in loaded.scenarios.items()},
+        "locust": {name: asdict(each) for name, each in loaded.scenarios.items()},
         "start_requests": run.starts.requests,
         "start_errors": run.starts.errors.total(),
         "start_max_loop_lag_ms": round(

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from loadtests import closed_loop, locust_run
@@ -82,8 +83,8 @@ class Kind:
 
     Attributes:
         callers: number of connections.
-        ask: makes one request of the gateway.
-        ask_bare: makes the same request of the bare handler.
+        ask: function that makes one request of the gateway.
+        ask_bare: function that makes the same request of the bare handler.
         cores: cores used in the gateway's turns.
         batches: whether each request carries many messages, which are received meanwhile.
         runs: turns of both sides.
@@ -161,18 +162,15 @@ def _kinds(
     async def batch(connection: Connection) -> Answer:
         return await messages.send_batch(connection, load.batch)
 
-    async def bare_single(connection: Connection) -> Answer:
-        return await connection.ask(messages.single(BARE))
+    def asking(request: Callable[[], bytes]) -> Ask:
+        async def ask(connection: Connection) -> Answer:
+            return await connection.ask(request())
 
-    async def bare_batch(connection: Connection) -> Answer:
-        return await connection.ask(messages.batch(load.batch, BARE))
+        return ask
 
-    async def route(connection: Connection) -> Answer:
-        return await connection.ask(messages.route())
-
-    async def bare_route(connection: Connection) -> Answer:
-        return await connection.ask(messages.route(BARE))
-
+    bare_single = asking(partial(messages.single, BARE))
+    bare_batch = asking(partial(messages.batch, load.batch, BARE))
+    route, bare_route = asking(messages.route), asking(partial(messages.route, BARE))
     few, many = load.batch_callers, load.callers
     return {
         "single": Kind(many, messages.send_single, bare_single, CoresUsed(groups)),

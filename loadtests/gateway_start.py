@@ -132,7 +132,7 @@ def measure(progress: Progress, *, count: int, settings: Settings, gateway_first
     Args:
         progress: is told what is being done.
         count: number of connections in the crowd.
-        settings: of the mesh.
+        settings: settings of the mesh.
         gateway_first: start the mesh when the gateway answers; else both at once, as `x0 up` does.
 
     Raises:
@@ -192,7 +192,7 @@ def _after_gateway(given: Settings, progress: Progress) -> Iterator[session.Sess
 
 async def _lags(own: session.Session, server: Server) -> dict[str, Lag]:
     """The largest delays since the start, as each process has measured its own."""
-    async with await server.connect() as connection:
+    async with server.connections(1) as (connection,):
         metrics = await connection.ask(server.request("GET", "/metrics"))
     found = {bool(starved): float(value) for starved, value in _LAG.findall(metrics.body)}
     if len(found) < 2:

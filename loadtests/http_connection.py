@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import httptools
 
@@ -28,7 +28,7 @@ class Answer(NamedTuple):
         status: HTTP status code.
         kind: media type without parameters, or "".
         body: whole.
-        seconds: from the request until then.
+        seconds: time from the request until the answer was whole.
     """
 
     status: int
@@ -98,12 +98,6 @@ class Connection(asyncio.Protocol):
         self._kind = ""
         self._parts: list[bytes] = []
         self.closed = False
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_exception: object) -> None:
-        self.close()
 
     async def ask(self, request: bytes) -> Answer:
         """Send a request and wait for its answer.

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 FULL_S: Final = 0.002  # wait before offering again when the window or a mailbox is full
 _OF_SOURCES: Final = ("sent", "late", "calls", "silent")
-_OF_SINKS: Final = ("corrupt", "misdelivered", "hops", "too_near", "reads")
+_OF_SINKS: Final = ("corrupt", "misdelivered", "hops", "too_near")
 
 
 class LoadWorker:
@@ -89,8 +89,6 @@ class LoadWorker:
         totals = {name: sum(getattr(each, name) for each in self._sources) for name in _OF_SOURCES}
         totals |= {name: sum(getattr(each, name) for each in self._sinks) for name in _OF_SINKS}
         totals |= {
-            "making_s": sum(source.busy_s for source in self._sources),
-            "checking_s": sum(sink.busy_s for sink in self._sinks),
             "received": sum(some.count for sink in self._sinks for some in sink.delivered),
             "read": sum(some.count for sink in self._sinks for some in sink.serials),
         }
@@ -110,7 +108,6 @@ class Source:
         late: messages offered later than they were due.
         silent: messages refused because their source had failed.
         calls: calls in which messages were offered.
-        busy_s: processor time spent on making messages and noting their ids.
     """
 
     plan: LoadPlan
@@ -122,7 +119,6 @@ class Source:
     late: int = 0
     silent: int = 0
     calls: int = 0
-    busy_s: float = 0.0
     _heads: NDArray[np.void] = field(init=False)
     _offset: NDArray[np.int64] = field(init=False)
 
@@ -180,19 +176,16 @@ class Source:
         count = len(due)
         self.sent += count
         self.calls += 1
-        begun = time.thread_time()
         begin = first % len(self.plan.pairs[self.partition])
         head = self._heads[begin : begin + count].copy()
         head["sent_at"] = due
         words = payload.write(serials(self.partition, first, first + count))
         batch = MessageBatch(head, self._offset[:count], words.reshape(-1).view(np.uint8))
-        self.busy_s += time.thread_time() - begun
         mesh = await self.lanes.get()
         try:
             ids, refusal = await mesh.send_batch(batch)
         finally:
             self.lanes.put_nowait(mesh)
-        begun = time.thread_time()
         taken = refusal == Refusal.NONE
         kept = int(np.count_nonzero(taken))
         self.accepted.add(messages.sequence(ids if kept == count else ids[taken]))
@@ -200,5 +193,4 @@ class Source:
         self.counters.refused[self.partition] += count - kept
         if kept < count:
             self.silent += int((refusal == Refusal.NODE_SILENT).sum())
-        self.busy_s += time.thread_time() - begun
         return count - kept

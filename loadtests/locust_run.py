@@ -44,15 +44,6 @@ class Scenario:
     per_s: float
     p95_ms: float
 
-    def as_dict(self) -> dict[str, object]:
-        """For JSON."""
-        return {
-            "requests": self.requests,
-            "failures": self.failures,
-            "rps": round(self.per_s, 1),
-            "p95_ms": round(self.p95_ms, 3),
-        }
-
 
 def parse(text: str) -> dict[str, Scenario]:
     """Figures by name, from the JSON that Locust prints at its end.

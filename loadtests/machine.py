@@ -26,11 +26,11 @@ class Provenance:
     """Where and when a benchmark ran.
 
     Attributes:
-        commit: of the project, abbreviated, with "and local changes" where files differ from it.
+        commit: abbreviated commit of the project, with "and local changes" where files differ.
         date: UTC, ISO 8601 to the minute, at the end of the run.
         cpu: model.
-        cores: that the operating system schedules on.
-        memory_gib: of the machine.
+        cores: number of cores that the operating system schedules on.
+        memory_gib: memory of the machine, GiB.
         system: kernel name and release.
         python: version.
         packages: versions of the packages that matter to the figures.

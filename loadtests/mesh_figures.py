@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
@@ -16,9 +15,6 @@ from loadtests.spread import finite, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from loadtests.mesh_load import Failure, Ran
     from serve_apps.settings import Settings
@@ -56,7 +52,6 @@ def values(ran: Ran, flags: Sequence[str]) -> dict[str, object]:
         "delivered_per_s": round(delivered_per_s, 1),
         "hop_messages_per_s": round(delivered_per_s * ran.hops_mean, 1),
         "hops_mean": round(ran.hops_mean, 3),
-        "hops_planned": round(ran.hops_planned, 3),
         "fewer_hops_than_asked": int(ran.totals["too_near"]),
         "processes": ran.shards,
         "load_processes": load.workers or ran.shards,
@@ -75,15 +70,10 @@ def values(ran: Ran, flags: Sequence[str]) -> dict[str, object]:
         "p99_ms": _ms(p99),
         "late_sends": int(ran.totals["late"]),
         "batch_mean": round(ran.totals["sent"] / max(1.0, ran.totals["calls"]), 1),
-        "read_mean": round(ran.totals["received"] / max(1.0, ran.totals["reads"]), 1),
         "cpu_cores": round(sum(ran.cpu.values()), 3),
         "cpu_by_process": {name: round(cores, 3) for name, cores in ran.cpu.items()},
         "cpu_machine": round(ran.busy, 3),
         "cpu_stolen": round(ran.stolen, 3),
-        "load_ns_per_message": {
-            "making": round(1e9 * ran.totals["making_s"] / max(1.0, ran.totals["sent"]), 1),
-            "checking": round(1e9 * ran.totals["checking_s"] / max(1.0, ran.totals["received"]), 1),
-        },
         "shard_private_mib": {"first": round(first, 1), "last": round(last, 1)},
         "drained_s": round(ran.drained_s, 3),
         "flags": list(flags),
@@ -91,16 +81,12 @@ def values(ran: Ran, flags: Sequence[str]) -> dict[str, object]:
     }
     if ran.failure is not None:
         outside = percentiles_ms(ran.latency(outside=True))
-        inside = _inside(ran, ran.failure)
         found["failure"] = {
             "node": ran.failure.node,
             "at_s": round(ran.failure.at - ran.start, 3),
             "convergence_bound_s": round(ran.failure.bound_s, 3),
-            "routes_s": None if ran.failure.routes_s is None else round(ran.failure.routes_s, 3),
             "p95_outside_ms": _ms(outside[1]),
             "p99_outside_ms": _ms(outside[2]),
-            "p95_inside_ms": _ms(percentiles_ms(inside)[1]),
-            "late_max_ms": _ms(float(inside.max()) * 1000 if len(inside) else math.nan),
         }
     return found
 
@@ -145,7 +131,7 @@ def found(ran: Ran, settings: Settings, flags: Sequence[str]) -> Found:
 
     Args:
         ran: the load.
-        settings: of the mesh.
+        settings: settings of the mesh.
         flags: names of the switches that were on.
     """
     figures, load = values(ran, flags), ran.load
@@ -215,12 +201,6 @@ def _failing(ran: Ran, failure: Failure) -> str:
         f" {shown(p95)} ms and p99 {shown(p99)} ms; {ran.account.returned:,} messages came back as"
         f" unreachable, {int(ran.totals['silent']):,} were refused because their source had failed."
     )
-
-
-def _inside(ran: Ran, failure: Failure) -> NDArray[np.float32]:
-    sent, got = ran.seen.sent_at, ran.seen.received_at
-    chosen = (got >= failure.at) & (sent <= failure.at + failure.bound_s)
-    return ran.seen.latency[chosen]
 
 
 def _ms(value: float) -> float | None:

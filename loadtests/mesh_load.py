@@ -58,13 +58,11 @@ class Failure:
         node: id of the node.
         at: when the failure took effect, s on the monotonic clock.
         bound_s: time in which the mesh must have converged; this window is left out.
-        routes_s: time from the failure until the last shard had new routes in that window.
     """
 
     node: str
     at: float
     bound_s: float
-    routes_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +109,6 @@ class Ran:
         load: what was offered.
         nodes, links, shards: size of the mesh.
         pairs: number of pairs that messages went between.
-        hops_planned: mean number of hops of the pairs' routes.
         start, stop: of the measured period, s on the monotonic clock.
         account: what became of all messages.
         refused: number of messages that the mesh did not accept.
@@ -130,7 +127,6 @@ class Ran:
     links: int
     shards: int
     pairs: int
-    hops_planned: float
     start: float
     stop: float
     account: Account
@@ -243,7 +239,6 @@ class _Run:
             links=topology.n_links,
             shards=len(placement.shards),
             pairs=len(routes.pairs),
-            hops_planned=float(routes.hops.mean()),
             start=plan.measured,
             stop=plan.end,
             account=account.settle(columns, int(totals["read"])),
@@ -322,24 +317,17 @@ class _Run:
             )
         failed_at = min(applied.values())
         await asyncio.sleep(max(0.0, min(failed_at + bound, plan.end) - time.monotonic()))
-        routed = []
-        for shard in self.mesh.membership.placement.shards:
-            events = await control.shard(shard).events(failed_at)
-            routed += [e.at for e in events if e.kind == "routes" and e.at < failed_at + bound]
-        last = max(routed, default=None)
-        return Failure(
-            topology.ids[node], failed_at, bound, None if last is None else last - failed_at
-        )
+        return Failure(topology.ids[node], failed_at, bound)
 
 
 async def run(cluster: LocalCluster, load: Load, progress: Progress, number: int = 0) -> Ran:
     """Offer a load to the mesh that this process has joined, which must be ready.
 
     Args:
-        cluster: that the mesh runs in.
+        cluster: cluster that the mesh runs in.
         load: what to offer.
-        progress: told what is going on.
-        number: another one for each load on the same mesh.
+        progress: is told what is being done.
+        number: a number that no other load on the same mesh has.
 
     Raises:
         Unavailable: a worker or the mesh gave up.

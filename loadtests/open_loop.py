@@ -70,7 +70,7 @@ class Samples:
     """Latencies of requests.
 
     Attributes:
-        latency: of every request, s from the time when it was due.
+        latency: latency of every request, s from the time when it was due.
         late: number of requests that were offered late.
         errors: number of requests that failed.
     """

@@ -73,10 +73,10 @@ def on_mesh(
     """Start a mesh, wait until it is ready, do `work` with it, and end it.
 
     Args:
-        settings: of the mesh.
+        settings: settings of the mesh.
         progress: is told what is being done.
         work: gets the status of the mesh, which this process has joined.
-        flags: of the mesh; None means those of the environment.
+        flags: flags of the mesh; None means those of the environment.
 
     Raises:
         TopologyError: the topology cannot be used.

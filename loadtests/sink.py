@@ -48,11 +48,9 @@ class Sink:
         misdelivered: messages at another node than they were sent to.
         hops: sum of the hops of all messages.
         too_near: messages that made fewer hops than `min_hops`.
-        latency: of all messages, s from the time when each was due.
+        latency: latency of all messages, s from the time when each was due.
         counts: number of messages that each read brought.
         times: time of each read, s on the monotonic clock.
-        reads: calls that brought something.
-        busy_s: processor time spent on checking and accounting.
     """
 
     pairs: tuple[NDArray[np.int32], ...]
@@ -67,8 +65,6 @@ class Sink:
     misdelivered: int = 0
     hops: int = 0
     too_near: int = 0
-    reads: int = 0
-    busy_s: float = 0.0
     latency: list[NDArray[np.float32]] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
@@ -87,9 +83,7 @@ class Sink:
                 )
                 noted = received if len(received.batch) else None
                 if noted is not None:
-                    begun = time.thread_time()
                     self.note(noted, time.monotonic())
-                    self.busy_s += time.thread_time() - begun
         finally:
             if noted is not None:
                 await self.mesh.acknowledge(noted)
@@ -97,7 +91,6 @@ class Sink:
     def note(self, received: Received, now: float) -> None:
         """Take messages that were read at `now` into the account."""
         batch = received.batch
-        self.reads += 1
         notice = (batch.head["flags"] & UNREACHABLE) > 0
         if notice.any():
             self._mark(self.returned, batch.head["id"][notice])

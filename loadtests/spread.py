@@ -20,7 +20,7 @@ class Spread:
     """What repeated measurements gave.
 
     Attributes:
-        values: in the order measured, at least one.
+        values: measurements in the order in which they were made, at least one.
     """
 
     values: tuple[float, ...]

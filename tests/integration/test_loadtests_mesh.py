@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+from jobs.terminal import exit_codes
 from loadtests.benchmark import RESULTS
 
 
@@ -42,5 +43,5 @@ def test_a_small_load() -> None:
 def test_a_rate_that_is_none() -> None:
     """A rate that cannot be understood is refused before anything starts, and says what is."""
     done = run("loadtests.mesh", "--rate", "fast", "--json")
-    assert done.returncode == 1
+    assert done.returncode == exit_codes.BAD_INPUT
     assert json.loads(done.stdout)["error"]["remedy"] == "Give --rate 6800 or --rate max."

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.runtime.errors import InvalidInput
+from jobs.terminal import exit_codes
 from loadtests import benchmark
 from loadtests.benchmark import (
     HEADER,
@@ -162,7 +163,7 @@ def test_the_command_of_a_benchmark(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its options are the function's arguments; a broken promise is exit code 3, wrong usage 2."""
-    assert ran(monkeypatch, small(["1 lost"])) == benchmark.PROMISE_BROKEN == 3
+    assert ran(monkeypatch, small(["1 lost"])) == exit_codes.NOT_WELL == 3
     assert ran(monkeypatch, small(), "--nodes", "1") == 2
     capsys.readouterr()
     assert ran(monkeypatch, small(), "--help") == 0
