@@ -45,7 +45,7 @@ class Echo:
         self._name = name
 
     async def open(self) -> None:
-        """Answer on a line from now on; until then, callers go through Ray."""
+        """Answer over a Unix socket from now on; until then, callers go through Ray."""
         self._door = await remote.serve(self._name, self, Echo)
 
     async def echo(self, batch: MessageBatch) -> MessageBatch:

@@ -1,4 +1,4 @@
-"""What a call between two actors of one machine costs: through Ray, and on a line.
+"""What a call between two actors of one machine costs: through Ray, and over a Unix socket.
 
 The same actor is called in both ways by the same code, one way right after the other.
 """
@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from actors.runtime import spawn
+from actors.runtime import remote, spawn
 from loadtests import payload, private_cluster
 from loadtests.benchmark import Found, Progress, Table, benchmark
 from loadtests.call_actors import MESSAGES, Asking, Echo
@@ -26,7 +26,7 @@ SECONDS: Final = 1.0
 ROUNDS: Final = 5
 CALLERS: Final = 64
 RAY: Final = "by Ray"
-LINE: Final = "by line"
+SOCKET: Final = "by Unix socket"
 _WARM_UP_S: Final = 0.5
 _READY_S: Final = 60.0
 _METHOD: Final = """\
@@ -38,14 +38,14 @@ Ray's daemons. What comes back is compared before each turn."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ways:
+class CallCosts:
     """What calls of so many callers took, by round.
 
     Attributes:
         turns: figures of each turn, by way.
     """
 
-    turns: Mapping[str, list[Called]] = field(default_factory=lambda: {RAY: [], LINE: []})
+    turns: Mapping[str, list[Called]] = field(default_factory=lambda: {RAY: [], SOCKET: []})
 
     def per_s(self, way: str) -> Spread:
         """Calls answered in a second."""
@@ -61,29 +61,29 @@ class Ways:
 
     @property
     def rate_ratio(self) -> float:
-        """Calls in a second on a line, as a multiple of those through Ray."""
-        return self.per_s(LINE).median / self.per_s(RAY).median
+        """Calls in a second over the socket, as a multiple of those through Ray."""
+        return self.per_s(SOCKET).median / self.per_s(RAY).median
 
     @property
     def cost_ratio(self) -> float:
-        """Processor time of a call on a line, both sides, as a part of one through Ray."""
-        line, ray = (self.caller_us(way).median + self.actor_us(way).median for way in (LINE, RAY))
-        return line / ray
+        """Processor time of a call over the socket, both sides, as a part of one through Ray."""
+        both = {way: self.caller_us(way).median + self.actor_us(way).median for way in self.turns}
+        return both[SOCKET] / both[RAY]
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
-        ways = {
+        costs = {
             name: {
                 "calls_per_s": self.per_s(way).as_dict(),
                 "caller_us": self.caller_us(way).as_dict(),
                 "actor_us": self.actor_us(way).as_dict(),
             }
-            for name, way in (("ray", RAY), ("line", LINE))
+            for name, way in (("ray", RAY), ("socket", SOCKET))
         }
         return {
-            **ways,
-            "line_vs_ray_calls_per_s": round(self.rate_ratio, 3),
-            "line_vs_ray_cpu": round(self.cost_ratio, 4),
+            **costs,
+            "socket_vs_ray_calls_per_s": round(self.rate_ratio, 3),
+            "socket_vs_ray_cpu": round(self.cost_ratio, 4),
         }
 
 
@@ -112,12 +112,12 @@ def measure(
     rows = [
         [f"{how}, {way}", *map(str, (w.per_s(way), w.caller_us(way), w.actor_us(way)))]
         for how, w in kinds.items()
-        for way in (RAY, LINE)
+        for way in (RAY, SOCKET)
     ]
     findings = [
-        f"Calls {how} take {shown(ways.cost_ratio)} of Ray's processor time on a line;"
-        f" {shown(ways.rate_ratio)} times as many are answered in a second."
-        for how, ways in kinds.items()
+        f"Calls {how} take {shown(costs.cost_ratio)} of Ray's processor time over the socket;"
+        f" {shown(costs.rate_ratio)} times as many are answered in a second."
+        for how, costs in kinds.items()
     ]
     return Found(
         method=method,
@@ -129,23 +129,24 @@ def measure(
 
 async def _called(
     progress: Progress, seconds: float, rounds: int, callers: int
-) -> tuple[Ways, Ways]:
+) -> tuple[CallCosts, CallCosts]:
     progress("starting the actors")
-    names = {RAY: "echo-by-ray", LINE: "echo-by-line"}
-    asking: Any = spawn.detached(Asking, "asking")
-    echoes: dict[str, Any] = {way: spawn.detached(Echo, name, name) for way, name in names.items()}
-    await asyncio.to_thread(spawn.wait_ready, [asking, *echoes.values()], timeout_s=_READY_S)
-    await echoes[LINE].open.remote()
-    serial, crowd = Ways(), Ways()
-    for way in (RAY, LINE):
-        await asking.ask.remote(names[way], callers, min(_WARM_UP_S, seconds))
+    names = {RAY: "echo-by-ray", SOCKET: "echo-by-socket"}
+    actors = [spawn.detached(Asking, "asking")]
+    actors += [spawn.detached(Echo, name, name) for name in names.values()]
+    await asyncio.to_thread(spawn.wait_ready, actors, timeout_s=_READY_S)
+    await remote.proxy(Echo, names[SOCKET]).open()
+    asking = remote.proxy(Asking, "asking")
+    serial, crowd = CallCosts(), CallCosts()
+    for way in (RAY, SOCKET):
+        await asking.ask(names[way], callers, min(_WARM_UP_S, seconds))
     for number in range(rounds):
         progress(f"round {number + 1} of {rounds}")
         # Who comes first finds the machine as the other left it, so they take turns in it.
-        order = (RAY, LINE) if number % 2 == 0 else (LINE, RAY)
-        for ways, count in ((serial, 1), (crowd, callers)):
+        order = (RAY, SOCKET) if number % 2 == 0 else (SOCKET, RAY)
+        for costs, count in ((serial, 1), (crowd, callers)):
             for way in order:
-                ways.turns[way].append(await asking.ask.remote(names[way], count, seconds))
+                costs.turns[way].append(await asking.ask(names[way], count, seconds))
     return serial, crowd
 
 

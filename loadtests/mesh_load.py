@@ -23,7 +23,7 @@ from actors.mesh.actor import MeshShard
 from actors.mesh.client import Mesh
 from actors.mesh.coordinator import MeshCoordinator
 from actors.mesh.membership import Faults
-from actors.runtime import spawn
+from actors.runtime import remote, spawn
 from actors.runtime.errors import Unavailable
 from actors.topology.bound import convergence_bound_s
 from loadtests import account, far_pairs, footprint, machine
@@ -32,8 +32,7 @@ from loadtests.load_plan import Counters, LoadPlan
 from loadtests.load_worker import LoadWorker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
+    from collections.abc import Awaitable, Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -184,7 +183,7 @@ class _Run:
     load: Load
     progress: Progress
     directory: Path
-    workers: list[Any] = field(default_factory=list)
+    workers: list[LoadWorker] = field(default_factory=list)
 
     async def complete(self, number: int) -> Ran:
         load, mesh = self.load, self.mesh
@@ -195,11 +194,12 @@ class _Run:
         count = load.workers or len(placement.shards)
         names = [f"load-{number}-{worker:02d}" for worker in range(count)]
         self.progress(f"starting {count} processes that send and receive")
-        self.workers = [
+        started = [
             spawn.detached(LoadWorker, name, worker, max_restarts=0)
             for worker, name in enumerate(names)
         ]
-        await asyncio.to_thread(spawn.wait_ready, self.workers, timeout_s=_READY_S)
+        await asyncio.to_thread(spawn.wait_ready, started, timeout_s=_READY_S)
+        self.workers = [remote.proxy(LoadWorker, name) for name in names]
         groups = self._groups()
         start = time.monotonic() + LEAD_S
         plan = LoadPlan(
@@ -213,23 +213,20 @@ class _Run:
             directory=self.directory,
         )
         counters = Counters(self.directory)
-        await self._all("begin", plan)
+        await self._all(lambda worker: worker.begin(plan))
         self.progress("warming up")
         await asyncio.sleep(max(0.0, plan.measured - time.monotonic()))
         breaking = asyncio.create_task(self._fail(routes, plan)) if load.fail_node else None
         cpu, (busy, stolen), sampled = await self._watch(plan, counters, groups)
         failure = None if breaking is None else await breaking
-        await self._all("offered")
+        await self._all(lambda worker: worker.offered())
         if failure is not None:
             # Messages that the failed node had accepted can be resolved once it speaks again.
             await control.coordinator().inject(Faults())
         drained_s = await self._drain(counters, plan.end)
         paths = [self.directory / f"account-{worker}.npz" for worker in range(count)]
         summed = await asyncio.gather(
-            *(
-                worker.finish.remote(str(path))
-                for worker, path in zip(self.workers, paths, strict=True)
-            )
+            *(worker.finish(str(path)) for worker, path in zip(self.workers, paths, strict=True))
         )
         totals = {name: sum(each[name] for each in summed) for name in summed[0]}
         columns = account.load(paths)
@@ -253,13 +250,9 @@ class _Run:
             failure=failure,
         )
 
-    async def _all(self, method: str, *arguments: object) -> None:
-        """Call every worker; what one raised comes back as it was."""
-        calls = [getattr(worker, method).remote(*arguments) for worker in self.workers]
-        try:
-            await asyncio.gather(*calls)
-        except Exception as error:
-            raise spawn.explained(error, "of the load") from error
+    async def _all(self, call: Callable[[LoadWorker], Awaitable[None]]) -> None:
+        """Make a call of every worker at once."""
+        await asyncio.gather(*map(call, self.workers))
 
     def _groups(self) -> dict[str, list[psutil.Process]]:
         """Processes by kind. Looking at every process of the machine takes a while."""
@@ -284,7 +277,7 @@ class _Run:
                 sampled.take(now, groups["shards"], counters)
                 if len(sampled.at) > 1:
                     self.progress(f"{plan.end - now:.0f} s left: {sampled.shown()}")
-                    await self._all("alive")
+                    await self._all(lambda worker: worker.alive())
                 await asyncio.sleep(min(SAMPLE_S, max(0.0, plan.end - time.monotonic())))
         return used.cores(), processors.cores(), sampled
 
@@ -293,7 +286,7 @@ class _Run:
         deadline = time.monotonic() + DRAIN_S
         while counters.unresolved > 0 and time.monotonic() < deadline:
             self.progress(f"draining: {counters.unresolved:,} messages under way")
-            await self._all("alive")
+            await self._all(lambda worker: worker.alive())
             await asyncio.sleep(0.05)
         return time.monotonic() - since
 

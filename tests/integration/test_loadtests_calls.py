@@ -9,17 +9,17 @@ import sys
 import pytest
 
 from loadtests.call_actors import Called
-from loadtests.calls import LINE, RAY, Ways
+from loadtests.calls import RAY, SOCKET, CallCosts
 
 
 def test_ratios_are_of_both_sides_medians() -> None:
     """The cost of a call is what both processes spend on it, whatever the rate."""
-    ways = Ways()
-    ways.turns[RAY][:] = [Called(100, 1.0, 0.060, 0.040)] * 3
-    ways.turns[LINE][:] = [Called(n, 2.0, n * 30e-6, n * 20e-6) for n in (400, 800, 4000)]
-    assert ways.rate_ratio == pytest.approx(4.0)
-    assert ways.cost_ratio == pytest.approx(0.05)
-    assert ways.caller_us(LINE).median == pytest.approx(30.0)
+    costs = CallCosts()
+    costs.turns[RAY][:] = [Called(100, 1.0, 0.060, 0.040)] * 3
+    costs.turns[SOCKET][:] = [Called(n, 2.0, n * 30e-6, n * 20e-6) for n in (400, 800, 4000)]
+    assert costs.rate_ratio == pytest.approx(4.0)
+    assert costs.cost_ratio == pytest.approx(0.05)
+    assert costs.caller_us(SOCKET).median == pytest.approx(30.0)
 
 
 def test_a_small_run() -> None:
@@ -38,8 +38,8 @@ def test_a_small_run() -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     for kind in ("serial", "concurrent"):
-        for way in ("ray", "line"):
+        for way in ("ray", "socket"):
             figures = found[kind][way]
             assert len(figures["calls_per_s"]["values"]) == 2
             assert all(figures[name]["min"] > 0 for name in ("calls_per_s", "caller_us"))
-        assert found[kind]["line_vs_ray_calls_per_s"] > 0
+        assert found[kind]["socket_vs_ray_calls_per_s"] > 0
