@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from loadtests.benchmark import Progress
 
 SAMPLE_S: Final = 0.05  # time between two looks at all tables
-SETTLE_HELLOS: Final = 8  # from whole routes to the fault: link costs must have settled
-_START_HELLOS: Final = 60  # for cold networks to have all routes
-HEAL_HELLOS: Final = 40  # after which a network counts as never healed
+SETTLE_HELLOS: Final = 8  # wait between whole routes and the fault, for link costs to settle
+_START_HELLOS: Final = 60  # time in which new networks must have all routes
+HEAL_HELLOS: Final = 40  # a network that takes longer counts as never healed
 
 
 def heal_times(

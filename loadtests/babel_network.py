@@ -40,7 +40,7 @@ LinkType = Literal["wired", "wireless"]
 
 _NAME: Final = "x0bench"
 _NAMESPACES: Final = Path("/run/netns")
-_TIMEOUT_S: Final = 60.0  # for one batch of `ip`
+_TIMEOUT_S: Final = 60.0  # limit for one batch of `ip` commands
 _CONFIGURATION: Final = "/proc/sys/net/ipv6/conf"
 
 

@@ -16,7 +16,7 @@ from loadtests.load_plan import serials
 if TYPE_CHECKING:
     from actors.mesh.batch import MessageBatch
 
-MESSAGES: Final = 8  # of a batch
+MESSAGES: Final = 8  # messages in a batch
 
 
 class Called(NamedTuple):

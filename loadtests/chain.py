@@ -131,7 +131,7 @@ class Chain:
     corrupt: int = 0
     delivered: list[Bitset] = field(default_factory=lambda: [Bitset() for _ in range(PEERS)])
     _table: list[list[int]] = field(init=False)
-    _pairs: list[NDArray[np.uint16]] = field(init=False)  # by process of origin
+    _pairs: list[NDArray[np.uint16]] = field(init=False)  # pairs of each process of origin
 
     def __post_init__(self) -> None:
         self._table = self.hops.next_hop.tolist()

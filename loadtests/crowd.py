@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from loadtests.http_connection import Answer, Connection, Server
 
 PATHS: Final = ("/healthz", "/readyz")  # asked by one half of the crowd each
-WAVE_S: Final = 1.0  # from one wave to the next
-_KNOCK_S: Final = 0.002  # between two looks whether the port is open
+WAVE_S: Final = 1.0  # interval between the starts of two waves
+_KNOCK_S: Final = 0.002  # pause between two tries to connect
 
 
 @dataclass(slots=True)

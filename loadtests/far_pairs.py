@@ -29,8 +29,8 @@ class Routes:
     """Chosen pairs, in random order, and the tables that lead from one to the other.
 
     Attributes:
-        pairs: int32 [p, 2], source and destination.
-        hops: int32 [p], hops between them.
+        pairs: int32 [p, 2], source and destination of each pair.
+        hops: int32 [p], hops of each pair's route.
         destinations: int32 [d], rows of `next_hop`.
         next_hop: int32 [d, n_nodes], the next node towards each destination; -1 at it or where
             there is none.

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 OPEN_LOOP_PART: Final = 0.5  # fraction of the measured capacity
 _WARM_UP_S: Final = 1.0
-_LEAD_S: Final = 0.1  # before the first request of the open loop is due
+_LEAD_S: Final = 0.1  # pause before the first request of the open loop is due
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from loadtests.crowd import Crowd
     from serve_apps.settings import Settings
 
-PATIENCE_S: Final = 30.0  # for all to hear that the mesh is ready, once it is
+PATIENCE_S: Final = 30.0  # time for all to hear that the mesh is ready, after it is
 _LAG: Final = re.compile(
     rb"^x0tta6bl4_gateway_loop_lag_max_(starved_)?seconds (\S+)$", re.MULTILINE
 )

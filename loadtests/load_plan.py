@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PORT: Final = 40_002
-SERIAL_BITS: Final = 40  # of a serial number, below the number of the partition it was sent from
+SERIAL_BITS: Final = 40  # low bits of a serial number; the high bits are the sender's partition
 
 
 @dataclass(frozen=True, slots=True)

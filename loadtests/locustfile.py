@@ -24,7 +24,7 @@ READ: Final = 4  # nodes that messages go to
 PORT: Final = 40_004
 BATCH: Final = 500
 PAYLOAD: Final = "x" * 100
-_WAIT_S: Final = 1.0  # of one long poll
+_WAIT_S: Final = 1.0  # length of one long poll
 _readers: Final = itertools.count()
 
 

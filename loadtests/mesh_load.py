@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from loadtests.load_plan import Load
 
 WARM_UP_S: Final = 2.0
-LEAD_S: Final = 0.5  # for workers to have their plan before they send
+LEAD_S: Final = 0.5  # pause in which workers get their plan before they send
 SAMPLE_S: Final = 1.0
-FAULT_AFTER: Final = 0.3  # of the measured period, when a node fails
+FAULT_AFTER: Final = 0.3  # fraction of the measured period after which a node fails
 DRAIN_S: Final = 120.0
 _READY_S: Final = 60.0
 
@@ -161,7 +161,7 @@ class Ran:
         return self.totals["hops"] / max(1.0, self.totals["received"])
 
     def latency(self, *, outside: bool = False) -> NDArray[np.float32]:
-        """Of messages due in the measured period, s.
+        """Latencies of messages due in the measured period, s.
 
         Args:
             outside: without those under way at any moment of the convergence window.

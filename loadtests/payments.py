@@ -9,7 +9,6 @@ import asyncio
 import random
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
 ROWS: Final = 10_000
 ORDERS: Final = 1_000
-PAID: Final = 5  # of the orders, by rows among the others
+PAID: Final = 5  # number of orders that are paid by rows among the others
 RUNS: Final = 5
 PROMISED_S: Final = 5.0
 RATE: Final = KEYLESS_TRON[1]
@@ -45,16 +44,6 @@ is SQLite with synchronous=FULL, empty but for the orders, in each of {runs} run
 {floor:.1f} s of that. A scan ends with every row in the ledger, the orders that were paid settled \
 by their receipts, and the rest in the review queue. The second scan finds nothing new but what \
 lies within the overlap."""
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """Of all runs: seconds of the first scan and of the second, and requests of each."""
-
-    first_s: Spread
-    second_s: Spread
-    first_requests: Spread
-    second_requests: Spread
 
 
 @benchmark("payments", "Reading payments", ("sqlalchemy", "httpx", "tronpy"))
@@ -77,8 +66,47 @@ def measure(
         progress(f"run {turn + 1} of {runs}")
         with tempfile.TemporaryDirectory() as directory:
             taken.append(_one(Path(directory) / "ledger.db", rows, orders))
-    columns = list(zip(*taken, strict=True))
-    return _found(Figures(*(Spread.of(column) for column in columns)), rows, orders, runs)
+    first_s, second_s, first_requests, second_requests = (
+        Spread.of(column) for column in zip(*taken, strict=True)
+    )
+    worst = max(first_s.values)
+    shortcomings = (
+        [f"{rows:,} rows took up to {worst:.2f} s instead of {PROMISED_S:g} s"]
+        if rows == ROWS and worst > PROMISED_S
+        else []
+    )
+    table = Table(
+        ["", "s", "requests"],
+        [
+            ["the first scan", str(first_s), str(first_requests)],
+            ["the second scan", str(second_s), str(second_requests)],
+        ],
+    )
+    pages = -(-rows // history_api.PAGE)
+    return Found(
+        method=_METHOD.format(
+            rows=rows, orders=orders, paid=PAID, runs=runs, rate=RATE, floor=(pages - 1) / RATE
+        ),
+        tables=[table],
+        findings=[
+            f"{rows:,} rows are in the ledger after {first_s} s.",
+            (
+                f"{orders:,} open orders cost {first_requests} requests: {pages} pages, the"
+                f" time of the chain, a receipt for each order that was paid and for"
+                f" {scanning.OTHERS} other transfers."
+            ),
+        ],
+        values={
+            "rows": rows,
+            "orders": orders,
+            "rate": RATE,
+            "first_s": first_s.as_dict(),
+            "second_s": second_s.as_dict(),
+            "first_requests": first_requests.as_dict(),
+            "second_requests": second_requests.as_dict(),
+        },
+        shortcomings=shortcomings,
+    )
 
 
 def _one(path: Path, rows: int, orders: int) -> tuple[float, float, int, int]:
@@ -119,47 +147,6 @@ async def _scan(chain: Chain, ledger: Ledger) -> tuple[ScanResult, float]:
         start = time.perf_counter()
         result = await scanning.scan(chain, ledger, api, clock=lambda: now_ms)
         return result, time.perf_counter() - start
-
-
-def _found(figures: Figures, rows: int, orders: int, runs: int) -> Found:
-    worst = max(figures.first_s.values)
-    shortcomings = (
-        [f"{rows:,} rows took up to {worst:.2f} s instead of {PROMISED_S:g} s"]
-        if rows == ROWS and worst > PROMISED_S
-        else []
-    )
-    table = Table(
-        ["", "s", "requests"],
-        [
-            ["the first scan", str(figures.first_s), str(figures.first_requests)],
-            ["the second scan", str(figures.second_s), str(figures.second_requests)],
-        ],
-    )
-    pages = -(-rows // history_api.PAGE)
-    return Found(
-        method=_METHOD.format(
-            rows=rows, orders=orders, paid=PAID, runs=runs, rate=RATE, floor=(pages - 1) / RATE
-        ),
-        tables=[table],
-        findings=[
-            f"{rows:,} rows are in the ledger after {figures.first_s} s.",
-            (
-                f"{orders:,} open orders cost {figures.first_requests} requests: {pages} pages, the"
-                f" time of the chain, a receipt for each order that was paid and for"
-                f" {scanning.OTHERS} other transfers."
-            ),
-        ],
-        values={
-            "rows": rows,
-            "orders": orders,
-            "rate": RATE,
-            "first_s": figures.first_s.as_dict(),
-            "second_s": figures.second_s.as_dict(),
-            "first_requests": figures.first_requests.as_dict(),
-            "second_requests": figures.second_requests.as_dict(),
-        },
-        shortcomings=shortcomings,
-    )
 
 
 if __name__ == "__main__":

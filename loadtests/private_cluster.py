@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from serve_apps.settings import Settings
 
 T = TypeVar("T")
-READY_TIMEOUT_S: Final = 300.0  # for a mesh; thousands of nodes take longest
+READY_TIMEOUT_S: Final = 300.0  # limit for a mesh to become ready; thousands of nodes take long
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ three must agree on every distance, or the benchmark fails.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import networkx as nx
@@ -50,25 +49,6 @@ _SCIPY: Final = "scipy: dijkstra, one call a source"
 _NETWORKX: Final = "networkx: single_source_dijkstra"
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What was measured.
-
-    Attributes:
-        topology: the graph.
-        per_s: trees per second, by program.
-        touched: share of the trees that each change touched.
-        update_s: seconds to find the touched trees and compute them again, for each change.
-        full_s: seconds to compute all trees again.
-    """
-
-    topology: Topology
-    per_s: dict[str, Spread]
-    touched: Spread
-    update_s: Spread
-    full_s: Spread
-
-
 @benchmark("routes", "Computing routes", ("numpy", "scipy", "networkx"))
 def measure(
     progress: Progress,
@@ -89,24 +69,19 @@ def measure(
     progress("single changes")
     touched, update_s = _changes(topology, cost, destinations, draw)
     full_s = Spread.of(len(destinations) / rate for rate in per_s[_OURS].values)
-    figures = Figures(topology, per_s, touched, update_s, full_s)
-    return _found(figures, runs, len(destinations))
-
-
-def _found(figures: Figures, runs: int, trees: int) -> Found:
-    base = figures.per_s[_NETWORKX].median
-    ratios = {name: spread.median / base for name, spread in figures.per_s.items()}
-    saved = figures.full_s.median / figures.update_s.median
+    base = per_s[_NETWORKX].median
+    ratios = {name: spread.median / base for name, spread in per_s.items()}
+    saved = full_s.median / update_s.median
     speed = Table(
         ["", "trees/s", "times networkx"],
-        [[name, str(s), shown(ratios[name])] for name, s in figures.per_s.items()],
+        [[name, str(s), shown(ratios[name])] for name, s in per_s.items()],
     )
-    share = Spread.of(100 * value for value in figures.touched.values)
+    share = Spread.of(100 * value for value in touched.values)
     change = Table(
         ["after one change", "trees touched, %", "until all are right again, ms"],
         [
-            ["`touched`, then those", str(share), str(_milliseconds(figures.update_s))],
-            ["all of them", "100", str(_milliseconds(figures.full_s))],
+            ["`touched`, then those", str(share), str(_milliseconds(update_s))],
+            ["all of them", "100", str(_milliseconds(full_s))],
         ],
     )
     rate = (
@@ -120,22 +95,22 @@ def _found(figures: Figures, runs: int, trees: int) -> Found:
     )
     return Found(
         method=_METHOD.format(
-            nodes=figures.topology.n_nodes,
-            links=figures.topology.n_links,
+            nodes=topology.n_nodes,
+            links=topology.n_links,
             runs=runs,
             changes=CHANGES,
-            trees=trees,
+            trees=len(destinations),
         ),
         tables=[speed, change],
         findings=[rate, change_rate],
         values={
-            "nodes": figures.topology.n_nodes,
-            "links": figures.topology.n_links,
-            "trees_per_s": {name: s.as_dict() for name, s in figures.per_s.items()},
+            "nodes": topology.n_nodes,
+            "links": topology.n_links,
+            "trees_per_s": {name: s.as_dict() for name, s in per_s.items()},
             "ratio_to_networkx": ratios,
-            "touched_share": figures.touched.as_dict(),
-            "update_s": figures.update_s.as_dict(),
-            "full_s": figures.full_s.as_dict(),
+            "touched_share": touched.as_dict(),
+            "update_s": update_s.as_dict(),
+            "full_s": full_s.as_dict(),
         },
     )
 

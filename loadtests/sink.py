@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 READ_LIMIT: Final = 32_768
 WAIT_S: Final = 1.0  # how long one call waits for the first message of an empty mailbox
 DRAIN_S: Final = 60.0  # how long `Receivers` waits for messages after its block
-_LOOK_S: Final = 0.02  # between two looks whether everything has arrived
+_LOOK_S: Final = 0.02  # pause between two checks whether everything has arrived
 
 
 @dataclass(slots=True)

@@ -75,23 +75,6 @@ def mesh(nodes: int, links: int, seed: int) -> Topology:
     return Topology.of([f"n{at}" for at in range(nodes)], found[:links])
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """Seconds for the whole task, by program.
-
-    Attributes:
-        single: all single failures.
-        named: networkx's linear search for cut nodes and bridges.
-        sets: all random sets.
-        large: all single failures of the large mesh, by the twin.
-    """
-
-    single: dict[str, Spread]
-    named: Spread
-    sets: dict[str, Spread]
-    large: Spread
-
-
 _TWIN: Final = "the twin"
 _SCIPY: Final = "scipy: connected_components"
 _NETWORKX: Final = "networkx: connected_components"
@@ -135,7 +118,6 @@ def measure(
         lost, took = timed(partial(_pairs_lost, _fresh(topology), failures))
         many[_TWIN].append(took)
         _time_rivals(rivals, failures, lost, sets, many)
-    figures = Figures(_spreads(single), Spread.of(named), _spreads(many), Spread.of(vast))
     method = _METHOD.format(
         nodes=topology.n_nodes,
         links=topology.n_links,
@@ -149,49 +131,70 @@ def measure(
         least=SET_SIZES[0],
         most=SET_SIZES[1],
     )
-    return _found(figures, topology, sets, method)
+    return _found(
+        method, topology, sets, _spreads(single), _spreads(many), *map(Spread.of, (named, vast))
+    )
 
 
-def _found(figures: Figures, topology: Topology, sets: int, method: str) -> Found:
-    single, many = _ratios(figures.single), _ratios(figures.sets)
-    linear = figures.named.median / figures.single[_TWIN].median
+def _found(
+    method: str,
+    topology: Topology,
+    sets: int,
+    alone: dict[str, Spread],
+    together: dict[str, Spread],
+    named: Spread,
+    large: Spread,
+) -> Found:
+    """The figures.
+
+    Args:
+        method: how they were measured.
+        topology: the mesh.
+        sets: number of random failures.
+        alone: seconds for all single failures, by program.
+        together: seconds for all random failures, by program.
+        named: seconds of networkx's linear search for cut nodes and bridges.
+        large: seconds for all single failures of the large mesh, by the twin.
+    """
+    single, many = _ratios(alone), _ratios(together)
+    linear = named.median / alone[_TWIN].median
     rows = [
         [f"all single failures, {name}", _ms(spread), shown(single[name])]
-        for name, spread in figures.single.items()
+        for name, spread in alone.items()
     ]
-    rows.append(["cut nodes and bridges, named only, networkx", _ms(figures.named), shown(linear)])
+    rows.append(["cut nodes and bridges, named only, networkx", _ms(named), shown(linear)])
     rows += [
         [f"{sets:,} random failures, {name}", _ms(spread), shown(many[name])]
-        for name, spread in figures.sets.items()
+        for name, spread in together.items()
     ]
-    rows.append([f"all single failures of {LARGE[0]:,} nodes, {_TWIN}", _ms(figures.large), ""])
+    rows.append([f"all single failures of {LARGE[0]:,} nodes, {_TWIN}", _ms(large), ""])
     return Found(
         method=method,
         tables=[Table(["", "ms", "times the twin's"], rows)],
         findings=[
             (
-                f"All single failures take {_ms(figures.single[_TWIN])} ms,"
+                f"All single failures take {_ms(alone[_TWIN])} ms,"
                 f" {shown(single[_SCIPY])} times less than by removal with scipy."
             ),
             (
-                f"{sets:,} random failures take {_ms(figures.sets[_TWIN])} ms,"
+                f"{sets:,} random failures take {_ms(together[_TWIN])} ms,"
                 f" {shown(many[_SCIPY])} times less than with scipy."
             ),
         ],
         values={
             "nodes": topology.n_nodes,
             "links": topology.n_links,
-            "all_single_ms": 1000 * figures.single[_TWIN].median,
+            "all_single_ms": 1000 * alone[_TWIN].median,
             "all_single_vs_scipy": single[_SCIPY],
             "all_single_vs_networkx": single[_NETWORKX],
             "named_only_vs_networkx": linear,
-            "k_failures_ms": 1000 * figures.sets[_TWIN].median,
+            "k_failures_ms": 1000 * together[_TWIN].median,
             "k_failures_vs_scipy": many[_SCIPY],
             "k_failures_vs_networkx": many[_NETWORKX],
-            "large_all_single_ms": 1000 * figures.large.median,
-            "all_single_s": {name: spread.as_dict() for name, spread in figures.single.items()},
-            "k_failures_s": {name: spread.as_dict() for name, spread in figures.sets.items()},
-            "large_all_single_s": figures.large.as_dict(),
+            "large_all_single_ms": 1000 * large.median,
+            "all_single_s": {name: spread.as_dict() for name, spread in alone.items()},
+            "k_failures_s": {name: spread.as_dict() for name, spread in together.items()},
+            "large_all_single_s": large.as_dict(),
         },
     )
 
@@ -219,7 +222,7 @@ class _Rivals:
         return int((size * (size - 1) // 2).sum())
 
     def networkx_pairs(self, failure: Failure) -> int:
-        """The same."""
+        """Connected pairs that are left."""
         left = self.network.copy()
         left.remove_nodes_from(failure.nodes.tolist())
         sizes = map(len, nx.connected_components(left))
