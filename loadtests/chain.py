@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from actors.topology.model import Topology
-    from loadtests.far_pairs import Routes
+    from loadtests.far_pairs import FarPairs
 
 RECORD: Final = np.dtype(
     [("id", "<u8"), ("at", "<u2"), ("to", "<u2"), ("payload", "<u4", payload.WORDS)]
@@ -74,7 +74,7 @@ class Span:
         begin = float(sys.stdin.readline())
         return cls(begin, begin + plan.warm_s + plan.seconds)
 
-    def over(self, chain: Chain, now: float) -> bool:
+    def over(self, chain: ForwardingChain, now: float) -> bool:
         """Whether all messages have been made and have arrived, or will not arrive."""
         return now > self.end and (chain.counters.unresolved == 0 or now > self.end + _DRAIN_S)
 
@@ -94,7 +94,7 @@ class Hops:
     process: NDArray[np.int16]
 
     @classmethod
-    def of(cls, routes: Routes, topology: Topology) -> Hops:
+    def of(cls, routes: FarPairs, topology: Topology) -> Hops:
         """The tables that lead from end to end of each pair; processes have nodes as shards do."""
         nodes = topology.n_nodes
         next_hop = np.full((nodes, nodes), -1, np.int32)
@@ -107,7 +107,7 @@ class Hops:
 
 
 @dataclass(slots=True)
-class Chain:
+class ForwardingChain:
     """One of the two processes.
 
     Args:

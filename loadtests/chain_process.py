@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from loadtests import chain_streams, chain_zmq
-from loadtests.chain import Chain, ChainPlan, Hops
+from loadtests.chain import ChainPlan, ForwardingChain, Hops
 from loadtests.load_plan import Counters
 
 PLAN = "plan"  # name of the file with plan and tables
@@ -25,7 +25,7 @@ def main(directory: Path, number: int) -> None:
     plan: ChainPlan
     hops: Hops
     plan, hops = pickle.loads((directory / PLAN).read_bytes())  # noqa: S301 - its parent wrote it
-    chain = Chain(number, hops, Counters(directory), plan.window, plan.batch)
+    chain = ForwardingChain(number, hops, Counters(directory), plan.window, plan.batch)
     if plan.transport == "pyzmq":
         chain_zmq.run(plan, chain, directory)
     else:

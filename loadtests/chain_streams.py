@@ -11,7 +11,7 @@ from loadtests.chain import PEERS, RECORD, Span
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from loadtests.chain import Chain, ChainPlan
+    from loadtests.chain import ChainPlan, ForwardingChain
 
     Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -20,7 +20,7 @@ _READ: Final = 1 << 19  # bytes taken from a stream at once
 _UNBOUNDED: Final = 1 << 30  # bytes
 
 
-async def run(plan: ChainPlan, chain: Chain, directory: Path) -> None:
+async def run(plan: ChainPlan, chain: ForwardingChain, directory: Path) -> None:
     """Be one process of the chain until it is over."""
     accepted: asyncio.Queue[Stream] = asyncio.Queue()
     server = await asyncio.start_unix_server(
@@ -48,7 +48,7 @@ async def run(plan: ChainPlan, chain: Chain, directory: Path) -> None:
 
 
 async def _receive(
-    chain: Chain, reader: asyncio.StreamReader, onward: asyncio.StreamWriter
+    chain: ForwardingChain, reader: asyncio.StreamReader, onward: asyncio.StreamWriter
 ) -> None:
     """Forward as many whole records as there are at a time, until the other end closes."""
     rest = b""

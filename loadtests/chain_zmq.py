@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from loadtests.chain import Chain, ChainPlan, Onward
+    from loadtests.chain import ChainPlan, ForwardingChain, Onward
 
 _TOGETHER: Final = 64  # frames taken from a socket before what they become is sent on
 
 
-def run(plan: ChainPlan, chain: Chain, directory: Path) -> None:
+def run(plan: ChainPlan, chain: ForwardingChain, directory: Path) -> None:
     """Be one process of the chain until it is over."""
     context = zmq.Context()
     try:
@@ -49,7 +49,10 @@ def _waiting(pull: zmq.Socket[bytes]) -> bytes:
 
 
 def _by_process(
-    plan: ChainPlan, chain: Chain, directory: Path, context: zmq.Context[zmq.Socket[bytes]]
+    plan: ChainPlan,
+    chain: ForwardingChain,
+    directory: Path,
+    context: zmq.Context[zmq.Socket[bytes]],
 ) -> None:
     """One socket for all nodes: every hop goes to the other process, whoever has the node."""
     pull, push = _socket(context, zmq.PULL), _socket(context, zmq.PUSH)
@@ -74,7 +77,10 @@ def _by_process(
 
 
 def _by_node(
-    plan: ChainPlan, chain: Chain, directory: Path, context: zmq.Context[zmq.Socket[bytes]]
+    plan: ChainPlan,
+    chain: ForwardingChain,
+    directory: Path,
+    context: zmq.Context[zmq.Socket[bytes]],
 ) -> None:
     """A socket for each node, and one for each hop to a neighbour; inside a process `inproc`."""
     near = chain.hops.process == chain.number

@@ -19,13 +19,13 @@ from loadtests.open_loop import percentiles_ms
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from loadtests.http_connection import Answer, Connection
+    from loadtests.http_connection import Connection, HttpAnswer
 
-    Request = Callable[[Connection], Awaitable[Answer]]
+    Request = Callable[[Connection], Awaitable[HttpAnswer]]
 
 
 @dataclass(slots=True)
-class Asked:
+class ClosedLoopResult:
     """What callers got.
 
     Attributes:
@@ -57,7 +57,9 @@ class Asked:
         return refused + self.broken
 
 
-async def ask(connections: Sequence[Connection], request: Request, seconds: float) -> Asked:
+async def ask(
+    connections: Sequence[Connection], request: Request, seconds: float
+) -> ClosedLoopResult:
     """Have every connection ask again and again for so long, and wait for the last answers.
 
     Args:
@@ -66,7 +68,7 @@ async def ask(connections: Sequence[Connection], request: Request, seconds: floa
         seconds: time after which no request begins.
     """
     end = time.monotonic() + seconds
-    asked = Asked(seconds)
+    asked = ClosedLoopResult(seconds)
 
     async def call(connection: Connection) -> None:
         while time.monotonic() < end:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Sequence
 
-    from loadtests.http_connection import Answer, Connection, Server
+    from loadtests.http_connection import Connection, HttpAnswer, Server
 
 PATHS: Final = ("/healthz", "/readyz")  # asked by one half of the crowd each
 WAVE_S: Final = 1.0  # interval between the starts of two waves
@@ -43,7 +43,7 @@ class Crowd:
     opened_at: float = 0.0
 
 
-def fault(path: str, answer: Answer) -> str | None:
+def fault(path: str, answer: HttpAnswer) -> str | None:
     """What is wrong with an answer; None if it is as it must be while the mesh starts."""
     if answer.status == 200:
         return None

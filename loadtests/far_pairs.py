@@ -25,7 +25,7 @@ MAX_PAIRS: Final = 32_768
 
 
 @dataclass(frozen=True, slots=True)
-class Routes:
+class FarPairs:
     """Chosen pairs, in random order, and the tables that lead from one to the other.
 
     Attributes:
@@ -51,7 +51,7 @@ class Routes:
         return path
 
 
-def choose(topology: Topology, min_hops: int, seed: int, most: int = MAX_DESTINATIONS) -> Routes:
+def choose(topology: Topology, min_hops: int, seed: int, most: int = MAX_DESTINATIONS) -> FarPairs:
     """Pairs of nodes at least `min_hops` apart by any way, among at most `most` nodes.
 
     Raises:
@@ -79,10 +79,10 @@ def choose(topology: Topology, min_hops: int, seed: int, most: int = MAX_DESTINA
         )
     order = draw.permutation(len(row))[:MAX_PAIRS]
     pairs = np.stack([source, destinations[row]], axis=1).astype(np.int32)[order]
-    return Routes(pairs, hops[row, source][order], destinations, next_hop.astype(np.int32))
+    return FarPairs(pairs, hops[row, source][order], destinations, next_hop.astype(np.int32))
 
 
-def busiest(topology: Topology, routes: Routes) -> int:
+def busiest(topology: Topology, routes: FarPairs) -> int:
     """The node on most of the routes (between their ends) whose loss separates no others.
 
     Raises:

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     import psutil
 
     from loadtests.benchmark import Progress
-    from loadtests.closed_loop import Asked
-    from loadtests.http_connection import Answer, Connection
+    from loadtests.closed_loop import ClosedLoopResult
+    from loadtests.http_connection import Connection, HttpAnswer
     from loadtests.http_messages import HttpMessages
-    from loadtests.locust_run import Scenario
+    from loadtests.locust_run import LocustScenario
 
-    Ask = Callable[[Connection], Awaitable[Answer]]
+    Ask = Callable[[Connection], Awaitable[HttpAnswer]]
 
 OPEN_LOOP_PART: Final = 0.5  # fraction of the measured capacity
 _WARM_UP_S: Final = 1.0
@@ -78,7 +78,7 @@ class Carried(NamedTuple):
 
 
 @dataclass(slots=True)
-class Kind:
+class RequestKind:
     """A kind of request: how it is made, and what came of it.
 
     Attributes:
@@ -111,10 +111,10 @@ class Loaded:
         scenarios: what Locust counted, by name.
     """
 
-    kinds: Mapping[str, Kind]
+    kinds: Mapping[str, RequestKind]
     open_rate: float
     open_loop: Samples
-    scenarios: Mapping[str, Scenario]
+    scenarios: Mapping[str, LocustScenario]
 
 
 async def run(
@@ -158,12 +158,12 @@ async def run(
 
 def _kinds(
     messages: HttpMessages, load: HttpLoad, groups: Mapping[str, Sequence[psutil.Process]]
-) -> dict[str, Kind]:
-    async def batch(connection: Connection) -> Answer:
+) -> dict[str, RequestKind]:
+    async def batch(connection: Connection) -> HttpAnswer:
         return await messages.send_batch(connection, load.batch)
 
     def asking(request: Callable[[], bytes]) -> Ask:
-        async def ask(connection: Connection) -> Answer:
+        async def ask(connection: Connection) -> HttpAnswer:
             return await connection.ask(request())
 
         return ask
@@ -173,18 +173,20 @@ def _kinds(
     route, bare_route = asking(messages.route), asking(partial(messages.route, BARE))
     few, many = load.batch_callers, load.callers
     return {
-        "single": Kind(many, messages.send_single, bare_single, CoresUsed(groups)),
-        "batch": Kind(few, batch, bare_batch, CoresUsed(groups), batches=True),
-        "route": Kind(many, route, bare_route, CoresUsed(groups)),
+        "single": RequestKind(many, messages.send_single, bare_single, CoresUsed(groups)),
+        "batch": RequestKind(few, batch, bare_batch, CoresUsed(groups), batches=True),
+        "route": RequestKind(many, route, bare_route, CoresUsed(groups)),
     }
 
 
-async def _asked(messages: HttpMessages, callers: int, ask: Ask, seconds: float) -> Asked:
+async def _asked(
+    messages: HttpMessages, callers: int, ask: Ask, seconds: float
+) -> ClosedLoopResult:
     async with messages.server.connections(callers) as connections:
         return await closed_loop.ask(connections, ask, seconds)
 
 
-async def _gateway_turn(messages: HttpMessages, kind: Kind, seconds: float) -> None:
+async def _gateway_turn(messages: HttpMessages, kind: RequestKind, seconds: float) -> None:
     begun, accepted, delivered = (
         time.monotonic(),
         messages.received.accepted,
@@ -207,7 +209,7 @@ async def _gateway_turn(messages: HttpMessages, kind: Kind, seconds: float) -> N
         await _drain(messages)
 
 
-async def _bare_turn(messages: HttpMessages, kind: Kind, seconds: float) -> None:
+async def _bare_turn(messages: HttpMessages, kind: RequestKind, seconds: float) -> None:
     asked = await _asked(messages, kind.callers, kind.ask_bare, seconds)
     kind.runs.bare.append(asked)
 

@@ -21,7 +21,7 @@ TOKEN: Final = "GATEWAY_TOKEN"  # noqa: S105 - the variable that other load gene
 _LOST: Final = "the server closed the connection before its answer was whole"
 
 
-class Answer(NamedTuple):
+class HttpAnswer(NamedTuple):
     """What came back.
 
     Attributes:
@@ -93,13 +93,13 @@ class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
-        self._answer: asyncio.Future[Answer] | None = None
+        self._answer: asyncio.Future[HttpAnswer] | None = None
         self._asked_at = 0.0
         self._kind = ""
         self._parts: list[bytes] = []
         self.closed = False
 
-    async def ask(self, request: bytes) -> Answer:
+    async def ask(self, request: bytes) -> HttpAnswer:
         """Send a request and wait for its answer.
 
         Raises:
@@ -158,7 +158,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The answer is whole."""
-        answer = Answer(
+        answer = HttpAnswer(
             self._parser.get_status_code(),
             self._kind,
             b"".join(self._parts),

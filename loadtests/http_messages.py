@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from actors.mesh.client import Mesh
-    from loadtests.far_pairs import Routes
-    from loadtests.http_connection import Answer, Connection, Server
+    from loadtests.far_pairs import FarPairs
+    from loadtests.http_connection import Connection, HttpAnswer, Server
 
 PATH: Final = "/v1/mesh/messages"
 JSON: Final = {"content-type": "application/json"}
@@ -44,7 +44,7 @@ class HttpMessages:
         pairs: ids of source and destination of the messages, in turn.
     """
 
-    def __init__(self, server: Server, mesh: Mesh, routes: Routes, min_hops: int) -> None:
+    def __init__(self, server: Server, mesh: Mesh, routes: FarPairs, min_hops: int) -> None:
         self.server = server
         self.received = Receivers(mesh, routes.pairs, min_hops)
         names = mesh.membership.topology.ids
@@ -87,7 +87,7 @@ class HttpMessages:
         pairs = [self.pairs[number % len(self.pairs)] for number in range(first, self._next)]
         return serials(_SENDER, first, self._next), pairs
 
-    async def send_single(self, connection: Connection) -> Answer:
+    async def send_single(self, connection: Connection) -> HttpAnswer:
         """Send the next message."""
         answer = await connection.ask(self.single())
         if answer.status == 200:
@@ -96,7 +96,7 @@ class HttpMessages:
             )
         return answer
 
-    async def send_batch(self, connection: Connection, size: int) -> Answer:
+    async def send_batch(self, connection: Connection, size: int) -> HttpAnswer:
         """Send the next `size` messages; any of them may be refused."""
         answer = await connection.ask(self.batch(size))
         if answer.status == 200:

@@ -29,7 +29,7 @@ _FAILED: Final = 1  # exit code: some request failed, which its figures tell
 
 
 @dataclass(frozen=True, slots=True)
-class Scenario:
+class LocustScenario:
     """One kind of request.
 
     Attributes:
@@ -45,7 +45,7 @@ class Scenario:
     p95_ms: float
 
 
-def parse(text: str) -> dict[str, Scenario]:
+def parse(text: str) -> dict[str, LocustScenario]:
     """Figures by name, from the JSON that Locust prints at its end.
 
     Raises:
@@ -58,17 +58,17 @@ def parse(text: str) -> dict[str, Scenario]:
         raise ValueError(f"Locust printed no figures, but {text[:200]!r}") from error
 
 
-def _scenario(entry: dict[str, Any]) -> Scenario:
+def _scenario(entry: dict[str, Any]) -> LocustScenario:
     times: dict[str, int] = entry["response_times"]
     latency = np.repeat([float(ms) / 1000 for ms in times], list(times.values()))
     seconds = max(1.0, entry["last_request_timestamp"] - entry["start_time"])
     count = entry["num_requests"]
-    return Scenario(
+    return LocustScenario(
         count, entry["num_failures"], count / seconds, percentiles_ms(latency, (95,))[0]
     )
 
 
-def run(server: Server, seconds: float, users: int = USERS) -> dict[str, Scenario]:
+def run(server: Server, seconds: float, users: int = USERS) -> dict[str, LocustScenario]:
     """Run all scenarios; Locust gets the server's token by its environment.
 
     Raises:

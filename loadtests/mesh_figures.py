@@ -16,7 +16,7 @@ from loadtests.spread import finite, shown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from loadtests.mesh_load import Failure, Ran
+    from loadtests.mesh_load import InjectedFailure, Ran
     from serve_apps.settings import Settings
 
 TITLE: Final = "Messages through the mesh"
@@ -193,7 +193,7 @@ def _table(found: dict[str, object]) -> Table:
     return Table(list(columns), [[_cell(found[name]) for name in columns.values()]])
 
 
-def _failing(ran: Ran, failure: Failure) -> str:
+def _failing(ran: Ran, failure: InjectedFailure) -> str:
     p95, p99 = percentiles_ms(ran.latency(outside=True))[1:]
     return (
         f"Node {failure.node} fell silent {failure.at - ran.start:.1f} s into the measurement;"

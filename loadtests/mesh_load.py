@@ -50,7 +50,7 @@ _READY_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class InjectedFailure:
     """A node that failed during a load.
 
     Attributes:
@@ -137,7 +137,7 @@ class Ran:
     stolen: float
     sampled: Sampled
     drained_s: float
-    failure: Failure | None
+    failure: InjectedFailure | None
 
     @property
     def seconds(self) -> float:
@@ -290,7 +290,7 @@ class _Run:
             await asyncio.sleep(0.05)
         return time.monotonic() - since
 
-    async def _fail(self, routes: far_pairs.Routes, plan: LoadPlan) -> Failure:
+    async def _fail(self, routes: far_pairs.FarPairs, plan: LoadPlan) -> InjectedFailure:
         topology = self.mesh.membership.topology
         if self.load.victim:
             node = self.mesh.index_of(self.load.victim)
@@ -310,7 +310,7 @@ class _Run:
             )
         failed_at = min(applied.values())
         await asyncio.sleep(max(0.0, min(failed_at + bound, plan.end) - time.monotonic()))
-        return Failure(topology.ids[node], failed_at, bound)
+        return InjectedFailure(topology.ids[node], failed_at, bound)
 
 
 async def run(cluster: LocalCluster, load: Load, progress: Progress, number: int = 0) -> Ran:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from loadtests.spread import Spread
 
 if TYPE_CHECKING:
-    from loadtests.closed_loop import Asked
+    from loadtests.closed_loop import ClosedLoopResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class PairedRuns:
         bare: turns of a handler that does nothing.
     """
 
-    gateway: list[Asked] = field(default_factory=list)
-    bare: list[Asked] = field(default_factory=list)
+    gateway: list[ClosedLoopResult] = field(default_factory=list)
+    bare: list[ClosedLoopResult] = field(default_factory=list)
 
     @property
     def per_s(self) -> Spread:

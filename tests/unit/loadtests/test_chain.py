@@ -9,7 +9,7 @@ import pytest
 
 from actors.topology import radio
 from loadtests import far_pairs
-from loadtests.chain import PEERS, RECORD, Chain, Hops
+from loadtests.chain import PEERS, RECORD, ForwardingChain, Hops
 from loadtests.load_plan import Counters
 
 if TYPE_CHECKING:
@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def peers(tmp_path: Path) -> list[Chain]:
+def peers(tmp_path: Path) -> list[ForwardingChain]:
     topology = radio.generate(40, 1)
     hops = Hops.of(far_pairs.choose(topology, 3, 1), topology)
     counters = Counters(tmp_path)
-    return [Chain(number, hops, counters, window=512, batch=256) for number in range(PEERS)]
+    return [
+        ForwardingChain(number, hops, counters, window=512, batch=256) for number in range(PEERS)
+    ]
 
 
-def test_messages_make_the_hops_of_their_route(peers: list[Chain]) -> None:
+def test_messages_make_the_hops_of_their_route(peers: list[ForwardingChain]) -> None:
     """A batch crosses the socket as often as the routes of its messages have hops."""
     frame, crossed, at = peers[0].forward(peers[0].fresh()), 0, 0
     while frame:
@@ -34,7 +36,7 @@ def test_messages_make_the_hops_of_their_route(peers: list[Chain]) -> None:
     check(peers, crossed)
 
 
-def test_messages_go_from_node_to_node(peers: list[Chain]) -> None:
+def test_messages_go_from_node_to_node(peers: list[ForwardingChain]) -> None:
     """The same, each hop from the node where the messages are to its neighbour on their way."""
     at, crossed = peers[0].spread(peers[0].fresh()), 0
     links = {tuple(pair) for pair in radio.generate(40, 1).ends.tolist()}
@@ -54,7 +56,7 @@ def test_messages_go_from_node_to_node(peers: list[Chain]) -> None:
     check(peers, crossed)
 
 
-def check(peers: list[Chain], crossed: int) -> None:
+def check(peers: list[ForwardingChain], crossed: int) -> None:
     delivered = [peer.delivered[0] for peer in peers]
     assert sum(some.distinct for some in delivered) == 256
     assert sum(some.count for some in delivered) == 256
@@ -66,7 +68,7 @@ def check(peers: list[Chain], crossed: int) -> None:
     assert crossed == int(mine[np.arange(256) % len(mine)].sum())
 
 
-def test_the_window_closes(peers: list[Chain]) -> None:
+def test_the_window_closes(peers: list[ForwardingChain]) -> None:
     """No more messages are made than may be under way."""
     peers[0].fresh()
     assert peers[0].has_room
@@ -75,7 +77,7 @@ def test_the_window_closes(peers: list[Chain]) -> None:
     assert peers[1].has_room
 
 
-def test_an_altered_message_is_not_counted(peers: list[Chain]) -> None:
+def test_an_altered_message_is_not_counted(peers: list[ForwardingChain]) -> None:
     """A bit flipped on the way is found at the destination."""
     altered = bytearray(peers[0].forward(peers[0].fresh()))
     altered[RECORD.itemsize * 3 + 50] ^= 4

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from loadtests import closed_loop
-from loadtests.closed_loop import Asked
+from loadtests.closed_loop import ClosedLoopResult
 from loadtests.paired_runs import PairedRuns
 from tests.unit.loadtests.http_server import response, serving
 
 if TYPE_CHECKING:
-    from loadtests.http_connection import Answer, Connection
+    from loadtests.http_connection import Connection, HttpAnswer
 
 
 async def test_only_successes_count_for_the_rate() -> None:
@@ -29,7 +29,7 @@ async def test_only_successes_count_for_the_rate() -> None:
     async with serving(reply) as server, server.connections(3) as connections:
         request = server.request("GET", "/")
 
-        async def ask(connection: Connection) -> Answer:
+        async def ask(connection: Connection) -> HttpAnswer:
             return await connection.ask(request)
 
         asked = await closed_loop.ask(connections, ask, 0.2)
@@ -46,7 +46,7 @@ async def test_a_connection_that_breaks_counts_and_ends_its_caller() -> None:
     async with serving(lambda *_: next(hung_up)) as server, server.connections(2) as connections:
         request = server.request("GET", "/")
 
-        async def ask(connection: Connection) -> Answer:
+        async def ask(connection: Connection) -> HttpAnswer:
             return await connection.ask(request)
 
         asked = await closed_loop.ask(connections, ask, 0.2)
@@ -54,8 +54,8 @@ async def test_a_connection_that_breaks_counts_and_ends_its_caller() -> None:
     assert asked.statuses[200] > 2
 
 
-def turn(per_s: int, latency: float = 0.01) -> Asked:
-    return Asked(1.0, [latency] * per_s)
+def turn(per_s: int, latency: float = 0.01) -> ClosedLoopResult:
+    return ClosedLoopResult(1.0, [latency] * per_s)
 
 
 def test_the_ratio_is_that_of_medians_and_its_spread_that_of_rounds() -> None:

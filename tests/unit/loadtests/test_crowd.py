@@ -10,7 +10,7 @@ import pytest
 
 from cluster.ray_start import free_ports
 from loadtests import crowd
-from loadtests.http_connection import Answer, Server
+from loadtests.http_connection import HttpAnswer, Server
 from tests.unit.loadtests.http_server import response, serving
 
 PROBLEM = "application/problem+json"
@@ -30,7 +30,7 @@ PROBLEM = "application/problem+json"
 )
 def test_only_the_gateway_counts(path: str, status: int, kind: str, why: str | None) -> None:
     """While a mesh starts, /healthz is 200 and /readyz 200 or a problem that says 503."""
-    assert crowd.fault(path, Answer(status, kind, b"", 0.0)) == why
+    assert crowd.fault(path, HttpAnswer(status, kind, b"", 0.0)) == why
 
 
 async def test_it_asks_until_all_hear_that_the_mesh_is_ready() -> None:

@@ -16,7 +16,7 @@ from loadtests.http_connection import TOKEN, Server
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from loadtests.locust_run import Scenario
+    from loadtests.locust_run import LocustScenario
 
 LOCUST = [
     {
@@ -51,7 +51,7 @@ def test_locust_without_figures_is_an_error(text: str) -> None:
 SERVER = Server("127.0.0.1", 1, "secret")
 
 
-def ran(monkeypatch: pytest.MonkeyPatch, script: str) -> dict[str, Scenario]:
+def ran(monkeypatch: pytest.MonkeyPatch, script: str) -> dict[str, LocustScenario]:
     """What `locust_run` reads from a program in place of Locust."""
     real = subprocess.run
 
