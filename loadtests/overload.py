@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from loadtests import leipzig, mesh_load, private_cluster
+from loadtests import leipzig, mesh_figures, mesh_load, private_cluster
 from loadtests.benchmark import Found, NoVpn, Progress, Table, Topology, benchmark, named
 from loadtests.load_plan import Load
 from loadtests.mesh_figures import limits, shortcomings
@@ -171,27 +171,17 @@ def _found(found: Overloaded, settings: Settings, seconds: float) -> Found:
         for name, ran in zip(_TITLES, rans, strict=True)
     ]
     values: dict[str, object] = {
+        **mesh_figures.values(over, ()),
         "capacity_per_s": round(found.capacity.delivered_per_s, 1),
         "offered_per_s": round(over.load.rate or 0.0, 1),
-        "seconds": seconds,
         "mailbox_capacity": settings.mailbox_capacity,
-        "sent": int(over.totals["sent"]),
         "sent_per_s": round(over.sent_per_s, 1),
-        "late_sends": int(over.totals["late"]),
-        "accepted": over.account.accepted,
-        "refused": over.refused,
-        "delivered": over.account.delivered,
-        "delivered_per_s": round(over.delivered_per_s, 1),
         "delivered_of_capacity": round(found.goodput, 3),
         "lost_accepted": sum(ran.account.lost for ran in rans),
         "duplicates": sum(ran.account.duplicates for ran in rans),
         "corrupt": int(sum(r.totals["corrupt"] + r.totals["misdelivered"] for r in rans)),
-        "drained_s": round(over.drained_s, 3),
-        "memory_first_third_mib": round(first, 1),
-        "memory_last_third_mib": round(last, 1),
         "memory_series_mib": [round(size / 2**20, 1) for size in over.sampled.shard_private],
         "p95_before_ms": round(_p95(found.before), 3),
-        "p95_over_ms": round(_p95(over), 3),
         "p95_after_ms": round(_p95(found.after), 3),
     }
     columns = [

@@ -38,6 +38,10 @@ class Spread:
         """
         return cls(tuple(values))
 
+    def times(self, factor: float) -> Self:
+        """Every measurement multiplied by `factor`."""
+        return type(self)(tuple(factor * value for value in self.values))
+
     @property
     def median(self) -> float:
         """Half of the values are at most this."""

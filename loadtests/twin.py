@@ -159,25 +159,27 @@ def _found(
     single, many = _ratios(alone), _ratios(together)
     linear = named.median / alone[_TWIN].median
     rows = [
-        [f"all single failures, {name}", _ms(spread), shown(single[name])]
+        [f"all single failures, {name}", str(spread.times(1000)), shown(single[name])]
         for name, spread in alone.items()
     ]
-    rows.append(["cut nodes and bridges, named only, networkx", _ms(named), shown(linear)])
+    rows.append(
+        ["cut nodes and bridges, named only, networkx", str(named.times(1000)), shown(linear)]
+    )
     rows += [
-        [f"{sets:,} random failures, {name}", _ms(spread), shown(many[name])]
+        [f"{sets:,} random failures, {name}", str(spread.times(1000)), shown(many[name])]
         for name, spread in together.items()
     ]
-    rows.append([f"all single failures of {LARGE[0]:,} nodes, {_TWIN}", _ms(large), ""])
+    rows.append([f"all single failures of {LARGE[0]:,} nodes, {_TWIN}", str(large.times(1000)), ""])
     return Found(
         method=method,
         tables=[Table(["", "ms", "times the twin's"], rows)],
         findings=[
             (
-                f"All single failures take {_ms(alone[_TWIN])} ms,"
+                f"All single failures take {alone[_TWIN].times(1000)} ms,"
                 f" {shown(single[_SCIPY])} times less than by removal with scipy."
             ),
             (
-                f"{sets:,} random failures take {_ms(together[_TWIN])} ms,"
+                f"{sets:,} random failures take {together[_TWIN].times(1000)} ms,"
                 f" {shown(many[_SCIPY])} times less than with scipy."
             ),
         ],
@@ -272,10 +274,6 @@ def _spreads(seconds: dict[str, list[float]]) -> dict[str, Spread]:
 def _ratios(spreads: dict[str, Spread]) -> dict[str, float]:
     """Medians as multiples of the twin's."""
     return {name: spread.median / spreads[_TWIN].median for name, spread in spreads.items()}
-
-
-def _ms(seconds: Spread) -> str:
-    return str(Spread.of(1000 * value for value in seconds.values))
 
 
 if __name__ == "__main__":
