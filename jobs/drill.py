@@ -116,7 +116,9 @@ def command(
     with _mesh(settings, report, private=private) as session:
         result, comparison = asyncio.run(_drill(session, chosen, names, rate, seed, report))
     twin = None if comparison is None else comparison.as_dict()
-    report.result(result.as_dict() | {"twin": twin}, *_readable(result, comparison))
+    report.result(
+        result.as_dict() | {"twin": twin}, *_readable(result, comparison, targeted=bool(names))
+    )
     return exit_codes.NOT_WELL if result.shortcomings or wrong(comparison) else 0
 
 
@@ -233,7 +235,9 @@ def wrong(comparison: Comparison | None) -> list[str]:
     return [figure.name for figure in figures if figure.agrees is False]
 
 
-def _readable(result: Report, comparison: Comparison | None) -> list[RenderableType | str]:
+def _readable(
+    result: Report, comparison: Comparison | None, *, targeted: bool
+) -> list[RenderableType | str]:
     def seconds(value: float | None) -> str:
         return "never" if value is None else f"{value:.2f} s"
 
@@ -242,7 +246,7 @@ def _readable(result: Report, comparison: Comparison | None) -> list[RenderableT
         failed += f" and {len(result.failed) - 3} more"
     return [
         reporting.pairs(
-            f"Drill {result.scenario}: {failed}",
+            f"Drill of {failed}" if targeted else f"Drill {result.scenario}: {failed}",
             {
                 "mesh": f"{result.nodes} nodes, {result.links} links, {result.shards} shards,"
                 f" Hello every {result.hello_s:g} s",

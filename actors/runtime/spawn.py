@@ -38,7 +38,7 @@ from actors.runtime.errors import (
 from actors.runtime.metrics import Definition, Metrics, check_increment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ray.actor import ActorHandle
 
@@ -173,6 +173,41 @@ def wait_ready(handles: Sequence[ActorHandle[Any]], *, timeout_s: float) -> None
     except ray.exceptions.RayError as error:
         said = [line for line in str(error).splitlines() if line.strip()]
         raise _not_started(said[-1].strip() if said else type(error).__name__) from error
+
+
+class Errand:
+    """A function that a process of the cluster runs, once.
+
+    Args:
+        reference: Ray's, to what the function returns.
+    """
+
+    def __init__(self, reference: Any) -> None:  # noqa: ANN401 - whatever the function returns
+        self._reference = reference
+
+    def wait(self, timeout_s: float) -> str:
+        """Wait until it has ended; what it failed of, or "".
+
+        Args:
+            timeout_s: after which it counts as failed.
+        """
+        try:
+            ray.get(self._reference, timeout=timeout_s)
+        except ray.exceptions.RayError as error:
+            said = [line for line in str(error).splitlines() if line.strip()]
+            return said[-1].strip() if said else type(error).__name__
+        return ""
+
+
+def run_once(function: Callable[..., object], *args: object) -> Errand:
+    """Have a process of the cluster run a function, which reserves no core; return at once.
+
+    Raises:
+        NotRunning: this process is in no cluster.
+    """
+    _joined_namespace(None)
+    remote: Any = ray.remote(function)  # Ray's annotations do not follow options()
+    return Errand(remote.options(num_cpus=0, max_retries=0).remote(*args))
 
 
 def find(name: str, *, namespace: str | None = None) -> Any:  # noqa: ANN401 - see below

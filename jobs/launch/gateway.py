@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import httpx
-import ray
-import ray.exceptions
 
+from actors.runtime import spawn
 from actors.runtime.errors import Unavailable
 from actors.runtime.settings import variable
 from cluster.ports import check_free
@@ -22,6 +21,7 @@ from cluster.ray_start import free_ports
 from jobs.launch.gateway_companion import url
 
 if TYPE_CHECKING:
+    from actors.runtime.spawn import Errand
     from jobs.launch.readiness import Progress
     from serve_apps.settings import Settings
 
@@ -49,11 +49,11 @@ class Opening:
 
     Attributes:
         url: where it will answer.
-        task: that opens it.
+        errand: that opens it.
     """
 
     url: str
-    task: Any
+    errand: Errand
 
     def deployed(self) -> None:
         """Wait until the gateway answers, whatever the mesh does.
@@ -61,11 +61,8 @@ class Opening:
         Raises:
             Unavailable: it does not in time; the error says why.
         """
-        try:
-            ray.get(self.task, timeout=_READY_S)
-        except ray.exceptions.RayError as error:
-            said = [line for line in str(error).splitlines() if line.strip()]
-            raise _not_open(said[-1].strip() if said else type(error).__name__) from error
+        if why := self.errand.wait(_READY_S):
+            raise _not_open(why)
 
     def wait(self, progress: Progress) -> None:
         """Wait until the gateway says that it is ready.
@@ -95,9 +92,7 @@ def begin(settings: Settings) -> Opening:
     Args:
         settings: of the gateway; its port has been chosen.
     """
-    remote: Any = ray.remote(_deploy)
-    task = remote.options(num_cpus=0, max_retries=0).remote(settings.for_orders())
-    return Opening(url(settings), task)
+    return Opening(url(settings), spawn.run_once(_deploy, settings.for_orders()))
 
 
 def _deploy(settings: Settings) -> None:

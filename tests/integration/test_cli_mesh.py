@@ -270,6 +270,19 @@ def test_the_program_in_the_readme_works(up: dict[str, Any]) -> None:
 
     done = run(program)
     assert "payload=b'hello'" in done.stdout, done.stderr
+    assert "a notebook, whose event loop runs already: await talk()" in program
+    cell = program.replace("asyncio.run(talk())", "await talk()")
+    notebook = (
+        "import ast, asyncio, inspect, sys\n"
+        f"code = compile({cell!r}, 'cell', 'exec', flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)\n"
+        "async def run():\n"
+        "    found = eval(code, {'__name__': '__main__'})\n"
+        "    assert inspect.iscoroutine(found)\n"
+        "    await found\n"
+        "asyncio.run(run())\n"
+    )
+    done = run(notebook)
+    assert "payload=b'hello'" in done.stdout, done.stderr
     unjoined = "\n".join(line for line in program.splitlines() if "spawn.connect(" not in line)
     assert "Join one first: spawn.connect" in run(unjoined).stderr
 
@@ -365,7 +378,7 @@ def test_a_gateway_that_is_gone_is_said_and_comes_back(state: Path, up: dict[str
     assert proxies
     for process in proxies:
         process.kill()
-    assert answer(state, "status")["gateway"] == "no answer (ConnectError)"
+    assert answer(state, "status")["gateway"] == "no answer (ConnectionRefusedError)"
     deadline = time.monotonic() + 90
     while answer(state, "status")["gateway"] != "ready":
         assert time.monotonic() < deadline
