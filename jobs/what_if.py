@@ -36,7 +36,7 @@ def command(
         typer.Option(metavar="A,B...", help="And the link between A and B. May be repeated."),
     ] = None,
     all_single: Annotated[
-        bool, typer.Option("--all-single", help="Every single node and link, the dearest first.")
+        bool, typer.Option("--all-single", help="Every single node and link, the costliest first.")
     ] = False,
     random: Annotated[
         int | None, typer.Option(metavar="K", min=1, help="K random nodes fail together.")

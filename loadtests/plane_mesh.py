@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from scipy.spatial import Delaunay, cKDTree
 
+from actors.topology.etx import COST_UNIT
 from actors.topology.model import Topology
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     Costs = NDArray[np.int32]
 
 LINKS_PER_NODE: Final = 4
-_PERFECT: Final = 256  # cost of a perfect link; a poor one costs up to four times that
+_POOREST: Final = 4 * COST_UNIT  # cost of the poorest link
 _NEAR: Final = 16  # nearest places among which links beyond the triangulation are sought
 
 
@@ -46,5 +47,5 @@ def graph(nodes: int, seed: int) -> tuple[Topology, Costs]:
     length = np.linalg.norm(places[others[:, 0]] - places[others[:, 1]], axis=1)
     chosen = others[np.argsort(length, kind="stable")[:wanted]]
     topology = Topology.of([f"n{at}" for at in range(nodes)], np.vstack([joined, chosen]))
-    cost = draw.integers(_PERFECT, 4 * _PERFECT, 2 * topology.n_links, dtype=np.int32)
+    cost = draw.integers(COST_UNIT, _POOREST, 2 * topology.n_links, dtype=np.int32)
     return topology, cost

@@ -4,7 +4,7 @@ A message never exists as a Python object inside the mesh. Everything that happe
 happens to a `MessageBatch`, so that its cost is that of array arithmetic. A batch is immutable by
 convention: operations return new batches, and only the forwarder writes to the heads it owns.
 
-An id is unique in the life of a mesh: the origin partition in the upper 16 bits, a sequence number
+An id is never given twice in a mesh: the origin partition in the upper 16 bits, a sequence number
 that the partition's journal never repeats in the lower 48.
 """
 

@@ -358,7 +358,7 @@ class Mesh:
             most: paths in all.
 
         Returns:
-            The nodes of each and its cost in 1/256 ETX; empty if there is no route now.
+            The nodes of each and its cost, ETX times COST_UNIT; empty if there is no route now.
         """
         partition = int(self.membership.placement.partition_of[source])
         answer = await self._ask(

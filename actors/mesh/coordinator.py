@@ -56,7 +56,9 @@ class MeshCoordinator(ActorShell):
         self._path = options.shard.directory / "membership.npz"
         self._shards = tuple(shard_name(number) for number in range(options.shards))
         self._feed = self._new_feed()
-        self._imported: Imported | None = None  # None: this life goes by the saved membership
+        self._imported: Imported | None = (
+            None  # None: this incarnation goes by the saved membership
+        )
         self._refresh_error = ""
         self._incarnations: dict[str, int] = {}  # of the shards that joined, the latest
         self._deaths: list[tuple[float, str]] = []
@@ -67,7 +69,7 @@ class MeshCoordinator(ActorShell):
         self._begin(self._live(), CoordinatorContract)
         self._vital(self._follow())
 
-    # -- life ------------------------------------------------------------------------------------
+    # -- start and end ---------------------------------------------------------------------------
 
     async def _live(self) -> None:
         for name in self._shards:  # they load while the map is read, then wait for it
@@ -80,8 +82,9 @@ class MeshCoordinator(ActorShell):
     async def _agree_at_first(self, *, resume: bool) -> None:
         """Agree on the first membership: the saved one brought up to date, or a new one.
 
-        With `resume`, shards have outlived this actor's previous life. Then a map that cannot be
-        read now is no reason to end the mesh: it goes on by the saved membership, and says so.
+        With `resume`, shards have outlived this actor's previous incarnation. Then a map that
+        cannot be read now is no reason to end the mesh: it goes on by the saved membership, and
+        says so.
         """
         saved = await asyncio.to_thread(Membership.load, self._path)
         try:
@@ -109,7 +112,7 @@ class MeshCoordinator(ActorShell):
             await self._ready()
         except X0Error:
             await asyncio.Event().wait()  # it has failed at the start, and says so
-        if self._alive:  # shards that work by the membership of this actor's previous life
+        if self._alive:  # shards that work by the membership of this actor's previous incarnation
             membership = await self.membership()
             async with self._changing:
                 await self._order(lambda shard: shard.update(membership))
@@ -141,7 +144,7 @@ class MeshCoordinator(ActorShell):
             incarnation = 0
             try:
                 incarnation = (await shard.health()).incarnation
-                if name not in self._incarnations:  # it joined in a previous life of this actor
+                if name not in self._incarnations:  # it joined in a previous incarnation
                     self._meet(await self.membership(), name, incarnation)
                 await shard.watch()
             except X0Error as error:  # whatever ended the call, look at the shard

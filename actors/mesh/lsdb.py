@@ -30,7 +30,7 @@ class Lsa:
     incarnation: int  # raised each time the origin loses its state
     sequence: int  # raised with each advertisement of an incarnation
     neighbours: tuple[int, ...] = ()  # node indices, ascending
-    costs: tuple[int, ...] = ()  # ETX in 1/256, one for each neighbour
+    costs: tuple[int, ...] = ()  # ETX times COST_UNIT, one for each neighbour
 
     @property
     def stamp(self) -> int:

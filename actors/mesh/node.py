@@ -21,7 +21,7 @@ class MeshNode:
 
     Args:
         index: the node's index.
-        incarnation: greater than in any earlier life of the node.
+        incarnation: greater than in any earlier incarnation of the node.
     """
 
     __slots__ = ("advertised", "incarnation", "index", "sequence")
@@ -46,7 +46,7 @@ class MeshNode:
         return self.advertised
 
     def outlive(self, heard: Lsa) -> bool:
-        """React to an advertisement of ours that we did not make (an earlier life, a replay).
+        """React to an advertisement of ours from an earlier incarnation, or replayed by others.
 
         Returns:
             Whether the node must advertise again, above what was heard (OLSRv2, RFC 7181, 17.3).

@@ -47,7 +47,7 @@ class Acceptance(NamedTuple):
 
 
 class _Kind(IntEnum):
-    LIFE = 1  # incarnation, next sequence number, next offset
+    INCARNATION = 1  # incarnation, next sequence number, next offset
     ACCEPTED = 2  # client, request number, refusals, batch
     SETTLED = 3  # ids
     TAKEN = 4  # offset of the first, batch for one port
@@ -59,7 +59,7 @@ class _Kind(IntEnum):
     KEPT = 10  # batch accepted earlier, whose request's answer is no longer of interest
 
 
-_LIFE = struct.Struct("<Qqq")
+_INCARNATION = struct.Struct("<Qqq")
 _REQUEST = struct.Struct("<QQI")
 _PORT = struct.Struct("<H")
 _OFFSET = struct.Struct("<q")
@@ -85,14 +85,14 @@ class Partition:
         self._capacity = capacity
         self._answers: OrderedDict[int, tuple[int, Acceptance]] = OrderedDict()
 
-    # -- life ------------------------------------------------------------------------------------
+    # -- start and end ---------------------------------------------------------------------------
 
     def recover(self) -> None:
         """Replay the journal and begin a new incarnation."""
         for kind, body in self._journal.replay():
             self._apply(_Kind(kind), body)
         self.incarnation += 1
-        self._journal.append(_Kind.LIFE, self._life())
+        self._journal.append(_Kind.INCARNATION, self._counters())
         self._journal.commit()
 
     def resize(self, n_nodes: int) -> None:
@@ -215,15 +215,17 @@ class Partition:
 
     # -- the journal -----------------------------------------------------------------------------
 
-    def _life(self) -> bytes:
-        return _LIFE.pack(self.incarnation, self.outbox.next_sequence, self.inbox.next_offset)
+    def _counters(self) -> bytes:
+        return _INCARNATION.pack(
+            self.incarnation, self.outbox.next_sequence, self.inbox.next_offset
+        )
 
     def _apply(  # noqa: C901 - one case for each kind of record
         self, kind: _Kind, body: memoryview
     ) -> None:
         match kind:
-            case _Kind.LIFE:
-                self.incarnation, sequence, offset = _LIFE.unpack(body)
+            case _Kind.INCARNATION:
+                self.incarnation, sequence, offset = _INCARNATION.unpack(body)
                 self.outbox.next_sequence = max(self.outbox.next_sequence, sequence)
                 self.inbox.next_offset = max(self.inbox.next_offset, offset)
             case _Kind.ACCEPTED:
@@ -283,7 +285,7 @@ class Partition:
         # After the messages, whose replay marks windows that these then replace.
         for origin, window in self.inbox.windows.items():
             yield _Kind.WINDOW, [_WINDOW.pack(origin, window.high), window.dump()]
-        yield _Kind.LIFE, [self._life()]
+        yield _Kind.INCARNATION, [self._counters()]
 
 
 def _notices(batch: MessageBatch) -> MessageBatch:

@@ -15,7 +15,7 @@ class Health:
     Attributes:
         state: `failed` means that it lives and cannot do its work until `why` is mended.
         why: what it waits for or failed at; empty when it is ready.
-        incarnation: a random number of this life of the actor.
+        incarnation: a random number, another one after each restart.
         pid: of its process.
     """
 

@@ -49,7 +49,7 @@ def node_id(value: object, *, source: str = "argument", entry: str = "node id") 
 
 
 def random_id() -> int:
-    """Draw a number in [1, 2**63), for a client or for one life of an actor.
+    """Draw a number in [1, 2**63), for a client or for one incarnation of an actor.
 
     It fits an int64 column and cannot be guessed; among a million, two are alike with a probability
     under 1e-7.

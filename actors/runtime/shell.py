@@ -1,4 +1,4 @@
-"""What every actor stands on: log, errors, metrics, clock, loop lag, and a life in three states.
+"""What every actor stands on: log, errors, metrics, clock, loop lag, and its state.
 
 An actor is `starting` until what it gave to `_begin` has ended, then `ready`. If that raises an
 `X0Error`, something is wrong that a restart would not mend (a map that cannot be read, a database

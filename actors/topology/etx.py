@@ -1,8 +1,8 @@
 """ETX, the metric of routes: expected transmissions of a frame until it is acknowledged.
 
 1 / (d_f * d_r) for the delivery probabilities of both directions (De Couto et al., "A
-High-Throughput Path Metric for Multi-Hop Wireless Routing", MobiCom 2003), in units of 1/256
-transmission as Babel's (RFC 8966, appendix A.2.2), so that sums are whole numbers.
+High-Throughput Path Metric for Multi-Hop Wireless Routing", MobiCom 2003). A cost is ETX times
+`COST_UNIT`, rounded up, so that sums are whole numbers: as Babel's (RFC 8966, appendix A.2.2).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from actors.topology.model import Topology
 
-COST_UNIT: Final = 256  # cost of a link that needs one transmission
+COST_UNIT: Final = 256  # cost of a link that needs one transmission a frame
 MAX_COST: Final = 0xFFFF - 1  # RFC 8966 keeps 0xFFFF for infinity
 _LEAST_PRODUCT: Final = 1e-9  # of two delivery probabilities; far beyond what MAX_COST cuts off
 

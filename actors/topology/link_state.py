@@ -39,7 +39,7 @@ class LinkState:
         revision: of the roster whose numbering this follows.
         digest: of the link-state database behind it; another one after every change.
         link: int32 [k], directed links out of the nodes.
-        cost: int32 [k], ETX in 1/256 as advertised; 0 where the link is down.
+        cost: int32 [k], ETX times COST_UNIT as advertised; 0 where the link is down.
         heard: float64 [k], delivery quality measured the other way, from the neighbour, in [0, 1].
     """
 

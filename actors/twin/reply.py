@@ -115,7 +115,7 @@ def reply(
 
 
 def _pictured(scenario: Scenario, topology: Topology, found: Answer) -> Failure:
-    """The failure asked about, or the dearest one in the answer; nothing if there is none."""
+    """The failure asked about, or the costliest one in the answer; nothing if there is none."""
     asked = failing(scenario, topology)
     if asked is not None:
         return asked
@@ -135,4 +135,4 @@ def _title(scenario: Scenario, topology: Topology, shown: Failure) -> str:
         return scenario.name
     names = shown.names(topology)
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"The dearest failure found: {', '.join(names[:3])}{more}" if names else ""
+    return f"The costliest failure found: {', '.join(names[:3])}{more}" if names else ""

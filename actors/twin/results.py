@@ -180,16 +180,16 @@ class SingleFailures(Result):
     pairs_connected: int
     components: int
     node_connectivity: int | None  # least nodes whose failure splits it; None: beyond the limit
-    spof_nodes: list[RankedNode]  # dearest first
-    bridges: list[RankedLink]  # dearest first
+    spof_nodes: list[RankedNode]  # costliest first
+    bridges: list[RankedLink]  # costliest first
 
 
 @dataclass(frozen=True, slots=True)
 class WorstPairs(Result):
-    """The dearest pairs of nodes to fail together."""
+    """The costliest pairs of nodes to fail together."""
 
-    pairs: list[RankedPair]  # dearest first
-    exhaustive: bool  # False: of pairs with one of the `partners` dearest nodes only
+    pairs: list[RankedPair]  # costliest first
+    exhaustive: bool  # False: of pairs with one of the `partners` costliest nodes only
     partners: int
 
 
@@ -206,7 +206,7 @@ class RandomFailures(Result):
     isolated_nodes: Interval
     failed_nodes: Interval
     worst_pairs_lost: int
-    worst_failed: list[str]  # nodes and links of the dearest set drawn
+    worst_failed: list[str]  # nodes and links of the costliest set drawn
 
 
 @dataclass(frozen=True, slots=True)

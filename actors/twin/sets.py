@@ -84,11 +84,11 @@ def random_failures(intact: Intact, draws: Draws) -> RandomFailures:
     for nodes, links in _drawn(intact, draws):
         some = intact.partitioner.figures(FailedSets.masked(nodes, links))
         figures.append(some)
-        dearest = int(some.pairs_lost.argmax())
-        if some.pairs_lost[dearest] > worst:
-            worst = int(some.pairs_lost[dearest])
+        costliest = int(some.pairs_lost.argmax())
+        if some.pairs_lost[costliest] > worst:
+            worst = int(some.pairs_lost[costliest])
             worst_failed = Failure.at(
-                np.flatnonzero(nodes[dearest]), np.flatnonzero(links[dearest])
+                np.flatnonzero(nodes[costliest]), np.flatnonzero(links[costliest])
             )
     found = Figures.joined(figures)
     lost, confidence = found.pairs_lost, draws.confidence

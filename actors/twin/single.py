@@ -38,7 +38,7 @@ MAX_PAIRS: Final = 10_000  # in an answer
 
 
 def single_failures(intact: Intact) -> SingleFailures:
-    """All cut nodes and bridges, dearest first; exact, O(V + E)."""
+    """All cut nodes and bridges, costliest first; exact, O(V + E)."""
     topology, cost = intact.topology, intact.cuts
     components = topology.components()
     mates = intact.component_sizes[components] - 1  # nodes that each node reaches
@@ -77,7 +77,7 @@ def worst_pairs(intact: Intact, k: int) -> WorstPairs:
     """The `k` pairs of nodes that lose most pairs together; fewer if fewer lose any.
 
     Exhaustive as far as `MAX_PAIR_WORK` allows; in larger meshes one node of each pair is among
-    those dearest alone (of equals, with most links), and the answer says so.
+    those costliest alone (of equals, with most links), and the answer says so.
 
     Raises:
         InvalidInput: `k` is not in 1..`MAX_PAIRS`.
@@ -95,7 +95,7 @@ def worst_pairs(intact: Intact, k: int) -> WorstPairs:
         unseen[u] = False
         rest = np.flatnonzero(unseen)
         lost = _with(intact, u)[rest]
-        # The k dearest of this node are enough, and only those that cost more than nothing.
+        # The k costliest of this node are enough, and only those that cost more than nothing.
         few = np.argsort(-lost, kind="stable")[:k]
         few = few[lost[few] > 0]
         both = np.sort(np.stack([np.full(len(few), u), rest[few]], axis=1), axis=1)

@@ -215,11 +215,11 @@ def _single(found: SingleFailures) -> Shown:
             (one.node, one.degree, one.pairs_lost, f"{one.share:.1%}")
             for one in found.spof_nodes[:ROWS]
         ]
-        yield table("The dearest nodes", ("node", "links", "pairs lost", "of all"), rows)
+        yield table("The costliest nodes", ("node", "links", "pairs lost", "of all"), rows)
         yield from _more(len(found.spof_nodes), "node")
     if found.bridges:
         links = [(one.link, one.pairs_lost, f"{one.share:.1%}") for one in found.bridges[:ROWS]]
-        yield table("The dearest links", ("link", "pairs lost", "of all"), links)
+        yield table("The costliest links", ("link", "pairs lost", "of all"), links)
         yield from _more(len(found.bridges), "link")
     if found.components > 1:
         yield f"The mesh is in {found.components:,} parts as it is."
@@ -234,10 +234,10 @@ def _worst_pairs(found: WorstPairs) -> Shown:
         for one in found.pairs[:ROWS]
     ]
     columns = ("node", "and", "pairs lost", "the first alone", "the second alone")
-    yield table("The dearest pairs of nodes", columns, rows)
+    yield table("The costliest pairs of nodes", columns, rows)
     yield from _more(len(found.pairs), "pair")
     if not found.exhaustive:
-        yield f"Of pairs with one of the {found.partners:,} dearest nodes: not all were tried."
+        yield f"Of pairs with one of the {found.partners:,} costliest nodes: not all were tried."
 
 
 def _random(found: RandomFailures) -> Shown:
@@ -252,7 +252,7 @@ def _random(found: RandomFailures) -> Shown:
     )
     yield table(title, _columns(found.pairs_lost), rows)
     yield (
-        f"The dearest of them lost {found.worst_pairs_lost:,} pairs:"
+        f"The costliest of them lost {found.worst_pairs_lost:,} pairs:"
         f" {_names(found.worst_failed, ROWS) or 'nothing'}."
     )
 

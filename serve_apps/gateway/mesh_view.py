@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from actors.topology.etx import COST_UNIT
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -36,7 +38,7 @@ class Neighbourhood:
 
     Attributes:
         link: int32 [n], numbers of directed links in the topology.
-        cost: int32 [n], ETX in 1/256; 0 where the link is down.
+        cost: int32 [n], ETX times COST_UNIT; 0 where the link is down.
     """
 
     link: NDArray[np.int32]
@@ -198,8 +200,8 @@ class MeshView:
                 "b": names[b],
                 "kind": kinds[kind],
                 "state": "up" if there and back else "down",
-                "etx_a_to_b": there / 256 if there else None,
-                "etx_b_to_a": back / 256 if back else None,
+                "etx_a_to_b": there / COST_UNIT if there else None,
+                "etx_b_to_a": back / COST_UNIT if back else None,
             }
             for (a, b), (there, back), kind in rows
         ]

@@ -18,6 +18,7 @@ from actors.runtime.errors import InvalidInput, Unavailable
 from actors.runtime.lag import LoopLag
 from actors.runtime.metrics import MemoryMetrics
 from actors.topology.errors import UnknownNode
+from actors.topology.etx import COST_UNIT
 from serve_apps.gateway.errors import MeshNotReady, NoRoute
 from serve_apps.gateway.event_log import EventLog
 from serve_apps.gateway.limits import Limits
@@ -167,7 +168,8 @@ class Gateway:
             "id": name,
             "state": "up" if self.view.heard[row] else "silent",
             "neighbours": [
-                {"id": names[other], "etx": cost / 256} for other, cost in self.view.neighbours(row)
+                {"id": names[other], "etx": cost / COST_UNIT}
+                for other, cost in self.view.neighbours(row)
             ],
             "telemetry": self.reports.of(name),
         }
@@ -194,7 +196,8 @@ class Gateway:
             raise NoRoute(source, destination)
         names = mesh.membership.topology.ids
         route, *alternates = (
-            {"path": [names[row] for row in path], "metric": cost / 256} for path, cost in ways
+            {"path": [names[row] for row in path], "metric": cost / COST_UNIT}
+            for path, cost in ways
         )
         return {
             "source": source,

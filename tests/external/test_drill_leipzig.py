@@ -71,7 +71,7 @@ def test_the_worst_node_of_leipzig(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def ten_plans(membership: Membership) -> list[Plan]:
-    """Five nodes and three links, from the dearest failure to harmless ones, and two partitions."""
+    """Five nodes, three links (the costliest to harmless ones), and two partitions."""
     from actors.mesh.drill.scenario import Plan, Scenario, plan
     from actors.topology.cuts import single_failures
 

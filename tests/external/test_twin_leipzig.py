@@ -61,7 +61,7 @@ def test_loss_after_a_node_that_cuts_nothing(leipzig: Intact) -> None:
 
 
 def test_the_worst_two_are_the_worst_of_all_pairs(leipzig: Intact) -> None:
-    """The dearest pair is that of taking apart the mesh once for each pair."""
+    """The costliest pair is that of taking apart the mesh once for each pair."""
     n = leipzig.topology.n_nodes
     first, second = np.triu_indices(n, 1)
     row = np.arange(len(first)).repeat(2)

@@ -189,7 +189,7 @@ def test_a_scenario_file_is_answered_whole(ring: str, tmp_path: Path) -> None:
         "Overloaded then",
         "The pairs asked for",
         "The cascade",
-        "The dearest pairs of nodes",
+        "The costliest pairs of nodes",
         "10 random failures of 1 groups",
         "What these set off by overload",
         "a reaches e",

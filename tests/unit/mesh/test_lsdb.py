@@ -114,14 +114,16 @@ def test_a_database_equals_only_databases() -> None:
 
 
 @given(st.lists(st.tuples(small, small), max_size=6), st.integers(1, 4))
-def test_a_node_outlives_its_earlier_lives(heard: list[tuple[int, int]], incarnation: int) -> None:
+def test_a_node_outlives_its_earlier_incarnations(
+    heard: list[tuple[int, int]], incarnation: int
+) -> None:
     """After hearing advertisements of its own it did not make, a node's next one beats them all."""
     node = MeshNode(3, incarnation)
     database = LinkStateDatabase()
     none = np.empty(0, np.int32)
     database.join(node.advertise(none, none))
-    for life, sequence in heard:
-        echo = Lsa(3, life, sequence, (1,), (256,))
+    for other, sequence in heard:
+        echo = Lsa(3, other, sequence, (1,), (256,))
         database.join(echo)
         if node.outlive(echo):
             database.join(node.advertise(none, none))

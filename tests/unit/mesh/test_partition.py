@@ -214,13 +214,13 @@ from actors.mesh.partition import Partition
 
 partition = Partition(1, 2, FileJournal(pathlib.Path(sys.argv[1])), 1_000_000)
 partition.recover()
-life, speaking = partition.incarnation, np.zeros(2, bool)
+incarnation, speaking = partition.incarnation, np.zeros(2, bool)
 for turn in range(1_000_000):
     size = 1 + turn % 3
-    payloads = [b"%d.%d.%d" % (life, turn, k) for k in range(size)]
-    answer = partition.accept(life, turn, messages.build([0] * size, 1, payloads), speaking)
+    payloads = [b"%d.%d.%d" % (incarnation, turn, k) for k in range(size)]
+    answer = partition.accept(incarnation, turn, messages.build([0] * size, 1, payloads), speaking)
     incoming = messages.build([1] * size, [0] * size, payloads)
-    incoming.head["id"] = messages.message_ids(5, (life << 24) + 3 * turn, size)
+    incoming.head["id"] = messages.message_ids(5, (incarnation << 24) + 3 * turn, size)
     taken = partition.take(incoming)
     partition.commit()
     partition.compact(50_000)

@@ -41,7 +41,7 @@ def ask(known: Intact, *, plot: bool = False, **asked: Any) -> Reply:
 def test_the_picture_shows_the_failure_that_matters(
     asked: dict[str, Any], pictured: list[str]
 ) -> None:
-    """What was asked about, else the dearest in the answer, else the mesh as it is."""
+    """What was asked about, else the costliest in the answer, else the mesh as it is."""
     known = Intact(CHAIN)
     if pictured == ["all links"]:
         pictured = [CHAIN.link_name(link) for link in range(CHAIN.n_links)]

@@ -31,7 +31,7 @@ def of_graph(graph: nx.Graph) -> Topology:
 
 @given(worlds())
 def test_ranking(world: World) -> None:
-    """Cut nodes and bridges are networkx's, with what each costs, dearest first."""
+    """Cut nodes and bridges are networkx's, with what each costs, costliest first."""
     found = single_failures(Intact(world.topology))
     ids = world.topology.ids
     assert {one.node for one in found.spof_nodes} == {
@@ -58,7 +58,7 @@ def test_ranking(world: World) -> None:
 
 @given(world=worlds(), k=st.integers(1, 50))
 def test_worst_pairs(world: World, k: int) -> None:
-    """The k worst pairs cost what the k dearest of all pairs cost."""
+    """The k worst pairs cost what the k costliest of all pairs cost."""
     found = worst_pairs(Intact(world.topology), k)
     ids = world.topology.ids
     truth = {
@@ -76,15 +76,15 @@ def test_worst_pairs(world: World, k: int) -> None:
 
 
 def test_a_search_that_is_cut_short_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a mesh too large, pairs have one of the dearest nodes, and are not called all."""
+    """In a mesh too large, pairs have one of the costliest nodes, and are not called all."""
     topology = radio.generate(60)
     everything = worst_pairs(Intact(topology), 5)
     monkeypatch.setattr(single, "MAX_PAIR_WORK", 3 * (60 + topology.n_links))
     some = worst_pairs(Intact(topology), 5)
     assert (some.exhaustive, some.partners) == (False, 3)
     assert some.pairs[0].pairs_lost <= everything.pairs[0].pairs_lost
-    dearest = {one.node for one in single_failures(Intact(topology)).spof_nodes[:3]}
-    assert all({one.a, one.b} & dearest for one in some.pairs)
+    costliest = {one.node for one in single_failures(Intact(topology)).spof_nodes[:3]}
+    assert all({one.a, one.b} & costliest for one in some.pairs)
 
 
 @pytest.mark.parametrize(
