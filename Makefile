@@ -56,11 +56,16 @@ cover: setup-dev
 		tests/unit/payments/test_tron.py tests/unit/payments/test_ton.py \
 		tests/unit/payments/test_orders.py tests/unit/payments/test_tokens_and_delivery.py
 
+# No function above 15, in cyclomatic complexity as lizard counts it (with `and` and `or`) or in
+# cognitive complexity.
+CODE := actors serve_apps jobs cluster loadtests tests
 lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/lizard --CCN 15 --languages python --warnings_only $(CODE)
+	$(BIN)/complexipy --max-complexity-allowed 15 --failed $(CODE)
 
 # Needs root and Debian's babeld for the comparison with it; without them the rest is measured.
 # Prints the figures; `python -m loadtests --write` also puts them into loadtests/RESULTS.md.
@@ -78,4 +83,4 @@ lock:
 		-o requirements-dev.lock
 
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .complexipy_cache

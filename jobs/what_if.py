@@ -118,11 +118,6 @@ def command(
 
     Pairs are unordered pairs of nodes that do not fail; lost is one that was connected before.
     """
-    from actors.runtime import log
-    from jobs.launch import twin_questions
-    from jobs.terminal import consequences
-    from serve_apps.settings import Settings
-
     report = reporting.Report(as_json)
     asked = {
         "--fail": [*(fail or ()), *(nodes or ())],
@@ -141,13 +136,26 @@ def command(
     question = _from_options(given) if scenario is None else _from_file(scenario, given)
     if topology is not None and question.topology is not None:
         raise _refused("--topology and --scenario", "the file names a topology too", "Give one.")
-    if plot is not None:
-        _check_plot(plot)
     options = {
         "topology": topology or question.topology,
         "vpn": False if no_vpn or not question.vpn else None,
         "all_components": True if all_components or question.all_components else None,
     }
+    _answer(question, options, plot, report)
+    return 0
+
+
+def _answer(
+    question: Scenario, options: Mapping[str, Any], plot: Path | None, report: reporting.Report
+) -> None:
+    """Ask about the map of the options, or without any about the running mesh; tell and draw it."""
+    from actors.runtime import log
+    from jobs.launch import twin_questions
+    from jobs.terminal import consequences
+    from serve_apps.settings import Settings
+
+    if plot is not None:
+        _check_plot(plot)
     settings = Settings.load(**options)
     log.configure("ERROR" if settings.log_level == "INFO" else settings.log_level)
     a_map = any(value is not None for value in options.values())
@@ -161,7 +169,6 @@ def command(
         *consequences.readable(question, reply),
         *([] if picture is None else [f"Drawn in {plot}."]),
     )
-    return 0
 
 
 def _from_options(given: Mapping[str, Any]) -> Scenario:
@@ -170,25 +177,11 @@ def _from_options(given: Mapping[str, Any]) -> Scenario:
     Raises:
         InvalidInput: they ask nothing, or contradict each other.
     """
-    from actors.runtime.errors import InvalidInput
     from actors.twin import scenario
 
-    failing = "--fail" in given or "--link" in given
-    asking = {"--all-single", "--random", "--availability", "--advise"}
-    if not failing and not given.keys() & asking:
-        raise InvalidInput(
-            "nothing is asked",
-            f"{', '.join(given)} only say how" if given else "no option says what",
-            "Give --fail, --link, --all-single, --random, --availability, --advise or --scenario;"
-            " see --help.",
-        )
-    if "--samples" in given and not given.keys() & {"--random", "--availability"}:
-        raise _refused("--samples", "nothing is drawn", "Give --random or --availability too.")
-    for name in ("--mtbf", "--mttr"):
-        if name in given and "--availability" not in given:
-            raise _refused(name, "it is for --availability", "Give --availability too.")
+    _check_given(given)
     asked: dict[str, Any] = {"seed": given.get("--seed", 1)}
-    if failing:
+    if "--fail" in given or "--link" in given:
         words = [word for text in given.get("--fail", ()) for word in text.split(",")]
         asked["fail"] = {
             "nodes": [word for word in words if word],
@@ -202,8 +195,27 @@ def _from_options(given: Mapping[str, Any]) -> Scenario:
         times = {"mtbf": given.get("--mtbf", MTBF), "mttr": given.get("--mttr", MTTR)}
         asked["availability"] = {"node": times, **draws}
     if "--advise" in given:
-        asked["advice"] = {"links": given["--advise"], "for_failure": failing}
+        asked["advice"] = {"links": given["--advise"], "for_failure": "fail" in asked}
     return scenario.of(asked, "of these options")
+
+
+def _check_given(given: Mapping[str, Any]) -> None:
+    """Refuse options that ask nothing, or say how of what is not asked."""
+    from actors.runtime.errors import InvalidInput
+
+    asking = {"--fail", "--link", "--all-single", "--random", "--availability", "--advise"}
+    if not given.keys() & asking:
+        raise InvalidInput(
+            "nothing is asked",
+            f"{', '.join(given)} only say how" if given else "no option says what",
+            "Give --fail, --link, --all-single, --random, --availability, --advise or --scenario;"
+            " see --help.",
+        )
+    if "--samples" in given and not given.keys() & {"--random", "--availability"}:
+        raise _refused("--samples", "nothing is drawn", "Give --random or --availability too.")
+    for name in ("--mtbf", "--mttr"):
+        if name in given and "--availability" not in given:
+            raise _refused(name, "it is for --availability", "Give --availability too.")
 
 
 def _ends(text: str) -> tuple[str, ...]:

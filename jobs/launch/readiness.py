@@ -9,6 +9,7 @@ as a neighbour is held, 3.5 Hellos.
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Final
 
 from actors.mesh.readiness import missing, neighbours_up
@@ -22,6 +23,17 @@ if TYPE_CHECKING:
     Progress = Callable[[str], None]
 
 POLL_S: Final = 0.1
+
+
+async def _lacking(
+    ask: Callable[[], Awaitable[MeshStatus]],
+) -> tuple[MeshStatus | None, list[str]]:
+    """How the mesh is, if it can be asked, and what it still lacks besides neighbours."""
+    try:
+        status = await ask()
+    except ActorUnavailable as error:
+        return None, [error.what]
+    return status, missing(status)
 
 
 async def wait(
@@ -43,21 +55,17 @@ async def wait(
     """
     clock = asyncio.get_running_loop().time
     deadline = clock() + timeout_s
-    settled_at: float | None = None  # when nothing but neighbours was missing, first
+    held_until = math.inf  # from when on nothing but neighbours was missing, hold_s later
     said = ""
     while True:
-        try:
-            status = await ask()
-            lacking = missing(status)
-        except ActorUnavailable as error:
-            lacking = [error.what]
-        else:
+        status, lacking = await _lacking(ask)
+        text = "; ".join(lacking)
+        if status is not None and not lacking:
             up, links = neighbours_up(status)
-            if not lacking:
-                settled_at = clock() if settled_at is None else settled_at
-                if up == links or clock() - settled_at >= hold_s:
-                    return status
-        text = "; ".join(lacking) or f"neighbours: {up} of {links} up"
+            held_until = min(held_until, clock() + hold_s)
+            if up == links or clock() >= held_until:
+                return status
+            text = f"neighbours: {up} of {links} up"
         if text != said:
             said = text
             progress(f"waiting for {text}")

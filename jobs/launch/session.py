@@ -243,19 +243,36 @@ def running(settings: Settings) -> Session:
     """
     named = os.environ.get("RAY_ADDRESS")
     record = _on_record(settings, named)
-    cluster = None
     if record is None and not named:
         why = f"{settings.state_dir} (X0TTA6BL4_STATE_DIR) has no mesh on record"
         raise NotRunning("mesh", why=why, remedy="Start one with `x0 up`.")
+    cluster = None
     if record is not None and not named:
         settings = settings.model_copy(update={"namespace": record.namespace})
-        if record.own_cluster:
-            cluster = LocalCluster.load(settings.state_dir)
-            if cluster is None or cluster.address != record.address:
-                raise _gone(settings, record, "its cluster has ended")
+        cluster = _own_cluster(settings, record)
+    options = _joined(settings, record, named or "")
+    if record is None:
+        record = _unrecorded(settings, named or "", options)
+    elif named:  # who joins by address ends actors, not the cluster on record
+        record = replace(record, own_cluster=False)
+    return Session(settings, record, options, cluster)
+
+
+def _own_cluster(settings: Settings, record: MeshRecord) -> LocalCluster | None:
+    """The cluster that was started for the mesh, if one was."""
+    if not record.own_cluster:
+        return None
+    cluster = LocalCluster.load(settings.state_dir)
+    if cluster is None or cluster.address != record.address:
+        raise _gone(settings, record, "its cluster has ended")
+    return cluster
+
+
+def _joined(settings: Settings, record: MeshRecord | None, named: str) -> MeshOptions:
+    """Join the cluster on record, else the named one, and ask its mesh for its options."""
     try:
-        joining.join(record.address if record is not None else named or "", settings.namespace)
-        options = joining.ask(lambda mesh: mesh.options(), _ANSWER_TIMEOUT_S)
+        joining.join(record.address if record is not None else named, settings.namespace)
+        return joining.ask(lambda mesh: mesh.options(), _ANSWER_TIMEOUT_S)
     except NotRunning as error:
         spawn.disconnect()
         if record is None or record.own_cluster:
@@ -264,11 +281,6 @@ def running(settings: Settings) -> Session:
     except BaseException:
         spawn.disconnect()
         raise
-    if record is None:
-        record = _unrecorded(settings, named or "", options)
-    elif named:  # who joins by address ends actors, not the cluster on record
-        record = replace(record, own_cluster=False)
-    return Session(settings, record, options, cluster)
 
 
 def _unrecorded(settings: Settings, address: str, options: MeshOptions) -> MeshRecord:
