@@ -124,15 +124,17 @@ def orders(
 ) -> int:
     """List orders, newest first; or show one, with its payments and what it brings."""
     from actors.payments import answers
-    from actors.payments.ledger.orders import State
+    from actors.payments.ledger.orders import OrderState
     from actors.runtime.errors import InvalidInput
 
     report = reporting.Report(as_json)
     try:
-        states = [State(text) for text in state or ()]
+        states = [OrderState(text) for text in state or ()]
     except ValueError as error:
         raise InvalidInput(
-            f"{error}", "an order is in one of a few states", f"Choose from {', '.join(State)}."
+            f"{error}",
+            "an order is in one of a few states",
+            f"Choose from {', '.join(OrderState)}.",
         ) from None
     offers = shop.of_environment()
     with shop.ledger(offers) as ledger:

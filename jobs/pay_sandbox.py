@@ -154,13 +154,13 @@ def pay(
     from actors.runtime.errors import InvalidInput
 
     report = reporting.Report(as_json)
-    if kind not in set(kinds.Kind):
+    if kind not in set(kinds.PaymentKind):
         raise InvalidInput(
             f"no kind of payment {kind[:40]!r}",
             "there are a few",
-            f"Choose from {', '.join(kinds.Kind)}.",
+            f"Choose from {', '.join(kinds.PaymentKind)}.",
         )
-    chosen = kinds.Kind(kind)
+    chosen = kinds.PaymentKind(kind)
     here = _shop()
     with shop.ledger(here) as ledger:
         found = ledger.orders.get(order)
@@ -172,7 +172,7 @@ def pay(
             "nothing can be paid", str(error), "Give an amount such as 9.90."
         ) from None
     # The time of a block of TON is in whole seconds.
-    late_ms = found.expires_ms + 2000 if chosen is kinds.Kind.LATE else 0
+    late_ms = found.expires_ms + 2000 if chosen is kinds.PaymentKind.LATE else 0
     payment = kinds.Payment(
         found.method, chosen, found.wallet, asked, found.comment, sender, late_ms
     )
@@ -192,7 +192,7 @@ def pay(
         f"{sent} {found.method.symbol} on {found.method.network}: {kinds.MEANING[chosen]}",
         *(f"  transaction {tx_id}" for tx_id in made),
     )
-    if chosen is kinds.Kind.LATE:
+    if chosen is kinds.PaymentKind.LATE:
         report.note("the chains' clock is ahead now: what is ordered from now on is paid late too")
     return 0
 
@@ -205,7 +205,7 @@ def list_kinds(as_json: reporting.AsJson = False) -> int:
 
     rows = [
         {"kind": str(one), "methods": sorted(kinds.APPLIES[one]), "means": kinds.MEANING[one]}
-        for one in kinds.Kind
+        for one in kinds.PaymentKind
     ]
     shown = [(row["kind"], ", ".join(row["methods"]), row["means"]) for row in rows]
     table = reporting.table("Ways to pay", ("kind", "methods", "means"), shown)

@@ -16,12 +16,12 @@ import typer
 from pydantic import SecretStr
 
 from actors.payments import scan as scanning
-from actors.payments.catalogue import Plan
+from actors.payments.catalogue import ShopPlan
 from actors.payments.chains.money import Method, Network
 from actors.payments.ledger.ledger import Ledger
 from actors.payments.ledger.order_book import NewOrder
-from actors.payments.ledger.orders import Delivers, State
-from actors.payments.shop import KEYLESS_TRON, Chain
+from actors.payments.ledger.orders import Delivers, OrderState
+from actors.payments.shop import KEYLESS_TRON, ShopChain
 from loadtests import history_api
 from loadtests.benchmark import Found, Progress, Table, benchmark, defect
 from loadtests.spread import Spread
@@ -113,10 +113,10 @@ def _one(path: Path, rows: int, orders: int) -> tuple[float, float, int, int]:
     with Ledger(SecretStr(f"sqlite:///{path}"), random.Random(1)) as ledger:
         listed = _history(ledger, rows, orders)
         with history_api.serving(listed) as url:
-            chain = Chain(Network.TRON, url, None, history_api.WALLET, history_api.USDT, RATE)
+            chain = ShopChain(Network.TRON, url, None, history_api.WALLET, history_api.USDT, RATE)
             first, first_s = asyncio.run(_scan(chain, ledger))
             second, second_s = asyncio.run(_scan(chain, ledger))
-        settled = ledger.orders.listing(states=[State.CONFIRMED])
+        settled = ledger.orders.listing(states=[OrderState.CONFIRMED])
         if (first.transfers, first.settled, len(settled)) != (rows, PAID, PAID) or second.settled:
             raise defect("a scan did not do all of its work")
     return first_s, second_s, first.requests, second.requests
@@ -124,12 +124,12 @@ def _one(path: Path, rows: int, orders: int) -> tuple[float, float, int, int]:
 
 def _history(ledger: Ledger, rows: int, orders: int) -> list[dict[str, object]]:
     """Open the orders; returns the wallet's transfers, some of which pay for orders."""
-    chain = Chain(Network.TRON, "", None, history_api.WALLET, history_api.USDT, RATE)
+    chain = ShopChain(Network.TRON, "", None, history_api.WALLET, history_api.USDT, RATE)
     opened = []
     for number in range(orders):
         # Two prices: one has no more than 999 amounts.
         price = 9_900_000 + 1_000_000 * (number % 2)
-        plan = Plan("plan", {"en": "Plan"}, {Method.TRON: price}, Delivers("licence"))
+        plan = ShopPlan("plan", {"en": "Plan"}, {Method.TRON: price}, Delivers("licence"))
         new = NewOrder(f"request {number}", plan, Method.TRON, "pull", f"buyer {number}")
         opened.append(ledger.orders.create(new, chain, _BEGUN_MS))
     listed = [
@@ -141,7 +141,7 @@ def _history(ledger: Ledger, rows: int, orders: int) -> list[dict[str, object]]:
     return listed
 
 
-async def _scan(chain: Chain, ledger: Ledger) -> tuple[ScanResult, float]:
+async def _scan(chain: ShopChain, ledger: Ledger) -> tuple[ScanResult, float]:
     now_ms = _BEGUN_MS + 40 * 60_000
     async with scanning.connect(chain) as api:
         start = time.perf_counter()

@@ -16,7 +16,7 @@ from actors.payments.checkout import shown_wallet
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from actors.payments.catalogue import Plan
+    from actors.payments.catalogue import ShopPlan
     from actors.payments.delivery import Goods
     from actors.payments.ledger.intake import Cursor
     from actors.payments.ledger.order_book import ReceivedPayment
@@ -44,7 +44,7 @@ ORDER_EXAMPLE: Final[dict[str, Any]] = {
 }
 
 
-class Answer(BaseModel):
+class PaymentsAnswer(BaseModel):
     """Any answer of payments."""
 
     model_config = ConfigDict(frozen=True)
@@ -58,7 +58,7 @@ def _example(**values: Any) -> ConfigDict:  # noqa: ANN401 - JSON is anything
     return ConfigDict(json_schema_extra={"examples": [values]})
 
 
-class PlanSummary(Answer):
+class PlanSummary(PaymentsAnswer):
     """What can be bought."""
 
     id: str
@@ -68,7 +68,7 @@ class PlanSummary(Answer):
     file: str = Field(description='of a download, relative to the catalogue; else ""')
 
 
-class OrderSummary(Answer):
+class OrderSummary(PaymentsAnswer):
     """An order: what to pay, where, and what has become of it."""
 
     model_config = _example(**ORDER_EXAMPLE)
@@ -91,7 +91,7 @@ class OrderSummary(Answer):
     recipient: str
 
 
-class OrderPayment(Answer):
+class OrderPayment(PaymentsAnswer):
     """A transfer that is taken for an order's."""
 
     tx_id: str
@@ -123,7 +123,7 @@ class OrderInFull(OrderSummary):
     goods: str | None = Field(None, description="of a paid order: the link, or the code")
 
 
-class ReviewEntry(Answer):
+class ReviewEntry(PaymentsAnswer):
     """What came in and settles nothing by itself, or cannot be delivered."""
 
     subject: str = Field(description="name of the entry")
@@ -141,7 +141,7 @@ class ReviewEntry(Answer):
     refund: str | None
 
 
-class MethodTakings(Answer):
+class MethodTakings(PaymentsAnswer):
     """What came in by one way to pay."""
 
     settled: int = Field(description="payments that settle orders")
@@ -152,14 +152,14 @@ class MethodTakings(Answer):
     refunds_proposed: str
 
 
-class ReadingProgress(Answer):
+class ReadingProgress(PaymentsAnswer):
     """How far an account's history was read."""
 
     cursor: int
     completed: str | None = Field(description="when a scan last came to its end")
 
 
-class LedgerReport(Answer):
+class LedgerReport(PaymentsAnswer):
     """Sums of the ledger."""
 
     model_config = _example(
@@ -190,7 +190,7 @@ class LedgerReport(Answer):
     read: dict[str, ReadingProgress] = Field(description="by network and account")
 
 
-def plan(one: Plan) -> PlanSummary:
+def plan(one: ShopPlan) -> PlanSummary:
     """A plan of the catalogue."""
     return PlanSummary(
         id=one.id,

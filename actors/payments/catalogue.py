@@ -43,7 +43,7 @@ LANGUAGES: Final = ("en", "ru")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ShopPlan:
     """What can be bought.
 
     Attributes:
@@ -79,10 +79,10 @@ class Plan:
 class Catalogue:
     """All plans, in the order of the file, and the directory that downloads are in."""
 
-    plans: tuple[Plan, ...]
+    plans: tuple[ShopPlan, ...]
     directory: Path
 
-    def plan(self, name: str) -> Plan:
+    def plan(self, name: str) -> ShopPlan:
         """The plan with the id `name`.
 
         Raises:
@@ -163,11 +163,11 @@ def _checked(file: _File, path: Path) -> Catalogue:
     return Catalogue(plans, path.absolute().parent)
 
 
-def _plan(entry: _Plan) -> Plan:
+def _plan(entry: _Plan) -> ShopPlan:
     titles = entry.title
     named = {"en": titles} if isinstance(titles, str) else titles.model_dump(exclude_none=True)
     prices = {method: _price(entry.id, method, text) for method, text in entry.price.items()}
-    return Plan(entry.id, named, prices, _delivers(entry))
+    return ShopPlan(entry.id, named, prices, _delivers(entry))
 
 
 def _price(plan: str, method: Method, text: str) -> int:
@@ -191,7 +191,7 @@ def _delivers(entry: _Plan) -> Delivers:
     return Delivers("download", str(file))
 
 
-def _check_tiers(plans: tuple[Plan, ...]) -> None:
+def _check_tiers(plans: tuple[ShopPlan, ...]) -> None:
     prices = sorted({plan.prices[Method.TRON] for plan in plans if Method.TRON in plan.prices})
     for lower, upper in itertools.pairwise(prices):
         if upper - lower <= amount_tails.LARGEST:

@@ -19,10 +19,10 @@ from actors.runtime.errors import InvalidInput, Unavailable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.payments.catalogue import Catalogue, Plan
+    from actors.payments.catalogue import Catalogue, ShopPlan
     from actors.payments.ledger.ledger import Ledger
     from actors.payments.ledger.orders import Order
-    from actors.payments.shop import Chain, Shop
+    from actors.payments.shop import Shop, ShopChain
 
 _MAX_REQUEST: Final = 128
 _MAX_RECIPIENT: Final = 64
@@ -42,7 +42,7 @@ class Checkout:
         self._catalogue = catalogue
         self._clock = clock
 
-    def offered(self, plan: Plan) -> tuple[Method, ...]:
+    def offered(self, plan: ShopPlan) -> tuple[Method, ...]:
         """The ways to pay a plan here, in the order of the catalogue."""
         here = {method for chain in self._shop.chains.values() for method in chain.methods}
         return tuple(method for method in plan.prices if method in here)
@@ -133,7 +133,7 @@ def _check(text: str, name: str, longest: int) -> None:
         )
 
 
-def _check_jetton_wallet(ledger: Ledger, chain: Chain) -> None:
+def _check_jetton_wallet(ledger: Ledger, chain: ShopChain) -> None:
     mine = (chain.network, chain.wallet)
     for cursor in ledger.intake.cursors():
         if (cursor.network, cursor.account) == mine and cursor.jetton_wallet_of(chain.contract):

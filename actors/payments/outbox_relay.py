@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from actors.payments.delivery import Delivery, Goods
     from actors.payments.ledger.ledger import Ledger
-    from actors.payments.ledger.outbox import Message
+    from actors.payments.ledger.outbox import OwedMessage
 
 PULL: Final = "pull"
 
@@ -32,7 +32,7 @@ class Transport(Protocol):
         """Name of the channel, as in `Order.channel`."""
         ...
 
-    async def send(self, message: Message, goods: Goods | None) -> None:
+    async def send(self, message: OwedMessage, goods: Goods | None) -> None:
         """Tell the recipient of the order; `goods` belong to a delivery.
 
         Raises:
@@ -47,7 +47,7 @@ class Pull:
 
     channel = PULL
 
-    async def send(self, message: Message, goods: Goods | None) -> None:
+    async def send(self, message: OwedMessage, goods: Goods | None) -> None:
         """Nothing is left to do."""
 
 
@@ -100,12 +100,12 @@ class OutboxRelay:
             raise trouble
         return arrived
 
-    def _goods(self, message: Message) -> Goods | None:
+    def _goods(self, message: OwedMessage) -> Goods | None:
         if message.kind != DELIVERY or message.entitled_until_ms is None:
             return None
         return self._delivery.goods(message.order, message.entitled_until_ms)
 
-    async def _carry(self, message: Message) -> bool:
+    async def _carry(self, message: OwedMessage) -> bool:
         outbox, goods = self._ledger.outbox, self._goods(message)
         try:
             await self._transport.send(message, goods)

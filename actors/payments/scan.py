@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from actors.payments.chains.ton_source import TonSource
     from actors.payments.ledger.intake import Cursor, Waiting
     from actors.payments.ledger.ledger import Ledger
-    from actors.payments.shop import Chain
+    from actors.payments.shop import ShopChain
 
 PageT = TypeVar("PageT")
 
@@ -83,7 +83,7 @@ class ScanResult:
     requests: int = 0
 
 
-def connect(chain: Chain) -> Api:
+def connect(chain: ShopChain) -> Api:
     """An `Api` for a chain, for one event loop."""
     return (
         tron_source.connect(chain) if chain.network is Network.TRON else ton_source.connect(chain)
@@ -91,7 +91,7 @@ def connect(chain: Chain) -> Api:
 
 
 async def scan(
-    chain: Chain,
+    chain: ShopChain,
     ledger: Ledger,
     api: Api,
     *,
@@ -277,7 +277,7 @@ class _Frontier:
 
 class _TonScan:
     def __init__(
-        self, chain: Chain, source: TonSource, ledger: Ledger, clock: Callable[[], int]
+        self, chain: ShopChain, source: TonSource, ledger: Ledger, clock: Callable[[], int]
     ) -> None:
         self._chain = chain
         self._source = source

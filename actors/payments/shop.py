@@ -50,7 +50,7 @@ _POSTGRESQL: Final = "postgresql+psycopg"
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
+class ShopChain:
     """One network as the shop uses it.
 
     Attributes:
@@ -104,7 +104,7 @@ class Shop:
         state_dir: directory that holds the key of download links.
     """
 
-    chains: dict[Network, Chain]
+    chains: dict[Network, ShopChain]
     database_url: SecretStr
     catalogue: Path
     public_url: str
@@ -131,7 +131,7 @@ class Shop:
         """Whether anything can be paid."""
         return bool(self.chains)
 
-    def chain(self, network: Network) -> Chain:
+    def chain(self, network: Network) -> ShopChain:
         """The chain of a network.
 
         Raises:
@@ -185,7 +185,7 @@ class Shop:
         return self.public_url
 
 
-def _tron(settings: PaymentsSettings) -> Chain | None:
+def _tron(settings: PaymentsSettings) -> ShopChain | None:
     host = _checked_url("tron", settings)
     if settings.tron_wallet is None:
         _refuse_orphans(settings, "tron_wallet", "tron_api_key", "tron_usdt_contract")
@@ -201,7 +201,7 @@ def _tron(settings: PaymentsSettings) -> Chain | None:
             _contradiction("tron_usdt_contract", f"is of {other}, and {host} is of {net}")
     if wallet == contract:
         _contradiction("tron_wallet", "is the address of the USDT contract")
-    return Chain(
+    return ShopChain(
         Network.TRON,
         settings.tron_api_url.rstrip("/"),
         settings.tron_api_key,
@@ -212,7 +212,7 @@ def _tron(settings: PaymentsSettings) -> Chain | None:
     )
 
 
-def _ton(settings: PaymentsSettings) -> Chain | None:
+def _ton(settings: PaymentsSettings) -> ShopChain | None:
     host = _checked_url("ton", settings)
     if settings.ton_wallet is None:
         _refuse_orphans(settings, "ton_wallet", "ton_api_key", "ton_usdt_master")
@@ -229,7 +229,7 @@ def _ton(settings: PaymentsSettings) -> Chain | None:
             _contradiction("ton_usdt_master", f"is of the main net, and {host} is of a test net")
     if wallet == master:
         _contradiction("ton_wallet", "is the address of the USDT master")
-    return Chain(
+    return ShopChain(
         Network.TON,
         settings.ton_api_url.rstrip("/"),
         settings.ton_api_key,

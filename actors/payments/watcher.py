@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from actors.payments.delivery import Delivery
     from actors.payments.ledger.ledger import Ledger
     from actors.payments.scan import ScanResult
-    from actors.payments.shop import Chain
+    from actors.payments.shop import ShopChain
     from actors.runtime.error_handler import ErrorHandler
     from actors.runtime.metrics import Metrics
 
@@ -51,7 +51,7 @@ class Watcher:
 
     def __init__(
         self,
-        chain: Chain,
+        chain: ShopChain,
         ledger: Ledger,
         delivery: Delivery,
         api: Api,

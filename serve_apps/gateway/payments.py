@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.payments.answers import LedgerReport, OrderInFull, OrderSummary
-    from actors.payments.ledger.orders import State
+    from actors.payments.ledger.orders import OrderState
     from actors.payments.shop import Shop
     from serve_apps.gateway.payment_requests import OrderRequest, ReviewDecision
     from serve_apps.web.admission import Slots
@@ -115,7 +115,7 @@ def order(desk: Desk, wanted: OrderRequest, request: str) -> OrderSummary:
     return answers.order(desk.shop, made)
 
 
-def orders(desk: Desk, states: list[State], limit: int) -> OrderList:
+def orders(desk: Desk, states: list[OrderState], limit: int) -> OrderList:
     """Orders, newest first."""
     listed = desk.ledger.orders.listing(states=states, limit=limit)
     return OrderList(orders=[answers.order(desk.shop, one) for one in listed])

@@ -18,8 +18,8 @@ from actors.payments.chains.money import Method, Network
 from actors.payments.chains.ton import TonShop
 from actors.payments.chains.verdict import Reason, Rejected, Transfer
 from actors.payments.ledger.ledger import Ledger
-from actors.payments.ledger.orders import State
-from actors.payments.shop import Chain
+from actors.payments.ledger.orders import OrderState
+from actors.payments.shop import ShopChain
 from tests.unit.payments import ledgers
 from tests.unit.payments.http_chain import Chains, serving
 from tests.unit.payments.shop import USDT
@@ -105,7 +105,7 @@ def test_the_history_passes_a_scan(ledger: Ledger, owner: str) -> None:
         chains.add(row, None if row.get("_unconfirmed") else proof(row))
 
     async def scan() -> scanning.ScanResult:
-        chain = Chain(Network.TRON, url, None, owner, USDT, 1000)
+        chain = ShopChain(Network.TRON, url, None, owner, USDT, 1000)
         async with scanning.connect(chain) as api:
             return await scanning.scan(chain, ledger, api, others=100, clock=lambda: head_ms)
 
@@ -238,7 +238,7 @@ def test_the_emulated_history_ends_in_the_right_states(ledger: Ledger) -> None:
         )
 
     async def scan(url: str) -> scanning.ScanResult:
-        chain = Chain(Network.TON, url, None, shop.wallet, shop.master, 1000)
+        chain = ShopChain(Network.TON, url, None, shop.wallet, shop.master, 1000)
         async with scanning.connect(chain) as api:
             return await scanning.scan(chain, ledger, api)
 
@@ -249,5 +249,5 @@ def test_the_emulated_history_ends_in_the_right_states(ledger: Ledger) -> None:
     assert dict(first.rejected) == {"own_transfer": 1, "fake_jetton": 1, "notified": 1}
     assert (second.transfers, second.review) == (0, 0)
     assert {str(review.method) for review in ledger.reviews.listing()} == {"ton", "ton-usdt"}
-    assert ledger.orders.listing(states=[State.CONFIRMED]) == []
+    assert ledger.orders.listing(states=[OrderState.CONFIRMED]) == []
     ledgers.check(ledger)

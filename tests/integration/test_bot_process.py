@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.payments.ledger.orders import State
+from actors.payments.ledger.orders import OrderState
 from tests.unit.payments.bot_api import TOKEN, BotApi, Refusal, serving
 from tests.unit.payments.bot_shop import BotShop
 from tests.unit.payments.shop import TON_WALLET, WALLET
@@ -133,11 +133,11 @@ def test_killed_in_the_middle_it_loses_nothing(
         sold.pay(order)
         assert killed.wait(30)
         bot.end()
-    assert sold.order(1).state is State.DELIVERING  # and still the only one
+    assert sold.order(1).state is OrderState.DELIVERING  # and still the only one
     sold.forget_claims()
     with started(sold.directory, api.url) as bot:
         deadline = time.monotonic() + 60
-        while sold.order(1).state is not State.DELIVERED:
+        while sold.order(1).state is not OrderState.DELIVERED:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         buyer.says("/status")

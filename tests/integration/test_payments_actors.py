@@ -21,7 +21,7 @@ from actors.payments.chains.money import Network
 from actors.payments.contract import WatcherOptions, actor_name
 from actors.payments.ledger.database import now_ms
 from actors.payments.ledger.ledger import Ledger
-from actors.payments.ledger.orders import State
+from actors.payments.ledger.orders import OrderState
 from actors.payments.shop import Shop
 from actors.runtime import remote, spawn
 from actors.runtime.errors import X0Error
@@ -61,7 +61,7 @@ def test_a_mesh_with_a_wallet_takes_payments(tmp_path: Path) -> None:
                 status = json.loads(x0(tmp_path, "status", "--json").stdout)
                 assert status["payments"] == ["payments-tron"]
                 deadline = time.monotonic() + 60
-                while ledger.orders.get(one.id).state is not State.DELIVERED:
+                while ledger.orders.get(one.id).state is not OrderState.DELIVERED:
                     assert time.monotonic() < deadline
                     time.sleep(0.2)
             finally:

@@ -12,7 +12,7 @@ from actors.payments.ledger.orders import OPEN
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.payments.bot.offers import Offer, Page
+    from actors.payments.bot.offers import Offer, OfferPage
     from actors.payments.bot.phrases import Phrases
     from actors.payments.ledger.orders import Order
 
@@ -40,7 +40,7 @@ def home(words: Phrases) -> Keyboard:
     )
 
 
-def plans(page: Page, words: Phrases) -> Keyboard:
+def plans(page: OfferPage, words: Phrases) -> Keyboard:
     """A page of plans, one a row, and the way to the other pages."""
     rows = [
         (Button(offer.plan.title(words.language), asks.data(asks.Choose(offer.plan.id))),)

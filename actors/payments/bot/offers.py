@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.payments.catalogue import Plan
+    from actors.payments.catalogue import ShopPlan
     from actors.payments.chains.money import Method
 
 PAGE: Final = 8  # most offers in one message
@@ -18,12 +18,12 @@ PAGE: Final = 8  # most offers in one message
 class Offer:
     """A plan, and the ways to pay it here; there is one at least."""
 
-    plan: Plan
+    plan: ShopPlan
     methods: tuple[Method, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class OfferPage:
     """Some of the offers; pages count from 0."""
 
     offers: tuple[Offer, ...]
@@ -31,8 +31,8 @@ class Page:
     of: int
 
 
-def page(offers: Sequence[Offer], number: int) -> Page:
+def page(offers: Sequence[Offer], number: int) -> OfferPage:
     """The page of that number, or the last one where there are fewer."""
     of = max(1, -(-len(offers) // PAGE))
     number = min(max(0, number), of - 1)
-    return Page(tuple(offers[number * PAGE : (number + 1) * PAGE]), number, of)
+    return OfferPage(tuple(offers[number * PAGE : (number + 1) * PAGE]), number, of)

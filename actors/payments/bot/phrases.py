@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from actors.payments.chains.money import Method
-from actors.payments.ledger.orders import State
+from actors.payments.ledger.orders import OrderState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +48,7 @@ class Phrases:
     failed: str
     # orders
     head: str
-    states: Mapping[State, str]
+    states: Mapping[OrderState, str]
     pay_tron: str
     pay_ton: str
     deadline: str
@@ -103,16 +103,16 @@ EN: Final = Phrases(
     failed="Something went wrong here, and we have been told. Please try again later.",
     head="Order {order} · {plan}\nState: {state}",
     states={
-        State.NEW: "waiting for your payment",
-        State.SEEN: "payment seen, not confirmed yet",
-        State.CONFIRMED: "paid",
-        State.OVERPAID: "paid, more than asked for",
-        State.DELIVERING: "paid, on its way to you",
-        State.DELIVERED: "delivered",
-        State.EXPIRED: "expired",
-        State.PAID_LATE: "paid too late, being looked at",
-        State.UNDERPAID: "paid too little, being looked at",
-        State.REVIEW: "paid, could not be sent to you",
+        OrderState.NEW: "waiting for your payment",
+        OrderState.SEEN: "payment seen, not confirmed yet",
+        OrderState.CONFIRMED: "paid",
+        OrderState.OVERPAID: "paid, more than asked for",
+        OrderState.DELIVERING: "paid, on its way to you",
+        OrderState.DELIVERED: "delivered",
+        OrderState.EXPIRED: "expired",
+        OrderState.PAID_LATE: "paid too late, being looked at",
+        OrderState.UNDERPAID: "paid too little, being looked at",
+        OrderState.REVIEW: "paid, could not be sent to you",
     },
     pay_tron="Pay exactly {amount} USDT on TRON (TRC-20) to\n{address}\n\n"
     "The amount is how I recognise your payment, so send it to the last digit, in one transfer. "
@@ -185,16 +185,16 @@ RU: Final = Phrases(
     failed="Здесь что-то сломалось, и мы об этом уже знаем. Попробуйте, пожалуйста, позже.",
     head="Заказ {order} · {plan}\nСостояние: {state}",
     states={
-        State.NEW: "ждёт оплаты",
-        State.SEEN: "платёж виден, ещё не подтверждён",
-        State.CONFIRMED: "оплачен",
-        State.OVERPAID: "оплачен с избытком",
-        State.DELIVERING: "оплачен, отправляется вам",
-        State.DELIVERED: "доставлен",
-        State.EXPIRED: "просрочен",
-        State.PAID_LATE: "оплачен поздно, на проверке",
-        State.UNDERPAID: "оплачен не полностью, на проверке",
-        State.REVIEW: "оплачен, но доставить не удалось",
+        OrderState.NEW: "ждёт оплаты",
+        OrderState.SEEN: "платёж виден, ещё не подтверждён",
+        OrderState.CONFIRMED: "оплачен",
+        OrderState.OVERPAID: "оплачен с избытком",
+        OrderState.DELIVERING: "оплачен, отправляется вам",
+        OrderState.DELIVERED: "доставлен",
+        OrderState.EXPIRED: "просрочен",
+        OrderState.PAID_LATE: "оплачен поздно, на проверке",
+        OrderState.UNDERPAID: "оплачен не полностью, на проверке",
+        OrderState.REVIEW: "оплачен, но доставить не удалось",
     },
     pay_tron="Переведите ровно {amount} USDT в сети TRON (TRC-20) на адрес\n{address}\n\n"
     "По сумме я узнаю ваш платёж, поэтому переведите её до последней цифры и одним переводом. "

@@ -16,7 +16,7 @@ from telegram.constants import ChatType
 
 from actors.payments.bot import asks, phrases
 from actors.payments.bot.rich_text import Part, RichText
-from actors.payments.bot.seller import Asked, Reply
+from actors.payments.bot.seller import BotReply, BuyerQuestion
 from actors.payments.errors import BotRefused, TransportBusy, TransportRefused
 from actors.runtime import log
 
@@ -90,7 +90,7 @@ class Reception:
         if message is None or not message.text:
             return  # no text: a picture, a member who left, a pinned message
         ask = asks.typed(message.text)
-        reply = await self._answer(Asked(ask, chat, f"tg:{chat}:{message.id}", language))
+        reply = await self._answer(BuyerQuestion(ask, chat, f"tg:{chat}:{message.id}", language))
         await self._client.say(chat, reply)
 
     async def _press(self, query: CallbackQuery, chat: int, language: str | None) -> None:
@@ -98,19 +98,19 @@ class Reception:
         number = message.message_id if message is not None else 0
         # Pressing a button twice makes one order; another button of the message makes another.
         request = f"tg:{chat}:{number}:{data[: asks.MAX_DATA]}"
-        reply = await self._answer(Asked(asks.pressed(data), chat, request, language))
+        reply = await self._answer(BuyerQuestion(asks.pressed(data), chat, request, language))
         if isinstance(message, Message):
             await self._client.show(message, reply)
         else:  # Telegram does not let a message this old be changed
             await self._client.say(chat, reply)
 
-    async def _answer(self, asked: Asked) -> Reply:
+    async def _answer(self, asked: BuyerQuestion) -> BotReply:
         try:
             async with self._asking:
                 return await asyncio.to_thread(self._seller.answer, asked)
         except Exception as error:  # noqa: BLE001 - people are told, and so is the shop
             self._errors.handle(error)
-            return Reply(RichText((Part(phrases.of(asked.language).failed),)))
+            return BotReply(RichText((Part(phrases.of(asked.language).failed),)))
 
 
 class _Queue:

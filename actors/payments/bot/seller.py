@@ -16,7 +16,7 @@ from actors.payments.bot.rich_text import Part, RichText
 from actors.payments.checkout import Checkout, shown_wallet
 from actors.payments.errors import OrdersFull, UnknownOrder, UnknownPlan, UnknownReview
 from actors.payments.ledger.database import now_ms
-from actors.payments.ledger.orders import State
+from actors.payments.ledger.orders import OrderState
 from actors.payments.ledger.outbox import undeliverable
 from actors.runtime.errors import Unavailable
 
@@ -38,7 +38,7 @@ LISTED: Final = 10  # most orders that one answer lists
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class BotReply:
     """What is said to one chat.
 
     Attributes:
@@ -53,7 +53,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class BuyerQuestion:
     """One question.
 
     Attributes:
@@ -100,7 +100,7 @@ class Seller:
             if (methods := self._checkout.offered(plan))
         ]
 
-    def answer(self, asked: Asked) -> Reply:
+    def answer(self, asked: BuyerQuestion) -> BotReply:
         """What is said to a question.
 
         Raises:
@@ -118,7 +118,7 @@ class Seller:
         except Unavailable:
             return _saying(words.unavailable)
 
-    def _answer(self, asked: Asked, words: Phrases) -> Reply:
+    def _answer(self, asked: BuyerQuestion, words: Phrases) -> BotReply:
         reply = _saying(words.unclear, keyboards.home(words))
         match asked.ask:
             case asks.Start():
@@ -128,10 +128,10 @@ class Seller:
                 reply = _saying(words.how, keyboards.home(words))
             case asks.Plans(number):
                 page = offers.page(self._offers, number)
-                reply = Reply(texts.plans(page, words), keyboards.plans(page, words))
+                reply = BotReply(texts.plans(page, words), keyboards.plans(page, words))
             case asks.Choose(plan):
                 offer = self._offer(plan)
-                reply = Reply(texts.ways(offer, words), keyboards.ways(offer, words))
+                reply = BotReply(texts.ways(offer, words), keyboards.ways(offer, words))
             case asks.Buy(plan, method):
                 reply = self._state(self._order(asked, plan, method, words), words)
             case asks.Orders():
@@ -140,7 +140,7 @@ class Seller:
                 reply = self._state(self._own(asked.chat, order), words)
         return reply
 
-    def _order(self, asked: Asked, plan: str, method: Method, words: Phrases) -> Order:
+    def _order(self, asked: BuyerQuestion, plan: str, method: Method, words: Phrases) -> Order:
         return self._checkout.order(
             self._ledger,
             plan,
@@ -157,7 +157,7 @@ class Seller:
                 return offer
         raise UnknownPlan(plan, "it is not offered")
 
-    def _orders(self, chat: int, words: Phrases) -> Reply:
+    def _orders(self, chat: int, words: Phrases) -> BotReply:
         listed = self._ledger.orders.listing(channel=CHANNEL, recipient=str(chat), limit=LISTED)
         if not listed:
             return _saying(words.no_orders, keyboards.home(words))
@@ -174,18 +174,18 @@ class Seller:
             raise UnknownOrder(order or "")
         return found[0]
 
-    def _state(self, order: Order, words: Phrases) -> Reply:
+    def _state(self, order: Order, words: Phrases) -> BotReply:
         """Where an order stands: with how to pay it, or with what it brought."""
         now = self._clock()
         wallet = shown_wallet(self._shop, order)
         text = texts.order(self._title(order, words), order, wallet, now, words)
         if texts.is_payable(order, now):
             keyboard = keyboards.invoice(order, wallet, words)
-            return Reply(text, keyboard, qr.content(order, wallet))
+            return BotReply(text, keyboard, qr.content(order, wallet))
         brought = self._delivery.of(order)
         if brought is not None and (brought.until_ms is None or brought.until_ms >= now):
             text += RichText((Part("\n\n"),)) + texts.goods(order, brought, words)
-        return Reply(text, keyboards.after(order, words))
+        return BotReply(text, keyboards.after(order, words))
 
     def _title(self, order: Order, words: Phrases) -> str:
         try:
@@ -196,7 +196,7 @@ class Seller:
     def _bring_again(self, chat: int) -> None:
         """Have sent again what could not be sent while this person had blocked the bot."""
         for order in self._ledger.orders.listing(
-            states=[State.REVIEW], channel=CHANNEL, recipient=str(chat)
+            states=[OrderState.REVIEW], channel=CHANNEL, recipient=str(chat)
         ):
             try:
                 self._ledger.reviews.retry(undeliverable(order.id), self._clock())
@@ -204,5 +204,5 @@ class Seller:
                 continue
 
 
-def _saying(text: str, keyboard: Keyboard = ()) -> Reply:
-    return Reply(RichText((Part(text),)), keyboard)
+def _saying(text: str, keyboard: Keyboard = ()) -> BotReply:
+    return BotReply(RichText((Part(text),)), keyboard)

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from actors.payments.bot.keyboards import Keyboard
     from actors.payments.bot.phrases import Phrases
-    from actors.payments.bot.seller import Reply
+    from actors.payments.bot.seller import BotReply
 
 T = TypeVar("T")
 
@@ -215,7 +215,7 @@ class TelegramClient:
 
     # -- messages --------------------------------------------------------------------------------
 
-    async def say(self, chat: int, reply: Reply) -> None:
+    async def say(self, chat: int, reply: BotReply) -> None:
         """Send a new message.
 
         Raises:
@@ -242,7 +242,7 @@ class TelegramClient:
             _log.warning("a picture was refused, and its text is sent alone", error=error.message)
             await self._text(chat, reply)
 
-    async def show(self, message: Message, reply: Reply) -> None:
+    async def show(self, message: Message, reply: BotReply) -> None:
         """Say something in place of what a message says, or below it where that cannot be.
 
         Raises:
@@ -273,7 +273,7 @@ class TelegramClient:
             _refuse_gone(error)
             await self.say(message.chat_id, reply)
 
-    async def _text(self, chat: int, reply: Reply) -> None:
+    async def _text(self, chat: int, reply: BotReply) -> None:
         text, markup = reply.text.cut(MAX_MESSAGE), _markup(reply.keyboard)
 
         def send(shown: str, mode: str | None) -> Callable[[], Awaitable[object]]:

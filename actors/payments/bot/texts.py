@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 from actors.payments.bot.rich_text import Part, RichText, bold, code, fill
 from actors.payments.chains import money
 from actors.payments.chains.money import Method
-from actors.payments.ledger.orders import State
+from actors.payments.ledger.orders import OrderState
 
 if TYPE_CHECKING:
-    from actors.payments.bot.offers import Offer, Page
+    from actors.payments.bot.offers import Offer, OfferPage
     from actors.payments.bot.phrases import Phrases
     from actors.payments.delivery import Goods
     from actors.payments.ledger.orders import Order
@@ -20,7 +20,7 @@ _MINUTE_MS: Final = 60_000
 _GAP: Final = RichText((Part("\n\n"),))
 
 
-def plans(page: Page, words: Phrases) -> RichText:
+def plans(page: OfferPage, words: Phrases) -> RichText:
     """A page of plans with all prices."""
     text = RichText((Part(words.which_plan),))
     if page.of > 1:
@@ -54,7 +54,7 @@ def order(title: str, one: Order, wallet: str, now_ms: int, words: Phrases) -> R
     """
     head = fill(words.head, order=code(one.id), plan=bold(title), state=words.states[one.state])
     if not is_payable(one, now_ms):
-        waits = one.state in {State.NEW, State.EXPIRED}  # only its time is over
+        waits = one.state in {OrderState.NEW, OrderState.EXPIRED}  # only its time is over
         return head + _GAP + RichText((Part(words.no_more),)) if waits else head
     amount = code(money.text(one.amount, one.method))
     address = code(wallet)
@@ -85,7 +85,7 @@ def goods(one: Order, brought: Goods, words: Phrases) -> RichText:
 
 def is_payable(one: Order, now_ms: int) -> bool:
     """Whether a buyer should still be shown how to pay an order."""
-    return one.state is State.NEW and now_ms <= one.expires_ms
+    return one.state is OrderState.NEW and now_ms <= one.expires_ms
 
 
 def _time(time_ms: int) -> str:

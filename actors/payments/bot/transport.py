@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.payments.bot import keyboards, phrases, texts
-from actors.payments.bot.seller import CHANNEL, Reply
+from actors.payments.bot.seller import CHANNEL, BotReply
 from actors.payments.errors import TransportRefused
 from actors.payments.ledger.outbox import DELIVERY
 
 if TYPE_CHECKING:
     from actors.payments.bot.telegram import TelegramClient
     from actors.payments.delivery import Goods
-    from actors.payments.ledger.outbox import Message
+    from actors.payments.ledger.outbox import OwedMessage
 
 
 class TelegramTransport:
@@ -27,7 +27,7 @@ class TelegramTransport:
     def __init__(self, client: TelegramClient) -> None:
         self._client = client
 
-    async def send(self, message: Message, goods: Goods | None) -> None:
+    async def send(self, message: OwedMessage, goods: Goods | None) -> None:
         """Tell the buyer of an order what has become of it.
 
         Raises:
@@ -41,10 +41,10 @@ class TelegramTransport:
         await self._client.say(int(order.recipient), news(message, goods))
 
 
-def news(message: Message, goods: Goods | None) -> Reply:
+def news(message: OwedMessage, goods: Goods | None) -> BotReply:
     """What a message of the outbox says."""
     order = message.order
     words = phrases.of(order.language)
     if message.kind == DELIVERY and goods is not None:
-        return Reply(texts.goods(order, goods, words), keyboards.of_order(order, words))
-    return Reply(texts.told(message.kind, order, words), keyboards.of_order(order, words))
+        return BotReply(texts.goods(order, goods, words), keyboards.of_order(order, words))
+    return BotReply(texts.told(message.kind, order, words), keyboards.of_order(order, words))

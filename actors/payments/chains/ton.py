@@ -43,7 +43,7 @@ CHANGE: Final = 10**9
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class TonMessage:
     """An internal message that an account received; addresses in raw form."""
 
     source: str
@@ -78,7 +78,7 @@ class TonTransaction:
     previous_id: str
     previous_lt: int
     time_s: int
-    received: Message | None
+    received: TonMessage | None
     sent: tuple[ton_body.Body, ...]
     bounce: str
     aborted: bool
@@ -152,11 +152,11 @@ def _checked(read: Any, tx_id: str, account: str) -> TonTransaction:  # noqa: AN
     )
 
 
-def _received(message: Any) -> Message | None:  # noqa: ANN401 - of an untyped library
+def _received(message: Any) -> TonMessage | None:  # noqa: ANN401 - of an untyped library
     if message is None or not isinstance(message.info, InternalMsgInfo):
         return None
     info: Any = message.info
-    return Message(
+    return TonMessage(
         source=addresses.raw(info.src),
         destination=addresses.raw(info.dest),
         value=info.value_coins,
@@ -214,7 +214,7 @@ def judge(  # noqa: PLR0911 - a reason each
     return _deposit(one, message)
 
 
-def _deposit(one: TonTransaction, message: Message) -> Transfer | Rejected:
+def _deposit(one: TonTransaction, message: TonMessage) -> Transfer | Rejected:
     if one.bounce == "ok":
         return Rejected(one.tx_id, Reason.BOUNCED)
     if message.value == 0:
@@ -225,7 +225,7 @@ def _deposit(one: TonTransaction, message: Message) -> Transfer | Rejected:
 
 
 def _notified(
-    one: TonTransaction, message: Message, notice: Notification, shop: TonShop
+    one: TonTransaction, message: TonMessage, notice: Notification, shop: TonShop
 ) -> Transfer | Rejected:
     # Anyone can send these bytes; only the shop's own jetton wallet speaks for the master.
     if not shop.jetton_wallet or message.source != shop.jetton_wallet:
@@ -235,7 +235,7 @@ def _notified(
     return _jettons(one, shop, notice.amount, notice.sender, notice.comment)
 
 
-def _silent_jettons(one: TonTransaction, message: Message, shop: TonShop) -> Transfer | Rejected:
+def _silent_jettons(one: TonTransaction, message: TonMessage, shop: TonShop) -> Transfer | Rejected:
     """Tokens that reached the jetton wallet without a notice to the shop's wallet.
 
     The jetton wallet's code has checked the sender, or the transaction would have aborted.

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from actors.payments.chains.ton import TonTransaction
-    from actors.payments.shop import Chain
+    from actors.payments.shop import ShopChain
 
 PAGE: Final = 256  # transactions of tonapi, which would give 1000: about 1 MB
 CENTER_PAGE: Final = 100  # of toncenter, which gives no more
@@ -70,7 +70,7 @@ class TonSource(Protocol):
         ...
 
 
-def connect(chain: Chain) -> Api:
+def connect(chain: ShopChain) -> Api:
     """An `Api` for this chain."""
     key = chain.api_key
     headers = {}

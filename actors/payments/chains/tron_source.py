@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from actors.payments.chains.verdict import Transfer
-    from actors.payments.shop import Chain
+    from actors.payments.shop import ShopChain
 
 PAGE: Final = 200  # rows; the API gives no more
 MAX_PAGES: Final = 5_000
@@ -47,7 +47,7 @@ class TronSource:
         api: the API to ask, see `connect`.
     """
 
-    def __init__(self, chain: Chain, api: Api) -> None:
+    def __init__(self, chain: ShopChain, api: Api) -> None:
         self.chain = chain
         self.api = api
         provider = AsyncHTTPProvider(endpoint_uri=f"{api.base_url}/", client=api.client)
@@ -154,7 +154,7 @@ def page_of(answer: object) -> tuple[list[Any], str | None]:
     return rows, fingerprint or None
 
 
-def connect(chain: Chain) -> Api:
+def connect(chain: ShopChain) -> Api:
     """An `Api` for this chain."""
     key = chain.api_key
     headers = {} if key is None else {"TRON-PRO-API-KEY": key.get_secret_value()}

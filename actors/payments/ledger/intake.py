@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from actors.payments.chains.money import Network
 from actors.payments.ledger import order_book, orders, queries, schema, settling
-from actors.payments.ledger.orders import State
+from actors.payments.ledger.orders import OrderState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -326,8 +326,8 @@ def _note(
     )
     for order_id in sorted({order.id for order in orders_seen.values() if order is not None}):
         order = order_book.fetch(connection, order_id, lock=True)
-        if order.state is State.NEW:
-            settling.advance(connection, order, State.SEEN, now_ms)
+        if order.state is OrderState.NEW:
+            settling.advance(connection, order, OrderState.SEEN, now_ms)
     return len(new), sum(order is None for order in orders_seen.values())
 
 
@@ -371,8 +371,8 @@ def _unsee(connection: Connection, cursor: Cursor, tx_id: str) -> None:
             sa.select(sa.func.count()).where(table.order_id == order_id, table.status == "waiting")
         )
         order = order_book.fetch(connection, order_id, lock=True)
-        if order.state is State.SEEN and not others:
-            order_book.change(connection, order, State.NEW)
+        if order.state is OrderState.SEEN and not others:
+            order_book.change(connection, order, OrderState.NEW)
 
 
 def _end(connection: Connection, cursor: Cursor, chain_ms: int, now_ms: int) -> int:
@@ -392,7 +392,7 @@ def _end(connection: Connection, cursor: Cursor, chain_ms: int, now_ms: int) -> 
     waited = (order_book.order_of(row) for row in rows)
     expired = [order for order in waited if orders.has_expired(order, chain_ms)]
     for order in expired:
-        settling.advance(connection, order, State.EXPIRED, now_ms)
+        settling.advance(connection, order, OrderState.EXPIRED, now_ms)
     connection.execute(
         schema.orders.update().where(mine, over).values(reserved=False, version=table.version + 1)
     )

@@ -15,7 +15,7 @@ from actors.payments.ledger import reports
 from actors.payments.ledger.database import Database
 from actors.payments.ledger.intake import Intake
 from actors.payments.ledger.order_book import OrderBook
-from actors.payments.ledger.outbox import Outbox
+from actors.payments.ledger.outbox import MessageOutbox
 from actors.payments.ledger.reviews import ReviewQueue
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Ledger:
         self.database = Database(url)
         self.orders = OrderBook(self.database, rng)
         self.intake = Intake(self.database)
-        self.outbox = Outbox(self.database)
+        self.outbox = MessageOutbox(self.database)
         self.reviews = ReviewQueue(self.database)
 
     def report(self, *, since_ms: int = 0) -> LedgerSums:

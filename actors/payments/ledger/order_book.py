@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from actors.payments.chains.money import Method
 from actors.payments.errors import InvalidTransition, OrdersFull, UnknownOrder
 from actors.payments.ledger import amount_tails, orders, queries, schema
-from actors.payments.ledger.orders import Delivers, Order, State
+from actors.payments.ledger.orders import Delivers, Order, OrderState
 from actors.runtime.errors import Conflict
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection, Row
 
-    from actors.payments.catalogue import Plan
+    from actors.payments.catalogue import ShopPlan
     from actors.payments.ledger.database import Database
-    from actors.payments.shop import Chain
+    from actors.payments.shop import ShopChain
 
 WINDOW_MS: Final = 45 * 60_000  # how long an order may be paid
 RESERVED_MS: Final = 24 * 3_600_000  # how long after that a late payment is still recognised
@@ -54,7 +54,7 @@ class NewOrder:
     """
 
     request: str
-    plan: Plan
+    plan: ShopPlan
     method: Method
     channel: str
     recipient: str
@@ -92,7 +92,7 @@ class OrderBook:
         self._database = database
         self._rng = rng or random.SystemRandom()
 
-    def create(self, new: NewOrder, chain: Chain, now_ms: int) -> Order:
+    def create(self, new: NewOrder, chain: ShopChain, now_ms: int) -> Order:
         """The order that `new.request` has made, or makes now.
 
         Raises:
@@ -110,7 +110,7 @@ class OrderBook:
         raise OrdersFull("others order at the same moment", retry_after_s=1.0)
 
     def _create(
-        self, connection: Connection, new: NewOrder, chain: Chain, price: int, now_ms: int
+        self, connection: Connection, new: NewOrder, chain: ShopChain, price: int, now_ms: int
     ) -> Order:
         made = connection.execute(
             sa.select(schema.orders).where(schema.orders.c.request == new.request)
@@ -140,7 +140,7 @@ class OrderBook:
             expires_ms=now_ms + WINDOW_MS,
             reserved_until_ms=now_ms + WINDOW_MS + RESERVED_MS,
             reserved=True,
-            state=State.NEW,
+            state=OrderState.NEW,
             version=0,
         )
         connection.execute(schema.orders.insert(), _values(order))
@@ -198,7 +198,7 @@ class OrderBook:
     def listing(
         self,
         *,
-        states: Collection[State] = (),
+        states: Collection[OrderState] = (),
         channel: str | None = None,
         recipient: str | None = None,
         limit: int = 100,
@@ -276,7 +276,7 @@ def fetch(connection: Connection, order_id: str, *, lock: bool = False) -> Order
     return order_of(row)
 
 
-def change(connection: Connection, order: Order, to: State) -> None:
+def change(connection: Connection, order: Order, to: OrderState) -> None:
     """Bring `order`, as it was read, to another state.
 
     Raises:
@@ -298,7 +298,7 @@ def order_of(row: Row[Any]) -> Order:
     values = queries.fields(row)
     delivers = Delivers(values.pop("delivers"), values.pop("file"))
     values["method"] = Method(values["method"])
-    values["state"] = State(values["state"])
+    values["state"] = OrderState(values["state"])
     return Order(delivers=delivers, **values)
 
 

@@ -32,7 +32,7 @@ COMMENT_BYTES: Final = 16  # size of a TON comment; 128 bits cannot be guessed
 _COMMENT: Final = re.compile(rf"[0-9a-f]{{{2 * COMMENT_BYTES}}}")
 
 
-class State(StrEnum):
+class OrderState(StrEnum):
     """Where an order stands."""
 
     NEW = "new"
@@ -47,23 +47,23 @@ class State(StrEnum):
     REVIEW = "review"  # paid, and it cannot be delivered: a person decides
 
 
-_PAID: Final = frozenset({State.CONFIRMED, State.OVERPAID})
-_JUDGED: Final = _PAID | {State.PAID_LATE, State.UNDERPAID}
-TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
-    State.NEW: _JUDGED | {State.SEEN, State.EXPIRED},
-    State.SEEN: _JUDGED | {State.NEW, State.EXPIRED},
-    State.EXPIRED: _JUDGED,
-    State.UNDERPAID: _PAID | {State.PAID_LATE},
-    State.PAID_LATE: _PAID,
-    State.CONFIRMED: frozenset({State.OVERPAID, State.DELIVERING}),
-    State.OVERPAID: frozenset({State.CONFIRMED, State.DELIVERING}),
-    State.DELIVERING: frozenset({State.DELIVERED, State.REVIEW}),
-    State.REVIEW: frozenset({State.DELIVERING}),
-    State.DELIVERED: frozenset(),
+_PAID: Final = frozenset({OrderState.CONFIRMED, OrderState.OVERPAID})
+_JUDGED: Final = _PAID | {OrderState.PAID_LATE, OrderState.UNDERPAID}
+TRANSITIONS: Final[Mapping[OrderState, frozenset[OrderState]]] = {
+    OrderState.NEW: _JUDGED | {OrderState.SEEN, OrderState.EXPIRED},
+    OrderState.SEEN: _JUDGED | {OrderState.NEW, OrderState.EXPIRED},
+    OrderState.EXPIRED: _JUDGED,
+    OrderState.UNDERPAID: _PAID | {OrderState.PAID_LATE},
+    OrderState.PAID_LATE: _PAID,
+    OrderState.CONFIRMED: frozenset({OrderState.OVERPAID, OrderState.DELIVERING}),
+    OrderState.OVERPAID: frozenset({OrderState.CONFIRMED, OrderState.DELIVERING}),
+    OrderState.DELIVERING: frozenset({OrderState.DELIVERED, OrderState.REVIEW}),
+    OrderState.REVIEW: frozenset({OrderState.DELIVERING}),
+    OrderState.DELIVERED: frozenset(),
 }
-OPEN: Final = frozenset({State.NEW, State.SEEN})
+OPEN: Final = frozenset({OrderState.NEW, OrderState.SEEN})
 """States of an order that waits for its payment."""
-SETTLED: Final = _PAID | {State.DELIVERING, State.DELIVERED, State.REVIEW}
+SETTLED: Final = _PAID | {OrderState.DELIVERING, OrderState.DELIVERED, OrderState.REVIEW}
 """States of an order that has its settling payment and its entitlement."""
 
 
@@ -114,7 +114,7 @@ class Order:
     expires_ms: int
     reserved_until_ms: int
     reserved: bool
-    state: State
+    state: OrderState
     version: int
 
 
@@ -127,7 +127,7 @@ class PaymentKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class TransferCandidate:
     """A transfer that names an order.
 
     Attributes:
@@ -164,11 +164,11 @@ class Judgement:
     """
 
     settling: PaymentKey | None
-    state: State | None
+    state: OrderState | None
     causes: Mapping[PaymentKey, Cause]
 
 
-def judge(order: Order, candidates: Iterable[Candidate]) -> Judgement:
+def judge(order: Order, candidates: Iterable[TransferCandidate]) -> Judgement:
     """What `candidates`, all transfers that name `order`, make of it."""
     ranked = sorted(candidates, key=lambda one: (one.block_ms, one.key))
     causes = {one.key: _cause(order, one) for one in ranked}
@@ -177,17 +177,17 @@ def judge(order: Order, candidates: Iterable[Candidate]) -> Judgement:
     )
     if winner is not None:
         del causes[winner.key]
-        state = State.OVERPAID if winner.amount > order.amount else State.CONFIRMED
+        state = OrderState.OVERPAID if winner.amount > order.amount else OrderState.CONFIRMED
         return Judgement(winner.key, state, causes)
     waiting = {causes[one.key] for one in ranked if not one.decided}
     if Cause.LATE in waiting:
-        return Judgement(None, State.PAID_LATE, causes)
+        return Judgement(None, OrderState.PAID_LATE, causes)
     if Cause.UNDERPAID in waiting:
-        return Judgement(None, State.UNDERPAID, causes)
+        return Judgement(None, OrderState.UNDERPAID, causes)
     return Judgement(None, None, causes)
 
 
-def _cause(order: Order, one: Candidate) -> Cause:
+def _cause(order: Order, one: TransferCandidate) -> Cause:
     if not one.settles:
         return Cause.UNUSUAL
     if one.amount < order.amount:
@@ -202,12 +202,12 @@ def has_expired(order: Order, chain_ms: int) -> bool:
 
     One that was seen gets as long as its payment would be recognised: it may become solid yet.
     """
-    if order.state is State.NEW:
+    if order.state is OrderState.NEW:
         return chain_ms > order.expires_ms
-    return order.state is State.SEEN and chain_ms > order.reserved_until_ms
+    return order.state is OrderState.SEEN and chain_ms > order.reserved_until_ms
 
 
-def check(order: Order, to: State) -> None:
+def check(order: Order, to: OrderState) -> None:
     """Refuse a change of state that is not in `TRANSITIONS`.
 
     Raises:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from actors.payments.ledger import order_book, schema
-from actors.payments.ledger.orders import Cause, State
+from actors.payments.ledger.orders import Cause, OrderState
 from actors.payments.ledger.settling import ENTITLED_MS
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _MAX_ERROR: Final = 200  # characters that are kept
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class OwedMessage:
     """A claimed message.
 
     Attributes:
@@ -56,13 +56,13 @@ class Message:
     entitled_until_ms: int | None
 
 
-class Outbox:
+class MessageOutbox:
     """The messages."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def claim(self, channel: str, now_ms: int, *, limit: int = 20) -> list[Message]:
+    def claim(self, channel: str, now_ms: int, *, limit: int = 20) -> list[OwedMessage]:
         """Take messages of a channel that are due, oldest first, for `CLAIM_MS`."""
         with self._database.writing() as connection:
             table, earlier = schema.outbox.c, schema.outbox.alias()
@@ -91,18 +91,18 @@ class Outbox:
             )
             return [message for message in found if message is not None]
 
-    def done(self, message: Message) -> bool:
+    def done(self, message: OwedMessage) -> bool:
         """Note that a message has arrived; False if it is another's by now."""
         with self._database.writing() as connection:
             order = order_book.fetch(connection, message.order.id, lock=True)
             if not _finish(connection, message, "done", ""):
                 return False
             if message.kind == DELIVERY:
-                order_book.change(connection, order, State.DELIVERED)
+                order_book.change(connection, order, OrderState.DELIVERED)
             return True
 
     def retry(
-        self, message: Message, error: str, now_ms: int, *, after_ms: int | None = None
+        self, message: OwedMessage, error: str, now_ms: int, *, after_ms: int | None = None
     ) -> bool:
         """Note that a message did not arrive and is to be sent again; False if it is another's.
 
@@ -129,14 +129,14 @@ class Outbox:
             )
         return changed.rowcount == 1
 
-    def refuse(self, message: Message, error: str, now_ms: int) -> bool:
+    def refuse(self, message: OwedMessage, error: str, now_ms: int) -> bool:
         """Note that a message will never arrive; a delivery goes to review. False: another's."""
         with self._database.writing() as connection:
             order = order_book.fetch(connection, message.order.id, lock=True)
             if not _finish(connection, message, "refused", error[:_MAX_ERROR]):
                 return False
             if message.kind == DELIVERY:
-                order_book.change(connection, order, State.REVIEW)
+                order_book.change(connection, order, OrderState.REVIEW)
                 _open_review(connection, order.id, error[:_MAX_ERROR], now_ms)
             return True
 
@@ -148,7 +148,7 @@ def undeliverable(order_id: str) -> str:
 
 def deliver_again(connection: Connection, order: Order, now_ms: int) -> None:
     """Have the delivery of an order in review tried again."""
-    order_book.change(connection, order, State.DELIVERING)
+    order_book.change(connection, order, OrderState.DELIVERING)
     table = schema.outbox.c
     connection.execute(
         schema.outbox.update()
@@ -162,7 +162,7 @@ def _claim(
     row: Any,  # noqa: ANN401 - a row
     due: sa.ColumnElement[bool],
     now_ms: int,
-) -> Message | None:
+) -> OwedMessage | None:
     order = order_book.fetch(connection, row.order_id, lock=True)
     claim = secrets.token_hex(16)
     taken = connection.execute(
@@ -172,8 +172,8 @@ def _claim(
     )
     if taken.rowcount != 1:  # another relay was first
         return None
-    if row.kind == DELIVERY and order.state is not State.DELIVERING:
-        order_book.change(connection, order, State.DELIVERING)
+    if row.kind == DELIVERY and order.state is not OrderState.DELIVERING:
+        order_book.change(connection, order, OrderState.DELIVERING)
         order = order_book.fetch(connection, order.id)
     entitled = schema.entitlements.c
     until = connection.scalar(sa.select(entitled.expires_ms).where(entitled.order_id == order.id))
@@ -184,10 +184,10 @@ def _claim(
             .where(entitled.order_id == order.id)
             .values(expires_ms=until)
         )
-    return Message(row.id, claim, row.kind, order, row.attempts, until)
+    return OwedMessage(row.id, claim, row.kind, order, row.attempts, until)
 
 
-def _finish(connection: Connection, message: Message, status: str, error: str) -> bool:
+def _finish(connection: Connection, message: OwedMessage, status: str, error: str) -> bool:
     table = schema.outbox.c
     changed = connection.execute(
         schema.outbox.update()

@@ -16,7 +16,7 @@ from actors.payments.chains import addresses, money
 from actors.payments.chains.money import Method, Network
 from actors.payments.errors import UnknownReview
 from actors.payments.ledger import order_book, outbox, schema, settling
-from actors.payments.ledger.orders import SETTLED, Cause, PaymentKey, State
+from actors.payments.ledger.orders import SETTLED, Cause, OrderState, PaymentKey
 from actors.runtime.errors import Conflict, InvalidInput
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class ReviewQueue:
                 .values(role="settling", order_id=order.id)
             )
             over = row.amount > order.amount
-            to = State.OVERPAID if over else State.CONFIRMED
+            to = OrderState.OVERPAID if over else OrderState.CONFIRMED
             settling.advance(connection, order, to, now_ms)
             return order.id
 

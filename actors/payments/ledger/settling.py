@@ -17,11 +17,11 @@ from actors.payments.ledger import order_book, queries, schema
 from actors.payments.ledger.orders import (
     SETTLED,
     TRANSITIONS,
-    Candidate,
     Cause,
     Order,
+    OrderState,
     PaymentKey,
-    State,
+    TransferCandidate,
     is_comment,
     judge,
 )
@@ -177,7 +177,7 @@ def rejudge(connection: Connection, order_id: str, now_ms: int, effect: Effect) 
         order_book.change(connection, order, judged.state)
 
 
-def advance(connection: Connection, order: Order, to: State, now_ms: int) -> None:
+def advance(connection: Connection, order: Order, to: OrderState, now_ms: int) -> None:
     """Bring an order to a state that transfers, or a person, have decided, with what follows."""
     order_book.change(connection, order, to)
     if to not in SETTLED:
@@ -241,8 +241,8 @@ def _key(row: Any) -> PaymentKey:  # noqa: ANN401 - a row
     return PaymentKey(row.network, row.tx_id, row.position)
 
 
-def _candidate(row: Any, *, decided: bool) -> Candidate:  # noqa: ANN401 - a row
-    return Candidate(_key(row), row.amount, row.block_ms, decided, row.settles)
+def _candidate(row: Any, *, decided: bool) -> TransferCandidate:  # noqa: ANN401 - a row
+    return TransferCandidate(_key(row), row.amount, row.block_ms, decided, row.settles)
 
 
 def _set_roles(connection: Connection, holder: Any, winner: PaymentKey | None) -> None:  # noqa: ANN401 - a row

@@ -23,8 +23,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from actors.payments.chains import addresses
 from actors.payments.chains.money import MAX_AMOUNT, Method, Network
 from actors.payments.sandbox import kinds, tonapi, toncenter, trongrid
-from actors.payments.sandbox.faults import Fault, FaultPlan, Faults, Limit
-from actors.payments.sandbox.kinds import Chains, Kind, Payment
+from actors.payments.sandbox.faults import ApiFaults, Fault, FaultPlan, Limit
+from actors.payments.sandbox.kinds import Chains, Payment, PaymentKind
 from actors.runtime.errors import InvalidInput, Unavailable, X0Error
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Sandbox:
     """
 
     chains: Chains
-    faults: dict[Network, Faults]
+    faults: dict[Network, ApiFaults]
     limits: dict[Network, Limit]
     rng: random.Random
     requests: dict[Network, int] = field(default_factory=lambda: dict.fromkeys(Network, 0))
@@ -79,7 +79,7 @@ class Sandbox:
         given = plans or {}
         return cls(
             chains=chains,
-            faults={one: Faults(given.get(one, FaultPlan()), rng) for one in Network},
+            faults={one: ApiFaults(given.get(one, FaultPlan()), rng) for one in Network},
             limits={one: Limit(one, limits[one]) for one in Network},
             rng=rng,
         )
@@ -123,7 +123,7 @@ class PaymentBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     method: Method
-    kind: Kind = Kind.EXACT
+    kind: PaymentKind = PaymentKind.EXACT
     to: str = Field(max_length=80)
     amount: int = Field(ge=0, le=MAX_AMOUNT)
     comment: str = Field("", max_length=1024)

@@ -11,7 +11,7 @@ import hashlib
 from typing import TYPE_CHECKING, Final
 
 from actors.payments.sandbox import ton_cells
-from actors.payments.sandbox.ton_cells import Envelope, TonRecord
+from actors.payments.sandbox.ton_cells import TonEnvelope, TonRecord
 
 if TYPE_CHECKING:
     from pytoniq_core.boc.cell import Cell
@@ -68,7 +68,9 @@ class TonChain:
             text: text of the comment.
             bounce: the message asks for it.
         """
-        message = Envelope(self.account(sender), to, amount, ton_cells.comment(text), bounce=bounce)
+        message = TonEnvelope(
+            self.account(sender), to, amount, ton_cells.comment(text), bounce=bounce
+        )
         back = [self._returned(message)] if bounce else []
         return self._add(message, back, active=False, bounced=bounce)
 
@@ -90,11 +92,11 @@ class TonChain:
         forward = NOTICE if notify else 0
         body = ton_cells.internal_transfer(self._query, amount, source, forward, text)
         theirs = self.jetton_wallet(source, self.master)
-        message = Envelope(theirs, wallet, CARRIED, body, bounce=True)
+        message = TonEnvelope(theirs, wallet, CARRIED, body, bounce=True)
         notice = self._notice(
             wallet, owner, ton_cells.notification(self._query, amount, source, text)
         )
-        change = Envelope(wallet, source, CHANGE, ton_cells.excesses(self._query))
+        change = TonEnvelope(wallet, source, CHANGE, ton_cells.excesses(self._query))
         sent = [notice, change] if notify else [change]
         made = [self._add(message, sent, active=True)]
         return [*made, self._add(notice, [], active=False)] if notify else made
@@ -106,11 +108,11 @@ class TonChain:
         body = ton_cells.notification(self._query, amount, self.account(sender), text)
         return self._add(self._notice(wallet, to, body), [], active=False)
 
-    def _notice(self, wallet: str, owner: str, body: Cell) -> Envelope:
-        return Envelope(wallet, owner, NOTICE, body)
+    def _notice(self, wallet: str, owner: str, body: Cell) -> TonEnvelope:
+        return TonEnvelope(wallet, owner, NOTICE, body)
 
-    def _returned(self, message: Envelope) -> Envelope:
-        return Envelope(
+    def _returned(self, message: TonEnvelope) -> TonEnvelope:
+        return TonEnvelope(
             message.destination,
             message.source,
             max(0, message.value - 2 * ton_cells.FORWARD_FEE),
@@ -119,7 +121,7 @@ class TonChain:
         )
 
     def _add(
-        self, message: Envelope, sent: list[Envelope], *, active: bool, bounced: bool = False
+        self, message: TonEnvelope, sent: list[TonEnvelope], *, active: bool, bounced: bool = False
     ) -> TonRecord:
         self._lt += LT_STEP
         self._block += 1

@@ -26,14 +26,14 @@ from actors.payments.delivery import Delivery
 from actors.payments.errors import ChainUnavailable
 from actors.payments.ledger.intake import RETRY_MS
 from actors.payments.ledger.ledger import Ledger
-from actors.payments.ledger.orders import SETTLED, Cause, State
+from actors.payments.ledger.orders import SETTLED, Cause, OrderState
 from actors.payments.outbox_relay import OutboxRelay, Pull
 from actors.payments.sandbox import demo_cases, demo_shop
 from actors.payments.sandbox.app import Sandbox
 from actors.payments.sandbox.demo_report import Check, DemoReport, Ending
 from actors.payments.sandbox.faults import Fault, FaultPlan
-from actors.payments.sandbox.kinds import Chains, Kind, Payment
-from actors.payments.shop import CATALOGUE, DATABASE, Chain, Shop
+from actors.payments.sandbox.kinds import Chains, Payment, PaymentKind
+from actors.payments.shop import CATALOGUE, DATABASE, Shop, ShopChain
 from actors.runtime import flags
 from actors.runtime.settings import variable
 
@@ -149,15 +149,15 @@ class Demo:
         self._ledger.close()
         self._ledger = Ledger(self._shop.database_url)
         await self._scan_all()
-        held = [order for case, order in self._made if case.kind is Kind.UNCONFIRMED]
+        held = [order for case, order in self._made if case.kind is PaymentKind.UNCONFIRMED]
         states = {self._ledger.orders.get(order.id).state for order in held}
-        self._check("an unconfirmed payment is seen and not credited", {State.SEEN}, states)
+        self._check("an unconfirmed payment is seen and not credited", {OrderState.SEEN}, states)
         self._client.confirm()
         self._forward_to(self._clock() + RETRY_MS)
         self._tell("Its transaction gets into another block, which is solid")
         await self._scan_all()
         states = {self._ledger.orders.get(order.id).state for order in held}
-        self._check("the same payment once it is confirmed", {State.DELIVERED}, states)
+        self._check("the same payment once it is confirmed", {OrderState.DELIVERED}, states)
 
     def _kill_a_scan(self) -> str:
         """Kill a scan of TRON in its middle; how far it was."""
@@ -183,8 +183,8 @@ class Demo:
         settled = self._settled()
         due = sum(
             case.method.network is Network.TRON
-            and case.state is State.DELIVERED
-            and case.kind is not Kind.UNCONFIRMED
+            and case.state is OrderState.DELIVERED
+            and case.kind is not PaymentKind.UNCONFIRMED
             for case in demo_cases.MAIN
         )
         self._tell(f"A process scanned TRON and was killed after {settled} of {due} payments")
@@ -208,7 +208,7 @@ class Demo:
                 failed += 1
         self._check("scans that fail in the outage", len(Network), failed)
         states = {self._ledger.orders.get(order.id).state for order in made}
-        self._check("orders paid just before it are still open", {State.NEW}, states)
+        self._check("orders paid just before it are still open", {OrderState.NEW}, states)
         for network in Network:
             self._client.spoil(network, FaultPlan(WEATHER, slow_s=0.05))
         self._tell("The outage is over; what was paid in time counts, what was not paid expires")
@@ -265,7 +265,7 @@ class Demo:
     def _check_goods(self) -> None:
         delivery = Delivery(self._shop, self._ledger, self._key)
         ended = self._report.endings
-        delivered = [one.order for one in ended if one.case.state is State.DELIVERED]
+        delivered = [one.order for one in ended if one.case.state is OrderState.DELIVERED]
         right = 0
         for order in delivered:
             goods = delivery.of(order)
@@ -298,12 +298,12 @@ class Demo:
         payments = [
             Payment(
                 order.method,
-                case.kind or Kind.EXACT,
+                case.kind or PaymentKind.EXACT,
                 order.wallet,
                 order.amount,
                 order.comment,
                 f"buyer {order.id}",
-                order.expires_ms + 2000 if case.kind is Kind.LATE else 0,
+                order.expires_ms + 2000 if case.kind is PaymentKind.LATE else 0,
             )
             for case, order in paid
         ]
@@ -350,9 +350,9 @@ class Demo:
 
 
 def _shop(directory: Path, url: str, chains: Chains) -> Shop:
-    tron = Chain(Network.TRON, f"{url}/tron", None, chains.tron.wallet, chains.tron.usdt, RATE)
+    tron = ShopChain(Network.TRON, f"{url}/tron", None, chains.tron.wallet, chains.tron.usdt, RATE)
     wallet = addresses.ton(chains.ton.wallet)
-    ton = Chain(Network.TON, f"{url}/ton", None, wallet, chains.ton.master, RATE, test=True)
+    ton = ShopChain(Network.TON, f"{url}/ton", None, wallet, chains.ton.master, RATE, test=True)
     return Shop(
         chains={Network.TRON: tron, Network.TON: ton},
         database_url=SecretStr(f"sqlite:///{directory / DATABASE}"),

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from actors.payments.chains.money import Method
-from actors.payments.ledger.orders import Cause, State
-from actors.payments.sandbox.kinds import Kind
+from actors.payments.ledger.orders import Cause, OrderState
+from actors.payments.sandbox.kinds import PaymentKind
 
 LICENCE: Final = "licence"
 DOWNLOAD: Final = "month"
@@ -26,57 +26,57 @@ class DemoCase:
     """
 
     method: Method
-    kind: Kind | None
-    state: State
+    kind: PaymentKind | None
+    state: OrderState
     causes: tuple[Cause, ...] = ()
     plan: str = LICENCE
 
 
-def _paid(method: Method, kind: Kind, *causes: Cause) -> DemoCase:
-    return DemoCase(method, kind, State.DELIVERED, causes)
+def _paid(method: Method, kind: PaymentKind, *causes: Cause) -> DemoCase:
+    return DemoCase(method, kind, OrderState.DELIVERED, causes)
 
 
-def _unpaid(method: Method, kind: Kind | None, *causes: Cause) -> DemoCase:
-    return DemoCase(method, kind, State.EXPIRED, causes)
+def _unpaid(method: Method, kind: PaymentKind | None, *causes: Cause) -> DemoCase:
+    return DemoCase(method, kind, OrderState.EXPIRED, causes)
 
 
 MAIN: Final = (
-    *(_paid(Method.TRON, Kind.EXACT) for _ in range(6)),
-    DemoCase(Method.TRON, Kind.EXACT, State.DELIVERED, plan=DOWNLOAD),
-    _paid(Method.TRON, Kind.UNCONFIRMED),
-    _paid(Method.TRON, Kind.TWICE, Cause.DUPLICATE),
-    _paid(Method.TRON, Kind.BATCH, Cause.DUPLICATE),
+    *(_paid(Method.TRON, PaymentKind.EXACT) for _ in range(6)),
+    DemoCase(Method.TRON, PaymentKind.EXACT, OrderState.DELIVERED, plan=DOWNLOAD),
+    _paid(Method.TRON, PaymentKind.UNCONFIRMED),
+    _paid(Method.TRON, PaymentKind.TWICE, Cause.DUPLICATE),
+    _paid(Method.TRON, PaymentKind.BATCH, Cause.DUPLICATE),
     # On TRON the amount names the order, so another amount names none.
-    _unpaid(Method.TRON, Kind.SHORT, Cause.UNMATCHED),
-    _unpaid(Method.TRON, Kind.OVER, Cause.UNMATCHED),
-    _unpaid(Method.TRON, Kind.ZERO),
-    _unpaid(Method.TRON, Kind.REVERTED),
-    _unpaid(Method.TRON, Kind.FAKE_TOKEN),
-    _unpaid(Method.TRON, Kind.APPROVAL),
+    _unpaid(Method.TRON, PaymentKind.SHORT, Cause.UNMATCHED),
+    _unpaid(Method.TRON, PaymentKind.OVER, Cause.UNMATCHED),
+    _unpaid(Method.TRON, PaymentKind.ZERO),
+    _unpaid(Method.TRON, PaymentKind.REVERTED),
+    _unpaid(Method.TRON, PaymentKind.FAKE_TOKEN),
+    _unpaid(Method.TRON, PaymentKind.APPROVAL),
     _unpaid(Method.TRON, None),
-    DemoCase(Method.TON, Kind.EXACT, State.DELIVERED, plan=DOWNLOAD),
-    _paid(Method.TON, Kind.OVER),
-    _paid(Method.TON, Kind.TWICE, Cause.DUPLICATE),
-    DemoCase(Method.TON, Kind.SHORT, State.UNDERPAID, (Cause.UNDERPAID,)),
-    _unpaid(Method.TON, Kind.NO_COMMENT, Cause.UNMATCHED),
-    _unpaid(Method.TON, Kind.ZERO),
-    _unpaid(Method.TON, Kind.BOUNCED),
-    _unpaid(Method.TON, Kind.FAKE_JETTON),
+    DemoCase(Method.TON, PaymentKind.EXACT, OrderState.DELIVERED, plan=DOWNLOAD),
+    _paid(Method.TON, PaymentKind.OVER),
+    _paid(Method.TON, PaymentKind.TWICE, Cause.DUPLICATE),
+    DemoCase(Method.TON, PaymentKind.SHORT, OrderState.UNDERPAID, (Cause.UNDERPAID,)),
+    _unpaid(Method.TON, PaymentKind.NO_COMMENT, Cause.UNMATCHED),
+    _unpaid(Method.TON, PaymentKind.ZERO),
+    _unpaid(Method.TON, PaymentKind.BOUNCED),
+    _unpaid(Method.TON, PaymentKind.FAKE_JETTON),
     _unpaid(Method.TON, None),
-    _paid(Method.TON_USDT, Kind.EXACT),
-    _paid(Method.TON_USDT, Kind.OVER),
-    _paid(Method.TON_USDT, Kind.SILENT),
-    _paid(Method.TON_USDT, Kind.TWICE, Cause.DUPLICATE),
-    DemoCase(Method.TON_USDT, Kind.SHORT, State.UNDERPAID, (Cause.UNDERPAID,)),
-    _unpaid(Method.TON_USDT, Kind.NO_COMMENT, Cause.UNMATCHED),
-    _unpaid(Method.TON_USDT, Kind.ZERO),
-    _unpaid(Method.TON_USDT, Kind.FAKE_JETTON),
+    _paid(Method.TON_USDT, PaymentKind.EXACT),
+    _paid(Method.TON_USDT, PaymentKind.OVER),
+    _paid(Method.TON_USDT, PaymentKind.SILENT),
+    _paid(Method.TON_USDT, PaymentKind.TWICE, Cause.DUPLICATE),
+    DemoCase(Method.TON_USDT, PaymentKind.SHORT, OrderState.UNDERPAID, (Cause.UNDERPAID,)),
+    _unpaid(Method.TON_USDT, PaymentKind.NO_COMMENT, Cause.UNMATCHED),
+    _unpaid(Method.TON_USDT, PaymentKind.ZERO),
+    _unpaid(Method.TON_USDT, PaymentKind.FAKE_JETTON),
 )
 """Before anything fails for long."""
-DURING_AN_OUTAGE: Final = tuple(_paid(method, Kind.EXACT) for method in Method)
+DURING_AN_OUTAGE: Final = tuple(_paid(method, PaymentKind.EXACT) for method in Method)
 """Paid in time, and read only after the time to pay."""
 LATE: Final = (
-    _paid(Method.TRON, Kind.LATE, Cause.LATE),  # a person accepts it
-    DemoCase(Method.TON, Kind.LATE, State.PAID_LATE, (Cause.LATE,)),
-    DemoCase(Method.TON_USDT, Kind.LATE, State.PAID_LATE, (Cause.LATE,)),
+    _paid(Method.TRON, PaymentKind.LATE, Cause.LATE),  # a person accepts it
+    DemoCase(Method.TON, PaymentKind.LATE, OrderState.PAID_LATE, (Cause.LATE,)),
+    DemoCase(Method.TON_USDT, PaymentKind.LATE, OrderState.PAID_LATE, (Cause.LATE,)),
 )

@@ -99,7 +99,7 @@ def parse(texts: Iterable[str], *, slow_s: float = 1.0) -> FaultPlan:
         raise InvalidInput("these faults are refused", str(error), "Correct them.") from None
 
 
-class Faults:
+class ApiFaults:
     """Draws the faults of one network's API.
 
     Args:

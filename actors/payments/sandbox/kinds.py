@@ -19,7 +19,7 @@ SHORT: Final = (9, 10)  # of what was asked for
 OVER: Final = (11, 10)
 
 
-class Kind(StrEnum):
+class PaymentKind(StrEnum):
     """How an order is paid."""
 
     EXACT = "exact"
@@ -42,41 +42,41 @@ class Kind(StrEnum):
 _EVERY: Final = frozenset(Method)
 _TRON: Final = frozenset({Method.TRON})
 _TON: Final = frozenset({Method.TON, Method.TON_USDT})
-APPLIES: Final[Mapping[Kind, frozenset[Method]]] = {
-    Kind.EXACT: _EVERY,
-    Kind.SHORT: _EVERY,
-    Kind.OVER: _EVERY,
-    Kind.TWICE: _EVERY,
-    Kind.LATE: _EVERY,
-    Kind.ZERO: _EVERY,
-    Kind.UNCONFIRMED: _TRON,
-    Kind.REVERTED: _TRON,
-    Kind.FAKE_TOKEN: _TRON,
-    Kind.APPROVAL: _TRON,
-    Kind.BATCH: _TRON,
-    Kind.NO_COMMENT: _TON,
-    Kind.BOUNCED: frozenset({Method.TON}),
-    Kind.FAKE_JETTON: _TON,
-    Kind.SILENT: frozenset({Method.TON_USDT}),
+APPLIES: Final[Mapping[PaymentKind, frozenset[Method]]] = {
+    PaymentKind.EXACT: _EVERY,
+    PaymentKind.SHORT: _EVERY,
+    PaymentKind.OVER: _EVERY,
+    PaymentKind.TWICE: _EVERY,
+    PaymentKind.LATE: _EVERY,
+    PaymentKind.ZERO: _EVERY,
+    PaymentKind.UNCONFIRMED: _TRON,
+    PaymentKind.REVERTED: _TRON,
+    PaymentKind.FAKE_TOKEN: _TRON,
+    PaymentKind.APPROVAL: _TRON,
+    PaymentKind.BATCH: _TRON,
+    PaymentKind.NO_COMMENT: _TON,
+    PaymentKind.BOUNCED: frozenset({Method.TON}),
+    PaymentKind.FAKE_JETTON: _TON,
+    PaymentKind.SILENT: frozenset({Method.TON_USDT}),
 }
 """With which methods a kind exists."""
 
-MEANING: Final[Mapping[Kind, str]] = {
-    Kind.EXACT: "what was asked for",
-    Kind.SHORT: "nine tenths of it",
-    Kind.OVER: "eleven tenths of it",
-    Kind.TWICE: "what was asked for, two times",
-    Kind.LATE: "after the time to pay; puts the chains' clock forward",
-    Kind.ZERO: "a transfer of nothing",
-    Kind.UNCONFIRMED: "in a block that is given up, until `x0 pay sandbox confirm`",
-    Kind.REVERTED: "a call that fails, though the index lists it",
-    Kind.FAKE_TOKEN: "a worthless token that calls itself USDT",
-    Kind.APPROVAL: "a permission to take USDT, which moves none",
-    Kind.BATCH: "two transfers of what was asked for in one transaction",
-    Kind.NO_COMMENT: "what was asked for, without the comment",
-    Kind.BOUNCED: "a deposit that goes back at once",
-    Kind.FAKE_JETTON: "a notice of jettons from a forger's contract",
-    Kind.SILENT: "jettons that arrive without a notice",
+MEANING: Final[Mapping[PaymentKind, str]] = {
+    PaymentKind.EXACT: "what was asked for",
+    PaymentKind.SHORT: "nine tenths of it",
+    PaymentKind.OVER: "eleven tenths of it",
+    PaymentKind.TWICE: "what was asked for, two times",
+    PaymentKind.LATE: "after the time to pay; puts the chains' clock forward",
+    PaymentKind.ZERO: "a transfer of nothing",
+    PaymentKind.UNCONFIRMED: "in a block that is given up, until `x0 pay sandbox confirm`",
+    PaymentKind.REVERTED: "a call that fails, though the index lists it",
+    PaymentKind.FAKE_TOKEN: "a worthless token that calls itself USDT",
+    PaymentKind.APPROVAL: "a permission to take USDT, which moves none",
+    PaymentKind.BATCH: "two transfers of what was asked for in one transaction",
+    PaymentKind.NO_COMMENT: "what was asked for, without the comment",
+    PaymentKind.BOUNCED: "a deposit that goes back at once",
+    PaymentKind.FAKE_JETTON: "a notice of jettons from a forger's contract",
+    PaymentKind.SILENT: "jettons that arrive without a notice",
 }
 
 
@@ -95,7 +95,7 @@ class Payment:
     """
 
     method: Method
-    kind: Kind
+    kind: PaymentKind
     to: str
     amount: int
     comment: str = ""
@@ -119,14 +119,14 @@ class Chains:
         return cls(shared, tron, TonChain(seed, shared))
 
 
-def check(kind: Kind, method: Method) -> None:
+def check(kind: PaymentKind, method: Method) -> None:
     """Refuse a kind that does not exist with a method.
 
     Raises:
         InvalidInput: it does not.
     """
     if method not in APPLIES[kind]:
-        ways = ", ".join(one for one in Kind if method in APPLIES[one])
+        ways = ", ".join(one for one in PaymentKind if method in APPLIES[one])
         raise InvalidInput(
             f"{kind} cannot be done with {method}",
             f"it ({MEANING[kind]}) exists with {', '.join(sorted(APPLIES[kind]))} only",
@@ -147,29 +147,29 @@ def pay(chains: Chains, payment: Payment) -> list[str]:
     return _pay_ton(chains.ton, payment)
 
 
-def amount(kind: Kind, asked: int) -> int:
+def amount(kind: PaymentKind, asked: int) -> int:
     """What is sent if `asked` is asked for."""
-    share = {Kind.SHORT: SHORT, Kind.OVER: OVER}.get(kind, (1, 1))
-    return 0 if kind is Kind.ZERO else asked * share[0] // share[1]
+    share = {PaymentKind.SHORT: SHORT, PaymentKind.OVER: OVER}.get(kind, (1, 1))
+    return 0 if kind is PaymentKind.ZERO else asked * share[0] // share[1]
 
 
 def _pay_tron(chain: TronChain, one: Payment) -> list[str]:
     to, sender = one.to, one.sender
     units = amount(one.kind, one.amount)
     match one.kind:
-        case Kind.TWICE:
+        case PaymentKind.TWICE:
             made = [chain.transfer(sender, to, units) for _ in range(2)]
-        case Kind.BATCH:
+        case PaymentKind.BATCH:
             made = [chain.transfer_many(sender, [(to, units), (to, units)])]
-        case Kind.ZERO:  # anybody can move nothing of anybody
+        case PaymentKind.ZERO:  # anybody can move nothing of anybody
             made = [chain.transfer_from("forger", to, sender, 0)]
-        case Kind.UNCONFIRMED:
+        case PaymentKind.UNCONFIRMED:
             made = [chain.transfer(sender, to, units, held=True)]
-        case Kind.REVERTED:
+        case PaymentKind.REVERTED:
             made = [chain.transfer(sender, to, units, result="OUT_OF_ENERGY")]
-        case Kind.FAKE_TOKEN:
+        case PaymentKind.FAKE_TOKEN:
             made = [chain.transfer("forger", to, units, token=chain.fake_usdt)]
-        case Kind.APPROVAL:
+        case PaymentKind.APPROVAL:
             made = [chain.approve(sender, to, units)]
         case _:
             made = [chain.transfer(sender, to, units)]
@@ -179,15 +179,15 @@ def _pay_tron(chain: TronChain, one: Payment) -> list[str]:
 def _pay_ton(chain: TonChain, one: Payment) -> list[str]:
     to, sender = one.to, one.sender
     units = amount(one.kind, one.amount)
-    text = "" if one.kind is Kind.NO_COMMENT else one.comment
-    if one.kind is Kind.FAKE_JETTON:
+    text = "" if one.kind is PaymentKind.NO_COMMENT else one.comment
+    if one.kind is PaymentKind.FAKE_JETTON:
         return [chain.forge_jettons("forger", to, units, text).tx_id]
     made = []
-    for _ in range(2 if one.kind is Kind.TWICE else 1):
+    for _ in range(2 if one.kind is PaymentKind.TWICE else 1):
         if one.method is Method.TON:
-            bounce = one.kind is Kind.BOUNCED
+            bounce = one.kind is PaymentKind.BOUNCED
             made.append(chain.deposit(sender, to, units, text, bounce=bounce))
         else:
-            notify = one.kind is not Kind.SILENT
+            notify = one.kind is not PaymentKind.SILENT
             made += chain.pay_jettons(sender, to, units, text, notify=notify)
     return [transaction.tx_id for transaction in made]

@@ -32,7 +32,7 @@ _FIRST_STATE: Final = hashlib.sha256(b"no state").digest()
 
 
 @dataclass(frozen=True, slots=True)
-class Envelope:
+class TonEnvelope:
     """An internal message.
 
     Attributes:
@@ -166,16 +166,16 @@ class TonRecord:
     lt: int
     time_s: int
     previous: tuple[int, str]
-    incoming: Envelope
-    outgoing: tuple[Envelope, ...]
+    incoming: TonEnvelope
+    outgoing: tuple[TonEnvelope, ...]
     active: bool
     bounced: bool
     state: bytes
 
 
 def transaction(
-    incoming: Envelope,
-    outgoing: Sequence[Envelope],
+    incoming: TonEnvelope,
+    outgoing: Sequence[TonEnvelope],
     *,
     lt: int,
     time_s: int,
@@ -237,7 +237,7 @@ def transaction(
     )
 
 
-def _description(incoming: Envelope, sent: int, *, active: bool, bounced: bool) -> Cell:
+def _description(incoming: TonEnvelope, sent: int, *, active: bool, bounced: bool) -> Cell:
     """`trans_ord`: without a storage phase, with a credit phase."""
     builder = Builder().store_bits("0000")
     builder.store_bit(int(not incoming.bounce))  # credit_first: before a compute phase may bounce

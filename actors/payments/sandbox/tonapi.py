@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import random
 
     from actors.payments.sandbox.chain_ton import TonChain
-    from actors.payments.sandbox.ton_cells import Envelope, TonRecord
+    from actors.payments.sandbox.ton_cells import TonEnvelope, TonRecord
 
 MAX_PAGE: Final = 1000
 _MAX_LT: Final = 2**63
@@ -99,7 +99,7 @@ def _shown(one: TonRecord) -> dict[str, Any]:
     }
 
 
-def _message(one: Envelope) -> dict[str, Any]:
+def _message(one: TonEnvelope) -> dict[str, Any]:
     return {
         "msg_type": "int_msg",
         "value": one.value,

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from actors.payments.answers import (
     ORDER_EXAMPLE,
-    Answer,
     OrderSummary,
+    PaymentsAnswer,
     PlanSummary,
     ReviewEntry,
 )
@@ -18,7 +18,7 @@ from serve_apps.web import documents as problem_documents
 from serve_apps.web.documents import example
 
 
-class PlanList(Answer):
+class PlanList(PaymentsAnswer):
     """All plans."""
 
     model_config = example(
@@ -35,14 +35,14 @@ class PlanList(Answer):
     plans: list[PlanSummary]
 
 
-class OrderList(Answer):
+class OrderList(PaymentsAnswer):
     """Orders, newest first."""
 
     model_config = example(orders=[ORDER_EXAMPLE])
     orders: list[OrderSummary]
 
 
-class ReviewList(Answer):
+class ReviewList(PaymentsAnswer):
     """The review queue, oldest first; or what was decided, newest first."""
 
     model_config = example(
@@ -69,7 +69,7 @@ class ReviewList(Answer):
     open: int = Field(description="open entries in all")
 
 
-class Decided(Answer):
+class Decided(PaymentsAnswer):
     """The entry is closed."""
 
     model_config = example(

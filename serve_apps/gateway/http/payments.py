@@ -11,7 +11,7 @@ from fastapi import Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from actors.payments import answers
-from actors.payments.ledger.orders import State  # noqa: TC001 - FastAPI reads it
+from actors.payments.ledger.orders import OrderState  # noqa: TC001 - FastAPI reads it
 from serve_apps.gateway import payments
 from serve_apps.gateway.http import payment_documents
 from serve_apps.gateway.http.parameters import V1
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-    from actors.payments.answers import Answer
+    from actors.payments.answers import PaymentsAnswer
     from serve_apps.gateway.payments import Desk
     from serve_apps.gateway.service import Gateway
 
@@ -69,7 +69,7 @@ def _add_orders(app: FastAPI, gateway: Gateway) -> None:
     async def list_orders(
         request: Request,
         state: Annotated[
-            list[State] | None, Query(description="only in these", max_length=10)
+            list[OrderState] | None, Query(description="only in these", max_length=10)
         ] = None,
         limit: Limit = 100,
     ) -> Any:  # noqa: ANN401 - the same
@@ -177,7 +177,7 @@ def _add_downloads(app: FastAPI, gateway: Gateway) -> None:
         return Download(path, token, gateway.downloads, gateway.limits.stall_s)
 
 
-async def _answered(gateway: Gateway, work: Callable[[Desk], Answer]) -> JSONResponse:
+async def _answered(gateway: Gateway, work: Callable[[Desk], PaymentsAnswer]) -> JSONResponse:
     return JSONResponse((await gateway.payments.ask(work)).values())
 
 

@@ -23,7 +23,7 @@ from actors.payments.delivery import Delivery
 from actors.payments.ledger.ledger import Ledger
 from actors.payments.ledger.order_book import NewOrder
 from actors.payments.outbox_relay import OutboxRelay
-from actors.payments.shop import Chain, Shop
+from actors.payments.shop import Shop, ShopChain
 from actors.payments.watcher import Watcher
 from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.metrics import MemoryMetrics
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.payments.delivery import Goods
-    from actors.payments.ledger.outbox import Message
+    from actors.payments.ledger.outbox import OwedMessage
 
 PROCESSES: ForkServerContext = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload([__name__])
@@ -78,13 +78,13 @@ class Postbox:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    async def send(self, message: Message, goods: Goods | None) -> None:
+    async def send(self, message: OwedMessage, goods: Goods | None) -> None:
         line = f"{message.order.request} {message.kind} {goods.value if goods else '-'}\n"
         with self._path.open("a") as file:
             file.write(line)
 
 
-def shop_of(chains: list[Chain], directory: Path) -> Shop:
+def shop_of(chains: list[ShopChain], directory: Path) -> Shop:
     """A shop on these chains."""
     return Shop(
         {chain.network: chain for chain in chains},
@@ -128,7 +128,7 @@ def run(database: str, url: str, directory: Path, now_ms: int, kill: Kill | None
 def watch(database: str, url: str, directory: Path, rate: float, seed: int) -> None:
     """Watch both chains until ended."""
 
-    async def one(chain: Chain, ledger: Ledger) -> None:
+    async def one(chain: ShopChain, ledger: Ledger) -> None:
         metrics = MemoryMetrics()
         delivery = Delivery(shop_of([chain], directory), ledger, KEY)
         errors = ErrorHandler(f"payments-{chain.network}", metrics)

@@ -15,7 +15,7 @@ from actors.payments.chains.money import Method
 from actors.payments.ledger import schema
 from actors.payments.ledger.ledger import Ledger
 from actors.payments.ledger.order_book import WINDOW_MS
-from actors.payments.ledger.orders import State
+from actors.payments.ledger.orders import OrderState
 from actors.payments.ledger.outbox import CLAIM_MS
 from tests.integration.payments import lives
 from tests.integration.payments.lives import Kill
@@ -94,14 +94,14 @@ def restore(database: str, rows: Stock) -> None:
 
 
 STATES = {
-    "paid": State.DELIVERED,
-    "seen": State.SEEN,
-    "unpaid": State.EXPIRED,
-    "late": State.PAID_LATE,
-    "coins": State.DELIVERED,
-    "tokens": State.DELIVERED,
-    "less": State.UNDERPAID,
-    "new": State.NEW,
+    "paid": OrderState.DELIVERED,
+    "seen": OrderState.SEEN,
+    "unpaid": OrderState.EXPIRED,
+    "late": OrderState.PAID_LATE,
+    "coins": OrderState.DELIVERED,
+    "tokens": OrderState.DELIVERED,
+    "less": OrderState.UNDERPAID,
+    "new": OrderState.NEW,
 }
 
 

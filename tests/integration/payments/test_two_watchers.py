@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from actors.payments.catalogue import Plan
+from actors.payments.catalogue import ShopPlan
 from actors.payments.chains.money import Method
 from actors.payments.ledger import schema
 from actors.payments.ledger.database import now_ms
 from actors.payments.ledger.ledger import Ledger
 from actors.payments.ledger.order_book import NewOrder, OrderBook
-from actors.payments.ledger.orders import Delivers, Order, State
+from actors.payments.ledger.orders import Delivers, Order, OrderState
 from tests.integration.payments import lives
 from tests.unit.payments import ledgers, postgres
 from tests.unit.payments.http_chain import Answer, Asked, Chains, serving
@@ -36,16 +36,16 @@ RATE = 150.0  # requests per second, of each chain
 TON_CODES = ("paid", "more", "less", "fake", "bounced", "unpaid")
 TRON_CODES = ("paid", "twice", "late", "fake", "reverted", "unpaid", "pair")
 ENDS = {
-    "paid": State.DELIVERED,
-    "twice": State.DELIVERED,
-    "pair": State.DELIVERED,
-    "more": State.DELIVERED,
-    "late": State.PAID_LATE,
-    "less": State.UNDERPAID,
-    "fake": State.EXPIRED,
-    "bounced": State.EXPIRED,
-    "reverted": State.EXPIRED,
-    "unpaid": State.EXPIRED,
+    "paid": OrderState.DELIVERED,
+    "twice": OrderState.DELIVERED,
+    "pair": OrderState.DELIVERED,
+    "more": OrderState.DELIVERED,
+    "late": OrderState.PAID_LATE,
+    "less": OrderState.UNDERPAID,
+    "fake": OrderState.EXPIRED,
+    "bounced": OrderState.EXPIRED,
+    "reverted": OrderState.EXPIRED,
+    "unpaid": OrderState.EXPIRED,
 }
 SUSPENDED = {"Error": "frequency limit(15), and the query server is suspended for 30 s"}
 
@@ -100,15 +100,15 @@ class Faults:
         return right
 
 
-def buy(ledger: Ledger, name: str, method: Method, plan: Plan, at_ms: int) -> Order:
+def buy(ledger: Ledger, name: str, method: Method, plan: ShopPlan, at_ms: int) -> Order:
     book: OrderBook = ledger.orders
     new = NewOrder(name, plan, method, "pull", name)
     return book.create(new, chain_of(method), at_ms)
 
 
-def plan(price: int) -> Plan:
+def plan(price: int) -> ShopPlan:
     prices = {Method.TRON: price, Method.TON: 3_200_000_000, Method.TON_USDT: 9_900_000}
-    return Plan(f"p{price}", {"en": "x"}, prices, Delivers("licence"))
+    return ShopPlan(f"p{price}", {"en": "x"}, prices, Delivers("licence"))
 
 
 def pay_tron(chains: Chains, code: str, one: Order, name: str) -> None:
@@ -231,14 +231,14 @@ def _check_takings(ledger: Ledger, waiting: list[tuple[Method, str, Order, str]]
 
 
 def _wait(
-    database: str, expected: dict[str, State], pids: list[int | None]
-) -> dict[str, tuple[State, State]]:
+    database: str, expected: dict[str, OrderState], pids: list[int | None]
+) -> dict[str, tuple[OrderState, OrderState]]:
     """What is not as it should be once nothing changes any more, or after four minutes."""
     assert all(pids)
     deadline = time.monotonic() + 240
     with Ledger(SecretStr(database)) as ledger:
         while True:
-            found = {row.id: State(row.state) for row in ledgers.rows(ledger, schema.orders)}
+            found = {row.id: OrderState(row.state) for row in ledgers.rows(ledger, schema.orders)}
             wrong = {
                 name: (found[name], state)
                 for name, state in expected.items()

@@ -12,7 +12,7 @@ import pytest
 
 from actors.payments import tokens
 from actors.payments.chains.money import Method
-from actors.payments.ledger.orders import State
+from actors.payments.ledger.orders import OrderState
 from serve_apps.gateway.http.application import build
 from serve_apps.gateway.limits import Limits
 from serve_apps.gateway.service import Gateway
@@ -126,7 +126,7 @@ async def test_a_person_decides_over_http(sold: BotShop, served: Gateway) -> Non
         assert is_problem(await decide(made[0], decision="give away"), 422)
         accepted = await decide(made[0], decision="accept")
         assert accepted.json()["order"] == made[0].id
-        assert sold.ledger.orders.get(made[0].id).state is State.CONFIRMED
+        assert sold.ledger.orders.get(made[0].id).state is OrderState.CONFIRMED
         assert is_problem(await decide(made[0], decision="accept"), 404)  # it is closed
         refund = await decide(made[1], decision="refund", amount="0.5", note="too little")
         assert refund.json()["decision"] == "refund"

@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from actors.payments.chains.money import Method
-from actors.payments.ledger.orders import State
+from actors.payments.ledger.orders import OrderState
 from actors.payments.sandbox import demo_cases
 from actors.payments.sandbox.demo_cases import DemoCase
 from jobs import pay
@@ -207,7 +207,7 @@ def test_the_demo_ends_as_it_should() -> None:
 
 def test_the_demo_fails_if_an_order_ends_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its exit code is not for show: with a wrong expectation it says what is wrong."""
-    wrong = (*demo_cases.MAIN, DemoCase(Method.TON, None, State.DELIVERED))
+    wrong = (*demo_cases.MAIN, DemoCase(Method.TON, None, OrderState.DELIVERED))
     monkeypatch.setattr(demo_cases, "MAIN", wrong)
     for name in list(os.environ):
         if name.startswith("X0TTA6BL4_"):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from actors.payments.ledger import schema
-from actors.payments.ledger.orders import SETTLED, State
+from actors.payments.ledger.orders import SETTLED, OrderState
 
 if TYPE_CHECKING:
     from actors.payments.ledger.ledger import Ledger
@@ -67,7 +67,7 @@ def check(ledger: Ledger) -> None:
     entitled = {row.order_id for row in rows(ledger, schema.entitlements)}
     settling = _settling(rows(ledger, schema.payments), reviews)
     for order in orders.values():
-        paid = State(order.state) in SETTLED
+        paid = OrderState(order.state) in SETTLED
         assert paid == (order.id in entitled) == (order.id in settling)
         if paid:
             _check_payment(order, settling[order.id], reviews)

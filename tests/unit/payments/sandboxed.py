@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from actors.payments import scan
-from actors.payments.catalogue import Plan
+from actors.payments.catalogue import ShopPlan
 from actors.payments.chains import addresses
 from actors.payments.chains.api import Api
 from actors.payments.chains.money import Method, Network
@@ -18,9 +18,9 @@ from actors.payments.ledger.order_book import NewOrder
 from actors.payments.ledger.orders import Delivers
 from actors.payments.sandbox.app import Sandbox
 from actors.payments.sandbox.client import SandboxClient
-from actors.payments.sandbox.kinds import Chains, Kind, Payment
+from actors.payments.sandbox.kinds import Chains, Payment, PaymentKind
 from actors.payments.sandbox.server import serving
-from actors.payments.shop import Chain
+from actors.payments.shop import ShopChain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from actors.payments.scan import ScanResult
 
 PRICES = {Method.TRON: 9_900_000, Method.TON: 3_200_000_000, Method.TON_USDT: 9_900_000}
-LICENCE = Plan("licence", {"en": "Licence"}, PRICES, Delivers("licence"))
+LICENCE = ShopPlan("licence", {"en": "Licence"}, PRICES, Delivers("licence"))
 PLENTY = dict.fromkeys(Network, 1000)  # requests per second
 
 
@@ -44,13 +44,15 @@ class Stall:
     ledger: Ledger
     dialect: str = "/ton"
 
-    def chain(self, network: Network, rate: float = 1000) -> Chain:
+    def chain(self, network: Network, rate: float = 1000) -> ShopChain:
         """A network, as the shop uses it."""
         tron, ton = self.stage.chains.tron, self.stage.chains.ton
         if network is Network.TRON:
-            return Chain(network, f"{self.url}/tron", None, tron.wallet, tron.usdt, rate)
+            return ShopChain(network, f"{self.url}/tron", None, tron.wallet, tron.usdt, rate)
         wallet = addresses.ton(ton.wallet)
-        return Chain(network, self.url + self.dialect, None, wallet, ton.master, rate, test=True)
+        return ShopChain(
+            network, self.url + self.dialect, None, wallet, ton.master, rate, test=True
+        )
 
     def api(self, network: Network, rate: float = 1000) -> Api:
         """Its API, which asks again soon."""
@@ -64,9 +66,11 @@ class Stall:
             new, self.chain(method.network), self.stage.chains.clock.now_ms()
         )
 
-    def pay(self, order: Order, kind: Kind = Kind.EXACT, amount: int | None = None) -> list[str]:
+    def pay(
+        self, order: Order, kind: PaymentKind = PaymentKind.EXACT, amount: int | None = None
+    ) -> list[str]:
         """Pay it in a way."""
-        late_ms = order.expires_ms + 2000 if kind is Kind.LATE else 0
+        late_ms = order.expires_ms + 2000 if kind is PaymentKind.LATE else 0
         units = order.amount if amount is None else amount
         payment = Payment(order.method, kind, order.wallet, units, order.comment, "buyer", late_ms)
         return self.client.pay([payment])[0]

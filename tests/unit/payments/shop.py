@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import base58
 
-from actors.payments.catalogue import Plan
+from actors.payments.catalogue import ShopPlan
 from actors.payments.chains.money import Method, Network
 from actors.payments.chains.tron import TRANSFER_TOPIC
 from actors.payments.chains.verdict import Transfer
 from actors.payments.ledger.order_book import NewOrder
 from actors.payments.ledger.orders import Delivers
-from actors.payments.shop import Chain
+from actors.payments.shop import ShopChain
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -45,25 +45,25 @@ MASTER = "0:" + hashlib.sha256(b"master").hexdigest()
 JETTON_WALLET = "0:" + hashlib.sha256(b"jetton wallet").hexdigest()
 
 PRICES = {Method.TRON: 9_900_000, Method.TON: 3_200_000_000, Method.TON_USDT: 9_900_000}
-LICENCE = Plan("licence", {"en": "Licence"}, PRICES, Delivers("licence"))
-DOWNLOAD = Plan("month", {"en": "Month", "ru": "Месяц"}, PRICES, Delivers("download", "a.zip"))
+LICENCE = ShopPlan("licence", {"en": "Licence"}, PRICES, Delivers("licence"))
+DOWNLOAD = ShopPlan("month", {"en": "Month", "ru": "Месяц"}, PRICES, Delivers("download", "a.zip"))
 
 
 def tron_chain(
     url: str = "http://127.0.0.1:1", rate: float = 1000, key: SecretStr | None = None
-) -> Chain:
+) -> ShopChain:
     """The shop on TRON."""
-    return Chain(Network.TRON, url, key, WALLET, USDT, rate)
+    return ShopChain(Network.TRON, url, key, WALLET, USDT, rate)
 
 
 def ton_chain(
     url: str = "http://127.0.0.1:1", rate: float = 1000, key: SecretStr | None = None
-) -> Chain:
+) -> ShopChain:
     """The shop on TON."""
-    return Chain(Network.TON, url, key, TON_WALLET, MASTER, rate)
+    return ShopChain(Network.TON, url, key, TON_WALLET, MASTER, rate)
 
 
-def chain_of(method: Method) -> Chain:
+def chain_of(method: Method) -> ShopChain:
     """The shop where it takes `method`."""
     return tron_chain() if method is Method.TRON else ton_chain()
 
@@ -74,7 +74,7 @@ def order(
     *,
     method: Method = Method.TRON,
     now_ms: int = NOW,
-    plan: Plan = LICENCE,
+    plan: ShopPlan = LICENCE,
     channel: str = "pull",
 ) -> Order:
     """An order of a buyer of its own."""

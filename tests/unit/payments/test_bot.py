@@ -13,12 +13,12 @@ from pydantic import SecretStr
 from actors.payments.bot import chat_throttle, phrases, polling, service, telegram, webhook
 from actors.payments.bot.keyboards import Button
 from actors.payments.bot.rich_text import Mark, Part, RichText
-from actors.payments.bot.seller import Reply
+from actors.payments.bot.seller import BotReply
 from actors.payments.bot.service import Webhook
 from actors.payments.bot.telegram import TelegramClient
 from actors.payments.chains.money import Method
 from actors.payments.errors import BotRefused, TransportBusy, TransportRefused
-from actors.payments.ledger.orders import State
+from actors.payments.ledger.orders import OrderState
 from cluster.ray_start import free_ports
 from tests.unit.payments.bot_api import TOKEN, BotApi, Refusal, Sent, serving
 from tests.unit.payments.bot_shop import BotShop
@@ -86,14 +86,14 @@ def test_from_start_to_delivery(api: BotApi, sold: BotShop, language: str) -> No
         confirmed = buyer.wait(words.told["confirmed"].partition("{")[0])
         delivered = buyer.wait("https://shop.example/downloads/")
         assert confirmed.id < delivered.id
-        assert wait_state(sold, order.id, State.DELIVERED)
+        assert wait_state(sold, order.id, OrderState.DELIVERED)
 
         buyer.says("/orders")
         listed = buyer.wait(words.your_orders)
         (label,) = [one for one in listed.buttons if order.id in one]
-        assert words.states[State.DELIVERED] in label
+        assert words.states[OrderState.DELIVERED] in label
         buyer.presses(listed, label)
-        shown = buyer.wait(words.states[State.DELIVERED])
+        shown = buyer.wait(words.states[OrderState.DELIVERED])
         link = delivered.text.split("https://")[1].split()[0]
         assert link in shown.text  # the same one
         buyer.says(f"/status {order.id}")
@@ -236,13 +236,13 @@ def test_who_blocks_the_bot_stands_in_nobodys_way(api: BotApi, sold: BotShop) ->
         sold.pay(sold.order(1))
         sold.pay(sold.order(2))
         buyer.wait("/downloads/")
-        assert wait_state(sold, sold.order(1).id, State.REVIEW)
+        assert wait_state(sold, sold.order(1).id, OrderState.REVIEW)
         (review,) = sold.ledger.reviews.listing()
         assert "blocked" in review.note
         gone.blocked = False
         gone.says("/start")
         gone.wait("/downloads/")
-        assert wait_state(sold, sold.order(1).id, State.DELIVERED)
+        assert wait_state(sold, sold.order(1).id, OrderState.DELIVERED)
         assert sold.ledger.reviews.listing() == []
 
 
@@ -291,7 +291,7 @@ def test_a_slow_telegram_or_none_loses_nothing(
         buyer.wait(lambda one: bool(one.picture), 60)
         sold.pay(sold.order(1))
         buyer.wait("Here is the licence", 60)
-        assert wait_state(sold, sold.order(1).id, State.DELIVERED)
+        assert wait_state(sold, sold.order(1).id, OrderState.DELIVERED)
     assert len(sold.orders(1)) == 1
 
 
@@ -360,7 +360,7 @@ def answers(address: str) -> bool:
     return True
 
 
-def wait_state(sold: BotShop, order: str, state: State) -> bool:
+def wait_state(sold: BotShop, order: str, state: OrderState) -> bool:
     deadline = time.monotonic() + 20
     while sold.ledger.orders.get(order).state is not state:
         assert time.monotonic() < deadline, sold.ledger.orders.get(order)
@@ -371,8 +371,8 @@ def wait_state(sold: BotShop, order: str, state: State) -> bool:
 # -- the client alone -----------------------------------------------------------------------------
 
 
-def said(*parts: Part, picture: str = "") -> Reply:
-    return Reply(RichText(parts), ((Button("one", "help"),),), picture)
+def said(*parts: Part, picture: str = "") -> BotReply:
+    return BotReply(RichText(parts), ((Button("one", "help"),),), picture)
 
 
 async def test_a_text_that_telegram_cannot_read_is_sent_plain(api: BotApi) -> None:

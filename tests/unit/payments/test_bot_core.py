@@ -19,10 +19,10 @@ from actors.payments.bot.chat_throttle import INTERVAL_S, ChatThrottle
 from actors.payments.bot.offers import Offer
 from actors.payments.bot.phrases import EN, RU, Phrases
 from actors.payments.bot.rich_text import MAX_CAPTION, Mark, Part, RichText, code, fill, units
-from actors.payments.catalogue import Plan
+from actors.payments.catalogue import ShopPlan
 from actors.payments.chains.money import MAX_AMOUNT, Method
 from actors.payments.delivery import Goods
-from actors.payments.ledger.orders import Delivers, Order, State
+from actors.payments.ledger.orders import Delivers, Order, OrderState
 from tests.unit.payments import bot_api
 from tests.unit.payments.shop import MASTER, NOW, TON_WALLET, USDT, WALLET
 
@@ -31,7 +31,9 @@ PARTS = st.lists(st.builds(Part, st.text(), st.sampled_from(Mark)))
 TITLE = "<&>" * 26 + "😀😀"  # 80 characters, as long as a catalogue allows
 
 
-def an_order(method: Method = Method.TRON, state: State = State.NEW, **values: Any) -> Order:
+def an_order(
+    method: Method = Method.TRON, state: OrderState = OrderState.NEW, **values: Any
+) -> Order:
     tron = method is Method.TRON
     order = Order(
         id="abcdefghijklmnop",
@@ -165,7 +167,7 @@ def test_both_languages_say_the_same_things() -> None:
         assert one
         assert two
     for words in (EN, RU):
-        assert set(words.states) == set(State)
+        assert set(words.states) == set(OrderState)
         assert set(words.methods) == set(Method)
 
 
@@ -197,14 +199,16 @@ def test_an_invoice_fits_and_can_be_copied(words: Phrases, method: Method) -> No
 
 
 @LANGUAGES
-@pytest.mark.parametrize("state", list(State))
-def test_only_an_open_order_is_to_be_paid(words: Phrases, state: State) -> None:
+@pytest.mark.parametrize("state", list(OrderState))
+def test_only_an_open_order_is_to_be_paid(words: Phrases, state: OrderState) -> None:
     """The address is shown while paying makes sense, and never once its time is over."""
     order = an_order(state=state)
-    assert (WALLET in texts.order("t", order, WALLET, NOW, words).plain()) == (state is State.NEW)
+    assert (WALLET in texts.order("t", order, WALLET, NOW, words).plain()) == (
+        state is OrderState.NEW
+    )
     after = texts.order("t", order, WALLET, order.expires_ms + 1, words).plain()
     assert WALLET not in after
-    assert (words.no_more in after) == (state in {State.NEW, State.EXPIRED})
+    assert (words.no_more in after) == (state in {OrderState.NEW, OrderState.EXPIRED})
     assert words.states[state] in after
 
 
@@ -228,7 +232,7 @@ def test_pages_hold_every_offer_once(count: int, number: int) -> None:
     """However many plans there are, the pages together are all of them, and a page fits."""
     prices = dict.fromkeys(Method, MAX_AMOUNT)
     all_offers = [
-        Offer(Plan(f"p{at}", {"en": TITLE}, prices, Delivers("licence")), tuple(Method))
+        Offer(ShopPlan(f"p{at}", {"en": TITLE}, prices, Delivers("licence")), tuple(Method))
         for at in range(count)
     ]
     of = offers.page(all_offers, 0).of

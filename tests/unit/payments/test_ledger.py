@@ -23,7 +23,7 @@ from actors.payments.ledger import order_book, schema
 from actors.payments.ledger.intake import CATCH_UP_MS
 from actors.payments.ledger.ledger import Ledger
 from actors.payments.ledger.order_book import MAX_KEPT, MAX_OPEN, RESERVED_MS, WINDOW_MS, NewOrder
-from actors.payments.ledger.orders import State
+from actors.payments.ledger.orders import OrderState
 from actors.payments.ledger.settling import Effect
 from actors.runtime.errors import ConfigurationError, Conflict, Unavailable
 from tests.unit.payments import ledgers, postgres
@@ -69,7 +69,7 @@ def settle(ledger: Ledger, *transfers: Transfer) -> Effect:
     return effect
 
 
-def state(ledger: Ledger, order_id: str) -> State:
+def state(ledger: Ledger, order_id: str) -> OrderState:
     return ledger.orders.get(order_id).state
 
 
@@ -153,9 +153,9 @@ def test_an_order_asks_for_an_amount_of_its_own(ledger: Ledger) -> None:
     assert coins.amount == coins.price
     assert len(coins.comment) == 32
     assert ledger.orders.get(one.id) == one
-    assert [found.id for found in ledger.orders.listing(states=[State.NEW], limit=10)] == sorted(
-        [one.id, two.id, coins.id]
-    )
+    assert [
+        found.id for found in ledger.orders.listing(states=[OrderState.NEW], limit=10)
+    ] == sorted([one.id, two.id, coins.id])
     assert ledger.orders.listing(channel="pull", recipient="buyer 2") == [two]
 
 
@@ -235,12 +235,12 @@ def test_one_recipient_keeps_few_amounts_from_others(ledger: Ledger) -> None:
     with pytest.raises(OrdersFull, match="not paid"):
         another(-1)
     assert another(-1, Method.TON).comment, "which keeps no amount from anybody"
-    assert order(ledger, "somebody else").state is State.NEW
+    assert order(ledger, "somebody else").state is OrderState.NEW
     settle(ledger, transfer(made[0].amount, block_ms=NOW + 1))
-    assert another(-1).state is State.NEW
+    assert another(-1).state is OrderState.NEW
     now += WINDOW_MS + RESERVED_MS + 4 * MINUTE
     ledger.intake.complete([at], now, now)
-    assert another(-2).state is State.NEW, "a day later"
+    assert another(-2).state is OrderState.NEW, "a day later"
 
 
 def test_amounts_run_out_and_come_back(database_url: str) -> None:
@@ -275,7 +275,7 @@ def test_amounts_run_out_and_come_back(database_url: str) -> None:
         # would then both be waited for at one time.
         with pytest.raises(OrdersFull, match="999"):
             order(ledger, "late", now_ms=over - 1)
-        assert order(ledger, "late", now_ms=over).state is State.NEW
+        assert order(ledger, "late", now_ms=over).state is OrderState.NEW
 
 
 def test_unknown_things(ledger: Ledger) -> None:
@@ -322,7 +322,7 @@ def test_a_payment_settles_its_order_once(ledger: Ledger) -> None:
     settle(ledger, paid, paid)
     again = ledger.intake.settle(cursor(ledger), paid.tx_id, [paid, paid], NOW)
     assert again == Effect()
-    assert state(ledger, one.id) is State.CONFIRMED
+    assert state(ledger, one.id) is OrderState.CONFIRMED
     assert ledger.orders.entitled_until_ms(one.id) is not None
     ledgers.check(ledger)
 
@@ -347,13 +347,13 @@ def test_overpaying_on_ton_settles_and_is_recorded(ledger: Ledger) -> None:
     one = order(ledger, method=Method.TON)
     more = transfer(one.amount + 5, method=Method.TON, comment=one.comment)
     settle(ledger, more)
-    assert state(ledger, one.id) is State.OVERPAID
+    assert state(ledger, one.id) is OrderState.OVERPAID
     assert ledger.report().takings[Method.TON].excess == 5
     exact = transfer(
         one.amount, "exact", method=Method.TON, comment=one.comment, block_ms=NOW + 1000
     )
     settle(ledger, exact)
-    assert state(ledger, one.id) is State.CONFIRMED
+    assert state(ledger, one.id) is OrderState.CONFIRMED
     assert ledger.report().takings[Method.TON].excess == 0
     ledgers.check(ledger)
 
@@ -369,7 +369,7 @@ def test_a_comment_of_any_characters_is_for_review(ledger: Ledger, text: str) ->
         transfer(1, "strange", method=Method.TON, comment=text),
         transfer(one.amount, method=Method.TON, comment=one.comment),
     )
-    assert state(ledger, one.id) is State.CONFIRMED
+    assert state(ledger, one.id) is OrderState.CONFIRMED
     assert [review.cause for review in ledger.reviews.listing()] == ["unmatched"]
 
 
@@ -379,7 +379,7 @@ def test_an_amount_names_orders_of_its_own_wallet_and_token(ledger: Ledger) -> N
     elsewhere = replace(transfer(one.amount, "elsewhere"), wallet=tron_address("another shop"))
     other = replace(transfer(one.amount, "other"), contract=FAKE_USDT)
     settle(ledger, elsewhere, other)
-    assert state(ledger, one.id) is State.NEW
+    assert state(ledger, one.id) is OrderState.NEW
     assert [(review.cause, review.order) for review in ledger.reviews.listing()] == [
         ("unmatched", None)
     ] * 2
@@ -396,7 +396,7 @@ def test_a_comment_of_no_order_names_none(ledger: Ledger, comment: str) -> None:
     ]
     at = cursor(ledger, Method.TON)
     assert ledger.intake.apply(at, page, NOW, position=9, mark="00") == Effect(new=2, review=2)
-    assert (state(ledger, one.id), state(ledger, two.id)) == (State.NEW, State.NEW)
+    assert (state(ledger, one.id), state(ledger, two.id)) == (OrderState.NEW, OrderState.NEW)
     assert [(review.cause, review.order) for review in ledger.reviews.listing()] == [
         ("unmatched", None)
     ] * 2
@@ -407,7 +407,10 @@ def test_chains_may_use_the_same_name_for_a_transaction(ledger: Ledger) -> None:
     one, two = order(ledger, 1), order(ledger, 2, method=Method.TON)
     settle(ledger, transfer(one.amount, "same"))
     settle(ledger, transfer(two.amount, "same", method=Method.TON, comment=two.comment))
-    assert (state(ledger, one.id), state(ledger, two.id)) == (State.CONFIRMED, State.CONFIRMED)
+    assert (state(ledger, one.id), state(ledger, two.id)) == (
+        OrderState.CONFIRMED,
+        OrderState.CONFIRMED,
+    )
     ledgers.check(ledger)
 
 
@@ -416,7 +419,7 @@ def test_what_arrived_in_an_unusual_way_settles_nothing(ledger: Ledger) -> None:
     one = order(ledger, method=Method.TON)
     odd = transfer(one.amount, method=Method.TON, comment=one.comment, settles=False)
     assert settle(ledger, odd) == Effect(new=1, review=1)
-    assert state(ledger, one.id) is State.NEW
+    assert state(ledger, one.id) is OrderState.NEW
     (review,) = ledger.reviews.listing()
     assert (review.cause, review.order) == ("unusual", one.id)
     ledgers.check(ledger)
@@ -426,7 +429,7 @@ def test_the_wrong_coin_settles_nothing(ledger: Ledger) -> None:
     """The right comment on the wrong asset names the order and is for review."""
     one = order(ledger, method=Method.TON_USDT)
     settle(ledger, transfer(10**12, method=Method.TON, comment=one.comment))
-    assert state(ledger, one.id) is State.NEW
+    assert state(ledger, one.id) is OrderState.NEW
     (review,) = ledger.reviews.listing()
     assert (review.cause, review.order) == ("unusual", one.id)
     ledgers.check(ledger)
@@ -435,13 +438,15 @@ def test_the_wrong_coin_settles_nothing(ledger: Ledger) -> None:
 @pytest.mark.parametrize(
     ("paid", "block_ms", "expected"),
     [
-        (-1, MINUTE, State.UNDERPAID),
-        (0, WINDOW_MS + 1, State.PAID_LATE),
-        (0, WINDOW_MS, State.CONFIRMED),
-        (0, WINDOW_MS + RESERVED_MS + 10**9, State.PAID_LATE),
+        (-1, MINUTE, OrderState.UNDERPAID),
+        (0, WINDOW_MS + 1, OrderState.PAID_LATE),
+        (0, WINDOW_MS, OrderState.CONFIRMED),
+        (0, WINDOW_MS + RESERVED_MS + 10**9, OrderState.PAID_LATE),
     ],
 )
-def test_what_a_comment_names(ledger: Ledger, paid: int, block_ms: int, expected: State) -> None:
+def test_what_a_comment_names(
+    ledger: Ledger, paid: int, block_ms: int, expected: OrderState
+) -> None:
     """By the time of the block: at the deadline is on time, a moment later is late."""
     one = order(ledger, method=Method.TON)
     effect = settle(
@@ -450,7 +455,7 @@ def test_what_a_comment_names(ledger: Ledger, paid: int, block_ms: int, expected
             one.amount + paid, method=Method.TON, comment=one.comment, block_ms=NOW + block_ms
         ),
     )
-    settled = int(expected is State.CONFIRMED)
+    settled = int(expected is OrderState.CONFIRMED)
     assert effect == Effect(new=1, settled=settled, review=1 - settled)
     assert state(ledger, one.id) is expected
     ledgers.check(ledger)
@@ -459,20 +464,20 @@ def test_what_a_comment_names(ledger: Ledger, paid: int, block_ms: int, expected
 @pytest.mark.parametrize(
     ("block_ms", "expected"),
     [
-        (-1, State.NEW),
-        (0, State.CONFIRMED),
-        (WINDOW_MS, State.CONFIRMED),
-        (WINDOW_MS + 1, State.PAID_LATE),
-        (WINDOW_MS + RESERVED_MS, State.PAID_LATE),
-        (WINDOW_MS + RESERVED_MS + 1, State.NEW),
+        (-1, OrderState.NEW),
+        (0, OrderState.CONFIRMED),
+        (WINDOW_MS, OrderState.CONFIRMED),
+        (WINDOW_MS + 1, OrderState.PAID_LATE),
+        (WINDOW_MS + RESERVED_MS, OrderState.PAID_LATE),
+        (WINDOW_MS + RESERVED_MS + 1, OrderState.NEW),
     ],
 )
-def test_what_an_amount_names(ledger: Ledger, block_ms: int, expected: State) -> None:
+def test_what_an_amount_names(ledger: Ledger, block_ms: int, expected: OrderState) -> None:
     """Within the reservation by the time of the block, to the millisecond."""
     one = order(ledger)
     settle(ledger, transfer(one.amount, block_ms=NOW + block_ms))
     assert state(ledger, one.id) is expected
-    assert len(ledger.reviews.listing()) == (expected is not State.CONFIRMED)
+    assert len(ledger.reviews.listing()) == (expected is not OrderState.CONFIRMED)
     ledgers.check(ledger)
 
 
@@ -483,13 +488,16 @@ def test_an_order_is_seen_expires_and_is_paid_after_all(ledger: Ledger) -> None:
     listed = Sighting(tx_id("t"), one.amount, NOW + MINUTE, confirmed=False)
     assert ledger.intake.note(at, USDT, [listed], NOW) == (1, 0)
     assert ledger.intake.note(at, USDT, [listed], NOW) == (0, 0)
-    assert state(ledger, one.id) is State.SEEN
+    assert state(ledger, one.id) is OrderState.SEEN
     assert ledger.intake.complete([at], 0, NOW + 10**9) == 0, "an unknown time expires nothing"
     assert ledger.intake.complete([at], NOW + WINDOW_MS + MINUTE, NOW) == 0, "an index may lag"
     assert ledger.intake.complete([at], NOW + WINDOW_MS + 3 * MINUTE, NOW) == 1
-    assert (state(ledger, one.id), state(ledger, two.id)) == (State.SEEN, State.EXPIRED)
+    assert (state(ledger, one.id), state(ledger, two.id)) == (OrderState.SEEN, OrderState.EXPIRED)
     settle(ledger, transfer(one.amount), transfer(two.amount, "two"))
-    assert (state(ledger, one.id), state(ledger, two.id)) == (State.CONFIRMED, State.CONFIRMED)
+    assert (state(ledger, one.id), state(ledger, two.id)) == (
+        OrderState.CONFIRMED,
+        OrderState.CONFIRMED,
+    )
     ledgers.check(ledger)
 
 
@@ -507,14 +515,14 @@ def test_what_was_seen_and_is_refused_is_new_again(ledger: Ledger) -> None:
         (tx_id("b"), True),
     }
     ledger.intake.refuse(at, tx_id("a"), Reason.REVERTED)
-    assert state(ledger, one.id) is State.SEEN, "the other one may be real"
+    assert state(ledger, one.id) is OrderState.SEEN, "the other one may be real"
     ledger.intake.refuse(at, tx_id("b"), Reason.NO_SUCH_LOG)
-    assert state(ledger, one.id) is State.NEW
+    assert state(ledger, one.id) is OrderState.NEW
     assert [found.tx_id for found in ledger.intake.waiting(at, NOW, limit=10)] == [tx_id("c")]
     assert ledger.intake.count_waiting(at) == 1
     again = Sighting(tx_id("d"), one.amount, NOW + MINUTE, confirmed=True)
     ledger.intake.note(at, USDT, [again], NOW)
-    assert state(ledger, one.id) is State.SEEN
+    assert state(ledger, one.id) is OrderState.SEEN
     assert ledgers.messages(ledger) == [("request one", "seen", "due")], "said once"
 
 
@@ -558,7 +566,7 @@ def test_a_row_whose_receipt_says_otherwise_pays_what_the_receipt_says(ledger: L
     listed = Sighting(tx_id("t"), one.amount, NOW + MINUTE, confirmed=True)
     ledger.intake.note(at, USDT, [listed], NOW)
     assert settle(ledger, transfer(one.amount - 1)) == Effect(new=1, review=1)
-    assert state(ledger, one.id) is State.NEW
+    assert state(ledger, one.id) is OrderState.NEW
     ledgers.check(ledger)
 
 
@@ -568,7 +576,7 @@ def test_what_is_paid_already_is_not_seen_again(ledger: Ledger) -> None:
     settle(ledger, transfer(one.amount))
     second = Sighting(tx_id("second"), one.amount, NOW + 2 * MINUTE, confirmed=True)
     assert ledger.intake.note(cursor(ledger), USDT, [second], NOW) == (1, 0)
-    assert state(ledger, one.id) is State.CONFIRMED
+    assert state(ledger, one.id) is OrderState.CONFIRMED
 
 
 def test_wallets_are_read_each_for_itself(ledger: Ledger) -> None:
@@ -683,8 +691,8 @@ def test_what_another_has_changed_meanwhile_is_not_overwritten(ledger: Ledger) -
     one = order(ledger)
     settle(ledger, transfer(one.amount))
     with pytest.raises(InvalidTransition, match="another"), ledger.database.writing() as writing:
-        order_book.change(writing, one, State.SEEN)
-    assert state(ledger, one.id) is State.CONFIRMED
+        order_book.change(writing, one, OrderState.SEEN)
+    assert state(ledger, one.id) is OrderState.CONFIRMED
 
 
 def test_a_request_that_always_collides_is_told(
@@ -734,4 +742,4 @@ def test_a_database_that_goes_away_is_unavailable(
 
         with pytest.raises(Unavailable, match="Nothing is lost"):
             interrupted()
-        assert order(ledger).state is State.NEW
+        assert order(ledger).state is OrderState.NEW

@@ -16,12 +16,12 @@ from actors.payments.ledger import orders
 from actors.payments.ledger.orders import (
     SETTLED,
     TRANSITIONS,
-    Candidate,
     Cause,
     Delivers,
     Order,
+    OrderState,
     PaymentKey,
-    State,
+    TransferCandidate,
     has_expired,
     judge,
 )
@@ -44,12 +44,12 @@ ORDER = Order(
     expires_ms=2000,
     reserved_until_ms=3000,
     reserved=True,
-    state=State.NEW,
+    state=OrderState.NEW,
     version=0,
 )
 
 CANDIDATES = st.builds(
-    Candidate,
+    TransferCandidate,
     key=st.builds(PaymentKey, st.just("ton"), st.sampled_from("abcd"), st.integers(0, 3)),
     amount=st.sampled_from([1, 99, 100, 101]),
     block_ms=st.sampled_from([1000, 1500, 2000, 2001, 5000]),
@@ -59,19 +59,23 @@ CANDIDATES = st.builds(
 SETS = st.lists(CANDIDATES, max_size=6, unique_by=lambda one: one.key)
 
 
-def one(amount: int = 100, block_ms: int = 1500, name: str = "a", **kwargs: bool) -> Candidate:
-    return Candidate(PaymentKey("ton", name, 0), amount, block_ms, **kwargs)
+def one(
+    amount: int = 100, block_ms: int = 1500, name: str = "a", **kwargs: bool
+) -> TransferCandidate:
+    return TransferCandidate(PaymentKey("ton", name, 0), amount, block_ms, **kwargs)
 
 
 @given(found=SETS, data=st.data())
-def test_the_order_of_arrival_does_not_matter(found: list[Candidate], data: st.DataObject) -> None:
+def test_the_order_of_arrival_does_not_matter(
+    found: list[TransferCandidate], data: st.DataObject
+) -> None:
     """Any permutation of the same transfers is judged alike."""
     shuffled = data.draw(st.permutations(found))
     assert judge(ORDER, shuffled) == judge(ORDER, found)
 
 
 @given(found=SETS)
-def test_each_transfer_settles_or_has_a_cause(found: list[Candidate]) -> None:
+def test_each_transfer_settles_or_has_a_cause(found: list[TransferCandidate]) -> None:
     """One settles at most, it is sufficient, on time and undecided; the rest are for review."""
     judged = judge(ORDER, found)
     keys = {candidate.key for candidate in found}
@@ -82,7 +86,7 @@ def test_each_transfer_settles_or_has_a_cause(found: list[Candidate]) -> None:
         assert not winner.decided
         assert winner.amount >= ORDER.amount
         assert winner.block_ms <= ORDER.expires_ms
-        assert judged.state in {State.CONFIRMED, State.OVERPAID}
+        assert judged.state in {OrderState.CONFIRMED, OrderState.OVERPAID}
     else:
         assert judged.state not in SETTLED
 
@@ -91,21 +95,23 @@ def test_each_transfer_settles_or_has_a_cause(found: list[Candidate]) -> None:
     ("found", "state", "settling"),
     [
         ([], None, None),
-        ([one()], State.CONFIRMED, "a"),
-        ([one(101)], State.OVERPAID, "a"),
-        ([one(99)], State.UNDERPAID, None),
-        ([one(block_ms=2000)], State.CONFIRMED, "a"),
-        ([one(block_ms=2001)], State.PAID_LATE, None),
-        ([one(block_ms=2001), one(99, name="b")], State.PAID_LATE, None),
-        ([one(99), one(name="b", block_ms=1900)], State.CONFIRMED, "b"),
-        ([one(block_ms=1600), one(name="b", block_ms=1500)], State.CONFIRMED, "b"),
+        ([one()], OrderState.CONFIRMED, "a"),
+        ([one(101)], OrderState.OVERPAID, "a"),
+        ([one(99)], OrderState.UNDERPAID, None),
+        ([one(block_ms=2000)], OrderState.CONFIRMED, "a"),
+        ([one(block_ms=2001)], OrderState.PAID_LATE, None),
+        ([one(block_ms=2001), one(99, name="b")], OrderState.PAID_LATE, None),
+        ([one(99), one(name="b", block_ms=1900)], OrderState.CONFIRMED, "b"),
+        ([one(block_ms=1600), one(name="b", block_ms=1500)], OrderState.CONFIRMED, "b"),
         ([one(settles=False)], None, None),
         ([one(decided=True)], None, None),
         ([one(99, decided=True)], None, None),
         ([one(block_ms=2001, decided=True)], None, None),
     ],
 )
-def test_verdicts(found: list[Candidate], state: State | None, settling: str | None) -> None:
+def test_verdicts(
+    found: list[TransferCandidate], state: OrderState | None, settling: str | None
+) -> None:
     """The earliest sufficient transfer on time settles; else late outranks underpaid."""
     judged = judge(ORDER, found)
     assert judged.state is state
@@ -132,9 +138,9 @@ def test_causes() -> None:
     }
 
 
-@pytest.mark.parametrize("before", list(State))
-@pytest.mark.parametrize("to", list(State))
-def test_only_listed_steps_are_allowed(before: State, to: State) -> None:
+@pytest.mark.parametrize("before", list(OrderState))
+@pytest.mark.parametrize("to", list(OrderState))
+def test_only_listed_steps_are_allowed(before: OrderState, to: OrderState) -> None:
     """Any other one is an error that says what the order is."""
     order = replace(ORDER, state=before)
     if to in TRANSITIONS[before]:
@@ -148,15 +154,15 @@ def test_only_listed_steps_are_allowed(before: State, to: State) -> None:
 def test_a_settled_order_stays_settled() -> None:
     """No step leads from a paid state to one that is not."""
     assert all(TRANSITIONS[state] <= SETTLED for state in SETTLED)
-    assert set(TRANSITIONS) == set(State)
+    assert set(TRANSITIONS) == set(OrderState)
 
 
 def test_expiry_is_by_the_time_of_the_chain() -> None:
     """A new order when its time is over; a seen one when it would no longer be recognised."""
-    seen = replace(ORDER, state=State.SEEN)
+    seen = replace(ORDER, state=OrderState.SEEN)
     assert [has_expired(ORDER, at) for at in (2000, 2001)] == [False, True]
     assert [has_expired(seen, at) for at in (2001, 3000, 3001)] == [False, False, True]
-    assert not has_expired(replace(ORDER, state=State.CONFIRMED), 10**6)
+    assert not has_expired(replace(ORDER, state=OrderState.CONFIRMED), 10**6)
 
 
 def test_ids_and_comments_are_of_their_form() -> None:

@@ -21,8 +21,8 @@ from actors.payments.errors import (
 )
 from actors.payments.ledger import schema
 from actors.payments.ledger.order_book import WINDOW_MS
-from actors.payments.ledger.orders import State
-from actors.payments.ledger.outbox import CLAIM_MS, FIRST_RETRY_MS, Message
+from actors.payments.ledger.orders import OrderState
+from actors.payments.ledger.outbox import CLAIM_MS, FIRST_RETRY_MS, OwedMessage
 from actors.payments.ledger.settling import ENTITLED_MS
 from actors.payments.outbox_relay import OutboxRelay, Pull
 from actors.payments.shop import Shop
@@ -69,7 +69,7 @@ def only(ledger: Ledger) -> Review:
     return found
 
 
-def state(ledger: Ledger, one: Order) -> State:
+def state(ledger: Ledger, one: Order) -> OrderState:
     return ledger.orders.get(one.id).state
 
 
@@ -80,7 +80,7 @@ def test_messages_of_an_order_go_one_after_the_other(ledger: Ledger) -> None:
     (first,) = ledger.outbox.claim("pull", NOW)
     assert (first.kind, first.order.state, first.entitled_until_ms is None) == (
         "confirmed",
-        State.CONFIRMED,
+        OrderState.CONFIRMED,
         False,
     )
     assert ledger.outbox.claim("pull", NOW) == []
@@ -88,9 +88,9 @@ def test_messages_of_an_order_go_one_after_the_other(ledger: Ledger) -> None:
     assert ledger.outbox.done(first)
     assert not ledger.outbox.done(first), "done is done"
     (second,) = ledger.outbox.claim("pull", NOW)
-    assert (second.kind, second.order.state) == ("delivery", State.DELIVERING)
+    assert (second.kind, second.order.state) == ("delivery", OrderState.DELIVERING)
     assert ledger.outbox.done(second)
-    assert state(ledger, one) is State.DELIVERED
+    assert state(ledger, one) is OrderState.DELIVERED
     assert ledger.outbox.claim("pull", NOW + 10**9) == []
 
 
@@ -144,7 +144,7 @@ def test_two_couriers_share(ledger: Ledger) -> None:
     """Each message is claimed by one of them."""
     for number in range(12):
         pay(ledger, order(ledger, number))
-    claimed: list[Message] = []
+    claimed: list[OwedMessage] = []
     threads = [
         threading.Thread(target=lambda: claimed.extend(ledger.outbox.claim("pull", NOW)))
         for _ in range(4)
@@ -175,7 +175,7 @@ def test_what_is_overtaken_is_not_said(ledger: Ledger) -> None:
     one, two, three = (order(ledger, name) for name in range(3))
     at = ledger.intake.open(one.method.network, one.wallet)
     ledger.intake.complete([at], NOW + WINDOW_MS * 2, NOW)
-    assert state(ledger, one) is State.EXPIRED
+    assert state(ledger, one) is OrderState.EXPIRED
     told = {message.order.id: message for message in ledger.outbox.claim("pull", NOW, limit=3)}
     assert {message.kind for message in told.values()} == {"expired"}
     for message in (told[one.id], told[two.id]):
@@ -195,7 +195,7 @@ def test_a_delivery_that_cannot_be_is_for_review_and_can_be_tried_again(ledger: 
     for _ in range(2):
         (message,) = ledger.outbox.claim("pull", NOW)
         assert ledger.outbox.refuse(message, "blocked by the user", NOW)
-        assert state(ledger, one) is State.REVIEW
+        assert state(ledger, one) is OrderState.REVIEW
         entry = only(ledger)
         assert (entry.subject, entry.cause, entry.note, entry.method) == (
             f"order:{one.id}",
@@ -211,7 +211,7 @@ def test_a_delivery_that_cannot_be_is_for_review_and_can_be_tried_again(ledger: 
     ledgers.check(ledger)
     (message,) = ledger.outbox.claim("pull", NOW)
     assert ledger.outbox.done(message)
-    assert state(ledger, one) is State.DELIVERED
+    assert state(ledger, one) is OrderState.DELIVERED
 
 
 def test_another_message_that_cannot_be_is_let_go(ledger: Ledger) -> None:
@@ -232,7 +232,7 @@ def test_a_person_accepts(ledger: Ledger, difference: int) -> None:
     entry = only(ledger)
     assert entry.order == one.id
     assert ledger.reviews.accept(entry.subject, NOW) == one.id
-    assert state(ledger, one) is State.CONFIRMED
+    assert state(ledger, one) is OrderState.CONFIRMED
     with pytest.raises(UnknownReview):
         ledger.reviews.accept(entry.subject, NOW)
     ledgers.check(ledger)
@@ -240,7 +240,7 @@ def test_a_person_accepts(ledger: Ledger, difference: int) -> None:
     assert closed.decision == "accepted"
     # A payment that comes after a person has decided changes nothing any more.
     pay(ledger, one, name="after")
-    assert state(ledger, one) is State.CONFIRMED
+    assert state(ledger, one) is OrderState.CONFIRMED
     assert only(ledger).cause == "duplicate"
     ledgers.check(ledger)
 
@@ -256,7 +256,7 @@ def test_a_person_names_the_order(ledger: Ledger) -> None:
         with pytest.raises(error):
             ledger.reviews.accept(subject, NOW, order_id=wrong)
     assert ledger.reviews.accept(subject, NOW, order_id=one.id) == one.id
-    assert state(ledger, one) is State.OVERPAID
+    assert state(ledger, one) is OrderState.OVERPAID
     assert ledger.report().takings[Method.TRON].excess == 10**7 - one.amount
     ledgers.check(ledger)
     more = transfer(5, "more")
@@ -289,7 +289,7 @@ def test_refunds_are_proposed(ledger: Ledger) -> None:
     elsewhere = addresses.ton_friendly("0:" + "7" * 64)
     again = ledger.reviews.propose_refund(only(ledger).subject, NOW, to=elsewhere, amount=3)
     assert (again.refund_to, again.refund_amount) == (elsewhere, 3)
-    assert state(ledger, one) is State.UNDERPAID
+    assert state(ledger, one) is OrderState.UNDERPAID
     ledgers.check(ledger)
 
 
@@ -299,9 +299,9 @@ def test_what_a_person_has_disposed_of_settles_nothing(ledger: Ledger) -> None:
     pay(ledger, one, after=WINDOW_MS + 1)
     ledger.reviews.propose_refund(only(ledger).subject, NOW)
     pay(ledger, one, -1, name="less")
-    assert state(ledger, one) is State.PAID_LATE
+    assert state(ledger, one) is OrderState.PAID_LATE
     pay(ledger, one, name="whole")
-    assert state(ledger, one) is State.CONFIRMED
+    assert state(ledger, one) is OrderState.CONFIRMED
     ledgers.check(ledger)
 
 
@@ -333,7 +333,7 @@ class Telegram:
         self.sent: list[tuple[str, Goods | None]] = []
         self.trouble: list[Exception] = []
 
-    async def send(self, message: Message, goods: Goods | None) -> None:
+    async def send(self, message: OwedMessage, goods: Goods | None) -> None:
         if self.trouble:
             raise self.trouble.pop(0)
         self.sent.append((message.kind, goods))
@@ -364,7 +364,7 @@ def test_a_courier_carries_everything_with_its_goods(ledger: Ledger, tmp_path: P
         ("confirmed", False),
         ("delivery", True),
     ]
-    assert state(ledger, one) is State.DELIVERED
+    assert state(ledger, one) is OrderState.DELIVERED
     two = order(ledger, 2, channel="telegram")
     pay(ledger, two)
     transport.trouble = [TransportBusy("down"), TransportRefused("blocked")]
@@ -372,7 +372,7 @@ def test_a_courier_carries_everything_with_its_goods(ledger: Ledger, tmp_path: P
     now[0] += 5000
     transport.trouble = [TransportRefused("blocked"), TransportRefused("blocked")]
     assert asyncio.run(carrier.round()) == 0
-    assert state(ledger, two) is State.REVIEW
+    assert state(ledger, two) is OrderState.REVIEW
     assert only(ledger).note == "blocked"
 
 
@@ -387,15 +387,15 @@ def test_goods_that_cannot_be_made_hold_nobody_up(ledger: Ledger, tmp_path: Path
     pay(ledger, licence)
     with pytest.raises(ConfigurationError, match="X0TTA6BL4_PUBLIC_URL"):
         asyncio.run(carrier.round())
-    assert state(ledger, licence) is State.DELIVERED
-    assert {state(ledger, one) for one in stuck} == {State.DELIVERING}
+    assert state(ledger, licence) is OrderState.DELIVERED
+    assert {state(ledger, one) for one in stuck} == {OrderState.DELIVERING}
     kinds = [kind for kind, _ in transport.sent]
     assert (kinds.count("confirmed"), kinds.count("delivery")) == (26, 1)
     assert asyncio.run(carrier.round()) == 0, "not before the time"
     mended, now = relay(ledger, transport, tmp_path, "https://shop.example")
     now[0] += FIRST_RETRY_MS
     assert asyncio.run(mended.round()) == 25
-    assert {state(ledger, one) for one in stuck} == {State.DELIVERED}
+    assert {state(ledger, one) for one in stuck} == {OrderState.DELIVERED}
 
 
 def test_a_defect_of_a_transport_holds_nobody_up(ledger: Ledger, tmp_path: Path) -> None:
@@ -424,4 +424,4 @@ def test_who_asks_by_himself_is_served_at_once(ledger: Ledger, tmp_path: Path) -
     pay(ledger, one)
     carrier, _ = relay(ledger, Pull(), tmp_path)
     assert asyncio.run(carrier.round()) == 2
-    assert state(ledger, one) is State.DELIVERED
+    assert state(ledger, one) is OrderState.DELIVERED

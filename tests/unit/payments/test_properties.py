@@ -31,7 +31,7 @@ from actors.payments.chains.verdict import Rejected, Transfer
 from actors.payments.errors import OrdersFull, UnknownReview
 from actors.payments.ledger.ledger import Ledger
 from actors.payments.ledger.order_book import RESERVED_MS, WINDOW_MS
-from actors.payments.ledger.orders import SETTLED, State
+from actors.payments.ledger.orders import SETTLED, OrderState
 from actors.payments.ledger.outbox import CLAIM_MS
 from actors.runtime.errors import Conflict, InvalidInput
 from tests.unit.payments import ledgers
@@ -197,7 +197,7 @@ def test_tricks_never_settle(shared: Ledger, tricks: list[str]) -> None:
             read = tron.read_receipt(proof, waiting.tx_id, wallet=WALLET, contract=USDT)
             assert isinstance(read, Rejected)
             shared.intake.refuse(at, waiting.tx_id, read.reason)
-    assert shared.orders.get(one.id).state is State.NEW
+    assert shared.orders.get(one.id).state is OrderState.NEW
     assert shared.report().takings[Method.TRON].settled == 0
     ledgers.check(shared)
 
@@ -321,7 +321,7 @@ class Shop(RuleBasedStateMachine):
             assert at.position >= self.positions.get(at.account, 0)
             self.positions[at.account] = at.position
         delivered = {
-            one.id for one in self.ledger.orders.listing(states=[State.DELIVERED], limit=1000)
+            one.id for one in self.ledger.orders.listing(states=[OrderState.DELIVERED], limit=1000)
         }
         assert self.delivered <= delivered
         self.delivered = delivered

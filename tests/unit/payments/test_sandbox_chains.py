@@ -20,14 +20,14 @@ from actors.payments.sandbox import kinds
 from actors.payments.sandbox.chain_ton import TonChain
 from actors.payments.sandbox.chain_tron import TronChain
 from actors.payments.sandbox.clock import ChainClock
-from actors.payments.sandbox.kinds import APPLIES, Chains, Kind, Payment
+from actors.payments.sandbox.kinds import APPLIES, Chains, Payment, PaymentKind
 from actors.runtime.errors import InvalidInput
 
 SHOP = TronChain("test", ChainClock()).wallet
-EACH = [(method, kind) for kind in Kind for method in sorted(APPLIES[kind])]
+EACH = [(method, kind) for kind in PaymentKind for method in sorted(APPLIES[kind])]
 
 
-def paid(chains: Chains, method: Method, kind: Kind, amount: int = 9_900_100) -> list[str]:
+def paid(chains: Chains, method: Method, kind: PaymentKind, amount: int = 9_900_100) -> list[str]:
     """Pay the shop of some chains."""
     to = chains.tron.wallet if method is Method.TRON else chains.ton.wallet
     return kinds.pay(chains, Payment(method, kind, to, amount, "ab" * 16))
@@ -141,7 +141,7 @@ def test_a_deposit_is_read_back_from_its_cells(amount: int, text: str, *, bounce
 
 
 @pytest.mark.parametrize(("method", "kind"), [pair for pair in EACH if pair[0] is not Method.TRON])
-def test_each_ton_transaction_follows_the_block_format(method: Method, kind: Kind) -> None:
+def test_each_ton_transaction_follows_the_block_format(method: Method, kind: PaymentKind) -> None:
     """Another reader takes all its phases, to the last bit, and the accounts are chains."""
     chains = Chains.of("test")
     paid(chains, method, kind)
@@ -177,8 +177,8 @@ def test_a_forged_notice_differs_in_its_sender_alone() -> None:
     assert real.incoming.source != forged.incoming.source
 
 
-@pytest.mark.parametrize("kind", list(Kind))
-def test_a_kind_exists_with_some_methods_and_is_refused_with_others(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", list(PaymentKind))
+def test_a_kind_exists_with_some_methods_and_is_refused_with_others(kind: PaymentKind) -> None:
     """A refusal names what there is, and makes nothing."""
     for method in Method:
         chains = Chains.of("test")

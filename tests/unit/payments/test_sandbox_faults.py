@@ -16,14 +16,14 @@ from actors.payments.chains.api import ATTEMPTS, Api
 from actors.payments.chains.money import Method, Network
 from actors.payments.chains.tron_source import TronSource
 from actors.payments.errors import ChainRefused, ChainUnavailable
-from actors.payments.ledger.orders import State
+from actors.payments.ledger.orders import OrderState
 from actors.payments.sandbox import app, faults
 from actors.payments.sandbox.app import MAX_PAYMENTS, Sandbox
 from actors.payments.sandbox.chain_tron import TronChain
 from actors.payments.sandbox.client import SandboxClient
 from actors.payments.sandbox.clock import ChainClock
-from actors.payments.sandbox.faults import SUSPENDED_S, Fault, FaultPlan, Faults, Limit
-from actors.payments.sandbox.kinds import Chains, Kind, Payment
+from actors.payments.sandbox.faults import SUSPENDED_S, ApiFaults, Fault, FaultPlan, Limit
+from actors.payments.sandbox.kinds import Chains, Payment, PaymentKind
 from actors.payments.sandbox.server import serving
 from actors.payments.sandbox.trongrid import HistoryQuery, Index
 from actors.runtime.errors import InvalidInput, Unavailable
@@ -151,7 +151,7 @@ async def test_a_slow_answer_is_waited_for(stall: Stall) -> None:
 async def test_reordered_pages_hold_each_row_once(stall: Stall) -> None:
     """In another order, over several pages."""
     order = stall.order(Method.TRON)
-    payment = Payment(Method.TRON, Kind.EXACT, order.wallet, 5)
+    payment = Payment(Method.TRON, PaymentKind.EXACT, order.wallet, 5)
     ids = [one for made in stall.client.pay([payment] * 450) for one in made]
     stall.client.spoil(Network.TRON, FaultPlan({Fault.REORDERED: 1.0}))
     async with stall.api(Network.TRON) as api:
@@ -164,20 +164,20 @@ async def test_reordered_pages_hold_each_row_once(stall: Stall) -> None:
 async def test_an_unfiltered_index_lists_what_was_not_asked_for(stall: Stall) -> None:
     """A worthless token is listed only if the API ignores the contract; it pays nothing."""
     order = stall.order(Method.TRON)
-    (fake,) = stall.pay(order, Kind.FAKE_TOKEN)
+    (fake,) = stall.pay(order, PaymentKind.FAKE_TOKEN)
     async with stall.api(Network.TRON) as api:
         assert await rows(stall, api) == []
         stall.client.spoil(Network.TRON, FaultPlan({Fault.UNFILTERED: 1.0}))
         assert await rows(stall, api) == [fake]
     result = await stall.scan(Network.TRON)
     assert result.rejected == {"wrong_token": 1}
-    assert stall.ledger.orders.get(order.id).state is State.NEW
+    assert stall.ledger.orders.get(order.id).state is OrderState.NEW
 
 
 async def test_pages_of_another_query_are_refused(stall: Stall) -> None:
     """A fingerprint is good for the parameters that it was made for alone."""
     order = stall.order(Method.TRON)
-    stall.client.pay([Payment(Method.TRON, Kind.EXACT, order.wallet, 5)] * 3)
+    stall.client.pay([Payment(Method.TRON, PaymentKind.EXACT, order.wallet, 5)] * 3)
     url = f"{stall.url}/tron/v1/accounts/{order.wallet}/transactions/trc20"
     async with httpx.AsyncClient() as client:
         first = (await client.get(url, params={"limit": 2})).json()
@@ -262,15 +262,15 @@ def test_a_limit_counts_the_busiest_second(times: list[float], per_second: int) 
 def test_faults_come_in_their_shares_and_named_ones_first() -> None:
     """The next requests get what was named for them; all others by chance, with a seed."""
     plan = FaultPlan({Fault.SLOW: 0.25, Fault.RESET: 0.5}, (Fault.CUT, Fault.LIMITED))
-    drawn = Faults(plan, random.Random(1))
+    drawn = ApiFaults(plan, random.Random(1))
     assert drawn.coming == {Fault.CUT: 1, Fault.LIMITED: 1}
     assert [drawn.draw(), drawn.draw()] == [Fault.CUT, Fault.LIMITED]
     found = [drawn.draw() for _ in range(4000)]
     assert found.count(Fault.SLOW) == pytest.approx(1000, abs=150)
     assert found.count(Fault.RESET) == pytest.approx(2000, abs=150)
     assert found.count(None) == 4000 - found.count(Fault.SLOW) - found.count(Fault.RESET)
-    again = Faults(FaultPlan(plan.shares), random.Random(2))
-    same = Faults(FaultPlan(plan.shares), random.Random(2))
+    again = ApiFaults(FaultPlan(plan.shares), random.Random(2))
+    same = ApiFaults(FaultPlan(plan.shares), random.Random(2))
     assert [again.draw() for _ in range(50)] == [same.draw() for _ in range(50)]
 
 
@@ -307,14 +307,14 @@ def test_slowness_is_bounded(slow_s: float) -> None:
 def test_the_control_refuses_nonsense_whole(stall: Stall) -> None:
     """A bad address, a bad kind, too many at once: nothing is paid."""
     wallet = stall.chain(Network.TRON).wallet
-    good = Payment(Method.TRON, Kind.EXACT, wallet, 5)
+    good = Payment(Method.TRON, PaymentKind.EXACT, wallet, 5)
     for bad in (
-        [good, Payment(Method.TRON, Kind.EXACT, "nobody", 5)],
-        [good, Payment(Method.TON, Kind.EXACT, wallet, 5)],
-        [good, Payment(Method.TRON, Kind.BOUNCED, wallet, 5)],
-        [good, Payment(Method.TRON, Kind.EXACT, wallet, -1)],
-        [good, Payment(Method.TRON, Kind.EXACT, wallet, 2**63)],
-        [good, Payment(Method.TRON, Kind.EXACT, wallet, 5, sender="")],
+        [good, Payment(Method.TRON, PaymentKind.EXACT, "nobody", 5)],
+        [good, Payment(Method.TON, PaymentKind.EXACT, wallet, 5)],
+        [good, Payment(Method.TRON, PaymentKind.BOUNCED, wallet, 5)],
+        [good, Payment(Method.TRON, PaymentKind.EXACT, wallet, -1)],
+        [good, Payment(Method.TRON, PaymentKind.EXACT, wallet, 2**63)],
+        [good, Payment(Method.TRON, PaymentKind.EXACT, wallet, 5, sender="")],
         [good] * (MAX_PAYMENTS + 1),
         [],
     ):
@@ -332,7 +332,9 @@ def test_a_full_sandbox_says_so(stall: Stall, monkeypatch: pytest.MonkeyPatch) -
     stall.pay(order)
     stall.pay(order)
     with pytest.raises(InvalidInput, match="no more payments"):
-        stall.client.pay([Payment(order.method, Kind.EXACT, order.wallet, 5, order.comment)] * 2)
+        stall.client.pay(
+            [Payment(order.method, PaymentKind.EXACT, order.wallet, 5, order.comment)] * 2
+        )
     assert stall.client.state()["ton"]["transactions"] == 4
 
 

@@ -8,52 +8,52 @@ import pytest
 
 from actors.payments.chains.money import Method, Network
 from actors.payments.ledger.intake import RETRY_MS
-from actors.payments.ledger.orders import Cause, State
+from actors.payments.ledger.orders import Cause, OrderState
 from actors.payments.sandbox.faults import Fault, FaultPlan
-from actors.payments.sandbox.kinds import APPLIES, Kind, Payment
+from actors.payments.sandbox.kinds import APPLIES, Payment, PaymentKind
 from tests.unit.payments import sandboxed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 TRON, TON, USDT = Method.TRON, Method.TON, Method.TON_USDT
-NOT_PAID = (State.NEW, ())
-EXPECTED: dict[tuple[Method, Kind], tuple[State, tuple[Cause, ...]]] = {
-    (TRON, Kind.EXACT): (State.CONFIRMED, ()),
-    (TRON, Kind.SHORT): (State.NEW, (Cause.UNMATCHED,)),
-    (TRON, Kind.OVER): (State.NEW, (Cause.UNMATCHED,)),
-    (TRON, Kind.TWICE): (State.CONFIRMED, (Cause.DUPLICATE,)),
-    (TRON, Kind.BATCH): (State.CONFIRMED, (Cause.DUPLICATE,)),
-    (TRON, Kind.LATE): (State.PAID_LATE, (Cause.LATE,)),
-    (TRON, Kind.UNCONFIRMED): (State.SEEN, ()),
-    (TRON, Kind.ZERO): NOT_PAID,
-    (TRON, Kind.REVERTED): NOT_PAID,
-    (TRON, Kind.FAKE_TOKEN): NOT_PAID,
-    (TRON, Kind.APPROVAL): NOT_PAID,
-    (TON, Kind.EXACT): (State.CONFIRMED, ()),
-    (TON, Kind.SHORT): (State.UNDERPAID, (Cause.UNDERPAID,)),
-    (TON, Kind.OVER): (State.OVERPAID, ()),
-    (TON, Kind.TWICE): (State.CONFIRMED, (Cause.DUPLICATE,)),
-    (TON, Kind.LATE): (State.PAID_LATE, (Cause.LATE,)),
-    (TON, Kind.NO_COMMENT): (State.NEW, (Cause.UNMATCHED,)),
-    (TON, Kind.ZERO): NOT_PAID,
-    (TON, Kind.BOUNCED): NOT_PAID,
-    (TON, Kind.FAKE_JETTON): NOT_PAID,
-    (USDT, Kind.EXACT): (State.CONFIRMED, ()),
-    (USDT, Kind.SHORT): (State.UNDERPAID, (Cause.UNDERPAID,)),
-    (USDT, Kind.OVER): (State.OVERPAID, ()),
-    (USDT, Kind.TWICE): (State.CONFIRMED, (Cause.DUPLICATE,)),
-    (USDT, Kind.LATE): (State.PAID_LATE, (Cause.LATE,)),
-    (USDT, Kind.SILENT): (State.CONFIRMED, ()),
-    (USDT, Kind.NO_COMMENT): (State.NEW, (Cause.UNMATCHED,)),
-    (USDT, Kind.ZERO): NOT_PAID,
-    (USDT, Kind.FAKE_JETTON): NOT_PAID,
+NOT_PAID = (OrderState.NEW, ())
+EXPECTED: dict[tuple[Method, PaymentKind], tuple[OrderState, tuple[Cause, ...]]] = {
+    (TRON, PaymentKind.EXACT): (OrderState.CONFIRMED, ()),
+    (TRON, PaymentKind.SHORT): (OrderState.NEW, (Cause.UNMATCHED,)),
+    (TRON, PaymentKind.OVER): (OrderState.NEW, (Cause.UNMATCHED,)),
+    (TRON, PaymentKind.TWICE): (OrderState.CONFIRMED, (Cause.DUPLICATE,)),
+    (TRON, PaymentKind.BATCH): (OrderState.CONFIRMED, (Cause.DUPLICATE,)),
+    (TRON, PaymentKind.LATE): (OrderState.PAID_LATE, (Cause.LATE,)),
+    (TRON, PaymentKind.UNCONFIRMED): (OrderState.SEEN, ()),
+    (TRON, PaymentKind.ZERO): NOT_PAID,
+    (TRON, PaymentKind.REVERTED): NOT_PAID,
+    (TRON, PaymentKind.FAKE_TOKEN): NOT_PAID,
+    (TRON, PaymentKind.APPROVAL): NOT_PAID,
+    (TON, PaymentKind.EXACT): (OrderState.CONFIRMED, ()),
+    (TON, PaymentKind.SHORT): (OrderState.UNDERPAID, (Cause.UNDERPAID,)),
+    (TON, PaymentKind.OVER): (OrderState.OVERPAID, ()),
+    (TON, PaymentKind.TWICE): (OrderState.CONFIRMED, (Cause.DUPLICATE,)),
+    (TON, PaymentKind.LATE): (OrderState.PAID_LATE, (Cause.LATE,)),
+    (TON, PaymentKind.NO_COMMENT): (OrderState.NEW, (Cause.UNMATCHED,)),
+    (TON, PaymentKind.ZERO): NOT_PAID,
+    (TON, PaymentKind.BOUNCED): NOT_PAID,
+    (TON, PaymentKind.FAKE_JETTON): NOT_PAID,
+    (USDT, PaymentKind.EXACT): (OrderState.CONFIRMED, ()),
+    (USDT, PaymentKind.SHORT): (OrderState.UNDERPAID, (Cause.UNDERPAID,)),
+    (USDT, PaymentKind.OVER): (OrderState.OVERPAID, ()),
+    (USDT, PaymentKind.TWICE): (OrderState.CONFIRMED, (Cause.DUPLICATE,)),
+    (USDT, PaymentKind.LATE): (OrderState.PAID_LATE, (Cause.LATE,)),
+    (USDT, PaymentKind.SILENT): (OrderState.CONFIRMED, ()),
+    (USDT, PaymentKind.NO_COMMENT): (OrderState.NEW, (Cause.UNMATCHED,)),
+    (USDT, PaymentKind.ZERO): NOT_PAID,
+    (USDT, PaymentKind.FAKE_JETTON): NOT_PAID,
 }
 
 
 def test_every_kind_is_expected_somewhere() -> None:
     """A new kind is not forgotten here."""
-    assert set(EXPECTED) == {(method, kind) for kind in Kind for method in APPLIES[kind]}
+    assert set(EXPECTED) == {(method, kind) for kind in PaymentKind for method in APPLIES[kind]}
 
 
 EACH = [
@@ -65,7 +65,7 @@ EACH = [
 
 @pytest.mark.parametrize(("method", "kind", "dialect"), EACH)
 async def test_a_payment_ends_where_it_must(
-    method: Method, kind: Kind, dialect: str, tmp_path: Path
+    method: Method, kind: PaymentKind, dialect: str, tmp_path: Path
 ) -> None:
     """Also if the API filters nothing, and when everything is scanned once more."""
     with sandboxed.stall(tmp_path, dialect=dialect) as stall:
@@ -85,15 +85,15 @@ async def test_an_unconfirmed_payment_counts_once_it_is_confirmed(tmp_path: Path
     """Seen, then, in another block, solid: confirmed, and not before."""
     with sandboxed.stall(tmp_path) as stall:
         order = stall.order(TRON)
-        stall.pay(order, Kind.UNCONFIRMED)
+        stall.pay(order, PaymentKind.UNCONFIRMED)
         await stall.scan(Network.TRON)
         stall.forward(RETRY_MS)
         await stall.scan(Network.TRON)
-        assert stall.ledger.orders.get(order.id).state is State.SEEN
+        assert stall.ledger.orders.get(order.id).state is OrderState.SEEN
         stall.client.confirm()
         stall.forward(RETRY_MS)
         result = await stall.scan(Network.TRON)
-        assert stall.ledger.orders.get(order.id).state is State.CONFIRMED
+        assert stall.ledger.orders.get(order.id).state is OrderState.CONFIRMED
         assert result.settled == 1
 
 
@@ -103,10 +103,10 @@ async def test_a_block_takes_its_time_to_become_solid(tmp_path: Path) -> None:
         order = stall.order(TRON)
         stall.pay(order)
         await stall.scan(Network.TRON)
-        assert stall.ledger.orders.get(order.id).state is State.SEEN
+        assert stall.ledger.orders.get(order.id).state is OrderState.SEEN
         stall.forward(57_000)
         await stall.scan(Network.TRON)
-        assert stall.ledger.orders.get(order.id).state is State.CONFIRMED
+        assert stall.ledger.orders.get(order.id).state is OrderState.CONFIRMED
 
 
 @pytest.mark.parametrize("method", list(Method))
@@ -116,7 +116,7 @@ async def test_many_pages_are_read_to_their_end(method: Method, tmp_path: Path) 
         made = [stall.order(method, number) for number in range(260)]
         stall.client.pay(
             [
-                Payment(method, Kind.EXACT, order.wallet, order.amount, order.comment)
+                Payment(method, PaymentKind.EXACT, order.wallet, order.amount, order.comment)
                 for order in made
             ]
         )
@@ -125,4 +125,4 @@ async def test_many_pages_are_read_to_their_end(method: Method, tmp_path: Path) 
         assert result.settled == 260
         assert result.pages >= 2
         states = {stall.ledger.orders.get(order.id).state for order in made}
-        assert states == {State.CONFIRMED}
+        assert states == {OrderState.CONFIRMED}

@@ -21,7 +21,7 @@ from actors.payments.errors import (
     UntrustedHistory,
 )
 from actors.payments.ledger.order_book import WINDOW_MS
-from actors.payments.ledger.orders import State
+from actors.payments.ledger.orders import OrderState
 from actors.runtime.errors import Conflict
 from tests.unit.payments import ledgers
 from tests.unit.payments.http_chain import Answer, Asked, Chains, serving
@@ -79,7 +79,7 @@ def pay(chains: Chains, amount: int, name: object, block_ms: int = NOW + MINUTE)
     )
 
 
-def state(ledger: Ledger, order_id: str) -> State:
+def state(ledger: Ledger, order_id: str) -> OrderState:
     return ledger.orders.get(order_id).state
 
 
@@ -99,7 +99,7 @@ async def test_a_scan_settles_and_a_second_one_changes_nothing(
     second = await scan(ledger, url)
     assert (second.transfers, second.settled, second.review) == (2, 0, 0)
     assert ledgers.snapshot(ledger) == before
-    assert state(ledger, one.id) is State.CONFIRMED
+    assert state(ledger, one.id) is OrderState.CONFIRMED
     ledgers.check(ledger)
 
 
@@ -158,7 +158,7 @@ async def test_a_page_of_another_shape_is_an_outage(
     with pytest.raises(ChainUnavailable):
         await scan(ledger, url)
     assert ledger.intake.cursors()[0].completed_ms == 0
-    assert state(ledger, one.id) is State.NEW
+    assert state(ledger, one.id) is OrderState.NEW
 
 
 async def test_a_page_that_fails_keeps_the_cursor(ledger: Ledger, url: str, chains: Chains) -> None:
@@ -208,7 +208,7 @@ async def test_what_an_index_lists_late_is_read(ledger: Ledger, url: str, chains
     pay(chains, one.amount, "late", NOW - 5 * MINUTE)
     found = await scan(ledger, url)
     assert (found.settled, found.cursor) == (1, NOW)
-    assert state(ledger, one.id) is State.CONFIRMED
+    assert state(ledger, one.id) is OrderState.CONFIRMED
 
 
 async def test_unconfirmed_rows_are_seen_and_hold_the_cursor(
@@ -219,14 +219,14 @@ async def test_unconfirmed_rows_are_seen_and_hold_the_cursor(
     chains.rows.append(row(one.amount, "paid", unconfirmed=True))
     pay(chains, 7, "later", NOW + 2 * MINUTE)
     found = await scan(ledger, url)
-    assert (state(ledger, one.id), found.settled, found.waiting) == (State.SEEN, 0, 1)
+    assert (state(ledger, one.id), found.settled, found.waiting) == (OrderState.SEEN, 0, 1)
     assert dict(found.rejected) == {"unconfirmed": 1}
     assert found.cursor == NOW + MINUTE, "not past what may still be confirmed"
     pay(chains, one.amount, "paid")
     with ledger.database.writing() as connection:
         connection.exec_driver_sql("UPDATE sightings SET next_ms = 0")
     found = await scan(ledger, url)
-    assert (state(ledger, one.id), found.settled) == (State.CONFIRMED, 1)
+    assert (state(ledger, one.id), found.settled) == (OrderState.CONFIRMED, 1)
     assert found.transfers == 2
 
 
@@ -253,7 +253,7 @@ async def test_a_row_that_its_receipt_contradicts_is_nothing(
     chains.add(row(one.amount, "bad"), receipt(log(one.amount), name="bad", result="REVERT"))
     found = await scan(ledger, url)
     assert (found.settled, dict(found.rejected)) == (0, {"reverted": 1})
-    assert state(ledger, one.id) is State.NEW
+    assert state(ledger, one.id) is OrderState.NEW
 
 
 async def test_the_receipt_decides_about_time(ledger: Ledger, url: str, chains: Chains) -> None:
@@ -262,7 +262,7 @@ async def test_the_receipt_decides_about_time(ledger: Ledger, url: str, chains: 
     late = NOW + WINDOW_MS + 1
     chains.add(row(one.amount, "t"), receipt(log(one.amount), name="t", block_ms=late))
     await scan(ledger, url)
-    assert state(ledger, one.id) is State.PAID_LATE
+    assert state(ledger, one.id) is OrderState.PAID_LATE
 
 
 async def test_others_receipts_are_read_a_few_at_a_time(
@@ -289,7 +289,7 @@ async def test_a_receipt_that_fails_spoils_nothing_else(
     chains.fault = lambda asked: Answer(500) if "gettransactioninfo" in asked.path else None
     with pytest.raises(ChainUnavailable):
         await scan(ledger, url)
-    assert state(ledger, one.id) is State.SEEN
+    assert state(ledger, one.id) is OrderState.SEEN
     assert ledger.intake.cursors()[0].completed_ms == CLOCK
     chains.fault = lambda _: None
     assert (await scan(ledger, url)).settled == 1
@@ -316,7 +316,7 @@ async def test_a_receipt_of_another_shape_is_an_outage(
     chains.fault = lambda asked: answer if "gettransactioninfo" in asked.path else None
     with pytest.raises(ChainUnavailable):
         await scan(ledger, url)
-    assert state(ledger, one.id) is State.SEEN
+    assert state(ledger, one.id) is OrderState.SEEN
     chains.fault = lambda _: None
     assert (await scan(ledger, url)).settled == 1
 
@@ -332,11 +332,14 @@ async def test_an_outage_expires_nothing(ledger: Ledger, url: str, chains: Chain
     chains.fault = lambda asked: Answer(503) if asked.path.startswith("/v1/") else None
     with pytest.raises(ChainUnavailable):
         await scan(ledger, url)
-    assert (state(ledger, one.id), state(ledger, two.id)) == (State.NEW, State.NEW)
+    assert (state(ledger, one.id), state(ledger, two.id)) == (OrderState.NEW, OrderState.NEW)
     chains.fault = lambda _: None
     found = await scan(ledger, url)
     assert found.expired == 1
-    assert (state(ledger, one.id), state(ledger, two.id)) == (State.CONFIRMED, State.EXPIRED)
+    assert (state(ledger, one.id), state(ledger, two.id)) == (
+        OrderState.CONFIRMED,
+        OrderState.EXPIRED,
+    )
 
 
 async def test_a_clock_that_runs_ahead_moves_no_cursor(
@@ -410,8 +413,8 @@ async def test_ton_in_both_dialects(ledger: Ledger, url: str, chains: Chains, di
     assert (found.transfers, found.settled, found.review) == (3, 2, 1)
     assert dict(found.rejected) == {"fake_jetton": 1}
     assert (found.cursor, found.chain_ms) == (40, NOW + 5 * MINUTE)
-    assert state(ledger, coins.id) is State.CONFIRMED
-    assert state(ledger, tokens.id) is State.CONFIRMED
+    assert state(ledger, coins.id) is OrderState.CONFIRMED
+    assert state(ledger, tokens.id) is OrderState.CONFIRMED
     before = ledgers.snapshot(ledger)
     assert (await scan(ledger, url + dialect, "ton")).transfers == 0
     assert ledgers.snapshot(ledger) == before
@@ -459,7 +462,7 @@ async def test_jettons_without_a_notice_are_read(
     chains.accounts[JETTON_WALLET] = TonAccount(JETTON_WALLET)
     chains.accounts[JETTON_WALLET].take(internal_transfer(one.amount, one.comment), 10**8)
     await scan(ledger, url + dialect, "ton")
-    assert state(ledger, one.id) is State.CONFIRMED
+    assert state(ledger, one.id) is OrderState.CONFIRMED
 
 
 @DIALECTS
@@ -681,7 +684,9 @@ async def test_a_receipt_that_always_fails_keeps_no_others_waiting(
     for _ in range(2):
         with pytest.raises(ChainUnavailable):
             await scan(ledger, url, clock=clock)
-    assert [state(ledger, one.id) for one in bought] == [State.SEEN] + 4 * [State.CONFIRMED]
+    assert [state(ledger, one.id) for one in bought] == [OrderState.SEEN] + 4 * [
+        OrderState.CONFIRMED
+    ]
     chains.fault = lambda _: None
     assert (await scan(ledger, url, clock=clock)).settled == 1
 
@@ -694,7 +699,7 @@ async def test_a_transaction_that_vanishes_is_forgotten(
     chains.rows.append(row(one.amount, "gone", unconfirmed=True))
     chains.rows.append(row(7, "gone too"))
     await scan(ledger, url)
-    assert (state(ledger, one.id), ledger.reviews.count()) == (State.SEEN, 1)
+    assert (state(ledger, one.id), ledger.reviews.count()) == (OrderState.SEEN, 1)
     chains.rows.clear()
     chains.head_ms = NOW + MINUTE + scanning.GONE_MS + 1
     for _ in range(scanning.GONE_ASKED):
@@ -704,7 +709,7 @@ async def test_a_transaction_that_vanishes_is_forgotten(
         found = await scan(ledger, url)
     assert (dict(found.rejected), found.waiting) == ({"vanished": 2}, 0)
     assert ledger.reviews.count() == 0
-    assert state(ledger, one.id) is State.EXPIRED
+    assert state(ledger, one.id) is OrderState.EXPIRED
 
 
 async def test_a_node_that_lags_behind_forgets_no_payment(
@@ -739,5 +744,5 @@ async def test_another_wallets_orders_are_left_alone(
     async with scanning.connect(moved) as api:
         found = await scanning.scan(moved, ledger, api, clock=lambda: CLOCK)
     assert (found.settled, found.expired, found.waiting) == (0, 0, 0)
-    assert state(ledger, one.id) is State.SEEN
+    assert state(ledger, one.id) is OrderState.SEEN
     assert (await scan(ledger, url)).settled == 1

@@ -11,7 +11,7 @@ from pydantic import SecretBytes, SecretStr
 from actors.payments import scan as scanning
 from actors.payments import watcher as watching
 from actors.payments.delivery import Delivery
-from actors.payments.ledger.orders import State
+from actors.payments.ledger.orders import OrderState
 from actors.payments.shop import Shop
 from actors.payments.watcher import STALE_S, Watcher
 from actors.runtime.error_handler import Alert, ErrorHandler
@@ -97,7 +97,7 @@ def test_a_poll_settles_and_delivers(watched: Watched) -> None:
         assert (status.cursor, status.chain_ms) == (NOW + MINUTE, NOW + 5 * MINUTE)
 
     asyncio.run(run())
-    assert watched.ledger.orders.get(one.id).state is State.DELIVERED
+    assert watched.ledger.orders.get(one.id).state is OrderState.DELIVERED
     assert watched.metrics.value("x0tta6bl4_payments_settled_total", network="tron") == 1
     assert watched.metrics.value("x0tta6bl4_payments_reviews") == 0
     assert watched.alerts == []
@@ -133,7 +133,7 @@ def test_goods_that_cannot_be_made_hide_no_outage(watched: Watched) -> None:
 
     async def run() -> None:
         watcher = await watched.polls(1)
-        assert watched.ledger.orders.get(one.id).state is State.DELIVERING
+        assert watched.ledger.orders.get(one.id).state is OrderState.DELIVERING
         watched.chains.fault = lambda _: Answer(503)
         watched.now += int(STALE_S * 1000)
         await watched.polls(1, at=watcher)
