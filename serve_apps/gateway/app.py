@@ -18,18 +18,14 @@ from ray import serve
 from ray.serve.config import HTTPOptions
 from ray.serve.schema import LoggingConfig
 
-from actors.mesh import control, readiness
-from actors.mesh.client import Mesh
-from actors.mesh.contract import COORDINATOR
 from actors.payments.shop import Shop
 from actors.runtime import log, spawn
-from actors.runtime.errors import X0Error
 from actors.twin import client as twin
 from serve_apps import operations
 from serve_apps.gateway.http.application import build
-from serve_apps.gateway.mesh_view import Neighbourhood, Snapshot
 from serve_apps.gateway.service import Gateway
 from serve_apps.gateway.settings import GatewayOptions
+from serve_apps.gateway.watching import MeshWatcher
 from serve_apps.settings import Settings
 from serve_apps.web.auth import ensure_token
 
@@ -41,66 +37,8 @@ if TYPE_CHECKING:
 
 
 NAME: Final = "gateway"
-LOOK_S: Final = 0.5  # between two looks at the mesh
-RETRY_S: Final = 0.5
-SHARD_S: Final = 5.0
 _POLL_S: Final = 0.02
 _MOST_REQUESTS: Final = 4096  # as many connections as HAProxy takes
-
-_log = log.get(__name__)
-
-
-class _Watch:
-    """Keeps a gateway's picture of the mesh up to date."""
-
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
-
-    async def run(self) -> None:
-        """Snapshot at the mesh again and again."""
-        while True:
-            try:
-                await self._look()
-            except X0Error as error:
-                if not self._gateway.ready:
-                    self._gateway.progress = str(error)
-                await asyncio.sleep(RETRY_S)
-            except Exception as error:  # noqa: BLE001 - said, and looked again
-                why = spawn.explained(error, COORDINATOR)
-                _log.warning("the mesh cannot be seen", error=str(why))
-                await asyncio.sleep(RETRY_S)
-            await asyncio.sleep(LOOK_S)
-
-    async def _look(self) -> None:
-        gateway = self._gateway
-        if gateway.mesh is None:
-            gateway.mesh = await Mesh.attach()
-        mesh = gateway.mesh
-        async with asyncio.timeout(30.0):
-            status = await control.coordinator().status()
-        if status.placement_version != mesh.membership.placement.version:
-            await mesh.refresh()
-        names = [shard.name for shard in status.shards]
-        found = await asyncio.gather(*(self._ask(n) for n in names), return_exceptions=True)
-        membership = mesh.membership
-        look = Snapshot(
-            topology=membership.topology,
-            present=membership.present,
-            neighbourhoods=[part for part in found if isinstance(part, Neighbourhood)],
-            routes={shard.name: shard.routes_version for shard in status.shards},
-            down=status.down,
-        )
-        await gateway.take(look)
-        if not gateway.ready:
-            lacking = readiness.missing(status)
-            gateway.progress = f"waiting for {'; '.join(lacking)}" if lacking else "ready"
-            gateway.ready = not lacking
-
-    async def _ask(self, shard: str) -> Neighbourhood:
-        async with asyncio.timeout(SHARD_S):
-            part = await control.shard(shard).link_state()
-        assert part is not None  # noqa: S101 - nothing was known
-        return Neighbourhood(part.link, part.cost)
 
 
 def _application(namespace: str, log_level: str, shop: Shop, options: GatewayOptions) -> FastAPI:
@@ -119,7 +57,7 @@ def _application(namespace: str, log_level: str, shop: Shop, options: GatewayOpt
         # it on this loop: a tenth of a second each.
         gc.freeze()
         tasks = [
-            asyncio.create_task(_Watch(gateway).run()),
+            asyncio.create_task(MeshWatcher(gateway).run()),
             asyncio.create_task(gateway.counts.lag.probe()),
         ]
         try:

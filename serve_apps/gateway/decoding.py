@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgpack
 import numpy as np
 
+from actors.mesh.contract import MAX_PAYLOAD, MAX_PORT
 from actors.runtime.errors import InvalidInput, X0Error
 from actors.topology.errors import UnknownNode
 from serve_apps.web.errors import TooLarge
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-MAX_PAYLOAD: Final = 64 * 1024  # bytes; as `actors.mesh.client`, which needs Ray
-MAX_PORT: Final = 0xFFFF
 NDJSON: Final = "application/x-ndjson"
 MSGPACK: Final = "application/msgpack"
 FIELDS: Final = frozenset({"source", "destination", "payload", "payload_base64", "port"})

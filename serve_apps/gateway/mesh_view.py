@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from actors.topology.link_state import LinkState
     from actors.topology.model import Topology
 
 
@@ -33,33 +34,20 @@ class Event(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbourhood:
-    """Directed links of the nodes that one shard hosts.
-
-    Attributes:
-        link: int32 [n], numbers of directed links in the topology.
-        cost: int32 [n], ETX times COST_UNIT; 0 where the link is down.
-    """
-
-    link: NDArray[np.int32]
-    cost: NDArray[np.int32]
-
-
-@dataclass(frozen=True, slots=True)
 class Snapshot:
     """What the mesh said at one moment.
 
     Attributes:
         topology: whose numbering all else follows.
         present: bool [n_nodes].
-        neighbourhoods: of the shards that answered.
+        parts: what shards last told of the links out of the nodes that they host.
         routes: database version behind each shard's routes.
         down: shards that did not answer, and why.
     """
 
     topology: Topology
     present: NDArray[np.bool_]
-    neighbourhoods: Sequence[Neighbourhood]
+    parts: Sequence[LinkState]
     routes: Mapping[str, int]
     down: Mapping[str, str]
 
@@ -94,9 +82,8 @@ class MeshView:
             self.map_revision += 1
             self.version += 1
         cost = self.cost.copy()
-        for part in snapshot.neighbourhoods:
-            fits = part.link < len(cost)  # a shard may be a topology ahead of this snapshot
-            cost[part.link[fits]] = part.cost[fits]
+        for part in snapshot.parts:
+            cost[part.link] = part.cost
         if not np.array_equal(cost, self.cost):
             self.version += 1
         events += self._links(cost, snapshot)

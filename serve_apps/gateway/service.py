@@ -137,6 +137,16 @@ class Gateway:
             raise MeshNotReady(self.progress)
         return self.mesh
 
+    def check_ready(self) -> None:
+        """Tell whether the whole mesh can be used now.
+
+        Raises:
+            MeshNotReady: it starts, or a shard does not answer.
+        """
+        self.joined()
+        if self.view.down:
+            raise MeshNotReady(", ".join(f"{name}: {why}" for name, why in self.view.down.items()))
+
     async def take(self, snapshot: Snapshot) -> None:
         """Work by a new snapshot of the mesh. Large ones are taken in by a thread."""
         before = self.view.topology

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import socket
 import threading
 import time
@@ -20,7 +22,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase
 from hypothesis import settings as hypothesis_settings
 from leaks import carrying
-from living_mesh import MeshStarter, ask, ready
+from living_mesh import MeshStarter, ask, pid_of, ready
 from schemathesis.specs.openapi import checks as openapi_checks
 
 from actors.mesh.contract import COORDINATOR
@@ -360,6 +362,27 @@ def test_a_huge_body_is_refused_unread(live: Live) -> None:
         )
         assert raw.recv(64).startswith(b"HTTP/1.1 413")  # before a byte of it was sent
     assert httpx.get(f"{live.url}/healthz", trust_env=False).status_code == 200
+
+
+def test_a_shard_that_is_stopped_is_told_soon(live: Live) -> None:
+    """/readyz names it some three seconds after it has stopped, and is 200 again once it goes on."""
+    pid = asyncio.run(pid_of("mesh-shard-01"))
+
+    def answers(status: int, within_s: float) -> str:
+        deadline = time.monotonic() + within_s
+        while True:
+            answer = httpx.get(f"{live.url}/readyz", trust_env=False)
+            if answer.status_code == status:
+                return answer.text
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        assert "mesh-shard-01" in answers(503, within_s=5)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    answers(200, within_s=20)
 
 
 def test_half_open_and_slow_clients_hold_nobody_up(live: Live) -> None:

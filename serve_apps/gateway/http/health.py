@@ -36,8 +36,8 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         responses=problem_documents.problems(422, 429, 503),
     )
     async def get_readiness() -> Any:  # noqa: ANN401 - the same
-        """Whether the mesh can be used; 503 with the progress until then."""
-        gateway.joined()
+        """Whether the whole mesh can be used; else 503 with the progress, or with what is down."""
+        gateway.check_ready()
         return JSONResponse({"status": "ready", "progress": gateway.progress})
 
     @app.get(

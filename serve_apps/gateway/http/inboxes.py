@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from fastapi import Query, Request
 from fastapi.responses import JSONResponse, Response
 
+from actors.mesh.contract import MAX_PORT
 from serve_apps.gateway import decoding
 from serve_apps.gateway.http import mesh_documents
 from serve_apps.gateway.http.parameters import V1, NodeId
@@ -48,7 +49,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
     async def read_inbox(
         request: Request,
         id: NodeId,  # noqa: A002 - the name in the path
-        port: Annotated[int, Query(ge=0, le=decoding.MAX_PORT)] = 0,
+        port: Annotated[int, Query(ge=0, le=MAX_PORT)] = 0,
         limit: Annotated[
             int | None,
             Query(ge=1, le=_BOUNDS.inbox, description="100 if left out; none for a stream"),

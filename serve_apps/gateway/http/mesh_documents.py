@@ -7,7 +7,8 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypeAliasType
 
-from serve_apps.gateway.decoding import MAX_PORT, MSGPACK, NDJSON
+from actors.mesh.contract import MAX_PORT
+from serve_apps.gateway.decoding import MSGPACK, NDJSON
 from serve_apps.gateway.telemetry import TelemetryReport
 from serve_apps.web import documents, idempotency
 from serve_apps.web.documents import example

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from actors.mesh.partition import Acceptance
+from actors.topology.link_state import LinkState
 from actors.topology.model import Topology
 from serve_apps.gateway.http.application import build
-from serve_apps.gateway.mesh_view import Neighbourhood, Snapshot
+from serve_apps.gateway.mesh_view import Snapshot
 from serve_apps.gateway.service import Gateway
 
 if TYPE_CHECKING:
@@ -52,14 +53,14 @@ def topology() -> Topology:
     return Topology.of(["a", "b", "c"], [(0, 1), (1, 2)])
 
 
-def look(world: Topology, down: tuple[int, ...] = (), **changes: Any) -> Snapshot:
-    """All directed links up except `down`."""
+def look(world: Topology, cut: tuple[int, ...] = (), **changes: Any) -> Snapshot:
+    """All directed links up except those that are cut."""
     cost = np.full(2 * world.n_links, 256, np.int32)
-    cost[list(down)] = 0
+    cost[list(cut)] = 0
     link = np.arange(2 * world.n_links, dtype=np.int32)
     given = {"routes": {"s0": 1}, "down": {}} | changes
     present = np.ones(world.n_nodes, bool)
-    return Snapshot(world, present, [Neighbourhood(link, cost)], **given)
+    return Snapshot(world, present, [LinkState(1, 1, link, cost, np.ones(len(link)))], **given)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import msgpack
 import pytest
 
 from serve_apps.gateway.limits import Limits
+from tests.unit.gateway.conftest import look
 
 AUTH = {"authorization": "Bearer a-token-of-the-tests"}
 ONE = {"source": "a", "destination": "c", "payload": "hi"}
@@ -38,6 +39,21 @@ async def test_nothing_but_health_answers_before_the_mesh_is_there(start: Any) -
         assert answer.headers["retry-after"] == "1"
         assert "3 of 9" in answer.json()["detail"]
     assert is_problem(await client.post("/v1/mesh/messages", json=ONE, headers=AUTH), 503)
+
+
+async def test_a_shard_that_does_not_answer_is_told(start: Any) -> None:
+    """/readyz is a 503 that names it, while the rest of the mesh goes on being used."""
+    gateway, client = await start()
+    world = gateway.view.topology
+    await gateway.take(look(world, down={"mesh-shard-01": "it does not answer"}))
+    answer = await client.get("/readyz")
+    assert is_problem(answer, 503)
+    assert "mesh-shard-01: it does not answer" in answer.json()["detail"]
+    told = (await client.get("/health/dependencies")).json()
+    assert told["shards_down"] == {"mesh-shard-01": "it does not answer"}
+    assert (await client.post("/v1/mesh/messages", json=ONE, headers=AUTH)).status_code == 200
+    await gateway.take(look(world))
+    assert (await client.get("/readyz")).status_code == 200
 
 
 @pytest.mark.parametrize("ready", [False, True])

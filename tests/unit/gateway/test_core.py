@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.runtime.errors import ConfigurationError, InvalidInput
+from actors.topology.link_state import LinkState
 from actors.topology.model import Topology
 from serve_apps.gateway.event_log import EventLog
-from serve_apps.gateway.mesh_view import Event, MeshView, Neighbourhood, Snapshot
+from serve_apps.gateway.mesh_view import Event, MeshView, Snapshot
 from serve_apps.gateway.receipts import InboxPosition, Receipts
 from serve_apps.web import auth
 
@@ -29,7 +30,7 @@ def look(*down: int, world: Topology = WORLD, **changes: object) -> Snapshot:
     link = np.arange(2 * world.n_links, dtype=np.int32)
     present = np.ones(world.n_nodes, bool)
     said = {"routes": {"s0": 1}, "down": {}} | changes
-    return Snapshot(world, present, [Neighbourhood(link, cost)], **said)  # type: ignore[arg-type]
+    return Snapshot(world, present, [LinkState(1, 1, link, cost, np.ones(len(link)))], **said)  # type: ignore[arg-type]
 
 
 def test_the_token_is_made_once_and_is_private(tmp_path: Path) -> None:

@@ -194,7 +194,7 @@ async def test_an_unchanged_map_is_not_sent_again(start: Any) -> None:
         again = await client.get(path, headers=known)
         assert (again.status_code, again.content) == (304, b"")
         assert again.headers["etag"] == first.headers["etag"]
-        await gateway.take(look(world, down=(0, 1)))
+        await gateway.take(look(world, cut=(0, 1)))
         assert (await client.get(path, headers=known)).status_code == 200
 
 
