@@ -38,7 +38,7 @@ _ABSENT: Final = -1
 class MessageRefusal(NamedTuple):
     """Why one message was not taken."""
 
-    status: int  # that the message alone would have been answered with
+    status: int  # HTTP status of the answer that the message alone would get
     reason: str  # name of the error
     detail: str
 
@@ -57,13 +57,13 @@ class Messages:
     """Messages of one request: those that can be sent, in columns, and the others.
 
     Attributes:
-        count: of all.
+        count: how many messages the request has.
         rows: positions in the request of those that can be sent, int64 [n].
         source: node indices, int64 [n].
         destination: node indices, int64 [n].
         port: int64 [n].
         payloads: [n].
-        refusals: by position in the request.
+        refusals: why a message is refused, by its position in the request.
     """
 
     count: int
@@ -134,7 +134,7 @@ def _payload(value: Mapping[str, Any]) -> bytes:
         raise missing("payload", "Give it as payload, or in base64 as payload_base64.")
     if text is not None and encoded is not None:
         raise _invalid("it is given twice, as payload and as payload_base64", "payload")
-    if isinstance(text, bytes):  # of msgpack
+    if isinstance(text, bytes):  # msgpack has bytes, JSON only text
         return text
     try:
         if isinstance(text, str):

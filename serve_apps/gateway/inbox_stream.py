@@ -28,9 +28,9 @@ class InboxStream:
     """One reader's stream.
 
     Args:
-        gateway: that reads the mesh.
-        node: whose inbox.
-        port: of the messages.
+        gateway: the gateway that reads the mesh.
+        node: id of the node whose inbox is read.
+        port: port that the messages were sent to.
     """
 
     def __init__(self, gateway: Gateway, node: str, port: int) -> None:

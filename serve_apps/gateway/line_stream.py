@@ -26,7 +26,7 @@ class LineStream:
     """Sends the lines of one body.
 
     Args:
-        gateway: that takes the messages.
+        gateway: the gateway that takes the messages.
     """
 
     def __init__(self, gateway: Gateway) -> None:
@@ -34,7 +34,7 @@ class LineStream:
         self._limits = gateway.limits
         self._tally = Tally()
         self._chunk: list[bytes | None] = []
-        self._bytes = 0  # of the chunk
+        self._bytes = 0  # size of the chunk
         self._call: asyncio.Task[SendOutcome] | None = None
 
     async def send(self, parts: AsyncIterator[bytes]) -> Tally:

@@ -38,7 +38,7 @@ class Snapshot:
     """What the mesh said at one moment.
 
     Attributes:
-        topology: whose numbering all else follows.
+        topology: the map; all indices below follow its numbering.
         present: bool [n_nodes].
         parts: what shards last told of the links out of the nodes that they host.
         routes: database version behind each shard's routes.
@@ -67,9 +67,11 @@ class MeshView:
         self.version = 0
         self.map_revision = revision
         self.topology: Topology | None = None
-        self.index: dict[str, int] = {}  # of the nodes that are present
-        self.cost: NDArray[np.int32] = np.zeros(0, np.int32)  # by directed link; 0 is down
-        self.heard: NDArray[np.bool_] = np.zeros(0, bool)  # by node
+        self.index: dict[str, int] = {}  # node indices by id, of the nodes that are present
+        self.cost: NDArray[np.int32] = np.zeros(
+            0, np.int32
+        )  # ETX in 1/256 of each directed link; 0: it is down
+        self.heard: NDArray[np.bool_] = np.zeros(0, bool)  # whether a neighbour hears the node
         self.down: Mapping[str, str] = {}
         self._routes: dict[str, int] = {}
 

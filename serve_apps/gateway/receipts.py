@@ -31,7 +31,7 @@ class Receipts:
     """Writes and checks receipts.
 
     Args:
-        token: of the gateway; the key is derived from it.
+        token: token of the gateway, from which the key is derived.
     """
 
     def __init__(self, token: bytes) -> None:

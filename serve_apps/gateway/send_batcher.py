@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 CROWD: Final = 16  # messages of a call after which the next one waits
-GATHER_S: Final = 0.015  # at most, for as many to come back
+GATHER_S: Final = 0.015  # longest wait for as many clients to send again
 
 
 class Sender(Protocol):
@@ -45,7 +45,7 @@ class Sender(Protocol):
 class SendOutcome(NamedTuple):
     """What became of the messages of a request."""
 
-    ids: list[int]  # by position; 0 where refused
+    ids: list[int]  # message ids in the order of the request; 0: refused
     refusals: dict[int, MessageRefusal]
 
 
@@ -53,9 +53,9 @@ class SendBatcher:
     """Sends messages to the mesh in batches.
 
     Args:
-        sender: of the mesh, once it is there.
+        sender: returns what takes messages; raises while the mesh is not ready.
         most: single messages that may wait.
-        answer_s: for the mesh to accept a batch.
+        answer_s: seconds that the mesh may take to accept a batch.
     """
 
     def __init__(self, sender: Callable[[], Sender], most: int, answer_s: float) -> None:

@@ -78,7 +78,7 @@ class Gateway:
 
     Args:
         token: bearer token.
-        limits: bounds; None: the usual ones.
+        limits: bounds; None: the defaults.
         shop: the shop that takes payments; None: there is none.
         metrics: where errors are counted; None: in this process alone.
         options: names and origins; None: those of loopback, and no page of another site.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from serve_apps.gateway.service import Gateway
 
-STATUS_S: Final = 5.0  # for the coordinator to tell the status
+STATUS_S: Final = 5.0  # how long the coordinator may take to tell its status
 
 
 class MeshWatcher:
@@ -28,7 +28,7 @@ class MeshWatcher:
     has waited for it in vain.
 
     Args:
-        gateway: whose view it is.
+        gateway: the gateway that is kept up to date.
     """
 
     def __init__(self, gateway: Gateway) -> None:

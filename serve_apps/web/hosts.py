@@ -30,7 +30,7 @@ class KnownHosts:
     Args:
         app: what answers the others.
         names: host names that the application is known by, beside those of loopback.
-        answers: to requests that are refused.
+        answers: makes the answers to refused requests.
         setting: the setting that adds a name, for errors.
     """
 

@@ -64,7 +64,7 @@ class IdempotentRequests:
         self._without_effect = without_effect
         self._running: dict[str, _Entry] = {}
         self._done: OrderedDict[str, _Entry] = OrderedDict()  # the oldest first
-        self._bytes = 0  # of the answers that are kept
+        self._bytes = 0  # size of all answers that are kept
 
     async def once(self, key: str, request: bytes, work: Callable[[], Awaitable[bytes]]) -> bytes:
         """The answer to a request: what `work` returns, or what it returned under this key before.

@@ -22,7 +22,7 @@ class Meter:
         app: the routes.
         metrics: what is measured.
         in_flight: a slot for each request under way.
-        answers: to requests that find no slot.
+        answers: makes the answers to requests that find no slot.
     """
 
     def __init__(

@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _WORTH_IT: Final = 1024  # bytes of a document that is compressed
-_LEVEL: Final = 5  # of gzip: a map of 10,000 links takes 20 ms and becomes a tenth
+_LEVEL: Final = (
+    5  # compression level of gzip: a map of 10,000 links takes 20 ms and becomes a tenth
+)
 
 
 class Representation(NamedTuple):
     """A document as it is sent."""
 
     body: bytes
-    compressed: bytes | None  # by gzip, where that is worth it
+    compressed: bytes | None  # the body compressed by gzip; None: it is too short for that
     etag: str  # weak: the same for both
 
     @classmethod
@@ -45,7 +47,7 @@ class Representations:
         """A document; those who ask at once share the work.
 
         Args:
-            name: of the document.
+            name: name of the document.
             version: what it was made of; another version is made anew.
             make: makes its body.
             large: whether a thread does that.

@@ -20,8 +20,8 @@ class RequestMetrics:
     """Counts answers. One instance an application.
 
     Args:
-        registry: where the metrics are read.
-        prefix: of their names, such as `x0tta6bl4_gateway`.
+        registry: the registry that the metrics are read from.
+        prefix: how their names begin, such as `x0tta6bl4_gateway`.
     """
 
     def __init__(self, registry: CollectorRegistry, prefix: str) -> None:

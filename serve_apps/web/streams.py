@@ -59,7 +59,7 @@ class Stream(_Held, StreamingResponse):
         content: what to send.
         slots: it holds one of them.
         stall_s: seconds within which the reader must take something.
-        media_type: of the content.
+        media_type: media type of the content.
 
     Raises:
         TooBusy: all slots are taken.
@@ -83,7 +83,7 @@ class Download(_Held, FileResponse):
     it, and the page that the link was on is not told to anybody.
 
     Args:
-        path: of the file.
+        path: the file to send.
         link: the owner of the slot that it holds.
         slots: it holds one of them.
         stall_s: seconds within which the reader must take something.

@@ -38,7 +38,7 @@ class Turnstile:
         self._app = app
         self._free = free
         self._crowded = crowded
-        self._left = free  # that may still begin in this turn
+        self._left = free  # requests that may still begin in this turn
         self._armed = False  # whether the end of this turn will be noticed
         self._waiting: deque[asyncio.Future[None]] = deque()  # each until it begins
 

@@ -36,7 +36,7 @@ class FastPath:
     Args:
         app: the routes.
         gateway: the gateway that takes the messages.
-        answers: to messages that are refused.
+        answers: makes the answers to refused messages.
     """
 
     def __init__(self, app: ASGIApp, gateway: Gateway, answers: ErrorAnswers) -> None:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from serve_apps.gateway.service import Gateway
 
-_MESSAGES: Final = 100  # of one answer, if no limit is given
-_BOUNDS: Final = Limits()  # of parameters, which the document tells
+_MESSAGES: Final = 100  # messages of an answer if no limit is given
+_BOUNDS: Final = Limits()  # the bounds of parameters, for the OpenAPI document
 
 
 def add(app: FastAPI, gateway: Gateway) -> None:

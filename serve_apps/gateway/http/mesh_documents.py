@@ -176,7 +176,7 @@ class RefusedMessage(BaseModel):
     """A message that was not taken."""
 
     index: int = Field(description="position in the request")
-    status: int = Field(description="that it alone would have been answered with")
+    status: int = Field(description="HTTP status of the answer that it alone would get")
     reason: str
     detail: str
 
@@ -194,7 +194,9 @@ class Accepted(BaseModel):
     )
     accepted: int
     refused: int
-    ids: list[str | None] = Field(description="by position; null where refused")
+    ids: list[str | None] = Field(
+        description="message ids in the order of the request; null: refused"
+    )
     refusals: list[RefusedMessage]
 
 
