@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 from serve_apps.web import documents
@@ -16,19 +15,18 @@ if TYPE_CHECKING:
 _SCHEME: Final = "bearer"
 
 
-def complete(app: FastAPI, schemas: Mapping[str, Any], names: Mapping[str, str]) -> None:
+def complete(app: FastAPI, schemas: Mapping[str, Any]) -> None:
     """Add problems and the security scheme.
 
     Args:
         app: the application.
         schemas: schemas of bodies that FastAPI does not know, by name.
-        names: what a schema is called there that the code calls otherwise.
     """
     made = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _renamed(_completed(made(), schemas), names)
+            app.openapi_schema = _completed(made(), schemas)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
@@ -66,14 +64,3 @@ def _plain_arrays(part: Any) -> None:  # noqa: ANN401 - JSON is anything
         if items and all(item == items[0] for item in items):
             part["items"] = part.pop("prefixItems")[0]
         _plain_arrays(list(part.values()))
-
-
-def _renamed(document: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    text = json.dumps(document)
-    for name, better in names.items():
-        text = text.replace(f'"#/components/schemas/{name}"', f'"#/components/schemas/{better}"')
-    found: dict[str, Any] = json.loads(text)
-    schemas = found["components"]["schemas"]
-    for name, better in names.items():
-        schemas[better] = {**schemas.pop(name), "title": better}
-    return found

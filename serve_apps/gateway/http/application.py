@@ -68,7 +68,7 @@ def build(gateway: Gateway) -> FastAPI:
         part.add(app, gateway)
     docs_page.add(app)
     moved.add(app)
-    openapi.complete(app, _COMPONENTS, {"State": "OrderState"})
+    openapi.complete(app, _COMPONENTS)
     # Each stands around those before it.
     app.add_middleware(FastPath, gateway=gateway, answers=answers)
     options = gateway.options
