@@ -36,7 +36,7 @@ HOPS = 3
 def messages_to(server: Server) -> HttpMessages:
     """A stream of messages whose mesh is known and does not run."""
     topology = source.read("radio:24", vpn=False, all_components=False).topology
-    mesh = Mesh(Membership.begin(topology, SHARDS))
+    mesh = Mesh(Membership.begin(topology, SHARDS), mailbox_capacity=1000)
     return HttpMessages(server, mesh, far_pairs.choose(topology, HOPS, seed=1), HOPS)
 
 
