@@ -151,18 +151,19 @@ async def _watch(launched: Session, report: reporting.Report) -> None:
         while not await asyncio.to_thread(_ended, launched):
             try:
                 async with asyncio.timeout(_ANSWER_S):
-                    found = summary.values(await launched.found())
+                    status = await launched.status()
             except TimeoutError:
                 report.note(f"no status: no answer in {_ANSWER_S:g} s")
             except Unavailable as error:
                 report.note(f"no status: {error}")
             else:
                 if live is not None:
+                    found = summary.values(await launched.found())
                     live.update(Group(summary.mesh(found), *summary.shards(found)), refresh=True)
-                elif found["down"] != down:
-                    why = "; ".join(f"{name}: {text}" for name, text in found["down"].items())
+                elif status.down != down:
+                    why = "; ".join(f"{name}: {text}" for name, text in status.down.items())
                     report.note(f"down: {why}" if why else "all up")
-                down = found["down"]
+                down = status.down
             await asyncio.sleep(_LOOK_S)
 
 

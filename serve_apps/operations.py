@@ -36,9 +36,9 @@ async def mesh_state() -> dict[str, Any]:
         TopologyError: the topology could not be read at the start.
     """
     coordinator = control.coordinator(timeout_s=ANSWER_S)
-    status, options, names = await asyncio.gather(
-        coordinator.status(), coordinator.options(), asyncio.to_thread(spawn.listing)
-    )
+    status, options = await asyncio.gather(coordinator.status(), coordinator.options())
+    # Not before: Ray waits long for a cluster that is gone, which the coordinator tells at once.
+    names = await asyncio.to_thread(spawn.listing)
     mesh = {COORDINATOR, *(shard_name(number) for number in range(options.shards))}
     beside = [name for name in names if name not in mesh]
     return {**document(status, options), "actors": await actor_states(beside)}
