@@ -152,14 +152,15 @@ async def _watch(launched: Session, report: reporting.Report) -> None:
             try:
                 async with asyncio.timeout(_ANSWER_S):
                     status = await launched.status()
+                    found = None if live is None else await launched.found()
             except TimeoutError:
                 report.note(f"no status: no answer in {_ANSWER_S:g} s")
             except Unavailable as error:
                 report.note(f"no status: {error}")
             else:
-                if live is not None:
-                    found = summary.values(await launched.found())
-                    live.update(Group(summary.mesh(found), *summary.shards(found)), refresh=True)
+                if live is not None and found is not None:
+                    values = await asyncio.to_thread(summary.values, found)
+                    live.update(Group(summary.mesh(values), *summary.shards(values)), refresh=True)
                 elif status.down != down:
                     why = "; ".join(f"{name}: {text}" for name, text in status.down.items())
                     report.note(f"down: {why}" if why else "all up")
