@@ -25,6 +25,7 @@ from actors.payments.ledger.orders import OrderState
 from actors.payments.shop import Shop
 from actors.runtime import remote, spawn
 from actors.runtime.errors import X0Error
+from actors.runtime.health import ActorContract
 from tests.integration.test_cli_mesh import UP, x0
 from tests.unit.payments.http_chain import Chains, serving
 from tests.unit.payments.shop import USDT, WALLET, log, order, receipt, row, tron_chain
@@ -126,13 +127,14 @@ async def test_no_watcher_outlives_its_loop(tmp_path: Path, chain_url: str) -> N
     """When its loop breaks, its process ends, and Ray starts another one that watches again."""
     spawn.detached(BreakableWatcher, NAME, options(tmp_path, chain_url))
     await settled("watching")
-    line = remote.to(NAME)
-    before = await line.call("pid")
-    await line.call("break_loop")
+    asked = remote.proxy(ActorContract, NAME, timeout_s=5.0)
+    before = (await asked.health()).pid
+    with contextlib.suppress(Exception):  # its process may end before it has answered
+        await spawn.find(NAME).break_loop.remote()  # no method of the contract: over Ray
     async with asyncio.timeout(60):
         after = before
         while after == before:
             await asyncio.sleep(0.1)
             with contextlib.suppress(X0Error):
-                after = await line.call("pid", timeout_s=5.0)
+                after = (await asked.health()).pid
     assert (await settled("watching")).why == ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from actors.payments import watcher
@@ -18,9 +17,6 @@ class BreakableWatcher(PaymentsWatcher):
     def __init__(self, options: WatcherOptions) -> None:
         watcher.POLL_S = 0.05  # type: ignore[misc]  # in the process of this actor only
         super().__init__(options)
-
-    async def pid(self) -> int:
-        return os.getpid()
 
     async def break_loop(self) -> None:
         self._watcher.poll = None  # type: ignore[union-attr, assignment, method-assign]
