@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from actors.mesh.drill.report import Report
-    from actors.mesh.drill.scenario import Plan, Scenario
+    from actors.mesh.drill.drill_plan import DrillPlan, DrillScenario
+    from actors.mesh.drill.report import DrillReport
     from actors.mesh.membership import Membership
     from actors.twin.results import Comparison
     from jobs.launch.session import Session
@@ -81,14 +81,14 @@ def command(
     Exit code: 0 when the mesh healed as promised and the twin was right, 3 when not; another one
     when the drill failed (see `x0 --help`).
     """
-    from actors.mesh.drill.scenario import Scenario
+    from actors.mesh.drill.drill_plan import DrillScenario
     from actors.runtime import log
     from actors.runtime.errors import InvalidInput
     from serve_apps.settings import Settings
 
     report = reporting.Report(as_json)
     try:
-        chosen = Scenario(scenario)
+        chosen = DrillScenario(scenario)
     except ValueError as error:
         raise InvalidInput(
             f"no scenario {scenario}", "a drill is one of a few", f"Choose from: {SCENARIOS}."
@@ -182,15 +182,15 @@ def _mesh(settings: Settings, report: reporting.Report, *, private: bool) -> Ite
 
 async def _drill(
     session: Session,
-    scenario: Scenario,
+    scenario: DrillScenario,
     target: tuple[str, ...],
     rate: float | None,
     seed: int,
     report: reporting.Report,
-) -> tuple[Report, Comparison | None]:
+) -> tuple[DrillReport, Comparison | None]:
     from actors.mesh.client import Mesh
     from actors.mesh.drill.conductor import Conductor
-    from actors.mesh.drill.scenario import plan
+    from actors.mesh.drill.drill_plan import plan
 
     await session.wait_ready(report.progress)
     mesh = await Mesh.attach()
@@ -200,7 +200,9 @@ async def _drill(
     return result, await asyncio.to_thread(compared_with_twin, membership, chosen, result)
 
 
-def compared_with_twin(membership: Membership, plan: Plan, result: Report) -> Comparison | None:
+def compared_with_twin(
+    membership: Membership, plan: DrillPlan, result: DrillReport
+) -> Comparison | None:
     """What the twin predicts of the fault, beside what happened; None if no radio failed."""
     import numpy as np
 
@@ -236,7 +238,7 @@ def wrong(comparison: Comparison | None) -> list[str]:
 
 
 def _readable(
-    result: Report, comparison: Comparison | None, *, targeted: bool
+    result: DrillReport, comparison: Comparison | None, *, targeted: bool
 ) -> list[RenderableType | str]:
     def seconds(value: float | None) -> str:
         return "never" if value is None else f"{value:.2f} s"

@@ -1,6 +1,6 @@
 """One silent death in each of several babeld networks at once, and when their routes were whole.
 
-The judge is the drill's own (`actors.mesh.drill.verdict`): tables of one moment are followed from
+The judge is the drill's own (`actors.mesh.drill.judgement`): tables of one moment are followed from
 every surviving node to every other. It is milder here than for this project's mesh, where a route
 to the dead node must be gone as well. Networks share nothing, and an idle babeld costs next to
 nothing, so running them side by side saves minutes and disturbs none.
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from actors.mesh.drill import verdict
+from actors.mesh.drill import judgement
 from actors.mesh.drill.conductor import CALM_S
 from actors.runtime.errors import Unavailable
 from loadtests.babel_network import BabelNetwork
@@ -95,7 +95,7 @@ def _watch(
     while True:
         turn = time.monotonic()
         for number, network in enumerate(networks):
-            whole = verdict.is_whole(network.next_hops()[among], among, truth)
+            whole = judgement.is_whole(network.next_hops()[among], among, truth)
             now = time.monotonic()
             whole_since[number] = min(whole_since[number], now) if whole else math.inf
         now = time.monotonic()

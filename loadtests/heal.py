@@ -24,7 +24,7 @@ from serve_apps.settings import Settings
 
 if TYPE_CHECKING:
     from actors.mesh.contract import MeshStatus
-    from actors.mesh.drill.report import Report
+    from actors.mesh.drill.report import DrillReport
     from loadtests.babel_network import LinkType
 
 SIDE: Final = 5  # nodes
@@ -122,7 +122,7 @@ def measure(
     )
 
 
-def _healed(report: Report) -> float:
+def _healed(report: DrillReport) -> float:
     if report.healed_s is None:
         raise Unavailable(
             "this mesh did not heal",
@@ -133,17 +133,17 @@ def _healed(report: Report) -> float:
     return report.healed_s
 
 
-def _detected(reports: list[Report]) -> Spread | str:
+def _detected(reports: list[DrillReport]) -> Spread | str:
     known = [report.detected_s for report in reports if report.detected_s is not None]
     return Spread.of(known) if known else "never"
 
 
-def _drills(progress: Progress, runs: int, hello_s: float, *, feedback: bool) -> list[Report]:
+def _drills(progress: Progress, runs: int, hello_s: float, *, feedback: bool) -> list[DrillReport]:
     """Drill one mesh `runs` times; it is mended after each drill."""
     topology = grid(SIDE)
     victim = topology.ids[centre(topology)]
 
-    async def repeat(_: MeshStatus) -> list[Report]:
+    async def repeat(_: MeshStatus) -> list[DrillReport]:
         return [await drilling.worst_node(seed, progress, [victim]) for seed in range(1, runs + 1)]
 
     with tempfile.TemporaryDirectory(prefix="x0-") as directory:

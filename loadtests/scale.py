@@ -27,7 +27,7 @@ from serve_apps.settings import Settings
 
 if TYPE_CHECKING:
     from actors.mesh.contract import MeshStatus
-    from actors.mesh.drill.report import Report
+    from actors.mesh.drill.report import DrillReport
     from cluster.local import LocalCluster
     from loadtests.footprint import Footprint
     from loadtests.mesh_load import Ran
@@ -74,7 +74,7 @@ class Sized:
     idle_cores: float
     ran: Ran
     load_peak: float
-    drill: Report
+    drill: DrillReport
     drill_peak: float
 
     def as_dict(self) -> dict[str, object]:

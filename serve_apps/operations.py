@@ -14,8 +14,8 @@ from actors.mesh.status_document import document
 from actors.payments import control as payments
 from actors.payments.contract import PREFIX
 from actors.runtime import remote, spawn
+from actors.runtime.actor_health import ActorContract
 from actors.runtime.errors import X0Error
-from actors.runtime.health import ActorContract
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -24,7 +24,7 @@ from actors.mesh.errors import ShardUnavailable
 from actors.mesh.host import MeshHost
 from actors.mesh.journal import FileJournal
 from actors.mesh.partition import Partition
-from actors.mesh.telemetry import ShardMetrics
+from actors.mesh.shard_metrics import ShardMetrics
 from actors.runtime.bell import Bell
 from actors.runtime.errors import Unavailable, X0Error
 from actors.runtime.shell import ActorShell
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from actors.mesh.batch import MessageBatch
     from actors.mesh.contract import MeshEvent, ShardOptions, ShardStatus
-    from actors.mesh.frames import Answer, Envelope
+    from actors.mesh.frames import Envelope, EnvelopeAnswer
     from actors.mesh.membership import Faults, Membership
     from actors.mesh.partition import Acceptance
 
@@ -142,7 +142,7 @@ class MeshShard(ActorShell):
             if peer not in host.peers or not host.has_for(peer, now):
                 continue
             sent = host.outgoing(peer, now)
-            answer: Answer | None = None
+            answer: EnvelopeAnswer | None = None
             try:
                 answer = await to.exchange(sent.envelope)
             except X0Error as error:  # whatever it is, the envelope did not arrive
@@ -222,7 +222,7 @@ class MeshShard(ActorShell):
 
     # -- other shards ----------------------------------------------------------------------------
 
-    async def exchange(self, envelope: Envelope) -> Answer | None:
+    async def exchange(self, envelope: Envelope) -> EnvelopeAnswer | None:
         """Take in a peer's envelope; None if it speaks of another membership."""
         await self._ready()
         host = self._hosting()

@@ -20,7 +20,7 @@ from actors.mesh import batch as messages
 from actors.mesh import control
 from actors.mesh.batch import UNREACHABLE, MessageBatch
 from actors.mesh.contract import MAX_PAYLOAD, MAX_PORT
-from actors.mesh.datagram import Fate
+from actors.mesh.datagram import DatagramFate
 from actors.mesh.errors import MailboxFull, NodeSilent, ShardUnavailable, StalePlacement
 from actors.mesh.partition import Acceptance, Refusal
 from actors.runtime import ids, spawn
@@ -318,9 +318,9 @@ class Mesh:
             destination: the receivers.
             attempts: transmissions over each hop at most; nothing is repeated end to end.
         """
-        at, fate = source.copy(), np.full(len(source), Fate.ELSEWHERE, np.uint8)
+        at, fate = source.copy(), np.full(len(source), DatagramFate.ELSEWHERE, np.uint8)
         for _ in range(self.membership.topology.n_nodes):  # hand-overs; more would be a loop
-            under_way = np.flatnonzero(fate == Fate.ELSEWHERE)
+            under_way = np.flatnonzero(fate == DatagramFate.ELSEWHERE)
             if not len(under_way):
                 break
             where = self.membership.placement.partition_of[at[under_way]]
@@ -330,7 +330,7 @@ class Mesh:
                     at[some], fate[some] = await self._send_on(
                         partition, at[some], destination[some], attempts
                     )
-        arrived: NDArray[np.bool_] = fate == Fate.ARRIVED
+        arrived: NDArray[np.bool_] = fate == DatagramFate.ARRIVED
         return arrived
 
     async def _send_on(

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from actors.runtime.actor_health import ActorContract
 from actors.runtime.errors import InvalidInput
-from actors.runtime.health import ActorContract
 from actors.topology.bound import HOLD
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from actors.mesh.batch import MessageBatch
-    from actors.mesh.frames import Answer, Envelope
+    from actors.mesh.frames import Envelope, EnvelopeAnswer
     from actors.mesh.membership import Faults, Membership
     from actors.mesh.partition import Acceptance
     from actors.topology.diff import Event
@@ -223,7 +223,7 @@ class ShardContract(ActorContract, Protocol):
         """Replace the injected faults; when that took effect, s on the monotonic clock."""
         ...
 
-    async def exchange(self, envelope: Envelope) -> Answer | None:
+    async def exchange(self, envelope: Envelope) -> EnvelopeAnswer | None:
         """Take in a peer's envelope; None if it speaks of another membership."""
         ...
 

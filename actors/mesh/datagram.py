@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MAX_ATTEMPTS = 255  # over a hop; the most that 802.11's retry limits admit
 
 
-class Fate(IntEnum):
+class DatagramFate(IntEnum):
     """Where datagrams are."""
 
     ARRIVED = 0
@@ -52,17 +52,17 @@ def send_on(
         medium: decides what arrives.
 
     Returns:
-        Where each is now and its `Fate`. One that has made as many hops as there are nodes, or
-        that its node knows no route for, is lost.
+        Where each is now and its `DatagramFate`. One that has made as many hops as there are nodes,
+        or that its node knows no route for, is lost.
     """
     at = at.copy()
-    fate = np.full(len(at), Fate.LOST, np.uint8)
+    fate = np.full(len(at), DatagramFate.LOST, np.uint8)
     moving = np.arange(len(at))
     for _ in range(topology.n_nodes):
         there = at[moving] == destination[moving]
-        fate[moving[there]] = Fate.ARRIVED
+        fate[moving[there]] = DatagramFate.ARRIVED
         away = ~there & ~hosted[at[moving]]
-        fate[moving[away]] = Fate.ELSEWHERE
+        fate[moving[away]] = DatagramFate.ELSEWHERE
         moving = moving[~there & ~away]
         link = router.next_links(at[moving], destination[moving])
         moving, link = moving[link >= 0], link[link >= 0]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actors.mesh.arq import RETRY_S
-from actors.mesh.frames import Answer, Envelope, GiveUp, Settlement
+from actors.mesh.frames import Envelope, EnvelopeAnswer, GiveUp, Settlement
 from actors.mesh.neighbours import Hellos
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ MAX_HELLOS = 256  # turns' worth that wait for a peer which does not answer; the
 
 
 @dataclass(slots=True)
-class Sent:
+class SentEnvelope:
     """An envelope under way, and what its answer will decide."""
 
     envelope: Envelope
@@ -139,7 +139,7 @@ class Exchange:
             or (state.met and now >= state.sync_at and self._sync.owes(peer, now))
         )
 
-    def outgoing(self, peer: str, now: float) -> Sent:
+    def outgoing(self, peer: str, now: float) -> SentEnvelope:
         """All there is for `peer`. `answered` must follow before the next call for that peer."""
         state = self._peers[peer]
         data, departure = self._forwarder.depart(self._number[peer], now)
@@ -165,7 +165,7 @@ class Exchange:
             give_up=tuple(state.give_up.values()),
         )
         state.hellos, state.settled, state.give_up = [], [], {}
-        return Sent(envelope, departure, told, acknowledged)
+        return SentEnvelope(envelope, departure, told, acknowledged)
 
     def _sync_link(self, peer: str, state: _Peer) -> int:
         """A link to `peer` for its database news: the cheapest that has not failed it lately."""
@@ -178,7 +178,9 @@ class Exchange:
         rows = rows[np.argsort(table.cost[rows], kind="stable")]
         return int(table.link[rows[state.sync_try % len(rows)]])
 
-    def answered(self, peer: str, sent: Sent, answer: Answer | None, now: float) -> list[Change]:
+    def answered(
+        self, peer: str, sent: SentEnvelope, answer: EnvelopeAnswer | None, now: float
+    ) -> list[Change]:
         """What became of an envelope; no answer means that the peer's process did not reply."""
         state = self._peers[peer]
         heard = None if answer is None else answer.heard

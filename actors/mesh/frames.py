@@ -71,7 +71,7 @@ class Envelope:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class EnvelopeAnswer:
     """The reply to an envelope: which of its radio frames found somebody there."""
 
     heard: NDArray[np.bool_] | None  # [f] the data frames' receivers are alive; None: no room

@@ -19,9 +19,9 @@ from actors.mesh import batch as messages
 from actors.mesh import datagram
 from actors.mesh.arq import Arq
 from actors.mesh.contract import MeshEvent
-from actors.mesh.exchange import Exchange, Sent
+from actors.mesh.exchange import Exchange, SentEnvelope
 from actors.mesh.forwarder import Forwarder
-from actors.mesh.frames import Answer, Envelope, GiveUp, Settlement
+from actors.mesh.frames import Envelope, EnvelopeAnswer, GiveUp, Settlement
 from actors.mesh.lsdb import LinkStateDatabase, Lsa
 from actors.mesh.medium import RadioMedium
 from actors.mesh.neighbours import Change, NeighbourTable
@@ -376,11 +376,11 @@ class MeshHost:
         """Whether there is anything to tell `peer` now."""
         return self._exchange.has_for(peer, now)
 
-    def outgoing(self, peer: str, now: float) -> Sent:
+    def outgoing(self, peer: str, now: float) -> SentEnvelope:
         """All there is for `peer`. `answered` must follow before the next call for that peer."""
         return self._exchange.outgoing(peer, now)
 
-    def handle(self, envelope: Envelope, now: float) -> Answer | None:
+    def handle(self, envelope: Envelope, now: float) -> EnvelopeAnswer | None:
         """Take in a peer's envelope. None if it speaks of another topology than ours."""
         if envelope.revision != self.placement.version or envelope.sender not in self.peers:
             return None
@@ -403,9 +403,11 @@ class MeshHost:
                 self._settle(self.partitions[wish.partition].give_up(wish.ids))
         for partition in self.partitions.values():
             partition.commit()
-        return Answer(heard, sync_heard)
+        return EnvelopeAnswer(heard, sync_heard)
 
-    def answered(self, peer: str, sent: Sent, answer: Answer | None, now: float) -> None:
+    def answered(
+        self, peer: str, sent: SentEnvelope, answer: EnvelopeAnswer | None, now: float
+    ) -> None:
         """What became of an envelope; no answer means that the peer's process did not reply."""
         if peer not in self.peers:
             return  # it hosts nothing any more

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from actors.mesh.readiness import neighbours_up
+from actors.mesh.formation import neighbours_up
 from actors.runtime.flags import Flags
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-from actors.runtime.health import ActorContract
+from actors.runtime.actor_health import ActorContract
 
 if TYPE_CHECKING:
     from actors.payments.chains.money import Network

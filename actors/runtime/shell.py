@@ -15,10 +15,10 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.runtime import ids, log, remote, spawn
+from actors.runtime.actor_health import ActorHealth
 from actors.runtime.clock import SystemClock
 from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.errors import X0Error
-from actors.runtime.health import Health
 from actors.runtime.lag import LoopLag
 
 if TYPE_CHECKING:
@@ -137,11 +137,11 @@ class ActorShell:
         if self._failure is not None:
             raise self._failure
 
-    async def health(self) -> Health:
+    async def health(self) -> ActorHealth:
         """How it is. Answers also while it starts and after it has failed."""
         pid = os.getpid()
         if not self._started.is_set():
-            return Health("starting", self._waits_for, self._incarnation, pid)
+            return ActorHealth("starting", self._waits_for, self._incarnation, pid)
         if self._failure is not None:
-            return Health("failed", str(self._failure), self._incarnation, pid)
-        return Health("ready", "", self._incarnation, pid)
+            return ActorHealth("failed", str(self._failure), self._incarnation, pid)
+        return ActorHealth("ready", "", self._incarnation, pid)

@@ -39,7 +39,7 @@ DEFAULT_HELLO_S = 1.0  # where neither the scenario nor a live mesh says
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(Result):
+class ScenarioAnswer(Result):
     """What a scenario asked; None for what it did not."""
 
     name: str
@@ -60,7 +60,7 @@ def answer(
     topology: Topology,
     hello_s: float = DEFAULT_HELLO_S,
     known: Intact | None = None,
-) -> Answer:
+) -> ScenarioAnswer:
     """Ask everything that `scenario` asks of this mesh.
 
     Args:
@@ -85,7 +85,7 @@ def answer(
     progress.step("routes" if failure is not None else "the mesh")
     tolerance = scenario.cascade.tolerance if scenario.cascade else None
     falling = scenario.cascade is not None
-    return Answer(
+    return ScenarioAnswer(
         name=scenario.name,
         nodes=topology.n_nodes,
         links=topology.n_links,

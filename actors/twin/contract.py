@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from actors.runtime.health import ActorContract
+from actors.runtime.actor_health import ActorContract
 
 if TYPE_CHECKING:
     from actors.topology.live import MeshSource

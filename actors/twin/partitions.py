@@ -111,7 +111,7 @@ class Figures(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Partition:
+class SurvivorComponents:
     """Components of some failed sets.
 
     Attributes:
@@ -202,12 +202,12 @@ class Partitioner:
         """Count what each set leaves."""
         return Figures.joined(part.figures() for part in self.parts(sets))
 
-    def parts(self, sets: FailedSets) -> Iterator[Partition]:
+    def parts(self, sets: FailedSets) -> Iterator[SurvivorComponents]:
         """The sets' partitions, some rows at a time, in order."""
         for start in range(0, sets.n_sets, self._rows):
             yield self._partition(sets.rows(start, start + self._rows))
 
-    def _partition(self, sets: FailedSets) -> Partition:
+    def _partition(self, sets: FailedSets) -> SurvivorComponents:
         n, rows = self.topology.n_nodes, sets.n_sets
         # Distinct failed nodes, by place.
         failed = np.unique(sets.node_row * max(n, 1) + self.forest.place[sets.node])
@@ -233,7 +233,7 @@ class Partitioner:
         row_of = np.zeros(count, np.int64)
         row_of[component] = np.concatenate([np.repeat(np.arange(rows), trees), row, [0]])
         whole = np.bincount(component, size, count).astype(np.int64)
-        return Partition(self.forest, label, component, whole, row_of, failed_row, place)
+        return SurvivorComponents(self.forest, label, component, whole, row_of, failed_row, place)
 
     def _fragments(
         self, sets: FailedSets, failed_row: NDArray[np.int64], place: NDArray[np.int64]

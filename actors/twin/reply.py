@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.topology.model import Topology
-    from actors.twin.answer import Answer
+    from actors.twin.answer import ScenarioAnswer
     from actors.twin.intact import Intact
     from actors.twin.scenario import Scenario
 
@@ -63,7 +63,7 @@ class Reply:
     """
 
     about: About
-    answer: Answer
+    answer: ScenarioAnswer
     picture: bytes | None = None
     pictured: tuple[str, ...] = ()
 
@@ -114,7 +114,7 @@ def reply(
     return Reply(about, found, picture, tuple(shown.names(topology)))
 
 
-def _pictured(scenario: Scenario, topology: Topology, found: Answer) -> Failure:
+def _pictured(scenario: Scenario, topology: Topology, found: ScenarioAnswer) -> Failure:
     """The failure asked about, or the costliest one in the answer; nothing if there is none."""
     asked = failing(scenario, topology)
     if asked is not None:

@@ -12,7 +12,7 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, Final
 
-from actors.mesh.readiness import missing, neighbours_up
+from actors.mesh.formation import missing, neighbours_up
 from actors.runtime.errors import ActorUnavailable, Unavailable
 
 if TYPE_CHECKING:

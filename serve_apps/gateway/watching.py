@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from actors.mesh import control, readiness
+from actors.mesh import control, formation
 from actors.mesh.client import Mesh
 from actors.mesh.live_source import LiveSource
 from actors.runtime.clock import SystemClock
@@ -80,6 +80,6 @@ class MeshWatcher:
         self._routes = {shard.name: shard.routes_version for shard in status.shards}
         if gateway.ready or gateway.view.topology is None:
             return
-        lacking = readiness.missing(status)
+        lacking = formation.missing(status)
         gateway.progress = f"waiting for {'; '.join(lacking)}" if lacking else "ready"
         gateway.ready = not lacking

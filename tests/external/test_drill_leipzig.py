@@ -16,8 +16,8 @@ from actors.runtime.flags import Flags
 from serve_apps.settings import Settings
 
 if TYPE_CHECKING:
-    from actors.mesh.drill.report import Report
-    from actors.mesh.drill.scenario import Plan
+    from actors.mesh.drill.drill_plan import DrillPlan
+    from actors.mesh.drill.report import DrillReport
     from actors.mesh.membership import Membership
     from actors.twin.results import Comparison
     from jobs.launch.session import Session
@@ -29,14 +29,14 @@ pytestmark = pytest.mark.skipif(not MAP.is_file(), reason=f"no published map at 
 PAIRS = 143 * 142 // 2  # of the nodes that survive
 
 
-async def worst_node(session: Session) -> Report:
+async def worst_node(session: Session) -> DrillReport:
     from actors.mesh.client import Mesh
     from actors.mesh.drill.conductor import Conductor
-    from actors.mesh.drill.scenario import Scenario, plan
+    from actors.mesh.drill.drill_plan import DrillScenario, plan
 
     await session.wait_ready()
     mesh = await Mesh.attach()
-    chosen = plan(Scenario.WORST_NODE, mesh.membership, 1)
+    chosen = plan(DrillScenario.WORST_NODE, mesh.membership, 1)
     return await Conductor(mesh, chosen, 5000.0, 1, lambda _: None).run()
 
 
@@ -70,27 +70,27 @@ def test_the_worst_node_of_leipzig(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert report.healed_s <= report.convergence_bound_s
 
 
-def ten_plans(membership: Membership) -> list[Plan]:
+def ten_plans(membership: Membership) -> list[DrillPlan]:
     """Five nodes, three links (the costliest to harmless ones), and two partitions."""
-    from actors.mesh.drill.scenario import Plan, Scenario, plan
+    from actors.mesh.drill.drill_plan import DrillPlan, DrillScenario, plan
     from actors.topology.cuts import single_failures
 
     topology = membership.topology
     costs = single_failures(topology)
     nodes = np.argsort(-costs.by_node, kind="stable")[[1, 4, 12, 39, 80]].tolist()
     links = np.argsort(-costs.by_link, kind="stable")[[0, 9, 60]]
-    plans = [plan(Scenario.RANDOM_NODE, membership, 1, [topology.ids[node]]) for node in nodes]
+    plans = [plan(DrillScenario.RANDOM_NODE, membership, 1, [topology.ids[node]]) for node in nodes]
     for a, b in topology.ends[links].tolist():
-        plans.append(plan(Scenario.LINK, membership, 1, [topology.ids[a], topology.ids[b]]))
-    plans.append(plan(Scenario.PARTITION, membership, 1))
+        plans.append(plan(DrillScenario.LINK, membership, 1, [topology.ids[a], topology.ids[b]]))
+    plans.append(plan(DrillScenario.PARTITION, membership, 1))
     # The halves that the shards have: a cut of few links, far from those of the other partition.
     side = membership.placement.partition_of[topology.ends]
     across = np.flatnonzero(side[:, 0] != side[:, 1]).tolist()
-    plans.append(Plan(Scenario.PARTITION, ("between the shards",), links=tuple(across)))
+    plans.append(DrillPlan(DrillScenario.PARTITION, ("between the shards",), links=tuple(across)))
     return plans
 
 
-async def compared(session: Session) -> list[tuple[Report, Comparison]]:
+async def compared(session: Session) -> list[tuple[DrillReport, Comparison]]:
     from actors.mesh.client import Mesh
     from actors.mesh.drill.conductor import Conductor
     from jobs.drill import compared_with_twin

@@ -11,7 +11,7 @@ from living_mesh import MeshStarter, inject, status, until
 from actors.mesh.client import Mesh
 from actors.mesh.drill import conductor
 from actors.mesh.drill.conductor import Conductor
-from actors.mesh.drill.scenario import Scenario, plan
+from actors.mesh.drill.drill_plan import DrillScenario, plan
 from actors.mesh.membership import Faults
 from actors.runtime.errors import Conflict
 
@@ -26,7 +26,7 @@ def starter(namespace: str, tmp_path: Path) -> MeshStarter:
     return MeshStarter(namespace, tmp_path)
 
 
-def conducting(mesh: Mesh, scenario: Scenario, told: list[str]) -> Conductor:
+def conducting(mesh: Mesh, scenario: DrillScenario, told: list[str]) -> Conductor:
     return Conductor(mesh, plan(scenario, mesh.membership, 1), RATE, 1, told.append)
 
 
@@ -40,7 +40,7 @@ async def test_every_scenario_heals_as_promised(
     """Each scenario in turn, on one mesh: no shortcoming, and the mesh is mended after it."""
     monkeypatch.setattr(conductor, "WARM_UP_S", 0.5)
     async with starter.running():
-        for scenario in Scenario:
+        for scenario in DrillScenario:
             told: list[str] = []
             mesh = await Mesh.attach()
             report = await conducting(mesh, scenario, told).run()
@@ -51,7 +51,7 @@ async def test_every_scenario_heals_as_promised(
             assert report.healed_s is not None
             assert report.accepted == report.sent - report.refused > 500
             assert report.accepted == report.delivered + report.returned
-            assert (report.restored_s is None) == (scenario is Scenario.SHARD_KILL)
+            assert (report.restored_s is None) == (scenario is DrillScenario.SHARD_KILL)
             assert report.predicted_pairs_separated == report.unreachable_pairs_truth
             # Of datagrams, every one between nodes that are cut off is lost, and few others are.
             apart = report.unreachable_pairs_truth / report.pairs
@@ -69,14 +69,14 @@ async def test_a_broken_mesh_is_not_drilled(starter: MeshStarter) -> None:
         broken = Faults(silent=frozenset({3}))
         await inject(broken)
         with pytest.raises(Conflict, match="injected"):
-            await conducting(await Mesh.attach(), Scenario.LINK, []).run()
+            await conducting(await Mesh.attach(), DrillScenario.LINK, []).run()
         assert await faults() == broken
 
 
 async def test_an_interrupted_drill_leaves_no_fault(starter: MeshStarter) -> None:
     """A drill that is cancelled takes its fault and its messages back."""
     async with starter.running() as mesh:
-        drilling = asyncio.create_task(conducting(mesh, Scenario.WORST_NODE, []).run())
+        drilling = asyncio.create_task(conducting(mesh, DrillScenario.WORST_NODE, []).run())
 
         async def broken() -> bool:
             return await faults() != Faults()
@@ -87,5 +87,5 @@ async def test_an_interrupted_drill_leaves_no_fault(starter: MeshStarter) -> Non
             await drilling
         assert await faults() == Faults()
         assert [shard.unread_messages for shard in (await status()).shards] == [0, 0]
-        again = await conducting(await Mesh.attach(), Scenario.LINK, []).run()
+        again = await conducting(await Mesh.attach(), DrillScenario.LINK, []).run()
         assert (again.lost_accepted, again.duplicates, again.loops) == (0, 0, 0)

@@ -17,12 +17,12 @@ from actors.mesh.client import Mesh
 from actors.mesh.contract import COORDINATOR
 from actors.mesh.drill import conductor
 from actors.mesh.drill.conductor import Conductor
-from actors.mesh.drill.scenario import Scenario, plan
+from actors.mesh.drill.drill_plan import DrillScenario, plan
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from actors.mesh.drill.report import Report
+    from actors.mesh.drill.report import DrillReport
 
 BATCH = 20  # messages in one request
 PORT = 5
@@ -115,9 +115,9 @@ async def _alive(mesh: Mesh) -> bool:
     return True
 
 
-async def drill(target: str, seed: int, rate: float) -> Report:
+async def drill(target: str, seed: int, rate: float) -> DrillReport:
     mesh = await Mesh.attach()
-    chosen = plan(Scenario.SHARD_KILL, mesh.membership, seed, (target,) if target else ())
+    chosen = plan(DrillScenario.SHARD_KILL, mesh.membership, seed, (target,) if target else ())
     return await Conductor(mesh, chosen, rate, seed, lambda _: None).run()
 
 

@@ -24,8 +24,8 @@ from actors.payments.ledger.ledger import Ledger
 from actors.payments.ledger.orders import OrderState
 from actors.payments.shop import Shop
 from actors.runtime import remote, spawn
+from actors.runtime.actor_health import ActorContract
 from actors.runtime.errors import X0Error
-from actors.runtime.health import ActorContract
 from tests.integration.test_cli_mesh import UP, x0
 from tests.unit.payments.http_chain import Chains, serving
 from tests.unit.payments.shop import USDT, WALLET, log, order, receipt, row, tron_chain

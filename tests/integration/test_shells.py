@@ -17,14 +17,14 @@ from actors.mesh.contract import COORDINATOR, STATUS_S, shard_name
 from actors.mesh.errors import MailboxFull
 from actors.mesh.live_source import LiveSource
 from actors.runtime import remote, spawn
-from actors.runtime.health import ActorContract
+from actors.runtime.actor_health import ActorContract
 from actors.twin.actor import TwinActor
 from actors.twin.contract import TWIN, TwinOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from actors.runtime.health import Health
+    from actors.runtime.actor_health import ActorHealth
 
 STOPPED_S = 4.0
 
@@ -47,7 +47,7 @@ def _fail_loop(actor: Any, number: int) -> None:
     loop.get_loop().call_soon_threadsafe(loop.get_coro().throw, RuntimeError("failed by a test"))
 
 
-async def health_of(name: str) -> Health:
+async def health_of(name: str) -> ActorHealth:
     return await remote.proxy(ActorContract, name, timeout_s=5.0).health()
 
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actors.mesh import control
-from actors.mesh.drill import verdict
-from actors.mesh.drill.report import Report
-from actors.mesh.drill.scenario import Plan, Scenario
-from actors.mesh.drill.traffic import Sent, Traffic, easy_rate
+from actors.mesh.drill import judgement
+from actors.mesh.drill.drill_plan import DrillPlan, DrillScenario
+from actors.mesh.drill.report import DrillReport
+from actors.mesh.drill.traffic import DrillTraffic, SentMessages, easy_rate
 from actors.mesh.membership import Faults
 from actors.mesh.partition import Refusal
 from actors.runtime.errors import Conflict, Unavailable
@@ -58,12 +58,12 @@ class Conductor:
     """
 
     mesh: Mesh
-    plan: Plan
+    plan: DrillPlan
     rate: float | None
     seed: int
     progress: Callable[[str], None]
 
-    async def run(self) -> Report:
+    async def run(self) -> DrillReport:
         """Drill, mend, report.
 
         Raises:
@@ -81,7 +81,7 @@ class Conductor:
         before, truth = topology.without(), self.plan.truth(topology)
         destinations, pairs = self._choose_pairs()
         rate = easy_rate(topology, self.seed) if self.rate is None else self.rate
-        traffic = Traffic(self.mesh, pairs, rate, self.seed)
+        traffic = DrillTraffic(self.mesh, pairs, rate, self.seed)
         self.progress("traffic starts; waiting for all routes")
         traffic.start()
         broken = False
@@ -113,17 +113,17 @@ class Conductor:
             await self._leave(traffic, broken=broken)
         sent, arrived = traffic.account()
         ids = sent.id[sent.refusal == Refusal.NONE]
-        fate = verdict.fate(ids, arrived.head)
-        call = Sent(*(np.concatenate(column) for column in zip(*called, strict=True)))
+        fate = judgement.fate(ids, arrived.head)
+        call = SentMessages(*(np.concatenate(column) for column in zip(*called, strict=True)))
         blackholed, unreachable = self._judge_roll_call(
-            verdict.fate(call.id, arrived.head), pairs[call.pair], truth
+            judgement.fate(call.id, arrived.head), pairs[call.pair], truth
         )
         components = truth.components
         judged = np.sort(pairs[traffic.active], axis=1)
         apart = judged[components[judged[:, 0]] != components[judged[:, 1]]]
         arrivals = arrived.head[arrived.head["flags"] == 0]
         n = int(self.mesh.membership.present.sum())
-        return Report(
+        return DrillReport(
             nodes=n,
             links=topology.n_links,
             diameter=before.diameter(),
@@ -181,7 +181,7 @@ class Conductor:
 
     async def _break(self) -> float:
         """Inject the fault; the moment it took effect."""
-        if self.plan.scenario is Scenario.SHARD_KILL:
+        if self.plan.scenario is DrillScenario.SHARD_KILL:
             at = time.monotonic()
             await control.kill(self.plan.shard)
             return at
@@ -198,7 +198,7 @@ class Conductor:
 
     async def _mend(self, destinations: NDArray[np.int32], before: Surviving) -> float | None:
         """Take the fault back and wait until the mesh is as before; how long that took, s."""
-        if self.plan.scenario is Scenario.SHARD_KILL:
+        if self.plan.scenario is DrillScenario.SHARD_KILL:
             return None
         self.progress("mending")
         at = time.monotonic()
@@ -233,7 +233,7 @@ class Conductor:
     async def _whole(self, destinations: NDArray[np.int32], truth: Surviving) -> bool:
         table = await self._tables(destinations)
         return table is not None and await asyncio.to_thread(
-            verdict.is_whole, table, destinations, truth
+            judgement.is_whole, table, destinations, truth
         )
 
     async def _wait_whole(
@@ -256,7 +256,7 @@ class Conductor:
         """Look at the tables until well after the bound; since when they are whole, or None."""
         whole_since = math.inf
         end = fault_at + bound + CALM_S
-        if self.plan.scenario is Scenario.SHARD_KILL:
+        if self.plan.scenario is DrillScenario.SHARD_KILL:
             end += RESTART_S
         told = False
         while True:
@@ -281,7 +281,7 @@ class Conductor:
 
     async def _first_notice(self, fault_at: float) -> float | None:
         """When the first node noticed what failed (or the coordinator that a shard died)."""
-        if self.plan.scenario is Scenario.SHARD_KILL:
+        if self.plan.scenario is DrillScenario.SHARD_KILL:
             deaths = await control.coordinator().deaths(fault_at)
             return min((at for at, shard in deaths if shard == self.plan.shard), default=None)
         topology = self.mesh.membership.topology
@@ -301,14 +301,14 @@ class Conductor:
             ]
         return min(found, default=None)
 
-    async def _drain(self, traffic: Traffic, timeout_s: float) -> None:
+    async def _drain(self, traffic: DrillTraffic, timeout_s: float) -> None:
         """Wait until everything accepted has been delivered or returned, or time is up."""
         deadline = time.monotonic() + timeout_s
         while (left := traffic.unresolved()) and time.monotonic() < deadline:
             self.progress(f"{left} messages under way")
             await asyncio.sleep(0.25)
 
-    async def _leave(self, traffic: Traffic, *, broken: bool) -> None:
+    async def _leave(self, traffic: DrillTraffic, *, broken: bool) -> None:
         """End the traffic; of a drill that is interrupted, leave the mesh as it was found."""
         try:
             if broken:
@@ -320,7 +320,7 @@ class Conductor:
             await traffic.stop()
 
     def _judge_roll_call(
-        self, fate: verdict.Fate, pairs: NDArray[np.int32], truth: Surviving
+        self, fate: judgement.Fate, pairs: NDArray[np.int32], truth: Surviving
     ) -> tuple[int, int]:
         """Black-holed pairs and pairs reported unreachable, by what became of one message each."""
         components = truth.components

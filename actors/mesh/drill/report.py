@@ -7,7 +7,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class DrillReport:
     """What was broken, what was predicted and what happened. Times in s after the fault.
 
     Pairs are unordered pairs of surviving nodes; in a mesh too large for traffic between all of

@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import dijkstra
 
 from actors.mesh import batch as messages
 from actors.mesh.batch import UNREACHABLE
-from actors.mesh.drill.verdict import revisits
+from actors.mesh.drill.judgement import revisits
 from actors.mesh.partition import Refusal
 
 if TYPE_CHECKING:
@@ -37,16 +37,16 @@ DISTANCE_SAMPLE = 16  # nodes
 _WORDS = np.arange(1, PAYLOAD // 8, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
 
 
-class Sent(NamedTuple):
+class SentMessages(NamedTuple):
     """Messages offered, as columns."""
 
     serial: NDArray[np.uint64]
-    pair: NDArray[np.int64]  # row in `Traffic.pairs`
+    pair: NDArray[np.int64]  # row in `DrillTraffic.pairs`
     id: NDArray[np.uint64]  # 0 where refused
     refusal: NDArray[np.uint8]
 
 
-class Arrived(NamedTuple):
+class ArrivedMessages(NamedTuple):
     """Messages and notices received, as columns."""
 
     head: NDArray[np.void]
@@ -56,7 +56,7 @@ class Arrived(NamedTuple):
 
 
 @dataclass(slots=True)
-class Traffic:
+class DrillTraffic:
     """Sends and receives for one drill.
 
     Args:
@@ -72,8 +72,8 @@ class Traffic:
     seed: int
     port: int = 0
     active: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
-    sent: list[Sent] = field(default_factory=list)
-    arrived: list[Arrived] = field(default_factory=list)
+    sent: list[SentMessages] = field(default_factory=list)
+    arrived: list[ArrivedMessages] = field(default_factory=list)
     _serial: int = 0
     _order: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -139,7 +139,7 @@ class Traffic:
             pairs = self._order[turn]
             await self._finish(self.offer(pairs[self.active[pairs]]))
 
-    async def roll_call(self) -> list[Sent]:
+    async def roll_call(self) -> list[SentMessages]:
         """One message for each active pair, at the usual rate."""
         pairs = np.flatnonzero(self.active)
         slices = np.array_split(pairs, max(1, int(len(pairs) / (self.rate * TICK_S))))
@@ -149,7 +149,7 @@ class Traffic:
             await asyncio.sleep(TICK_S)
         return called
 
-    async def offer(self, pairs: NDArray[np.int64]) -> Sent:
+    async def offer(self, pairs: NDArray[np.int64]) -> SentMessages:
         """Send one message for each of these rows of `pairs`, now."""
         serial = np.arange(self._serial, self._serial + len(pairs), dtype=np.uint64)
         self._serial += len(pairs)
@@ -163,7 +163,7 @@ class Traffic:
             record_route=True,
         )
         accepted = await self.mesh.send_batch(batch)
-        sent = Sent(serial, pairs, accepted.ids, accepted.refusal)
+        sent = SentMessages(serial, pairs, accepted.ids, accepted.refusal)
         self.sent.append(sent)
         return sent
 
@@ -188,19 +188,19 @@ class Traffic:
         serial[rows] = words[:, 0]
         corrupt[rows] = (words != _payloads(words[:, 0])).any(axis=1)
         looped = 0 if batch.trail is None else revisits(batch.trail)
-        self.arrived.append(Arrived(head.copy(), serial, corrupt, looped))
+        self.arrived.append(ArrivedMessages(head.copy(), serial, corrupt, looped))
 
     # -- the account -----------------------------------------------------------------------------
 
-    def account(self) -> tuple[Sent, Arrived]:
+    def account(self) -> tuple[SentMessages, ArrivedMessages]:
         """Everything offered and everything received so far."""
-        sent = Sent(*(np.concatenate(column) for column in zip(*self.sent, strict=True)))
+        sent = SentMessages(*(np.concatenate(column) for column in zip(*self.sent, strict=True)))
         if not self.arrived:
             none = np.zeros(0, np.uint64)
-            return sent, Arrived(np.zeros(0, messages.HEAD), none, np.zeros(0, bool), 0)
+            return sent, ArrivedMessages(np.zeros(0, messages.HEAD), none, np.zeros(0, bool), 0)
         head, serial, corrupt, looped = zip(*self.arrived, strict=True)
         columns = np.concatenate(head), np.concatenate(serial), np.concatenate(corrupt)
-        return sent, Arrived(*columns, sum(looped))
+        return sent, ArrivedMessages(*columns, sum(looped))
 
     def unresolved(self) -> int:
         """Accepted messages of which nothing has been heard yet."""

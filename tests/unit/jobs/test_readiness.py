@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from actors.mesh.contract import MeshStatus, ShardStatus
+from actors.mesh.formation import missing, neighbours_up
 from actors.mesh.membership import Faults
-from actors.mesh.readiness import missing, neighbours_up
 from actors.runtime.errors import ActorUnavailable, Unavailable
 from jobs.launch.readiness import wait
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from actors.mesh.datagram import Fate, send_on
+from actors.mesh.datagram import DatagramFate, send_on
 from actors.mesh.lsdb import Lsa
 from actors.mesh.medium import RadioMedium
 from actors.mesh.router import MeshRouter
@@ -55,10 +55,10 @@ def test_they_arrive_with_the_product_of_their_hops(attempts: int) -> None:
     line = Topology.of([f"n{i}" for i in range(4)], [(0, 1), (1, 2), (2, 3)], quality)
     at, fate = sent(line, 0, 3, attempts, [0, 1, 2, 3])
     expected = prod(1 - (1 - there) ** attempts for there, _ in quality)
-    arrived = fate == Fate.ARRIVED
+    arrived = fate == DatagramFate.ARRIVED
     assert binomtest(int(arrived.sum()), N, expected).pvalue > 1e-6
     assert (at[arrived] == 3).all()
-    assert set(fate[~arrived].tolist()) == {Fate.LOST}
+    assert set(fate[~arrived].tolist()) == {DatagramFate.LOST}
 
 
 @given(mesh=meshes(qualities=(1.0,)), data=st.data())
@@ -73,7 +73,10 @@ def test_perfect_links_lose_none(mesh: Topology, data: st.DataObject) -> None:
     assert path is not None
     stop = next(node for node in path[0] if node == destination or node not in hosted)
     assert at.tolist() == [stop] * 3
-    assert fate.tolist() == [Fate.ARRIVED if stop == destination else Fate.ELSEWHERE] * 3
+    assert (
+        fate.tolist()
+        == [DatagramFate.ARRIVED if stop == destination else DatagramFate.ELSEWHERE] * 3
+    )
 
 
 def test_silent_nodes_and_cut_links_lose_all() -> None:
@@ -82,22 +85,22 @@ def test_silent_nodes_and_cut_links_lose_all() -> None:
     medium = RadioMedium(line, 1)
     medium.fault([], [(1, 2)])
     at, fate = sent(line, 0, 2, 4, [0, 1, 2], medium, 3)
-    assert (at.tolist(), fate.tolist()) == ([1] * 3, [Fate.LOST] * 3)
+    assert (at.tolist(), fate.tolist()) == ([1] * 3, [DatagramFate.LOST] * 3)
     medium.fault([0], [])
-    assert sent(line, 0, 2, 4, [0, 1, 2], medium, 1)[1].tolist() == [Fate.LOST]
-    assert sent(line, 0, 0, 4, [0, 1, 2], medium, 1)[1].tolist() == [Fate.ARRIVED]
+    assert sent(line, 0, 2, 4, [0, 1, 2], medium, 1)[1].tolist() == [DatagramFate.LOST]
+    assert sent(line, 0, 0, 4, [0, 1, 2], medium, 1)[1].tolist() == [DatagramFate.ARRIVED]
 
 
 def test_without_a_route_they_are_lost() -> None:
     """Where there is no way, and where no table exists yet, the node that has one drops it."""
     apart = Topology.of(["a", "b", "c"], [(0, 1)], 1.0)
-    assert sent(apart, 0, 2, 4, [0, 1, 2], count=1)[1].tolist() == [Fate.LOST]
+    assert sent(apart, 0, 2, 4, [0, 1, 2], count=1)[1].tolist() == [DatagramFate.LOST]
     alone = np.zeros(1, np.int32)
     empty = MeshRouter(apart, alternates=False)
     empty.start([], 0)
     hosted = np.ones(3, bool)
     _, fate = send_on(alone, alone + 1, 1, hosted, apart, empty, RadioMedium(apart, 1))
-    assert fate.tolist() == [Fate.LOST]
+    assert fate.tolist() == [DatagramFate.LOST]
 
 
 def test_no_datagrams() -> None:

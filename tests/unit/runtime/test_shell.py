@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.runtime import shell
+from actors.runtime.actor_health import ActorContract
 from actors.runtime.errors import InvalidInput
-from actors.runtime.health import ActorContract
 from actors.runtime.metrics import MemoryMetrics
 from actors.runtime.shell import ActorShell
 

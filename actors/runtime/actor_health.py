@@ -9,7 +9,7 @@ State = Literal["starting", "ready", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class ActorHealth:
     """How an actor is, now.
 
     Attributes:
@@ -28,6 +28,6 @@ class Health:
 class ActorContract(Protocol):
     """What every actor of the project answers."""
 
-    async def health(self) -> Health:
+    async def health(self) -> ActorHealth:
         """How it is. Answers also while it starts and after it has failed."""
         ...

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actors.mesh import batch as messages
-from actors.mesh.admission import admit
+from actors.mesh.mailbox_space import admit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +74,7 @@ class Chunk:
     unread: NDArray[np.bool_]
 
 
-class Inbox:
+class MessageInbox:
     """Messages taken by the nodes of one partition.
 
     Args:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from actors.topology.surviving import Surviving
 
 
-class Scenario(StrEnum):
+class DrillScenario(StrEnum):
     """The kinds of drill."""
 
     WORST_NODE = "worst-node"
@@ -37,7 +37,7 @@ class Scenario(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DrillPlan:
     """One drill's fault.
 
     Attributes:
@@ -49,7 +49,7 @@ class Plan:
         pairs_separated: what the failure will cost, predicted from the topology.
     """
 
-    scenario: Scenario
+    scenario: DrillScenario
     failed: tuple[str, ...]
     nodes: tuple[int, ...] = ()
     links: tuple[int, ...] = ()
@@ -66,7 +66,9 @@ class Plan:
         return topology.without(nodes=list(self.nodes), links=list(self.links))
 
 
-def plan(scenario: Scenario, membership: Membership, seed: int, target: Sequence[str] = ()) -> Plan:
+def plan(
+    scenario: DrillScenario, membership: Membership, seed: int, target: Sequence[str] = ()
+) -> DrillPlan:
     """Choose what to break.
 
     Args:
@@ -86,14 +88,14 @@ def plan(scenario: Scenario, membership: Membership, seed: int, target: Sequence
             "cannot drill", "the mesh has fewer than 3 nodes", "Use a larger topology."
         )
     match scenario:
-        case Scenario.WORST_NODE | Scenario.RANDOM_NODE:
+        case DrillScenario.WORST_NODE | DrillScenario.RANDOM_NODE:
             return _node(scenario, membership, choose, target)
-        case Scenario.LINK:
+        case DrillScenario.LINK:
             return _link(topology, choose, target)
-        case Scenario.PARTITION:
+        case DrillScenario.PARTITION:
             _refuse_target(scenario, target)
             return _partition(topology)
-        case Scenario.SHARD_KILL:
+        case DrillScenario.SHARD_KILL:
             shards = membership.placement.shards
             if len(target) > 1 or not set(target) <= set(shards):
                 raise InvalidInput(
@@ -103,45 +105,50 @@ def plan(scenario: Scenario, membership: Membership, seed: int, target: Sequence
                     entry="target",
                 )
             shard = target[0] if target else str(choose.choice(shards))
-            return Plan(scenario, (shard,), shard=shard)
+            return DrillPlan(scenario, (shard,), shard=shard)
 
 
 def _node(
-    scenario: Scenario, membership: Membership, choose: np.random.Generator, target: Sequence[str]
-) -> Plan:
+    scenario: DrillScenario,
+    membership: Membership,
+    choose: np.random.Generator,
+    target: Sequence[str],
+) -> DrillPlan:
     topology = membership.topology
     costs = np.where(membership.present, single_failures(topology).by_node, -1)
     if len(target) > 1:
         _refuse_target(scenario, target)
     if target:
         node = topology.index_of(target[0])
-    elif scenario is Scenario.WORST_NODE:
+    elif scenario is DrillScenario.WORST_NODE:
         # Among equals (a mesh without cut nodes) the one with most neighbours.
         node = int(np.lexsort((topology.degree, costs))[-1])
     else:
         node = int(choose.choice(np.flatnonzero(membership.present)))
-    return Plan(scenario, (topology.ids[node],), nodes=(node,), pairs_separated=int(costs[node]))
+    return DrillPlan(
+        scenario, (topology.ids[node],), nodes=(node,), pairs_separated=int(costs[node])
+    )
 
 
-def _link(topology: Topology, choose: np.random.Generator, target: Sequence[str]) -> Plan:
+def _link(topology: Topology, choose: np.random.Generator, target: Sequence[str]) -> DrillPlan:
     costs = single_failures(topology).by_link
     if len(target) not in (0, 2):
-        _refuse_target(Scenario.LINK, target)
+        _refuse_target(DrillScenario.LINK, target)
     if target:
         link = topology.link_between(target[0], target[1])
     elif costs.max() > 0:
         link = int(costs.argmax())
     else:
         link = int(choose.integers(topology.n_links))
-    return Plan(
-        Scenario.LINK,
+    return DrillPlan(
+        DrillScenario.LINK,
         (topology.link_name(link),),
         links=(link,),
         pairs_separated=int(costs[link]),
     )
 
 
-def _partition(topology: Topology) -> Plan:
+def _partition(topology: Topology) -> DrillPlan:
     """Cut the mesh in two halves: the nodes nearest to one end of it, and the rest."""
     whole = topology.without()
     largest = np.flatnonzero(whole.largest_component())
@@ -153,8 +160,8 @@ def _partition(topology: Topology) -> Plan:
     half[near] = True
     cut = np.flatnonzero(half[topology.ends[:, 0]] != half[topology.ends[:, 1]])
     after = topology.without(links=cut)
-    return Plan(
-        Scenario.PARTITION,
+    return DrillPlan(
+        DrillScenario.PARTITION,
         tuple(topology.link_name(link) for link in cut.tolist()),
         links=tuple(cut.tolist()),
         pairs_separated=connected_pairs(whole.components) - connected_pairs(after.components),
@@ -176,7 +183,7 @@ def _hops(topology: Topology, start: int) -> NDArray[np.int64]:
     return hops
 
 
-def _refuse_target(scenario: Scenario, target: Sequence[str]) -> None:
+def _refuse_target(scenario: DrillScenario, target: Sequence[str]) -> None:
     if target:
         raise InvalidInput(
             f"target {','.join(target)} does not fit scenario {scenario}",
