@@ -151,21 +151,27 @@ async def _watch(launched: Session, report: reporting.Report) -> None:
         while not await asyncio.to_thread(_ended, launched):
             try:
                 async with asyncio.timeout(_ANSWER_S):
-                    status = await launched.status()
-                    found = None if live is None else await launched.found()
+                    if live is None:
+                        down = _told(down, (await launched.status()).down, report)
+                    else:
+                        values = await asyncio.to_thread(summary.values, await launched.found())
+                        shown_now = Group(summary.mesh(values), *summary.shards(values))
+                        live.update(shown_now, refresh=True)
             except TimeoutError:
                 report.note(f"no status: no answer in {_ANSWER_S:g} s")
             except Unavailable as error:
                 report.note(f"no status: {error}")
-            else:
-                if live is not None and found is not None:
-                    values = await asyncio.to_thread(summary.values, found)
-                    live.update(Group(summary.mesh(values), *summary.shards(values)), refresh=True)
-                elif status.down != down:
-                    why = "; ".join(f"{name}: {text}" for name, text in status.down.items())
-                    report.note(f"down: {why}" if why else "all up")
-                down = status.down
             await asyncio.sleep(_LOOK_S)
+
+
+def _told(
+    before: Mapping[str, str], down: Mapping[str, str], report: reporting.Report
+) -> Mapping[str, str]:
+    """Say which shards do not answer, if they are others than before; those of now."""
+    if down != before:
+        why = "; ".join(f"{name}: {text}" for name, text in down.items())
+        report.note(f"down: {why}" if why else "all up")
+    return down
 
 
 def _ended(launched: Session) -> bool:
