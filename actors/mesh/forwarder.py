@@ -87,7 +87,7 @@ class Forwarder:
 
     # -- what the host tells ---------------------------------------------------------------------
 
-    def inject(self, batch: MessageBatch) -> None:
+    def move_on(self, batch: MessageBatch) -> None:
         """Messages to forward from the nodes they are at."""
         if len(batch):
             self._arrivals.append(batch)
@@ -102,7 +102,7 @@ class Forwarder:
     def lose(self, links: NDArray[np.int32]) -> None:
         """These links are down: take back what was under way over them."""
         for batch in self._arq.lose(links):
-            self.inject(batch)
+            self.move_on(batch)
 
     def withdraw(self) -> list[MessageBatch]:
         """Everything in transit, for a forwarder that takes this one's place."""
@@ -158,7 +158,7 @@ class Forwarder:
     def _arrive(self, batch: MessageBatch, link: NDArray[np.intp] | NDArray[np.int32]) -> None:
         batch.head["at"] = self._target[link]  # our own copy, taken out of a frame
         self.hop_count += len(batch)
-        self.inject(batch)
+        self.move_on(batch)
 
     def _conclude(self, frame: Frame, *, acknowledged: bool, now: float) -> None:
         if self._arq.conclude(frame, acknowledged=acknowledged, now=now):
@@ -173,7 +173,7 @@ class Forwarder:
             if self._look_again:
                 _, _, state = self._way(batch.head)
                 if (moving := state != DOWN).any():
-                    self.inject(batch.take(moving))
+                    self.move_on(batch.take(moving))
                     stay = batch.take(~moving)
             room -= len(stay)
             if now - since > HELD_S or room < 0:
@@ -284,7 +284,7 @@ class Forwarder:
         bound = (state == AWAY) & (self._peer[self._target[link]] == peer)
         if not bound.all():
             other = ~bound & (state < BUSY)  # tables have changed since
-            self.inject(batch.take(other))
+            self.move_on(batch.take(other))
             rest = ~bound & ~other
             for what in (BUSY, DOWN):
                 some = rest & (state == what)

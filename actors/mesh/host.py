@@ -129,7 +129,7 @@ class MeshHost:
         self._build(now)
         self.neighbours.keep(neighbours)
         batch = messages.concat(forwarder.withdraw())
-        self._forwarder.inject(batch.take(self.hosted[batch.head["at"]]))
+        self._forwarder.move_on(batch.take(self.hosted[batch.head["at"]]))
         waiting = messages.concat(self._no_room)
         self._no_room = [waiting.take(self.hosted[waiting.head["destination"]])]
         for settlement in exchange.unsettled():  # the origins may be hosted elsewhere now
@@ -222,7 +222,7 @@ class MeshHost:
         for partition in self.partitions.values():
             due = partition.outbox.due(now, self.options.patience_s)
             speaking = ~self.medium.silent[due.head["source"]]
-            self._forwarder.inject(due if speaking.all() else due.take(speaking))
+            self._forwarder.move_on(due if speaking.all() else due.take(speaking))
         for change in self._forwarder.advance(now):
             self._react(change, now)
         self._take_home()

@@ -74,7 +74,7 @@ class Chunk:
     unread: NDArray[np.bool_]
 
 
-class MessageInbox:
+class Inbox:
     """Messages taken by the nodes of one partition.
 
     Args:

@@ -39,7 +39,7 @@ class Kept:
         self.doomed_at = np.full(len(self.batch), np.inf)  # since when without a route, s
 
 
-class MessageOutbox:
+class Outbox:
     """Accepted messages of one partition, in order of sequence number.
 
     Args:

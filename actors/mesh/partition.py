@@ -17,8 +17,8 @@ import numpy as np
 from actors.mesh.batch import UNREACHABLE, MessageBatch, copied, distinct, parted
 from actors.mesh.frames import Settlement
 from actors.mesh.mailbox_space import admit
-from actors.mesh.message_inbox import WINDOW, MessageInbox, SeenWindow
-from actors.mesh.message_outbox import MessageOutbox
+from actors.mesh.message_inbox import WINDOW, Inbox, SeenWindow
+from actors.mesh.message_outbox import Outbox
 from actors.runtime.errors import Conflict
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ class Partition:
 
     def __init__(self, number: int, n_nodes: int, journal: Journal, capacity: int) -> None:
         self.number = number
-        self.outbox = MessageOutbox(number, n_nodes)
-        self.inbox = MessageInbox(n_nodes)
+        self.outbox = Outbox(number, n_nodes)
+        self.inbox = Inbox(n_nodes)
         self.incarnation = 0
         self._journal = journal
         self._capacity = capacity

@@ -7,7 +7,7 @@ Pickle protocol 5 hands large buffers out of band (PEP 574). A frame is
     the parts, each from a multiple of 16 bytes on, counted from the end of the prefix
 
 all little-endian. The first part is the pickle, the others are its buffers in order. Unpickling
-runs what the sender says: frames are for peers that may do anything anyway, see `direct`.
+runs what the sender says: frames are for peers that may do anything anyway, see `unix_rpc`.
 """
 
 from __future__ import annotations

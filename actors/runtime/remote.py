@@ -1,7 +1,7 @@
 """The one way to call an actor: typed, with typed errors, by the cheapest transport there is.
 
 `proxy(Contract, name)` looks like the actor itself: its methods are those of the contract, a
-Protocol, so that mypy checks the call. `to(name)` is the untyped line below it, one for everything
+Protocol, so that mypy checks the call. `to(name)` is the untyped `Remote` below it, one for all
 in a process. A call goes over the actor's Unix socket where the actor serves one on this machine
 (`serve`), else through Ray: same methods, same errors.
 
@@ -124,7 +124,7 @@ _remotes: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Remote]] = Weak
 
 
 def to(name: str) -> Remote:
-    """The line to the actor `name` of this process's cluster and namespace.
+    """Calls of the actor `name` of this process's cluster and namespace.
 
     Raises:
         NotRunning: this process is in no cluster.
@@ -146,7 +146,7 @@ class _Proxy:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._remote: Remote | None = None
 
-    def _line(self) -> Remote:
+    def _target(self) -> Remote:
         loop = asyncio.get_running_loop()
         if self._remote is None or self._loop is not loop:
             self._loop, self._remote = loop, to(self._name)
@@ -157,7 +157,7 @@ class _Proxy:
             raise AttributeError(f"{self._contract.__name__} has no method {method}")
 
         async def call(*arguments: object, **named: Any) -> Any:  # noqa: ANN401 - the method's
-            return await self._line().call(method, *arguments, **self._how, **named)
+            return await self._target().call(method, *arguments, **self._how, **named)
 
         self.__dict__[method] = call  # so that it is made once
         return call

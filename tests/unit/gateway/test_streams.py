@@ -11,7 +11,7 @@ import pytest
 
 from actors.mesh import batch as messages
 from actors.mesh.client import Mesh, Received
-from actors.mesh.message_inbox import MessageInbox
+from actors.mesh.message_inbox import Inbox
 from actors.runtime.bell import Bell
 from serve_apps.gateway.inbox_stream import WINDOW, InboxStream
 from serve_apps.gateway.limits import Limits
@@ -83,7 +83,7 @@ class ReadableMesh:
 
     def __init__(self, gateway: Any) -> None:
         self.membership = gateway.mesh.membership
-        self.inbox = MessageInbox(3)
+        self.inbox = Inbox(3)
         self.changed = Bell()
         self.reads = 0
 

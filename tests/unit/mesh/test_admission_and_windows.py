@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from actors.mesh import batch as messages
 from actors.mesh.mailbox_space import admit
 from actors.mesh.message_inbox import SeenWindow
-from actors.mesh.message_outbox import MAX_BACKOFF, MessageOutbox
+from actors.mesh.message_outbox import MAX_BACKOFF, Outbox
 
 NODES = 4
 
@@ -63,7 +63,7 @@ class Custody(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.outbox = MessageOutbox(3, NODES)
+        self.outbox = Outbox(3, NODES)
         self.open: dict[int, int] = {}  # id → source
         self.given: list[int] = []
 
@@ -113,7 +113,7 @@ TestCustody = Custody.TestCase
 
 def test_sending_again_backs_off() -> None:
     """An open batch is due at once, then after waits that double up to the limit."""
-    outbox = MessageOutbox(0, NODES)
+    outbox = Outbox(0, NODES)
     outbox.accept(messages.build([0], 1, [b"x"], record_route=True))
     moments = [step / 4 for step in range(400) if len(outbox.due(step / 4, 1.0))]
     waits = np.diff(moments).tolist()
@@ -123,7 +123,7 @@ def test_sending_again_backs_off() -> None:
 
 def test_a_copy_sent_again_has_no_past() -> None:
     """What an outbox sends again carries no stamp of earlier hops."""
-    outbox = MessageOutbox(0, NODES)
+    outbox = Outbox(0, NODES)
     outbox.accept(messages.build([2], 1, [b"x"], record_route=True))
     first = outbox.due(0.0, 1.0)
     first.head["at"], first.head["version"], first.head["hops"] = 1, 9, 3
