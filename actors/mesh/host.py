@@ -79,6 +79,7 @@ class MeshHost:
         self._scan_at = now
         self._unsaid: set[int] = set()  # nodes that owe an advertisement but are silent
         self._hops_before = 0
+        self._dropped_before = 0
         self._stirred = False  # something was heard that the next turn acts on
         self._build(now)
 
@@ -126,6 +127,7 @@ class MeshHost:
         """`_build`, keeping what the old parts knew that still holds."""
         neighbours, forwarder, exchange = self.neighbours, self._forwarder, self._exchange
         self._hops_before += forwarder.hop_count
+        self._dropped_before += forwarder.dropped
         self._build(now)
         self.neighbours.keep(neighbours)
         batch = messages.concat(forwarder.withdraw())
@@ -446,3 +448,8 @@ class MeshHost:
     def hop_count(self) -> int:
         """Messages times hops, received by hosted nodes over their links."""
         return self._hops_before + self._forwarder.hop_count
+
+    @property
+    def dropped(self) -> int:
+        """Copies of messages that were dropped here for want of room or of a way."""
+        return self._dropped_before + self._forwarder.dropped

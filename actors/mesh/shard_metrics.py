@@ -28,7 +28,7 @@ class ShardMetrics:
 
     def __init__(self, name: str, metrics: Metrics, lag: LoopLag) -> None:
         self._name = name
-        self._hops = 0
+        self._hops = self._dropped = 0
         self._process = psutil.Process()
         prefix = "x0tta6bl4_mesh_"
         self._accepted = metrics.counter(
@@ -39,6 +39,11 @@ class ShardMetrics:
         )
         self._hop_total = metrics.counter(
             prefix + "hops_total", "Messages times hops received by hosted nodes", _LABELS
+        )
+        self._dropped_total = metrics.counter(
+            prefix + "dropped_total",
+            "Copies of messages dropped for want of room or of a way; their origins send others",
+            _LABELS,
         )
         self._lag = lag
         self._spf = metrics.histogram(
@@ -85,7 +90,8 @@ class ShardMetrics:
         for name, value in values.items():
             self._gauges[name].set(float(value), shard=self._name)
         self._hop_total.inc(max(0, host.hop_count - self._hops), shard=self._name)
-        self._hops = host.hop_count
+        self._dropped_total.inc(max(0, host.dropped - self._dropped), shard=self._name)
+        self._hops, self._dropped = host.hop_count, host.dropped
 
     def status(self, host: MeshHost) -> ShardStatus:
         """The present state."""

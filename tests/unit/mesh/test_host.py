@@ -9,11 +9,16 @@ import numpy as np
 
 from actors.mesh import batch as messages
 from actors.mesh.contract import HostOptions
+from actors.mesh.forwarder import HELD_S
 from actors.mesh.frames import Settlement
 from actors.mesh.host import MeshHost
 from actors.mesh.journal import FileJournal, MemoryJournal
 from actors.mesh.partition import Partition
 from actors.mesh.placement import Placement
+from actors.mesh.shard_metrics import ShardMetrics
+from actors.runtime.clock import VirtualClock
+from actors.runtime.lag import LoopLag
+from actors.runtime.metrics import MemoryMetrics
 from tests.unit.mesh.worlds import grid
 
 if TYPE_CHECKING:
@@ -41,6 +46,28 @@ def test_a_partition_may_leave_while_messages_wait_for_room_in_it() -> None:
     for now in np.arange(2.0, 8.0, 0.25).tolist():
         host.step(now)
     assert list(host.partitions) == [0]
+
+
+def test_copies_that_are_dropped_are_counted() -> None:
+    """Also those of before a change of the topology; a counter of them is exported."""
+    topology = grid(2, 1)
+    placement = Placement(1, np.array([0, 1], np.int16), ("a", "b"))
+    host = MeshHost("a", topology, placement, HostOptions(), 0.0)
+    partition = Partition(0, topology.n_nodes, MemoryJournal(), capacity=9)
+    partition.recover()
+    host.adopt(partition, 0.0)
+    host.send(0, 7, 1, messages.build([0], [1], [b"where to?"]))
+    metrics = MemoryMetrics()
+    shown = ShardMetrics("a", metrics, LoopLag(VirtualClock()))
+    for now in np.arange(0.0, HELD_S + 10.0, 0.5).tolist():
+        host.step(now)
+        shown.publish(host)
+    dropped = host.dropped
+    assert dropped >= 1
+    host.replace(topology, placement.moved([1], "c"), HELD_S + 10.0)
+    assert host.dropped == dropped
+    shown.publish(host)
+    assert metrics.value("x0tta6bl4_mesh_dropped_total", shard="a") == dropped
 
 
 def test_an_offset_that_was_told_stays_with_its_message(tmp_path: Path) -> None:
