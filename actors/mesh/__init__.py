@@ -2,6 +2,6 @@
 
 The protocol core is synchronous and does no IO: `host.py` composes it, `actor.py` runs it as a Ray
 actor, `simulator.py` runs the same objects in virtual time. Read in this order: `batch`, `medium`,
-`neighbours`, `node`, `lsdb`, `sync`, `spf`, `router`, `arq`, `forwarder`, `outbox`, `inbox`,
-`journal`, `partition`, `exchange`, `host`.
+`neighbours`, `node`, `lsdb`, `sync`, `router`, `arq`, `forwarder`, `message_outbox`,
+`message_inbox`, `journal`, `partition`, `exchange`, `host`.
 """

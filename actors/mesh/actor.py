@@ -1,8 +1,8 @@
 """The Ray actor that hosts mesh nodes: a shard.
 
-A thin shell around one `MeshHost`: it gives it turns, carries its envelopes to other shards, runs
-its SPF in a thread, keeps partitions' journals on disk, and answers applications. It decides
-nothing about routing or delivery.
+A thin shell around one `MeshHost`: it runs the host's turns, carries its envelopes to other
+shards, runs its SPF in a thread, keeps partitions' journals on disk, and answers applications. It
+decides nothing about routing or delivery.
 
 Ray restarts a shard that dies and runs the constructor again, in which no state survives: the
 shard asks the coordinator for the membership and recovers its partitions from their journals.
@@ -39,20 +39,20 @@ if TYPE_CHECKING:
     from actors.mesh.membership import Faults, Membership
     from actors.mesh.partition import Acceptance
 
-EXCHANGE_TIMEOUT_S = 10.0  # for a peer's answer; a dead peer is told by Ray much earlier
+EXCHANGE_TIMEOUT_S = 10.0  # longest wait for a peer's answer; Ray reports a dead peer sooner
 RETRY_PEER_S = 0.1
 METRICS_S = 1.0
-ROUTE_S = 1.0  # for routes to a destination that nobody has asked for yet
+ROUTE_S = 1.0  # longest wait for routes to a destination asked for the first time
 POLL_S = 0.01
-LONGEST_WAIT_S = 10.0  # of one call for messages, so that a client's death frees its place
+LONGEST_WAIT_S = 10.0  # longest call for messages, so that a dead client frees its place
 
 
 class MeshShard(ActorShell):
     """Hosts the nodes of the partitions that the coordinator gives it.
 
     Args:
-        name: of this actor.
-        options: the same for all shards.
+        name: name of this actor.
+        options: options of the shard, the same for all shards.
     """
 
     def __init__(self, name: str, options: ShardOptions) -> None:
@@ -62,8 +62,8 @@ class MeshShard(ActorShell):
         self._host: MeshHost | None = None
         self._routes_due = asyncio.Event()
         self._wake = asyncio.Event()
-        self._due = 0.0  # when the next turn comes by itself, s
-        self._arrivals, self._room = Bell(), Bell()  # for readers
+        self._due = 0.0  # time of the next scheduled turn, s
+        self._arrivals, self._room = Bell(), Bell()  # rung for waiting readers
         self._arrived = 0
         self._changing = asyncio.Lock()
         self._admitting = asyncio.Lock()  # one call at a time, and turns between them
@@ -96,7 +96,7 @@ class MeshShard(ActorShell):
         self._wake.clear()
         now = self._clock.now()
         host.step(now)
-        self._due = now  # so that nothing wakes it for what is not due before its own time
+        self._due = now  # no second wake-up for work that is not due yet
         self._follow(host, now)
         await asyncio.sleep(pacing.rest_after_turn_s(self._clock.now() - now))
         self._due = host.next_step(self._clock.now())
@@ -105,7 +105,7 @@ class MeshShard(ActorShell):
                 await self._wake.wait()
 
     def _follow(self, host: MeshHost, now: float) -> None:
-        """Have done what the host has come to need: routes, envelopes to peers, the next turn."""
+        """Start what the host needs now: routes, envelopes to peers, the next turn."""
         if host.arrived != self._arrived:
             self._arrived = host.arrived
             self._arrivals.ring()
@@ -127,7 +127,7 @@ class MeshShard(ActorShell):
                 started = self._clock.now()
                 router = host.router
                 trees = await asyncio.to_thread(job.run)
-                if router is host.router:  # else the topology was replaced meanwhile
+                if router is host.router:  # otherwise the topology has been replaced meanwhile
                     host.install(job, trees, self._clock.now())
                     self._shard_metrics.spf(self._clock.now() - started)
                 self._wake.set()
@@ -165,7 +165,7 @@ class MeshShard(ActorShell):
     # -- membership ------------------------------------------------------------------------------
 
     async def update(self, membership: Membership) -> float:
-        """Work by another membership; when it took effect, s on the machine's monotonic clock."""
+        """Use another membership; the time it took effect, s on the machine's monotonic clock."""
         async with self._changing:
             now = self._clock.now()
             host = self._host
@@ -185,7 +185,7 @@ class MeshShard(ActorShell):
             for number in [number for number in host.partitions if number not in wanted]:
                 host.release(number, now)
                 self._log.info("partition released", partition=number)
-            if newer:  # an answer to `join` may come after an order that it does not know of
+            if newer:  # an answer to `join` may arrive after a newer order
                 host.inject(membership.faults.silent, membership.faults.cut)
             for number in [number for number in wanted if number not in host.partitions]:
                 partition = await asyncio.to_thread(self._recover, number, host.topology.n_nodes)
@@ -214,7 +214,7 @@ class MeshShard(ActorShell):
         return partition
 
     async def inject(self, faults: Faults) -> float:
-        """Replace the injected faults; when that took effect, s on the monotonic clock."""
+        """Replace the injected faults; the time that took effect, s on the monotonic clock."""
         await self._ready()
         self._hosting().inject(faults.silent, faults.cut)
         self._wake.set()
@@ -223,7 +223,7 @@ class MeshShard(ActorShell):
     # -- other shards ----------------------------------------------------------------------------
 
     async def exchange(self, envelope: Envelope) -> EnvelopeAnswer | None:
-        """Take in a peer's envelope; None if it speaks of another membership."""
+        """Process a peer's envelope; None if it belongs to another membership."""
         await self._ready()
         host = self._hosting()
         now = self._clock.now()
@@ -239,10 +239,10 @@ class MeshShard(ActorShell):
         """Accept messages from nodes of one partition; once this returns, they are kept.
 
         Args:
-            partition: of all the sources.
-            version: of the placement that the client went by.
-            client: random number of the client; has one request at a time per partition.
-            request: grows with each; repeating the last one changes nothing.
+            partition: the partition that all sources belong to.
+            version: placement version that the client used.
+            client: random number of the client, which has one open request per partition.
+            request: request number, which grows; repeating the last one changes nothing.
             batch: the messages.
 
         Raises:
@@ -275,14 +275,14 @@ class MeshShard(ActorShell):
         If there are none, the answer waits for the first.
 
         Args:
-            partition: to be read.
-            version: of the placement that the client went by.
-            port: that they were sent to.
-            node: that they were sent to; None is any of the partition.
-            limit: how many of the oldest are looked at.
-            after: offset up to which the reader has been given them; the others are told.
-            done: offsets that are consumed first, as by `consume`.
-            wait_s: at most.
+            partition: the partition to read.
+            version: placement version that the client used.
+            port: the port that the messages were sent to.
+            node: index of the receiving node; None means any node of the partition.
+            limit: largest number of messages to look at, the oldest first.
+            after: offset of the last message that the reader has; only later ones are returned.
+            done: offsets to consume before reading, as `consume` does.
+            wait_s: longest wait for a message, s.
 
         Raises:
             StalePlacement: another shard hosts the partition.
@@ -303,7 +303,7 @@ class MeshShard(ActorShell):
     async def consume(
         self, partition: int, version: int, port: int, offsets: NDArray[np.int64]
     ) -> None:
-        """The application has the messages at these offsets; they are not offered again.
+        """Mark the messages at these offsets as received; they are not offered again.
 
         Raises:
             StalePlacement: another shard hosts the partition.
@@ -345,14 +345,14 @@ class MeshShard(ActorShell):
         host = self._hosting()
         host.placement.check(partition, version, self._name)
         if partition not in host.partitions or version > host.placement.version:
-            # Being recovered, or about to be told of a membership that may have more nodes.
+            # The partition is being recovered, or a membership with more nodes is about to arrive.
             raise ShardUnavailable(self._name)
         return host
 
     # -- operators -------------------------------------------------------------------------------
 
     async def status(self) -> ShardStatus:
-        """How this shard is."""
+        """The state of this shard."""
         await self._ready()
         return self._shard_metrics.status(self._hosting())
 

@@ -31,10 +31,10 @@ class Frame:
 
     link: int
     number: int
-    retry_at: float  # s; infinite while an answer is awaited
-    stamped: MessageBatch = field(default_factory=messages.empty)  # for the hop
-    unstamped: MessageBatch = field(default_factory=messages.empty)  # the same, before the hop
-    link_of: NDArray[np.int32] | None = None  # of each message, if some are in other frames
+    retry_at: float  # time of the next attempt, s; infinite while an answer is awaited
+    stamped: MessageBatch = field(default_factory=messages.empty)  # messages after the hop
+    unstamped: MessageBatch = field(default_factory=messages.empty)  # before the hop
+    link_of: NDArray[np.int32] | None = None  # link of each message of a shared batch
 
     @property
     def batch(self) -> MessageBatch:

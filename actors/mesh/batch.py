@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 HEAD = np.dtype(
     [
         ("id", "<u8"),
-        ("sent_at", "<f8"),  # s, the host's monotonic clock, when the sender asked
-        ("version", "<i8"),  # of the database behind `potential`; -1 before the first hop
+        ("sent_at", "<f8"),  # time of the send call by the host's monotonic clock, s
+        ("version", "<i8"),  # version of the database that gave `potential`; -1 before a hop
         ("source", "<i4"),  # node index
         ("destination", "<i4"),  # node index
         ("at", "<i4"),  # node index that holds the message now
         ("potential", "<i4"),  # remaining distance at the last hop that forwarded it
         ("length", "<u4"),  # bytes of payload
-        ("port", "<u2"),  # which application on the node, as in UDP
+        ("port", "<u2"),  # number of the application on the node, as in UDP
         ("hops", "<u2"),
         ("flags", "<u2"),
     ],
@@ -314,7 +314,7 @@ def distinct(numbers: NDArray[_Number]) -> NDArray[_Number]:
     span = int(numbers.max() - low) + 1
     if span > _DENSE * len(numbers):
         return np.unique(numbers)
-    seen = np.zeros(span, bool)  # close together, as sequence numbers are: faster than sorting
+    seen = np.zeros(span, bool)  # for numbers close together: faster than sorting
     seen[numbers - low] = True
     ascending: NDArray[_Number] = seen.nonzero()[0].astype(numbers.dtype) + low
     return ascending

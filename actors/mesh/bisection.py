@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _DENSE = 300  # nodes up to which all eigenvectors are computed at once
-_SHIFT = -1e-3  # beside the eigenvalue 0, where the Laplacian could not be factorised
+_SHIFT = -1e-3  # near the eigenvalue 0, at which the Laplacian cannot be factorised
 
 
 def parts(ends: NDArray[np.int32], n_nodes: int, count: int) -> NDArray[np.int16]:
@@ -27,8 +27,8 @@ def parts(ends: NDArray[np.int32], n_nodes: int, count: int) -> NDArray[np.int16
 
     Args:
         ends: int32 [n_links, 2], node indices.
-        n_nodes: of the graph.
-        count: of parts.
+        n_nodes: number of nodes of the graph.
+        count: number of parts.
     """
     a, b = ends.T
     links = coo_array((np.ones(len(ends)), (a, b)), shape=(n_nodes, n_nodes)).tocsr()
@@ -74,7 +74,7 @@ def _fiedler(graph: csr_array) -> NDArray[np.float64]:
     if n <= _DENSE:
         vectors = np.linalg.eigh(laplacian.toarray())[1]
     else:
-        start = np.random.default_rng(1).random(n)  # else Arnoldi starts from another each time
+        start = np.random.default_rng(1).random(n)  # fixed, so that results are repeatable
         values, vectors = eigsh(laplacian.tocsc(), k=2, sigma=_SHIFT, which="LM", v0=start)
         vectors = vectors[:, np.argsort(values)]
     found: NDArray[np.float64] = vectors[:, min(1, n - 1)]

@@ -1,9 +1,9 @@
 """How applications use the mesh: from a job, a notebook or Serve alike.
 
 `Mesh.attach()` needs a process that has joined the cluster. `mesh.node(id)` is a `NodeRef`, an
-address that pickles as the id alone. Requests find the shard of a node through the placement; one
-that was sent by an outdated placement, or to a shard that is restarting, is repeated with the same
-request number until it has an answer, so that it takes effect once.
+address that pickles as the id alone. Requests find the shard of a node through the placement. A
+request that met an outdated placement or a restarting shard is repeated with the same request
+number until it has an answer, so that it takes effect once.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
-PATIENCE_S = 60.0  # how long a request is repeated while its shard is not there
-ATTACH_S = 10.0  # how long a coordinator that is restarting is waited for
+PATIENCE_S = 60.0  # how long a request is repeated while its shard is away
+ATTACH_S = 10.0  # longest wait for a coordinator that is restarting
 RETRY_S = 0.1
-DATAGRAMS = 20_000  # in one call, so that no shard is kept from its turns for long
+DATAGRAMS = 20_000  # datagrams in one call, so that no shard misses its turns for long
 
 
 class Message(NamedTuple):
@@ -61,8 +61,8 @@ class Received:
     """Messages read and not yet acknowledged.
 
     Attributes:
-        partition: they were read from.
-        port: they were sent to.
+        partition: the partition that the messages were read from.
+        port: the port that the messages were sent to.
         offsets: int64 [n], for `Mesh.acknowledge`.
         batch: the messages in columns.
     """
@@ -92,9 +92,9 @@ class Mesh:
         """Join the mesh of this process's cluster and namespace.
 
         Raises:
-            NotRunning: there is none.
-            ActorUnavailable: its coordinator does not come back.
-            TopologyError: it could not be started with its topology.
+            NotRunning: no mesh is running.
+            ActorUnavailable: the coordinator does not come back.
+            TopologyError: the mesh could not start with its topology.
         """
         deadline = time.monotonic() + ATTACH_S
         while True:
@@ -209,7 +209,7 @@ class Mesh:
             )
         known = self.membership.topology
         if source not in known or to not in known:
-            await self._refresh()  # a node that joined since
+            await self._refresh()  # the node may have joined since
         batch = messages.build(
             [self.index_of(source)],
             [self.index_of(to)],
@@ -259,15 +259,15 @@ class Mesh:
         If there are none, waits for the first, up to `wait_s` (the shard may answer sooner).
 
         Args:
-            partition: to be read.
-            port: that they were sent to.
-            node: index of the node that they were sent to; None is any.
-            limit: how many of the oldest are looked at.
-            after: the greatest offset that was received; what is not newer is left out. So who
-                acknowledges late gets each message once, and `limit` that are not acknowledged.
-            done: what was read before from the same partition and port; the same call
-                acknowledges it, instead of one more.
-            wait_s: at most.
+            partition: the partition to read.
+            port: the port that the messages were sent to.
+            node: index of the receiving node; None means any node of the partition.
+            limit: largest number of messages to look at, the oldest first.
+            after: the greatest offset received so far; only newer messages are returned. A reader
+                that acknowledges late thus gets each message once.
+            done: messages read before from the same partition and port; this call also
+                acknowledges them, which saves a call.
+            wait_s: longest wait for a message, s.
         """
         offsets = None if done is None else done.offsets
         read = await self._ask(
@@ -279,7 +279,7 @@ class Mesh:
         return Received(partition, port, *read)
 
     async def acknowledge(self, received: Received) -> None:
-        """The application has these messages: they are not offered again."""
+        """Mark these messages as received: they are not offered again."""
         partition = received.partition
         await self._ask(
             partition,
@@ -311,7 +311,7 @@ class Mesh:
     async def send_datagrams(
         self, source: NDArray[np.int32], destination: NDArray[np.int32], attempts: int
     ) -> NDArray[np.bool_]:
-        """Send one datagram for each pair of node indices, [n]; which of them arrive.
+        """Send one datagram for each pair of node indices [n]; bool [n], True where it arrived.
 
         Args:
             source: the senders.
@@ -319,7 +319,7 @@ class Mesh:
             attempts: transmissions over each hop at most; nothing is repeated end to end.
         """
         at, fate = source.copy(), np.full(len(source), DatagramFate.ELSEWHERE, np.uint8)
-        for _ in range(self.membership.topology.n_nodes):  # hand-overs; more would be a loop
+        for _ in range(self.membership.topology.n_nodes):  # more hand-overs would be a loop
             under_way = np.flatnonzero(fate == DatagramFate.ELSEWHERE)
             if not len(under_way):
                 break
@@ -353,12 +353,12 @@ class Mesh:
         """The route between two nodes and its alternates, the best first, by node indices.
 
         Args:
-            source: whose shard is asked.
-            destination: where they end.
-            most: paths in all.
+            source: index of the first node; its shard is asked.
+            destination: index of the last node.
+            most: largest number of paths.
 
         Returns:
-            The nodes of each and its cost, ETX times COST_UNIT; empty if there is no route now.
+            The nodes and the cost (ETX times COST_UNIT) of each path; empty without a route.
         """
         partition = int(self.membership.placement.partition_of[source])
         answer = await self._ask(
@@ -366,7 +366,7 @@ class Mesh:
             lambda shard, version: shard.paths(partition, version, source, destination, most),
         )
         if max((max(path) for path, _ in answer), default=0) >= self.membership.topology.n_nodes:
-            await self._refresh()  # over a node that joined since
+            await self._refresh()  # the route may use a node that joined since
         return answer
 
     # -- asking shards ---------------------------------------------------------------------------
@@ -374,14 +374,14 @@ class Mesh:
     async def _ask(
         self, partition: int, ask: Callable[[ShardContract, int], Awaitable[Answer]]
     ) -> Answer:
-        """Ask the shard that hosts a partition, wherever that has gone meanwhile.
+        """Ask the shard that hosts a partition, following the partition if it moves.
 
         Args:
-            partition: whose shard.
-            ask: calls it, with the version of the placement.
+            partition: the partition; the shard that hosts it is asked.
+            ask: calls the shard, given the placement version.
 
         Raises:
-            ShardUnavailable: it did not come back in `PATIENCE_S`.
+            ShardUnavailable: the shard did not come back within `PATIENCE_S`.
         """
         deadline = time.monotonic() + PATIENCE_S
         while True:
@@ -438,8 +438,8 @@ class NodeRef:
         """Take messages that have arrived at this node, waiting up to `wait_s` for the first.
 
         They are acknowledged before this returns. A node's port is for one receiver: two that ask
-        at once may both get the same messages. An application that must not lose what it has
-        taken when it crashes uses `Mesh.receive_batch` and acknowledges when it is done.
+        at once may both get the same messages. An application that must not lose messages in a
+        crash uses `Mesh.receive_batch` and acknowledges them after processing.
         """
         mesh = await _here()
         index = mesh.index_of(self.id)

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 COORDINATOR: Final = "mesh-coordinator"
 MAX_SHARDS: Final = 64
-MAX_PAYLOAD: Final = 64 * 1024  # bytes of one message
+MAX_PAYLOAD: Final = 64 * 1024  # largest payload of a message, bytes
 MAX_PORT: Final = 0xFFFF
-STATUS_S: Final = 2.0  # that the coordinator waits for a shard when it is asked for the status
+STATUS_S: Final = 2.0  # longest wait of the coordinator for a shard's status
 
 
 def shard_name(index: int) -> str:
@@ -55,7 +55,7 @@ class HostOptions:
 
     hello_s: float = 1.0
     feedback: bool = True
-    failover: bool = False  # loop-free alternates
+    failover: bool = False  # whether to use loop-free alternates
     seed: int = 1
     journal_max_bytes: int = 256 * 2**20
 
@@ -66,9 +66,9 @@ class HostOptions:
 
     @property
     def patience_s(self) -> float:
-        """How long a message is given before it is sent again, or its sender told.
+        """Waiting time before a message is sent again, or reported to its sender as undeliverable.
 
-        Time enough to notice a dead neighbour, so that what is merely held is not sent twice.
+        Long enough to notice a dead neighbour, so that a message that is only held is not resent.
         """
         return max(self.hold_s, 1.0)
 
@@ -78,8 +78,8 @@ class ShardOptions:
     """How a shard works; the same for all shards of a mesh."""
 
     host: HostOptions
-    mailbox_capacity: int  # messages
-    directory: Path  # of the mesh's journals
+    mailbox_capacity: int  # open messages, and unread messages, that each node may have
+    directory: Path  # directory of the mesh's journals
     log_level: str
 
 
@@ -102,36 +102,36 @@ class MeshOptions:
 
 @dataclass(frozen=True, slots=True)
 class ShardStatus:
-    """How a shard is, now."""
+    """The present state of a shard."""
 
     name: str
     pid: int
-    version: int  # of the placement it works by
+    version: int  # version of the placement in use
     partitions: tuple[int, ...]
-    nodes: int  # hosted
+    nodes: int  # hosted nodes
     neighbours: int  # directed links of hosted nodes
     neighbours_up: int
     silent: int  # hosted nodes that an operator has silenced
     database: int  # advertisements known
     database_version: int
     digest: int
-    routes_version: int  # of the database behind the routes
-    open_messages: int  # accepted, neither delivered nor returned
+    routes_version: int  # version of the database that the routes are computed from
+    open_messages: int  # messages accepted and neither delivered nor returned
     unread_messages: int
     in_transit: int
     hop_count: int  # messages times hops since the process started
-    largest_lag_s: float  # by which the event loop was late, since the process started
-    starved_s: float  # of it, the wait for a processor
+    largest_lag_s: float  # longest delay of the event loop since the process started
+    starved_s: float  # part of that delay spent waiting for a processor
     rss_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class MeshStatus:
-    """How the mesh is, as the coordinator sees it."""
+    """The state of the mesh, as the coordinator sees it."""
 
     source: str
     format: str
-    left_out: Mapping[str, int]  # of the map, by reason
+    left_out: Mapping[str, int]  # number of map entries left out, by reason
     warnings: tuple[str, ...]
     nodes: int
     links: int
@@ -145,11 +145,11 @@ class MeshStatus:
 class MeshEvent(NamedTuple):
     """Something that happened to a hosted node."""
 
-    at: float  # s, monotonic clock of the machine
-    kind: str  # "neighbour-up", "neighbour-lost"; "routes" (for all nodes of the host)
-    node: int  # index; -1 for all
-    neighbour: int  # index; -1 for none
-    version: int  # of the database
+    at: float  # time by the monotonic clock of the machine, s
+    kind: str  # "neighbour-up", "neighbour-lost"; "routes" (all nodes of the host)
+    node: int  # node index; -1 for all nodes
+    neighbour: int  # node index; -1 for none
+    version: int  # version of the database
 
 
 # -- methods -------------------------------------------------------------------------------------
@@ -179,18 +179,18 @@ class CoordinatorContract(ActorContract, Protocol):
         ...
 
     async def status(self) -> MeshStatus:
-        """How the mesh is. A shard that has not answered after `STATUS_S` counts as down."""
+        """The state of the mesh. A shard without an answer after `STATUS_S` counts as down."""
         ...
 
     async def join(self, shard: str, incarnation: int) -> Membership:
-        """A shard (re)starts: what it has to work by. Nodes moved away come back to it later."""
+        """Register a (re)started shard; the membership to use. Nodes moved away return later."""
         ...
 
     async def refresh(self) -> list[Event]:
-        """Read the topology again; what changed.
+        """Read the topology again; the changes.
 
         Raises:
-            TopologyError: it cannot be read; the mesh goes on with the previous one.
+            TopologyError: the source cannot be read; the mesh keeps the previous topology.
         """
         ...
 
@@ -211,20 +211,20 @@ class ShardContract(ActorContract, Protocol):
     """The methods of a shard.
 
     Those that name a partition raise `StalePlacement` if another shard hosts it, and
-    `ShardUnavailable` while it is being recovered; `version` is that of the placement that the
-    caller went by.
+    `ShardUnavailable` while it is being recovered; `version` is the placement version that the
+    caller used.
     """
 
     async def update(self, membership: Membership) -> float:
-        """Work by another membership; when it took effect, s on the machine's monotonic clock."""
+        """Use another membership; the time it took effect, s on the machine's monotonic clock."""
         ...
 
     async def inject(self, faults: Faults) -> float:
-        """Replace the injected faults; when that took effect, s on the monotonic clock."""
+        """Replace the injected faults; the time that took effect, s on the monotonic clock."""
         ...
 
     async def exchange(self, envelope: Envelope) -> EnvelopeAnswer | None:
-        """Take in a peer's envelope; None if it speaks of another membership."""
+        """Process a peer's envelope; None if it belongs to another membership."""
         ...
 
     async def send(
@@ -233,10 +233,10 @@ class ShardContract(ActorContract, Protocol):
         """Accept messages from nodes of one partition; once this returns, they are kept.
 
         Args:
-            partition: of all the sources.
-            version: of the placement.
-            client: random number of the client; has one request at a time per partition.
-            request: grows with each; repeating the last one changes nothing.
+            partition: the partition that all sources belong to.
+            version: placement version that the client used.
+            client: random number of the client, which has one open request per partition.
+            request: request number, which grows; repeating the last one changes nothing.
             batch: the messages.
         """
         ...
@@ -257,21 +257,21 @@ class ShardContract(ActorContract, Protocol):
         If there are none, the answer waits for the first.
 
         Args:
-            partition: to be read.
-            version: of the placement.
-            port: that they were sent to.
-            node: that they were sent to; None is any of the partition.
-            limit: how many of the oldest are looked at.
-            after: offset up to which the reader has been given them; the others are told.
-            done: offsets that are consumed first, as by `consume`.
-            wait_s: at most.
+            partition: the partition to read.
+            version: placement version that the client used.
+            port: the port that the messages were sent to.
+            node: index of the receiving node; None means any node of the partition.
+            limit: largest number of messages to look at, the oldest first.
+            after: offset of the last message that the reader has; only later ones are returned.
+            done: offsets to consume before reading, as `consume` does.
+            wait_s: longest wait for a message, s.
         """
         ...
 
     async def consume(
         self, partition: int, version: int, port: int, offsets: NDArray[np.int64]
     ) -> None:
-        """The application has the messages at these offsets; they are not offered again."""
+        """Mark the messages at these offsets as received; they are not offered again."""
         ...
 
     async def pending(
@@ -316,7 +316,7 @@ class ShardContract(ActorContract, Protocol):
         ...
 
     async def status(self) -> ShardStatus:
-        """How this shard is."""
+        """The state of this shard."""
         ...
 
     async def events(self, since: float) -> list[MeshEvent]:

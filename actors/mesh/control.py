@@ -11,7 +11,7 @@ def coordinator(*, timeout_s: float | None = None) -> CoordinatorContract:
     """The coordinator of the mesh of this process's namespace.
 
     Args:
-        timeout_s: for each answer; None waits without end.
+        timeout_s: longest wait for each answer, s; None waits forever.
     """
     return remote.proxy(CoordinatorContract, COORDINATOR, timeout_s=timeout_s)
 
@@ -20,8 +20,8 @@ def shard(name: str, *, timeout_s: float | None = None) -> ShardContract:
     """A shard of that mesh.
 
     Args:
-        name: as `shard_name` makes it.
-        timeout_s: for each answer; None waits without end.
+        name: name of the shard, as `shard_name` makes it.
+        timeout_s: longest wait for each answer, s; None waits forever.
     """
     return remote.proxy(ShardContract, name, timeout_s=timeout_s)
 
@@ -31,4 +31,4 @@ async def kill(name: str) -> None:
     try:
         await shard(name).die()
     except Unavailable:
-        return  # which is how it tells
+        return  # the call fails because the process ended

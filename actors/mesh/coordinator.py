@@ -4,7 +4,7 @@ It owns the membership: reads the topology, follows its source, starts shards, a
 they (re)join, moves partitions of a dead shard to a living one (flag FAILOVER) and back, and
 injects faults. It takes no part in routing or delivery: while it is down, the mesh goes on.
 
-Every membership is on disk before any shard works by it.
+Every membership is on disk before any shard uses it.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from actors.topology.diff import Event
     from actors.topology.selection import Imported
 
-REBALANCE_S = 30.0  # after which a shard that came back gets its partitions back
-SHARD_TIMEOUT_S = 30.0  # for a shard's answer to an order
+REBALANCE_S = 30.0  # delay before a restarted shard gets its partitions back
+SHARD_TIMEOUT_S = 30.0  # longest wait for a shard's answer to an order
 DEATHS_KEPT = 10_000
 
 
@@ -56,11 +56,9 @@ class MeshCoordinator(ActorShell):
         self._path = options.shard.directory / "membership.npz"
         self._shards = tuple(shard_name(number) for number in range(options.shards))
         self._feed = self._new_feed()
-        self._imported: Imported | None = (
-            None  # None: this incarnation goes by the saved membership
-        )
+        self._imported: Imported | None = None  # None: this incarnation uses the saved membership
         self._refresh_error = ""
-        self._incarnations: dict[str, int] = {}  # of the shards that joined, the latest
+        self._incarnations: dict[str, int] = {}  # latest incarnation of each shard that joined
         self._deaths: list[tuple[float, str]] = []
         self._changing = asyncio.Lock()
         self._refreshing = asyncio.Lock()
@@ -83,8 +81,8 @@ class MeshCoordinator(ActorShell):
         """Agree on the first membership: the saved one brought up to date, or a new one.
 
         With `resume`, shards have outlived this actor's previous incarnation. Then a map that
-        cannot be read now is no reason to end the mesh: it goes on by the saved membership, and
-        says so.
+        cannot be read now is no reason to end the mesh: it keeps the saved membership and logs a
+        warning.
         """
         saved = await asyncio.to_thread(Membership.load, self._path)
         try:
@@ -111,7 +109,7 @@ class MeshCoordinator(ActorShell):
         try:
             await self._ready()
         except X0Error:
-            await asyncio.Event().wait()  # it has failed at the start, and says so
+            await asyncio.Event().wait()  # the start failed, which every caller is told
         if self._alive:  # shards that work by the membership of this actor's previous incarnation
             membership = await self.membership()
             async with self._changing:
@@ -124,7 +122,7 @@ class MeshCoordinator(ActorShell):
                 continue  # handled in `refresh`
             except Exception as error:  # noqa: BLE001 - such as a full disk: the next poll may do
                 self._note_refresh_error(error)
-                self._feed = self._new_feed()  # the map that was not applied is to be read again
+                self._feed = self._new_feed()  # read the map again that was not applied
 
     def _new_feed(self) -> TopologyFeed:
         options = self._options
@@ -137,7 +135,7 @@ class MeshCoordinator(ActorShell):
         self._errors.handle(error, severity="warning")
 
     async def _supervise(self, name: str) -> None:
-        """Await a shard's death, again and again, and have its nodes taken over meanwhile."""
+        """Await each death of a shard, and move its partitions until it is back."""
         # Ray alone knows whether an actor has died: a connection may end for other reasons.
         shard = remote.proxy(ShardContract, name, over_ray=True)
         while True:
@@ -147,14 +145,14 @@ class MeshCoordinator(ActorShell):
                 if name not in self._incarnations:  # it joined in a previous incarnation
                     self._meet(await self.membership(), name, incarnation)
                 await shard.watch()
-            except X0Error as error:  # whatever ended the call, look at the shard
+            except X0Error as error:  # whatever ended the call, check the shard
                 self._errors.handle(error, severity="error", shard=name)
                 if incarnation and isinstance(error, ActorUnavailable):
                     await self._bury(name, incarnation)
                 await asyncio.sleep(0.2)
 
     async def _bury(self, shard: str, incarnation: int) -> None:
-        """A shard has died: note it, and have its partitions taken over if it is not back yet."""
+        """Record a shard's death, and move its partitions if it has not restarted yet."""
         self._deaths.append((self._clock.now(), shard))
         del self._deaths[:-DEATHS_KEPT]
         if not self._options.failover:
@@ -163,7 +161,7 @@ class MeshCoordinator(ActorShell):
             membership = await self.membership()
             if (
                 self._incarnations.get(shard) != incarnation
-            ):  # it came back, perhaps while we waited
+            ):  # the shard came back, perhaps while we waited
                 return
             partitions = membership.placement.partitions_of(shard)
             survivors = [name for name in self._shards if name != shard]
@@ -204,7 +202,7 @@ class MeshCoordinator(ActorShell):
         return self._options
 
     async def join(self, shard: str, incarnation: int) -> Membership:
-        """A shard (re)starts: what it has to work by. Nodes moved away come back to it later."""
+        """Register a (re)started shard; the membership to use. Nodes moved away return later."""
         membership = await self.membership()
         self._meet(membership, shard, incarnation)
         return membership
@@ -223,7 +221,7 @@ class MeshCoordinator(ActorShell):
         ]
 
     async def _bring_back(self, shard: str, incarnation: int) -> None:
-        # Not at once: moving is a disturbance too, and what died may die again.
+        # Not at once: moving disturbs the mesh too, and the shard may die again.
         await asyncio.sleep(REBALANCE_S)
         async with self._changing:
             membership = await self.membership()
@@ -234,14 +232,14 @@ class MeshCoordinator(ActorShell):
     async def _move(
         self, membership: Membership, partitions: list[int], shard: str, *, dead: str = ""
     ) -> None:
-        """Have `shard` host partitions of the present membership. Holds `_changing`."""
+        """Move partitions of the present membership to `shard`. The caller holds `_changing`."""
         self._log.info("partitions move", partitions=partitions, to=shard)
         await self._agree(membership.moved(partitions, shard), dead=dead)
 
     async def _agree(self, membership: Membership, *, dead: str = "") -> None:
-        """Save a membership, then have all shards work by it. Holds `_changing`.
+        """Save a membership, then make all shards use it. The caller holds `_changing`.
 
-        `dead` is told only if it came back during the saving, and so by the old membership.
+        The shard `dead` gets it only if it restarted, with the old one, during the saving.
         """
         incarnation = self._incarnations.get(dead)
         await asyncio.to_thread(membership.save, self._path)
@@ -274,10 +272,10 @@ class MeshCoordinator(ActorShell):
     # -- operators -------------------------------------------------------------------------------
 
     async def refresh(self) -> list[Event]:
-        """Read the topology again; what changed.
+        """Read the topology again; the changes.
 
         Raises:
-            TopologyError: it cannot be read; the mesh goes on with the previous one.
+            TopologyError: the source cannot be read; the mesh keeps the previous topology.
         """
         await self.membership()
         async with self._refreshing:  # so that maps are applied in the order they were read
@@ -318,7 +316,7 @@ class MeshCoordinator(ActorShell):
         return [(at, shard) for at, shard in self._deaths if at > since]
 
     async def status(self) -> MeshStatus:
-        """How the mesh is."""
+        """The state of the mesh."""
         membership = await self.membership()
 
         async def one(name: str) -> ShardStatus | str:

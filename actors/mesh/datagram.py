@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from actors.mesh.router import MeshRouter
     from actors.topology.model import Topology
 
-MAX_ATTEMPTS = 255  # over a hop; the most that 802.11's retry limits admit
+MAX_ATTEMPTS = 255  # transmissions over a hop; the most that 802.11's retry limits admit
 
 
 class DatagramFate(IntEnum):
@@ -28,7 +28,7 @@ class DatagramFate(IntEnum):
 
     ARRIVED = 0
     LOST = 1
-    ELSEWHERE = 2  # at a node of another host, which is to send them on
+    ELSEWHERE = 2  # at a node of another host, which has to send them on
 
 
 def send_on(
@@ -43,8 +43,8 @@ def send_on(
     """Send datagrams on through the nodes of one host.
 
     Args:
-        at: [n], the nodes that have them.
-        destination: [n].
+        at: [n], node that holds each datagram.
+        destination: [n], node index.
         attempts: transmissions over one hop at most.
         hosted: [n_nodes], the nodes of this host.
         topology: numbers nodes and links.

@@ -1,4 +1,4 @@
-"""What this host still has to tell each of its peers, and the envelopes that tell it.
+"""What this host still has to send to each of its peers, and the envelopes that carry it.
 
 News of the database and messages travel over the mesh's own radio links, and count as told only
 when the radio acknowledged them; settlements between hosts travel with the envelope itself.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from actors.mesh.neighbours import Change, NeighbourTable
     from actors.mesh.sync import SyncFrame, Synchroniser
 
-MAX_HELLOS = 256  # turns' worth that wait for a peer which does not answer; the oldest go
+MAX_HELLOS = 256  # turns of Hellos kept for a peer that does not answer; the oldest go
 
 
 @dataclass(slots=True)
@@ -36,16 +36,16 @@ class SentEnvelope:
     envelope: Envelope
     departure: Departure
     told: SyncFrame | None
-    sync_acknowledged: bool  # by the medium, if the receiver is alive
+    sync_acknowledged: bool  # whether the medium acknowledges it if the receiver lives
 
 
 @dataclass(slots=True)
 class _Peer:
     hellos: list[tuple[Hellos, NDArray[np.int64]]] = field(default_factory=list)
     settled: list[Settlement] = field(default_factory=list)
-    give_up: dict[int, GiveUp] = field(default_factory=dict)  # by the destination's partition
+    give_up: dict[int, GiveUp] = field(default_factory=dict)  # one for each destination partition
     met: bool = False
-    sync_try: int = 0  # which of the links to the peer carries synchronisation
+    sync_try: int = 0  # number of the link that carries synchronisation
     sync_at: float = 0.0  # when synchronisation may be tried again, s
 
 
@@ -53,14 +53,14 @@ class Exchange:
     """Envelopes to peers.
 
     Args:
-        names: of all hosts; the position is a host's number, this host's own comes first.
-        revision: of the placement and topology that everything here speaks of.
+        names: names of all hosts, this host's first; the position is a host's number.
+        revision: version of the placement and topology that all numbers here refer to.
         peer: int16 [n_nodes], the number of each node's host.
         medium: decides which frames arrive.
         neighbours: says which links lead to which peers.
-        arq: transmits.
-        forwarder: has the messages that leave.
-        sync: has the news.
+        arq: transmits frames over links.
+        forwarder: holds the messages that leave this host.
+        sync: holds the database news for each peer.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Exchange:
             self._peers[peer].settled.append(settlement)
 
     def give_up(self, peer: str, wish: GiveUp) -> None:
-        """Ask the host of a destination; repeated by the caller until answered."""
+        """Ask a destination's host never to take messages; the caller repeats it until answered."""
         if peer in self._peers:
             self._peers[peer].give_up[wish.partition] = wish
 
@@ -117,7 +117,7 @@ class Exchange:
         return [told for state in self._peers.values() for told in state.settled]
 
     def greet(self, now: float) -> None:
-        """Peers into reach and out of it, as links to their nodes come and go."""
+        """Update which peers are in reach, as links to their nodes come and go."""
         table = self._neighbours
         live = set(np.unique(self._peer[table.neighbour[table.up]]).tolist())
         for name, state in self._peers.items():
@@ -129,7 +129,7 @@ class Exchange:
             state.met = met
 
     def has_for(self, peer: str, now: float) -> bool:
-        """Whether there is anything to tell `peer` now."""
+        """Whether there is anything to send to `peer` now."""
         state = self._peers[peer]
         return bool(
             state.hellos
@@ -140,7 +140,7 @@ class Exchange:
         )
 
     def outgoing(self, peer: str, now: float) -> SentEnvelope:
-        """All there is for `peer`. `answered` must follow before the next call for that peer."""
+        """Everything to send to `peer`. `answered` must follow before the next call for it."""
         state = self._peers[peer]
         data, departure = self._forwarder.depart(self._number[peer], now)
         sync_link, acknowledged = -1, False
@@ -181,7 +181,7 @@ class Exchange:
     def answered(
         self, peer: str, sent: SentEnvelope, answer: EnvelopeAnswer | None, now: float
     ) -> list[Change]:
-        """What became of an envelope; no answer means that the peer's process did not reply."""
+        """Process the answer to an envelope; None means that the peer's process did not reply."""
         state = self._peers[peer]
         heard = None if answer is None else answer.heard
         changes = self._forwarder.answered(sent.departure, heard, now)

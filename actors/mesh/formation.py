@@ -1,4 +1,4 @@
-"""What keeps a mesh from being ready, told from what its coordinator says.
+"""What keeps a mesh from being ready, by its coordinator's status.
 
 Ready: every shard answers and works by the agreed placement, all databases are equal and hold an
 advertisement of every node, and routes are computed from them.

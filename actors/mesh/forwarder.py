@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from actors.mesh.router import MeshRouter
     from actors.topology.model import Topology
 
-HELD_S = 60.0  # after which a held copy is dropped (its origin has long sent another)
-CAPACITY = 2_000_000  # messages in transit on one host
+HELD_S = 60.0  # time after which a held copy is dropped (its origin has sent another)
+CAPACITY = 2_000_000  # largest number of messages in transit on one host
 
-HOPS_PER_TURN = 200_000  # messages times hops, so that a backlog does not hold the host's loop
-TOGETHER = 16_384  # messages that walk together: their columns stay in the core's cache
+HOPS_PER_TURN = 200_000  # messages times hops, so that a backlog does not block the loop
+TOGETHER = 16_384  # messages moved in one walk: their columns fit the core's cache
 MAX_DEPARTING = 32_768  # messages in one envelope, so that Hellos do not wait long behind them
 
 
@@ -43,7 +43,7 @@ class Departure:
 
     frames: list[Frame]
     links: NDArray[np.int32]
-    acknowledged: NDArray[np.bool_]  # by the medium, if the receiver is alive
+    acknowledged: NDArray[np.bool_]  # frames that the medium acknowledges if the receiver lives
     shipped: NDArray[np.intp]  # positions of the frames that the medium let through
 
 
@@ -79,11 +79,11 @@ class Forwarder:
         self._arrivals: list[MessageBatch] = []
         self._held: list[tuple[float, MessageBatch]] = []
         self._look_again = False
-        self._waiting: dict[int, list[MessageBatch]] = {}  # for a link that is busy
+        self._waiting: dict[int, list[MessageBatch]] = {}  # messages that wait for a busy link
         self._departing: dict[int, list[MessageBatch]] = {}
         self.home: list[MessageBatch] = []  # arrived at their destination, for the host to take
-        self.dropped = 0  # copies dropped for want of room or of a way, for ever
-        self.hop_count = 0  # messages times hops
+        self.dropped = 0  # copies dropped so far because there was no room or no route
+        self.hop_count = 0  # messages times hops so far
 
     # -- what the host tells ---------------------------------------------------------------------
 
@@ -93,14 +93,14 @@ class Forwarder:
             self._arrivals.append(batch)
 
     def reconsider(self) -> None:
-        """The tables or the neighbours changed: what was held may be able to move."""
+        """Retry held messages after a change of the tables or the neighbours."""
         self._look_again = True
         for batches in self._waiting.values():
             self._arrivals += batches
         self._waiting = {}
 
     def lose(self, links: NDArray[np.int32]) -> None:
-        """These links are down: take back what was under way over them."""
+        """Take back the messages that were under way over links that went down."""
         for batch in self._arq.lose(links):
             self.move_on(batch)
 
@@ -165,7 +165,7 @@ class Forwarder:
             self._arrivals += self._waiting.pop(frame.link, [])
 
     def _review(self, now: float) -> None:
-        """Let go of held messages that can move by now, and of those held for too long."""
+        """Release held messages that can move now; drop those held for too long."""
         kept = []
         room = CAPACITY
         for since, batch in reversed(self._held):
@@ -186,7 +186,7 @@ class Forwarder:
     # -- through the hosted nodes ----------------------------------------------------------------
 
     def _walk(self, batch: MessageBatch, now: float, changes: list[Change]) -> int:
-        """Move every message as far as the hosted nodes let it go; messages times hops."""
+        """Move every message as far as it gets on hosted nodes; messages times hops."""
         walk = Walk(
             batch, self._router, self._topology, self._states.all(), alternates=self._alternates
         )
@@ -196,7 +196,7 @@ class Forwarder:
             for lost in walk.meet(fate):
                 frame = Frame(lost.link, number, now + RETRY_S, lost.stamped, lost.unstamped)
                 self._arq.keep(frame)
-                if lost.arrived:  # so that its repetition is known for one
+                if lost.arrived:  # so that its repetition is recognised
                     self._arq.receive(np.array([lost.link]), number)
             sent = walk.sent()
             changes += self._arq.account(walk.links[sent], fate.acknowledged[sent])
@@ -211,7 +211,7 @@ class Forwarder:
     def _set_aside(
         self, state: int, batch: MessageBatch, link: NDArray[np.int32], now: float
     ) -> None:
-        """Have messages that go no further by themselves wait for what their links need."""
+        """Queue messages that cannot move now by what they wait for: a link, a peer, a route."""
         if state == AWAY:
             for peer, part in messages.parted(batch, self._peer[self._target[link]]):
                 self._departing.setdefault(peer, []).append(part)
@@ -257,7 +257,7 @@ class Forwarder:
         links = np.array([frame.link for frame in frames], np.int32)
         arrived, acknowledged = self._arq.transmit(links)
         shipped = arrived.nonzero()[0]
-        place = np.cumsum(arrived, dtype=np.int32) - 1  # of a shipped frame among the shipped
+        place = np.cumsum(arrived, dtype=np.int32) - 1  # of each shipped frame: its number
         again = [number for number in range(repeated) if arrived[number]]
         going = arrived[frame_of]
         if not going.all():
@@ -283,7 +283,7 @@ class Forwarder:
         link, potential, state = self._way(batch.head)
         bound = (state == AWAY) & (self._peer[self._target[link]] == peer)
         if not bound.all():
-            other = ~bound & (state < BUSY)  # tables have changed since
+            other = ~bound & (state < BUSY)  # the tables have changed meanwhile
             self.move_on(batch.take(other))
             rest = ~bound & ~other
             for what in (BUSY, DOWN):
@@ -301,7 +301,7 @@ class Forwarder:
         return stamped, frame_of
 
     def receive(self, data: DataFrames, silent: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
-        """Take in frames from a peer; which of them found a hosted node that is not silent.
+        """Process frames from a peer; which of them reached a hosted node that is not silent.
 
         None if there is no room for more messages: the peer is to try again.
         """
@@ -318,10 +318,10 @@ class Forwarder:
     def answered(
         self, departure: Departure, heard: NDArray[np.bool_] | None, now: float
     ) -> list[Change]:
-        """The peer's answer to `departure`: `heard` of the frames shipped, None if it has none.
+        """Process the peer's answer to `departure`: `heard` is bool [shipped frames], None if none.
 
-        No answer says something about the peer's process and nothing about the radio, so it is
-        not held against the neighbours.
+        A missing answer concerns the peer's process and not the radio, so it is not counted against
+        the neighbours.
         """
         known = np.zeros(len(departure.frames), bool)
         if heard is not None:

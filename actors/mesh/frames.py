@@ -24,10 +24,10 @@ class DataFrames:
     A frame without messages is a probe: it asks only for the acknowledgement.
     """
 
-    links: NDArray[np.int32]  # [f] directed
-    numbers: NDArray[np.int64]  # [f] grows per link, so that a repeated frame is recognised
+    links: NDArray[np.int32]  # [f] directed link of each frame
+    numbers: NDArray[np.int64]  # [f] frame number, grows per link: a repetition is recognised
     frame_of: NDArray[np.int32]  # [n] the frame that carries each message
-    batch: MessageBatch  # [n]
+    batch: MessageBatch  # [n] the messages
 
     def __len__(self) -> int:
         return len(self.links)
@@ -51,7 +51,7 @@ class Settlement:
 class GiveUp:
     """An origin's wish to stop trying: messages without a route, asked of their destination."""
 
-    partition: int  # of the destination
+    partition: int  # partition of the destination
     ids: NDArray[np.uint64]
 
 
@@ -62,7 +62,7 @@ class Envelope:
     sender: str
     revision: int  # version of the placement, which changes with the numbering of links too
     hellos: Hellos | None = None
-    arrived: NDArray[np.int64] | None = None  # copies of each Hello burst that got through
+    arrived: NDArray[np.int64] | None = None  # number of copies of each Hello burst that arrived
     data: DataFrames = field(default_factory=no_frames)
     sync: SyncFrame | None = None
     sync_link: int = -1

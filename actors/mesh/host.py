@@ -48,18 +48,18 @@ if TYPE_CHECKING:
 # Arrived messages whose mailbox is full, which are tried again at each scan; beyond this they are
 # dropped here, and sent again by their origin.
 WAITING_ROOM = 100_000
-EVENTS = 100_000  # kept for whoever asks what happened
+EVENTS = 100_000  # latest events that are kept for `events`
 
 
 class MeshHost:
     """Mesh nodes that share one database.
 
     Args:
-        name: of this host, as the placement calls it.
+        name: name of this host in the placement.
         topology: the radio links that exist.
-        placement: which host has which partition.
-        options: the same for all hosts.
-        now: s.
+        placement: the map of partitions to hosts.
+        options: options of the host, the same for all hosts.
+        now: present time, s.
     """
 
     def __init__(
@@ -75,12 +75,12 @@ class MeshHost:
         self.events: deque[MeshEvent] = deque(maxlen=EVENTS)
         self._sync = Synchroniser(self.database)
         self._nodes: dict[int, MeshNode] = {}
-        self._no_room: list[MessageBatch] = []  # at home, but the mailbox is full
+        self._no_room: list[MessageBatch] = []  # arrived messages whose mailbox is full
         self._scan_at = now
         self._unsaid: set[int] = set()  # nodes that owe an advertisement but are silent
         self._hops_before = 0
         self._dropped_before = 0
-        self._stirred = False  # something was heard that the next turn acts on
+        self._stirred = False  # an envelope brought work for the next turn
         self._build(now)
 
     # -- shape: which nodes, which links ---------------------------------------------------------
@@ -124,7 +124,7 @@ class MeshHost:
             del self._nodes[node]
 
     def _rebuild(self, now: float) -> None:
-        """`_build`, keeping what the old parts knew that still holds."""
+        """`_build`, keeping the state of the old parts that is still valid."""
         neighbours, forwarder, exchange = self.neighbours, self._forwarder, self._exchange
         self._hops_before += forwarder.hop_count
         self._dropped_before += forwarder.dropped
@@ -157,7 +157,7 @@ class MeshHost:
     def replace(self, topology: Topology, placement: Placement, now: float) -> None:
         """Go on with another topology (whose node indices extend the present ones) or placement.
 
-        What carried messages may be gone, so open messages are sent again.
+        The nodes that carried messages may be gone, so open messages are sent again.
         """
         same_shape = np.array_equal(self.topology.ends, topology.ends) and (
             self.placement.shard_of == placement.shard_of
@@ -204,11 +204,11 @@ class MeshHost:
     ) -> tuple[NDArray[np.int64], MessageBatch]:
         """The oldest unread messages on `port` and their offsets."""
         custody = self.partitions[partition]
-        custody.commit()  # else a crash could give an offset that was told to another message
+        custody.commit()  # otherwise, after a crash, another message could get a reported offset
         return custody.inbox.read(port, node, limit)
 
     def consume(self, partition: int, port: int, offsets: NDArray[np.int64]) -> None:
-        """The application has the messages at these offsets."""
+        """Mark the messages at these offsets as received by the application."""
         custody = self.partitions[partition]
         custody.consume(port, offsets)
         custody.commit()
@@ -216,7 +216,7 @@ class MeshHost:
     # -- a turn ----------------------------------------------------------------------------------
 
     def step(self, now: float) -> None:
-        """Everything that is due at `now`."""
+        """Run everything that is due at `now`."""
         self._stirred = False
         self._say_hello(now)
         self._speak_again()
@@ -254,7 +254,7 @@ class MeshHost:
         self._react(self.neighbours.hear(hellos, arrived, now), now)
 
     def _react(self, change: Change, now: float) -> None:
-        """Neighbours came, went or changed: say so to the mesh, and take back what was sent."""
+        """Advertise neighbours that came, went or changed; take back messages sent to lost ones."""
         table, silent = self.neighbours, self.medium.silent
         rows = np.concatenate([change.up, change.down, change.cost])
         if not len(rows):
@@ -286,7 +286,7 @@ class MeshHost:
         self._absorb(self._sync.learn(lsas, None), before)
 
     def _speak_again(self) -> None:
-        """Nodes that were silent when their neighbours changed advertise what they could not."""
+        """Send the advertisements that nodes owe since they were silent."""
         speaking = [node for node in self._unsaid if not self.medium.silent[node]]
         if speaking:
             self._unsaid.difference_update(speaking)
@@ -314,7 +314,7 @@ class MeshHost:
                 self._doubt_abandoned(news, {old.origin: old for old in before if old is not None})
 
     def _doubt_abandoned(self, news: list[Lsa], before: dict[int, Lsa]) -> None:
-        """Somebody withdrew a neighbour: if it is ours too, ask it for a sign of life."""
+        """Probe the hosted nodes' links to neighbours that another node has withdrawn."""
         gone: set[int] = set()
         for lsa in news:
             old = before.get(lsa.origin)
@@ -375,15 +375,15 @@ class MeshHost:
     # -- exchange with peers ---------------------------------------------------------------------
 
     def has_for(self, peer: str, now: float) -> bool:
-        """Whether there is anything to tell `peer` now."""
+        """Whether there is anything to send to `peer` now."""
         return self._exchange.has_for(peer, now)
 
     def outgoing(self, peer: str, now: float) -> SentEnvelope:
-        """All there is for `peer`. `answered` must follow before the next call for that peer."""
+        """Everything to send to `peer`. `answered` must follow before the next call for it."""
         return self._exchange.outgoing(peer, now)
 
     def handle(self, envelope: Envelope, now: float) -> EnvelopeAnswer | None:
-        """Take in a peer's envelope. None if it speaks of another topology than ours."""
+        """Process a peer's envelope; None if it refers to another topology than ours."""
         if envelope.revision != self.placement.version or envelope.sender not in self.peers:
             return None
         if envelope.hellos is not None and envelope.arrived is not None:
@@ -410,11 +410,11 @@ class MeshHost:
     def answered(
         self, peer: str, sent: SentEnvelope, answer: EnvelopeAnswer | None, now: float
     ) -> None:
-        """What became of an envelope; no answer means that the peer's process did not reply."""
+        """Process the answer to an envelope; None means that the peer's process did not reply."""
         if peer not in self.peers:
-            return  # it hosts nothing any more
+            return  # the peer hosts nothing any more
         if sent.envelope.revision != self.placement.version:
-            answer = None  # it speaks of links that may have other numbers by now
+            answer = None  # the answer's links may have other numbers now
         for change in self._exchange.answered(peer, sent, answer, now):
             self._react(change, now)
 

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-Buffer = bytes | memoryview  # of bytes
+Buffer = bytes | memoryview  # a memoryview has items of one byte
 _HEADER = struct.Struct("<IIBxH")  # length and CRC-32 of the body, kind, check of these three
 _FIELDS = struct.Struct("<IIB")
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-_MAX_BUFFERS = 512  # for one pwritev; IOV_MAX is 1024 on Linux
-LOCK_TIMEOUT_S = 30.0  # a predecessor that was killed lets go at once
+_MAX_BUFFERS = 512  # buffers in one pwritev; IOV_MAX is 1024 on Linux
+LOCK_TIMEOUT_S = 30.0  # longest wait for the lock; a killed owner frees it at once
 
-_background = ThreadPoolExecutor(1, thread_name_prefix="journal")  # of snapshots, and of the disk
+_background = ThreadPoolExecutor(1, thread_name_prefix="journal")  # for snapshots
 
 
 class Journal(Protocol):
@@ -75,7 +75,7 @@ class MemoryJournal:
     def __init__(self) -> None:
         self._records: list[tuple[int, bytes]] = []
         self.size = self.base = 0
-        self.is_rewriting = False  # it takes effect at once
+        self.is_rewriting = False  # a rewrite takes effect at once
 
     def replay(self) -> Iterator[tuple[int, memoryview]]:
         """All records, oldest first."""
@@ -103,9 +103,9 @@ class _Successor:
     """A new file on its way to replace a journal's."""
 
     file: int
-    base: int  # bytes of the snapshot
-    size: int  # and of what was committed since
-    on_disk: Future[None]  # the snapshot, which takes the first `base` bytes
+    base: int  # size of the snapshot, bytes
+    size: int  # size of the snapshot and of all commits since, bytes
+    on_disk: Future[None]  # done when the snapshot (the first `base` bytes) is on disk
 
 
 class FileJournal:
@@ -116,7 +116,7 @@ class FileJournal:
     disk has all of it, it takes the old one's place.
 
     Args:
-        directory: made if it is absent.
+        directory: directory of the file, made if absent.
 
     Raises:
         Conflict: another process has the journal open.
@@ -213,7 +213,7 @@ class FileJournal:
         except OSError:
             self._abandon(successor)
             raise
-        _background.submit(os.close, self._file)  # frees the old file's memory, which takes time
+        _background.submit(os.close, self._file)  # in a thread: this frees memory and takes time
         self._file, self.size, self.base = successor.file, successor.size, successor.base
         self._successor = None
 

@@ -9,7 +9,7 @@ from actors.mesh import control
 if TYPE_CHECKING:
     from actors.topology.link_state import LinkState, Roster
 
-ANSWER_S = 2.0  # for a shard or the coordinator to answer
+ANSWER_S = 2.0  # longest wait for an answer of a shard or the coordinator
 
 
 class LiveSource:

@@ -38,7 +38,7 @@ class Lsa:
         return self.incarnation << _SEQUENCE_BITS | self.sequence
 
     def supersedes(self, other: Lsa | None) -> bool:
-        """Whether the join of both is this one and not `other`.
+        """Whether the join of both advertisements is this one and not `other`.
 
         The contents break a tie that an honest origin never makes, so that the join stays a join.
         """

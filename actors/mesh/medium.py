@@ -36,7 +36,7 @@ class RadioMedium:
 
     Args:
         topology: gives each directed link's delivery quality.
-        seed: of the generator; the same calls in the same order give the same draws.
+        seed: seed of the generator; the same calls in the same order give the same draws.
     """
 
     def __init__(self, topology: Topology, seed: int) -> None:

@@ -40,8 +40,8 @@ class Membership:
     Attributes:
         topology: node indices never change their meaning; nodes that left have no links.
         present: bool [n_nodes], False for nodes that left.
-        placement: which shard hosts which node; its version names this membership.
-        faults: injected.
+        placement: map of nodes to shards; its version names this membership.
+        faults: the injected faults.
     """
 
     topology: Topology

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from actors.mesh.batch import MessageBatch
 
-WINDOW = 1 << 21  # messages; one byte each per origin partition
+WINDOW = 1 << 21  # sequence numbers remembered per origin partition, a byte each
 
 
 class SeenWindow:
@@ -82,11 +82,11 @@ class Inbox:
     """
 
     def __init__(self, n_nodes: int) -> None:
-        self.windows: dict[int, SeenWindow] = {}  # by origin partition
-        self.given_up: set[int] = set()  # ids that will never be taken, by their origin's wish
+        self.windows: dict[int, SeenWindow] = {}  # window of each origin partition
+        self.given_up: set[int] = set()  # ids that will never be taken, as their origin asked
         self.next_offset = 0
         self._ports: dict[int, list[Chunk]] = {}
-        self.waiting: NDArray[np.int64] = np.zeros(n_nodes, np.int64)  # unread per node
+        self.waiting: NDArray[np.int64] = np.zeros(n_nodes, np.int64)  # unread messages per node
 
     def __len__(self) -> int:
         return int(self.waiting.sum())
@@ -180,7 +180,7 @@ class Inbox:
         return joined, messages.concat(found)
 
     def consume(self, port: int, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The application has these messages; the offsets for which that is news."""
+        """Mark these messages as received; the offsets that were unread until now."""
         offsets = messages.distinct(offsets)
         news = []
         for chunk in self._ports.get(port, []):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-MAX_BACKOFF = 8.0  # times the first waiting time before sending again
+MAX_BACKOFF = 8.0  # longest waiting time before sending again, in units of the first
 
 
 @dataclass(slots=True)
@@ -30,13 +30,13 @@ class Kept:
 
     batch: MessageBatch
     first: int  # sequence number of the first message; the others follow
-    open: NDArray[np.bool_]  # not settled yet
+    open: NDArray[np.bool_]  # True for messages not settled yet
     sent_at: float = -np.inf  # s, when its messages last entered the mesh
     patience: float = 1.0  # factor on the waiting time
     doomed_at: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     def __post_init__(self) -> None:
-        self.doomed_at = np.full(len(self.batch), np.inf)  # since when without a route, s
+        self.doomed_at = np.full(len(self.batch), np.inf)  # time since when no route exists, s
 
 
 class Outbox:
@@ -88,11 +88,11 @@ class Outbox:
         self.pending += np.bincount(batch.head["source"], minlength=len(self.pending))
 
     def settle(self, ids: NDArray[np.uint64]) -> int:
-        """End the custody of messages; of how many this ended it."""
+        """End the custody of messages; the number that were in custody."""
         return sum(len(rows) for _, rows in self._end(ids))
 
     def withdraw(self, ids: NDArray[np.uint64]) -> MessageBatch:
-        """End the custody of messages; those whose custody this ended."""
+        """End the custody of messages; those that were in custody."""
         return messages.concat([kept.batch.take(rows) for kept, rows in self._end(ids)])
 
     def _end(self, ids: NDArray[np.uint64]) -> list[tuple[Kept, NDArray[np.intp]]]:
@@ -148,7 +148,7 @@ class Outbox:
         return messages.concat(out)
 
     def hasten(self) -> None:
-        """Something that carried our messages is gone: send all of them again now."""
+        """Send all open messages again now: a node or host that carried them is gone."""
         for kept in self._kept:
             kept.sent_at, kept.patience = -np.inf, 1.0
 

@@ -11,8 +11,8 @@ Invariants:
 - A neighbour that is not up yet is answered at once instead of at the next interval (an unscheduled
   Hello, RFC 8966, section 3.4.1), so that links come up within a few round trips.
 - Hysteresis delays a change of cost, never a withdrawal.
-- A burst has as many copies as make missing it entirely rarer than `BURST_LOSS`, so that three
-  missed in a row (which is what a lost neighbour is) is no accident of a poor link.
+- A burst has so many copies that the loss of all is rarer than `BURST_LOSS`: three lost bursts in
+  a row, which count as a lost neighbour, are then not chance on a poor link.
 - Feedback: `unacknowledged` transmissions in a row, so many that a living neighbour would answer
   none of them less often than once in 1e9 frames, betray a dead neighbour before its Hellos do.
 
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 MIN_COPIES, MAX_COPIES = 8, 256
 BURST_LOSS = 1e-3
 EAGER_S = 0.1  # least time between Hellos of a node that is getting to know a neighbour
-WINDOW = 32  # Hello intervals over which quality is smoothed
+WINDOW = 32  # Hello intervals over which the quality is averaged
 HYSTERESIS = 0.25  # relative change of cost below which nothing is advertised
 
-FALSE_ALARM = 1e-9  # frames
+FALSE_ALARM = 1e-9  # share of frames that a living neighbour may fail by chance
 MIN_UNACKNOWLEDGED = 12  # transmissions; below it a single lost burst could decide
-ROUNDS = 6  # in which a dead neighbour is to be found out, however poor the link
-MIN_ATTEMPTS, MAX_ATTEMPTS = 8, 255  # of a frame in one go; IEEE 802.11 retry limits end at 255
+ROUNDS = 6  # frames sent in vain that suffice to detect a dead neighbour on any link
+MIN_ATTEMPTS, MAX_ATTEMPTS = 8, 255  # transmissions of a frame in a row; limit of IEEE 802.11
 PESSIMISM = 3.0  # standard deviations by which feedback distrusts an estimated quality
 
 
@@ -57,7 +57,7 @@ class Hellos(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a step decided about rows: which came up, went down, or changed cost enough to say."""
+    """Rows that a step changed: links that came up, went down, or have a new cost to advertise."""
 
     up: NDArray[np.intp]
     down: NDArray[np.intp]
@@ -71,11 +71,11 @@ class NeighbourTable:
     """All neighbours of the hosted nodes.
 
     Args:
-        topology: whose directed links are the radio links that exist.
-        hosted: bool [n_nodes].
-        hello_s: interval between Hellos.
+        topology: the map; its directed links are the radio links that exist.
+        hosted: bool [n_nodes], the nodes of this host.
+        hello_s: interval between Hellos, s.
         seed: spreads the nodes' first Hellos over an interval.
-        now: s.
+        now: present time, s.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class NeighbourTable:
         self.row_of_link[self.link] = np.arange(len(self.link), dtype=np.int32)
         rows = len(self.link)
         self.up: NDArray[np.bool_] = np.zeros(rows, bool)
-        self.cost: NDArray[np.int32] = np.zeros(rows, np.int32)  # as last advertised; 0 if down
+        self.cost: NDArray[np.int32] = np.zeros(rows, np.int32)  # last advertised cost; 0 if down
         self.suspect: NDArray[np.bool_] = np.zeros(rows, bool)
         self.unacknowledged: NDArray[np.int64] = np.zeros(rows, np.int64)
         # Transmissions of a frame in one go, and how many may stay unacknowledged in a row.
@@ -163,7 +163,7 @@ class NeighbourTable:
     def hear(self, hellos: Hellos, arrived: NDArray[np.int64], now: float) -> Change:
         """Take in bursts addressed to hosted nodes, of which `arrived` copies got through.
 
-        Several over one link, oldest first, are what has piled up while a host stood still.
+        Several bursts over one link, oldest first, have piled up while a host was stopped.
         """
         rows = self.row_of_link[hellos.links ^ 1]
         known = (rows >= 0) & (arrived > 0)
@@ -214,8 +214,8 @@ class NeighbourTable:
     def expire(self, now: float) -> Change:
         """Declare lost every neighbour unheard for 3.5 Hello intervals.
 
-        Silence while this host itself stood still is nobody's fault: time that the host did not
-        step through does not count (Lifeguard's local health, Dadgar et al., 2017).
+        Time in which this host itself was stopped does not count as silence of its neighbours
+        (Lifeguard's local health, Dadgar et al., 2017).
         """
         stalled = now - self._last_step - 0.5 * self._hello_s
         if stalled > 0.0:
@@ -264,7 +264,7 @@ class NeighbourTable:
         return least
 
     def doubt(self, neighbours: NDArray[np.int32]) -> None:
-        """Suspect the links to `neighbours` (another node gave them up): they are to be probed."""
+        """Mark the links to `neighbours`, which another node gave up, for probing."""
         self.suspect |= self.up & np.isin(self.neighbour, neighbours)
 
     def _lose(self, rows: NDArray[np.intp] | NDArray[np.int32]) -> Change:

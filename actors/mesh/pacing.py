@@ -1,8 +1,8 @@
-"""How long a shard rests, so that what arrives meanwhile is dealt with together.
+"""How long a shard pauses, so that messages which arrive meanwhile are processed together.
 
-A turn costs much by itself and little for each message, so no other turn follows at once. Refusing
-messages takes time that what was accepted before would need to arrive, so who is refused is
-answered later: at twice its capacity a mesh then still delivers three quarters of it
+A turn has a high fixed cost and a low cost per message, so no other turn follows at once. Refusing
+messages takes processor time from the delivery of accepted ones, so a call with refusals is
+answered later: offered twice its capacity, a mesh then still delivers three quarters of it
 (`python -m loadtests.overload`).
 """
 
@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Final
 
-REST: Final = 2.0  # after a turn, in times of its length
+REST: Final = 2.0  # pause after a turn, as a multiple of its length
 LONGEST_REST_S: Final = 0.004
-REFUSAL_REST: Final = 4.0  # after a call of which something was refused, in times of its length
+REFUSAL_REST: Final = 4.0  # pause after a call with refusals, as a multiple of its length
 LONGEST_REFUSAL_REST_S: Final = 0.02
 
 

@@ -1,8 +1,8 @@
-"""The durable state of a group of nodes: what a crash must not take.
+"""The durable state of a group of nodes, which survives a crash.
 
 A partition is the unit that moves between shards. It owns its nodes' outbox and inbox and a
-journal; every change is journaled before anybody learns of it, so after `recover` a successor
-stands where the predecessor stood. A record is applied whole or not at all.
+journal; every change is journaled before it is reported to anybody, so after `recover` a successor
+has the state of its predecessor. A record is applied whole or not at all.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from actors.mesh.journal import Buffer, Journal
 
-CLIENTS = 512  # whose last request is remembered, so that repeating it changes nothing
+CLIENTS = 512  # clients whose last request is remembered, so that repeating it changes nothing
 
 
 class Refusal(IntEnum):
@@ -42,7 +42,7 @@ class Refusal(IntEnum):
 class Acceptance(NamedTuple):
     """The answer to a request to send, a value for each message."""
 
-    ids: NDArray[np.uint64]  # 0 where refused
+    ids: NDArray[np.uint64]  # message ids; 0 where refused
     refusal: NDArray[np.uint8]  # `Refusal`
 
 
@@ -52,11 +52,11 @@ class _Kind(IntEnum):
     SETTLED = 3  # ids
     TAKEN = 4  # offset of the first, batch for one port
     CONSUMED = 5  # port, offsets
-    GIVEN_UP = 6  # ids never to be taken
-    RETURNED = 7  # as TAKEN: notices whose ids are settled by the same record
+    GIVEN_UP = 6  # ids of messages that will never be taken
+    RETURNED = 7  # as TAKEN, for notices; the record also settles their ids
     WINDOW = 8  # origin, highest number, bits
     REQUEST = 9  # client, request number, ids, refusals
-    KEPT = 10  # batch accepted earlier, whose request's answer is no longer of interest
+    KEPT = 10  # batch accepted earlier; the answer to its request is no longer needed
 
 
 _INCARNATION = struct.Struct("<Qqq")
@@ -70,8 +70,8 @@ class Partition:
     """Nodes' custody of messages, journaled.
 
     Args:
-        number: of the partition; unique in the mesh.
-        n_nodes: of the topology; bounds the node indices.
+        number: number of the partition, unique in the mesh.
+        n_nodes: number of nodes of the topology; bounds the node indices.
         journal: read by `recover`, then written.
         capacity: open messages, and unread messages, that each node may have.
     """
@@ -165,7 +165,7 @@ class Partition:
         return answer
 
     def settle(self, settlement: Settlement) -> None:
-        """A destination has spoken: messages are delivered, or never will be.
+        """Close messages that their destination has taken, or has refused for good.
 
         For those that never will be, a notice goes to the sender's own inbox.
         """
@@ -200,13 +200,13 @@ class Partition:
         return Settlement(batch.head["id"][done], delivered[done])
 
     def consume(self, port: int, offsets: NDArray[np.int64]) -> None:
-        """The application has these messages."""
+        """Mark these messages as received by the application."""
         news = self.inbox.consume(port, offsets)
         if len(news):
             self._journal.append(_Kind.CONSUMED, _PORT.pack(port), news.tobytes())
 
     def give_up(self, ids: NDArray[np.uint64]) -> Settlement:
-        """The origin wants to stop trying: promise never to take these, unless taken already."""
+        """Promise the origin never to take these messages, unless they were taken already."""
         ids = distinct(ids)
         taken = self.inbox.give_up(ids)
         if not taken.all():

@@ -85,8 +85,8 @@ class MeshRouter:
         self._alternates = alternates
         n = topology.n_nodes
         self._advertised = np.zeros(2 * topology.n_links, np.int32)
-        self._cost = np.zeros(2 * topology.n_links, np.int32)  # behind the installed trees
-        self.version = 0  # of the database behind the installed trees
+        self._cost = np.zeros(2 * topology.n_links, np.int32)  # used by the installed trees
+        self.version = 0  # version of the database that the installed trees use
         self._learnt = 0  # version of the database behind `_advertised`
         self._wanted: dict[int, None] = {}
         self._row_of = np.full(n, -1, np.int32)

@@ -1,4 +1,4 @@
-"""What a shard says about itself: metrics for dashboards, a status for people."""
+"""The metrics of a shard, and its status."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class ShardMetrics:
     """Counts and gauges of one shard; Ray exports them.
 
     Args:
-        name: of the shard, the only label.
-        metrics: where they are registered.
-        lag: of the shard's event loop.
+        name: name of the shard, the only label of the metrics.
+        metrics: registry that the metrics are added to.
+        lag: probe of the delays of the shard's event loop.
     """
 
     def __init__(self, name: str, metrics: Metrics, lag: LoopLag) -> None:
@@ -78,7 +78,7 @@ class ShardMetrics:
         self._spf.observe(seconds, shard=self._name)
 
     def publish(self, host: MeshHost) -> None:
-        """Export what the host can be asked."""
+        """Export the gauges and counts of the host."""
         status = self.status(host)
         values = {
             "hosted_nodes": status.nodes,

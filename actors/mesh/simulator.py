@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from actors.topology.model import Topology
 
-LATENCY_S = 0.002  # of an envelope between hosts, one way
+LATENCY_S = 0.002  # one-way delay of an envelope between hosts
 CAPACITY = 4096
 
 
@@ -34,10 +34,10 @@ class Simulation:
 
     Args:
         topology: links and their true qualities.
-        hello_s: interval between Hellos.
+        hello_s: interval between Hellos, s.
         feedback: whether unacknowledged frames may betray a dead neighbour.
         failover: whether loop-free alternates are used.
-        seed: of radio draws and Hello phases.
+        seed: seed of the radio draws and the Hello phases.
         watch: called after every event with the simulation.
     """
 

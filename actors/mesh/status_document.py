@@ -1,4 +1,4 @@
-"""How a mesh is, as plain values: what `x0 status --json` prints and the gateway answers."""
+"""The state of a mesh as plain values, for `x0 status --json` and the gateway."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def flags_of(options: MeshOptions) -> Flags:
 
 
 def document(status: MeshStatus, options: MeshOptions) -> dict[str, Any]:
-    """All that is known of a mesh. Times in s, memory in bytes."""
+    """The state of a mesh. Times in s, memory in bytes."""
     up, links = neighbours_up(status)
     return {
         "healthy": not status.down,
@@ -39,7 +39,7 @@ def document(status: MeshStatus, options: MeshOptions) -> dict[str, Any]:
             {
                 **asdict(shard),
                 "partitions": list(shard.partitions),
-                "digest": f"{shard.digest:016x}",  # wider than JSON's numbers are everywhere
+                "digest": f"{shard.digest:016x}",  # 64 bits: too wide for some JSON readers
                 "routes_current": shard.routes_version == shard.database_version,
             }
             for shard in status.shards

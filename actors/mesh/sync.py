@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from actors.mesh.lsdb import LinkStateDatabase, Lsa
 
 ANTI_ENTROPY_S = 30.0
-MAX_LSAS = 512  # in one frame, so that a cold start does not hold a host's loop
+MAX_LSAS = 512  # advertisements in one frame, so that a cold start does not block the loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class _Peer:
 
 
 class Synchroniser:
-    """Decides what each peer must be told.
+    """Decides which database news each peer must be sent.
 
     Args:
         database: the replica this host keeps; others may read it, only `learn` writes it.
@@ -56,7 +56,7 @@ class Synchroniser:
         self._peers.setdefault(peer, _Peer()).digest_at = now
 
     def part(self, peer: str) -> None:
-        """A peer went out of reach; what it misses, the digests will tell when it returns."""
+        """A peer went out of reach; digests find what it missed when it returns."""
         self._peers.pop(peer, None)
 
     def learn(self, lsas: Iterable[Lsa], source: str | None) -> list[Lsa]:
@@ -68,12 +68,12 @@ class Synchroniser:
         return news
 
     def owes(self, peer: str, now: float) -> bool:
-        """Whether `peer` is to be told anything now."""
+        """Whether there is anything to send to `peer` now."""
         state = self._peers.get(peer)
         return state is not None and bool(state.owed or state.send_stamps or now >= state.digest_at)
 
     def frame(self, peer: str, now: float) -> SyncFrame | None:
-        """What `peer` is to be told now, or None. Owed until `delivered` says it arrived."""
+        """The news for `peer` now, or None. It stays owed until `delivered` confirms it."""
         if not self.owes(peer, now):
             return None
         state = self._peers[peer]
@@ -99,7 +99,7 @@ class Synchroniser:
             state.send_stamps = False
 
     def receive(self, peer: str, frame: SyncFrame, now: float) -> list[Lsa]:
-        """Take in a peer's frame; the advertisements that were news."""
+        """Process a peer's frame; the advertisements that were news."""
         state = self._peers.setdefault(peer, _Peer(digest_at=now))
         news = self.learn(frame.lsas, peer)
         if frame.digest is not None and frame.digest != self._database.digest:

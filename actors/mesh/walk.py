@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from actors.topology.model import Topology
 
 HERE = 0  # the number of this host among its peers
-_SPARSE = 8  # cells for each entry, beyond which sorting the entries is cheaper
+_SPARSE = 8  # cells per entry above which sorting the entries is cheaper
 
 # Whether a message can go over a link now, and so where it stops.
-OPEN = 0  # to a node of this host
-AWAY = 1  # to a node of another host
+OPEN = 0  # up and free, to a node of this host
+AWAY = 1  # up and free, to a node of another host
 BUSY = 2  # up, but a frame is under way
-DOWN = 3  # or no link at all
+DOWN = 3  # down, or there is no link
 # Where else a walk ends.
-HOME = 4  # at its destination
-KEPT = 5  # in a frame that is to be repeated
+HOME = 4  # the message is at its destination
+KEPT = 5  # the message is in a frame that is to be repeated
 
 
 class LinkStates:
@@ -80,8 +80,8 @@ class Unacknowledged(NamedTuple):
 
     link: int
     arrived: bool
-    stamped: MessageBatch  # for the hop
-    unstamped: MessageBatch  # the same messages, before it
+    stamped: MessageBatch  # the messages, stamped for the hop
+    unstamped: MessageBatch  # the messages before the hop
 
 
 @dataclass(slots=True)
@@ -89,12 +89,12 @@ class _Plan:
     """The way of messages that can move, a column each, as if every frame were acknowledged.
 
     Attributes:
-        rows: [n], of the messages in their batch.
-        base: [n], where the tree of each one's destination begins in the tables.
-        at: [n], where each stops.
-        link: int32 [n], the link that each would take there, or -1.
-        last: int32 [n], the link of each one's last hop; means nothing without one.
-        made: [n], hops.
+        rows: [n], row of each message in its batch.
+        base: [n], position in the tables of the tree of each message's destination.
+        at: [n], node where each message stops.
+        link: int32 [n], next link of each message from that node, or -1.
+        last: int32 [n], link of each message's last hop; undefined without a hop.
+        made: [n], number of hops made.
         kept: bool [n], in a frame that is to be repeated: the way ends before that hop.
         busy: bool [n], stopped before a link whose frame of an earlier step is to be repeated.
         over: int32 [n] for each step, the link of each hop; the number of links once it has
@@ -119,10 +119,10 @@ class Walk:
     stopped (`parts`).
 
     Args:
-        batch: not changed.
-        router: decides.
+        batch: the messages; the batch is not changed.
+        router: decides the next hops.
         topology: numbers nodes and directed links.
-        states: of all links, see `LinkStates.all`.
+        states: state of each directed link, see `LinkStates.all`.
         alternates: whether to use loop-free alternates for links that are not free.
     """
 
@@ -146,10 +146,10 @@ class Walk:
         base, link = router.first_hop(head)
         state = self._turned(base, at, link)
         state[at == head["destination"]] = HOME
-        self._first = link, state  # of messages that stay where they are, once `go` are marked
+        self._first = link, state  # used for messages that stay; those in `go` follow the plan
         go = np.flatnonzero(state == OPEN)
         self._plan, hops = self._planned(go, base.take(go), link.take(go))
-        self._frames, self._riders = self._frames_of(hops)  # as step * (n_links + 1) + link
+        self._frames, self._riders = self._frames_of(hops)  # numbered step * (n_links + 1) + link
         step, over = np.divmod(self._frames, self._n_links + 1)
         self._step: NDArray[np.intp] = step
         self.links: NDArray[np.int32] = over.astype(np.int32)
@@ -241,7 +241,7 @@ class Walk:
                 over = int(self.links[frame])
                 riders = rows[link == over]
                 if not len(riders):
-                    continue  # all that were to ride in it have been stopped before
+                    continue  # all of its messages have been stopped before
                 busy[over] = True
                 arrived = bool(fate.arrived[frame])
                 kept.append(Unacknowledged(over, arrived, *self._copies(riders, step)))
@@ -263,7 +263,7 @@ class Walk:
         """Take messages that were stopped out of the frames of their later hops."""
         plan = self._plan
         rows = np.flatnonzero(plan.made < planned)
-        first = plan.made[rows] + plan.kept[rows]  # a frame that was lost did carry them
+        first = plan.made[rows] + plan.kept[rows]  # a lost frame carried them too
         for step in range(int(first.min(initial=len(plan.over))), len(plan.over)):
             over = plan.over[step].take(rows)
             missed = over[(first <= step) & (over < self._n_links)] + step * (self._n_links + 1)

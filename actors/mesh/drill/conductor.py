@@ -33,16 +33,16 @@ if TYPE_CHECKING:
     from actors.mesh.client import Mesh
     from actors.topology.surviving import Surviving
 
-MAX_PAIRS = 25_000  # ordered; larger meshes get as many, chosen at random
-MAX_DESTINATIONS = 64  # in such a choice
-SAMPLE_S = 0.03  # between two looks at the tables
+MAX_PAIRS = 25_000  # ordered pairs; of larger meshes as many are chosen at random
+MAX_DESTINATIONS = 64  # destinations in such a choice
+SAMPLE_S = 0.03  # interval between two reads of the tables
 WARM_UP_S = 2.0
-CALM_S = 1.0  # that routes must stay whole
+CALM_S = 1.0  # time that routes must stay whole to count as healed
 WHOLE_TIMEOUT_S = 60.0
-LOSS_RETRIES = 3  # of a datagram over each hop, beyond the first transmission
-LOSS_DATAGRAMS = 100_000  # at least, for one measurement: a standard error below 0.002
-TIDY_S = 10.0  # for messages of a drill that ends early to arrive
-RESTART_S = 15.0  # for a killed shard to be back, beyond the convergence bound
+LOSS_RETRIES = 3  # retries of a datagram over each hop
+LOSS_DATAGRAMS = 100_000  # least number in one measurement: standard error below 0.002
+TIDY_S = 10.0  # longest wait for open messages when a drill ends early
+RESTART_S = 15.0  # time for a killed shard to restart, beyond the convergence bound
 
 
 @dataclass(slots=True)
@@ -53,8 +53,8 @@ class Conductor:
         mesh: attached to the mesh to drill.
         plan: what to break.
         rate: messages per second over all pairs; None for what the mesh carries easily.
-        seed: of the traffic.
-        progress: told, in a few words, what is going on.
+        seed: seed of the traffic.
+        progress: called with a short text at each step of the drill.
     """
 
     mesh: Mesh
@@ -197,7 +197,7 @@ class Conductor:
         return min(applied.values())
 
     async def _mend(self, destinations: NDArray[np.int32], before: Surviving) -> float | None:
-        """Take the fault back and wait until the mesh is as before; how long that took, s."""
+        """Remove the fault and wait until the mesh is as before; how long that took, s."""
         if self.plan.scenario is DrillScenario.SHARD_KILL:
             return None
         self.progress("mending")
@@ -314,7 +314,7 @@ class Conductor:
             if broken:
                 await control.coordinator().inject(Faults())
             await traffic.pause()
-            if traffic.sent:  # nobody else reads this port: what arrives later would stay for good
+            if traffic.sent:  # only this drill reads this port: later messages would stay unread
                 await self._drain(traffic, TIDY_S)
         finally:
             await traffic.stop()

@@ -41,7 +41,7 @@ class DrillPlan:
     """One drill's fault.
 
     Attributes:
-        scenario: of this drill.
+        scenario: the kind of drill.
         failed: what fails, in words: node ids, "a--b" for links, the shard's name.
         nodes: indices of failing nodes.
         links: indices of failing links.
@@ -73,8 +73,8 @@ def plan(
 
     Args:
         scenario: the kind of drill.
-        membership: of the mesh as it runs.
-        seed: decides where the scenario leaves a choice.
+        membership: membership of the running mesh.
+        seed: seed of the choices that the scenario leaves open.
         target: a node, a link's two ends, or a shard, to break that one instead.
 
     Raises:

@@ -21,7 +21,7 @@ class TableVerdict(NamedTuple):
     """
 
     delivered: NDArray[np.bool_]  # [destinations, nodes]
-    no_route: NDArray[np.bool_]  # [destinations, nodes]; says so, at the start or on the way
+    no_route: NDArray[np.bool_]  # [destinations, nodes]; a node, first or later, has no route
 
 
 def follow(
@@ -35,7 +35,7 @@ def follow(
         truth: what has not failed.
     """
     k, n = next_hop.shape
-    fallen, silent_end = n, n + 1  # absorbing: over something failed; no route
+    fallen, silent_end = n, n + 1  # end states: passed a failed element; no route
     here = np.arange(n)
     known = next_hop >= 0
     step = np.full((k, n + 2), fallen, np.int32)
@@ -88,8 +88,8 @@ def revisits(trail: NDArray[np.int64]) -> int:
 class Fate(NamedTuple):
     """What became of accepted messages; [n] each, in the order of the ids asked about."""
 
-    delivered: NDArray[np.int64]  # times
-    returned: NDArray[np.int64]  # times
+    delivered: NDArray[np.int64]  # number of deliveries
+    returned: NDArray[np.int64]  # number of failure notices
 
     @property
     def lost(self) -> int:

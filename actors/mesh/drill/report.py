@@ -30,12 +30,12 @@ class DrillReport:
     detected_s: float | None  # first notice by any node (or of the shard's death); None: none
     healed_s: float | None  # all routes agree with the truth again, and stay so; None: never
     restored_s: float | None  # after the fault was mended, s from then; None: nothing to mend
-    detection_bound_s: float  # by missing Hellos; feedback is faster where there is traffic
+    detection_bound_s: float  # by missing Hellos; with traffic, feedback is faster
     convergence_bound_s: float
     sent: int
     accepted: int
     delivered: int
-    returned: int  # accepted, answered "unreachable"
+    returned: int  # messages accepted and answered "unreachable"
     refused: int
     lost_accepted: int
     duplicates: int
@@ -44,8 +44,8 @@ class DrillReport:
     blackholed_pairs_after_bound: int
     unreachable_pairs_reported: int
     unreachable_pairs_truth: int
-    predicted_pairs_separated: int  # of all pairs, from the topology before the fault
-    retries: int  # of the datagrams over each hop
+    predicted_pairs_separated: int  # pairs, of all, predicted from the topology before the fault
+    retries: int  # retries of a datagram over each hop
     loss_before: float | None  # share of datagrams between survivors lost, before the fault
     loss_after: float | None  # the same when routes have changed; None: no pair survives
     hops_mean: float

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from actors.mesh.client import Mesh
     from actors.topology.model import Topology
 
-TICK_S = 0.05  # between two batches
+TICK_S = 0.05  # interval between two batches
 PAYLOAD = 96  # bytes: the serial number and eleven words derived from it
-DYNAMIC_PORTS = (49152, 65535)  # RFC 6335, section 6
+DYNAMIC_PORTS = (49152, 65535)  # port range of RFC 6335, section 6
 READ_LIMIT = 50_000
 HOPS_PER_S = 80_000.0  # messages times hops; two shards on two cores carry several times that
 MAX_RATE = 10_000.0  # messages per second
@@ -63,7 +63,7 @@ class DrillTraffic:
         mesh: the client to use.
         pairs: int32 [p, 2], source and destination of each pair.
         rate: messages per second over all pairs together.
-        seed: of the order in which the pairs take turns, and of the port.
+        seed: seed of the order of the pairs and of the port.
     """
 
     mesh: Mesh
