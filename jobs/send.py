@@ -3,43 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import random
-import time
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+import base64
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from jobs.terminal import exit_codes, reporting
 
 if TYPE_CHECKING:
-    from actors.mesh.client import Mesh, Message
+    from serve_apps.probing import Sent
 
-DYNAMIC_PORTS: Final = (49152, 65535)  # RFC 6335, section 6: assigned to nobody
-_POLL_S: Final = 0.02
-
-Outcome = Literal["delivered", "returned", "under way"]
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """What became of a message.
-
-    Attributes:
-        id: of the message.
-        port: it was sent to.
-        outcome: returned means that the mesh found the destination unreachable.
-        seconds: from the request to the outcome, or to giving up waiting.
-        route: node ids from source to destination by the tables when it was sent; empty if none.
-        transmissions: expected on that route, retransmissions included; None without a route.
-    """
-
-    id: int
-    port: int
-    outcome: Outcome
-    seconds: float
-    route: tuple[str, ...]
-    transmissions: float | None
+_MARGIN_S: Final = 20.0  # beyond the wait; the gateway gives up after 15
 
 
 @reporting.reported
@@ -69,87 +43,78 @@ def command(
     Exit code: 0 when it was delivered, 3 when it came back or is still under way after --wait;
     another one when it was not accepted (see `x0 --help`).
     """
+    report = reporting.Report(as_json)
+    payload = text.encode("utf-8", "surrogateescape")  # an argument may be any bytes
+    given = (source, destination, payload, port, wait)
+    sent = _by_gateway(*given) or _by_ray(*given)
+    route = " > ".join(sent["route"]) or "none known"
+    cost = sent["transmissions"]
+    more = "" if cost is None else f", {cost:.2f} transmissions"
+    report.result(
+        sent,
+        f"message {sent['id']}: {sent['outcome']} after {sent['seconds'] * 1000:.0f} ms",
+        f"route: {route}{more}",
+    )
+    return 0 if sent["outcome"] == "delivered" else exit_codes.NOT_WELL
+
+
+def _by_gateway(
+    source: str, destination: str, payload: bytes, port: int | None, wait_s: float
+) -> dict[str, Any] | None:
+    """Have the gateway send it; None: there is no gateway that does, and nothing was sent."""
+    from actors.runtime.errors import Unavailable
+    from jobs.launch import found
+    from jobs.launch.gateway_client import NoAnswer
+    from serve_apps.gateway.limits import Limits
+
+    client = found.gateway(found.state_dir())
+    if client is None or wait_s > Limits().wait_s:
+        return None
+    message: dict[str, Any] = {
+        "source": source,
+        "destination": destination,
+        "payload_base64": base64.b64encode(payload).decode(),
+        **({} if port is None else {"port": port}),
+    }
+    try:
+        sent = client.ask(
+            "POST", f"/v1/mesh/probes?wait_s={wait_s}", message, answer_s=wait_s + _MARGIN_S
+        )
+    except NoAnswer as error:
+        if error.without_effect:
+            return None
+        raise Unavailable(
+            "the gateway does not tell what became of the message",
+            str(error),
+            "It may have been sent: see whether it arrived before you send it again.",
+            retry_after_s=1.0,
+        ) from error
+    return {**sent, "id": int(sent["id"])}
+
+
+def _by_ray(
+    source: str, destination: str, payload: bytes, port: int | None, wait_s: float
+) -> dict[str, Any]:
+    """Send it from this process, which joins the cluster."""
+    from dataclasses import asdict
+
+    from actors.mesh.client import Mesh
     from actors.runtime import log
     from jobs.launch import session
+    from serve_apps import probing
     from serve_apps.settings import Settings
 
-    report = reporting.Report(as_json)
+    async def send() -> Sent:
+        mesh = await Mesh.attach()
+        return await probing.probe(mesh, source, destination, payload, port, wait_s)
+
     settings = Settings.load()
     log.configure(settings.log_level)
     running = session.running(settings)
     try:
-        payload = text.encode("utf-8", "surrogateescape")  # an argument may be any bytes
-        sent = asyncio.run(_send(source, destination, payload, port, wait))
+        return asdict(asyncio.run(send()))
     finally:
         running.close()
-    route = " > ".join(sent.route) or "none known"
-    cost = "" if sent.transmissions is None else f", {sent.transmissions:.2f} transmissions"
-    report.result(
-        asdict(sent),
-        f"message {sent.id}: {sent.outcome} after {sent.seconds * 1000:.0f} ms",
-        f"route: {route}{cost}",
-    )
-    return 0 if sent.outcome == "delivered" else exit_codes.NOT_WELL
-
-
-async def _send(
-    source: str, destination: str, payload: bytes, port: int | None, wait_s: float
-) -> Sent:
-    import numpy as np
-
-    from actors.mesh.client import Mesh
-    from actors.topology.etx import COST_UNIT
-
-    mesh = await Mesh.attach()
-    mesh.node(destination)  # the typed error, before anything else is asked
-    mesh.node(source)
-    chosen = random.randint(*DYNAMIC_PORTS) if port is None else port
-    ways = await mesh.paths(mesh.index_of(source), mesh.index_of(destination))
-    route, cost = ways[0] if ways else ([], None)
-    started = time.monotonic()
-    message = await mesh.send(source, destination, payload, port=chosen)
-    while True:
-        is_open = bool((await mesh.pending(np.array([message], np.uint64)))[0])
-        seconds = time.monotonic() - started
-        if not is_open or seconds >= wait_s:
-            break
-        await asyncio.sleep(_POLL_S)
-    outcome: Outcome = "under way"
-    if not is_open:
-        returned = await _take(mesh, source, message, chosen, undeliverable=True)
-        outcome = "returned" if returned else "delivered"
-    if outcome == "delivered" and port is None:
-        await _take(mesh, destination, message, chosen, undeliverable=False)
-    names = mesh.membership.topology.ids
-    return Sent(
-        id=message,
-        port=chosen,
-        outcome=outcome,
-        seconds=seconds,
-        route=tuple(names[node] for node in route),
-        transmissions=None if cost is None else cost / COST_UNIT,
-    )
-
-
-async def _take(
-    mesh: Mesh, node: str, message: int, port: int, *, undeliverable: bool
-) -> Message | None:
-    """Take one message out of a node's inbox and leave all others there; None if it is not."""
-    import numpy as np
-
-    from actors.mesh.client import Received
-
-    index = mesh.index_of(node)
-    partition = int(mesh.membership.placement.partition_of[index])
-    unread = await mesh.receive_batch(partition, port=port, node=index)
-    for row, found in enumerate(mesh.messages_of(unread)):
-        if found.id == message and found.undeliverable == undeliverable:
-            one = np.array([row])
-            await mesh.acknowledge(
-                Received(partition, port, unread.offsets[one], unread.batch.take(one))
-            )
-            return found
-    return None
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from actors.runtime.errors import X0Error
 from actors.runtime.flags import PREFIX
 from actors.runtime.state_files import default_state_dir
-from jobs.launch import gateway_state
+from jobs.launch.gateway_client import GatewayClient, NoAnswer
 from jobs.launch.record import MeshRecord
 
 if TYPE_CHECKING:
@@ -48,6 +49,15 @@ def state_dir() -> Path:
     return default_state_dir() if given is None else Path(given).expanduser().absolute()
 
 
+def gateway(state_dir: Path) -> GatewayClient | None:
+    """The gateway of the mesh on record; None if there is none.
+
+    Raises:
+        ConfigurationError: the record cannot be read.
+    """
+    return GatewayClient.of(MeshRecord.load(state_dir), state_dir)
+
+
 def by_gateway(state_dir: Path) -> Found | None:
     """Ask the gateway of the mesh on record: no cluster is joined, and Ray is not even imported.
 
@@ -58,7 +68,10 @@ def by_gateway(state_dir: Path) -> Found | None:
         ConfigurationError: the record cannot be read.
     """
     record = MeshRecord.load(state_dir)
-    if record is None or not record.gateway_url or os.environ.get("RAY_ADDRESS"):
+    client = GatewayClient.of(record, state_dir)
+    if record is None or client is None:
         return None
-    state = gateway_state.mesh_state(record.gateway_url, state_dir)
-    return None if state is None else Found(record, state_dir, state)
+    try:
+        return Found(record, state_dir, client.ask("GET", "/v1/mesh/status"))
+    except (X0Error, NoAnswer):
+        return None

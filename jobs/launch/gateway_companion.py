@@ -6,7 +6,7 @@ import http.client
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from jobs.launch import gateway_state
+from jobs.launch import gateway_client
 from jobs.launch.companion import OFF, READY, Companion, State
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def url(settings: Settings) -> str:
 def state(url: str) -> State:
     """Whether the gateway at this URL answers now and can be used."""
     try:
-        status, answer = gateway_state.get(f"{url}/readyz")
+        status, answer = gateway_client.get(f"{url}/readyz")
         if status == http.client.OK:
             return State(NAME, READY)
         return State(NAME, "not ready", str(answer["detail"]))

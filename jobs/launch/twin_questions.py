@@ -8,22 +8,26 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from actors.runtime.errors import NotRunning
-from actors.topology import fetch, source
+from pydantic import TypeAdapter
+
+from actors.runtime.errors import NotRunning, Unavailable
+from actors.topology import fetch
 from actors.twin import progress
-from actors.twin.conditions import Conditions
-from actors.twin.intact import Intact
-from actors.twin.reply import About, reply
+from actors.twin.answer import Answer
+from actors.twin.reply import About, Reply, reply
+from jobs.launch import found
+from jobs.launch.gateway_client import NoAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from actors.twin.reply import Reply
     from actors.twin.scenario import Scenario
     from jobs.terminal.reporting import Report
     from serve_apps.settings import Settings
 
 LIVE_S: Final = 600.0  # that the twin of the running mesh may take
+_GATEWAY_S: Final = 45.0  # for an answer of the gateway, which gives up after 40
+_OF_A_MAP: Final = {"topology", "vpn", "all_components"}  # of a scenario
 _TICK_S: Final = 2.0  # between two words of progress
 
 
@@ -57,6 +61,27 @@ class _NothingRuns(Exception):  # noqa: N818 - caught above
 
 
 def _of_running(scenario: Scenario, settings: Settings, report: Report, *, plot: bool) -> Reply:
+    with _progress(report, "the twin of the running mesh"):
+        answered = None if plot else _by_gateway(scenario, settings)
+        return answered or _by_ray(scenario, settings, plot=plot)
+
+
+def _by_gateway(scenario: Scenario, settings: Settings) -> Reply | None:
+    """Ask through the gateway; None: there is none, or the question is too much for it."""
+    client = found.gateway(settings.state_dir)
+    if client is None:
+        return None
+    asked = scenario.model_dump(mode="json", exclude_unset=True, exclude=_OF_A_MAP)
+    try:
+        told = client.ask("POST", "/v1/twin/scenarios", asked, _GATEWAY_S)
+    except (NoAnswer, Unavailable):
+        return None
+    about = About(**told.pop("mesh"))
+    return Reply(about, TypeAdapter(Answer).validate_python(told))
+
+
+def _by_ray(scenario: Scenario, settings: Settings, *, plot: bool) -> Reply:
+    """Ask the actor from this process, which joins the cluster."""
     from actors.twin import client
     from jobs.launch import session
 
@@ -65,13 +90,16 @@ def _of_running(scenario: Scenario, settings: Settings, report: Report, *, plot:
     except NotRunning as error:
         raise _NothingRuns from error
     try:
-        with _progress(report, "the twin of the running mesh"):
-            return asyncio.run(client.ask(scenario, plot=plot, limit_s=LIVE_S))
+        return asyncio.run(client.ask(scenario, plot=plot, limit_s=LIVE_S))
     finally:
         running.close()
 
 
 def _of_map(scenario: Scenario, settings: Settings, report: Report, *, plot: bool) -> Reply:
+    from actors.topology import source
+    from actors.twin.conditions import Conditions
+    from actors.twin.intact import Intact
+
     with (
         _progress(report, f"reading {fetch.shown(settings.topology)}") as tell,
         progress.watched(tell),

@@ -19,6 +19,7 @@ from actors.runtime.lag import LoopLag
 from actors.runtime.metrics import MemoryMetrics
 from actors.topology.errors import UnknownNode
 from actors.topology.etx import COST_UNIT
+from serve_apps import probing
 from serve_apps.gateway.errors import MeshNotReady, NoRoute
 from serve_apps.gateway.event_log import EventLog
 from serve_apps.gateway.limits import Limits
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from serve_apps.gateway.decoding import Messages
     from serve_apps.gateway.mesh_view import Snapshot
     from serve_apps.gateway.send_batcher import SendOutcome
+    from serve_apps.probing import Sent
 
 ALTERNATES = 3  # ways of one answer
 # Errors of sending that tell for certain that no message was accepted.
@@ -275,6 +277,30 @@ class Gateway:
         self.counts.accepted += found.count - refused
         self.counts.refused += refused
         return outcome
+
+    async def probe(
+        self, source: str, destination: str, payload: bytes, port: int | None, wait_s: float
+    ) -> Sent:
+        """Send one message and wait for what becomes of it, as `probing.probe`.
+
+        Raises:
+            Unavailable: the mesh starts or does not answer; the message may have been accepted.
+        """
+        limit_s = wait_s + self.limits.answer_s
+        try:
+            async with asyncio.timeout(limit_s):
+                sent = await probing.probe(
+                    self.joined(), source, destination, payload, port, wait_s
+                )
+        except TimeoutError:
+            raise Unavailable(
+                "the mesh does not answer",
+                f"it took more than {limit_s:g} s to tell what became of the message",
+                "It may have been sent: see whether it arrived before you send it again.",
+                retry_after_s=1.0,
+            ) from None
+        self.counts.accepted += 1
+        return sent
 
     async def inbox(self, node: str, port: int, limit: int, wait_s: float) -> list[dict[str, Any]]:
         """The oldest messages of a node that are not acknowledged, waiting for the first."""

@@ -185,20 +185,19 @@ def test_status_fits_80_columns(state: Path, up: dict[str, Any]) -> None:
     assert ["gateway", up["gateway_url"]] in [line.split() for line in lines]
 
 
-def test_status_asks_the_gateway_and_imports_no_ray(state: Path, up: dict[str, Any]) -> None:
-    """It joins no cluster, imports nothing that takes long, and takes under 0.5 s of a processor;
-    the actors themselves, asked through Ray, say the same."""
+def imported_and_used(state: Path, *arguments: str) -> tuple[set[str], float]:
+    """What slow packages `x0` with these arguments imports, and its processor time in s."""
     program = (
-        "import resource, sys\n"
+        "import json, resource, sys\n"
         "from jobs import cli\n"
-        "sys.argv = ['x0', 'status', '--json']\n"
+        f"sys.argv = {['x0', *arguments, '--json']!r}\n"
         "try:\n"
         "    cli.main()\n"
         "except SystemExit as ended:\n"
         "    assert not ended.code\n"
         "heavy = {'ray', 'numpy', 'scipy', 'torch', 'httpx', 'sqlalchemy'} & set(sys.modules)\n"
         "used = resource.getrusage(resource.RUSAGE_SELF)\n"
-        "print(sorted(heavy), used.ru_utime + used.ru_stime, file=sys.stderr)\n"
+        "print(json.dumps([sorted(heavy), used.ru_utime + used.ru_stime]), file=sys.stderr)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -207,9 +206,27 @@ def test_status_asks_the_gateway_and_imports_no_ray(state: Path, up: dict[str, A
         text=True,
         check=True,
     )
-    heavy, _, seconds = done.stderr.strip().splitlines()[-1].rpartition(" ")
-    assert heavy == "[]"
-    assert float(seconds) < 0.5
+    heavy, seconds = json.loads(done.stderr.strip().splitlines()[-1])
+    return set(heavy), seconds
+
+
+@pytest.mark.usefixtures("up")
+def test_send_and_what_if_ask_the_gateway_and_import_no_ray(state: Path) -> None:
+    """`what-if` imports what its questions are made of, and that needs numpy and scipy."""
+    heavy, seconds = imported_and_used(state, "send", "n0000", "n0015", "hello")
+    assert heavy == set()
+    assert seconds < 0.5
+    heavy, seconds = imported_and_used(state, "what-if", "--fail", "n0003")
+    assert heavy == {"numpy", "scipy"}
+    assert seconds < 2.0
+
+
+def test_status_asks_the_gateway_and_imports_no_ray(state: Path, up: dict[str, Any]) -> None:
+    """It joins no cluster, imports nothing that takes long, and takes under 0.5 s of a processor;
+    the actors themselves, asked through Ray, say the same."""
+    heavy, seconds = imported_and_used(state, "status")
+    assert heavy == set()
+    assert seconds < 0.5
     running = session.running(Settings.load(state_dir=state))
     try:
         by_ray = asyncio.run(running.found())

@@ -16,6 +16,7 @@ from serve_apps.gateway.http import (
     operating,
     payment_documents,
     payments,
+    probes,
     reading,
     reports,
     sending,
@@ -42,6 +43,11 @@ _TAGS: Final = [
     {"name": "downloads", "description": "What was bought, for whoever has the link."},
     {"name": "health", "description": "Whether the gateway and the mesh work; metrics."},
 ]
+# First what comes most often: Serve matches each request against the routes in this order.
+_PARTS: Final = (
+    *(sending, health, reading, operating, events),
+    *(reports, inboxes, probes, payments, twin),
+)
 _COMPONENTS: Final = (
     mesh_documents.COMPONENTS | payment_documents.COMPONENTS | twin_documents.COMPONENTS
 )
@@ -63,8 +69,7 @@ def build(gateway: Gateway) -> FastAPI:
     app.router.route_class = StrictRoute
     answers = ErrorAnswers(gateway.errors)
     answers.install(app)
-    # First what comes most often: Serve matches each request against the routes in this order.
-    for part in (sending, health, reading, operating, events, reports, inboxes, payments, twin):
+    for part in _PARTS:
         part.add(app, gateway)
     docs_page.add(app)
     moved.add(app)

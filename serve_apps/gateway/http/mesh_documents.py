@@ -15,6 +15,8 @@ from serve_apps.web.documents import example
 
 NodeState = TypeAliasType("NodeState", Literal["up", "silent"])  # a neighbour hears it, or none
 LinkState = TypeAliasType("LinkState", Literal["up", "down"])  # up in both directions, or not
+# What a probe comes to; returned: the destination was found unreachable.
+ProbeState = TypeAliasType("ProbeState", Literal["delivered", "returned", "under way"])
 RECEIPTS: Final = 10_000  # of one request
 _NEXT: Final = "cursor of the next page; null: this is the last one"
 
@@ -200,6 +202,25 @@ class Accepted(BaseModel):
     refusals: list[RefusedMessage]
 
 
+class ProbeOutcome(BaseModel):
+    """What became of one message."""
+
+    model_config = example(
+        id="4294967297",
+        port=50123,
+        outcome="delivered",
+        seconds=0.03,
+        route=["n0001", "n0002", "n0003"],
+        transmissions=2.5,
+    )
+    id: str
+    port: int
+    outcome: ProbeState
+    seconds: float = Field(description="from the request to the outcome, or to giving up waiting")
+    route: list[str] = Field(description="by the tables when it was sent; empty: none was known")
+    transmissions: float | None = Field(description="expected on that route; null: no route")
+
+
 class InboxMessage(BaseModel):
     """A message in an inbox; its payload as text, or in base64 where it is not UTF-8."""
 
@@ -260,6 +281,7 @@ class Receipts(BaseModel):
 _ONE: Final = {"source": "n0000", "destination": "n0001", "payload": "hello"}
 
 MESSAGES_BODY: Final[dict[str, Any]] = documents.body("Message", example=_ONE)
+PROBE_BODY: Final = documents.body("Message", example=_ONE)
 MESSAGES_BODY["content"] |= {
     NDJSON: {
         "schema": {"type": "string", "description": "a message a line, of at most 512 KiB"},

@@ -1,0 +1,107 @@
+"""One message through the mesh, and what became of it.
+
+The gateway does it for whoever asks over HTTP, and a command that finds no gateway does the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+
+from actors.topology.etx import COST_UNIT
+
+if TYPE_CHECKING:
+    from actors.mesh.client import Mesh
+
+DYNAMIC_PORTS: Final = (49152, 65535)  # RFC 6335, section 6: assigned to nobody
+_POLL_S: Final = 0.02
+
+Outcome = Literal["delivered", "returned", "under way"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of a message.
+
+    Attributes:
+        id: of the message.
+        port: it was sent to.
+        outcome: returned means that the mesh found the destination unreachable.
+        seconds: from the request to the outcome, or to giving up waiting.
+        route: node ids from source to destination by the tables when it was sent; empty if none.
+        transmissions: expected on that route, retransmissions included; None without a route.
+    """
+
+    id: int
+    port: int
+    outcome: Outcome
+    seconds: float
+    route: tuple[str, ...]
+    transmissions: float | None
+
+
+async def probe(
+    mesh: Mesh, source: str, destination: str, payload: bytes, port: int | None, wait_s: float
+) -> Sent:
+    """Send a message and wait for what becomes of it.
+
+    Of the inboxes, only this very message (without `port`) or the notice that it came back is
+    taken.
+
+    Args:
+        mesh: the running one.
+        source: id of the node that sends.
+        destination: id of the node that receives.
+        payload: of the message.
+        port: whose reader the message is left to; None is a random dynamic port.
+        wait_s: for the outcome.
+
+    Raises:
+        UnknownNode, InvalidInput, MailboxFull, NodeSilent: the message was not accepted.
+        Unavailable: a shard does not answer; the message may have been accepted.
+    """
+    start, end = mesh.index_of(source), mesh.index_of(destination)
+    chosen = random.randint(*DYNAMIC_PORTS) if port is None else port
+    ways = await mesh.paths(start, end)
+    route, cost = ways[0] if ways else ([], None)
+    started = time.monotonic()
+    message = await mesh.send(source, destination, payload, port=chosen)
+    while True:
+        is_open = bool((await mesh.pending(np.array([message], np.uint64)))[0])
+        seconds = time.monotonic() - started
+        if not is_open or seconds >= wait_s:
+            break
+        await asyncio.sleep(_POLL_S)
+    outcome: Outcome = "under way"
+    if not is_open:
+        returned = await _take(mesh, start, message, chosen, undeliverable=True)
+        outcome = "returned" if returned else "delivered"
+    if outcome == "delivered" and port is None:
+        await _take(mesh, end, message, chosen, undeliverable=False)
+    names = mesh.membership.topology.ids
+    return Sent(
+        id=message,
+        port=chosen,
+        outcome=outcome,
+        seconds=seconds,
+        route=tuple(names[node] for node in route),
+        transmissions=None if cost is None else cost / COST_UNIT,
+    )
+
+
+async def _take(mesh: Mesh, node: int, message: int, port: int, *, undeliverable: bool) -> bool:
+    """Take one message out of a node's inbox and leave all others there; False if it is not."""
+    partition = int(mesh.membership.placement.partition_of[node])
+    unread = await mesh.receive_batch(partition, port=port, node=node)
+    for row, found in enumerate(mesh.messages_of(unread)):
+        if found.id == message and found.undeliverable == undeliverable:
+            one = np.array([row])
+            mine = replace(unread, offsets=unread.offsets[one], batch=unread.batch.take(one))
+            await mesh.acknowledge(mine)
+            return True
+    return False
