@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -96,6 +95,7 @@ def _by_ray(
     source: str, destination: str, payload: bytes, port: int | None, wait_s: float
 ) -> dict[str, Any]:
     """Send it from this process, which joins the cluster."""
+    import asyncio
     from dataclasses import asdict
 
     from actors.mesh.client import Mesh
