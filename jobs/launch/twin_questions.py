@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from actors.runtime.errors import NotRunning, Unavailable
 from actors.topology import fetch
 from actors.twin import progress
-from actors.twin.answer import Answer
+from actors.twin.answer import ScenarioAnswer
 from actors.twin.reply import About, Reply, reply
 from jobs.launch import found
 from jobs.launch.gateway_client import NoAnswer
@@ -77,7 +77,7 @@ def _by_gateway(scenario: Scenario, settings: Settings) -> Reply | None:
     except (NoAnswer, Unavailable):
         return None
     about = About(**told.pop("mesh"))
-    return Reply(about, TypeAdapter(Answer).validate_python(told))
+    return Reply(about, TypeAdapter(ScenarioAnswer).validate_python(told))
 
 
 def _by_ray(scenario: Scenario, settings: Settings, *, plot: bool) -> Reply:
