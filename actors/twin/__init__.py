@@ -17,12 +17,12 @@ a function of it, and every answer a type of `results`, which turns into JSON. O
     advice        the links whose addition removes most lost pairs
     placing       where the best of them goes
     scenario      questions as a YAML file
-    answer        asks what a scenario asks
-    comparison    prediction beside what a drill measured
+    answer        answers to all questions of a scenario
+    comparison    prediction beside the measurements of a drill
     picture       the mesh drawn, with what is lost marked
-    layout        where nodes are drawn whose places nobody knows
-    labels        where their names go
-    progress      how far long work has come; who started it may end it
+    layout        drawing positions of nodes without known ones
+    labels        positions of their names
+    progress      progress of long work, reported to a watcher that may end it
     reply         an answer, the mesh that it is about, and the picture
     actor         the Ray actor that answers about the live mesh
     client        asks that actor

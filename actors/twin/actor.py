@@ -1,11 +1,11 @@
 """The Ray actor that holds the twin of the live mesh.
 
-A thin shell around `live` and `reply`: it looks at the shards again and again, keeps the mesh as
-their nodes know it, and has questions answered by threads, a bounded number at once. It decides
-nothing, and the mesh does not need it.
+A thin shell around `live` and `reply`: it polls the shards, keeps the mesh as their nodes know it,
+and answers questions in a bounded number of threads. It decides nothing, and the mesh works
+without it.
 
-Ray restarts it when it dies and runs the constructor again; all that it knows the shards tell
-again.
+Ray restarts it when it dies and runs the constructor again; it reads all its state again from the
+shards.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from actors.twin.reply import Coordinates
     from actors.twin.scenario import Scenario
 
-READY_S: Final = 10.0  # that a question waits for the first look
+READY_S: Final = 10.0  # longest wait of a question for the first view of the mesh
 AT_ONCE: Final = 2  # questions that are answered at once
-WAITING: Final = 16  # questions under way, those that wait for their turn included
+WAITING: Final = 16  # most questions under way, waiting ones included
 
 
 # No slots: the cached property lives in __dict__.
@@ -48,8 +48,8 @@ class _View:
 
     intact: Intact
     about: About
-    stamp: tuple[int, int]  # of what it was made of
-    seen_at: float  # s, when it was last seen to be so
+    stamp: tuple[int, int]  # stamp of the data that it was made from
+    seen_at: float  # time when it was last confirmed, s
 
     @cached_property
     def coordinates(self) -> Coordinates:
@@ -59,7 +59,7 @@ class _View:
         return {name: (x, y) for name, (x, y) in zip(topology.ids, found, strict=True)}
 
     def keep(self, old: _View) -> None:
-        """Take over what was computed of the view before, as far as it still holds."""
+        """Take over results of the previous view that are still valid."""
         mine, other = self.intact.topology, old.intact.topology
         if mine == other:
             self.intact = old.intact
@@ -68,7 +68,7 @@ class _View:
             self.__dict__["coordinates"] = coordinates
 
 
-class _Stopped(Exception):  # noqa: N818 - nobody sees it
+class _Stopped(Exception):  # noqa: N818 - raised and caught in this module
     """The asker has gone."""
 
 
@@ -76,7 +76,7 @@ class TwinActor(ActorShell):
     """Answers questions about the live mesh.
 
     Args:
-        options: what it is started with.
+        options: options that the twin is started with.
     """
 
     def __init__(self, options: TwinOptions) -> None:
@@ -97,7 +97,7 @@ class TwinActor(ActorShell):
     # -- looking at the mesh ---------------------------------------------------------------------
 
     async def _seen(self) -> None:
-        """Take in what the watch has seen."""
+        """Make a view of the mesh from the latest state of the watch."""
         mesh, error = self._watch.mesh, self._watch.error
         if error:
             self._waits_for = error
@@ -105,7 +105,7 @@ class TwinActor(ActorShell):
                 self._log.warning("the mesh cannot be seen whole", why=error)
         self._said = error
         if mesh is None or not mesh.is_whole:
-            return  # the view before, if there is one, is the last that was whole
+            return  # keep the previous view, the last complete one
         if self._view is None or self._view.stamp != (mesh.roster.revision, mesh.changes):
             self._take(mesh, await asyncio.to_thread(mesh.topology), self._watch.seen_at)
         else:
@@ -135,12 +135,12 @@ class TwinActor(ActorShell):
     # -- answering -------------------------------------------------------------------------------
 
     async def ask(self, scenario: Scenario, plot: bool, limit_s: float) -> Reply:  # noqa: FBT001 - a remote call
-        """Answer everything that a scenario asks, and draw it if `plot`.
+        """Answer all questions of a scenario, and draw the failure if `plot`.
 
         Raises:
             Unavailable: the mesh is not known yet, or too many questions are under way.
-            InvalidInput: it cannot be asked of this mesh, or takes longer than `limit_s`.
-            UnknownNode: a name is of no node.
+            InvalidInput: the scenario does not fit this mesh, or takes longer than `limit_s`.
+            UnknownNode: a name belongs to no node.
         """
         deadline = self._clock.now() + min(limit_s, LONGEST_S)
         if self._under_way >= WAITING:
@@ -186,7 +186,7 @@ class TwinActor(ActorShell):
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
-            gone.set()  # a thread cannot be cancelled, and asks this between its steps
+            gone.set()  # a thread cannot be cancelled: it checks this between steps
 
 
 def _too_long(what: str, share: float | None) -> InvalidInput:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from actors.twin.failure import Failure
 
-MAX_LINKS: Final = 100  # in one answer
+MAX_LINKS: Final = 100  # most links in one answer
 
 
 def advise(intact: Intact, k: int = 1) -> Advice:
@@ -117,7 +117,7 @@ def separated_pairs(intact: Intact) -> int:
     n, m = intact.topology.n_nodes, intact.topology.n_links
     apart = n * (n - 1) // 2 - intact.pairs_connected
     mates = intact.component_sizes[intact.topology.components()] - 1
-    without_node = apart - (n - 1 - mates)  # pairs apart of which the node itself is no end
+    without_node = apart - (n - 1 - mates)  # separated pairs without the node itself
     return int(
         (1 + m) * apart + without_node.sum() + intact.cuts.by_node.sum() + intact.cuts.by_link.sum()
     )

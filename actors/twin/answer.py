@@ -1,4 +1,4 @@
-"""Asks the twin what a scenario asks, and gathers the answers."""
+"""Answers all questions of a scenario."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from actors.topology.model import Topology
     from actors.twin.scenario import Reliability, Scenario, Times
 
-DEFAULT_HELLO_S = 1.0  # where neither the scenario nor a live mesh says
+DEFAULT_HELLO_S = 1.0  # used where neither the scenario nor a live mesh gives one
 
 
 @dataclass(frozen=True, slots=True)
 class ScenarioAnswer(Result):
-    """What a scenario asked; None for what it did not."""
+    """The answers to a scenario; None for questions that it did not ask."""
 
     name: str
     nodes: int
@@ -61,17 +61,17 @@ def answer(
     hello_s: float = DEFAULT_HELLO_S,
     known: Intact | None = None,
 ) -> ScenarioAnswer:
-    """Ask everything that `scenario` asks of this mesh.
+    """Answer all questions of `scenario` about this mesh.
 
     Args:
         scenario: the questions.
-        topology: the mesh that they are about, read from where the scenario says.
-        hello_s: its Hello interval, unless the scenario names one.
-        known: the same mesh as others have asked about it; what was computed of it is used
-            wherever it holds under the conditions of the scenario.
+        topology: the mesh, read from the source that the scenario names.
+        hello_s: Hello interval of the mesh, s, unless the scenario names one.
+        known: the same mesh with results of earlier questions, which are used where they hold
+            under the conditions of the scenario.
 
     Raises:
-        UnknownNode: a name is of no node.
+        UnknownNode: a name belongs to no node.
         InvalidInput: two ends are not neighbours, a group is unknown, or what is asked for is
             impossible.
     """
@@ -108,7 +108,7 @@ def failing(scenario: Scenario, topology: Topology) -> Failure | None:
     """What the scenario lets fail; None if it asks nothing about a failure.
 
     Raises:
-        UnknownNode: a name is of no node.
+        UnknownNode: a name belongs to no node.
         InvalidInput: two ends are not neighbours, or a group is unknown.
     """
     if scenario.fail is None:

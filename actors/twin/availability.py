@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from actors.twin.intact import Intact
     from actors.twin.results import Interval
 
-MAX_ENUMERATED: Final = 15  # fallible things: 32,768 states
+MAX_ENUMERATED: Final = 15  # most fallible things of an enumeration: 32,768 states
 _CELLS: Final = 2_000_000  # states x things at a time
 
 Method = Literal["enumeration", "monte-carlo"]
@@ -60,7 +60,7 @@ class Outages:
 
     Attributes:
         nodes: float64 [n_nodes], unavailability of each node, in [0, 1).
-        links: float64 [n_links], of each link.
+        links: float64 [n_links], unavailability of each link, in [0, 1).
         groups: what fails together, and how often.
     """
 
@@ -71,14 +71,14 @@ class Outages:
 
 @dataclass(slots=True, eq=False)
 class _Tally:
-    """What held in the states so far, by weight; weights are probabilities, or 1 for draws."""
+    """Sums over the states so far, weighted by probability (enumeration) or by 1 (draws)."""
 
     states: int
     whole: float
     survivors_connected: float
     ends_up: NDArray[np.float64]  # [pairs]
     joined: NDArray[np.float64]  # [pairs]
-    shares: list[NDArray[np.float64]]  # of the intact mesh's connected pairs, state by state
+    shares: list[NDArray[np.float64]]  # share of connected pairs kept, state by state
     share: float  # their weighted sum
 
 
@@ -97,11 +97,11 @@ def availability(
     Args:
         intact: the mesh.
         outages: how often its parts are down.
-        pairs: whose availability is wanted, by id.
-        samples: states to draw, where they are drawn.
-        confidence: of the intervals.
-        seed: of the draws.
-        method: None for enumeration where it is feasible.
+        pairs: ids of the pairs of nodes whose availability is wanted.
+        samples: number of states to draw, if states are drawn.
+        confidence: confidence level of the intervals, in (0, 1).
+        seed: seed of the draws.
+        method: method to use; None: enumeration where it is feasible.
 
     Raises:
         UnknownNode: a node of `pairs` does not exist.
@@ -166,7 +166,7 @@ class _Fallible:
     Attributes:
         intact: the mesh.
         nodes, links: int64, indices of those that can fail by themselves.
-        groups: those that can fail.
+        groups: groups that can fail.
         down: float64 [e], unavailability of each thing.
     """
 
@@ -232,7 +232,7 @@ def _count(
         weight = weights[start : start + len(figures.failed)]
         start += len(weight)
         kept = figures.pairs_lost == 0
-        share = np.ones(len(weight))  # where there is nothing to lose
+        share = np.ones(len(weight))  # 1 if no pair was connected
         if intact.pairs_connected:
             share = figures.pairs_after / intact.pairs_connected
         a, b = part.components_of(ends[:, 0]), part.components_of(ends[:, 1])

@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 
 async def ask(scenario: Scenario, *, plot: bool, limit_s: float) -> Reply:
-    """Ask everything that a scenario asks of the mesh of this process's namespace.
+    """Have a scenario answered for the mesh of this process's namespace.
 
-    A question that nobody waits for any more is given up by the twin too.
+    The twin stops work on a question when the caller stops waiting for it.
 
     Args:
-        scenario: the questions; what it says of a topology counts for nothing.
+        scenario: the questions; a topology in it is ignored.
         plot: whether to draw.
-        limit_s: after which the twin gives up.
+        limit_s: time after which the twin gives up, s.
 
     Raises:
         Unavailable: there is no twin, it is restarting, not ready, or has too many questions.
-        InvalidInput: the scenario cannot be asked of this mesh, or not in this time.
-        UnknownNode: a name is of no node.
+        InvalidInput: the scenario does not fit this mesh, or takes longer than `limit_s`.
+        UnknownNode: a name belongs to no node.
     """
     try:
         return await remote.proxy(TwinContract, TWIN, cancels=True).ask(scenario, plot, limit_s)

@@ -1,9 +1,9 @@
 """The twin's prediction beside what a drill, or a real failure, showed.
 
 Counts of pairs must be equal, since both are exact. Times must not exceed the bounds; the means
-are those of missing Hellos alone, which traffic betrays a failure before, so they are shown and not
-judged. Losses may differ by `LOSS_TOLERANCE`. Where only a sample of the pairs was watched, counts
-are shown as shares, and neither they nor losses are judged.
+assume detection by missing Hellos alone, and traffic detects a failure sooner, so they are shown
+and not judged. Losses may differ by `LOSS_TOLERANCE`. Where only a sample of the pairs was watched,
+counts are shown as shares, and neither they nor losses are judged.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from actors.twin.results import Compared, Comparison
 if TYPE_CHECKING:
     from actors.twin.results import Impact
 
-LOSS_TOLERANCE: Final = 0.02  # absolute
+LOSS_TOLERANCE: Final = 0.02  # largest absolute difference of losses that agree
 EQUAL: Final = "equal"
 AT_MOST: Final = "at most the prediction"
 NEAR: Final = f"within {LOSS_TOLERANCE:g}"
@@ -29,9 +29,9 @@ class Observed:
     """What was seen of a failure; None for what was not watched.
 
     Attributes:
-        pairs: unordered pairs of survivors that were watched.
-        all_pairs: whether those are all of them.
-        unreachable_pairs: of those, how many turned out to be cut off.
+        pairs: number of unordered pairs of survivors that were watched.
+        all_pairs: whether all pairs were watched.
+        unreachable_pairs: number of watched pairs that were cut off.
         detected_s: first notice by any node, s after the failure; infinite if there was none.
         healed_s: all routes right again, s after the failure; infinite if they never were.
         loss_before, loss_during, loss_after: share of messages between survivors that were lost, in
@@ -86,5 +86,5 @@ def _judged(name: str, predicted: float | None, observed: float | None, rule: st
             NEAR: abs(predicted - observed) <= LOSS_TOLERANCE,
         }[rule]
     if observed == math.inf:
-        observed = None  # JSON knows no infinity; that it disagrees has been said
+        observed = None  # JSON has no infinity; `agrees` is already set
     return Compared(name, predicted, observed, agrees, rule)

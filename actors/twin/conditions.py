@@ -1,4 +1,4 @@
-"""What a mesh is asked to do: its timing, how often it tries, its traffic and what links carry."""
+"""Operating conditions of a mesh: timing, retries, traffic and link capacities."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from actors.topology.model import Topology
 
-ROUNDING = 1e-9  # relative; loads are sums of many rates, and a full link is not overloaded
-MAX_RETRIES = 254  # of a frame over one hop; IEEE 802.11 retry limits end at 255 transmissions
+ROUNDING = 1e-9  # relative tolerance of loads, which are sums of many rates
+MAX_RETRIES = 254  # retries of a frame over one hop: IEEE 802.11 allows 255 transmissions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,9 +26,9 @@ class Traffic:
     """Who sends how much to whom, in any one unit (messages/s, say).
 
     Attributes:
-        uniform: from every node to every other one, on top of what follows.
-        source, destination: int64 [p], node indices.
-        rate: float64 [p], positive.
+        uniform: rate from every node to every other one, in addition to the flows below.
+        source, destination: int64 [p], node indices of the ends of each flow.
+        rate: float64 [p], rate of each flow, positive.
     """
 
     uniform: float = 0.0
@@ -82,15 +82,15 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Conditions:
-    """What the twin assumes where the topology does not say.
+    """Assumptions of the twin about what the topology does not contain.
 
     Attributes:
         hello_s: interval between Hellos, s.
         retries: transmissions of a frame over one hop beyond the first.
-        traffic: weighs losses and loads links; None: every pair counts alike, links carry nothing.
+        traffic: weights of losses, and loads of links; None: equal weights, links carry nothing.
         capacity: float64 [n_links], what each link carries in both directions together, in the
             unit of the traffic; None: any amount.
-        seed: of whatever is drawn.
+        seed: seed of all random draws.
     """
 
     hello_s: float = 1.0
@@ -108,7 +108,7 @@ class Conditions:
             raise _refused("a capacity is not positive", "Leave dead links out of the topology.")
 
     def same(self, other: Conditions) -> bool:
-        """Whether these certainly are the other's; told of those without traffic and capacity."""
+        """Whether both are certainly equal; False where either has traffic or capacities."""
         given = self.traffic, self.capacity, other.traffic, other.capacity
         return all(one is None for one in given) and (
             (self.hello_s, self.retries, self.seed) == (other.hello_s, other.retries, other.seed)

@@ -1,4 +1,4 @@
-"""What others may know of the twin's actor: its name, its options, and its method."""
+"""The public part of the twin's actor: its name, its options, and its method."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from actors.twin.scenario import Scenario
 
 TWIN: Final = "twin"
-LONGEST_S: Final = 3600.0  # of one question
+LONGEST_S: Final = 3600.0  # longest time for one question
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class TwinOptions:
     """What a twin is started with.
 
     Attributes:
-        source: the mesh that it is a twin of.
+        source: the mesh to mirror.
         hello_s: interval between Hellos, s.
         log_level: least severe line to log.
     """
@@ -35,11 +35,11 @@ class TwinContract(ActorContract, Protocol):
     """The methods of the twin."""
 
     async def ask(self, scenario: Scenario, plot: bool, limit_s: float) -> Reply:  # noqa: FBT001 - a remote call
-        """Answer everything that a scenario asks, and draw it if `plot`.
+        """Answer all questions of a scenario, and draw the failure if `plot`.
 
         Raises:
             Unavailable: the mesh is not known yet, or too many questions are under way.
-            InvalidInput: it cannot be asked of this mesh, or takes longer than `limit_s`.
-            UnknownNode: a name is of no node.
+            InvalidInput: the scenario does not fit this mesh, or takes longer than `limit_s`.
+            UnknownNode: a name belongs to no node.
         """
         ...

@@ -27,7 +27,7 @@ def link_called(topology: Topology, name: str) -> int:
     """The link that results call `name`; ids may contain the separator themselves.
 
     Raises:
-        InvalidInput: there is none.
+        InvalidInput: there is no such link.
     """
     pieces = name.split("--")
     for cut in range(1, len(pieces)):
@@ -77,7 +77,7 @@ class Failure:
 
     @classmethod
     def called(cls, topology: Topology, names: Iterable[str]) -> Self:
-        """A failure of what results call so: the inverse of `names`.
+        """The failure of nodes and links named as in results: the inverse of `names`.
 
         Raises:
             InvalidInput: there is no such node or link.
@@ -97,7 +97,7 @@ class Failure:
         """What is left of the topology.
 
         Raises:
-            IndexError: the failure is of a larger topology.
+            IndexError: the failure belongs to a larger topology.
         """
         return topology.without(nodes=self.nodes, links=self.links)
 

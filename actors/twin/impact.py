@@ -47,16 +47,16 @@ if TYPE_CHECKING:
 
 
 def impact(intact: Intact, failure: Failure, pairs: Sequence[tuple[str, str]] = ()) -> Impact:
-    """What happens when `failure` does.
+    """The consequences of `failure`.
 
     Args:
-        intact: the mesh before.
-        failure: of its topology; may be empty, or everything.
-        pairs: (source, destination) of which the single fates are wanted.
+        intact: the mesh before the failure.
+        failure: a failure of this mesh's topology; may be empty, or everything.
+        pairs: (source, destination) ids of the pairs whose own results are wanted.
 
     Raises:
         UnknownNode: a node of `pairs` does not exist.
-        IndexError: the failure is of another topology.
+        IndexError: the failure belongs to another topology.
     """
     topology = intact.topology
     left = failure.survivors(topology)
@@ -94,7 +94,7 @@ def impact(intact: Intact, failure: Failure, pairs: Sequence[tuple[str, str]] = 
 
 
 def recovery(intact: Intact, left: Surviving) -> Recovery:
-    """How long the mesh is wrong after what is not in `left` has failed."""
+    """How long routes are wrong after the failure of everything that is not in `left`."""
     hello_s = intact.conditions.hello_s
     diameter = left.diameter()
     ends = intact.topology.ends[~left.link_alive]
@@ -122,7 +122,7 @@ def _components(left: Surviving) -> list[Component]:
 
 
 def _isolated(ends: NDArray[np.int32], alive: NDArray[np.bool_]) -> dict[int, None]:
-    """Living nodes at no end, ascending."""
+    """Living nodes without a link in `ends`, ascending."""
     degree = np.bincount(ends.reshape(-1), minlength=len(alive))
     return dict.fromkeys(np.flatnonzero(alive & (degree == 0)).tolist())
 
@@ -156,7 +156,7 @@ def _overloaded(intact: Intact, routes: Routes, left: Surviving) -> list[LinkLoa
 
 
 def _living(intact: Intact, left: Surviving) -> NDArray[np.float64]:
-    """The traffic of which neither end has failed."""
+    """The traffic between nodes that have not failed."""
     alive = left.node_alive
     return np.where(alive[intact.destinations][:, None] & alive, intact.rate, 0.0)
 

@@ -1,4 +1,4 @@
-"""What is computed once of the intact mesh, each part when it is first needed."""
+"""Results about the intact mesh, each computed once, when it is first needed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from actors.topology.model import Topology
 
 MAX_CELLS = 8_000_000  # destinations x nodes: routes between all of 2,828 nodes, some 300 MB
-SAMPLE_CELLS = 2_000_000  # the same where not all fit, so that large meshes are answered in seconds
+SAMPLE_CELLS = 2_000_000  # size of the sample where not all fit, for answers in seconds
 
 
 def pairs_of(n: int) -> int:
@@ -41,7 +41,7 @@ class Intact:
 
     Attributes:
         topology: the mesh.
-        conditions: what it is asked to do.
+        conditions: its operating conditions.
 
     Raises:
         InvalidInput: the capacities are not those of this mesh's links.
@@ -71,12 +71,12 @@ class Intact:
 
     @cached_property
     def cuts(self) -> Cuts:
-        """What every single failure costs."""
+        """The cost of every single failure."""
         return cuts(self.topology, self.forest, self.blocks)
 
     @cached_property
     def partitioner(self) -> Partitioner:
-        """What takes the mesh apart."""
+        """The partitioner of the mesh."""
         return Partitioner(self.topology, self.forest)
 
     @cached_property
@@ -135,5 +135,5 @@ class Intact:
 
     @cached_property
     def load(self) -> NDArray[np.float64]:
-        """What each link carries, float64 [n_links]."""
+        """Load of each link, float64 [n_links]."""
         return self.routes.load(self.rate)

@@ -1,4 +1,4 @@
-"""Confidence intervals of what was drawn.
+"""Confidence intervals of estimates from random draws.
 
 Of a probability: Wilson's score interval ("Probable Inference, the Law of Succession, and
 Statistical Inference", JASA 22, 1927), which stays sensible where nothing or everything succeeded.
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 MIN_SAMPLES: Final = 2
 MAX_SAMPLES: Final = 1_000_000
-_FEW: Final = 30  # values that differ from the rest
+_FEW: Final = 30  # differing values, below which Wilson's interval is used
 
 
 def check(samples: int, confidence: float) -> None:
-    """Refuse what no interval can be made from.
+    """Check the numbers that an interval is made from.
 
     Raises:
         InvalidInput: too few or too many samples, or a confidence outside (0, 1).

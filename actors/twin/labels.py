@@ -1,4 +1,4 @@
-"""Names beside nodes, each where it hides least."""
+"""Names beside nodes, each placed where it covers least."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-FONT: Final = 9.0  # points
+FONT: Final = 9.0  # size of the font, points
 _COLOUR: Final = "#222222"
-_CHARACTER: Final = 0.62  # width of one, in font sizes
+_CHARACTER: Final = 0.62  # width of a character, in font sizes
 _LINE: Final = 1.2  # height of a line, in font sizes
 _BESIDE: Final = 8.0  # points between a node and its name
-# Where a name may stand beside its node, in half sizes of the name; the first are the nicest.
+# Positions of a name beside its node, in half sizes of the name, the preferred ones first.
 _OFFSETS: Final = [
     distance * np.array(way, np.float64)
     for distance in (1.0, 2.0, 3.5)
     for way in ((1, 0.6), (-1, 0.6), (1, -0.6), (-1, -0.6), (0, 1), (0, -1), (1.2, 0), (-1.2, 0))
 ]
-# What hiding a name, a mark and a node costs, and standing in a less nice place.
+# Costs of covering a name, a mark and a node, and of a less preferred position.
 _NAME, _MARK, _NODE, _PLACE = 10.0, 5.0, 1.0, 0.1
 
 
@@ -37,9 +37,9 @@ def label(
     """Write names beside nodes.
 
     Args:
-        axes: settled, so that places stay where they are.
-        names: by node.
-        places: of all nodes, float64 [n_nodes, 2].
+        axes: axes with their final limits, so that places do not move.
+        names: name of each node.
+        places: float64 [n_nodes, 2], place of each node.
         marked: bool [n_nodes], nodes with a mark that should stay visible.
     """
     dots = axes.transData.transform(places)
@@ -76,7 +76,7 @@ def _hidden(
     marked: NDArray[np.bool_],
     taken: NDArray[np.float64],
 ) -> float:
-    """What a name from `low` to `high` would hide."""
+    """The cost of what a name from `low` to `high` would cover."""
     names = ((taken[:, 0] < high) & (taken[:, 1] > low)).all(axis=1).sum()
     near = ((dots > low - 6) & (dots < high + 6)).all(axis=1)
     under = ((dots > low) & (dots < high)).all(axis=1)

@@ -1,4 +1,4 @@
-"""Where to draw nodes whose places nobody knows, so that near in hops is near on paper.
+"""Drawing positions of nodes without known ones, so that near in hops is near on paper.
 
 Each component by stress majorization (Gansner, Koren, North, "Graph Drawing by Stress
 Majorization", GD 2004), which minimises sum_{a<b} (|x_a - x_b| - h_ab)^2 / h_ab^2 over hops h_ab,
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
     from actors.topology.model import Topology
 
-MAX_STRESS: Final = 2500  # nodes of a component; time and memory grow with their square
+MAX_STRESS: Final = 2500  # most nodes of a component; time and memory grow with the square
 ITERATIONS: Final = 60
 PIVOTS: Final = 50
-_SETTLED: Final = 1e-4  # relative change of stress
-_GAP: Final = 2.0  # between components, in hops
+_SETTLED: Final = 1e-4  # relative change of stress at which it ends
+_GAP: Final = 2.0  # distance between components, in hops
 
 
 def layout(topology: Topology, seed: int = 1) -> NDArray[np.float64]:

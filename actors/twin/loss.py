@@ -43,7 +43,7 @@ class Routes:
 
     Attributes:
         topology: the intact mesh, which numbers everything.
-        cost: int32 [2 * n_links], of each directed link; 0 where it has failed.
+        cost: int32 [2 * n_links], cost of each directed link; 0 where it has failed.
         trees: a row for each destination.
     """
 
@@ -87,7 +87,7 @@ class Routes:
         """Chance that a message arrives over each route, float64 [k, n]; 0 without one.
 
         Args:
-            crossing: float64 [2 * n_links], chance that it crosses each directed link.
+            crossing: float64 [2 * n_links], chance that a message crosses each directed link.
         """
         return np.where(self.routed, self._along(crossing, np.multiply), 0.0)
 
@@ -110,8 +110,8 @@ class Routes:
         """What each link carries, both directions together, float64 [n_links].
 
         Args:
-            rate: float64 [k, n], what each node sends to each destination; what has no route is
-                sent nowhere.
+            rate: float64 [k, n], rate from each node to each destination; traffic without a route
+                is not carried.
         """
         k, n = self.trees.next_link.shape
         flow = np.where(self.routed, rate, 0.0).reshape(-1)

@@ -81,12 +81,12 @@ class FailedSets(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """What is counted of each failed set; int64 [n_sets] each.
+    """Counts for each failed set; int64 [n_sets] each.
 
     Attributes:
-        pairs_before: pairs of its survivors that the intact mesh connects.
-        pairs_after: pairs of its survivors that are still connected.
-        components: of its survivors.
+        pairs_before: pairs of survivors that the intact mesh connects.
+        pairs_after: pairs of survivors that are still connected.
+        components: number of components of the survivors.
         isolated: survivors without a neighbour.
         failed: distinct failed nodes.
     """
@@ -115,13 +115,13 @@ class SurvivorComponents:
     """Components of some failed sets.
 
     Attributes:
-        forest: whose places number the nodes.
+        forest: the spanning forest; its places number the nodes.
         label: int16 or int32 [n_nodes, sets], fragment of each place; the last one is that of
             the failed.
         component: int32 [fragments], component of each fragment, distinct between sets; the
             component of the failed belongs to no set.
         size: int64 [components], surviving nodes in each; 0 where all of a fragment has failed.
-        row: int64 [components], its set.
+        row: int64 [components], the set of each component.
         failed_row, failed_place: int64, distinct failed nodes of each set.
     """
 

@@ -1,4 +1,4 @@
-"""The mesh drawn, with what a failure takes marked.
+"""The mesh drawn, with the effects of a failure marked.
 
 Only this module and `labels` import matplotlib.
 
@@ -44,13 +44,13 @@ FAILED: Final = "#D55E00"
 OVERLOADED: Final = "#7B3294"
 LINK: Final = "#B8B8B8"
 INK: Final = "#222222"
-MAX_LABELS: Final = 12  # of failed nodes
-_ALL_LABELS: Final = 40  # nodes, up to which every one is named
+MAX_LABELS: Final = 12  # most failed nodes that are named
+_ALL_LABELS: Final = 40  # nodes of the largest mesh in which every node is named
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Parts:
-    """What of the mesh is where after the failure."""
+    """The state of each node and link after the failure."""
 
     failed: NDArray[np.bool_]  # [n_nodes]
     isolated: NDArray[np.bool_]  # [n_nodes]
@@ -72,11 +72,11 @@ def draw(
 
     Args:
         topology: the intact mesh.
-        failure: what fails in it.
-        found: the impact of that, which adds newly overloaded links and figures to the title.
+        failure: the failed nodes and links.
+        found: the impact of the failure; adds overloaded links, and figures to the title.
         positions: place of each node, x to the right and y upwards (as `Imported.positions` has
             them); computed if not given.
-        title: above the picture; what fails, if empty.
+        title: text above the picture; the names of what fails, if empty.
         image: format of the file.
 
     Raises:
@@ -116,7 +116,7 @@ def draw(
         named = np.arange(topology.n_nodes)
     label(axes, {node: topology.ids[node] for node in named.tolist()}, places, parts.failed)
     file = io.BytesIO()
-    with rc_context({"svg.fonttype": "none"}):  # text as text, which can be searched
+    with rc_context({"svg.fonttype": "none"}):  # keep text searchable
         figure.savefig(file, format=image, dpi=120, bbox_inches="tight", facecolor="white")
     return file.getvalue()
 

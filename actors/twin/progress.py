@@ -1,7 +1,7 @@
-"""How far long work has come, told to whoever started it, who may end it there.
+"""Progress of long work, reported to a watcher that may end the work.
 
-The core calls `step` between the parts of long work; who watches may raise in it, and what it
-raises ends the work. Without a watcher nothing happens.
+The core calls `step` between the parts of long work. The watcher may raise an exception, which
+ends the work. Without a watcher nothing happens.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _watcher: ContextVar[Watcher | None] = ContextVar("_watcher", default=None)
 
 @contextlib.contextmanager
 def watched(watcher: Watcher) -> Iterator[None]:
-    """Have `watcher` told of the steps of this block, in this thread.
+    """Report the steps of this block, in this thread, to `watcher`.
 
     Args:
-        watcher: called with what is being done, and which share of it is: in [0, 1], or None.
+        watcher: called with the name of the step and the share that is done, in [0, 1] or None.
     """
     before = _watcher.set(watcher)
     try:
@@ -34,7 +34,7 @@ def watched(watcher: Watcher) -> Iterator[None]:
 
 
 def step(what: str, share: float | None = None) -> None:
-    """Say what comes next, or which share of it is done."""
+    """Report the step that begins now, or the share of it that is done."""
     watcher = _watcher.get()
     if watcher is not None:
         watcher(what, share)

@@ -1,6 +1,6 @@
-"""A whole reply: what was asked, answered, drawn, and said which mesh it is about.
+"""A whole reply: the answers, the picture, and the mesh that they are about.
 
-The same function serves the actor, for the live mesh, and whoever has a topology at hand.
+The same function serves the actor, for the live mesh, and callers that have a topology.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Coordinates = Mapping[str, tuple[float, float]]
 
-_drawing: Final = threading.Lock()  # matplotlib's settings are the process's
+_drawing: Final = threading.Lock()  # matplotlib's settings are shared by all threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,13 @@ class About:
     """The mesh that a reply is about.
 
     Attributes:
-        live: the running mesh as its nodes know it, and not a map.
-        source: of its map, without credentials.
-        nodes, links: of the mesh; of the live one, links that are up.
-        links_down: of the live mesh, links of the map that are not up.
+        live: True for the running mesh as its nodes know it, False for a map.
+        source: source of its map, without credentials.
+        nodes, links: number of nodes and links; of the live mesh, only links that are up.
+        links_down: number of links of the map that are not up in the live mesh.
         hello_s: interval between Hellos, s; a scenario may name another.
-        revision: of the live mesh's membership; None of a map.
-        age_s: since the live mesh was last looked at, s; None of a map.
+        revision: version of the live mesh's membership; None for a map.
+        age_s: time since the live mesh was last polled, s; None for a map.
     """
 
     live: bool
@@ -57,8 +57,8 @@ class Reply:
 
     Attributes:
         about: the mesh.
-        answer: to every question of the scenario.
-        picture: PNG, if it was asked for.
+        answer: the answers to all questions of the scenario.
+        picture: the picture as PNG, if it was asked for.
         pictured: what fails in the picture.
     """
 
@@ -81,18 +81,18 @@ def reply(
     plot: bool,
     coordinates: Coordinates | None = None,
 ) -> Reply:
-    """Ask everything that `scenario` asks, and draw the failure that matters most in it.
+    """Answer all questions of `scenario`, and draw its most important failure.
 
     Args:
         scenario: the questions.
         about: the mesh.
-        known: the same mesh, intact.
+        known: the intact mesh and its results so far.
         plot: whether to draw.
-        coordinates: of the nodes in the picture; computed if not given.
+        coordinates: coordinates of the nodes in the picture; computed if not given.
 
     Raises:
-        UnknownNode: a name is of no node.
-        InvalidInput: the scenario cannot be asked of this mesh.
+        UnknownNode: a name belongs to no node.
+        InvalidInput: the scenario does not fit this mesh.
     """
     topology = known.topology
     found = answer(scenario, topology, about.hello_s, known)

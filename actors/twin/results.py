@@ -53,8 +53,8 @@ class Loss(Result):
     after: float
     retries: int
     traffic_weighted: bool
-    pairs: int  # ordered pairs that the means are over
-    sampled: bool  # whether those are the pairs of some destinations only, chosen by the seed
+    pairs: int  # number of ordered pairs in the means
+    sampled: bool  # whether only some destinations, chosen by the seed, are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Stretch(Result):
     cost_max: float | None
     hops_mean: float | None
     hops_max: float | None
-    longer_pairs: int  # whose cost has risen
+    longer_pairs: int  # pairs whose cost has risen
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +99,11 @@ class LinkLoad(Result):
 
 @dataclass(frozen=True, slots=True)
 class Recovery(Result):
-    """How long the mesh is wrong, from the Hello interval and the router's own bound, in s.
+    """How long routes are wrong, from the Hello interval and the router's own bound, in s.
 
-    `mttd_s` and `mttr_s` are means when missing Hellos alone betray the failure; the bounds are
-    those that a drill must not exceed. None where no survivor has lost a link, so that nobody has
-    anything to notice.
+    `mttd_s` and `mttr_s` are means when the failure is detected by missing Hellos alone; the bounds
+    are those that a drill must not exceed. None where no survivor has lost a link, so that there
+    is nothing to detect.
     """
 
     hello_s: float
@@ -116,7 +116,7 @@ class Recovery(Result):
 
 @dataclass(frozen=True, slots=True)
 class Impact(Result):
-    """Everything that one failed set does."""
+    """All consequences of one failed set."""
 
     nodes: int
     links: int
@@ -124,20 +124,20 @@ class Impact(Result):
     failed_links: list[str]
     links_affected: int  # distinct links that failed or have a failed end
     surviving_nodes: int
-    pairs: int  # of surviving nodes
+    pairs: int  # number of pairs of surviving nodes
     pairs_connected_before: int
     pairs_connected_after: int
     pairs_lost: int
     connectivity_maintained: bool
-    components: list[Component]  # of the survivors, largest first; all sides of every split
+    components: list[Component]  # components of the survivors, largest first
     components_before: int
     isolated_nodes: list[str]  # survivors without a neighbour
     newly_isolated_nodes: list[str]
-    spof_nodes: list[str]  # whose failure would then cost pairs
-    bridges: list[str]  # the same of links
+    spof_nodes: list[str]  # survivors whose failure would then separate pairs
+    bridges: list[str]  # links whose failure would then separate pairs
     newly_overloaded: list[LinkLoad] | None  # None without traffic and capacities
     loss: Loss | None  # None where fewer than two nodes, or no sender and receiver, survive
-    pair_impacts: list[PairImpact]  # of the pairs asked for
+    pair_impacts: list[PairImpact]  # results of the pairs asked for
     stretch: Stretch
     recovery: Recovery
 
@@ -148,7 +148,7 @@ class RankedNode(Result):
 
     node: str
     pairs_lost: int
-    share: float  # of the pairs of other nodes that were connected
+    share: float  # share lost of the connected pairs of other nodes
     degree: int
 
 
@@ -158,7 +158,7 @@ class RankedLink(Result):
 
     link: str
     pairs_lost: int
-    share: float  # of connected pairs
+    share: float  # share lost of the connected pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,18 +189,18 @@ class WorstPairs(Result):
     """The costliest pairs of nodes to fail together."""
 
     pairs: list[RankedPair]  # costliest first
-    exhaustive: bool  # False: of pairs with one of the `partners` costliest nodes only
+    exhaustive: bool  # False: only pairs with one of the `partners` costliest nodes were tried
     partners: int
 
 
 @dataclass(frozen=True, slots=True)
 class RandomFailures(Result):
-    """What random failed sets do."""
+    """The consequences of random failed sets."""
 
     k: int
     of: str  # what was drawn: "nodes", "links", "elements" or "groups"
     seed: int
-    share_lost: Interval  # of pairs of survivors that were connected
+    share_lost: Interval  # share lost of the connected pairs of survivors
     pairs_lost: Interval
     connectivity_maintained: Interval
     isolated_nodes: Interval
@@ -211,10 +211,10 @@ class RandomFailures(Result):
 
 @dataclass(frozen=True, slots=True)
 class RandomCascades(Result):
-    """What random failed sets do when overload makes more links fail."""
+    """The consequences of random failed sets when overload makes more links fail."""
 
     k: int
-    of: str  # as in `RandomFailures`
+    of: str  # kind of what was drawn, as in `RandomFailures`
     seed: int
     share_lost: Interval
     pairs_lost: Interval
@@ -237,7 +237,7 @@ class Cascade(Result):
 
     rounds: list[CascadeRound]  # the first is the failure itself
     settled: bool  # False: cut short by the limit of rounds
-    links_failed: int  # by overload
+    links_failed: int  # number of links failed by overload
     pairs_lost: int
     share_lost: float
 
@@ -279,8 +279,8 @@ class AddedLink(Result):
 
     a: str
     b: str
-    hops: int | None  # between its ends now; None: not connected
-    removes: int  # separated pairs
+    hops: int | None  # hops between its ends now; None: not connected
+    removes: int  # number of separated pairs that it connects
     remaining: int
     alternatives: int  # pairs of ends at this place that remove as many
     spof_nodes_after: int | None
@@ -291,9 +291,9 @@ class AddedLink(Result):
 class Advice(Result):
     """Links to add, best first, each chosen on top of the previous."""
 
-    separated_pairs: int  # now, over the cases that the advice is for
+    separated_pairs: int  # number now, summed over the cases of the advice
     links: list[AddedLink]
-    reason: str  # why there are fewer links than asked for; empty if there are not
+    reason: str  # why there are fewer links than asked for; empty otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +309,7 @@ class Compared(Result):
 
 @dataclass(frozen=True, slots=True)
 class Comparison(Result):
-    """A prediction beside what happened."""
+    """A prediction beside an observation."""
 
     figures: list[Compared]
-    agrees: bool  # every figure that could be judged
+    agrees: bool  # whether every figure that could be judged agrees

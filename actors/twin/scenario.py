@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_BYTES: Final = 4 * 2**20
-_MAX_ITEMS: Final = 100_000  # of a list
-_MAX_ANSWERED_PAIRS: Final = 1000  # whose single fates are told
+_MAX_ITEMS: Final = 100_000  # largest number of items of a list
+_MAX_ANSWERED_PAIRS: Final = 1000  # most pairs that get results of their own
 _MAX_GROUPS: Final = 10_000
 
 Name = Annotated[str, Field(min_length=1, max_length=128)]
@@ -187,10 +187,10 @@ class Scenario(_Part):
 
 
 def parse(text: str | bytes, source: str = "scenario") -> Scenario:
-    """Read a scenario; `source` is what errors call it.
+    """Read a scenario; `source` is its name in errors.
 
     Raises:
-        InvalidInput: it is too long, no YAML, or not a scenario; `entry` names where.
+        InvalidInput: the text is too long, no YAML, or no scenario; `entry` names the place.
     """
     if len(text) > MAX_BYTES:
         raise _refused(source, f"it is longer than {MAX_BYTES} bytes", "Split it into several.")
@@ -204,10 +204,10 @@ def parse(text: str | bytes, source: str = "scenario") -> Scenario:
 
 
 def of(given: Mapping[str, Any], source: str = "scenario") -> Scenario:
-    """The scenario that these keys and values are; `source` is what errors call it.
+    """Make a scenario of keys and values; `source` is its name in errors.
 
     Raises:
-        InvalidInput: they are none; `entry` names where.
+        InvalidInput: they do not form a scenario; `entry` names the place.
     """
     try:
         return Scenario.model_validate(given)

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["nodes", "links", "elements", "groups"]
 
-MAX_ROUNDS: Final = 1000  # of a cascade; each fails a link at least
-MAX_CASCADES: Final = 10_000  # samples; each takes milliseconds at least
+MAX_ROUNDS: Final = 1000  # most rounds of a cascade; at least one link fails in each
+MAX_CASCADES: Final = 10_000  # most samples; each takes at least milliseconds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,10 +46,10 @@ class Draws:
 
     Attributes:
         k: how many things fail at once.
-        of: of which kind.
-        samples: how many sets.
+        of: kind of the things that fail.
+        samples: number of sets.
         seed: equal draws have equal sets.
-        confidence: of the intervals, in (0, 1).
+        confidence: confidence level of the intervals, in (0, 1).
         groups: what fails together, by name.
         correlation: chance that a group fails whole once a member has.
     """
@@ -74,7 +74,7 @@ class Draws:
 
 
 def random_failures(intact: Intact, draws: Draws) -> RandomFailures:
-    """What random failed sets cost.
+    """The cost of random failed sets.
 
     Raises:
         InvalidInput: there are fewer than `k` things to draw from.
@@ -162,7 +162,7 @@ def _correlate(
     nodes: NDArray[np.bool_],
     links: NDArray[np.bool_],
 ) -> None:
-    """Let groups fail of which a member has."""
+    """Make groups fail, each with a member that has failed, by the correlation."""
     rows = [
         np.flatnonzero(nodes[:, group.nodes].any(axis=1) | links[:, group.links].any(axis=1))
         for group in groups
@@ -178,14 +178,14 @@ def cascade(
     tolerance: float | None = None,
     max_rounds: int = MAX_ROUNDS,
 ) -> Cascade:
-    """What a failure sets off.
+    """The cascade that a failure starts.
 
     Args:
-        intact: whose traffic loads the links (one unit between all pairs if it has none).
-        failure: what fails first.
+        intact: the mesh; its traffic loads the links (one unit between all pairs if it has none).
+        failure: the first failure.
         tolerance: capacity of each link beyond its intact (or the mean) load, as a share of it;
             None: the capacities of the conditions.
-        max_rounds: after which a cascade is cut short.
+        max_rounds: number of rounds after which a cascade is cut short.
 
     Raises:
         InvalidInput: there are neither capacities nor a tolerance, or the mesh is too large for
@@ -255,10 +255,10 @@ def _capacity(intact: Intact, tolerance: float | None) -> NDArray[np.float64]:
 def random_cascades(
     intact: Intact, draws: Draws, *, tolerance: float | None = None
 ) -> RandomCascades:
-    """What random failed sets set off.
+    """The cascades that random failed sets start.
 
     Raises:
-        InvalidInput: as `random_failures` and `cascade`, or more than `MAX_CASCADES` samples.
+        InvalidInput: see `random_failures` and `cascade`; or more than `MAX_CASCADES` samples.
     """
     if draws.samples > MAX_CASCADES:
         raise InvalidInput(

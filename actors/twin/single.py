@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from actors.topology.model import Topology
     from actors.twin.intact import Intact
 
-MAX_FLOW_NODES: Final = 500  # beyond, a connectivity above 2 is not computed: a flow for each node
-MAX_PAIR_WORK: Final = 20_000_000  # searches x (nodes + links): some ten seconds
-MAX_PAIRS: Final = 10_000  # in an answer
+MAX_FLOW_NODES: Final = 500  # above it, a connectivity over 2 is not computed
+MAX_PAIR_WORK: Final = 20_000_000  # searches x (nodes + links), about ten seconds
+MAX_PAIRS: Final = 10_000  # most pairs in an answer
 
 
 def single_failures(intact: Intact) -> SingleFailures:
@@ -117,7 +117,7 @@ def worst_pairs(intact: Intact, k: int) -> WorstPairs:
 
 
 def _with(intact: Intact, u: int) -> NDArray[np.int64]:
-    """Pairs lost when `u` and each node fail together, int64 [n_nodes]; at u itself, nonsense."""
+    """Pairs lost when `u` and each node fail together, int64 [n_nodes]; undefined at u itself."""
     topology = intact.topology
     left = topology.without(nodes=[u])
     rest = topology.keeping(left.link_alive)
