@@ -1,4 +1,4 @@
-"""The graph that everyone speaks of: an immutable model, its importers and a generator.
+"""The graph of a mesh: an immutable model, its importers and a generator.
 
 `model` holds `Topology`, `surviving` the same graph under failures, `diff` what changed
 between two of them. `meshviewer` and `netjson` read what operators publish, `radio` makes a

@@ -1,4 +1,4 @@
-"""What the graph's arrays share: they are read-only, and sets of things are boolean masks."""
+"""Helpers for the graph's arrays: read-only arrays, and sets as boolean masks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long the mesh may take to agree again after a change.
+"""The longest time that the mesh may take to agree again after a change.
 
 The bound of every flooding protocol: time to detect, then for each hop of the widest path time to
 process the news and to flush it to the next (OSPF's is the same sum of RouterDeadInterval and LSA
@@ -11,16 +11,16 @@ from __future__ import annotations
 from typing import Final
 
 HOLD: Final = 3.5  # Hello intervals of silence after which a neighbour is lost
-SCAN_S: Final = 0.25  # between a host's looks at its open messages; detection waits up to a look
-PROCESSING_S: Final = 0.02  # of one advertisement on one host: merge, SPF, new tables
-FLUSH_S: Final = 0.03  # of one advertisement over one hop, a repetition after a lost frame included
+SCAN_S: Final = 0.25  # interval between a host's checks; detection waits for the next one
+PROCESSING_S: Final = 0.02  # time for one advertisement on one host: merge, SPF, tables
+FLUSH_S: Final = 0.03  # time of one advertisement over one hop, one repetition included
 
 
 def convergence_bound_s(hello_s: float, diameter: int) -> float:
     """Upper bound of the time from the last change until all routes are whole again, s.
 
     detection + diameter x (processing + flush). Detection is `HOLD` Hello intervals, at whose end
-    the host takes up to a turn to look. A neighbour that comes back is noticed sooner: both ends
+    the host checks within one scan. A neighbour that comes back is noticed sooner: both ends
     need one Hello each and its answer, three intervals in all.
 
     Args:
@@ -43,7 +43,7 @@ def detection_bound_s(hello_s: float) -> float:
 def mean_detection_s(hello_s: float) -> float:
     """Mean time until a neighbour that fell silent is given up, s; by missing Hellos alone.
 
-    It may fall silent at any moment between two Hellos, and the look may come at any moment.
+    It may fall silent at any moment between two Hellos, and the check may come at any moment.
     """
     return (HOLD - 0.5) * hello_s + min(SCAN_S, hello_s / 4) / 2
 

@@ -1,4 +1,4 @@
-"""What every single failure would cut off, all at once.
+"""The pairs that every single failure would separate, computed all at once.
 
 Through each block that hangs below a node v (see `blocks`), the failure of v cuts off some nodes:
 with their numbers s_i, S = sum(s_i) and R the rest of v's component without v, the failure
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Cuts(NamedTuple):
-    """Pairs of surviving nodes, connected before, that one failure separates (unordered)."""
+    """Unordered pairs of surviving nodes, connected before, that one failure separates."""
 
     by_node: NDArray[np.int64]  # [n_nodes]; above 0 for cut nodes only
     by_link: NDArray[np.int64]  # [n_links]; above 0 for bridges only
@@ -37,7 +37,7 @@ def single_failures(topology: Topology) -> Cuts:
 
 
 def cuts(topology: Topology, forest: Forest, parts: Blocks) -> Cuts:
-    """The same, of blocks that are known."""
+    """As `single_failures`, for blocks that are already computed."""
     n = topology.n_nodes
     hanging = parts.hanging(n)
     # Whole numbers in floats are exact up to 2**53; squares of 50,000 nodes' are far below.

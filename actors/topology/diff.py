@@ -1,7 +1,7 @@
-"""What changed between two topologies, and how a running mesh takes it in.
+"""The differences of two topologies, and how a running mesh adopts them.
 
-`diff` compares by id and says it as events. `merge` carries the change over to the indices of
-the running mesh, which are append-only so that shards need not renumber what they hold:
+`diff` compares by id and gives events. `merge` applies the change to the indices of the running
+mesh, which are append-only, so that shards need not renumber their state:
 
 - a node keeps its index for ever; new ones are appended; one that is gone stays in the table
   of ids without links (`present` tells them apart) and gets its index back if it returns;
@@ -90,7 +90,7 @@ class Merged:
 
 
 def diff(old: Topology, new: Topology) -> tuple[Event, ...]:
-    """Say what turns `old` into `new`; empty when they differ in numbering only.
+    """The events that turn `old` into `new`; empty when they differ in numbering only.
 
     Events come in an order in which they can be applied: links and nodes removed, nodes and
     links added, links changed.
@@ -142,14 +142,14 @@ def merge(old: Topology, new: Topology) -> Merged:
 class _Alignment:
     """`new` expressed in the indices, kind codes and link directions of `old`, both extended."""
 
-    ids: tuple[str, ...]  # of old, then those only in new
+    ids: tuple[str, ...]  # ids of the old topology, then those only in the new one
     kinds: tuple[str, ...]
     position: NDArray[np.int64]  # [new.n_nodes] index in ids
     ends: NDArray[np.int32]  # [new.n_links, 2] indices in ids
     quality: NDArray[np.float64]  # [new.n_links, 2]
     kind: NDArray[np.int8]  # [new.n_links] codes into kinds
-    kept_old: NDArray[np.int64]  # links in both: their numbers in old, ascending,
-    kept_new: NDArray[np.int64]  # and in new
+    kept_old: NDArray[np.int64]  # numbers in the old topology of links in both, ascending
+    kept_new: NDArray[np.int64]  # numbers of the same links in the new topology
 
     @classmethod
     def of(cls, old: Topology, new: Topology) -> _Alignment:

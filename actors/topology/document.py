@@ -1,4 +1,4 @@
-"""A JSON document from outside, and the only ways to take something out of it.
+"""A JSON document from outside, and the checked ways to read values from it.
 
 Every value is checked where it is read, and an error names the source, the entry (such as
 `links[17].source_tq`) and the remedy. Numbers are JSON numbers, never booleans, and finite:
@@ -38,7 +38,7 @@ class Document:
         """Parse UTF-8 JSON (a byte order mark is allowed) whose root is an object.
 
         Raises:
-            TopologyError: it is something else.
+            TopologyError: the body is something else.
         """
         empty = cls(source, {})
         if not body.strip():

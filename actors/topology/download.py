@@ -31,14 +31,14 @@ MAX_REDIRECTS: Final = 5
 ATTEMPTS: Final = 3
 
 _GZIP: Final = 16 + zlib.MAX_WBITS
-_PIECE: Final = 2**20  # bytes inflated at a time
+_PIECE: Final = 2**20  # most bytes inflated at a time
 
 for _name in ("httpx", "httpcore"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 class _Transient(Exception):  # noqa: N818 - not an error yet: it is what makes an attempt repeat
-    """An answer that another attempt may better; the text is safe to show."""
+    """A failure that another attempt may not have; the text is safe to show."""
 
 
 async def fetch_url(
@@ -47,7 +47,7 @@ async def fetch_url(
     """Return the body at `source`, or None when it is still the version that `known` describes.
 
     Raises:
-        TopologyError: it cannot be had within the bounds.
+        TopologyError: the body cannot be downloaded within the bounds.
     """
     url, auth = _address(source)
     headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
@@ -79,7 +79,7 @@ async def fetch_url(
 
 
 def _address(source: str) -> tuple[str, httpx.BasicAuth | None]:
-    """Split a URL into the part that may be logged by others and the credentials."""
+    """Split a URL into a part that libraries may log, and the credentials."""
     try:
         parts = urlsplit(source)
         known_port = parts.port is None or parts.port > 0
@@ -96,7 +96,7 @@ def _address(source: str) -> tuple[str, httpx.BasicAuth | None]:
 
 
 async def _ask(client: httpx.AsyncClient, source: str, url: str, max_bytes: int) -> Fetched | None:
-    """Ask once. The client's errors are told apart here, as their texts may repeat the URL."""
+    """Send one request. The client's errors are replaced, as their texts may repeat the URL."""
     conditional = "If-None-Match" in client.headers or "If-Modified-Since" in client.headers
     try:
         async with client.stream("GET", url) as response:
@@ -156,10 +156,10 @@ async def _inflate(source: str, pieces: AsyncIterator[bytes]) -> AsyncIterator[b
                 yield inflater.decompress(waiting, _PIECE)
                 waiting = inflater.unconsumed_tail
                 if inflater.eof:
-                    waiting = inflater.unused_data  # members may follow one another
+                    waiting = inflater.unused_data  # another gzip member may follow
                     if waiting:
                         inflater = zlib.decompressobj(_GZIP)
-        # Input may all be taken in while output still waits inside.
+        # All input may be consumed while output is still buffered.
         while not inflater.eof and (rest := inflater.decompress(b"", _PIECE)):
             yield rest
     except zlib.error:

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class TopologyError(InvalidInput):
-    """A map of the network cannot be used; what was running keeps its previous map."""
+    """A map of the network cannot be used; a running mesh keeps its previous map."""
 
 
 class UnknownNode(X0Error):
-    """No mesh node has the id `node`. `known` serves to suggest, and is not kept."""
+    """No mesh node has the id `node`. Similar ids out of `known` are suggested; it is not kept."""
 
     http_status = 404
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 COST_UNIT: Final = 256  # cost of a link that needs one transmission a frame
 MAX_COST: Final = 0xFFFF - 1  # RFC 8966 keeps 0xFFFF for infinity
-_LEAST_PRODUCT: Final = 1e-9  # of two delivery probabilities; far beyond what MAX_COST cuts off
+_LEAST_PRODUCT: Final = 1e-9  # least product of two qualities; its cost is far above MAX_COST
 
 
 def etx(forth: ArrayLike, back: ArrayLike) -> NDArray[np.float64]:

@@ -19,7 +19,7 @@ MAX_BYTES: Final = 64 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """What tells a server or a file system which version we have; empty for none."""
+    """Identifiers of the version that we have, for the source to compare; empty for none."""
 
     etag: str = ""
     last_modified: str = ""
@@ -46,7 +46,7 @@ def shown(source: str) -> str:
     try:
         parts = urlsplit(source)
         port = f":{parts.port}" if parts.port else ""
-    except ValueError:  # such as a password with a slash, which moves the rest into the port
+    except ValueError:  # such as a password with a slash: the rest of it becomes the port
         return f"{source.split('://', 1)[0]}://..."
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     return f"{parts.scheme}://{host or ''}{port}{parts.path}{'?...' if parts.query else ''}"
@@ -58,7 +58,7 @@ def fetch_file(
     """Return the content of a file, or None when it is still the one that `known` describes.
 
     Raises:
-        TopologyError: it cannot be read within the bounds.
+        TopologyError: the file cannot be read within the bounds.
     """
     try:
         path = Path(source).expanduser()

@@ -1,4 +1,4 @@
-"""What the nodes of a mesh know of their links, as one process tells it to another."""
+"""The nodes' knowledge of their links, as one process sends it to another."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Roster:
     """The nodes and the possible links of a mesh.
 
     Attributes:
-        revision: names this state; link states that carry it follow its numbering.
-        source: of the map, without credentials.
+        revision: number of this state; link states with the same revision use its numbering.
+        source: source of the map, without credentials.
         topology: node indices never change their meaning; nodes that left have no links.
         present: bool [n_nodes], False for nodes that left.
         shards: names of the actors that host nodes.
@@ -36,8 +36,8 @@ class LinkState:
     """The links out of some nodes, by what those nodes advertise and measure themselves.
 
     Attributes:
-        revision: of the roster whose numbering this follows.
-        digest: of the link-state database behind it; another one after every change.
+        revision: revision of the roster that gives the numbering.
+        digest: digest of the link-state database; another one after every change.
         link: int32 [k], directed links out of the nodes.
         cost: int32 [k], ETX times COST_UNIT as advertised; 0 where the link is down.
         heard: float64 [k], delivery quality measured the other way, from the neighbour, in [0, 1].

@@ -1,14 +1,14 @@
-"""The mesh as its nodes know it, put together from what each shard tells of the nodes it hosts.
+"""The mesh as its nodes know it, joined from the parts that the shards report.
 
 The newest advertisement of a node is the one that its own shard holds, so the shards' parts
 together are the join of all their link-state databases. A link is there while both ends advertise
 it; its quality in each direction is the one that the receiving end measures. Nodes without such a
 link (silent ones, say) belong to the mesh all the same, cut off from it.
 
-A shard that does not answer keeps its last part: nothing is known against its nodes, and the
-neighbours of those that have failed withdraw them by themselves.
+A shard that does not answer keeps its last part: its nodes may well work, and the neighbours of
+failed nodes withdraw them by themselves.
 
-`Watch` is the one loop that looks at a running mesh; whoever wants to know the mesh uses it.
+`Watch` is the one loop that polls a running mesh; every user of the live mesh uses it.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
     from actors.runtime.clock import Clock
     from actors.topology.link_state import LinkState, Roster
 
-LOOK_S: Final = 0.5  # between two looks
-MEASURE_S: Final = 30.0  # between two looks at qualities, which drift without being advertised
-_LEAST: Final = 1e-6  # quality; a link that is up has been heard
+LOOK_S: Final = 0.5  # interval between two polls
+MEASURE_S: Final = 30.0  # interval between two polls of qualities, which drift unadvertised
+_LEAST: Final = 1e-6  # least quality of a link that is up
 
 
 class LiveMesh:
-    """What is known of the mesh.
+    """The known state of the mesh.
 
     Args:
-        roster: its nodes and possible links.
+        roster: the nodes and possible links of the mesh.
 
     Attributes:
-        changes: grows with each part that is taken.
-        parts: by shard, the newest part that it has told.
+        changes: number of parts taken so far.
+        parts: newest part of each shard.
     """
 
     def __init__(self, roster: Roster) -> None:
@@ -50,16 +50,16 @@ class LiveMesh:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every shard has told its part."""
+        """Whether every shard has reported its part."""
         return len(self.parts) == len(self.roster.shards)
 
     def known(self, shard: str) -> tuple[int, int] | None:
-        """Revision and digest of the part that a shard has told; None if it is to be told again."""
+        """Revision and digest of a shard's part; None if the shard has to report it again."""
         part = self.parts.get(shard)
         return None if part is None else (part.revision, part.digest)
 
     def learn(self, shard: str, part: LinkState) -> bool:
-        """Take a shard's part; False if it follows another roster, which is then to be fetched."""
+        """Store a shard's part; False if it follows another roster, which has to be fetched."""
         if part.revision != self.roster.revision:
             return False
         self.parts[shard] = part
@@ -81,29 +81,29 @@ class LiveMesh:
 
 
 class MeshSource(Protocol):
-    """Where a watch looks. Every method raises `X0Error` if there is no answer."""
+    """The mesh that a watch polls. Every method raises `X0Error` if there is no answer."""
 
     async def roster(self) -> Roster:
         """The nodes and possible links of the mesh."""
         ...
 
     async def link_state(self, shard: str, known: tuple[int, int] | None) -> LinkState | None:
-        """The part of a shard; None while it is the one of this revision and digest."""
+        """The part of a shard; None if it still has the revision and digest `known`."""
         ...
 
 
 class Watch:
-    """Looks at a running mesh again and again.
+    """Polls a running mesh.
 
     Args:
-        source: where to look.
-        clock: of `seen_at`.
+        source: the mesh to poll.
+        clock: clock that gives `seen_at`.
 
     Attributes:
-        mesh: what is known; None before the first look.
-        seen_at: s, when all of it was last seen to be so; -inf before.
-        silent: shards that did not answer the last look, and why.
-        error: why the last look failed as a whole; empty if it did not.
+        mesh: the known state of the mesh; None before the first poll.
+        seen_at: time of the last complete poll, s; -inf before the first.
+        silent: shards that did not answer the last poll, and the reason.
+        error: reason why the last poll failed as a whole; empty if it did not.
     """
 
     def __init__(self, source: MeshSource, clock: Clock) -> None:
@@ -116,7 +116,7 @@ class Watch:
         self._measured_at = -np.inf
 
     async def run(self, seen: Callable[[], Awaitable[None]]) -> None:
-        """Look for ever, and call `seen` after each look, also after one that failed."""
+        """Poll until cancelled; call `seen` after each poll, also after one that failed."""
         while True:
             try:
                 await self.look()
@@ -126,17 +126,17 @@ class Watch:
             await asyncio.sleep(LOOK_S)
 
     async def look(self) -> None:
-        """Take in what has changed since the last look.
+        """Poll once: store what has changed since the last poll.
 
         Raises:
-            X0Error: the roster cannot be had.
+            X0Error: there is no answer for the roster.
         """
         if self.mesh is None:
             self.mesh = LiveMesh(await self._source.roster())
         mesh, now = self.mesh, self._clock.now()
         measure = now - self._measured_at >= MEASURE_S
         if not await self._hear(mesh, measure=measure):
-            # A shard works by another membership: by a newer one, or by an older one not for long.
+            # A shard uses another membership: a newer one, or for a moment an older one.
             roster = await self._source.roster()
             if roster.revision != mesh.roster.revision:
                 self.mesh, self._measured_at = LiveMesh(roster), -np.inf
@@ -148,7 +148,7 @@ class Watch:
                 self.seen_at = now
 
     async def _hear(self, mesh: LiveMesh, *, measure: bool) -> bool:
-        """Let all shards tell what is new, or everything; False if one follows another roster."""
+        """Ask all shards for news, or for all; False if one follows another roster."""
         silent: dict[str, str] = {}
 
         async def one(shard: str) -> bool:

@@ -5,11 +5,11 @@ Format (freifunk/meshviewer, written by yanic): `nodes` with `node_id`, `links` 
 `target_tq` the way back. `nodes` is a list, or an object keyed by node id in older files.
 
 A node may have a `location` with `latitude` and `longitude` in degrees, which only pictures use:
-one that cannot be read is as good as none.
+one that cannot be read is ignored.
 
 `type` is `wifi`, `vpn` or `other`; another word is kept as a kind of its own, and none means
 `other`. A node that is not online, but has links with quality above 0, is kept: the links are
-what was measured last, and a mesh finds out by itself who is silent.
+what was measured last, and the mesh detects silent nodes by itself.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from actors.topology.document import Document, Record
 
 FORMAT = "meshviewer"
-KM_PER_DEGREE = 111.2  # of latitude, on a sphere of the radius of the Earth
+KM_PER_DEGREE = 111.2  # length of a degree of latitude
 _MAX_LATITUDE, _MAX_LONGITUDE = 90.0, 180.0
 
 
@@ -66,7 +66,7 @@ def read(document: Document, wanted: Wanted) -> Imported:
 
 
 def _nodes(document: Document) -> tuple[list[str], list[Any]]:
-    """Ids of all nodes, and what the map says of each."""
+    """Ids of all nodes, and the map's entry for each."""
     nodes = document.root.get("nodes")
     if isinstance(nodes, dict):
         ids = [document.node_id(key, f"nodes[{key[:40]!a}]") for key in nodes]

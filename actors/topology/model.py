@@ -63,7 +63,7 @@ class Topology:
         kinds: names of the kinds of link.
 
     Raises:
-        TopologyError: an invariant of the module does not hold; `entry` names where.
+        TopologyError: an invariant of the module does not hold; `entry` names the place.
     """
 
     ids: tuple[str, ...]

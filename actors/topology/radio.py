@@ -1,4 +1,4 @@
-"""A seeded radio mesh, made up: the topology that needs no file (`radio:N`, `radio:N:SEED`).
+"""A generated radio mesh: the topology that needs no file (`radio:N`, `radio:N:SEED`).
 
 None of it was measured. Its shape and the distribution of its link qualities were matched to
 one measured community mesh (Freifunk Leipzig, March 2020, without VPN links: 144 nodes, 290
@@ -47,7 +47,7 @@ LINKS_PER_NODE: Final = 290 / 144
 SHADOWING: Final = 0.4  # standard deviation of the natural logarithm of radio length
 DENSITY_EXPONENT: Final = 0.25  # 0: one range for all; 1: range follows the neighbour distance
 NEIGHBOURS: Final = 32  # nearest nodes within which a link is sought, beyond Delaunay edges
-LENGTH_CORRELATION: Final = 0.7  # between radio length and quality, as normal scores
+LENGTH_CORRELATION: Final = 0.7  # correlation of radio length and quality, as normal scores
 
 # Measured delivery of the worse direction of a link: level of the quantile, and its value.
 WORSE_LEVEL: Final = (
@@ -68,7 +68,7 @@ def parse(spec: str) -> tuple[int, int]:
     """Read `radio:N` or `radio:N:SEED` as (number of nodes, seed).
 
     Raises:
-        TopologyError: it is neither, or a number is out of range.
+        TopologyError: `spec` has another form, or a number is out of range.
     """
     match = _SPEC.fullmatch(spec)
     if match is None:

@@ -1,4 +1,4 @@
-"""Which part of a published map becomes the mesh, and what is said about the rest.
+"""The part of a published map that becomes the mesh, and the report on the rest.
 
 The rules, in this order; each link or node is counted under the first that leaves it out:
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What an operator wants of a map.
+    """The parts of a map that an operator wants.
 
     Attributes:
         vpn: keep links of kind `vpn`.
@@ -54,15 +54,15 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A topology that was read, and what the reader should know about it.
+    """A topology that was read, with what was left out of it and warnings.
 
     Attributes:
-        topology: at least one link.
+        topology: the topology; it has at least one link.
         format: `meshviewer`, `NetJSON` or `radio`.
-        left_out: how many links or nodes were left out, by reason; no zeros.
-        warnings: sentences on what the map does not say or says oddly.
-        positions: where the map places nodes, as km east and north of the middle of them all; of
-            those of which it says so.
+        left_out: number of links or nodes left out, by reason; only numbers above 0.
+        warnings: sentences on what is missing or odd in the map.
+        positions: km east and north of the middle of all nodes, for each node that the map gives
+            a place.
     """
 
     topology: Topology

@@ -35,7 +35,7 @@ def read(source: str, *, vpn: bool = True, all_components: bool = False) -> Impo
     if source.startswith(radio.PREFIX):
         return _made_up(source)
     if is_url(source):
-        # A thread of its own, since the caller's may be running an event loop (a notebook's does).
+        # In a new thread, since the caller's may run an event loop (as a notebook's does).
         with ThreadPoolExecutor(max_workers=1) as thread:
             fetched = thread.submit(lambda: asyncio.run(fetch_url(source))).result()
     else:
@@ -49,7 +49,7 @@ def parse(body: bytes, name: str, wanted: Wanted) -> Imported:
     """Read a map from its bytes; `name` is what errors call it.
 
     Raises:
-        TopologyError: it is not a map of a known format, or not a valid one.
+        TopologyError: the body is no map of a known format, or no valid one.
     """
     document = Document.parse(body, name)
     root = document.root
@@ -65,7 +65,7 @@ def parse(body: bytes, name: str, wanted: Wanted) -> Imported:
 
 
 class TopologyFeed:
-    """A source that is asked again and again, and says only what is new.
+    """A source that is polled, and gives a topology only when it is new.
 
     A server is asked with `If-None-Match` and `If-Modified-Since`, a file is read again when
     its inode, size or time has changed, and a map whose mesh is the same as before (only its
@@ -90,7 +90,7 @@ class TopologyFeed:
         Reading files, parsing and generating run in a thread; the event loop stays free.
 
         Raises:
-            TopologyError: as `read`; the feed stays as it was and may be polled again.
+            TopologyError: see `read`; the feed is unchanged and may be polled again.
         """
         async with self._polling:
             if self._source.startswith(radio.PREFIX):
