@@ -1,4 +1,4 @@
-"""How an actor is, in the words that all kinds share."""
+"""The health of an actor, in a form that all kinds share."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ State = Literal["starting", "ready", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class ActorHealth:
-    """How an actor is, now.
+    """The present health of an actor.
 
     Attributes:
-        state: `failed` means that it lives and cannot do its work until `why` is mended.
-        why: what it waits for or failed at; empty when it is ready.
+        state: state of the actor; `failed`: alive, but without work until `why` is corrected.
+        why: reason for waiting or failing; empty when the actor is ready.
         incarnation: a random number, another one after each restart.
-        pid: of its process.
+        pid: id of the actor's process.
     """
 
     state: State
@@ -26,8 +26,8 @@ class ActorHealth:
 
 
 class ActorContract(Protocol):
-    """What every actor of the project answers."""
+    """The methods that every actor of the project has."""
 
     async def health(self) -> ActorHealth:
-        """How it is. Answers also while it starts and after it has failed."""
+        """The health of the actor. Answers also while it starts and after it has failed."""
         ...

@@ -1,6 +1,6 @@
-"""Waking everybody who waits for something to change.
+"""Waking all tasks that wait for a change.
 
-Whoever is woken looks again: a bell says that something happened, and not what.
+A woken task has to check for itself what changed: a bell carries no data.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import contextlib
 
 
 class Bell:
-    """Rings for those who wait now, and not for those who come later."""
+    """Wakes the tasks that wait now, and not those that come later."""
 
     def __init__(self) -> None:
         self._rung = asyncio.Event()
 
     def ring(self) -> None:
-        """Wake all who wait."""
+        """Wake all waiting tasks."""
         self._rung.set()
         self._rung = asyncio.Event()
 

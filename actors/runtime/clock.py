@@ -1,4 +1,4 @@
-"""Time as a value that is handed in, so that the same code runs live and simulated.
+"""Clocks that are passed as arguments, so that the same code runs live and simulated.
 
 `now()` is seconds on a monotonic scale: good for differences and deadlines, never a date. Time in
 one clock never falls.
@@ -12,7 +12,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Whatever tells the time."""
+    """A source of the time."""
 
     def now(self) -> float:
         """Seconds since an epoch of the clock's own; never less than an earlier answer."""
@@ -34,7 +34,7 @@ class SystemClock:
 
 
 class VirtualClock:
-    """A clock that stands still until it is told to move: for simulation and tests."""
+    """A clock that moves only when it is advanced: for simulation and tests."""
 
     __slots__ = ("_now",)
 

@@ -1,4 +1,4 @@
-"""Where an error ends that nobody above can treat: logged, counted, and alerted when critical.
+"""The last handler of an error: it is logged, counted, and alerted when critical.
 
 Invariants: handling an `Exception` never raises, whatever the alert, the metrics or the error's own
 text do; cancellation and the wish to exit (`CancelledError`, `KeyboardInterrupt`, `SystemExit`, any
@@ -27,7 +27,7 @@ _log = log.get(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What a person is woken with. `message` is free of secrets."""
+    """A message that asks for a person's attention. `message` is free of secrets."""
 
     context: str
     error_type: str
@@ -74,7 +74,7 @@ class ErrorHandler:
 
     @contextlib.contextmanager
     def guard(self, *, severity: Severity = "error", **fields: object) -> Iterator[None]:
-        """Handle what the block raises, which then is over."""
+        """Handle what the block raises; execution goes on after the block."""
         try:
             yield
         except Exception as error:  # noqa: BLE001 - handled
@@ -83,7 +83,7 @@ class ErrorHandler:
     def watch(
         self, task: asyncio.Task[Any], *, severity: Severity = "error", **fields: object
     ) -> None:
-        """Handle the error that `task` may end with; its cancellation is not one."""
+        """Handle the error that `task` may end with; cancellation is no error."""
 
         def ended(task: asyncio.Task[Any]) -> None:
             if task.cancelled():

@@ -82,8 +82,8 @@ class InvalidInput(X0Error):
     """Input from outside breaks a rule.
 
     Attributes:
-        source: where it came from (file, URL, "argument"), without credentials.
-        entry: which part of it, such as `links[17].source_tq`; empty for the whole.
+        source: the origin of the input (file, URL, "argument"), without credentials.
+        entry: the part that is wrong, such as `links[17].source_tq`; empty for the whole.
     """
 
     http_status = 422
@@ -98,7 +98,7 @@ class InvalidInput(X0Error):
 
 
 class Conflict(X0Error):
-    """The request is sound, and what is there now forbids it."""
+    """The request is valid, and the present state forbids it."""
 
     http_status = 409
 
@@ -141,7 +141,7 @@ class ActorUnavailable(Unavailable):
 
 
 class NotRunning(Unavailable):
-    """There is nobody to ask. `missing` names what was looked for."""
+    """No cluster or actor of that name runs. `missing` names what was looked for."""
 
     missing: str
 
@@ -163,7 +163,7 @@ class NotRunning(Unavailable):
 
 
 class ActorFailed(X0Error):
-    """A method of the actor named `actor` raised what none of its documented errors is."""
+    """A method of the actor named `actor` raised an undocumented error."""
 
     actor: str
 

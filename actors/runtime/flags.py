@@ -1,7 +1,7 @@
 """The four switches of the project, read once at start.
 
-A flag that is set to anything but a clear yes or no is an error, and so is switching on what is
-not built: a flag never does nothing in silence. MINIMAL (mesh core only) excludes the others.
+A flag with a value other than yes or no is an error, and so is switching on a feature that is not
+built: no flag is ignored silently. MINIMAL (mesh core only) excludes the others.
 """
 
 from __future__ import annotations

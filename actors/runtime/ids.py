@@ -26,12 +26,12 @@ def node_id(value: object, *, source: str = "argument", entry: str = "node id") 
     """Return `value` if it is a node id.
 
     Args:
-        value: what came from outside.
-        source: the file, URL or request it came from, for the error.
-        entry: which part of the source, for the error.
+        value: the value from outside.
+        source: the file, URL or request that the value came from, for the error.
+        entry: the part of the source that holds the value, for the error.
 
     Raises:
-        InvalidInput: it is not a str, or not of the accepted form.
+        InvalidInput: `value` is no str, or has another form.
     """
     if isinstance(value, str) and _NODE_ID.fullmatch(value):
         return value

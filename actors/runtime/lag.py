@@ -1,4 +1,4 @@
-"""How late an event loop gets, and what of that was no fault of its own.
+"""The delay of an event loop, and the part of it that the machine caused.
 
 A timer that comes late tells that something held the loop up: a callback, another thread with the
 interpreter lock, or the kernel, which gave the thread no processor. The first two are the
@@ -27,9 +27,9 @@ class Lag:
     """One delay of an event loop.
 
     Attributes:
-        late_s: by which a timer was late.
-        starved_s: of it, while the loop's thread was ready to run and had no processor; 0 where
-            the kernel does not tell.
+        late_s: delay of a timer, s.
+        starved_s: part of the delay, s, in which the loop's thread waited for a processor; 0 where
+            the kernel does not count it.
     """
 
     late_s: float = 0.0
@@ -37,7 +37,7 @@ class Lag:
 
 
 class RunQueue:
-    """How long the calling thread has been ready to run and was not running."""
+    """The time that the calling thread has waited for a processor."""
 
     def __init__(self) -> None:
         try:
@@ -46,13 +46,13 @@ class RunQueue:
             self._file = -1
 
     def waited_s(self) -> float:
-        """Since the thread began, s; 0 where the kernel does not tell."""
+        """The wait since the thread began, s; 0 where the kernel does not count it."""
         if self._file < 0:
             return 0.0
         return int(os.pread(self._file, 100, 0).split()[1]) / 1e9
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -62,11 +62,11 @@ class LoopLag:
     """The delays of the event loop that runs `probe`.
 
     Args:
-        clock: of the delays.
-        tell: is given each delay, s.
+        clock: clock that measures the delays.
+        tell: called with each `Lag`.
 
     Attributes:
-        largest: of the delays since the beginning.
+        largest: the largest delay so far.
     """
 
     def __init__(self, clock: Clock, tell: Callable[[float], None] | None = None) -> None:
@@ -75,14 +75,14 @@ class LoopLag:
         self._tell = tell
 
     def note(self, late_s: float, waited_s: float) -> None:
-        """Take in a delay, before and during which the thread waited `waited_s` to run."""
+        """Record a delay; until its end the thread had waited `waited_s` for a processor."""
         if late_s > self.largest.late_s:
             self.largest = Lag(late_s, min(waited_s, late_s))
         if self._tell is not None:
             self._tell(late_s)
 
     async def probe(self) -> None:
-        """Measure again and again, until cancelled."""
+        """Measure delays until cancelled."""
         queue = RunQueue()
         try:
             while True:

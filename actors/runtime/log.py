@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from stamina.instrumentation import RetryDetails
     from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
-# The first say every request, with its whole URL or all that is in it; the last, all its plugins.
+# The first log every request with its URL or content; the last logs all its plugins.
 _TALKATIVE: Final = ("httpx", "httpcore", "telegram", "alembic")
 _OURS: Final = "x0tta6bl4"  # name of the one handler on the root logger
 
@@ -76,7 +76,7 @@ def _note_retry(details: RetryDetails) -> None:
 
 
 class _StderrHandler(logging.Handler):
-    """Writes to what `sys.stderr` is at that moment: notebooks and tests exchange it."""
+    """Writes to the present `sys.stderr`, which notebooks and tests replace."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -103,7 +103,7 @@ _PRIVATE: Final = ("_record", "_from_structlog")
 
 
 def _free_reserved(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Rename a field that bears the name by which structlog passes a foreign record on."""
+    """Rename a field that has the name under which structlog passes foreign records."""
     if "_record" in event and not isinstance(event["_record"], logging.LogRecord):
         event["record"] = event.pop("_record")
     return event

@@ -1,4 +1,4 @@
-"""Counters, gauges and histograms, whoever collects them.
+"""Counters, gauges and histograms, independent of the collector.
 
 Code that counts is given a `Metrics` and does not know whether Ray exports the numbers
 (`spawn.ray_metrics()`) or memory holds them (`MemoryMetrics`, for tests and processes without Ray).
@@ -41,7 +41,7 @@ class Gauge(Protocol):
     """A value that goes up and down."""
 
     def set(self, value: float, **labels: str) -> None:
-        """Put the series with exactly the declared labels to `value`."""
+        """Set the series with exactly the declared labels to `value`."""
         ...
 
 
@@ -55,7 +55,7 @@ class Histogram(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What an instrument is; two requests for one name must agree on it.
+    """The definition of an instrument; all requests for one name must agree on it.
 
     Raises:
         ValueError: the name, a label or the buckets break the rules of this module.
@@ -94,7 +94,7 @@ class Definition:
 
 
 class Metrics(ABC):
-    """Where instruments come from. Safe to use from several threads."""
+    """A registry of instruments. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._definitions: dict[str, Definition] = {}
@@ -228,7 +228,7 @@ class _MemoryHistogram:
 
 
 def check_increment(definition: Definition, value: float) -> None:
-    """Refuse what would make a counter fall.
+    """Refuse a value that would make a counter fall.
 
     Raises:
         ValueError: `value` is negative or not a number.

@@ -7,7 +7,7 @@ Pickle protocol 5 hands large buffers out of band (PEP 574). A frame is
     the parts, each from a multiple of 16 bytes on, counted from the end of the prefix
 
 all little-endian. The first part is the pickle, the others are its buffers in order. Unpickling
-runs what the sender says: frames are for peers that may do anything anyway, see `unix_rpc`.
+can run code of the sender: frames are only for processes of the same user, see `unix_rpc`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PADDING: Final = bytes(_ALIGNMENT)
 
 
 class BadFrame(Exception):  # noqa: N818 - said of the frame
-    """A frame is not one, or too large."""
+    """A frame is malformed or too large."""
 
 
 def pack(value: object) -> list[Buffer]:

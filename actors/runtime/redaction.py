@@ -1,4 +1,4 @@
-"""What a log line or an alert must never carry, and how it is taken out.
+"""Removal of secrets from log lines and alerts.
 
 Two nets, because each alone has holes: by name (whatever is stored under a key such as `token` or
 `private_key`), and by form (whatever looks like a bearer token, a bot token, credentials in a URL
@@ -14,7 +14,7 @@ from typing import Final
 from pydantic import SecretBytes, SecretStr
 
 REDACTED: Final = "[redacted]"
-MAX_DEPTH: Final = 6  # nesting beyond it is cut, so that a cycle ends
+MAX_DEPTH: Final = 6  # deeper nesting is cut, so that a cycle ends
 MAX_ITEMS: Final = 200  # entries of one container that are shown
 MAX_TEXT: Final = 16_384  # characters of one string that are shown
 

@@ -1,4 +1,4 @@
-"""The one way to call an actor: typed, with typed errors, by the cheapest transport there is.
+"""The one way to call an actor: typed, with typed errors, over the cheapest transport.
 
 `proxy(Contract, name)` looks like the actor itself: its methods are those of the contract, a
 Protocol, so that mypy checks the call. `to(name)` is the untyped `Remote` below it, one for all
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 C = TypeVar("C")
 
-AVOID: Final = 9.0  # after a connection could not be had, in times of what the try took
+AVOID: Final = 9.0  # pause after a failed connection, as a multiple of the attempt's duration
 
 
 class Remote:
@@ -50,15 +50,15 @@ class Remote:
         over_ray: bool = False,
         **named: object,
     ) -> Any:  # noqa: ANN401 - the method's
-        """What the actor's method returns or raises.
+        """Call a method of the actor; return its result or raise its error.
 
         Args:
-            method: its name.
-            *arguments: by position.
-            timeout_s: for the answer; None waits without end.
-            cancels: whether a call that is cancelled or timed out here is cancelled there too.
-            over_ray: whether to ask through Ray in any case, which tells when an actor has died.
-            **named: arguments by name.
+            method: name of the method.
+            *arguments: positional arguments.
+            timeout_s: longest wait for the answer, s; None waits forever.
+            cancels: whether to cancel the call at the actor when it is cancelled or times out here.
+            over_ray: whether to use Ray in any case; Ray reports the death of an actor.
+            **named: keyword arguments.
 
         Raises:
             ActorUnavailable: the actor is dead, restarting, or did not answer in time.
@@ -101,7 +101,7 @@ class Remote:
                 spawn.cancel(answer)
             raise
         except Exception as error:
-            self._handle = None  # the actor may have been made anew
+            self._handle = None  # the actor may have been made again
             raise spawn.explained(error, self._name) from error
 
     async def _connection(self) -> Caller | None:
@@ -159,7 +159,7 @@ class _Proxy:
         async def call(*arguments: object, **named: Any) -> Any:  # noqa: ANN401 - the method's
             return await self._target().call(method, *arguments, **self._how, **named)
 
-        self.__dict__[method] = call  # so that it is made once
+        self.__dict__[method] = call  # make it only once
         return call
 
 
@@ -171,14 +171,14 @@ def proxy(
     cancels: bool = False,
     over_ray: bool = False,
 ) -> C:
-    """What looks like the actor `name` of the cluster that this process has joined.
+    """A typed stand-in for the actor `name` of the cluster that this process has joined.
 
     Args:
         contract: Protocol of the actor's async methods.
-        name: of the actor.
-        timeout_s: for each answer; None waits without end.
-        cancels: whether a call that is cancelled or timed out here is cancelled there too.
-        over_ray: whether to ask through Ray in any case, which tells when an actor has died.
+        name: name of the actor.
+        timeout_s: longest wait for each answer, s; None waits forever.
+        cancels: whether to cancel the call at the actor when it is cancelled or times out here.
+        over_ray: whether to use Ray in any case; Ray reports the death of an actor.
     """
     how = {"timeout_s": timeout_s, "cancels": cancels, "over_ray": over_ray}
     return cast("C", _Proxy(contract, name, how))

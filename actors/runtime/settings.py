@@ -4,7 +4,7 @@
 from it, and one class that is derived from all of these is what a process loads.
 
 Invariants: a setting is in range or nothing starts; a variable that starts with `X0TTA6BL4_` and
-means nothing is an error, because a typing mistake would otherwise be a default in silence;
+is unknown is an error, because a typing mistake would otherwise silently give the default;
 settings are immutable and pickle, so an actor works with what its job was started with and never
 reads the environment of the host it happens to run on.
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
-URL: Final = r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$"  # without credentials and query
+URL: Final = r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$"  # no credentials and no query
 IPV4: Final = r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$"
 _NAMESPACE: Final = r"^[a-z0-9][a-z0-9-]{0,62}$"
 _WORDS: Final = {
@@ -105,7 +105,7 @@ def check_variables(cls: type[RuntimeSettings], environ: Mapping[str, str]) -> N
     """Refuse variables with the project's prefix that are neither flags nor settings of `cls`.
 
     Raises:
-        ConfigurationError: with the names that were probably meant.
+        ConfigurationError: such a variable exists; the error suggests names that exist.
     """
     known = flags.variables() | {variable(name) for name in cls.model_fields}
     for name in sorted(environ):

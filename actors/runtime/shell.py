@@ -1,10 +1,10 @@
-"""What every actor stands on: log, errors, metrics, clock, loop lag, and its state.
+"""The basis of an actor: log, errors, metrics, clock, loop lag, and state.
 
-An actor is `starting` until what it gave to `_begin` has ended, then `ready`. If that raises an
-`X0Error`, something is wrong that a restart would not mend (a map that cannot be read, a database
-of a newer version): the actor is `failed`, lives on, and whoever waits at `_ready` is given the
-error. Anything else that ends the start, or a loop given to `_vital`, is a defect or an accident:
-the process ends, and Ray starts the actor anew. So no actor lives on without its loops.
+An actor is `starting` until the coroutine given to `_begin` has ended, then `ready`. An `X0Error`
+from it is a fault that a restart would not correct (a map that cannot be read, a database of a
+newer version): the actor is `failed`, lives on, and callers that wait in `_ready` get the error.
+Anything else that ends the start, or a loop given to `_vital`, is a defect or an accident: the
+process ends, and Ray restarts the actor. So no actor lives on without its loops.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _alert_sinks: Final[list[Callable[[Alert], None]]] = []
 
 
 def send_alerts_to(sink: Callable[[Alert], None]) -> None:
-    """Have `sink` told of each critical error of the actors in this process; it must not block."""
+    """Send each critical error of actors in this process to `sink`, which must not block."""
     _alert_sinks[:] = [sink]
 
 
@@ -44,10 +44,10 @@ class ActorShell:
     """The base of all actor classes.
 
     Args:
-        name: of the actor.
+        name: name of the actor.
         log_level: least severe line to log.
-        context: label of its errors in metrics, for actors of which there are many.
-        metrics: where it counts; None is Ray's.
+        context: label of the actor's errors in metrics, shared by actors of one kind.
+        metrics: metrics to count in; None for Ray's.
     """
 
     def __init__(
@@ -76,22 +76,22 @@ class ActorShell:
     # -- tasks -----------------------------------------------------------------------------------
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a task whose failure is logged and counted, and harms nothing else."""
+        """Run a task whose failure is logged and counted, without other consequences."""
         self._errors.watch(self._run(work))
 
     def _vital(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a loop that the actor cannot be without: if it ends, so does the process."""
+        """Run a loop that the actor needs: if the loop ends, the process ends."""
         self._run(self._guarded(work))
 
     def _begin(self, work: Coroutine[Any, Any, None], contract: type) -> None:
-        """Run what makes the actor ready, and answer the methods of its contract meanwhile."""
+        """Run the start of the actor, and answer the methods of its contract meanwhile."""
         self._run(self._starting(work))
         self._start(self._serve(contract))
 
     async def _serve(self, contract: type) -> None:
         try:
             self._listener = await remote.serve(self._name, self, contract)
-        except OSError as error:  # it works without, by calls that cost more
+        except OSError as error:  # calls then go through Ray, at a higher cost
             self._errors.handle(error, severity="warning")
 
     def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -116,8 +116,8 @@ class ActorShell:
             self._failure = error
         except Exception as error:  # noqa: BLE001 - handled, and the process ends
             self._end(error)
-        # What was imported and built stays. Collections of the oldest generation would go through
-        # it on this loop, a tenth of a second each.
+        # Objects from the start stay alive. Without this, each collection of the oldest generation
+        # would visit them, which blocks this loop for a tenth of a second.
         gc.freeze()
         self._started.set()
 
@@ -131,14 +131,14 @@ class ActorShell:
         """Wait until the actor is ready.
 
         Raises:
-            X0Error: why it cannot be.
+            X0Error: the reason why the actor failed.
         """
         await self._started.wait()
         if self._failure is not None:
             raise self._failure
 
     async def health(self) -> ActorHealth:
-        """How it is. Answers also while it starts and after it has failed."""
+        """The health of the actor. Answers also while it starts and after it has failed."""
         pid = os.getpid()
         if not self._started.is_set():
             return ActorHealth("starting", self._waits_for, self._incarnation, pid)

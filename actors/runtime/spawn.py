@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from actors.runtime.metrics import Counter, Gauge, Histogram
 
 _POLL_S: Final = 0.05
-_looks_in: Final[list[str]] = []  # namespace of `work_in`; empty: that of the connection
-_PROBE_S: Final = 3.0  # a head that does not accept a connection in this time is not there
+_looks_in: Final[list[str]] = []  # namespace set by `work_in`; empty: the connection's
+_PROBE_S: Final = 3.0  # longest wait for a head to accept a connection
 
 
 def connect(address: str | None, namespace: str) -> None:
@@ -91,7 +91,7 @@ def connect(address: str | None, namespace: str) -> None:
 
 
 def work_in(namespace: str) -> None:
-    """Have this process look actors up in `namespace`, whatever it was started in.
+    """Make this process look actors up in `namespace`, whichever it was started in.
 
     Serve starts its replicas, and in its own namespace when the application comes from a file.
     """
@@ -99,24 +99,24 @@ def work_in(namespace: str) -> None:
 
 
 def disconnect() -> None:
-    """Leave the cluster; what is detached lives on. Allowed when not connected."""
+    """Leave the cluster; detached actors live on. Allowed when not connected."""
     ray.shutdown()
 
 
 def connection() -> tuple[str, str, str]:
-    """What this process has joined; another value after it has joined anything else, or again.
+    """The identity of the joined connection; another value after each join.
 
     Raises:
         NotRunning: this process is in no cluster.
     """
     namespace = _joined_namespace(None)
     context = ray.get_runtime_context()
-    # Neither is enough: job ids start anew with each cluster, and a node outlives many jobs.
+    # Neither is enough alone: job ids repeat between clusters, and a node outlives many jobs.
     return context.get_node_id(), context.get_job_id(), namespace
 
 
 def scope() -> tuple[str, str]:
-    """What the names of actors are unique in: the cluster (its Ray session), and the namespace.
+    """The scope in which names of actors are unique: Ray session and namespace.
 
     Raises:
         NotRunning: this process is in no cluster.
@@ -138,8 +138,8 @@ def detached(
     Args:
         cls: the class, importable in the workers.
         name: unique in the namespace of this process.
-        *args: for the constructor, which runs again with them at each restart.
-        max_restarts: -1 is without end.
+        *args: arguments of the constructor, used again at each restart.
+        max_restarts: largest number of restarts; -1 for no limit.
 
     Raises:
         NotRunning: this process is in no cluster.
@@ -179,17 +179,17 @@ class Errand:
     """A function that a process of the cluster runs, once.
 
     Args:
-        reference: Ray's, to what the function returns.
+        reference: Ray's reference to the result of the function.
     """
 
     def __init__(self, reference: Any) -> None:  # noqa: ANN401 - whatever the function returns
         self._reference = reference
 
     def wait(self, timeout_s: float) -> str:
-        """Wait until it has ended; what it failed of, or "".
+        """Wait until it has ended; the reason of its failure, or "".
 
         Args:
-            timeout_s: after which it counts as failed.
+            timeout_s: time after which it counts as failed, s.
         """
         try:
             ray.get(self._reference, timeout=timeout_s)
@@ -213,7 +213,7 @@ def run_once(function: Callable[..., object], *args: object) -> Errand:
 def find(name: str, *, namespace: str | None = None) -> Any:  # noqa: ANN401 - see below
     """Handle of the living or restarting actor `name`.
 
-    Its type says nothing: of an actor found by name, Ray's annotations know no method.
+    The type is Any: Ray's annotations know no methods of an actor found by name.
 
     Raises:
         NotRunning: this process is in no cluster, or there is no such actor.
@@ -259,24 +259,24 @@ def tear_down(namespace: str | None = None, *, timeout_s: float = 10.0) -> tuple
             try:
                 ray.kill(ray.get_actor(name, namespace=space), no_restart=True)
             except ValueError:
-                continue  # it ended by itself in between
+                continue  # it has ended by itself meanwhile
         ended.update(names)
         time.sleep(_POLL_S)
     return tuple(sorted(ended))
 
 
 def cancel(answer: Any) -> None:  # noqa: ANN401 - Ray's reference, whose type is its content's
-    """Have an async actor end the call that this is the answer of, at its next await."""
+    """Make an async actor end the call behind the reference `answer`, at its next await."""
     ray.cancel(answer)
 
 
 def explained(error: Exception, name: str) -> X0Error:
-    """The project's error for what a call to the actor `name` raised.
+    """The project's error for an exception that a call of the actor `name` raised.
 
     A typed error that the actor raised comes back as itself, another one as `ActorFailed`, a dead
     or restarting actor as `ActorUnavailable`: whether the call ran is then unknown.
     """
-    if isinstance(error, ray.exceptions.RayTaskError):  # which may be an X0Error as well
+    if isinstance(error, ray.exceptions.RayTaskError):  # may be an X0Error as well
         cause = error.cause
         return cause if isinstance(cause, X0Error) else ActorFailed(name, cause)
     if isinstance(error, X0Error):
@@ -370,7 +370,7 @@ def _not_started(why: str) -> Unavailable:
 
 
 def _probe(address: str) -> None:
-    # Ray itself waits most of a minute for a head that is not there.
+    # Ray itself waits most of a minute for an absent head.
     host, _, port = address.rpartition(":")
     try:
         with socket.create_connection((host, int(port)), timeout=_PROBE_S):
@@ -393,7 +393,7 @@ def _is_private(address: str) -> bool:
     if host not in {"127.0.0.1", "localhost"}:
         return False
     own = node_ip_address_from_perspective()
-    if own == "127.0.0.1":  # this host has no other
+    if own == "127.0.0.1":  # this host has no other address
         return True
     with socket.socket() as probe:
         probe.settimeout(_PROBE_S)
@@ -401,7 +401,7 @@ def _is_private(address: str) -> bool:
 
 
 def _not_joined(address: str, error: BaseException) -> X0Error:
-    # Ray wraps what happened, sometimes as text only.
+    # Ray wraps the cause, sometimes as text only.
     causes: list[BaseException] = []
     step: BaseException | None = error
     while step is not None:

@@ -28,7 +28,7 @@ _POLL_S: Final = 0.05
 
 
 def default_state_dir() -> Path:
-    """Where state lives unless told otherwise, by the XDG Base Directory Specification 0.8.
+    """The default directory of state, by the XDG Base Directory Specification 0.8.
 
     A relative XDG_STATE_HOME is ignored, as the specification demands.
     """
@@ -42,7 +42,7 @@ def ensure_directory(path: Path) -> Path:
     A directory that exists keeps its mode.
 
     Raises:
-        ConfigurationError: it is not a directory, or cannot be made or written.
+        ConfigurationError: `path` is no directory, or cannot be made or written.
     """
     try:
         if not path.is_dir():
@@ -68,7 +68,7 @@ def write_atomic(path: Path, content: bytes, *, private: bool = False) -> None:
     """Replace `path` by `content` in one step; `private` gives it mode 0600, else 0644.
 
     Raises:
-        OSError: it could not be written; `path` is as it was and nothing is left beside it.
+        OSError: the write failed; `path` is unchanged and no other file is left.
     """
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     mode = PRIVATE_MODE if private else _SHARED_MODE
@@ -103,7 +103,7 @@ def exclusive_lock(path: Path, *, timeout_s: float = 0.0) -> Iterator[None]:
     Two locks in one process exclude each other too.
 
     Raises:
-        Conflict: another holds it.
+        Conflict: the lock is held by another process, or elsewhere in this one.
     """
     deadline = time.monotonic() + timeout_s
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_MODE)
@@ -122,4 +122,4 @@ def exclusive_lock(path: Path, *, timeout_s: float = 0.0) -> Iterator[None]:
             time.sleep(_POLL_S)
         yield
     finally:
-        os.close(descriptor)  # lets go of the lock
+        os.close(descriptor)  # releases the lock

@@ -21,7 +21,7 @@ def load(text: str | bytes) -> Any:  # noqa: ANN401 - YAML is anything
     """The document that a text holds; None for an empty one.
 
     Raises:
-        NotYaml: it holds none, a key occurs twice, or it has an anchor or an alias.
+        NotYaml: the text is no YAML, repeats a key, or has an anchor or an alias.
     """
     try:
         return yaml.load(text, _Loader)  # noqa: S506 - a subclass of the safe loader

@@ -35,11 +35,11 @@ from actors.runtime.packing import BadFrame
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-LARGEST: Final = 256 * 2**20  # bytes of one frame
-MOST_CALLS: Final = 1024  # under way on one connection
-CONNECT_S: Final = 1.0  # for a listener whose queue of connections is full
-LOCK_S: Final = 1.0  # for the lock of the directory
-WARN_S: Final = 60.0  # between two warnings about other users
+LARGEST: Final = 256 * 2**20  # most bytes of one frame
+MOST_CALLS: Final = 1024  # most calls under way on one connection
+CONNECT_S: Final = 1.0  # longest wait for a listener whose queue is full
+LOCK_S: Final = 1.0  # longest wait for the lock of the directory
+WARN_S: Final = 60.0  # least time between two warnings about other users
 _BACKLOG: Final = 128
 _RETRY_S: Final = 0.02
 _CREDENTIALS: Final = struct.Struct("=iII")  # pid, uid, gid
@@ -88,7 +88,7 @@ def _usable_directory() -> Path:
 
 
 class _Warnings:
-    """Lets one warning about strangers through in a while, so that they cannot fill the log."""
+    """Limits the rate of warnings about other users, so that they cannot fill the log."""
 
     def __init__(self) -> None:
         self._last = -WARN_S
@@ -113,29 +113,29 @@ def _is_own(peer: socket.socket) -> bool:
 
 
 class _Frames(asyncio.BufferedProtocol, ABC):
-    """One end of a connection: whole values in and out."""
+    """One end of a connection, which sends and receives whole values."""
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._prefix = memoryview(bytearray(packing.PREFIX.size))
-        self._rest = _NO_MEMORY  # of the frame that is coming, empty while its prefix is
+        self._rest = _NO_MEMORY  # unread part of the present frame; empty while reading a prefix
         self._parts = 0
         self._filled = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Refuse other users."""
-        stream = cast("asyncio.Transport", transport)  # that of a stream socket
+        stream = cast("asyncio.Transport", transport)  # a stream socket has this kind
         if _is_own(stream.get_extra_info("socket")):
             self._transport = stream
         else:
             stream.abort()
 
     def get_buffer(self, _hint: int) -> memoryview:
-        """Where the next bytes are to go: into the frame itself."""
+        """The buffer for the next bytes: the frame itself."""
         return (self._rest or self._prefix)[self._filled :]
 
     def buffer_updated(self, count: int) -> None:
-        """Take in bytes, and act on the frame once it is whole."""
+        """Receive bytes, and process the frame when it is complete."""
         self._filled += count
         if self._transport is None or self._filled < len(self._rest or self._prefix):
             return
@@ -143,7 +143,7 @@ class _Frames(asyncio.BufferedProtocol, ABC):
         try:
             if not self._rest:
                 size, self._parts = packing.parse_prefix(self._prefix, LARGEST)
-                self._rest = np.empty(size, np.uint8).data  # not cleared, unlike a bytearray
+                self._rest = np.empty(size, np.uint8).data  # unlike a bytearray, not set to zero
                 return
             rest, self._rest = self._rest, _NO_MEMORY
             self.take(packing.unpack(rest, self._parts))
@@ -152,16 +152,16 @@ class _Frames(asyncio.BufferedProtocol, ABC):
             self._transport.abort()
 
     def put(self, value: object) -> None:
-        """Send a value, if anybody is there."""
+        """Send a value, if the connection is open."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.writelines(packing.pack(value))
 
     @abstractmethod
     def take(self, value: Any) -> None:  # noqa: ANN401 - whatever the other end sent
-        """Act on a value."""
+        """Process a received value."""
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """Nobody is there any more."""
+        """Note that the connection is closed."""
         self._transport = None
 
 
@@ -175,7 +175,7 @@ class _Serving(_Frames):
         self._calls: dict[int, asyncio.Task[None]] = {}
 
     def take(self, value: Any) -> None:  # noqa: ANN401 - as above
-        """Begin a call, or end one that nobody waits for."""
+        """Begin a call, or cancel one as its caller asks."""
         if isinstance(value, int):
             if value in self._calls:
                 self._calls[value].cancel()
@@ -203,17 +203,17 @@ class _Serving(_Frames):
             self.put((number, True, result))
 
     def pause_writing(self) -> None:
-        """The client does not read: do not read its calls either."""
+        """Stop reading calls while the client does not read its answers."""
         if self._transport is not None:
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """The client reads again."""
+        """Continue when the client reads again."""
         if self._transport is not None:
             self._transport.resume_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """End the calls that nobody waits for."""
+        """Cancel the open calls of the client."""
         super().connection_lost(error)
         for call in self._calls.values():
             call.cancel()
@@ -231,14 +231,14 @@ class Listener:
         """Accept no more connections."""
         self._server.close()
         with contextlib.suppress(OSError):
-            if self._path.stat().st_ino == self._file:  # else a successor listens there
+            if self._path.stat().st_ino == self._file:  # otherwise a successor listens there
                 self._path.unlink()
 
 
 async def serve(name: str, target: object, methods: Collection[str]) -> Listener:
     """Answer calls of these async methods of `target` at a socket of this name.
 
-    Whoever listened there before is replaced: Ray has one actor of a name, and it is the newest.
+    A former listener is replaced: Ray has one actor of a name, and it is the newest.
 
     Raises:
         OSError: no socket can be made, for example since the directory is another user's.
@@ -302,11 +302,11 @@ def _remove_stale(directory: Path) -> None:
                 except ConnectionRefusedError:
                     path.unlink(missing_ok=True)
                 except OSError:
-                    continue  # a full queue, say: somebody listens
+                    continue  # such as a full queue: somebody listens
 
 
 class Disconnected(ConnectionResetError):  # noqa: N818 - said of the actor
-    """The actor has gone."""
+    """The connection to the actor has ended."""
 
 
 class Caller(_Frames):
@@ -330,16 +330,16 @@ class Caller(_Frames):
         *,
         cancels: bool = False,
     ) -> Any:  # noqa: ANN401 - the method's
-        """What the method returns or raises.
+        """Call a method; return its result or raise its error.
 
         Args:
-            method: one that is offered.
-            arguments: by position.
-            named: by name.
-            cancels: whether a call that nobody waits for any more is cancelled at the actor too.
+            method: name of a method that the actor offers.
+            arguments: positional arguments.
+            named: keyword arguments.
+            cancels: whether to cancel the call at the actor when its caller stops waiting.
 
         Raises:
-            Disconnected: the actor has gone; whether the call ran is then unknown.
+            Disconnected: the connection has ended; whether the call ran is then unknown.
         """
         if not self.is_open:
             raise Disconnected("the actor has gone")
@@ -357,7 +357,7 @@ class Caller(_Frames):
             del self._waiting[number]
 
     def take(self, value: Any) -> None:  # noqa: ANN401 - as above
-        """Pass an answer on, unless its caller waits no longer."""
+        """Pass an answer to its caller, unless the caller has stopped waiting."""
         number, good, result = value
         answer = self._waiting.get(number)
         if answer is not None and not answer.done():
@@ -367,20 +367,20 @@ class Caller(_Frames):
                 answer.set_exception(result)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Tell all callers."""
+        """Fail all open calls."""
         super().connection_lost(error)
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_exception(Disconnected("the actor has gone"))
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self._transport is not None:
             self._transport.abort()
 
 
 async def connect(name: str) -> Caller | None:
-    """A connection to the socket of this name; None if none can be had within `CONNECT_S`.
+    """A connection to the socket of this name; None without one within `CONNECT_S`.
 
     Never blocks the event loop: a Unix socket connects at once or not at all.
     """
@@ -411,7 +411,7 @@ async def _connected(calling: socket.socket, path: str) -> bool:
             if time.monotonic() > deadline:
                 return False
             await asyncio.sleep(_RETRY_S)
-        except OSError:  # nobody listens, or not any more
+        except OSError:  # nobody listens
             return False
         else:
             return True
