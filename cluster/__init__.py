@@ -1,1 +1,1 @@
-"""Where it runs: the clusters that the actors live in, and nothing about what the actors do."""
+"""The clusters that the actors run in; it knows nothing about what the actors do."""

