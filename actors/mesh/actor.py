@@ -412,7 +412,7 @@ class MeshShard(ActorShell):
         return [event for event in self._hosting().events if event.at > since]
 
     async def watch(self) -> None:
-        """Never answer: whoever awaits this learns from Ray at once when the process dies."""
+        """Never answer: a caller that awaits this learns at once from Ray when the process dies."""
         await asyncio.Event().wait()
 
     async def die(self) -> None:

@@ -324,7 +324,7 @@ class ShardContract(ActorContract, Protocol):
         ...
 
     async def watch(self) -> None:
-        """Never answer: whoever awaits this learns at once when the process dies."""
+        """Never answer: a caller that awaits this learns at once when the process dies."""
         ...
 
     async def die(self) -> None:

@@ -54,7 +54,7 @@ class MailboxFull(X0Error):
 
     Attributes:
         node: id of the node.
-        capacity: messages that it holds already; None: whoever refuses does not know.
+        capacity: number of messages that it holds; None if unknown.
         retry_after_s: seconds after which there may be room.
     """
 

@@ -111,7 +111,7 @@ class _Successor:
 class FileJournal:
     """A journal in a directory of its own, which it locks while open.
 
-    Rewriting does not hold up whoever commits: a thread writes the new file beside the old one. Its
+    Rewriting does not delay commits: a thread writes the new file beside the old one. Its
     length is known before, so that commits go behind it from the beginning, to both files; when the
     disk has all of it, it takes the old one's place.
 

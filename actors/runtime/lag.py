@@ -63,7 +63,7 @@ class LoopLag:
 
     Args:
         clock: clock that measures the delays.
-        tell: called with each `Lag`.
+        tell: called with each delay, s.
 
     Attributes:
         largest: the largest delay so far.

@@ -259,7 +259,7 @@ def tear_down(namespace: str | None = None, *, timeout_s: float = 10.0) -> tuple
             try:
                 ray.kill(ray.get_actor(name, namespace=space), no_restart=True)
             except ValueError:
-                continue  # it has ended by itself meanwhile
+                continue  # the actor has ended by itself
         ended.update(names)
         time.sleep(_POLL_S)
     return tuple(sorted(ended))

@@ -112,7 +112,7 @@ class DrillTraffic:
         await self._settle()
 
     async def _finish(self, work: Coroutine[Any, Any, object]) -> None:
-        """Do what must be finished once it has begun, even if the traffic is told to stop."""
+        """Finish a step that has begun, even if the traffic has to stop."""
         begun = asyncio.ensure_future(work)
         self._begun.add(begun)
         begun.add_done_callback(self._begun.discard)
