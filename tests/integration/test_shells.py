@@ -135,7 +135,7 @@ async def test_a_full_mailbox_is_told_while_the_coordinator_is_away(starter: Mes
             for _ in range(200):
                 await mesh.send(first[0], first[1], b"x")
 
-        with pytest.raises(MailboxFull, match="capacity of 3"):
+        with pytest.raises(MailboxFull, match="holds 3 messages"):
             await fill()
 
 

@@ -8,8 +8,10 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import uuid
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +22,7 @@ from actors.mesh.errors import MailboxFull
 from actors.runtime import packing, unix_rpc
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from actors.runtime.unix_rpc import Caller, Listener
 
@@ -56,12 +57,13 @@ class Actor:
 
 
 @pytest.fixture(autouse=True)
-def private_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Sockets of this test alone."""
-    directory = tmp_path / "own"
-    directory.mkdir(mode=0o700)
-    monkeypatch.setattr(unix_rpc, "directories", lambda: (directory,))
-    return directory
+def private_directory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Sockets of this test alone; their paths have to be short (107 bytes, unix(7))."""
+    with tempfile.TemporaryDirectory(prefix="x0-") as made:
+        directory = Path(made) / "own"
+        directory.mkdir(mode=0o700)
+        monkeypatch.setattr(unix_rpc, "directories", lambda: (directory,))
+        yield directory
 
 
 def path_of(name: str) -> str:
@@ -171,10 +173,10 @@ async def test_sockets_of_processes_that_were_killed_are_removed(private_directo
 
 
 async def test_a_directory_that_others_could_use_is_not_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    private_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What others may enter, and a link, could lead callers to somebody else's socket."""
-    open_to_all, link, good = tmp_path / "open", tmp_path / "link", tmp_path / "good"
+    open_to_all, link, good = (private_directory / name for name in ("open", "link", "good"))
     open_to_all.mkdir(mode=0o755)
     good.mkdir(mode=0o700)
     link.symlink_to(good)
