@@ -185,10 +185,10 @@ def test_status_fits_80_columns(state: Path, up: dict[str, Any]) -> None:
     assert ["gateway", up["gateway_url"]] in [line.split() for line in lines]
 
 
-def imported_and_used(state: Path, *arguments: str) -> tuple[set[str], float]:
-    """What slow packages `x0` with these arguments imports, and its processor time in s."""
+def imported(state: Path, *arguments: str) -> set[str]:
+    """What slow packages `x0` with these arguments imports."""
     program = (
-        "import json, resource, sys\n"
+        "import json, sys\n"
         "from jobs import cli\n"
         f"sys.argv = {['x0', *arguments, '--json']!r}\n"
         "try:\n"
@@ -196,8 +196,7 @@ def imported_and_used(state: Path, *arguments: str) -> tuple[set[str], float]:
         "except SystemExit as ended:\n"
         "    assert not ended.code\n"
         "heavy = {'ray', 'numpy', 'scipy', 'torch', 'httpx', 'sqlalchemy'} & set(sys.modules)\n"
-        "used = resource.getrusage(resource.RUSAGE_SELF)\n"
-        "print(json.dumps([sorted(heavy), used.ru_utime + used.ru_stime]), file=sys.stderr)\n"
+        "print(json.dumps(sorted(heavy)), file=sys.stderr)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -206,27 +205,20 @@ def imported_and_used(state: Path, *arguments: str) -> tuple[set[str], float]:
         text=True,
         check=True,
     )
-    heavy, seconds = json.loads(done.stderr.strip().splitlines()[-1])
-    return set(heavy), seconds
+    return set(json.loads(done.stderr.strip().splitlines()[-1]))
 
 
 @pytest.mark.usefixtures("up")
 def test_send_and_what_if_ask_the_gateway_and_import_no_ray(state: Path) -> None:
     """`what-if` imports what its questions are made of, and that needs numpy and scipy."""
-    heavy, seconds = imported_and_used(state, "send", "n0000", "n0015", "hello")
-    assert heavy == set()
-    assert seconds < 0.5
-    heavy, seconds = imported_and_used(state, "what-if", "--fail", "n0003")
-    assert heavy == {"numpy", "scipy"}
-    assert seconds < 2.0
+    assert imported(state, "send", "n0000", "n0015", "hello") == set()
+    assert imported(state, "what-if", "--fail", "n0003") == {"numpy", "scipy"}
 
 
 def test_status_asks_the_gateway_and_imports_no_ray(state: Path, up: dict[str, Any]) -> None:
-    """It joins no cluster, imports nothing that takes long, and takes under 0.5 s of a processor;
-    the actors themselves, asked through Ray, say the same."""
-    heavy, seconds = imported_and_used(state, "status")
-    assert heavy == set()
-    assert seconds < 0.5
+    """It joins no cluster and imports nothing that takes long; the actors themselves, asked
+    through Ray, say the same."""
+    assert imported(state, "status") == set()
     running = session.running(Settings.load(state_dir=state))
     try:
         by_ray = asyncio.run(running.found())
