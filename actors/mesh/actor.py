@@ -165,7 +165,7 @@ class MeshShard(ActorShell):
     # -- membership ------------------------------------------------------------------------------
 
     async def update(self, membership: Membership) -> float:
-        """Use another membership; the time it took effect, s on the machine's monotonic clock."""
+        """See `ShardContract.update`."""
         async with self._changing:
             now = self._clock.now()
             host = self._host
@@ -214,7 +214,7 @@ class MeshShard(ActorShell):
         return partition
 
     async def inject(self, faults: Faults) -> float:
-        """Replace the injected faults; the time that took effect, s on the monotonic clock."""
+        """See `ShardContract.inject`."""
         await self._ready()
         self._hosting().inject(faults.silent, faults.cut)
         self._wake.set()
@@ -223,7 +223,7 @@ class MeshShard(ActorShell):
     # -- other shards ----------------------------------------------------------------------------
 
     async def exchange(self, envelope: Envelope) -> EnvelopeAnswer | None:
-        """Process a peer's envelope; None if it belongs to another membership."""
+        """See `ShardContract.exchange`."""
         await self._ready()
         host = self._hosting()
         now = self._clock.now()
@@ -236,18 +236,7 @@ class MeshShard(ActorShell):
     async def send(
         self, partition: int, version: int, client: int, request: int, batch: MessageBatch
     ) -> Acceptance:
-        """Accept messages from nodes of one partition; once this returns, they are kept.
-
-        Args:
-            partition: the partition that all sources belong to.
-            version: placement version that the client used.
-            client: random number of the client, which has one open request per partition.
-            request: request number, which grows; repeating the last one changes nothing.
-            batch: the messages.
-
-        Raises:
-            StalePlacement: another shard hosts the partition.
-        """
+        """See `ShardContract.send`."""
         async with self._admitting:
             host = await self._host_of(partition, version)
             began = self._clock.now()
@@ -270,23 +259,7 @@ class MeshShard(ActorShell):
         done: NDArray[np.int64] | None,
         wait_s: float,
     ) -> tuple[NDArray[np.int64], MessageBatch]:
-        """The oldest unread messages and their offsets, which `consume` takes.
-
-        If there are none, the answer waits for the first.
-
-        Args:
-            partition: the partition to read.
-            version: placement version that the client used.
-            port: the port that the messages were sent to.
-            node: index of the receiving node; None means any node of the partition.
-            limit: largest number of messages to look at, the oldest first.
-            after: offset of the last message that the reader has; only later ones are returned.
-            done: offsets to consume before reading, as `consume` does.
-            wait_s: longest wait for a message, s.
-
-        Raises:
-            StalePlacement: another shard hosts the partition.
-        """
+        """See `ShardContract.receive`."""
         deadline = self._clock.now() + min(wait_s, LONGEST_WAIT_S)
         if done is not None:
             await self.consume(partition, version, port, done)
@@ -303,11 +276,7 @@ class MeshShard(ActorShell):
     async def consume(
         self, partition: int, version: int, port: int, offsets: NDArray[np.int64]
     ) -> None:
-        """Mark the messages at these offsets as received; they are not offered again.
-
-        Raises:
-            StalePlacement: another shard hosts the partition.
-        """
+        """See `ShardContract.consume`."""
         host = await self._host_of(partition, version)
         host.consume(partition, port, offsets)
         self._room.ring()
@@ -316,11 +285,7 @@ class MeshShard(ActorShell):
     async def pending(
         self, partition: int, version: int, ids: NDArray[np.uint64]
     ) -> NDArray[np.bool_]:
-        """Which messages, accepted by this partition, are neither delivered nor returned yet.
-
-        Raises:
-            StalePlacement: another shard hosts the partition.
-        """
+        """See `ShardContract.pending`."""
         host = await self._host_of(partition, version)
         return host.partitions[partition].outbox.is_open(ids)
 
@@ -332,11 +297,7 @@ class MeshShard(ActorShell):
         destination: NDArray[np.int32],
         attempts: int,
     ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-        """Send datagrams, all at nodes of `partition`, on through this shard: see `datagram`.
-
-        Raises:
-            StalePlacement: another shard hosts the partition.
-        """
+        """See `ShardContract.send_on`."""
         host = await self._host_of(partition, version)
         return host.send_on(at, destination, attempts)
 
@@ -352,18 +313,14 @@ class MeshShard(ActorShell):
     # -- operators -------------------------------------------------------------------------------
 
     async def status(self) -> ShardStatus:
-        """The state of this shard."""
+        """See `ShardContract.status`."""
         await self._ready()
         return self._shard_metrics.status(self._hosting())
 
     async def routes(
         self, destinations: NDArray[np.int32]
     ) -> tuple[tuple[int, ...], NDArray[np.int32]]:
-        """This shard's partitions, and next hops [destination, node] by its tables.
-
-        -1 where there is none; for a destination nobody asked about before, only until the next
-        computation.
-        """
+        """See `ShardContract.routes`."""
         await self._ready()
         host = self._hosting()
         host.router.want(destinations.tolist())
@@ -373,11 +330,7 @@ class MeshShard(ActorShell):
     async def paths(
         self, partition: int, version: int, source: int, destination: int, most: int
     ) -> list[tuple[list[int], int]]:
-        """The route of a node of one partition and its alternates, see `MeshRouter.paths`.
-
-        Raises:
-            StalePlacement: another shard hosts the partition.
-        """
+        """See `ShardContract.paths`."""
         host = await self._host_of(partition, version)
         host.router.want([destination])
         due = self._clock.now() + ROUTE_S
@@ -387,11 +340,7 @@ class MeshShard(ActorShell):
         return host.router.paths(source, destination, most)
 
     async def link_state(self, known: tuple[int, int] | None = None) -> LinkState | None:
-        """What hosted nodes advertise and measure.
-
-        Args:
-            known: revision and digest of what the caller has; while they hold, the answer is None.
-        """
+        """See `ShardContract.link_state`."""
         await self._ready()
         host = self._hosting()
         revision, digest = host.placement.version, host.database.digest
@@ -407,16 +356,16 @@ class MeshShard(ActorShell):
         )
 
     async def events(self, since: float) -> list[MeshEvent]:
-        """What happened to hosted nodes after `since`, s on the machine's monotonic clock."""
+        """See `ShardContract.events`."""
         await self._ready()
         return [event for event in self._hosting().events if event.at > since]
 
     async def watch(self) -> None:
-        """Never answer: a caller that awaits this learns at once from Ray when the process dies."""
+        """See `ShardContract.watch`."""
         await asyncio.Event().wait()
 
     async def die(self) -> None:
-        """End this process by SIGKILL, as a crash would (for drills)."""
+        """See `ShardContract.die`."""
         os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -173,21 +173,13 @@ class MeshCoordinator(ActorShell):
     # -- membership ------------------------------------------------------------------------------
 
     async def membership(self) -> Membership:
-        """The present membership.
-
-        Raises:
-            TopologyError: the topology could not be read at the start.
-        """
+        """See `CoordinatorContract.membership`."""
         await self._ready()
         assert self._membership is not None  # noqa: S101 - set at the start, or there is a failure
         return self._membership
 
     async def roster(self) -> Roster:
-        """The nodes and links of the present membership, for those who need no placement.
-
-        Raises:
-            TopologyError: the topology could not be read at the start.
-        """
+        """See `CoordinatorContract.roster`."""
         membership = await self.membership()
         return Roster(
             membership.placement.version,
@@ -198,11 +190,11 @@ class MeshCoordinator(ActorShell):
         )
 
     async def options(self) -> MeshOptions:
-        """What the mesh was started with."""
+        """See `CoordinatorContract.options`."""
         return self._options
 
     async def join(self, shard: str, incarnation: int) -> Membership:
-        """Register a (re)started shard; the membership to use. Nodes moved away return later."""
+        """See `CoordinatorContract.join`."""
         membership = await self.membership()
         self._meet(membership, shard, incarnation)
         return membership
@@ -272,11 +264,7 @@ class MeshCoordinator(ActorShell):
     # -- operators -------------------------------------------------------------------------------
 
     async def refresh(self) -> list[Event]:
-        """Read the topology again; the changes.
-
-        Raises:
-            TopologyError: the source cannot be read; the mesh keeps the previous topology.
-        """
+        """See `CoordinatorContract.refresh`."""
         await self.membership()
         async with self._refreshing:  # so that maps are applied in the order they were read
             try:
@@ -299,11 +287,7 @@ class MeshCoordinator(ActorShell):
         return events
 
     async def inject(self, faults: Faults) -> dict[str, float]:
-        """Make exactly these faults the injected ones.
-
-        Returns:
-            When each shard applied them, s on the monotonic clock of its machine.
-        """
+        """See `CoordinatorContract.inject`."""
         async with self._changing:
             membership = await self.membership()
             membership = replace(membership, faults=faults)
@@ -312,11 +296,11 @@ class MeshCoordinator(ActorShell):
             return await self._order(lambda shard: shard.inject(faults))
 
     async def deaths(self, since: float) -> list[tuple[float, str]]:
-        """Shards whose death was noticed after `since`, s on the monotonic clock."""
+        """See `CoordinatorContract.deaths`."""
         return [(at, shard) for at, shard in self._deaths if at > since]
 
     async def status(self) -> MeshStatus:
-        """The state of the mesh."""
+        """See `CoordinatorContract.status`."""
         membership = await self.membership()
 
         async def one(name: str) -> ShardStatus | str:

@@ -135,13 +135,7 @@ class TwinActor(ActorShell):
     # -- answering -------------------------------------------------------------------------------
 
     async def ask(self, scenario: Scenario, plot: bool, limit_s: float) -> Reply:  # noqa: FBT001 - a remote call
-        """Answer all questions of a scenario, and draw the failure if `plot`.
-
-        Raises:
-            Unavailable: the mesh is not known yet, or too many questions are under way.
-            InvalidInput: the scenario does not fit this mesh, or takes longer than `limit_s`.
-            UnknownNode: a name belongs to no node.
-        """
+        """See `TwinContract.ask`."""
         deadline = self._clock.now() + min(limit_s, LONGEST_S)
         if self._under_way >= WAITING:
             raise Unavailable(
