@@ -6,12 +6,18 @@ outermost one owns the handlers and restores them.
 
 `Interrupted` is a `KeyboardInterrupt` because event loops let only that and `SystemExit` out of a
 callback.
+
+An exception is lost where Python cannot hand it on (a weak reference's callback, `__del__`), and
+may leave a module half imported. So a signal that comes during an import is raised after it, and
+one whose exception was lost is raised again.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import sys
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +26,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_AGAIN_S: Final = 0.01
+_IMPORTS: Final = "<frozen importlib._bootstrap>"
 
 
 class Interrupted(KeyboardInterrupt):
@@ -44,20 +52,52 @@ class _Guard:
 
     def __init__(self) -> None:
         self._before = {number: signal.getsignal(number) for number in SIGNALS}
+        self._hook_before = sys.unraisablehook
+        self._imports_before = _imports(sys._getframe())  # noqa: SLF001 - there is no other way
         self._raised = False
+        self._again: threading.Timer | None = None
 
     def arm(self) -> None:
+        sys.unraisablehook = self._lost
         for number in SIGNALS:
             signal.signal(number, self._handle)
 
     def disarm(self, *, last: bool) -> None:
+        sys.unraisablehook = self._hook_before
         for number, handler in self._before.items():
             signal.signal(number, signal.SIG_IGN if last and self._raised else handler)
+        if self._again is not None:
+            self._again.cancel()
 
-    def _handle(self, number: int, _frame: FrameType | None) -> None:
-        if not self._raised:
-            self._raised = True
-            raise Interrupted(number)
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._raised:
+            return
+        if _imports(frame) > self._imports_before:
+            self._send_again(number)
+            return
+        self._raised = True
+        raise Interrupted(number)
+
+    def _lost(self, unraisable: sys.UnraisableHookArgs, /) -> None:
+        if isinstance(unraisable.exc_value, Interrupted):
+            self._raised = False
+            self._send_again(unraisable.exc_value.signal)
+        else:
+            self._hook_before(unraisable)
+
+    def _send_again(self, number: int) -> None:
+        self._again = threading.Timer(_AGAIN_S, os.kill, (os.getpid(), number))
+        self._again.daemon = True
+        self._again.start()
+
+
+def _imports(frame: FrameType | None) -> int:
+    """Count the frames of running imports."""
+    count = 0
+    while frame is not None:
+        count += frame.f_code.co_filename == _IMPORTS
+        frame = frame.f_back
+    return count
 
 
 _current: list[_Guard] = []  # none or one

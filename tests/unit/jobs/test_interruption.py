@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import signal
+import sys
 import threading
+import time
+import weakref
+from typing import TYPE_CHECKING
 
 import pytest
 
 from jobs.launch import interruption
 from jobs.launch.interruption import Interrupted, guarded
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize("number", interruption.SIGNALS)
@@ -72,6 +80,41 @@ def test_a_running_event_loop_is_left_in_order() -> None:
     with pytest.raises(Interrupted), guarded():
         asyncio.run(work())
     assert left == ["in order"]
+
+
+def test_a_signal_during_an_import_is_raised_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module is imported whole, also where it would swallow the exception."""
+    (tmp_path / "swallows_signals.py").write_text(
+        "import signal, time\n"
+        "try:\n    signal.raise_signal(signal.SIGINT)\n    time.sleep(0.05)\n"
+        "except BaseException:\n    pass\nwhole = True\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def work() -> None:
+        importlib.import_module("swallows_signals")
+        time.sleep(10)
+
+    with pytest.raises(Interrupted), guarded():
+        work()
+    assert sys.modules.pop("swallows_signals").whole
+
+
+@pytest.mark.parametrize("number", interruption.SIGNALS)
+def test_an_exception_that_python_cannot_hand_on_is_raised_again(number: signal.Signals) -> None:
+    """In the callback of a weak reference the exception is lost, but not the signal."""
+
+    def work() -> None:
+        kept = {1}
+        _reference = weakref.ref(kept, lambda _: signal.raise_signal(number))
+        del kept
+        time.sleep(10)
+
+    with pytest.raises(Interrupted) as caught, guarded():
+        work()
+    assert caught.value.signal == number
 
 
 def test_another_thread_is_not_guarded() -> None:
