@@ -12,7 +12,7 @@ from jobs.launch import interruption
 from jobs.terminal import reporting
 
 if TYPE_CHECKING:
-    from actors.payments.bot.service import Webhook
+    from actors.payments.bot.bot_loop import Webhook
 
 
 @reporting.reported
@@ -38,7 +38,7 @@ def command(
     The token of the bot is in X0TTA6BL4_TELEGRAM_TOKEN. All it knows is in the ledger, so it may be
     ended at any time. Payments are read by `x0 up` or `x0 pay scan`.
     """
-    from actors.payments.bot import service
+    from actors.payments.bot import bot_loop
     from actors.payments.errors import BotRefused
     from actors.payments.ledger.ledger import Ledger
     from actors.payments.shop import Shop
@@ -63,7 +63,7 @@ def command(
         report.note("Ctrl-C ends it")
 
     with Ledger(shop.database_url) as ledger:
-        running = service.run(
+        running = bot_loop.run(
             shop,
             ledger,
             settings.telegram_token,
@@ -84,7 +84,7 @@ def command(
 def _hook(url: str, listen: str) -> Webhook:
     from urllib.parse import urlsplit
 
-    from actors.payments.bot.service import Webhook
+    from actors.payments.bot.bot_loop import Webhook
     from actors.runtime.errors import InvalidInput
 
     try:

@@ -55,7 +55,7 @@ def _end_here(settings: Settings, report: reporting.Report) -> dict[str, str]:
     """End what is on record in the state directory; what that was, by kind."""
     from actors.runtime.state_files import exclusive_lock
     from cluster.local import LocalCluster
-    from jobs.launch import head
+    from jobs.launch import ray_head
     from jobs.launch.record import LOCK, MeshRecord
 
     if os.environ.get("RAY_ADDRESS"):
@@ -67,7 +67,7 @@ def _end_here(settings: Settings, report: reporting.Report) -> dict[str, str]:
         if cluster is not None:
             report.progress(f"ending the cluster at {cluster.address}")
             ended = _end_cluster(cluster, record)
-            head.remove_targets(settings)
+            ray_head.remove_targets(settings)
         elif record is not None and not record.own_cluster:
             report.progress(f"ending the mesh on the cluster at {record.address}")
             ended = _end_actors(record.address, record.namespace)

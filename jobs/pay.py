@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from jobs import bot, pay_demo, pay_review, pay_sandbox, pay_values, shop
-from jobs.launch import interruption
+from jobs import bot, pay_demo, pay_review, pay_sandbox
+from jobs.launch import interruption, own_shop
 from jobs.pay_review import Limit  # noqa: TC001 - typer reads annotations at run time
-from jobs.terminal import reporting
+from jobs.terminal import pay_values, reporting
 
 if TYPE_CHECKING:
     from actors.payments.ledger.ledger import Ledger
@@ -41,7 +41,7 @@ def catalogue(as_json: reporting.AsJson = False) -> int:
     from actors.payments.chains import money
 
     report = reporting.Report(as_json)
-    found = plans.load(shop.of_environment().catalogue)
+    found = plans.load(own_shop.of_environment().catalogue)
     rows = [answers.plan(plan).values() for plan in found.plans]
     shown = [
         (
@@ -87,9 +87,9 @@ def order(
     from actors.payments.checkout import Checkout
 
     report = reporting.Report(as_json)
-    offers = shop.of_environment(on=True)
+    offers = own_shop.of_environment(on=True)
     checkout = Checkout(offers, plans.load(offers.catalogue))
-    with shop.ledger(offers) as ledger:
+    with own_shop.ledger(offers) as ledger:
         made = checkout.order(
             ledger,
             plan,
@@ -136,8 +136,8 @@ def orders(
             "an order is in one of a few states",
             f"Choose from {', '.join(OrderState)}.",
         ) from None
-    offers = shop.of_environment()
-    with shop.ledger(offers) as ledger:
+    offers = own_shop.of_environment()
+    with own_shop.ledger(offers) as ledger:
         if order_id is not None:
             one = pay_values.order_values(offers, ledger, ledger.orders.get(order_id))
             shown = reporting.pairs(f"Order {order_id}", pay_values.order_lines(one))
@@ -174,8 +174,8 @@ def scan(
             "payments come from a few",
             f"Choose from {', '.join(Network)}.",
         )
-    offers = shop.of_environment(on=True)
-    with shop.ledger(offers) as ledger:
+    offers = own_shop.of_environment(on=True)
+    with own_shop.ledger(offers) as ledger:
         if once:
             result = asyncio.run(_scan_once(offers, ledger, Network(network)))
             report.result(
@@ -201,7 +201,7 @@ def report_(
 
     report = reporting.Report(as_json)
     since_ms = 0 if since is None else int(since.replace(tzinfo=UTC).timestamp() * 1000)
-    with shop.ledger(shop.of_environment()) as ledger:
+    with own_shop.ledger(own_shop.of_environment()) as ledger:
         found = ledger.report(since_ms=since_ms)
         cursors = ledger.intake.cursors()
         reviews = ledger.reviews.count()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from jobs import shop
+from jobs.launch import own_shop
 from jobs.terminal import reporting
 
 app = typer.Typer(
@@ -35,7 +35,7 @@ def _list_reviews(closed: bool, limit: int, as_json: bool) -> int:
     from actors.payments import answers
 
     report = reporting.Report(as_json)
-    with shop.ledger(shop.of_environment()) as ledger:
+    with own_shop.ledger(own_shop.of_environment()) as ledger:
         found = ledger.reviews.listing(closed=closed, limit=limit)
         count = ledger.reviews.count()
     values = [answers.review(one).values() for one in found]
@@ -65,7 +65,7 @@ def accept(
     from actors.payments.ledger.database import now_ms
 
     report = reporting.Report(as_json)
-    with shop.ledger(shop.of_environment()) as ledger:
+    with own_shop.ledger(own_shop.of_environment()) as ledger:
         paid = ledger.reviews.accept(subject, now_ms(), order_id=order)
     report.result(
         {"subject": subject, "decision": "accepted", "order": paid},
@@ -95,7 +95,7 @@ def refund(
     from actors.runtime.errors import InvalidInput
 
     report = reporting.Report(as_json)
-    with shop.ledger(shop.of_environment()) as ledger:
+    with own_shop.ledger(own_shop.of_environment()) as ledger:
         units = None
         if amount is not None:
             try:
@@ -120,7 +120,7 @@ def dismiss(subject: Subject, note: Note = "", as_json: reporting.AsJson = False
     from actors.payments.ledger.database import now_ms
 
     report = reporting.Report(as_json)
-    with shop.ledger(shop.of_environment()) as ledger:
+    with own_shop.ledger(own_shop.of_environment()) as ledger:
         ledger.reviews.dismiss(subject, now_ms(), note=note)
     report.result({"subject": subject, "decision": "dismissed"}, f"{subject} is closed")
     return 0
@@ -133,7 +133,7 @@ def retry(subject: Subject, as_json: reporting.AsJson = False) -> int:
     from actors.payments.ledger.database import now_ms
 
     report = reporting.Report(as_json)
-    with shop.ledger(shop.of_environment()) as ledger:
+    with own_shop.ledger(own_shop.of_environment()) as ledger:
         again = ledger.reviews.retry(subject, now_ms())
     report.result(
         {"subject": subject, "decision": "retried", "order": again},

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jobs import shop
-from jobs.launch import interruption
+from jobs.launch import interruption, own_shop
 from jobs.terminal import reporting
 
 if TYPE_CHECKING:
@@ -162,7 +161,7 @@ def pay(
         )
     chosen = kinds.PaymentKind(kind)
     here = _shop()
-    with shop.ledger(here) as ledger:
+    with own_shop.ledger(here) as ledger:
         found = ledger.orders.get(order)
     kinds.check(chosen, found.method)
     try:
@@ -303,7 +302,7 @@ def _shop() -> Shop:
     """
     from actors.runtime.errors import InvalidInput
 
-    here = shop.of_environment()
+    here = own_shop.of_environment()
     if not here.on:
         raise InvalidInput(
             "no sandbox is known here",

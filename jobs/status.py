@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jobs.terminal import exit_codes, reporting
 
 if TYPE_CHECKING:
-    from jobs.launch.found import Found
+    from jobs.launch.found import FoundMesh
 
 
 @reporting.reported
@@ -26,7 +26,7 @@ def command(as_json: reporting.AsJson = False) -> int:
     return 0 if found["healthy"] else exit_codes.NOT_WELL
 
 
-def _by_ray() -> Found:
+def _by_ray() -> FoundMesh:
     """Ask the actors: there is no gateway, or it does not answer."""
     from actors.runtime import log
     from jobs.launch import session

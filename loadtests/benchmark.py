@@ -1,7 +1,7 @@
 """What all benchmarks share: the command and its options, the result, and its record.
 
 A benchmark is a function whose keyword arguments are the options of its command; it returns what
-it `Found`. Its command prints that. Only with `--write` does it also replace the benchmark's
+it `Findings`. Its command prints that. Only with `--write` does it also replace the benchmark's
 section of RESULTS.md, which stands between two comment lines that name it. Invariants: every other
 byte of the file stays as it was; a section keeps its place; the file is replaced in one step, so an
 interrupted run leaves the old one.
@@ -75,7 +75,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Findings:
     """What one benchmark found.
 
     Attributes:
@@ -113,7 +113,7 @@ class Outcome:
 
     slug: str
     title: str
-    found: Found
+    found: Findings
     provenance: Provenance
 
     def as_dict(self) -> dict[str, object]:
@@ -188,7 +188,7 @@ class Benchmark(Generic[P]):
     slug: str
     title: str
     packages: Sequence[str]
-    measure: Callable[Concatenate[Progress, P], Found]
+    measure: Callable[Concatenate[Progress, P], Findings]
 
     def __call__(self, progress: Progress, *args: P.args, **kwargs: P.kwargs) -> Outcome:
         """Run it and describe the run.
@@ -229,7 +229,7 @@ def _shared_options(*, write: Write = False, as_json: reporting.AsJson = False) 
 
 def benchmark(
     slug: str, title: str, packages: Sequence[str]
-) -> Callable[[Callable[Concatenate[Progress, P], Found]], Benchmark[P]]:
+) -> Callable[[Callable[Concatenate[Progress, P], Findings]], Benchmark[P]]:
     """Make a benchmark of a function. Its docstring, up to "Raises:", is the help of its command.
 
     Args:

@@ -13,7 +13,7 @@ import typer
 
 from actors.runtime import remote, spawn
 from loadtests import payload, private_cluster
-from loadtests.benchmark import Found, Progress, Table, benchmark
+from loadtests.benchmark import Findings, Progress, Table, benchmark
 from loadtests.call_actors import MESSAGES, Asking, Echo
 from loadtests.spread import Spread, shown
 
@@ -96,7 +96,7 @@ def measure(
     callers: Annotated[
         int, typer.Option(min=2, max=512, help="Callers at once; one alone is measured too.")
     ] = CALLERS,
-) -> Found:
+) -> Findings:
     """Measure what calls between actors of one machine cost, through Ray and over a Unix socket.
 
     Raises:
@@ -119,7 +119,7 @@ def measure(
         f" {shown(costs.rate_ratio)} times as many are answered in a second."
         for how, costs in kinds.items()
     ]
-    return Found(
+    return Findings(
         method=method,
         tables=[Table(["calls", "calls/s", "caller, µs a call", "actor, µs a call"], rows)],
         findings=findings,

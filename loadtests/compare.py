@@ -23,7 +23,7 @@ from loadtests import (
     payload,
     private_cluster,
 )
-from loadtests.benchmark import Found, Progress, Table, benchmark, named
+from loadtests.benchmark import Findings, Progress, Table, benchmark, named
 from loadtests.chain import ChainPlan, Hops
 from loadtests.compare_chains import ACTOR_WINDOW, WARM_UP_S, Chained
 from loadtests.load_plan import Load
@@ -76,7 +76,7 @@ def measure(
     seconds: Annotated[
         float, typer.Option(min=1, max=3600, help="Measured time of each.")
     ] = SECONDS,
-) -> Found:
+) -> Findings:
     """Compare this mesh with chains on pyzmq and asyncio, and with one Ray actor a node.
 
     Exit code 3 when anything lost, doubled or altered a message.
@@ -126,7 +126,7 @@ def measure(
     return _found(mesh, others, Path(settings.topology).name, method)
 
 
-def _found(mesh: Ran, others: dict[str, Chained], topology: str, method: str) -> Found:
+def _found(mesh: Ran, others: dict[str, Chained], topology: str, method: str) -> Findings:
     own = Chained(
         mesh.delivered_per_s, mesh.load.batch, mesh.hops_mean, sum(mesh.cpu.values()), faults=0
     )
@@ -150,7 +150,7 @@ def _found(mesh: Ran, others: dict[str, Chained], topology: str, method: str) ->
     columns = [
         "", "messages/s", "hop-messages/s", "hops", "made at once", "cores", "this mesh is times",
     ]  # fmt: skip
-    return Found(
+    return Findings(
         method=method,
         tables=[Table(columns, rows)],
         findings=[

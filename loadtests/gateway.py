@@ -15,7 +15,7 @@ import typer
 from actors.mesh.actor import MeshShard
 from actors.mesh.client import Mesh
 from actors.runtime.flags import Flags
-from jobs.launch import gateway as opened
+from jobs.launch import gateway_opening as opened
 from jobs.launch import session
 from loadtests import (
     bare_app,
@@ -27,7 +27,7 @@ from loadtests import (
     leipzig,
     private_cluster,
 )
-from loadtests.benchmark import Found, NoVpn, Progress, Topology, benchmark, named
+from loadtests.benchmark import Findings, NoVpn, Progress, Topology, benchmark, named
 from loadtests.gateway_figures import GatewayRun
 from loadtests.gateway_load import HttpLoad
 from loadtests.gateway_start import Starts
@@ -74,7 +74,7 @@ def measure(  # noqa: PLR0913 - an option each
     starts: Annotated[int, typer.Option(min=1, max=100, help="Starts of each kind.")] = STARTS,
     topology: Topology = None,
     no_vpn: NoVpn = False,
-) -> Found:
+) -> Findings:
     """Measure the gateway beside a bare handler, what it carries in batches, and its start.
 
     Exit code 3 when a request failed, or a message was lost, doubled or altered.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.runtime.lag import PROBE_S
 from loadtests import locust_run, payload
-from loadtests.benchmark import Found, Table
+from loadtests.benchmark import Findings, Table
 from loadtests.crowd import PATHS, WAVE_S
 from loadtests.gateway_load import OPEN_LOOP_PART
 from loadtests.open_loop import percentiles_ms
@@ -98,7 +98,7 @@ class GatewayRun:
         return [f"{count:,} {what}" for what, count in counts.items() if count]
 
 
-def found(run: GatewayRun) -> Found:
+def found(run: GatewayRun) -> Findings:
     """The section of RESULTS.md."""
     loaded, load = run.loaded, run.load
     p50, p95, p99 = percentiles_ms(loaded.open_loop.all())
@@ -135,7 +135,7 @@ def found(run: GatewayRun) -> Found:
         wave=WAVE_S,
         probe_ms=1000 * PROBE_S,
     )
-    return Found(
+    return Findings(
         method=method,
         tables=[_turns(run), _cores(run), _scenarios(run), _starts(run)],
         findings=findings,

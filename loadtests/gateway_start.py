@@ -19,7 +19,7 @@ from actors.runtime.errors import Unavailable
 from actors.runtime.flags import Flags
 from actors.runtime.lag import Lag
 from cluster.ray_start import free_ports
-from jobs.launch import gateway, joining, session
+from jobs.launch import gateway_opening, joining, session
 from loadtests import crowd, private_cluster
 from loadtests.http_connection import Server
 from loadtests.spread import Spread
@@ -182,7 +182,7 @@ def _after_gateway(given: Settings, progress: Progress) -> Iterator[session.Sess
         given = given.model_copy(update={"state_dir": Path(state_dir), "namespace": namespace})
         joining.join(cluster.address, namespace)
         progress("opening the gateway")
-        gateway.begin(given).deployed()
+        gateway_opening.begin(given).deployed()
         own = session.launch(given, Flags(), progress=progress)
         try:
             yield own

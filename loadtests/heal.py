@@ -17,7 +17,7 @@ from actors.mesh.drill.conductor import SAMPLE_S
 from actors.runtime.errors import Unavailable
 from actors.runtime.flags import Flags
 from loadtests import babel_heal, babel_network, drilling, private_cluster
-from loadtests.benchmark import Found, Progress, Table, benchmark
+from loadtests.benchmark import Findings, Progress, Table, benchmark
 from loadtests.grid import centre, grid, write_netjson
 from loadtests.spread import Spread
 from serve_apps.settings import Settings
@@ -58,7 +58,7 @@ def measure(
     hello: Annotated[
         float, typer.Option(min=0.05, max=60, help="Seconds between Hellos, on both sides.")
     ] = HELLO_S,
-) -> Found:
+) -> Findings:
     """Measure how soon routes lead around a dead node, beside babeld. Needs root and babeld.
 
     Raises:
@@ -89,7 +89,7 @@ def measure(
         for name, spread in healed.items()
     ]
     reports = [report for some in drills.values() for report in some]
-    return Found(
+    return Findings(
         method=_METHOD.format(
             side=SIDE,
             hello=hello,

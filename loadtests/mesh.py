@@ -13,7 +13,7 @@ import typer
 from actors.runtime.errors import InvalidInput
 from actors.runtime.flags import Flags
 from loadtests import leipzig, mesh_figures, mesh_load, private_cluster
-from loadtests.benchmark import Found, NoVpn, Progress, Topology, benchmark
+from loadtests.benchmark import Findings, NoVpn, Progress, Topology, benchmark
 from loadtests.load_plan import Load
 
 SECONDS: Final = 60.0
@@ -53,7 +53,7 @@ def measure(  # noqa: PLR0913 - an option each
         int | None,
         typer.Option(min=1, help="Processes that send and receive. Default: one for each shard."),
     ] = None,
-) -> Found:
+) -> Findings:
     """Measure messages per second over several hops, and their latency.
 
     Latency counts from the time that a message was scheduled to be sent. Exit code 3 when a

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import psutil
 
 from loadtests import payload
-from loadtests.benchmark import Found, Table
+from loadtests.benchmark import Findings, Table
 from loadtests.mesh_load import WARM_UP_S, thirds_mib
 from loadtests.open_loop import percentiles_ms
 from loadtests.spread import finite, shown
@@ -127,7 +127,7 @@ def limits(ran: Ran) -> str:
     )
 
 
-def found(ran: Ran, settings: Settings, flags: Sequence[str]) -> Found:
+def found(ran: Ran, settings: Settings, flags: Sequence[str]) -> Findings:
     """The section of RESULTS.md about one load.
 
     Args:
@@ -157,7 +157,7 @@ def found(ran: Ran, settings: Settings, flags: Sequence[str]) -> Found:
         seconds=load.seconds,
     )
     or_returned = " or returned" if ran.failure else ""
-    return Found(
+    return Findings(
         method=method,
         tables=[_table(figures)],
         findings=[

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from loadtests import leipzig, mesh_figures, mesh_load, private_cluster
-from loadtests.benchmark import Found, NoVpn, Progress, Table, Topology, benchmark, named
+from loadtests.benchmark import Findings, NoVpn, Progress, Table, Topology, benchmark, named
 from loadtests.load_plan import Load
 from loadtests.mesh_figures import limits, shortcomings
 from loadtests.mesh_load import thirds_mib
@@ -102,7 +102,7 @@ def measure(
     mailbox: Annotated[
         int, typer.Option(min=1, max=2**24, help="Messages that a node may hold.")
     ] = MAILBOX,
-) -> Found:
+) -> Findings:
     """Offer twice what the mesh carries; it must refuse, keep its memory flat, and recover.
 
     Exit code 3 when it does not, or when a message was lost, doubled or altered.
@@ -139,7 +139,7 @@ def _p95(ran: Ran) -> float:
     return percentiles_ms(ran.latency())[1]
 
 
-def _found(found: Overloaded, settings: Settings, seconds: float) -> Found:
+def _found(found: Overloaded, settings: Settings, seconds: float) -> Findings:
     rans = (found.capacity, found.before, found.over, found.after)
     over, (first, last) = found.over, found.memory
     method = _METHOD.format(
@@ -187,7 +187,7 @@ def _found(found: Overloaded, settings: Settings, seconds: float) -> Found:
     columns = [
         "", "offered/s", "delivered/s", "sent", "refused", "lost", "twice", "p95, ms", "drained, s",
     ]  # fmt: skip
-    return Found(
+    return Findings(
         method=method,
         tables=[Table(columns, rows)],
         findings=[

@@ -23,7 +23,7 @@ from actors.payments.ledger.order_book import NewOrder
 from actors.payments.ledger.orders import Delivers, OrderState
 from actors.payments.shop import KEYLESS_TRON, ShopChain
 from loadtests import history_api
-from loadtests.benchmark import Found, Progress, Table, benchmark, defect
+from loadtests.benchmark import Findings, Progress, Table, benchmark, defect
 from loadtests.spread import Spread
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def measure(
     ] = ROWS,
     orders: Annotated[int, typer.Option(min=10, max=1_900, help="Open orders.")] = ORDERS,
     runs: Annotated[int, typer.Option(min=1, max=100, help="Runs, each on a new ledger.")] = RUNS,
-) -> Found:
+) -> Findings:
     """Measure how fast a TRC-20 history is read, and what many open orders cost.
 
     Raises:
@@ -83,7 +83,7 @@ def measure(
         ],
     )
     pages = -(-rows // history_api.PAGE)
-    return Found(
+    return Findings(
         method=_METHOD.format(
             rows=rows, orders=orders, paid=PAID, runs=runs, rate=RATE, floor=(pages - 1) / RATE
         ),

@@ -17,7 +17,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
 from actors.topology import spf
-from loadtests.benchmark import Found, Progress, Table, benchmark, defect, timed
+from loadtests.benchmark import Findings, Progress, Table, benchmark, defect, timed
 from loadtests.plane_mesh import graph
 from loadtests.spread import Spread, shown
 
@@ -55,7 +55,7 @@ def measure(
     *,
     nodes: Annotated[int, typer.Option(min=100, max=50_000, help="Nodes of the mesh.")] = NODES,
     runs: Annotated[int, typer.Option(min=1, max=100, help="Runs of each program.")] = RUNS,
-) -> Found:
+) -> Findings:
     """Measure how many forwarding trees a second are computed, beside networkx and scipy.
 
     Raises:
@@ -92,7 +92,7 @@ def measure(
         f"After one change the tables are right again {saved:.1f} times as soon as by"
         " computing all of them (medians)."
     )
-    return Found(
+    return Findings(
         method=_METHOD.format(
             nodes=topology.n_nodes,
             links=topology.n_links,

@@ -18,7 +18,7 @@ from actors.runtime import spawn
 from actors.runtime.flags import Flags
 from actors.topology import radio
 from loadtests import drilling, footprint, mesh_load, payload, private_cluster
-from loadtests.benchmark import Found, Progress, Table, benchmark, named
+from loadtests.benchmark import Findings, Progress, Table, benchmark, named
 from loadtests.load_plan import Load
 from loadtests.mesh_figures import shortcomings
 from loadtests.node_actor import LoneActor
@@ -107,7 +107,7 @@ def measure(
     progress: Progress,
     *,
     nodes: Annotated[int, typer.Option(min=200, help="Nodes of the largest mesh.")] = NODES,
-) -> Found:
+) -> Findings:
     """Measure what large meshes take and carry, beside one actor for each node.
 
     Raises:
@@ -165,7 +165,7 @@ def _mesh(cluster: LocalCluster, nodes: int, progress: Progress) -> Sized:
     return private_cluster.on_mesh(settings, tell, use, Flags())
 
 
-def _found(meshes: list[Sized], lone: Lone) -> Found:
+def _found(meshes: list[Sized], lone: Lone) -> Findings:
     largest = meshes[-1]
     method = _METHOD.format(
         shards=largest.drill.shards,
@@ -233,7 +233,7 @@ def _found(meshes: list[Sized], lone: Lone) -> Found:
         f" (1/{ratios['resident']:,.0f} of the resident) and 1/{ratios['start']:,.0f} of the time"
         " to start that an actor of its own takes."
     )
-    return Found(
+    return Findings(
         method=method,
         tables=[running, working, each],
         findings=[spared],

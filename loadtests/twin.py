@@ -19,7 +19,7 @@ from actors.topology.cuts import single_failures
 from actors.topology.model import Topology
 from actors.twin.failure import Failure
 from actors.twin.partitions import FailedSets, Partitioner
-from loadtests.benchmark import Found, Progress, Table, benchmark, defect, timed
+from loadtests.benchmark import Findings, Progress, Table, benchmark, defect, timed
 from loadtests.spread import Spread, shown
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def measure(
         int, typer.Option(min=10, max=100_000, help="Number of random failures.")
     ] = SETS,
     runs: Annotated[int, typer.Option(min=1, max=100, help="Runs of each program.")] = RUNS,
-) -> Found:
+) -> Findings:
     """Measure how fast a mesh is taken apart, beside scipy and networkx.
 
     Raises:
@@ -144,7 +144,7 @@ def _found(
     together: dict[str, Spread],
     named: Spread,
     large: Spread,
-) -> Found:
+) -> Findings:
     """The figures.
 
     Args:
@@ -170,7 +170,7 @@ def _found(
         for name, spread in together.items()
     ]
     rows.append([f"all single failures of {LARGE[0]:,} nodes, {_TWIN}", str(large.times(1000)), ""])
-    return Found(
+    return Findings(
         method=method,
         tables=[Table(["", "ms", "times the twin's"], rows)],
         findings=[

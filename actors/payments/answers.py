@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from actors.payments.ledger.intake import Cursor
     from actors.payments.ledger.order_book import ReceivedPayment
     from actors.payments.ledger.orders import Order
-    from actors.payments.ledger.reports import LedgerSums
     from actors.payments.ledger.reviews import Review
+    from actors.payments.ledger.sums import LedgerSums
     from actors.payments.shop import Shop
 
 _AMOUNT: Final = "in whole coins, as text so that nothing is rounded"

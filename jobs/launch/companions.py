@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from jobs.launch.gateway_companion import GatewayCompanion
 from jobs.launch.payment_watchers import PaymentWatchers
-from jobs.launch.twin import Twin
+from jobs.launch.twin_companion import TwinCompanion
 
 if TYPE_CHECKING:
     from jobs.launch.companion import Companion, Plan, Seen, State
 
-COMPANIONS: Final[tuple[Companion, ...]] = (GatewayCompanion(), PaymentWatchers(), Twin())
+COMPANIONS: Final[tuple[Companion, ...]] = (GatewayCompanion(), PaymentWatchers(), TwinCompanion())
 
 
 def wanted(plan: Plan, *, minimal: bool) -> tuple[Companion, ...]:

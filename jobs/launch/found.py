@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundMesh:
     """How a mesh is.
 
     Attributes:
@@ -58,7 +58,7 @@ def gateway(state_dir: Path) -> GatewayClient | None:
     return GatewayClient.of(MeshRecord.load(state_dir), state_dir)
 
 
-def by_gateway(state_dir: Path) -> Found | None:
+def by_gateway(state_dir: Path) -> FoundMesh | None:
     """Ask the gateway of the mesh on record: no cluster is joined, and Ray is not even imported.
 
     Returns:
@@ -72,6 +72,6 @@ def by_gateway(state_dir: Path) -> Found | None:
     if record is None or client is None:
         return None
     try:
-        return Found(record, state_dir, client.ask("GET", "/v1/mesh/status"))
+        return FoundMesh(record, state_dir, client.ask("GET", "/v1/mesh/status"))
     except (X0Error, NoAnswer):
         return None

@@ -50,15 +50,15 @@ class GatewayCompanion(Companion):
         Raises:
             ConfigurationError: it is taken, or the address is not one of this host.
         """
-        from jobs.launch import gateway
+        from jobs.launch import gateway_opening
 
-        return replace(plan, settings=gateway.with_port(plan.settings))
+        return replace(plan, settings=gateway_opening.with_port(plan.settings))
 
     def start(self, plan: Plan) -> Wait:
         """Have the cluster open it; what is returned waits until it is ready."""
-        from jobs.launch import gateway
+        from jobs.launch import gateway_opening
 
-        return gateway.begin(plan.settings).wait
+        return gateway_opening.begin(plan.settings).wait
 
     def states(self, seen: Seen) -> tuple[State, ...]:
         """It is no actor of the namespace, so it is asked itself."""

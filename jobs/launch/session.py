@@ -26,9 +26,9 @@ from actors.runtime.errors import Conflict, NotRunning
 from actors.runtime.state_files import ensure_directory, exclusive_lock
 from actors.topology import fetch, radio, source
 from cluster.local import LocalCluster
-from jobs.launch import companions, gateway_companion, head, interruption, joining, readiness
+from jobs.launch import companions, gateway_companion, interruption, joining, ray_head, readiness
 from jobs.launch.companion import Plan
-from jobs.launch.found import Found
+from jobs.launch.found import FoundMesh
 from jobs.launch.gateway_companion import GatewayCompanion
 from jobs.launch.options import mesh_options
 from jobs.launch.record import LOCK, MeshRecord
@@ -102,13 +102,13 @@ class Session:
             await asyncio.to_thread(wait, tell)
         return status
 
-    async def found(self) -> Found:
+    async def found(self) -> FoundMesh:
         """How the mesh and its companions are, asked of the actors.
 
         Raises:
             Unavailable: the mesh has ended, or its coordinator is restarting.
         """
-        return Found(self.record, self.settings.state_dir, await operations.mesh_state())
+        return FoundMesh(self.record, self.settings.state_dir, await operations.mesh_state())
 
     def close(self) -> None:
         """Leave the mesh to itself: disconnect this process."""
@@ -124,7 +124,7 @@ class Session:
         if self.cluster is not None:
             spawn.disconnect()
             self.cluster.stop()  # and its actors with it, even if Ray no longer answers
-            head.remove_targets(self.settings)
+            ray_head.remove_targets(self.settings)
         else:
             spawn.connect(self.record.address, self.settings.namespace)
             spawn.tear_down(self.settings.namespace)
@@ -159,7 +159,7 @@ def launch(
         cluster, own = None, None
         if not address:
             tell("starting Ray")
-            own = head.options(settings, dashboard=not flags.minimal)
+            own = ray_head.options(settings, dashboard=not flags.minimal)
             cluster = LocalCluster.start(settings.state_dir, own)
             address = cluster.address
         session = None
@@ -167,7 +167,7 @@ def launch(
             tell("starting the mesh")
             session = _populate(plan, address, cluster, chosen)
             if own is not None:
-                head.write_targets(settings, own, session.record.gateway_url)
+                ray_head.write_targets(settings, own, session.record.gateway_url)
             joining.ask(lambda mesh: mesh.membership(), _TOPOLOGY_TIMEOUT_S)
             return replace(session, waits=session.waits + _started(chosen, plan, late=True))
         except BaseException:
@@ -310,7 +310,7 @@ def ephemeral(
     with interruption.guarded():
         state_dir = Path(tempfile.mkdtemp(prefix="x0-state-"))
         namespace = f"{settings.namespace[:40]}-{uuid.uuid4().hex[:12]}"
-        private = head.any_ports(settings).model_copy(
+        private = ray_head.any_ports(settings).model_copy(
             update={"state_dir": state_dir, "namespace": namespace}
         )
         try:

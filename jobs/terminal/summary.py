@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from jobs.launch.found import Found
+    from jobs.launch.found import FoundMesh
 
     Values = Mapping[str, Any]  # as of `values`
 
@@ -26,7 +26,7 @@ _MIB: Final = 2**20
 _FORMATS: Final = {"radio": "generated: a made-up radio mesh"}
 
 
-def values(found: Found) -> dict[str, Any]:
+def values(found: FoundMesh) -> dict[str, Any]:
     """All that is known, for `--json`. Times in s, memory in bytes."""
     record = found.record
     beside = {name: State(name, **one) for name, one in found.state["actors"].items()}

@@ -22,8 +22,8 @@ from actors.payments.shop import Shop
 from actors.runtime import log, spawn
 from actors.twin import client as twin
 from serve_apps import operations
+from serve_apps.gateway.gateway_state import Gateway
 from serve_apps.gateway.http.application import build
-from serve_apps.gateway.service import Gateway
 from serve_apps.gateway.settings import GatewayOptions
 from serve_apps.gateway.watching import MeshWatcher
 from serve_apps.settings import Settings

@@ -19,7 +19,7 @@ from actors.runtime.errors import X0Error
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from serve_apps.gateway.service import Gateway
+    from serve_apps.gateway.gateway_state import Gateway
 
 WINDOW: Final = 100  # messages that are offered and not acknowledged
 

@@ -18,8 +18,8 @@ from serve_apps.web.errors import TooLarge
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from serve_apps.gateway.gateway_state import Gateway
     from serve_apps.gateway.send_batcher import SendOutcome
-    from serve_apps.gateway.service import Gateway
 
 
 class LineStream:

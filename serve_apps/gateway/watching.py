@@ -16,7 +16,7 @@ from serve_apps.gateway.mesh_view import Snapshot
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from serve_apps.gateway.service import Gateway
+    from serve_apps.gateway.gateway_state import Gateway
 
 STATUS_S: Final = 5.0  # how long the coordinator may take to tell its status
 

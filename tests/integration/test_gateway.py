@@ -34,7 +34,7 @@ from actors.twin.contract import TWIN
 from cluster import ingress, processes
 from cluster.local import LocalCluster
 from cluster.ray_start import HeadOptions
-from jobs.launch import gateway
+from jobs.launch import gateway_opening
 from jobs.launch.options import twin_options
 from serve_apps.settings import Settings
 from serve_apps.web.auth import token_path
@@ -87,7 +87,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     cluster = LocalCluster.start(state, HeadOptions(num_cpus=2))
     try:
         spawn.connect(cluster.address, namespace)
-        opening = gateway.begin(gateway.with_port(settings))
+        opening = gateway_opening.begin(gateway_opening.with_port(settings))
         early = [
             _first_answer(opening.url, path) for path in ("/healthz", "/readyz", "/v1/mesh/nodes")
         ]

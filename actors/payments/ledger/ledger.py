@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from actors.payments.ledger import reports
+from actors.payments.ledger import sums
 from actors.payments.ledger.database import Database
 from actors.payments.ledger.intake import Intake
 from actors.payments.ledger.order_book import OrderBook
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
-    from actors.payments.ledger.reports import LedgerSums
+    from actors.payments.ledger.sums import LedgerSums
 
 
 class Ledger:
@@ -49,8 +49,8 @@ class Ledger:
         self.reviews = ReviewQueue(self.database)
 
     def report(self, *, since_ms: int = 0) -> LedgerSums:
-        """See `reports.report`."""
-        return reports.report(self.database, since_ms=since_ms)
+        """See `sums.report`."""
+        return sums.report(self.database, since_ms=since_ms)
 
     def close(self) -> None:
         """Close all connections."""

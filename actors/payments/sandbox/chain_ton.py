@@ -16,7 +16,7 @@ from actors.payments.sandbox.ton_cells import TonEnvelope, TonRecord
 if TYPE_CHECKING:
     from pytoniq_core.boc.cell import Cell
 
-    from actors.payments.sandbox.clock import ChainClock
+    from actors.payments.sandbox.chain_clock import ChainClock
 
 FIRST_LT: Final = 50_000_000_000_000
 LT_STEP: Final = 1_000_000  # between blocks

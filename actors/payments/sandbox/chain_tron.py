@@ -24,7 +24,7 @@ from actors.payments.chains.tron import TRANSFER_TOPIC
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.payments.sandbox.clock import ChainClock
+    from actors.payments.sandbox.chain_clock import ChainClock
 
 APPROVAL_TOPIC: Final = keccak256(b"Approval(address,address,uint256)").hex()
 FIRST_BLOCK: Final = 60_000_000

@@ -7,9 +7,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from actors.payments.chains.money import Method, Network
+from actors.payments.sandbox.chain_clock import ChainClock
 from actors.payments.sandbox.chain_ton import TonChain
 from actors.payments.sandbox.chain_tron import TronChain
-from actors.payments.sandbox.clock import ChainClock
 from actors.runtime.errors import InvalidInput
 
 if TYPE_CHECKING:

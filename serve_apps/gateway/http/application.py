@@ -15,24 +15,24 @@ from serve_apps.gateway.http import (
     moved,
     operating,
     payment_documents,
-    payments,
+    payment_routes,
     probes,
     reading,
     reports,
     sending,
-    twin,
     twin_documents,
+    twin_routes,
 )
 from serve_apps.gateway.http.fast_path import FastPath
 from serve_apps.web import docs_page, documents, openapi
 from serve_apps.web.error_answers import ErrorAnswers
-from serve_apps.web.head import HeadAsGet
+from serve_apps.web.head_as_get import HeadAsGet
 from serve_apps.web.hosts import KnownHosts
 from serve_apps.web.meter import Meter
 from serve_apps.web.routing import StrictRoute, operation_id
 
 if TYPE_CHECKING:
-    from serve_apps.gateway.service import Gateway
+    from serve_apps.gateway.gateway_state import Gateway
 
 
 _TAGS: Final = [
@@ -46,7 +46,7 @@ _TAGS: Final = [
 # First what comes most often: Serve matches each request against the routes in this order.
 _PARTS: Final = (
     *(sending, health, reading, operating, events),
-    *(reports, inboxes, probes, payments, twin),
+    *(reports, inboxes, probes, payment_routes, twin_routes),
 )
 _COMPONENTS: Final = (
     mesh_documents.COMPONENTS | payment_documents.COMPONENTS | twin_documents.COMPONENTS

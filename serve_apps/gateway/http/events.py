@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-    from serve_apps.gateway.service import Gateway
+    from serve_apps.gateway.gateway_state import Gateway
 
 SSE: Final = "text/event-stream"
 _HIGHEST_EVENT: Final = 2**63

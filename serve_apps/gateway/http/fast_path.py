@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from serve_apps.gateway.service import Gateway
+    from serve_apps.gateway.gateway_state import Gateway
     from serve_apps.web.error_answers import ErrorAnswers
 
 PATH: Final = f"{V1}/mesh/messages"

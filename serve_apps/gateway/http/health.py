@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import JSONResponse, Response
 
-from serve_apps.gateway import metrics
+from serve_apps.gateway import gateway_metrics
 from serve_apps.gateway.http import mesh_documents
 from serve_apps.web import documents as problem_documents
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from serve_apps.gateway.service import Gateway
+    from serve_apps.gateway.gateway_state import Gateway
 
 
 def add(app: FastAPI, gateway: Gateway) -> None:
@@ -63,4 +63,4 @@ def add(app: FastAPI, gateway: Gateway) -> None:
     )
     async def get_metrics() -> Response:
         """Prometheus metrics of this process."""
-        return Response(gateway.metrics.exposition(), media_type=metrics.MEDIA_TYPE)
+        return Response(gateway.metrics.exposition(), media_type=gateway_metrics.MEDIA_TYPE)

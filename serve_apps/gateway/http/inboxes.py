@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-    from serve_apps.gateway.service import Gateway
+    from serve_apps.gateway.gateway_state import Gateway
 
 _MESSAGES: Final = 100  # messages of an answer if no limit is given
 _BOUNDS: Final = Limits()  # the bounds of parameters, for the OpenAPI document
@@ -85,7 +85,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         """Take messages out of an inbox. The same receipts again change nothing."""
         gateway.access.check(request.headers)
         value = await bodies.read_json(request, limits.body_bytes)
-        receipts = parse(mesh_documents.Receipts, value).receipts
+        receipts = parse(mesh_documents.ReceiptList, value).receipts
         return JSONResponse({"acknowledged": await gateway.acknowledge(id, receipts)})
 
 

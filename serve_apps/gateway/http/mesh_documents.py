@@ -258,7 +258,7 @@ class ReportKept(BaseModel):
     kept: bool
 
 
-class Message(BaseModel):
+class OutgoingMessage(BaseModel):
     """A message to be sent, with its payload as text or in base64."""
 
     model_config = ConfigDict(extra="forbid")
@@ -270,7 +270,7 @@ class Message(BaseModel):
     port: int = Field(0, ge=0, le=MAX_PORT)
 
 
-class Receipts(BaseModel):
+class ReceiptList(BaseModel):
     """Receipts of messages, as the inbox gave them."""
 
     model_config = ConfigDict(extra="forbid")
@@ -280,8 +280,8 @@ class Receipts(BaseModel):
 
 _ONE: Final = {"source": "n0000", "destination": "n0001", "payload": "hello"}
 
-MESSAGES_BODY: Final[dict[str, Any]] = documents.body("Message", example=_ONE)
-PROBE_BODY: Final = documents.body("Message", example=_ONE)
+MESSAGES_BODY: Final[dict[str, Any]] = documents.body("OutgoingMessage", example=_ONE)
+PROBE_BODY: Final = documents.body("OutgoingMessage", example=_ONE)
 MESSAGES_BODY["content"] |= {
     NDJSON: {
         "schema": {"type": "string", "description": "a message a line, of at most 512 KiB"},
@@ -310,5 +310,7 @@ INBOX_STREAM: Final[dict[str, Any]] = {
     '"undeliverable": false, "payload": "hello", "receipt": "0-0-17-0123456789abcdef"}\n',
 }
 TELEMETRY_BODY: Final = documents.body("TelemetryReport")
-RECEIPTS_BODY: Final = documents.body("Receipts", example={"receipts": ["0-0-17-0123456789abcdef"]})
-COMPONENTS: Final = documents.components(Message, Receipts, TelemetryReport)
+RECEIPTS_BODY: Final = documents.body(
+    "ReceiptList", example={"receipts": ["0-0-17-0123456789abcdef"]}
+)
+COMPONENTS: Final = documents.components(OutgoingMessage, ReceiptList, TelemetryReport)

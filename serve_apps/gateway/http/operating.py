@@ -14,7 +14,7 @@ from serve_apps.web import documents as problem_documents
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from serve_apps.gateway.service import Gateway
+    from serve_apps.gateway.gateway_state import Gateway
 
 
 def add(app: FastAPI, gateway: Gateway) -> None:

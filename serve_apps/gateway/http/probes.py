@@ -20,7 +20,7 @@ from serve_apps.web.strict_json import JSON, loads
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from serve_apps.gateway.service import Gateway
+    from serve_apps.gateway.gateway_state import Gateway
 
 _BOUNDS = Limits()  # the bounds of parameters, for the OpenAPI document
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-    from serve_apps.gateway.service import Gateway
+    from serve_apps.gateway.gateway_state import Gateway
 
 _LARGE: Final = 2_000  # rows of an answer that a thread builds
 _CACHED: Final[dict[int | str, dict[str, Any]]] = {

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-    from serve_apps.gateway.service import Gateway
+    from serve_apps.gateway.gateway_state import Gateway
     from serve_apps.gateway.tally import Tally
 
 _LARGE = 65_536  # bytes of a body that a thread decodes

@@ -85,7 +85,7 @@ def test_its_route_is_served(tree: Path) -> None:
     """The application has the operation under the name that the page gives."""
     code = (
         "from serve_apps.gateway.http.application import build;"
-        "from serve_apps.gateway.service import Gateway;"
+        "from serve_apps.gateway.gateway_state import Gateway;"
         "paths = build(Gateway('t' * 43)).openapi()['paths'];"
         "assert paths['/v1/uplink/reach']['get']['operationId'] == 'getUplinkReach'"
     )

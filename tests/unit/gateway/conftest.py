@@ -13,9 +13,9 @@ import pytest
 from actors.mesh.partition import Acceptance
 from actors.topology.link_state import LinkState
 from actors.topology.model import Topology
+from serve_apps.gateway.gateway_state import Gateway
 from serve_apps.gateway.http.application import build
 from serve_apps.gateway.mesh_view import Snapshot
-from serve_apps.gateway.service import Gateway
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,9 +13,9 @@ import pytest
 from actors.payments import tokens
 from actors.payments.chains.money import Method
 from actors.payments.ledger.orders import OrderState
+from serve_apps.gateway.gateway_state import Gateway
 from serve_apps.gateway.http.application import build
 from serve_apps.gateway.limits import Limits
-from serve_apps.gateway.service import Gateway
 from tests.unit.payments.bot_shop import BotShop
 
 if TYPE_CHECKING:

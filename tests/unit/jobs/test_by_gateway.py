@@ -30,9 +30,9 @@ from jobs.launch import twin_questions
 from jobs.launch.record import MeshRecord
 from jobs.terminal import exit_codes
 from serve_apps import probing
+from serve_apps.gateway.gateway_state import Gateway
 from serve_apps.gateway.http.application import build
 from serve_apps.gateway.mesh_view import Snapshot
-from serve_apps.gateway.service import Gateway
 from serve_apps.web.auth import ensure_token
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from loadtests import benchmark
 from loadtests.benchmark import (
     HEADER,
     Benchmark,
-    Found,
+    Findings,
     Outcome,
     Progress,
     Table,
@@ -45,7 +45,7 @@ ORIGIN = Provenance(
 
 def outcome(slug: str, figure: str) -> Outcome:
     table = Table(["", "healed, s"], [["this mesh", figure]])
-    found = Found("A method.", [table], ["A finding."], {"s": figure})
+    found = Findings("A method.", [table], ["A finding."], {"s": figure})
     return Outcome(slug, "A title", found, ORIGIN)
 
 
@@ -113,7 +113,7 @@ def test_what_fell_short_is_told_in_place_of_what_was_kept() -> None:
     """The last finding is the promise, or how it was broken; JSON holds the shortcomings."""
 
     def told(*short: str) -> Outcome:
-        found = Found("How.", [], ["So many."], {}, shortcomings=short, kept="None was lost.")
+        found = Findings("How.", [], ["So many."], {}, shortcomings=short, kept="None was lost.")
         return Outcome("mesh", "A title", found, ORIGIN)
 
     assert "- So many.\n- None was lost.\n" in str(told())
@@ -126,14 +126,14 @@ def small(short: Sequence[str] = ()) -> Benchmark[[int]]:
     @benchmark.benchmark("small", "A small one", ["numpy"])
     def measure(
         progress: Progress, *, nodes: Annotated[int, typer.Option(min=2, help="Nodes.")] = 4
-    ) -> Found:
+    ) -> Findings:
         """Measure little.
 
         Raises:
             ValueError: never.
         """
         progress("measuring")
-        return Found("How.", [], [f"{nodes} nodes."], {"nodes": nodes}, shortcomings=short)
+        return Findings("How.", [], [f"{nodes} nodes."], {"nodes": nodes}, shortcomings=short)
 
     return measure
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from actors.payments.bot import service
+from actors.payments.bot import bot_loop
 from actors.payments.chains.money import Method, Network
 from actors.payments.chains.verdict import Sighting, Transfer
 from actors.payments.ledger import schema
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from actors.payments.bot.service import Webhook
+    from actors.payments.bot.bot_loop import Webhook
     from actors.payments.ledger.intake import Cursor
     from actors.payments.ledger.orders import Order
     from tests.unit.payments.bot_api import BotApi
@@ -87,7 +87,7 @@ class BotShop:
 
         async def sell() -> None:
             loops.append((asyncio.get_running_loop(), asyncio.current_task()))
-            await service.run(
+            await bot_loop.run(
                 self.shop,
                 self.ledger,
                 SecretStr(TOKEN),

@@ -10,11 +10,11 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from actors.payments.bot import chat_throttle, phrases, polling, service, telegram, webhook
+from actors.payments.bot import chat_throttle, phrases, polling, telegram, webhook
+from actors.payments.bot.bot_loop import Webhook
 from actors.payments.bot.keyboards import Button
 from actors.payments.bot.rich_text import Mark, Part, RichText
 from actors.payments.bot.seller import BotReply
-from actors.payments.bot.service import Webhook
 from actors.payments.bot.telegram import TelegramClient
 from actors.payments.chains.money import Method
 from actors.payments.errors import BotRefused, TransportBusy, TransportRefused
@@ -268,7 +268,7 @@ def test_a_slow_telegram_or_none_loses_nothing(
     api: BotApi, sold: BotShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """5xx, broken connections and 429 at every kind of request: all is said in the end."""
-    monkeypatch.setattr(service, "RETRY_S", 0.1)
+    monkeypatch.setattr(bot_loop, "RETRY_S", 0.1)
     monkeypatch.setattr(polling, "FIRST_PAUSE_S", 0.1)
     seen: dict[str, int] = {}
 

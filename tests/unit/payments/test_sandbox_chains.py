@@ -17,9 +17,9 @@ from actors.payments.chains import ton, tron
 from actors.payments.chains.money import MAX_AMOUNT, Method
 from actors.payments.chains.verdict import Reason, Rejected, Transfer
 from actors.payments.sandbox import kinds
+from actors.payments.sandbox.chain_clock import ChainClock
 from actors.payments.sandbox.chain_ton import TonChain
 from actors.payments.sandbox.chain_tron import TronChain
-from actors.payments.sandbox.clock import ChainClock
 from actors.payments.sandbox.kinds import APPLIES, Chains, Payment, PaymentKind
 from actors.runtime.errors import InvalidInput
 

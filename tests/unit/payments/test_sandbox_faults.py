@@ -19,9 +19,9 @@ from actors.payments.errors import ChainRefused, ChainUnavailable
 from actors.payments.ledger.orders import OrderState
 from actors.payments.sandbox import app, faults
 from actors.payments.sandbox.app import MAX_PAYMENTS, Sandbox
+from actors.payments.sandbox.chain_clock import ChainClock
 from actors.payments.sandbox.chain_tron import TronChain
 from actors.payments.sandbox.client import SandboxClient
-from actors.payments.sandbox.clock import ChainClock
 from actors.payments.sandbox.faults import SUSPENDED_S, ApiFaults, Fault, FaultPlan, Limit
 from actors.payments.sandbox.kinds import Chains, Payment, PaymentKind
 from actors.payments.sandbox.server import serving

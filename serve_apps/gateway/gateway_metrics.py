@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
-    from serve_apps.gateway.service import Gateway
+    from serve_apps.gateway.gateway_state import Gateway
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _PREFIX: Final = "x0tta6bl4_gateway"

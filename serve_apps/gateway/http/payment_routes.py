@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, Response
 
 from actors.payments import answers
 from actors.payments.ledger.orders import OrderState  # noqa: TC001 - FastAPI reads it
-from serve_apps.gateway import payments
+from serve_apps.gateway import payment_desk
 from serve_apps.gateway.http import payment_documents
 from serve_apps.gateway.http.parameters import V1
 from serve_apps.gateway.payment_requests import PRINTABLE, OrderRequest, ReviewDecision
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from actors.payments.answers import PaymentsAnswer
-    from serve_apps.gateway.payments import Desk
-    from serve_apps.gateway.service import Gateway
+    from serve_apps.gateway.gateway_state import Gateway
+    from serve_apps.gateway.payment_desk import Desk
 
 OrderId = Annotated[
     str, Path(min_length=1, max_length=40, pattern=PRINTABLE, examples=["abcdefghijklmnop"])
@@ -58,7 +58,7 @@ def _add_orders(app: FastAPI, gateway: Gateway) -> None:
     async def list_plans(request: Request) -> Any:  # noqa: ANN401 - documented by the model
         """What can be bought."""
         gateway.access.check(request.headers)
-        return await _answered(gateway, payments.plans)
+        return await _answered(gateway, payment_desk.plans)
 
     @app.get(
         f"{V1}/payments/orders",
@@ -75,7 +75,7 @@ def _add_orders(app: FastAPI, gateway: Gateway) -> None:
     ) -> Any:  # noqa: ANN401 - the same
         """Orders, newest first."""
         gateway.access.check(request.headers)
-        work = partial(payments.orders, states=state or [], limit=limit)
+        work = partial(payment_desk.orders, states=state or [], limit=limit)
         return await _answered(gateway, work)
 
     @app.post(
@@ -95,7 +95,7 @@ def _add_orders(app: FastAPI, gateway: Gateway) -> None:
         value = await bodies.read_json(request, gateway.limits.payment_bytes)
         wanted = parse(OrderRequest, value)
         key = wanted.request or secrets.token_hex(_KEY_BYTES)
-        return await _answered(gateway, partial(payments.order, wanted=wanted, request=key))
+        return await _answered(gateway, partial(payment_desk.order, wanted=wanted, request=key))
 
     @app.get(
         f"{V1}/payments/orders/{{id}}",
@@ -106,7 +106,7 @@ def _add_orders(app: FastAPI, gateway: Gateway) -> None:
     async def get_order(request: Request, id: OrderId) -> Any:  # noqa: A002, ANN401 - the name in the path
         """An order, with what came in for it, and what it brings once it is paid."""
         gateway.access.check(request.headers)
-        response = await _answered(gateway, partial(payments.one_order, order_id=id))
+        response = await _answered(gateway, partial(payment_desk.one_order, order_id=id))
         response.headers["cache-control"] = "no-store"
         return response
 
@@ -125,7 +125,7 @@ def _add_reviews(app: FastAPI, gateway: Gateway) -> None:
     ) -> Any:  # noqa: ANN401 - documented by the model
         """What came in and settles nothing by itself, for a person to decide."""
         gateway.access.check(request.headers)
-        work = partial(payments.reviews, limit=limit, closed=closed)
+        work = partial(payment_desk.reviews, limit=limit, closed=closed)
         return await _answered(gateway, work)
 
     @app.post(
@@ -140,7 +140,7 @@ def _add_reviews(app: FastAPI, gateway: Gateway) -> None:
         gateway.access.check(request.headers)
         value = await bodies.read_json(request, gateway.limits.payment_bytes)
         wanted = parse(ReviewDecision, value)
-        work = partial(payments.decide, subject=subject, wanted=wanted)
+        work = partial(payment_desk.decide, subject=subject, wanted=wanted)
         return await _answered(gateway, work)
 
     @app.get(
@@ -157,7 +157,7 @@ def _add_reviews(app: FastAPI, gateway: Gateway) -> None:
     ) -> Any:  # noqa: ANN401 - the same
         """Sums of orders, takings, reviews and proposed refunds."""
         gateway.access.check(request.headers)
-        work = partial(payments.report, since_ms=_ms(since))
+        work = partial(payment_desk.report, since_ms=_ms(since))
         return await _answered(gateway, work)
 
 
@@ -173,7 +173,7 @@ def _add_downloads(app: FastAPI, gateway: Gateway) -> None:
     )
     async def download_file(token: Token) -> Response:
         """What an order brings, for as long as its link works. The link is all that it needs."""
-        path = await gateway.payments.ask(partial(payments.download, token=token))
+        path = await gateway.payments.ask(partial(payment_desk.download, token=token))
         return Download(path, token, gateway.downloads, gateway.limits.stall_s)
 
 

@@ -22,10 +22,10 @@ from actors.topology.etx import COST_UNIT
 from serve_apps import probing
 from serve_apps.gateway.errors import MeshNotReady, NoRoute
 from serve_apps.gateway.event_log import EventLog
+from serve_apps.gateway.gateway_metrics import GatewayMetrics
 from serve_apps.gateway.limits import Limits
 from serve_apps.gateway.mesh_view import MeshView
-from serve_apps.gateway.metrics import GatewayMetrics
-from serve_apps.gateway.payments import Payments
+from serve_apps.gateway.payment_desk import Payments
 from serve_apps.gateway.receipts import InboxPosition, Receipts
 from serve_apps.gateway.send_batcher import SendBatcher
 from serve_apps.gateway.settings import GatewayOptions
@@ -56,7 +56,7 @@ _NOTHING_SENT = (
 )
 
 
-class Twin(Protocol):
+class AskTwin(Protocol):
     """Whoever answers about the mesh, as `actors.twin.client.ask` does."""
 
     async def __call__(self, scenario: Scenario, *, plot: bool, limit_s: float) -> Reply:
@@ -119,7 +119,7 @@ class Gateway:
         self.progress = "looking for the mesh"
         self.ready = False
         self.mesh: Mesh | None = None
-        self.twin: Twin | None = None
+        self.twin: AskTwin | None = None
         self.operations: Callable[[], Awaitable[dict[str, Any]]] | None = None
         self.batcher = SendBatcher(self.joined, limits.queued, limits.answer_s)
         self.idempotent = IdempotentRequests(

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from jobs.launch.companion import Plan
 
 
-class Twin(Companion):
+class TwinCompanion(Companion):
     """One actor that holds the mesh as its nodes know it."""
 
     name = "twin"
