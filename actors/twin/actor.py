@@ -27,7 +27,8 @@ from actors.twin.conditions import Conditions
 from actors.twin.contract import LONGEST_S, TWIN, TwinContract
 from actors.twin.intact import Intact
 from actors.twin.layout import layout
-from actors.twin.reply import About, Reply, reply
+from actors.twin.reply import reply
+from actors.twin.results import About, Reply
 
 if TYPE_CHECKING:
     from actors.topology.live import LiveMesh

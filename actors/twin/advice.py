@@ -10,7 +10,7 @@ the best on top of those before it, which need not be the best k.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse.csgraph import dijkstra
@@ -19,6 +19,7 @@ from actors.runtime.errors import InvalidInput
 from actors.topology.model import Topology
 from actors.twin import progress
 from actors.twin.intact import Intact, pairs_of
+from actors.twin.limits import MAX_LINKS
 from actors.twin.placing import best_link
 from actors.twin.results import AddedLink, Advice
 
@@ -27,14 +28,12 @@ if TYPE_CHECKING:
 
     from actors.twin.failure import Failure
 
-MAX_LINKS: Final = 100  # most links in one answer
-
 
 def advise(intact: Intact, k: int = 1) -> Advice:
     """The `k` links that spare most pairs over all single failures, one after the other.
 
     Raises:
-        InvalidInput: `k` is not in 1..`MAX_LINKS`.
+        InvalidInput: `k` is not in 1..`limits.MAX_LINKS`.
     """
     _check(k)
     mesh, added = intact, list[AddedLink]()
@@ -67,7 +66,7 @@ def reconnect(intact: Intact, failure: Failure, k: int = 1) -> Advice:
     """The `k` links that would have kept most of the pairs that `failure` loses.
 
     Raises:
-        InvalidInput: `k` is not in 1..`MAX_LINKS`.
+        InvalidInput: `k` is not in 1..`limits.MAX_LINKS`.
     """
     _check(k)
     topology = intact.topology

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,13 +17,7 @@ from actors.twin.intact import Intact
 from actors.twin.results import (
     Advice,
     Availability,
-    Cascade,
-    Impact,
-    RandomCascades,
-    RandomFailures,
-    Result,
-    SingleFailures,
-    WorstPairs,
+    ScenarioAnswer,
 )
 from actors.twin.sets import Draws, cascade, random_cascades, random_failures
 from actors.twin.single import single_failures, worst_pairs
@@ -36,23 +29,6 @@ if TYPE_CHECKING:
     from actors.twin.scenario import Reliability, Scenario, Times
 
 DEFAULT_HELLO_S = 1.0  # used where neither the scenario nor a live mesh gives one
-
-
-@dataclass(frozen=True, slots=True)
-class ScenarioAnswer(Result):
-    """The answers to a scenario; None for questions that it did not ask."""
-
-    name: str
-    nodes: int
-    links: int
-    impact: Impact | None
-    single_failures: SingleFailures | None
-    worst_pairs: WorstPairs | None
-    random_failures: RandomFailures | None
-    cascade: Cascade | None
-    random_cascades: RandomCascades | None
-    availability: Availability | None
-    advice: Advice | None
 
 
 def answer(

@@ -9,7 +9,7 @@ from actors.runtime.errors import NotRunning, Unavailable
 from actors.twin.contract import TWIN, TwinContract
 
 if TYPE_CHECKING:
-    from actors.twin.reply import Reply
+    from actors.twin.results import Reply
     from actors.twin.scenario import Scenario
 
 

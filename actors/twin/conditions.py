@@ -9,6 +9,7 @@ import numpy as np
 
 from actors.runtime.errors import InvalidInput
 from actors.topology.arrays import read_only
+from actors.twin.limits import MAX_RETRIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from actors.topology.model import Topology
 
 ROUNDING = 1e-9  # relative tolerance of loads, which are sums of many rates
-MAX_RETRIES = 254  # retries of a frame over one hop: IEEE 802.11 allows 255 transmissions
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,7 @@ from actors.runtime.actor_health import ActorContract
 
 if TYPE_CHECKING:
     from actors.topology.live import MeshSource
-    from actors.twin.reply import Reply
+    from actors.twin.results import Reply
     from actors.twin.scenario import Scenario
 
 TWIN: Final = "twin"

@@ -15,13 +15,12 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from actors.runtime.errors import InvalidInput
+from actors.twin.limits import MAX_SAMPLES, MIN_SAMPLES
 from actors.twin.results import Interval
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MIN_SAMPLES: Final = 2
-MAX_SAMPLES: Final = 1_000_000
 _FEW: Final = 30  # differing values, below which Wilson's interval is used
 
 

@@ -6,71 +6,25 @@ The same function serves the actor, for the live mesh, and callers that have a t
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from actors.twin import progress
 from actors.twin.answer import answer, failing
 from actors.twin.failure import Failure
 from actors.twin.impact import impact
+from actors.twin.results import About, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.topology.model import Topology
-    from actors.twin.answer import ScenarioAnswer
     from actors.twin.intact import Intact
+    from actors.twin.results import ScenarioAnswer
     from actors.twin.scenario import Scenario
 
     Coordinates = Mapping[str, tuple[float, float]]
 
 _drawing: Final = threading.Lock()  # matplotlib's settings are shared by all threads
-
-
-@dataclass(frozen=True, slots=True)
-class About:
-    """The mesh that a reply is about.
-
-    Attributes:
-        live: True for the running mesh as its nodes know it, False for a map.
-        source: source of its map, without credentials.
-        nodes, links: number of nodes and links; of the live mesh, only links that are up.
-        links_down: number of links of the map that are not up in the live mesh.
-        hello_s: interval between Hellos, s; a scenario may name another.
-        revision: version of the live mesh's membership; None for a map.
-        age_s: time since the live mesh was last polled, s; None for a map.
-    """
-
-    live: bool
-    source: str
-    nodes: int
-    links: int
-    links_down: int
-    hello_s: float
-    revision: int | None = None
-    age_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer with its mesh.
-
-    Attributes:
-        about: the mesh.
-        answer: the answers to all questions of the scenario.
-        picture: the picture as PNG, if it was asked for.
-        pictured: what fails in the picture.
-    """
-
-    about: About
-    answer: ScenarioAnswer
-    picture: bytes | None = None
-    pictured: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON; without the picture."""
-        shown = {name: getattr(self.about, name) for name in About.__slots__}
-        return {"mesh": shown, **self.answer.as_dict()}
 
 
 def reply(

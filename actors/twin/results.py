@@ -313,3 +313,66 @@ class Comparison(Result):
 
     figures: list[Compared]
     agrees: bool  # whether every figure that could be judged agrees
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioAnswer(Result):
+    """The answers to a scenario; None for questions that it did not ask."""
+
+    name: str
+    nodes: int
+    links: int
+    impact: Impact | None
+    single_failures: SingleFailures | None
+    worst_pairs: WorstPairs | None
+    random_failures: RandomFailures | None
+    cascade: Cascade | None
+    random_cascades: RandomCascades | None
+    availability: Availability | None
+    advice: Advice | None
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """The mesh that a reply is about.
+
+    Attributes:
+        live: True for the running mesh as its nodes know it, False for a map.
+        source: source of its map, without credentials.
+        nodes, links: number of nodes and links; of the live mesh, only links that are up.
+        links_down: number of links of the map that are not up in the live mesh.
+        hello_s: interval between Hellos, s; a scenario may name another.
+        revision: version of the live mesh's membership; None for a map.
+        age_s: time since the live mesh was last polled, s; None for a map.
+    """
+
+    live: bool
+    source: str
+    nodes: int
+    links: int
+    links_down: int
+    hello_s: float
+    revision: int | None = None
+    age_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer with its mesh.
+
+    Attributes:
+        about: the mesh.
+        answer: the answers to all questions of the scenario.
+        picture: the picture as PNG, if it was asked for.
+        pictured: what fails in the picture.
+    """
+
+    about: About
+    answer: ScenarioAnswer
+    picture: bytes | None = None
+    pictured: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; without the picture."""
+        shown = {name: getattr(self.about, name) for name in About.__slots__}
+        return {"mesh": shown, **self.answer.as_dict()}

@@ -30,10 +30,7 @@ from typing_extensions import TypeAliasType
 from actors.runtime import strict_yaml
 from actors.runtime.errors import InvalidInput
 from actors.runtime.strict_yaml import NotYaml
-from actors.twin.advice import MAX_LINKS
-from actors.twin.conditions import MAX_RETRIES
-from actors.twin.interval import MAX_SAMPLES, MIN_SAMPLES
-from actors.twin.single import MAX_PAIRS
+from actors.twin.limits import MAX_LINKS, MAX_PAIRS, MAX_RETRIES, MAX_SAMPLES, MIN_SAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

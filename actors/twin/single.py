@@ -24,6 +24,7 @@ from actors.runtime.errors import InvalidInput
 from actors.topology.cuts import single_failures as search
 from actors.twin import progress
 from actors.twin.intact import pairs_of
+from actors.twin.limits import MAX_PAIRS
 from actors.twin.results import RankedLink, RankedNode, RankedPair, SingleFailures, WorstPairs
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 MAX_FLOW_NODES: Final = 500  # above it, a connectivity over 2 is not computed
 MAX_PAIR_WORK: Final = 20_000_000  # searches x (nodes + links), about ten seconds
-MAX_PAIRS: Final = 10_000  # most pairs in an answer
 
 
 def single_failures(intact: Intact) -> SingleFailures:
@@ -80,7 +80,7 @@ def worst_pairs(intact: Intact, k: int) -> WorstPairs:
     those costliest alone (of equals, with most links), and the answer says so.
 
     Raises:
-        InvalidInput: `k` is not in 1..`MAX_PAIRS`.
+        InvalidInput: `k` is not in 1..`limits.MAX_PAIRS`.
     """
     if not 1 <= k <= MAX_PAIRS:
         raise InvalidInput(f"{k} worst pairs", "it is too few or too many", f"1 to {MAX_PAIRS}.")

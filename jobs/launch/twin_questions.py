@@ -13,8 +13,7 @@ from pydantic import TypeAdapter
 from actors.runtime.errors import NotRunning, Unavailable
 from actors.topology import fetch
 from actors.twin import progress
-from actors.twin.answer import ScenarioAnswer
-from actors.twin.reply import About, Reply, reply
+from actors.twin.results import About, Reply, ScenarioAnswer
 from jobs.launch import found
 from jobs.launch.gateway_client import NoAnswer
 
@@ -99,6 +98,7 @@ def _of_map(scenario: Scenario, settings: Settings, report: Report, *, plot: boo
     from actors.topology import source
     from actors.twin.conditions import Conditions
     from actors.twin.intact import Intact
+    from actors.twin.reply import reply
 
     with (
         _progress(report, f"reading {fetch.shown(settings.topology)}") as tell,

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from actors.twin.reply import About, Reply
     from actors.twin.results import (
+        About,
         Advice,
         Availability,
         Cascade,
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Interval,
         RandomCascades,
         RandomFailures,
+        Reply,
         SingleFailures,
         WorstPairs,
     )

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from actors.mesh.client import Mesh, Received
     from actors.payments.shop import Shop
     from actors.runtime.metrics import Metrics
-    from actors.twin.reply import Reply
+    from actors.twin.results import Reply
     from actors.twin.scenario import Scenario
     from serve_apps.gateway.decoding import Messages
     from serve_apps.gateway.mesh_view import Snapshot

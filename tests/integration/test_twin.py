@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.mesh.client import Mesh
-    from actors.twin.reply import Reply
+    from actors.twin.results import Reply
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from actors.twin.reply import About
 from actors.twin.results import (
+    About,
     Advice,
     Availability,
     Cascade,

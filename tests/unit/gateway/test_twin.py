@@ -10,7 +10,8 @@ import pytest
 from actors.runtime.errors import Unavailable
 from actors.topology.model import Topology
 from actors.twin.intact import Intact
-from actors.twin.reply import About, Reply, reply
+from actors.twin.reply import reply
+from actors.twin.results import About, Reply
 from serve_apps.gateway.limits import Limits
 
 if TYPE_CHECKING:

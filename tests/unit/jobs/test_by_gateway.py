@@ -22,7 +22,8 @@ from actors.topology.etx import COST_UNIT
 from actors.topology.link_state import LinkState
 from actors.topology.model import Topology
 from actors.twin.intact import Intact
-from actors.twin.reply import About, reply
+from actors.twin.reply import reply
+from actors.twin.results import About
 from actors.twin.scenario import Failing, Scenario
 from jobs import send
 from jobs.cli import app
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from actors.twin.reply import Reply
+    from actors.twin.results import Reply
 
 # a - b - c, and d apart.
 WORLD = Topology.of(["a", "b", "c", "d"], [(0, 1), (1, 2)])

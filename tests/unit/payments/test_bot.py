@@ -10,7 +10,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from actors.payments.bot import chat_throttle, phrases, polling, telegram, webhook
+from actors.payments.bot import bot_loop, chat_throttle, phrases, polling, telegram, webhook
 from actors.payments.bot.bot_loop import Webhook
 from actors.payments.bot.keyboards import Button
 from actors.payments.bot.rich_text import Mark, Part, RichText

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from actors.runtime.errors import InvalidInput
 from actors.topology import radio
 from actors.topology.model import Topology
-from actors.twin.advice import MAX_LINKS, advise, reconnect, separated_pairs
+from actors.twin.advice import advise, reconnect, separated_pairs
 from actors.twin.failure import Failure
 from actors.twin.impact import impact
 from actors.twin.intact import Intact
+from actors.twin.limits import MAX_LINKS
 from tests.unit.twin.meshes import World, connected_pairs, failures, worlds
 
 

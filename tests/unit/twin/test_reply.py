@@ -12,7 +12,8 @@ from actors.topology.model import Topology
 from actors.twin import progress
 from actors.twin.conditions import Conditions, Traffic
 from actors.twin.intact import Intact
-from actors.twin.reply import About, Reply, reply
+from actors.twin.reply import reply
+from actors.twin.results import About, Reply
 from actors.twin.scenario import of
 
 # A cycle of four with a chain of two at node 0: 4 - 5.

@@ -15,6 +15,7 @@ from actors.topology.model import Topology
 from actors.twin import single
 from actors.twin.failure import Failure
 from actors.twin.intact import Intact
+from actors.twin.limits import MAX_PAIRS
 from actors.twin.single import node_connectivity, single_failures, worst_pairs
 from tests.unit.twin.meshes import World, connected_before, connected_pairs, worlds
 
@@ -113,7 +114,7 @@ def test_high_connectivity_of_large_meshes_is_left_open(monkeypatch: pytest.Monk
     assert node_connectivity(Intact(of_graph(nx.cycle_graph(9)))) == 2
 
 
-@pytest.mark.parametrize("k", [0, -1, single.MAX_PAIRS + 1])
+@pytest.mark.parametrize("k", [0, -1, MAX_PAIRS + 1])
 def test_an_impossible_number_of_pairs_is_refused(k: int) -> None:
     """Between one pair and as many as an answer may hold."""
     with pytest.raises(InvalidInput):
