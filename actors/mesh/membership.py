@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,9 +17,10 @@ from actors.mesh.placement import Placement, place
 from actors.runtime.state_files import write_atomic
 from actors.topology import diff
 from actors.topology.model import Topology
+from actors.topology.node_table import NodeTable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -82,6 +83,7 @@ class Membership:
         """Write to `path` in one step."""
         header = {
             "ids": self.topology.ids,
+            "names": self.topology.nodes.names,
             "kinds": self.topology.kinds,
             "version": self.placement.version,
             "shard_of": self.placement.shard_of,
@@ -95,6 +97,11 @@ class Membership:
             ends=self.topology.ends,
             quality=self.topology.quality,
             kind=self.topology.kind,
+            measured=self.topology.measured,
+            parallel=self.topology.parallel,
+            gateway=self.topology.nodes.gateway,
+            clients=self.topology.nodes.clients,
+            location=self.topology.nodes.location,
             present=self.present,
             partition_of=self.placement.partition_of,
         )
@@ -109,10 +116,9 @@ class Membership:
             header = json.loads(saved["header"].tobytes())
             topology = Topology(
                 tuple(header["ids"]),
-                saved["ends"],
-                saved["quality"],
-                saved["kind"],
+                *(saved[column] for column in ("ends", "quality", "kind")),
                 tuple(header["kinds"]),
+                **_besides(header, saved),
             )
             placement = Placement(
                 header["version"], saved["partition_of"], tuple(header["shard_of"])
@@ -121,3 +127,15 @@ class Membership:
                 frozenset(header["silent"]), frozenset((a, b) for a, b in header["cut"])
             )
             return cls(topology, saved["present"], placement, faults)
+
+
+def _besides(header: Mapping[str, Any], saved: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """The columns of a topology that a file of an earlier version does not have."""
+    if "names" not in header:
+        return {}
+    columns = (saved[column] for column in ("gateway", "clients", "location"))
+    return {
+        "measured": saved["measured"],
+        "parallel": saved["parallel"],
+        "nodes": NodeTable(tuple(header["names"]), *columns),
+    }

@@ -26,6 +26,8 @@ from actors.topology.model import Topology
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from actors.topology.node_table import NodeTable
+
 
 @dataclass(frozen=True, slots=True)
 class NodeAdded:
@@ -131,7 +133,14 @@ def merge(old: Topology, new: Topology) -> Merged:
     directed[joint.kept_old] = np.arange(2 * len(joint.kept_old)).reshape(-1, 2)
     return Merged(
         Topology(
-            joint.ids, joint.ends[order], joint.quality[order], joint.kind[order], joint.kinds
+            joint.ids,
+            joint.ends[order],
+            joint.quality[order],
+            joint.kind[order],
+            joint.kinds,
+            joint.measured[order],
+            new.parallel[order],
+            _rows(old, new, joint),
         ),
         read_only(present),
         read_only(directed.reshape(-1)),
@@ -148,6 +157,7 @@ class _Alignment:
     ends: NDArray[np.int32]  # [new.n_links, 2] indices in ids
     quality: NDArray[np.float64]  # [new.n_links, 2]
     kind: NDArray[np.int8]  # [new.n_links] codes into kinds
+    measured: NDArray[np.bool_]  # [new.n_links, 2]
     kept_old: NDArray[np.int64]  # numbers in the old topology of links in both, ascending
     kept_new: NDArray[np.int64]  # numbers of the same links in the new topology
 
@@ -167,14 +177,24 @@ class _Alignment:
         )
         order = np.argsort(kept_old)
         kept_old, kept_new = kept_old[order], kept_new[order]
-        quality = new.quality.copy()
+        quality, measured = new.quality.copy(), new.measured.copy()
         turned = kept_new[ends[kept_new, 0] != old.ends[kept_old, 0]]
         ends[turned] = ends[turned, ::-1]
         quality[turned] = quality[turned, ::-1]
-        return cls(ids, kinds, position, ends, quality, recode[new.kind], kept_old, kept_new)
+        measured[turned] = measured[turned, ::-1]
+        kind = recode[new.kind]
+        return cls(ids, kinds, position, ends, quality, kind, measured, kept_old, kept_new)
 
     def names(self, ends: NDArray[np.int32]) -> tuple[str, str]:
         return self.ids[ends[0]], self.ids[ends[1]]
+
+
+def _rows(old: Topology, new: Topology, joint: _Alignment) -> NodeTable:
+    """What is known of the nodes: of those that are gone, what was known last."""
+    both = old.nodes.then(new.nodes)
+    row = np.arange(len(joint.ids))
+    row[joint.position] = old.n_nodes + np.arange(new.n_nodes)
+    return both.take(row)
 
 
 def _pair_keys(ends: NDArray[np.int32], n_nodes: int) -> NDArray[np.int64]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from actors.topology.node_table import NodeTable
+
 MAX_KINDS = 127  # kind codes are int8
 
 
@@ -88,6 +90,29 @@ def check_links(
         lambda e: f"nodes {low[e]} and {high[e]} already have a link",
         "Keep one link for each pair of nodes.",
     )
+
+
+def check_columns(
+    n_nodes: int,
+    n_links: int,
+    measured: NDArray[np.bool_],
+    parallel: NDArray[np.int16],
+    nodes: NodeTable,
+) -> None:
+    """Refuse optional columns that do not fit the nodes and links."""
+    if measured.shape != (n_links, 2) or parallel.shape != (n_links,):
+        raise _broken(
+            "links",
+            f"{n_links} links, `measured` {measured.shape} and `parallel` {parallel.shape}",
+            "Give one row of each per link.",
+        )
+    if len(nodes.names) != n_nodes:
+        raise _broken(
+            "nodes", f"{n_nodes} ids and {len(nodes.names)} rows", "Give one row per node."
+        )
+    if (parallel < 1).any():
+        link = int((parallel < 1).argmax())
+        raise _broken(f"links[{link}]", f"{parallel[link]} links join its ends", "Give 1 or more.")
 
 
 def as_columns(

@@ -14,18 +14,19 @@ failed nodes withdraw them by themselves.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
 from actors.runtime.errors import X0Error
-from actors.topology.model import Topology
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from actors.runtime.clock import Clock
     from actors.topology.link_state import LinkState, Roster
+    from actors.topology.model import Topology
 
 LOOK_S: Final = 0.5  # interval between two polls
 MEASURE_S: Final = 30.0  # interval between two polls of qualities, which drift unadvertised
@@ -75,9 +76,9 @@ class LiveMesh:
             cost[part.link] = part.cost
             quality[part.link ^ 1] = part.heard
         up = (cost.reshape(-1, 2) > 0).all(axis=1)
+        links = whole.keeping(up)
         both = np.clip(quality.reshape(-1, 2)[up], _LEAST, 1.0)
-        links = Topology(whole.ids, whole.ends[up], both, whole.kind[up], whole.kinds)
-        return links.subgraph(self.roster.present)
+        return replace(links, quality=both).subgraph(self.roster.present)
 
 
 class MeshSource(Protocol):

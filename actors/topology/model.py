@@ -9,15 +9,19 @@ Directed links, on which routing works, are numbered from the links: `2 * e` run
 `ends[e, 0]` to `ends[e, 1]` and `2 * e + 1` the other way. So `d ^ 1` is the reverse of `d`
 and `d >> 1` its link.
 
+A pair of nodes has one link here. Where several join them (cable and radio), it stands for the
+best of them, and `parallel` says how many there are: the failure of one does not part the pair.
+
 Invariants, checked on construction: ids are valid and unique; a link joins two different
 existing nodes; no pair of nodes has two links; every quality is in (0, 1]. Arrays are private
-copies and read-only, so a `Topology` can be shared by anyone and compared by content.
+copies and read-only, so a `Topology` can be shared by anyone and compared by content. What is
+known of the nodes besides (`nodes`) is no part of that content.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,7 +31,8 @@ from scipy.sparse import csr_array
 from actors.runtime.errors import InvalidInput
 from actors.topology.arrays import as_mask, read_only
 from actors.topology.errors import UnknownNode
-from actors.topology.invariants import as_columns, check_ids, check_links
+from actors.topology.invariants import as_columns, check_columns, check_ids, check_links
+from actors.topology.node_table import NodeTable
 from actors.topology.surviving import Surviving
 
 if TYPE_CHECKING:
@@ -61,6 +66,11 @@ class Topology:
             `ends[:, 0]` to `ends[:, 1]`, column 1 back.
         kind: int8 [n_links], positions in `kinds`.
         kinds: names of the kinds of link.
+        measured: bool [n_links, 2], False where the quality is assumed: nobody measured it.
+        parallel: int16 [n_links], how many links join the pair, 1 or more.
+        nodes: names, gateways, clients and places of the nodes.
+
+    `measured`, `parallel` and `nodes` may be left out: all measured, all single, nothing known.
 
     Raises:
         TopologyError: an invariant of the module does not hold; `entry` names the place.
@@ -70,14 +80,22 @@ class Topology:
     ends: NDArray[np.int32]
     quality: NDArray[np.float64]
     kind: NDArray[np.int8]
-    kinds: tuple[str, ...] = field(default=KINDS)
+    kinds: tuple[str, ...] = KINDS
+    measured: NDArray[np.bool_] = field(default_factory=lambda: np.empty((0, 2), np.bool_))
+    parallel: NDArray[np.int16] = field(default_factory=lambda: np.empty(0, np.int16))
+    nodes: NodeTable = field(default_factory=lambda: NodeTable.unknown(0))
 
     def __post_init__(self) -> None:
         ends, quality, kind = as_columns(self.ends, self.quality, self.kind)
         ids, kinds = tuple(self.ids), tuple(self.kinds)
         check_ids(ids)
         check_links(len(ids), ends, quality, kind, kinds)
-        self._settle(ids, ends.astype(np.int32), quality, kind.astype(np.int8), kinds)
+        measured = np.array(self.measured if len(self.measured) else np.ones((len(ends), 2), bool))
+        parallel = np.array(self.parallel if len(self.parallel) else np.ones(len(ends), np.int16))
+        nodes = self.nodes if self.nodes.names else NodeTable.unknown(len(ids))
+        check_columns(len(ids), len(ends), measured, parallel, nodes)
+        columns = ends.astype(np.int32), quality, kind.astype(np.int8)
+        self._settle(ids, *columns, kinds, measured, parallel.astype(np.int16), nodes)
 
     @classmethod
     def of(
@@ -87,6 +105,7 @@ class Topology:
         quality: ArrayLike = 1.0,
         kind: ArrayLike = 0,
         kinds: tuple[str, ...] = KINDS,
+        nodes: NodeTable | None = None,
     ) -> Topology:
         """Build from anything numpy can read; `quality` and `kind` are broadcast to all links."""
         ends = np.array(links)
@@ -97,6 +116,7 @@ class Topology:
             np.broadcast_to(np.asarray(quality, dtype=np.float64), shape),
             np.broadcast_to(np.asarray(kind), shape[:1]),
             kinds,
+            nodes=nodes or NodeTable.unknown(len(ids)),
         )
 
     @property
@@ -231,20 +251,31 @@ class Topology:
     def subgraph(self, keep: NDArray[np.bool_]) -> Topology:
         """The graph induced by the nodes of a boolean mask [n_nodes], renumbered in order."""
         new_index = np.cumsum(keep) - 1
-        inside = keep[self.ends].all(axis=1)
-        return Topology(
+        inside = self.keeping(keep[self.ends].all(axis=1))
+        return _restore(
             tuple(name for name, kept in zip(self.ids, keep, strict=True) if kept),
-            new_index[self.ends[inside]],
-            self.quality[inside],
-            self.kind[inside],
+            new_index[inside.ends].astype(np.int32),
+            inside.quality,
+            inside.kind,
             self.kinds,
+            inside.measured,
+            inside.parallel,
+            self.nodes.take(np.flatnonzero(keep)),
         )
 
     def keeping(self, links: NDArray[np.bool_]) -> Topology:
         """The same nodes with the links of a boolean mask [n_links], renumbered in order."""
-        kept = self.ends[links], self.quality[links], self.kind[links]
         # Part of what is valid is valid: no need to check it again.
-        return _restore(self.ids, *kept, self.kinds)
+        return _restore(
+            self.ids,
+            self.ends[links],
+            self.quality[links],
+            self.kind[links],
+            self.kinds,
+            self.measured[links],
+            self.parallel[links],
+            self.nodes,
+        )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Topology):
@@ -255,6 +286,8 @@ class Topology:
             and np.array_equal(self.ends, other.ends)
             and np.array_equal(self.quality, other.quality)
             and np.array_equal(self.kind, other.kind)
+            and np.array_equal(self.measured, other.measured)
+            and np.array_equal(self.parallel, other.parallel)
         )
 
     def __hash__(self) -> int:
@@ -266,7 +299,7 @@ class Topology:
         content = hashlib.blake2b(digest_size=16)
         for name in (*self.ids, "", *self.kinds, ""):
             content.update(name.encode() + b"\0")
-        for array in (self.ends, self.quality, self.kind):
+        for array in (self.ends, self.quality, self.kind, self.measured, self.parallel):
             content.update(array.tobytes())
         return content.hexdigest()
 
@@ -274,24 +307,21 @@ class Topology:
         return f"Topology({self.n_nodes} nodes, {self.n_links} links, {self.digest[:8]})"
 
     def __reduce__(self) -> tuple[Callable[..., Topology], tuple[Any, ...]]:
-        """Pickle the five fields alone, and do not validate them again."""
-        return _restore, (self.ids, self.ends, self.quality, self.kind, self.kinds)
+        """Pickle the fields alone, and do not validate them again."""
+        return _restore, self._columns
 
-    def _settle(
-        self,
-        ids: tuple[str, ...],
-        ends: NDArray[np.int32],
-        quality: NDArray[np.float64],
-        kind: NDArray[np.int8],
-        kinds: tuple[str, ...],
-    ) -> None:
+    @property
+    def _columns(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, each.name) for each in fields(self))
+
+    def _settle(self, *values: Any) -> None:  # noqa: ANN401 - the fields, in their order
         """Set the fields of this frozen dataclass, once, with read-only arrays."""
-        values = (ids, read_only(ends), read_only(quality), read_only(kind), kinds)
-        for name, value in zip(("ids", "ends", "quality", "kind", "kinds"), values, strict=True):
-            object.__setattr__(self, name, value)
+        for each, value in zip(fields(self), values, strict=True):
+            settled = read_only(value) if isinstance(value, np.ndarray) else value
+            object.__setattr__(self, each.name, settled)
 
 
-def _restore(*fields: Any) -> Topology:  # noqa: ANN401 - pickle hands back what __reduce__ gave
+def _restore(*values: Any) -> Topology:  # noqa: ANN401 - pickle hands back what __reduce__ gave
     topology = Topology.__new__(Topology)
-    topology._settle(*fields)  # noqa: SLF001 - the constructor's other half, in one module
+    topology._settle(*values)  # noqa: SLF001 - the constructor's other half, in one module
     return topology

@@ -139,6 +139,9 @@ def _with_link(topology: Topology, a: int, b: int) -> Topology:
         np.vstack([topology.quality, [[1.0, 1.0]]]),
         np.append(topology.kind, 0),
         topology.kinds,
+        np.vstack([topology.measured, [[False, False]]]),
+        np.append(topology.parallel, 1),
+        topology.nodes,
     )
 
 
