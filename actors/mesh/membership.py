@@ -116,7 +116,9 @@ class Membership:
             header = json.loads(saved["header"].tobytes())
             topology = Topology(
                 tuple(header["ids"]),
-                *(saved[column] for column in ("ends", "quality", "kind")),
+                saved["ends"],
+                saved["quality"],
+                saved["kind"],
                 tuple(header["kinds"]),
                 **_besides(header, saved),
             )

@@ -75,7 +75,7 @@ class LiveMesh:
         for part in self.parts.values():
             cost[part.link] = part.cost
             quality[part.link ^ 1] = part.heard
-        up = (cost.reshape(-1, 2) > 0).all(axis=1)
+        up = (cost[::2] > 0) & (cost[1::2] > 0)
         links = whole.keeping(up)
         both = np.clip(quality.reshape(-1, 2)[up], _LEAST, 1.0)
         return replace(links, quality=both).subgraph(self.roster.present)

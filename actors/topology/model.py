@@ -251,7 +251,7 @@ class Topology:
     def subgraph(self, keep: NDArray[np.bool_]) -> Topology:
         """The graph induced by the nodes of a boolean mask [n_nodes], renumbered in order."""
         new_index = np.cumsum(keep) - 1
-        inside = self.keeping(keep[self.ends].all(axis=1))
+        inside = self.keeping(keep[self.ends[:, 0]] & keep[self.ends[:, 1]])
         return _restore(
             tuple(name for name, kept in zip(self.ids, keep, strict=True) if kept),
             new_index[inside.ends].astype(np.int32),
