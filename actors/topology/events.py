@@ -19,6 +19,7 @@ class EventKind(StrEnum):
 
     NODE_JOINED = "node_joined"  # first seen
     NODE_SILENT = "node_silent"  # no source has heard of it for the stated time
+    NODE_GONE = "node_gone"  # no source lists it any more
     NODE_CUT_OFF = "node_cut_off"  # it works, and no path leads to it
     NODE_BACK = "node_back"
     NODE_RENAMED = "node_renamed"
@@ -28,6 +29,7 @@ class EventKind(StrEnum):
     LINK_DOWN = "link_down"
     LINK_DEGRADED = "link_degraded"
     LINK_RECOVERED = "link_recovered"
+    LINK_RETIRED = "link_retired"  # no link of the network any more
     SPLIT = "split"  # one part of the network has become several
     REJOINED = "rejoined"
     GATEWAY_LOST = "gateway_lost"  # nodes have lost their last gateway
@@ -36,6 +38,7 @@ class EventKind(StrEnum):
     MAP_STALE = "map_stale"  # what a source says is older than the stated age
     MAP_FRESH = "map_fresh"
     MAP_HELD = "map_held"  # an answer was not taken over: too much of it is missing or faulty
+    MAP_ACCEPTED = "map_accepted"  # after one that was held, an answer is taken over
     SOURCE_FAILED = "source_failed"
     SOURCE_BACK = "source_back"
     SHARD_DOWN = "shard_down"

@@ -1,0 +1,36 @@
+"""The observed network as a watch looks at it, see `actors.topology.live`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.observe.contract import OBSERVER, TIMEOUT_S, ObserverContract
+from actors.runtime import remote
+
+if TYPE_CHECKING:
+    from actors.topology.events import EventPage
+    from actors.topology.link_state import LinkState, Roster
+
+
+class ObservedSource:
+    """The network that the observer of this process's namespace keeps.
+
+    It is a `MeshSource`, whose one shard is the observer, and an `EventSource`.
+    """
+
+    async def roster(self) -> Roster:
+        """The members and their links."""
+        return await _observer().roster()
+
+    async def link_state(self, shard: str, known: tuple[int, int] | None) -> LinkState | None:
+        """The states of all links; None while they have this revision and digest."""
+        assert shard == OBSERVER, shard  # noqa: S101 - the only one in the roster
+        return await _observer().link_state(known)
+
+    async def events(self, after: int, most: int) -> EventPage:
+        """See `ObserverContract.events`."""
+        return await _observer().events(after, most)
+
+
+def _observer() -> ObserverContract:
+    return remote.proxy(ObserverContract, OBSERVER, timeout_s=TIMEOUT_S)
