@@ -62,7 +62,7 @@ def accept(
     as_json: reporting.AsJson = False,
 ) -> int:
     """Take a transfer as the payment of an order, which is then delivered."""
-    from actors.payments.ledger.database import now_ms
+    from actors.runtime.database import now_ms
 
     report = reporting.Report(as_json)
     with own_shop.ledger(own_shop.of_environment()) as ledger:
@@ -91,7 +91,7 @@ def refund(
     from actors.payments import answers
     from actors.payments.chains import money
     from actors.payments.checkout import transfer_method
-    from actors.payments.ledger.database import now_ms
+    from actors.runtime.database import now_ms
     from actors.runtime.errors import InvalidInput
 
     report = reporting.Report(as_json)
@@ -117,7 +117,7 @@ def refund(
 @reporting.reported
 def dismiss(subject: Subject, note: Note = "", as_json: reporting.AsJson = False) -> int:
     """Close an entry with nothing to be done."""
-    from actors.payments.ledger.database import now_ms
+    from actors.runtime.database import now_ms
 
     report = reporting.Report(as_json)
     with own_shop.ledger(own_shop.of_environment()) as ledger:
@@ -130,7 +130,7 @@ def dismiss(subject: Subject, note: Note = "", as_json: reporting.AsJson = False
 @reporting.reported
 def retry(subject: Subject, as_json: reporting.AsJson = False) -> int:
     """Have a delivery that was given up tried again."""
-    from actors.payments.ledger.database import now_ms
+    from actors.runtime.database import now_ms
 
     report = reporting.Report(as_json)
     with own_shop.ledger(own_shop.of_environment()) as ledger:

@@ -12,8 +12,8 @@ from actors.payments.catalogue import LANGUAGES
 from actors.payments.chains import addresses
 from actors.payments.chains.money import Method, Network
 from actors.payments.errors import UnknownPlan, UnknownReview
-from actors.payments.ledger.database import now_ms
 from actors.payments.ledger.order_book import NewOrder
+from actors.runtime.database import now_ms
 from actors.runtime.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import asyncio
 from typing import TYPE_CHECKING, Final, Protocol
 
 from actors.payments.errors import BotRefused, TransportBusy, TransportRefused
-from actors.payments.ledger.database import now_ms
 from actors.payments.ledger.outbox import DELIVERY
+from actors.runtime.database import now_ms
 from actors.runtime.errors import Unavailable, X0Error
 
 if TYPE_CHECKING:

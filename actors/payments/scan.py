@@ -26,8 +26,8 @@ from actors.payments.chains.ton import TonShop
 from actors.payments.chains.tron_source import TronSource
 from actors.payments.chains.verdict import Reason, Rejected
 from actors.payments.errors import ChainUnavailable, UntrustedHistory
-from actors.payments.ledger.database import now_ms
 from actors.payments.ledger.intake import OVERLAP_MS
+from actors.runtime.database import now_ms
 from actors.runtime.errors import Conflict
 
 if TYPE_CHECKING:

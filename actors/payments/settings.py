@@ -7,15 +7,13 @@ from typing import Self
 
 from pydantic import Field, SecretStr
 
-from actors.runtime.settings import URL, AbsolutePath, RuntimeSettings
+from actors.runtime.database_settings import DatabaseSettings
+from actors.runtime.settings import URL, AbsolutePath
 
 
-class PaymentsSettings(RuntimeSettings):
-    """Wallets, the APIs of their chains, the ledger, and the Telegram bot."""
+class PaymentsSettings(DatabaseSettings):
+    """Wallets, the APIs of their chains, and the Telegram bot."""
 
-    database_url: SecretStr | None = Field(
-        None, description="sqlite:///... or postgresql://... of the ledger of payments"
-    )
     catalogue: AbsolutePath | None = Field(
         None, description="YAML file of the plans that can be bought"
     )

@@ -10,21 +10,22 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, replace
 from datetime import UTC
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import urlsplit
-
-from pydantic import SecretStr
 
 from actors.payments import catalogue
 from actors.payments.chains import addresses
 from actors.payments.chains.money import Method, Network
 from actors.payments.errors import PaymentsOff
+from actors.runtime.database_settings import url_of
 from actors.runtime.errors import ConfigurationError
 from actors.runtime.settings import variable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+
+    from pydantic import SecretStr
 
     from actors.payments.settings import PaymentsSettings
 
@@ -46,7 +47,6 @@ TON_TEST_HOSTS: Final = frozenset({"testnet.tonapi.io", "testnet.toncenter.com"}
 TON_MAIN_HOSTS: Final = frozenset({"tonapi.io", "toncenter.com"})
 CATALOGUE: Final = "catalogue.yaml"  # in the state directory, unless set
 DATABASE: Final = "payments.db"  # in the state directory, unless set
-_POSTGRESQL: Final = "postgresql+psycopg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Shop:
         chains = [chain for chain in (_tron(settings), _ton(settings)) if chain is not None]
         return cls(
             chains={chain.network: chain for chain in chains},
-            database_url=_database(settings),
+            database_url=url_of(settings, DATABASE),
             catalogue=settings.catalogue or settings.state_dir / CATALOGUE,
             public_url=(settings.public_url or "").rstrip("/"),
             state_dir=settings.state_dir,
@@ -302,24 +302,4 @@ def _contradiction(name: str, why: str) -> NoReturn:
         f"it {why}",
         "Correct one of the two.",
         variable=variable(name),
-    )
-
-
-def _database(settings: PaymentsSettings) -> SecretStr:
-    if settings.database_url is None:
-        return SecretStr(f"sqlite:///{settings.state_dir / DATABASE}")
-    url = settings.database_url.get_secret_value()
-    scheme, found, rest = url.partition("://")
-    if scheme in {"postgres", "postgresql", _POSTGRESQL} and found:
-        return SecretStr(f"{_POSTGRESQL}://{rest}")
-    if scheme == "sqlite" and rest.startswith("/") and rest not in {"/", "/:memory:"}:
-        # Absolute, as actors have other working directories. A database in memory is refused:
-        # each process would have its own.
-        return SecretStr(f"sqlite:///{Path(rest[1:]).absolute()}")
-    name = variable("database_url")
-    raise ConfigurationError(
-        f"{name} is a value that is not shown",
-        "it is neither a PostgreSQL URL nor an SQLite file",
-        "Use postgresql://user:password@host/database or sqlite:////absolute/path.",
-        variable=name,
     )

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 from actors.payments import scan as scanning
 from actors.payments.contract import WatcherStatus
 from actors.payments.errors import CursorStale
-from actors.payments.ledger.database import now_ms
 from actors.payments.outbox_relay import OutboxRelay, Pull
+from actors.runtime.database import now_ms
 from actors.runtime.errors import ConfigurationError, Conflict
 
 if TYPE_CHECKING:

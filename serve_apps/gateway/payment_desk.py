@@ -17,8 +17,8 @@ from actors.payments.chains import money
 from actors.payments.checkout import Checkout, transfer_method
 from actors.payments.delivery import Delivery
 from actors.payments.errors import PaymentsOff
-from actors.payments.ledger.database import now_ms
 from actors.payments.ledger.ledger import Ledger
+from actors.runtime.database import now_ms
 from actors.runtime.errors import InvalidInput
 from serve_apps.gateway.http.payment_documents import Decided, OrderList, PlanList, ReviewList
 

@@ -19,12 +19,12 @@ from watchers import BreakableWatcher
 from actors.payments import control
 from actors.payments.chains.money import Network
 from actors.payments.contract import WatcherOptions, actor_name
-from actors.payments.ledger.database import now_ms
 from actors.payments.ledger.ledger import Ledger
 from actors.payments.ledger.orders import OrderState
 from actors.payments.shop import Shop
 from actors.runtime import remote, spawn
 from actors.runtime.actor_health import ActorContract
+from actors.runtime.database import now_ms
 from actors.runtime.errors import X0Error
 from tests.integration.test_cli_mesh import UP, x0
 from tests.unit.payments.http_chain import Chains, serving

@@ -15,9 +15,9 @@ from actors.payments.bot.offers import Offer
 from actors.payments.bot.rich_text import Part, RichText
 from actors.payments.checkout import Checkout, shown_wallet
 from actors.payments.errors import OrdersFull, UnknownOrder, UnknownPlan, UnknownReview
-from actors.payments.ledger.database import now_ms
 from actors.payments.ledger.orders import OrderState
 from actors.payments.ledger.outbox import undeliverable
+from actors.runtime.database import now_ms
 from actors.runtime.errors import Unavailable
 
 if TYPE_CHECKING:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from actors.payments.chains.verdict import Reason, Sighting, Transfer
-    from actors.payments.ledger.database import Database
     from actors.payments.ledger.orders import Order
     from actors.payments.ledger.settling import Effect
+    from actors.runtime.database import Database
 
 CATCH_UP_MS: Final = 2 * 60_000  # how far an index may lag behind its chain
 OVERLAP_MS: Final = 5 * 60_000

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from actors.payments.ledger import sums
-from actors.payments.ledger.database import Database
+from actors.payments.ledger import schema, sums
 from actors.payments.ledger.intake import Intake
 from actors.payments.ledger.order_book import OrderBook
 from actors.payments.ledger.outbox import MessageOutbox
 from actors.payments.ledger.reviews import ReviewQueue
+from actors.runtime.database import Database
 
 if TYPE_CHECKING:
     import random
@@ -42,7 +42,7 @@ class Ledger:
     """
 
     def __init__(self, url: SecretStr, rng: random.Random | None = None) -> None:
-        self.database = Database(url)
+        self.database = Database(url, schema.TABLES)
         self.orders = OrderBook(self.database, rng)
         self.intake = Intake(self.database)
         self.outbox = MessageOutbox(self.database)

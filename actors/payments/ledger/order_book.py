@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Row
 
     from actors.payments.catalogue import ShopPlan
-    from actors.payments.ledger.database import Database
     from actors.payments.shop import ShopChain
+    from actors.runtime.database import Database
 
 WINDOW_MS: Final = 45 * 60_000  # how long an order may be paid
 RESERVED_MS: Final = 24 * 3_600_000  # how long after that a late payment is still recognised

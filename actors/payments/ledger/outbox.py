@@ -22,8 +22,8 @@ from actors.payments.ledger.settling import ENTITLED_MS
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-    from actors.payments.ledger.database import Database
     from actors.payments.ledger.orders import Order
+    from actors.runtime.database import Database
 
 DELIVERY: Final = "delivery"
 UNSENT: Final = ("due", "claimed")  # status of messages that are still owed

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-    from actors.payments.ledger.database import Database
+    from actors.runtime.database import Database
 
 _MAX_NOTE: Final = 500
 _NO_TRANSFER: Final = "that entry is of a delivery that was given up, not of a transfer"

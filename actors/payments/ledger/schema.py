@@ -15,6 +15,7 @@ The migrations in `migrations/` make these tables; a test compares the two.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import (
@@ -33,6 +34,8 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+
+from actors.runtime.migrations import Tables
 
 METADATA: Final = MetaData(
     naming_convention={
@@ -233,3 +236,5 @@ cursors = Table(
     CheckConstraint(f"network IN {_NETWORKS}", name="network"),
     CheckConstraint("position >= 0", name="position"),
 )
+
+TABLES: Final = Tables("ledger", METADATA, Path(__file__).parent / "migrations", "alembic_version")

@@ -14,7 +14,7 @@ from actors.payments.ledger.outbox import UNSENT
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from actors.payments.ledger.database import Database
+    from actors.runtime.database import Database
 
 
 @dataclass(frozen=True, slots=True)

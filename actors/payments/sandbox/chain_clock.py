@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.payments.ledger.database import now_ms
+from actors.runtime.database import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable

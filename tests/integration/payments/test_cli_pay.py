@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.payments.ledger.database import now_ms
+from actors.runtime.database import now_ms
 from tests.unit.payments.http_chain import Answer, Chains, serving
 from tests.unit.payments.shop import TON_WALLET, USDT, WALLET, log, receipt, row, tx_id
 

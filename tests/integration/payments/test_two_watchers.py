@@ -12,10 +12,10 @@ from pydantic import SecretStr
 from actors.payments.catalogue import ShopPlan
 from actors.payments.chains.money import Method
 from actors.payments.ledger import schema
-from actors.payments.ledger.database import now_ms
 from actors.payments.ledger.ledger import Ledger
 from actors.payments.ledger.order_book import NewOrder, OrderBook
 from actors.payments.ledger.orders import Delivers, Order, OrderState
+from actors.runtime.database import now_ms
 from tests.integration.payments import lives
 from tests.unit.payments import ledgers, postgres
 from tests.unit.payments.http_chain import Answer, Asked, Chains, serving

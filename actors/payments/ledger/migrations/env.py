@@ -1,14 +1,5 @@
-"""Runs migrations on the connection that `migrate.upgrade` hands over, in its transaction."""
+"""Runs migrations on the connection that `actors.runtime.migrations.upgrade` hands over."""
 
-from __future__ import annotations
+from actors.runtime import migrations
 
-from alembic import context
-
-from actors.payments.ledger.schema import METADATA
-
-context.configure(
-    connection=context.config.attributes["connection"],
-    target_metadata=METADATA,
-    transactional_ddl=False,  # the transaction is the caller's
-)
-context.run_migrations()
+migrations.run()

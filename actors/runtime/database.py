@@ -1,4 +1,4 @@
-"""The database of the ledger: SQLite in a file, or PostgreSQL.
+"""The project's database: SQLite in a file, or PostgreSQL. Each kind of actor has its own tables.
 
 Synchronous on purpose, and called from threads: a transaction is then one straight function without
 an `await` in it, so no cancellation can leave it half done, and actors, commands and tests run the
@@ -21,9 +21,9 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
-from actors.payments.ledger import migrate
+from actors.runtime.database_settings import VARIABLE
 from actors.runtime.errors import ConfigurationError, Conflict, Unavailable
-from actors.runtime.settings import variable
+from actors.runtime.migrations import Tables, upgrade
 from actors.runtime.state_files import ensure_directory, exclusive_lock
 
 if TYPE_CHECKING:
@@ -39,22 +39,28 @@ _WRITES: Final = "x0_writes"  # execution option of a writing transaction
 
 
 class Database:
-    """An open database whose tables are up to date.
+    """An open database, in which the tables of one kind of actor are up to date.
+
+    Args:
+        url: URL for SQLAlchemy.
+        tables: the tables that are used in it.
+        pool_size: most connections to a server.
 
     Raises:
         ConfigurationError: it cannot be opened.
         Unavailable: the server does not answer.
     """
 
-    def __init__(self, url: SecretStr, *, pool_size: int = 5) -> None:
+    def __init__(self, url: SecretStr, tables: Tables, *, pool_size: int = 5) -> None:
+        self._of = tables.of
         try:
             self._engine = _engine(url, pool_size)
-            with _explained():
-                migrate.upgrade(self._engine)
+            with self._explained():
+                upgrade(self._engine, tables)
         except DBAPIError as error:  # not a database, or one that refuses changes to this user
-            raise _cannot_be_opened(_reason(error)) from None
+            raise self._cannot_be_opened(_reason(error)) from None
         except OSError as error:
-            raise _cannot_be_opened(f"{error.strerror}: {error.filename}") from None
+            raise self._cannot_be_opened(f"{error.strerror}: {error.filename}") from None
 
     @property
     def is_sqlite(self) -> bool:
@@ -64,13 +70,13 @@ class Database:
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that only reads."""
-        with _explained(), self._engine.connect() as connection, connection.begin():
+        with self._explained(), self._engine.connect() as connection, connection.begin():
             yield connection
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that is committed at the end of the block, or rolled back by an error."""
-        with _explained(), self._engine.connect() as connection:
+        with self._explained(), self._engine.connect() as connection:
             marked = connection.execution_options(**{_WRITES: True})
             with marked.begin():
                 yield marked
@@ -80,7 +86,7 @@ class Database:
         """Be the only one of all processes on this database that does `name`, for the block.
 
         The lock dies with its holder (flock, or a session of PostgreSQL). It spares requests to
-        others' servers; the ledger is right without it.
+        others' servers; the data are right without it.
 
         Raises:
             Conflict: another does it, still after `timeout_s` seconds.
@@ -92,7 +98,7 @@ class Database:
             return
         number = sa.cast(zlib.crc32(name.encode()) - 2**31, sa.Integer)
         deadline = time.monotonic() + timeout_s
-        with _explained(), self._engine.connect() as connection:
+        with self._explained(), self._engine.connect() as connection:
             session = connection.execution_options(isolation_level="AUTOCOMMIT")
             asked = sa.select(sa.func.pg_try_advisory_lock(_LOCKS, number))
             while not session.scalar(asked):
@@ -112,6 +118,36 @@ class Database:
         """Close all connections."""
         self._engine.dispose()
 
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OperationalError as error:
+            raise self._unavailable(error) from None
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise self._unavailable(error) from None
+            raise
+
+    def _unavailable(self, error: DBAPIError) -> Unavailable | ConfigurationError:
+        why = _reason(error)
+        if "authentication" in why or "unable to open" in why or "does not exist" in why:
+            return self._cannot_be_opened(why)
+        return Unavailable(
+            f"the {self._of}'s database does not answer",
+            why,
+            "Nothing is lost: what was not committed is read again.",
+            retry_after_s=5.0,
+        )
+
+    def _cannot_be_opened(self, why: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"the {self._of}'s database cannot be opened",
+            why,
+            f"Correct {VARIABLE}.",
+            variable=VARIABLE,
+        )
+
 
 def now_ms() -> int:
     """The time, ms since the Unix epoch."""
@@ -130,7 +166,7 @@ def _engine(url: SecretStr, pool_size: int) -> Engine:
         )
     path = Path(parsed.database or "")
     ensure_directory(path.parent)
-    path.touch(mode=0o600, exist_ok=True)  # it names buyers: readable by its owner only
+    path.touch(mode=0o600, exist_ok=True)  # payments name buyers: readable by its owner only
     engine = sa.create_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_S})
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
@@ -147,10 +183,10 @@ def _parsed(url: SecretStr) -> sa.URL:
     # An @ in a password makes its rest a part of the host, which errors would show.
     if parsed is None or "@" in (parsed.host or ""):
         raise ConfigurationError(
-            f"{variable('database_url')} is a value that is not shown",
+            f"{VARIABLE} is a value that is not shown",
             "it is no URL of a database",
             "Write @, : and / in a password as %40, %3A and %2F.",
-            variable=variable("database_url"),
+            variable=VARIABLE,
         )
     return parsed
 
@@ -166,39 +202,6 @@ def _configure(connection: Any, _record: object) -> None:  # noqa: ANN401 - a DB
 def _begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get(_WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-@contextlib.contextmanager
-def _explained() -> Iterator[None]:
-    try:
-        yield
-    except OperationalError as error:
-        raise _unavailable(error) from None
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise _unavailable(error) from None
-        raise
-
-
-def _unavailable(error: DBAPIError) -> Unavailable | ConfigurationError:
-    why = _reason(error)
-    if "authentication" in why or "unable to open" in why or "does not exist" in why:
-        return _cannot_be_opened(why)
-    return Unavailable(
-        "the ledger's database does not answer",
-        why,
-        "Nothing is lost: what was not committed is read again.",
-        retry_after_s=5.0,
-    )
-
-
-def _cannot_be_opened(why: str) -> ConfigurationError:
-    return ConfigurationError(
-        "the ledger's database cannot be opened",
-        why,
-        f"Correct {variable('database_url')}.",
-        variable=variable("database_url"),
-    )
 
 
 def _reason(error: DBAPIError) -> str:
