@@ -84,6 +84,7 @@ def command(
     from actors.mesh.drill.drill_plan import DrillScenario
     from actors.runtime import log
     from actors.runtime.errors import InvalidInput
+    from actors.topology import naming
     from serve_apps.settings import Settings
 
     report = reporting.Report(as_json)
@@ -104,7 +105,7 @@ def command(
     settings = Settings.load(**options, seed=seed)
     log.configure("ERROR" if settings.log_level == "INFO" else settings.log_level)
     private = any(value is not None for value in options.values())
-    names = tuple(target.split(",")) if target else ()
+    names = tuple(naming.listed(target)) if target else ()
     if mend:
         if private or names:
             raise InvalidInput(

@@ -177,14 +177,14 @@ def _from_options(given: Mapping[str, Any]) -> Scenario:
     Raises:
         InvalidInput: they ask nothing, or contradict each other.
     """
+    from actors.topology import naming
     from actors.twin import scenario
 
     _check_given(given)
     asked: dict[str, Any] = {"seed": given.get("--seed", 1)}
     if "--fail" in given or "--link" in given:
-        words = [word for text in given.get("--fail", ()) for word in text.split(",")]
         asked["fail"] = {
-            "nodes": [word for word in words if word],
+            "nodes": [name for text in given.get("--fail", ()) for name in naming.listed(text)],
             "links": [_ends(text) for text in given.get("--link", ())],
         }
     draws = {"samples": given["--samples"]} if "--samples" in given else {}
@@ -219,8 +219,10 @@ def _check_given(given: Mapping[str, Any]) -> None:
 
 
 def _ends(text: str) -> tuple[str, ...]:
-    ends = tuple(text.split(","))
-    if len(ends) != 2 or not all(ends):
+    from actors.topology import naming
+
+    ends = tuple(naming.listed(text))
+    if len(ends) != 2:
         raise _refused(f"--link {text[:80]}", "a link has two ends", "Write --link A,B.")
     return ends
 

@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
-from actors.runtime.ids import is_node_id
+from actors.runtime.ids import NODE_ID_FORM, is_node_id
 from actors.topology.errors import TopologyError
 
 _SHOWN: Final = 40  # characters of a refused value that an error repeats
@@ -85,7 +85,7 @@ class Document:
         if is_node_id(value):
             return str(value)
         why = f"{_show(value)} is not a node id"
-        return self.refuse(entry, why, "Use 1 to 128 characters out of A-Z a-z 0-9 . _ : -")
+        return self.refuse(entry, why, NODE_ID_FORM)
 
     def number(self, record: Record, key: str, owner: str) -> float:
         """Return the finite number under `key` of the record that `owner` names."""

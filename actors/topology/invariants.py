@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from actors.runtime.ids import is_node_id
+from actors.runtime.ids import NODE_ID_FORM, is_node_id
 from actors.topology.errors import TopologyError
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ def check_ids(ids: tuple[str, ...]) -> None:
         if not is_node_id(name):
             raise _broken(
                 f"ids[{index}]",
-                f"{name!r:.80} is not a node id",
-                "Use 1 to 128 characters out of A-Z a-z 0-9 . _ : -",
+                f"{name!a:.80} is not a node id",
+                NODE_ID_FORM,
             )
         if name in seen:
             raise _broken(f"ids[{index}]", f"the id {name} occurs twice", "Give each node its own.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from actors.runtime.errors import Conflict, InvalidInput
+from actors.runtime.ids import MAX_NODE_ID_LENGTH
 from serve_apps.web import parsing
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class TelemetryReport(BaseModel):
         },
     )
 
-    node: str = Field(min_length=1, max_length=256, description="id of the node")
+    node: str = Field(min_length=1, max_length=MAX_NODE_ID_LENGTH, description="id of the node")
     measured_at: float = Field(
         ge=0, le=4e9, allow_inf_nan=False, description="seconds since the Unix epoch"
     )

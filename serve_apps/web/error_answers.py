@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from actors.runtime.errors import InvalidInput, X0Error
-from serve_apps.web import problems
+from serve_apps.web import path_segments, problems
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -58,7 +58,8 @@ class ErrorAnswers:
 
         @app.exception_handler(HTTPException)
         async def unknown(request: Request, error: HTTPException) -> Response:
-            what = f"{request.method} {request.url.path[:128]} is refused"
+            path = path_segments.shown(request.scope["path"])
+            what = f"{request.method} {path[:128]} is refused"
             headers = dict(error.headers or {})
             if "GET" in headers.get("Allow", ""):
                 headers["Allow"] += ", HEAD"  # see `HeadAsGet`

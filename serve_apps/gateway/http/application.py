@@ -29,6 +29,7 @@ from serve_apps.web.error_answers import ErrorAnswers
 from serve_apps.web.head_as_get import HeadAsGet
 from serve_apps.web.hosts import KnownHosts
 from serve_apps.web.meter import Meter
+from serve_apps.web.path_segments import EncodedSlashes
 from serve_apps.web.routing import StrictRoute, operation_id
 
 if TYPE_CHECKING:
@@ -95,4 +96,5 @@ def build(gateway: Gateway) -> FastAPI:
         answers=answers,
     )
     app.add_middleware(HeadAsGet)
+    app.add_middleware(EncodedSlashes)
     return app

@@ -11,6 +11,7 @@ from fastapi.responses import Response
 
 from actors.runtime.errors import InvalidInput
 from actors.runtime.ids import MAX_NODE_ID_LENGTH
+from actors.topology import naming
 from actors.twin import scenario as scenarios
 from actors.twin.scenario import Failing, Scenario
 from serve_apps.gateway.http import twin_documents
@@ -33,7 +34,7 @@ NodeIds = Annotated[
     Query(max_length=MOST, description="ids of nodes that fail together"),
 ]
 LinkEnds = Annotated[
-    list[Annotated[str, Query(min_length=3, max_length=2 * MAX_NODE_ID_LENGTH + 1)]],
+    list[Annotated[str, Query(min_length=3, max_length=4 * MAX_NODE_ID_LENGTH + 5)]],
     Query(max_length=MOST, description="links that fail with them, each as its ends: A,B"),
 ]
 
@@ -112,16 +113,16 @@ async def _answer(found: Mapping[str, Any], *parts: str) -> Response:
 def _failing(nodes: Sequence[str], links: Sequence[str]) -> Scenario:
     pairs = []
     for text in links:
-        a, comma, b = text.partition(",")
-        if not (a and comma and b) or max(len(a), len(b)) > MAX_NODE_ID_LENGTH:
+        ends = naming.listed(text)
+        if len(ends) != 2 or max(map(len, ends)) > MAX_NODE_ID_LENGTH:
             raise InvalidInput(
                 f"link {text[:80]!a} is refused",
                 "it is not the two ends of a link",
-                "Write link=A,B with the ids of two neighbours.",
+                "Write link=A,B with the ids of two neighbours; one with a comma in quotes.",
                 source="query",
                 entry="link",
             )
-        pairs.append((a, b))
+        pairs.append((ends[0], ends[1]))
     return Scenario(fail=Failing(nodes=tuple(nodes), links=tuple(pairs)))
 
 

@@ -176,7 +176,7 @@ def test_index_of_suggests_what_looks_alike() -> None:
     ("ids", "links", "quality", "kind", "entry"),
     [
         (["a", "a"], [], 1.0, 0, "ids[1]"),
-        (["a", "b c"], [], 1.0, 0, "ids[1]"),
+        (["a", "b\nc"], [], 1.0, 0, "ids[1]"),
         (["a", ""], [], 1.0, 0, "ids[1]"),
         (["a", "b"], [(0, 0)], 1.0, 0, "links[0]"),
         (["a", "b"], [(0, 1), (1, 0)], 1.0, 0, "links[1]"),
