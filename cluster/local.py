@@ -4,6 +4,7 @@ The head gets its own temporary directory, which identifies its processes, and p
 kernel picks unless some are asked for, so several clusters live side by side. What was started is
 on record in `<state>/cluster.json` before the first process exists: after a crash at any point, the
 next `load`, `start` or `stop` on that state directory finds the remains and ends them.
+Of a cluster that ended by a fault the logs are kept, in `<state>/logs-of-the-last-failure`.
 How the head is started, and what guards it, is in `ray_start` and `token`.
 """
 
@@ -26,6 +27,7 @@ from cluster.token import ensure_token
 
 RECORD: Final = "cluster.json"
 LOCK: Final = "cluster.lock"
+KEPT_LOGS: Final = "logs-of-the-last-failure"
 START_TIMEOUT_S: Final = 90.0
 _GRACE_S: Final = 1.0  # only the raylet takes longer: it waits for the ended GCS
 _STOP_TIMEOUT_S: Final = 20.0
@@ -119,7 +121,7 @@ class LocalCluster:
                 )
                 _write(ready)
             except BaseException:
-                _end(_read(state) or fresh)
+                _end(_read(state) or fresh, keep_logs=state)
                 raise
             return ready
 
@@ -154,8 +156,11 @@ class LocalCluster:
         """The directory of the logs of Ray and the actors; it is removed with the cluster."""
         return Path(self.temp_dir) / "session_latest" / "logs"
 
-    def stop(self) -> None:
+    def stop(self, *, keep_logs: Path | None = None) -> None:
         """End the cluster and remove its directory and record. A second time does nothing.
+
+        Args:
+            keep_logs: state directory to keep the logs in, for a cluster that ends by a fault.
 
         Raises:
             Conflict: another process is starting or stopping it, or some processes would not end.
@@ -163,7 +168,7 @@ class LocalCluster:
         if not self.state.is_dir():
             return
         with exclusive_lock(self.state / LOCK, timeout_s=_STOP_TIMEOUT_S):
-            _end(self)
+            _end(self, keep_logs=keep_logs)
 
 
 def _write(cluster: LocalCluster) -> None:
@@ -172,7 +177,7 @@ def _write(cluster: LocalCluster) -> None:
     write_atomic(cluster.state / RECORD, json.dumps(values, indent=2).encode(), private=True)
 
 
-def _end(cluster: LocalCluster) -> None:
+def _end(cluster: LocalCluster, *, keep_logs: Path | None) -> None:
     temp_dir = Path(cluster.temp_dir)
     if cluster.boot_id == _boot_id():
         left = processes.end(temp_dir, cluster.session, grace_s=_GRACE_S, timeout_s=_STOP_TIMEOUT_S)
@@ -182,12 +187,27 @@ def _end(cluster: LocalCluster) -> None:
                 f"processes {', '.join(map(str, left))} survive SIGKILL",
                 "Repeat `x0 down`; if they stay, the kernel holds them: see `ps -o stat,wchan`.",
             )
+    if keep_logs is not None:
+        _keep(cluster.logs, keep_logs / KEPT_LOGS)
     shutil.rmtree(temp_dir.parent, ignore_errors=True)  # parts may be gone already; checked below
     if temp_dir.parent.exists():
         _log.warning("could not remove a directory", path=str(temp_dir.parent))
     current = _read(cluster.state)
     if current is not None and current.temp_dir == cluster.temp_dir:
         (cluster.state / RECORD).unlink(missing_ok=True)
+
+
+def _keep(logs: Path, kept: Path) -> None:
+    """Keep logs instead of those of an earlier failure."""
+    if not logs.is_dir():
+        return
+    shutil.rmtree(kept, ignore_errors=True)
+    try:
+        shutil.copytree(logs, kept, symlinks=True)
+    except OSError as error:  # such as a full disk: no reason to leave the rest
+        _log.warning("could not keep the logs", path=str(kept), why=str(error))
+    else:
+        _log.warning("kept the logs of a cluster that failed", path=str(kept))
 
 
 def _recover(state: Path) -> LocalCluster | None:
@@ -201,7 +221,7 @@ def _recover(state: Path) -> LocalCluster | None:
         record=str(state / RECORD),
         address=cluster.address or "never ready",
     )
-    _end(cluster)
+    _end(cluster, keep_logs=state)
     return None
 
 

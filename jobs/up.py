@@ -88,7 +88,6 @@ def command(
     from jobs.terminal import summary
 
     launched = session.launch(settings, flags, progress=report.progress, beside=True)
-    leave = False
     try:
         found = asyncio.run(_ready(launched, report))
         ready_s = time.monotonic() - began
@@ -103,12 +102,13 @@ def command(
             announce()
         else:
             report.note(_stay(launched, report, announce))
-        leave = detach
-    finally:
-        if leave:
-            launched.close()
-        else:
-            launched.end()
+    except BaseException as error:
+        launched.end(keep_logs=settings.state_dir if session.is_failure(error) else None)
+        raise
+    if detach:
+        launched.close()
+    else:
+        launched.end()
     return 0
 
 
@@ -182,6 +182,7 @@ def _ended(launched: Session) -> bool:
     """
     from actors.runtime.errors import Unavailable
     from actors.runtime.state_files import exclusive_lock
+    from cluster.local import KEPT_LOGS
     from jobs.launch.record import LOCK, MeshRecord
 
     state_dir = launched.settings.state_dir
@@ -195,7 +196,8 @@ def _ended(launched: Session) -> bool:
     raise Unavailable(
         "the mesh has ended",
         f"the processes of its cluster at {launched.record.address} are gone",
-        "Start it again with `x0 up`; accepted messages are kept.",
+        "Start it again with `x0 up`; accepted messages are kept, and so are its logs, in"
+        f" {state_dir / KEPT_LOGS}.",
         retry_after_s=5.0,
     )
 

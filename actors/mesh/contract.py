@@ -108,6 +108,7 @@ class ShardStatus:
     pid: int
     version: int  # version of the placement in use
     partitions: tuple[int, ...]
+    hears: tuple[str, ...]  # shards that links which are up lead to
     nodes: int  # hosted nodes
     neighbours: int  # directed links of hosted nodes
     neighbours_up: int
@@ -136,6 +137,7 @@ class MeshStatus:
     nodes: int
     links: int
     placement_version: int
+    joined: frozenset[tuple[str, str]]  # pairs of shards that links of the map lead between
     faults: Faults
     shards: tuple[ShardStatus, ...]
     down: Mapping[str, str]  # shards that do not answer, and why

@@ -23,6 +23,7 @@ from actors.mesh.contract import (
     ShardContract,
     shard_name,
 )
+from actors.mesh.formation import joined
 from actors.mesh.membership import Faults, Membership
 from actors.runtime import remote, spawn
 from actors.runtime.errors import ActorUnavailable, X0Error
@@ -319,6 +320,7 @@ class MeshCoordinator(ActorShell):
             nodes=int(membership.present.sum()),
             links=membership.topology.n_links,
             placement_version=membership.placement.version,
+            joined=joined(membership),
             faults=membership.faults,
             shards=tuple(answer for answer in answers if not isinstance(answer, str)),
             down={

@@ -90,6 +90,11 @@ class Exchange:
         """The other hosts."""
         return self.names[1:]
 
+    @property
+    def in_reach(self) -> tuple[str, ...]:
+        """The other hosts that links which are up lead to."""
+        return tuple(name for name, state in self._peers.items() if state.met)
+
     def say_hello(
         self, target: NDArray[np.int32], hellos: Hellos, arrived: NDArray[np.int64]
     ) -> None:

@@ -177,6 +177,11 @@ class MeshHost:
         """The other hosts."""
         return self._exchange.peers
 
+    @property
+    def in_reach(self) -> tuple[str, ...]:
+        """The other hosts that links which are up lead to."""
+        return self._exchange.in_reach
+
     # -- faults, injected ------------------------------------------------------------------------
 
     def inject(self, silent: Iterable[int], cut: Iterable[tuple[int, int]]) -> None:

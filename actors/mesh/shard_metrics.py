@@ -101,6 +101,7 @@ class ShardMetrics:
             pid=os.getpid(),
             version=host.placement.version,
             partitions=tuple(sorted(host.partitions)),
+            hears=host.in_reach,
             nodes=int(host.hosted.sum()),
             neighbours=len(table.up),
             neighbours_up=int(table.up.sum()),

@@ -39,6 +39,7 @@ def document(status: MeshStatus, options: MeshOptions) -> dict[str, Any]:
             {
                 **asdict(shard),
                 "partitions": list(shard.partitions),
+                "hears": list(shard.hears),
                 "digest": f"{shard.digest:016x}",  # 64 bits: too wide for some JSON readers
                 "routes_current": shard.routes_version == shard.database_version,
             }

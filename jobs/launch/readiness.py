@@ -1,9 +1,7 @@
-"""When a mesh is ready, told from what its coordinator says.
+"""Waits until a mesh is ready, told from what its coordinator says: see `actors.mesh.formation`.
 
-Ready: every shard answers and works by the agreed placement, all databases are equal and hold an
-advertisement of every node, and routes are computed from them. Neighbours are another matter: a
-real map has links too weak to ever come up, so those that are not up are waited for only as long
-as a neighbour is held, 3.5 Hellos.
+Neighbours are another matter: a real map has links too weak to ever come up, so those that are not
+up are waited for only as long as a neighbour is held, 3.5 Hellos.
 """
 
 from __future__ import annotations
@@ -12,8 +10,9 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, Final
 
-from actors.mesh.formation import missing, neighbours_up
+from actors.mesh.formation import Formation, neighbours_up
 from actors.runtime.errors import ActorUnavailable, Unavailable
+from cluster.local import KEPT_LOGS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -26,14 +25,14 @@ POLL_S: Final = 0.1
 
 
 async def _lacking(
-    ask: Callable[[], Awaitable[MeshStatus]],
+    ask: Callable[[], Awaitable[MeshStatus]], formation: Formation, now: float
 ) -> tuple[MeshStatus | None, list[str]]:
     """How the mesh is, if it can be asked, and what it still lacks besides neighbours."""
     try:
         status = await ask()
     except ActorUnavailable as error:
         return None, [error.what]
-    return status, missing(status)
+    return status, formation.missing(status, now)
 
 
 async def wait(
@@ -54,11 +53,12 @@ async def wait(
         Unavailable: it is not ready in time; the error says what is missing.
     """
     clock = asyncio.get_running_loop().time
+    formation = Formation(hold_s)
     deadline = clock() + timeout_s
     held_until = math.inf  # from when on nothing but neighbours was missing, hold_s later
     said = ""
     while True:
-        status, lacking = await _lacking(ask)
+        status, lacking = await _lacking(ask, formation, clock())
         text = "; ".join(lacking)
         if status is not None and not lacking:
             up, links = neighbours_up(status)
@@ -73,7 +73,8 @@ async def wait(
             raise Unavailable(
                 f"the mesh is not ready after {timeout_s:g} s",
                 text,
-                "See `x0 status`, and the logs that it names; a large map takes longer.",
+                f"See its logs; if it has ended, they are in {KEPT_LOGS} of X0TTA6BL4_STATE_DIR."
+                " A large map takes longer.",
                 retry_after_s=5.0,
             )
         await asyncio.sleep(POLL_S)

@@ -22,7 +22,7 @@ from actors.mesh import control
 from actors.mesh.contract import COORDINATOR, MeshOptions
 from actors.mesh.coordinator import MeshCoordinator
 from actors.runtime import log, spawn
-from actors.runtime.errors import Conflict, NotRunning
+from actors.runtime.errors import Conflict, NotRunning, Unavailable, X0Error
 from actors.runtime.state_files import ensure_directory, exclusive_lock
 from actors.topology import fetch, radio, source
 from cluster.local import LocalCluster
@@ -114,8 +114,11 @@ class Session:
         """Leave the mesh to itself: disconnect this process."""
         spawn.disconnect()
 
-    def end(self) -> None:
+    def end(self, *, keep_logs: Path | None = None) -> None:
         """End the mesh and what was started for it; its journals stay. Again: nothing happens.
+
+        Args:
+            keep_logs: state directory to keep the logs of its cluster in, after a failure.
 
         Raises:
             Conflict: something does not end; the error says what.
@@ -123,7 +126,9 @@ class Session:
         """
         if self.cluster is not None:
             spawn.disconnect()
-            self.cluster.stop()  # and its actors with it, even if Ray no longer answers
+            self.cluster.stop(
+                keep_logs=keep_logs
+            )  # and its actors with it, even if Ray no longer answers
             ray_head.remove_targets(self.settings)
         else:
             spawn.connect(self.record.address, self.settings.namespace)
@@ -170,13 +175,14 @@ def launch(
                 ray_head.write_targets(settings, own, session.record.gateway_url)
             joining.ask(lambda mesh: mesh.membership(), _TOPOLOGY_TIMEOUT_S)
             return replace(session, waits=session.waits + _started(chosen, plan, late=True))
-        except BaseException:
+        except BaseException as error:
+            keep = settings.state_dir if is_failure(error) else None
             if session is not None:
-                session.end()
+                session.end(keep_logs=keep)
             else:
                 spawn.disconnect()
                 if cluster is not None:
-                    cluster.stop()
+                    cluster.stop(keep_logs=keep)
             raise
 
 
@@ -219,8 +225,8 @@ def _populate(
         record.save(settings.state_dir)
         spawn.detached(MeshCoordinator, COORDINATOR, plan.options)
         return replace(session, waits=_started(chosen, plan, late=False))
-    except BaseException:
-        session.end()
+    except BaseException as error:
+        session.end(keep_logs=settings.state_dir if is_failure(error) else None)
         raise
 
 
@@ -317,10 +323,20 @@ def ephemeral(
             session = launch(private, flags, progress=progress, beside=beside)
             try:
                 yield session
-            finally:
-                session.end()
+            except BaseException as error:
+                session.end(keep_logs=settings.state_dir if is_failure(error) else None)
+                raise
+            session.end()
         finally:
             shutil.rmtree(state_dir)
+
+
+def is_failure(error: BaseException) -> bool:
+    """Whether a mesh that ends by this error ends by a fault, about which its logs may tell.
+
+    Not by a signal, nor by what was wrong with a request.
+    """
+    return isinstance(error, Unavailable) or not isinstance(error, X0Error | KeyboardInterrupt)
 
 
 def _refuse_second(settings: Settings) -> None:

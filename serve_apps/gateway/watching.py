@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from actors.mesh import control, formation
+from actors.mesh import control
 from actors.mesh.client import Mesh
+from actors.mesh.formation import Formation
 from actors.mesh.live_source import LiveSource
 from actors.runtime.clock import SystemClock
 from actors.runtime.errors import X0Error
@@ -33,7 +34,9 @@ class MeshWatcher:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._watch = Watch(LiveSource(), SystemClock())
+        self._clock = SystemClock()
+        self._watch = Watch(LiveSource(), self._clock)
+        self._formation: Formation | None = None
         self._routes: dict[str, int] = {}  # database version behind each shard's routes
 
     async def run(self) -> None:
@@ -76,10 +79,13 @@ class MeshWatcher:
 
     async def _asking(self) -> None:
         gateway = self._gateway
-        status = await control.coordinator(timeout_s=STATUS_S).status()
+        coordinator = control.coordinator(timeout_s=STATUS_S)
+        if self._formation is None:
+            self._formation = Formation((await coordinator.options()).shard.host.hold_s)
+        status = await coordinator.status()
         self._routes = {shard.name: shard.routes_version for shard in status.shards}
         if gateway.ready or gateway.view.topology is None:
             return
-        lacking = formation.missing(status)
+        lacking = self._formation.missing(status, self._clock.now())
         gateway.progress = f"waiting for {'; '.join(lacking)}" if lacking else "ready"
         gateway.ready = not lacking

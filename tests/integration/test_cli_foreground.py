@@ -18,6 +18,8 @@ import psutil
 import pytest
 from any_ports import ANY_PORTS
 
+from cluster.processes import members
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -175,3 +177,22 @@ def test_a_setting_out_of_range_is_named(tmp_path: Path) -> None:
     assert process.returncode == 2
     assert "X0TTA6BL4_HELLO_S" in stderr
     assert "0.05 to 60" in stderr
+
+
+def test_a_cluster_that_dies_ends_it_with_an_error(tmp_path: Path) -> None:
+    """A dead GCS exits 4, so that whoever supervises it starts it again; all is ended, and the
+    logs that may tell why are kept."""
+    with started(tmp_path, *SMALL, "--json", X0TTA6BL4_MINIMAL="on") as process:
+        temp_dir = cluster_dir(tmp_path)
+        assert process.stdout is not None
+        process.stdout.readline()
+        (gcs,) = (one for one in members(Path(temp_dir)) if one.name() == "gcs_server")
+        gcs.kill()
+        stdout, stderr = process.communicate(timeout=90)
+    assert process.returncode == 4, stderr
+    error = json.loads(stdout)["error"]
+    assert error["what"] == "the mesh has ended"
+    kept = tmp_path / "logs-of-the-last-failure"
+    assert str(kept) in error["remedy"]
+    assert any(kept.glob("gcs_server*"))
+    assert_nothing_left(tmp_path, temp_dir)

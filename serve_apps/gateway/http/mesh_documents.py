@@ -51,6 +51,7 @@ class ShardState(BaseModel):
     pid: int
     version: int = Field(description="of the placement that it works by")
     partitions: list[int]
+    hears: list[str] = Field(description="shards that links which are up lead to")
     nodes: int
     neighbours: int = Field(description="directed links of its nodes")
     neighbours_up: int

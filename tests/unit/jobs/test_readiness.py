@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from actors.mesh.contract import MeshStatus, ShardStatus
-from actors.mesh.formation import missing, neighbours_up
-from actors.mesh.membership import Faults
+from actors.mesh.formation import Formation, joined, neighbours_up
+from actors.mesh.membership import Faults, Membership
 from actors.runtime.errors import ActorUnavailable, Unavailable
+from actors.topology.model import Topology
 from jobs.launch.readiness import wait
 
 SHARD = ShardStatus(
@@ -18,6 +19,7 @@ SHARD = ShardStatus(
     pid=1,
     version=3,
     partitions=(0,),
+    hears=("mesh-shard-01",),
     nodes=4,
     neighbours=6,
     neighbours_up=5,
@@ -34,7 +36,8 @@ SHARD = ShardStatus(
     starved_s=0.0,
     rss_bytes=1,
 )
-OTHER = replace(SHARD, name="mesh-shard-01", neighbours_up=6)
+OTHER = replace(SHARD, name="mesh-shard-01", hears=("mesh-shard-00",), neighbours_up=6)
+JOINED = frozenset({("mesh-shard-00", "mesh-shard-01")})
 READY = MeshStatus(
     source="radio:8",
     format="radio",
@@ -43,11 +46,16 @@ READY = MeshStatus(
     nodes=8,
     links=6,
     placement_version=3,
+    joined=JOINED,
     faults=Faults(),
     shards=(SHARD, OTHER),
     down={},
     last_refresh_error="",
 )
+
+
+def missing(status: MeshStatus) -> list[str]:
+    return Formation(hold_s=1.0).missing(status, 0.0)
 
 
 def test_nothing_is_missing_when_all_agree() -> None:
@@ -75,6 +83,53 @@ def test_a_shard_that_does_not_answer_is_all_that_is_said() -> None:
     assert missing(replace(READY, shards=(), down={"mesh-shard-00": "no answer yet"})) == [
         "mesh-shard-00: no answer yet"
     ]
+
+
+APART = replace(SHARD, hears=(), database=4, digest=4), replace(OTHER, hears=(), database=4)
+
+
+def test_parts_of_the_map_need_not_know_each_other() -> None:
+    """Shards that no link of the map joins, not over others either, have databases of their own."""
+    status = replace(READY, shards=APART)
+    assert missing(status) == ["advertisements: 4 of 8", "the shards' databases differ"]
+    assert missing(replace(status, joined=frozenset())) == []
+    third = replace(APART[1], name="mesh-shard-02", database=3)
+    chain = JOINED | {("mesh-shard-02", "mesh-shard-01")}
+    assert missing(replace(status, shards=(*APART, third), joined=chain, nodes=12)) == [
+        "advertisements: 3 of 12",
+        "the shards' databases differ",
+    ]
+    assert missing(replace(status, shards=(*APART, third), joined=frozenset())) == [
+        "advertisements: 11 of 12"
+    ]
+
+
+def test_shards_that_never_hear_each_other_are_waited_for_as_long_as_a_neighbour() -> None:
+    """Links too weak to come up delay readiness by the hold time after the last change; once they
+    are up, the databases have to become equal."""
+    formation = Formation(hold_s=1.0)
+    apart = replace(READY, shards=APART)
+    meeting = replace(READY, shards=(replace(APART[0], hears=("mesh-shard-01",)), APART[1]))
+    assert formation.missing(apart, 10.0) != []
+    assert formation.missing(apart, 10.9) != []
+    assert formation.missing(apart, 11.1) == []
+    assert formation.missing(meeting, 11.2) != []
+    assert formation.missing(meeting, 99.0) == [
+        "advertisements: 4 of 8",
+        "the shards' databases differ",
+    ]
+    assert formation.missing(READY, 99.1) == []
+
+
+def test_the_pairs_of_shards_that_links_join() -> None:
+    """Two parts on a shard each are joined by nothing, two halves of a chain are."""
+    parts = Topology.of("abcd", [(0, 1), (2, 3)])
+    assert joined(Membership.begin(parts, ("one", "two"))) == frozenset()
+    chain = Topology.of("abcd", [(0, 1), (1, 2), (2, 3)])
+    assert joined(Membership.begin(chain, ("one", "two"))) in (
+        frozenset({("one", "two")}),
+        frozenset({("two", "one")}),
+    )
 
 
 def test_neighbours_are_counted_over_all_shards() -> None:
