@@ -22,6 +22,9 @@ from actors.mesh.batch import UNREACHABLE, MessageBatch
 from actors.mesh.contract import MAX_PAYLOAD, MAX_PORT
 from actors.mesh.datagram import DatagramFate
 from actors.mesh.errors import MailboxFull, NodeSilent, ShardUnavailable, StalePlacement
+from actors.mesh.membership import (
+    Membership,  # noqa: TC001 - an answer: imported here, not where an event loop unpickles it
+)
 from actors.mesh.partition import Acceptance, Refusal
 from actors.runtime import ids, spawn
 from actors.runtime.errors import ActorUnavailable, InvalidInput, Unavailable
@@ -33,7 +36,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from actors.mesh.contract import ShardContract
-    from actors.mesh.membership import Membership
 
 Answer = TypeVar("Answer")
 

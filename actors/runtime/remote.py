@@ -93,7 +93,9 @@ class Remote:
     ) -> Any:  # noqa: ANN401 - the method's
         answer = None
         try:
-            self._handle = self._handle or spawn.find(self._name)
+            if self._handle is None:
+                # Ray asks the cluster, and imports the actor's class: up to a second.
+                self._handle = await asyncio.to_thread(spawn.find, self._name)
             answer = getattr(self._handle, method).remote(*arguments, **named)
             return await answer
         except asyncio.CancelledError:
