@@ -75,6 +75,11 @@ class NetworkLink:
     metric: str = ""
     cost: tuple[float | None, float | None] = (None, None)
 
+    @property
+    def usable(self) -> bool:
+        """Whether something may pass: it is up, and not both of its qualities are 0."""
+        return self.up and self.quality != (0, 0)
+
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
@@ -100,8 +105,13 @@ class Reading:
         format: the name of the format.
         nodes: the nodes; ids are unique.
         links: the links; pairs may repeat, and both ends are among the nodes.
-        records: number of node and link records that the source had.
-        left_out: the records that were left out; the others are all in `nodes` and `links`.
+        records: number of node and link records that the source had. Each is in `nodes` or
+            `links`, is merged or is left out: `records + implied` is the number of nodes and links,
+            plus `merged`, plus the length of `left_out`.
+        merged: number of records that say more of a node or link which another record began, such
+            as the other direction of a link.
+        implied: number of nodes without a record of their own, which only links name.
+        left_out: the records that were left out.
         altered: what was used, but not as it stands (a name in another encoding, say).
         notes: sentences about the source as a whole.
         made_at: the source's own time, Unix time, s.
@@ -112,6 +122,8 @@ class Reading:
     nodes: tuple[NetworkNode, ...]
     links: tuple[NetworkLink, ...]
     records: int
+    merged: int = 0
+    implied: int = 0
     left_out: tuple[LeftOut, ...] = ()
     altered: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 UNKNOWN_CLIENTS = -1
+KM_PER_DEGREE = 111.2  # length of a degree of latitude
 
 
 # No generated __eq__: arrays need their own, and nobody compares these.
@@ -49,6 +50,19 @@ class NodeTable:
             np.full(n_nodes, UNKNOWN_CLIENTS, np.int32),
             np.full((n_nodes, 2), np.nan),
         )
+
+    def kilometres(self) -> NDArray[np.float64]:
+        """Places on a plane, float64 [n_nodes, 2]: km east and north of the middle of all.
+
+        NaN where no place is known. Equirectangular, which is right to a per mille over the extent
+        of a community.
+        """
+        known = np.isfinite(self.location).all(axis=1)
+        if not known.any():
+            return np.full(self.location.shape, np.nan)
+        away = self.location - self.location[known].mean(axis=0)
+        east = np.cos(np.radians(self.location[known, 0].mean()))
+        return np.column_stack([away[:, 1] * east, away[:, 0]]) * KM_PER_DEGREE
 
     def take(self, rows: ArrayLike) -> NodeTable:
         """The table of these rows, in their order."""

@@ -11,11 +11,11 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from actors.topology import meshviewer, netjson, radio
-from actors.topology.document import Document
+from actors.topology import radio
 from actors.topology.download import fetch_url
 from actors.topology.fetch import Validators, fetch_file, is_url, shown
-from actors.topology.selection import Imported, Wanted
+from actors.topology.formats import content
+from actors.topology.selection import Imported, Wanted, select
 
 if TYPE_CHECKING:
     from actors.topology.fetch import Fetched
@@ -51,17 +51,7 @@ def parse(body: bytes, name: str, wanted: Wanted) -> Imported:
     Raises:
         TopologyError: the body is no map of a known format, or no valid one.
     """
-    document = Document.parse(body, name)
-    root = document.root
-    if "type" in root:
-        return netjson.read(document, wanted)
-    if "nodes" in root and "links" in root:
-        return meshviewer.read(document, wanted)
-    return document.refuse(
-        "",
-        "it is neither a meshviewer map (nodes, links) nor a NetJSON NetworkGraph",
-        "Point at meshviewer.json (nodes.json and graph.json lack half of it) or at NetJSON.",
-    )
+    return select(content.read(body, name, wanted.quality), wanted)
 
 
 class TopologyFeed:

@@ -74,8 +74,8 @@ def draw(
         topology: the intact mesh.
         failure: the failed nodes and links.
         found: the impact of the failure; adds overloaded links, and figures to the title.
-        positions: place of each node, x to the right and y upwards (as `Imported.positions` has
-            them); computed if not given.
+        positions: place of each node, x to the right and y upwards (km, say, as
+            `NodeTable.kilometres` gives them); computed if not given.
         title: text above the picture; the names of what fails, if empty.
         image: format of the file.
 

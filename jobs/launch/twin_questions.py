@@ -95,6 +95,8 @@ def _by_ray(scenario: Scenario, settings: Settings, *, plot: bool) -> Reply:
 
 
 def _of_map(scenario: Scenario, settings: Settings, report: Report, *, plot: bool) -> Reply:
+    import numpy as np
+
     from actors.topology import source
     from actors.twin.conditions import Conditions
     from actors.twin.intact import Intact
@@ -107,7 +109,7 @@ def _of_map(scenario: Scenario, settings: Settings, report: Report, *, plot: boo
         imported = source.read(
             settings.topology, vpn=settings.vpn, all_components=settings.all_components
         )
-        topology, places = imported.topology, imported.positions
+        topology = imported.topology
         about = About(
             live=False,
             source=fetch.shown(settings.topology),
@@ -117,8 +119,10 @@ def _of_map(scenario: Scenario, settings: Settings, report: Report, *, plot: boo
             hello_s=settings.hello_s,
         )
         known = Intact(topology, Conditions(hello_s=settings.hello_s))
-        everywhere = places if places.keys() >= set(topology.ids) else None
-        return reply(scenario, about, known, plot=plot, coordinates=everywhere)
+        places = topology.nodes.kilometres()
+        everywhere = dict(zip(topology.ids, map(tuple, places.tolist()), strict=True))
+        coordinates = everywhere if np.isfinite(places).all() else None
+        return reply(scenario, about, known, plot=plot, coordinates=coordinates)
 
 
 @contextlib.contextmanager

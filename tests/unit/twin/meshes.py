@@ -67,7 +67,8 @@ def worlds(draw: st.DrawFn, min_nodes: int = 2, max_nodes: int = MAX_NODES) -> W
     imported = parse(published(n, links), "drawn", Wanted(all_components=True))
     graph = nx.Graph([(a, b) for a, b, _, _ in links])
     graph.add_nodes_from(range(n))
-    return World(imported.topology, graph, imported.left_out.get("parallel links", 0))
+    topology = imported.topology
+    return World(topology, graph, int(topology.parallel.sum()) - topology.n_links)
 
 
 @st.composite
