@@ -32,6 +32,7 @@ from actors.runtime.errors import InvalidInput
 from actors.topology.arrays import as_mask, read_only
 from actors.topology.errors import UnknownNode
 from actors.topology.invariants import as_columns, check_columns, check_ids, check_links
+from actors.topology.naming import Naming, label
 from actors.topology.node_table import NodeTable
 from actors.topology.surviving import Surviving
 
@@ -183,6 +184,29 @@ class Topology:
             return self._index[name]
         except KeyError:
             raise UnknownNode(name, known=self.ids) from None
+
+    @cached_property
+    def naming(self) -> Naming:
+        """Finds nodes by what people call them."""
+        return Naming(self._index, self.nodes.names)
+
+    def find(self, text: str) -> int:
+        """Index of the node that a person means: by id, name, or the beginning of one.
+
+        Raises:
+            UnknownNode: it fits no node; the error suggests what looks alike.
+            AmbiguousNode: it fits several, which the error lists.
+        """
+        return self.naming.find(text)
+
+    def label(self, node: int) -> str:
+        """The node of this index as people are told of it: `name (id)`, or the id alone."""
+        return label(self.ids[node], self.nodes.names[node])
+
+    def link_label(self, link: int) -> str:
+        """The link in words for people: the labels of both its ends."""
+        a, b = self.ends[link].tolist()
+        return f"{self.label(a)}--{self.label(b)}"
 
     def directed_link(self, source: int, target: int) -> int | None:
         """Directed link from one node index to another, None if they are not neighbours."""

@@ -24,7 +24,7 @@ class ProblemDocument(BaseModel):
         type="urn:x0tta6bl4:problem:UnknownNode",
         title="Not Found",
         status=404,
-        detail="no mesh node n001: the topology has no such id",
+        detail="no mesh node n001: no node has such an id or name",
         remedy="Did you mean n0001?",
     )
     type: str

@@ -23,6 +23,7 @@ EXAMPLES = [
     errors.InvalidInput("a", "b", "C.", source="f.json", entry="links[3]"),
     topology_errors.TopologyError("a", "b", "C.", source="f.json", entry="nodes[0]"),
     topology_errors.UnknownNode("n46fe", known=["n46fd", "n94ee"]),
+    topology_errors.AmbiguousNode("north", ["north (n1)", "north (n2)"], begins=False),
     errors.Conflict("a", "b", "C."),
     mesh_errors.StalePlacement(partition=7, owner="mesh-shard-01", held=4, asked=3),
     mesh_errors.MailboxFull("n1", capacity=10, retry_after_s=0.5),
