@@ -12,13 +12,14 @@ import typer
 from jobs.terminal import exit_codes, reporting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from rich.console import RenderableType
 
     from actors.mesh.drill.drill_plan import DrillPlan, DrillScenario
     from actors.mesh.drill.report import DrillReport
     from actors.mesh.membership import Membership
+    from actors.topology.naming import Naming
     from actors.twin.results import Comparison
     from jobs.launch.session import Session
     from serve_apps.settings import Settings
@@ -31,7 +32,10 @@ def command(
     scenario: Annotated[str, typer.Option(help=f"What to break: {SCENARIOS}.")] = "worst-node",
     target: Annotated[
         str | None,
-        typer.Option(help="Break this instead: a node, the two ends A,B of a link, or a shard."),
+        typer.Option(
+            help="Break this instead: a node (id, name or its beginning), the two ends A,B of a "
+            "link, or a shard."
+        ),
     ] = None,
     rate: Annotated[
         float | None,
@@ -115,10 +119,11 @@ def command(
             )
         return _mend(settings, report)
     with _mesh(settings, report, private=private) as session:
-        result, comparison = asyncio.run(_drill(session, chosen, names, rate, seed, report))
+        result, comparison, called = asyncio.run(_drill(session, chosen, names, rate, seed, report))
     twin = None if comparison is None else comparison.as_dict()
     report.result(
-        result.as_dict() | {"twin": twin}, *_readable(result, comparison, targeted=bool(names))
+        result.as_dict() | {"names": called, "twin": twin},
+        *_readable(result, comparison, called, targeted=bool(names)),
     )
     return exit_codes.NOT_WELL if result.shortcomings or wrong(comparison) else 0
 
@@ -129,22 +134,26 @@ def _mend(settings: Settings, report: reporting.Report) -> int:
 
     running = session.running(settings)
     try:
-        nodes, links = asyncio.run(_mended(running, report))
+        nodes, links, naming = asyncio.run(_mended(running, report))
     finally:
         running.close()
-    names = [f"node {node}" for node in nodes] + [f"link {a}--{b}" for a, b in links]
+    label = naming.label
+    mended = [f"node {label(node)}" for node in nodes]
+    mended += [f"link {label(a)}--{label(b)}" for a, b in links]
+    concerned = sorted({*nodes, *(end for ends in links for end in ends)})
+    names = {node: name for node in concerned if (name := naming.name_of(node))}
     report.result(
-        {"mended": {"nodes": nodes, "links": links}},
-        *(f"mended {name}" for name in names),
-        *([] if names else ["nothing was broken"]),
+        {"mended": {"nodes": nodes, "links": links}, "names": names},
+        *(f"mended {name}" for name in mended),
+        *([] if mended else ["nothing was broken"]),
     )
     return 0
 
 
 async def _mended(
     session: Session, report: reporting.Report
-) -> tuple[list[str], list[tuple[str, str]]]:
-    """Mend, and wait until the neighbours hear each other; which nodes and links were broken."""
+) -> tuple[list[str], list[tuple[str, str]], Naming]:
+    """Mend, and wait until the neighbours hear each other; what was broken, and all names."""
     from actors.mesh import control
     from actors.mesh.client import Mesh
     from actors.mesh.membership import Faults
@@ -157,6 +166,7 @@ async def _mended(
     return (
         [ids[node] for node in sorted(faults.silent)],
         [(ids[a], ids[b]) for a, b in sorted(faults.cut)],
+        membership.topology.naming,
     )
 
 
@@ -188,17 +198,20 @@ async def _drill(
     rate: float | None,
     seed: int,
     report: reporting.Report,
-) -> tuple[DrillReport, Comparison | None]:
+) -> tuple[DrillReport, Comparison | None, dict[str, str]]:
+    """Drill; what happened, what the twin says of it, and the names of what failed by id."""
     from actors.mesh.client import Mesh
     from actors.mesh.drill.conductor import Conductor
     from actors.mesh.drill.drill_plan import plan
+    from actors.twin import named
 
     await session.wait_ready(report.progress)
     mesh = await Mesh.attach()
     chosen = plan(scenario, mesh.membership, seed, target)
     membership = mesh.membership
     result = await Conductor(mesh, chosen, rate, seed, report.progress).run()
-    return result, await asyncio.to_thread(compared_with_twin, membership, chosen, result)
+    comparison = await asyncio.to_thread(compared_with_twin, membership, chosen, result)
+    return result, comparison, named.names_in(result.failed, membership.topology)
 
 
 def compared_with_twin(
@@ -239,12 +252,18 @@ def wrong(comparison: Comparison | None) -> list[str]:
 
 
 def _readable(
-    result: DrillReport, comparison: Comparison | None, *, targeted: bool
+    result: DrillReport,
+    comparison: Comparison | None,
+    names: Mapping[str, str],
+    *,
+    targeted: bool,
 ) -> list[RenderableType | str]:
+    from actors.twin.named import label_of
+
     def seconds(value: float | None) -> str:
         return "never" if value is None else f"{value:.2f} s"
 
-    failed = ", ".join(result.failed[:3])
+    failed = ", ".join(label_of(each, names) for each in result.failed[:3])
     if len(result.failed) > 3:
         failed += f" and {len(result.failed) - 3} more"
     return [

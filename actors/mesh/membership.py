@@ -17,6 +17,7 @@ from actors.mesh.placement import Placement, place
 from actors.runtime.state_files import write_atomic
 from actors.topology import diff
 from actors.topology.model import Topology
+from actors.topology.naming import Naming
 from actors.topology.node_table import NodeTable
 
 if TYPE_CHECKING:
@@ -54,6 +55,12 @@ class Membership:
     def begin(cls, topology: Topology, shards: Sequence[str]) -> Membership:
         """The membership of a mesh that never ran before."""
         return cls(topology, np.ones(topology.n_nodes, bool), place(topology, shards))
+
+    def naming(self) -> Naming:
+        """Finds the nodes that are present by what people call them."""
+        ids = self.topology.ids
+        index = {ids[at]: at for at in np.flatnonzero(self.present).tolist()}
+        return Naming(index, self.topology.nodes.names)
 
     def updated(self, topology: Topology) -> Membership:
         """The next membership, with a newer map of the same network."""

@@ -32,7 +32,7 @@ from actors.runtime.errors import InvalidInput
 from actors.topology.arrays import as_mask, read_only
 from actors.topology.errors import UnknownNode
 from actors.topology.invariants import as_columns, check_columns, check_ids, check_links
-from actors.topology.naming import Naming, label
+from actors.topology.naming import Naming, label, link_label
 from actors.topology.node_table import NodeTable
 from actors.topology.surviving import Surviving
 
@@ -206,7 +206,7 @@ class Topology:
     def link_label(self, link: int) -> str:
         """The link in words for people: the labels of both its ends."""
         a, b = self.ends[link].tolist()
-        return f"{self.label(a)}--{self.label(b)}"
+        return link_label(self.label(a), self.label(b))
 
     def directed_link(self, source: int, target: int) -> int | None:
         """Directed link from one node index to another, None if they are not neighbours."""
@@ -227,7 +227,7 @@ class Topology:
     def link_name(self, link: int) -> str:
         """The link in words: both its ends."""
         a, b = self.ends[link].tolist()
-        return f"{self.ids[a]}--{self.ids[b]}"
+        return link_label(self.ids[a], self.ids[b])
 
     def link_between(self, a: str, b: str) -> int:
         """Index of the link between two nodes.
@@ -239,7 +239,7 @@ class Topology:
         found = self.directed_link(self.index_of(a), self.index_of(b))
         if found is None:
             raise InvalidInput(
-                f"no link {a}--{b}",
+                f"no link {link_label(*map(self.naming.label, (a, b)))}",
                 "these nodes are not neighbours",
                 "Name the two ends of one link.",
                 entry="links",

@@ -14,18 +14,32 @@ import csv
 import unicodedata
 from bisect import bisect_left
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from actors.runtime.ids import display_name
 from actors.topology.errors import AmbiguousNode, UnknownNode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+_LINK: Final = "--"  # between the two ends of a link
 
 
 def label(node: str, name: str | None) -> str:
     """`name (id)`, or the id alone where there is no name besides."""
     return f"{name} ({node})" if name and name != node else node
+
+
+def link_label(a: str, b: str) -> str:
+    """A link by the ids, or the labels, of its ends."""
+    return f"{a}{_LINK}{b}"
+
+
+def link_ends(text: str) -> Iterator[tuple[str, str]]:
+    """The pairs of ends that a link of this name may have: ids may contain the mark themselves."""
+    for at in range(1, len(text) - len(_LINK)):
+        if text.startswith(_LINK, at):
+            yield text[:at], text[at + len(_LINK) :]
 
 
 def listed(text: str) -> list[str]:

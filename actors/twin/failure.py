@@ -13,6 +13,7 @@ import numpy as np
 
 from actors.runtime.errors import InvalidInput
 from actors.topology.arrays import read_only
+from actors.topology.naming import link_ends
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,9 +30,7 @@ def link_called(topology: Topology, name: str) -> int:
     Raises:
         InvalidInput: there is no such link.
     """
-    pieces = name.split("--")
-    for cut in range(1, len(pieces)):
-        a, b = "--".join(pieces[:cut]), "--".join(pieces[cut:])
+    for a, b in link_ends(name):
         if a in topology and b in topology:
             found = topology.directed_link(topology.index_of(a), topology.index_of(b))
             if found is not None:
@@ -101,8 +100,15 @@ class Failure:
         """
         return topology.without(nodes=self.nodes, links=self.links)
 
+    def labels(self, topology: Topology) -> list[str]:
+        """As `names`, as people are told of them."""
+        return [
+            *(topology.label(node) for node in self.nodes.tolist()),
+            *(topology.link_label(link) for link in self.links.tolist()),
+        ]
+
     def names(self, topology: Topology) -> list[str]:
-        """Failed nodes, then failed links."""
+        """Failed nodes, then failed links, as results name them."""
         return [
             *(topology.ids[node] for node in self.nodes.tolist()),
             *(topology.link_name(link) for link in self.links.tolist()),

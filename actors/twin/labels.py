@@ -62,6 +62,7 @@ def label(
             ha="center",
             va="center",
             fontsize=FONT,
+            parse_math=False,  # a name may have dollar signs
             color=_COLOUR,
             zorder=6,
             path_effects=[withStroke(linewidth=3, foreground="white")],

@@ -95,13 +95,14 @@ def draw(
     axes.set_axis_off()
     _draw_links(axes, topology, places, parts)
     _draw_nodes(axes, topology, places, parts)
-    names = failure.names(topology)
+    names = failure.labels(topology)
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     axes.set_title(
         "\n".join(
             [title or (f"Failure of {shown}" if names else "The intact mesh"), _figures(found)]
         ),
         color=INK,
+        parse_math=False,  # a name may have dollar signs
     )
     axes.legend(
         handles=_legend(topology, parts),
@@ -114,7 +115,7 @@ def draw(
     named = np.flatnonzero(parts.failed)[:MAX_LABELS]
     if topology.n_nodes <= _ALL_LABELS:
         named = np.arange(topology.n_nodes)
-    label(axes, {node: topology.ids[node] for node in named.tolist()}, places, parts.failed)
+    label(axes, {node: topology.label(node) for node in named.tolist()}, places, parts.failed)
     file = io.BytesIO()
     with rc_context({"svg.fonttype": "none"}):  # keep text searchable
         figure.savefig(file, format=image, dpi=120, bbox_inches="tight", facecolor="white")

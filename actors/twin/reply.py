@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final
 
-from actors.twin import progress
+from actors.twin import named, progress
 from actors.twin.answer import answer, failing
 from actors.twin.failure import Failure
 from actors.twin.impact import impact
@@ -46,12 +46,15 @@ def reply(
 
     Raises:
         UnknownNode: a name belongs to no node.
+        AmbiguousNode: a name, or the beginning of one, belongs to several.
         InvalidInput: the scenario does not fit this mesh.
     """
     topology = known.topology
+    scenario = named.with_ids(scenario, topology)
     found = answer(scenario, topology, about.hello_s, known)
+    names = named.names_in(found, topology)
     if not plot:
-        return Reply(about, found)
+        return Reply(about, found, names)
     progress.step("the picture")
     shown = _pictured(scenario, topology, found)
     consequences = found.impact or impact(known, shown)
@@ -65,7 +68,7 @@ def reply(
             positions=coordinates,
             title=_title(scenario, topology, shown),
         )
-    return Reply(about, found, picture, tuple(shown.names(topology)))
+    return Reply(about, found, names, picture, tuple(shown.names(topology)))
 
 
 def _pictured(scenario: Scenario, topology: Topology, found: ScenarioAnswer) -> Failure:
@@ -87,6 +90,6 @@ def _title(scenario: Scenario, topology: Topology, shown: Failure) -> str:
     """Empty where the picture's own title says enough."""
     if scenario.fail is not None:
         return scenario.name
-    names = shown.names(topology)
+    names = shown.labels(topology)
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return f"The costliest failure found: {', '.join(names[:3])}{more}" if names else ""

@@ -7,8 +7,11 @@ times in s. None means that there is no such figure, and the field says when.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Result:
@@ -363,16 +366,18 @@ class Reply:
     Attributes:
         about: the mesh.
         answer: the answers to all questions of the scenario.
+        names: names by id of the nodes that the answers speak of, where they have one.
         picture: the picture as PNG, if it was asked for.
         pictured: what fails in the picture.
     """
 
     about: About
     answer: ScenarioAnswer
+    names: Mapping[str, str] = field(default_factory=dict)
     picture: bytes | None = None
     pictured: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; without the picture."""
         shown = {name: getattr(self.about, name) for name in About.__slots__}
-        return {"mesh": shown, **self.answer.as_dict()}
+        return {"mesh": shown, "names": dict(self.names), **self.answer.as_dict()}

@@ -75,8 +75,8 @@ def _by_gateway(scenario: Scenario, settings: Settings) -> Reply | None:
         told = client.ask("POST", "/v1/twin/scenarios", asked, _GATEWAY_S)
     except (NoAnswer, Unavailable):
         return None
-    about = About(**told.pop("mesh"))
-    return Reply(about, TypeAdapter(ScenarioAnswer).validate_python(told))
+    about, names = About(**told.pop("mesh")), told.pop("names")
+    return Reply(about, TypeAdapter(ScenarioAnswer).validate_python(told), names)
 
 
 def _by_ray(scenario: Scenario, settings: Settings, *, plot: bool) -> Reply:

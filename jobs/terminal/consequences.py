@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from actors.twin import named
 from jobs.terminal.reporting import pairs, table
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ NAMES: Final = 6  # of a list
 
 def readable(scenario: Scenario, reply: Reply) -> list[RenderableType | str]:
     """Everything that was asked, in the order in which a person wants to know it."""
-    found = reply.answer
+    found = named.labelled(reply.answer, reply.names)
     shown: list[RenderableType | str] = []
     if found.impact is not None:
         shown += _impact(reply.about, found.impact)

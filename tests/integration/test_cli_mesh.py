@@ -322,12 +322,12 @@ def test_a_message_to_a_dead_node_comes_back(state: Path) -> None:
 @pytest.mark.usefixtures("up")
 def test_an_unknown_node_is_named(state: Path) -> None:
     """`x0 send` to a node that does not exist exits 2 with a typed error on both streams."""
-    done = x0(state, "send", "n0000", "n001", "hello", "--json")
+    done = x0(state, "send", "n0000", "n0o1", "hello", "--json")
     assert done.returncode == 2
     error = json.loads(done.stdout)["error"]
     assert error["type"] == "UnknownNode"
     assert set(error) == {"type", "what", "why", "remedy"}
-    assert done.stderr.strip().splitlines()[-1].startswith("error: no mesh node n001: ")
+    assert done.stderr.strip().splitlines()[-1].startswith("error: no mesh node n0o1: ")
 
 
 def test_what_if_asks_about_the_running_mesh(

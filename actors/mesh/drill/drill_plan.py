@@ -75,11 +75,13 @@ def plan(
         scenario: the kind of drill.
         membership: membership of the running mesh.
         seed: seed of the choices that the scenario leaves open.
-        target: a node, a link's two ends, or a shard, to break that one instead.
+        target: a node, a link's two ends, or a shard, to break that one instead; nodes as people
+            call them.
 
     Raises:
         InvalidInput: the target does not fit the scenario, or the mesh is too small for it.
         UnknownNode: the target names a node that does not exist.
+        AmbiguousNode: the target's name is that of several nodes.
     """
     topology = membership.topology
     choose = np.random.default_rng(seed)
@@ -91,7 +93,7 @@ def plan(
         case DrillScenario.WORST_NODE | DrillScenario.RANDOM_NODE:
             return _node(scenario, membership, choose, target)
         case DrillScenario.LINK:
-            return _link(topology, choose, target)
+            return _link(membership, choose, target)
         case DrillScenario.PARTITION:
             _refuse_target(scenario, target)
             return _partition(topology)
@@ -119,7 +121,7 @@ def _node(
     if len(target) > 1:
         _refuse_target(scenario, target)
     if target:
-        node = topology.index_of(target[0])
+        node = membership.naming().find(target[0])
     elif scenario is DrillScenario.WORST_NODE:
         # Among equals (a mesh without cut nodes) the one with most neighbours.
         node = int(np.lexsort((topology.degree, costs))[-1])
@@ -130,12 +132,14 @@ def _node(
     )
 
 
-def _link(topology: Topology, choose: np.random.Generator, target: Sequence[str]) -> DrillPlan:
+def _link(membership: Membership, choose: np.random.Generator, target: Sequence[str]) -> DrillPlan:
+    topology = membership.topology
     costs = single_failures(topology).by_link
     if len(target) not in (0, 2):
         _refuse_target(DrillScenario.LINK, target)
     if target:
-        link = topology.link_between(target[0], target[1])
+        a, b = map(membership.naming().find, target)
+        link = topology.link_between(topology.ids[a], topology.ids[b])
     elif costs.max() > 0:
         link = int(costs.argmax())
     else:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from actors.twin.results import (
     About,
@@ -25,10 +25,16 @@ from serve_apps.web.strict_json import JSON
 OF_A_MAP: Final = ("topology", "vpn", "all_components")  # of a scenario; here it is the live mesh
 
 
+NodeNames = Annotated[
+    dict[str, str], Field(description="by id, of the nodes of this answer that have a name")
+]
+
+
 class SingleReply(BaseModel):
     """Every single failure, the costliest first."""
 
     mesh: About
+    names: NodeNames
     single_failures: SingleFailures
 
 
@@ -36,6 +42,7 @@ class ImpactReply(BaseModel):
     """What one failed set does."""
 
     mesh: About
+    names: NodeNames
     impact: Impact
 
 
@@ -43,6 +50,7 @@ class ScenarioReply(BaseModel):
     """The answers to a scenario; null for what it did not ask."""
 
     mesh: About
+    names: NodeNames
     name: str
     nodes: int
     links: int
@@ -85,6 +93,7 @@ SINGLE_EXAMPLE: Final[dict[str, Any]] = {
         JSON: {
             "example": {
                 "mesh": _MESH,
+                "names": {"n0032": "church tower"},
                 "single_failures": {
                     "nodes": 144,
                     "links": 290,

@@ -31,7 +31,9 @@ MOST: Final = 256  # nodes, and links, of one question in a URL
 
 NodeIds = Annotated[
     list[Annotated[str, Query(min_length=1, max_length=MAX_NODE_ID_LENGTH)]],
-    Query(max_length=MOST, description="ids of nodes that fail together"),
+    Query(
+        max_length=MOST, description="nodes that fail together: ids, names, or beginnings of one"
+    ),
 ]
 LinkEnds = Annotated[
     list[Annotated[str, Query(min_length=3, max_length=4 * MAX_NODE_ID_LENGTH + 5)]],
@@ -104,8 +106,8 @@ def add(app: FastAPI, gateway: Gateway) -> None:
 
 
 async def _answer(found: Mapping[str, Any], *parts: str) -> Response:
-    """Of a reply, these parts and the mesh that it is about; without any, all of it."""
-    shown = {name: found[name] for name in ("mesh", *parts)} if parts else found
+    """Of a reply, these parts, its mesh and its names; without any, all of it."""
+    shown = {name: found[name] for name in ("mesh", "names", *parts)} if parts else found
     body = await asyncio.to_thread(json.dumps, shown, allow_nan=False)
     return Response(body, media_type=JSON)
 

@@ -200,7 +200,7 @@ def test_a_scenario_file_is_answered_whole(ring: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((*RADIO, "--fail", "n001"), "no mesh node n001: no node has such an id or name. Did you"),
+        ((*RADIO, "--fail", "n0o1"), "no mesh node n0o1: no node has such an id or name. Did you"),
         ((*RADIO, "--link", "n0000,n0000"), "no link n0000--n0000: these nodes are not"),
         ((*RADIO, "--link", "n0000"), "a link has two ends. Write --link A,B"),
         ((*RADIO, "--link", "n0000,"), "a link has two ends"),
