@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from jobs import down, drill, env, pay, send, status, up, what_if
+from jobs import down, drill, env, pay, send, source, status, up, what_if
 from jobs.terminal import exit_codes, reporting
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app.command("send")(send.command)
 app.command("what-if")(what_if.command)
 app.command("drill")(drill.command)
 app.command("down")(down.command)
+app.add_typer(source.app, name="source")
 app.add_typer(pay.app, name="pay")
 
 

@@ -1,0 +1,54 @@
+"""The source `batctl`: runs a few queries of batctl, on this host or over ssh."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from actors.observe.sources import batctl_answers, command
+from actors.topology.errors import TopologyError
+
+if TYPE_CHECKING:
+    from actors.topology.network import Reading
+
+
+class BatctlSource:
+    """One host with batman-adv.
+
+    Args:
+        line: what stands before the query: `batctl meshif bat0`, `ssh gw1 batctl meshif bat0`.
+        timeout_s: longest time of one query, s.
+
+    Raises:
+        InvalidInput: the line is no command.
+    """
+
+    kind = "batctl"
+
+    def __init__(self, line: str, timeout_s: float = command.TIMEOUT_S) -> None:
+        self.name = f"batctl:{command.shown(line)}"
+        self._argv = command.split(line)
+        self._timeout_s = timeout_s
+
+    async def poll(self) -> Reading:
+        """Run the queries, all at once.
+
+        Raises:
+            TopologyError: one that is needed fails, or an answer cannot be read.
+        """
+        needed = asyncio.gather(*map(self._ask, batctl_answers.REQUIRED))
+        more = asyncio.gather(*map(self._ask, batctl_answers.OPTIONAL), return_exceptions=True)
+        try:
+            answers = dict(zip(batctl_answers.REQUIRED, await needed, strict=True))
+        finally:
+            found = await more
+        for query, answer in zip(batctl_answers.OPTIONAL, found, strict=True):
+            # Older versions lack some of them.
+            if isinstance(answer, bytes):
+                answers[query] = answer
+            elif not isinstance(answer, TopologyError):
+                raise answer
+        return await asyncio.to_thread(batctl_answers.read, answers, self.name)
+
+    async def _ask(self, query: str) -> bytes:
+        return await command.run([*self._argv, query], self._timeout_s)
