@@ -8,7 +8,7 @@ None, or "" for a text. `selection` makes a `Topology` of it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,6 +81,10 @@ class NetworkLink:
         return self.up and self.quality != (0, 0)
 
 
+UNANSWERED: Final = "links to nodes that did not answer"
+"""A reason that is no fault of the source: it asks nodes, and not all of them answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class LeftOut:
     """A record of a source that was not used, or not as it stands.
@@ -131,5 +135,6 @@ class Reading:
 
     @property
     def share_left_out(self) -> float:
-        """Share of the records that were left out, in [0, 1]."""
-        return len(self.left_out) / self.records if self.records else 0.0
+        """Share of the records that were left out for a fault, in [0, 1]."""
+        faults = sum(each.reason != UNANSWERED for each in self.left_out)
+        return faults / self.records if self.records else 0.0

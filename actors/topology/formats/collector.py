@@ -71,7 +71,7 @@ class Collector:
         self._half: dict[tuple[str, str], list[int]] = {}  # links without the other direction yet
         self._records = self._merged = self._implied = 0
         self._left_out: list[LeftOut] = []
-        self._altered: list[LeftOut] = []
+        self._altered: dict[tuple[str, str], LeftOut] = {}
         self._notes: list[str] = []
 
     def fields(self, record: object, entry: str) -> Fields:
@@ -79,8 +79,8 @@ class Collector:
         return Fields(record, entry, self.alter)
 
     def alter(self, reason: str, entry: str, why: str) -> None:
-        """Say that a record was used, but not as it stands."""
-        self._altered.append(LeftOut(reason, entry, why))
+        """Say that a record was used, but not as it stands; once for each reason and place."""
+        self._altered.setdefault((reason, entry), LeftOut(reason, entry, why))
 
     def leave_out(self, reason: str, entry: str, why: str) -> None:
         """Count a record that is left out."""
@@ -112,6 +112,12 @@ class Collector:
         """Take a node with an id of `new_id`."""
         self._records += 1
         self._take(node)
+
+    def mark_gateways(self, names: Iterable[str]) -> None:
+        """Say which of the nodes are gateways; the others are none."""
+        gateways = {self.node_of(name) for name in names}
+        for name, node in self.nodes.items():
+            self.nodes[name] = replace(node, gateway=name in gateways)
 
     def imply_node(self, name: str) -> None:
         """Take a node that has no record of its own, unless it is there."""
@@ -199,7 +205,7 @@ class Collector:
             self._merged,
             self._implied,
             tuple(self._left_out),
-            tuple(self._altered),
+            tuple(self._altered.values()),
             tuple(self._notes),
             made_at,
         )

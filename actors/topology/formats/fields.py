@@ -83,9 +83,13 @@ class Fields:
             self._unreadable(key, f"it is {type_name(value)}")
         return Fields(value, self._at(key), self._say)
 
-    def items(self) -> list[tuple[str, Any]]:
-        """All names and values."""
-        return list(self._record.items())
+    def value(self, key: str) -> object:
+        """Whatever is under `key`; None if nothing is."""
+        return self._record.get(key)
+
+    def names(self) -> list[str]:
+        """The names of all fields."""
+        return [name for name in self._record if isinstance(name, str)]
 
     def text(self, *keys: str) -> str:
         """The first text under one of the keys, as `display_name` shows it; "" if none."""
