@@ -17,8 +17,8 @@ _MARGIN_S: Final = 20.0  # beyond the wait; the gateway gives up after 15
 
 @reporting.reported
 def command(
-    source: Annotated[str, typer.Argument(help="Id of the node that sends.")],
-    destination: Annotated[str, typer.Argument(help="Id of the node that receives.")],
+    source: Annotated[str, typer.Argument(help="The node that sends: id, name or its beginning.")],
+    destination: Annotated[str, typer.Argument(help="The node that receives.")],
     text: Annotated[str, typer.Argument(help="The payload, at most 65536 bytes of UTF-8.")],
     port: Annotated[
         int | None,
@@ -42,17 +42,19 @@ def command(
     Exit code: 0 when it was delivered, 3 when it came back or is still under way after --wait;
     another one when it was not accepted (see `x0 --help`).
     """
+    from actors.topology.naming import label
+
     report = reporting.Report(as_json)
     payload = text.encode("utf-8", "surrogateescape")  # an argument may be any bytes
     given = (source, destination, payload, port, wait)
     sent = _by_gateway(*given) or _by_ray(*given)
-    route = " > ".join(sent["route"]) or "none known"
+    route = " > ".join(label(node, sent["names"].get(node)) for node in sent["route"])
     cost = sent["transmissions"]
     more = "" if cost is None else f", {cost:.2f} transmissions"
     report.result(
         sent,
         f"message {sent['id']}: {sent['outcome']} after {sent['seconds'] * 1000:.0f} ms",
-        f"route: {route}{more}",
+        f"route: {route or 'none known'}{more}",
     )
     return 0 if sent["outcome"] == "delivered" else exit_codes.NOT_WELL
 
@@ -106,7 +108,9 @@ def _by_ray(
 
     async def send() -> Sent:
         mesh = await Mesh.attach()
-        return await probing.probe(mesh, source, destination, payload, port, wait_s)
+        ids, naming = mesh.membership.topology.ids, mesh.membership.naming()
+        start, end = (ids[naming.find(text)] for text in (source, destination))
+        return await probing.probe(mesh, start, end, payload, port, wait_s)
 
     settings = Settings.load()
     log.configure(settings.log_level)

@@ -35,6 +35,7 @@ class Sent:
         seconds: from the request to the outcome, or to giving up waiting.
         route: node ids from source to destination by the tables when it was sent; empty if none.
         transmissions: expected on that route, retransmissions included; None without a route.
+        names: names by id of the nodes of the route, where they have one.
     """
 
     id: int
@@ -43,6 +44,7 @@ class Sent:
     seconds: float
     route: tuple[str, ...]
     transmissions: float | None
+    names: dict[str, str]
 
 
 async def probe(
@@ -83,14 +85,16 @@ async def probe(
         outcome = "returned" if returned else "delivered"
     if outcome == "delivered" and port is None:
         await _take(mesh, end, message, chosen, undeliverable=False)
-    names = mesh.membership.topology.ids
+    topology = mesh.membership.topology
+    path = tuple(topology.ids[node] for node in route)
     return Sent(
         id=message,
         port=chosen,
         outcome=outcome,
         seconds=seconds,
-        route=tuple(names[node] for node in route),
+        route=path,
         transmissions=None if cost is None else cost / COST_UNIT,
+        names={node: name for node in path if (name := topology.naming.name_of(node))},
     )
 
 

@@ -220,11 +220,12 @@ class Mesh:
             sent_at=time.time(),
         )
         accepted = await self.send_batch(batch)
+        called = self.membership.topology.naming.label(source)
         match Refusal(int(accepted.refusal[0])):
             case Refusal.MAILBOX_FULL:
-                raise MailboxFull(source, capacity=self._mailbox_capacity, retry_after_s=1.0)
+                raise MailboxFull(called, capacity=self._mailbox_capacity, retry_after_s=1.0)
             case Refusal.NODE_SILENT:
-                raise NodeSilent(source)
+                raise NodeSilent(called)
         return int(accepted.ids[0])
 
     async def pending(self, message_ids: NDArray[np.uint64]) -> NDArray[np.bool_]:

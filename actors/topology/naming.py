@@ -60,10 +60,13 @@ class Naming:
     Args:
         index: positions of the nodes by id.
         names: host names by position, "" where there is none.
+
+    Attributes:
+        index: positions of the nodes by id.
     """
 
     def __init__(self, index: Mapping[str, int], names: Sequence[str]) -> None:
-        self._index = index
+        self.index = index
         self._names = names
 
     def label(self, node: str) -> str:
@@ -72,7 +75,7 @@ class Naming:
 
     def name_of(self, node: str) -> str | None:
         """The name of the node with this id; None if it has none, or there is no such node."""
-        at = self._index.get(node)
+        at = self.index.get(node)
         return None if at is None else self._names[at] or None
 
     def exact(self, text: str, *, suggest: bool = True) -> int:
@@ -86,7 +89,7 @@ class Naming:
             UnknownNode: there is none.
             AmbiguousNode: several nodes have this name, and none this id.
         """
-        at = self._index.get(text)
+        at = self.index.get(text)
         if at is None:
             at = self._one(self._by_name.get(text, ()), text)
         if at is None:
@@ -100,7 +103,7 @@ class Naming:
             UnknownNode: it fits none; the error suggests what looks alike.
             AmbiguousNode: it fits several, which the error lists.
         """
-        at = self._index.get(text)
+        at = self.index.get(text)
         if at is None:
             at = self._shown(text)
         if at is None:
@@ -125,7 +128,7 @@ class Naming:
                 break
             name, node = self._names[at], self._ids[at]
             by_name = bool(name) and _folded(name).startswith(_folded(text))
-            if by_name and len(self._by_name[name]) == 1 and name not in self._index:
+            if by_name and len(self._by_name[name]) == 1 and name not in self.index:
                 found[name] = node
             else:
                 found[node] = name
@@ -133,13 +136,13 @@ class Naming:
 
     @cached_property
     def _ids(self) -> dict[int, str]:
-        return {at: node for node, at in self._index.items()}
+        return {at: node for node, at in self.index.items()}
 
     @cached_property
     def _by_name(self) -> dict[str, list[int]]:
         """Positions of the nodes of each name."""
         found: dict[str, list[int]] = {}
-        for at in self._index.values():
+        for at in self.index.values():
             if self._names[at]:
                 found.setdefault(self._names[at], []).append(at)
         return found
@@ -147,8 +150,8 @@ class Naming:
     @cached_property
     def _folded(self) -> list[tuple[str, int]]:
         """Ids and names without differences of spelling, in order, with their positions."""
-        ids = ((_folded(node), at) for node, at in self._index.items())
-        names = ((_folded(self._names[at]), at) for at in self._index.values() if self._names[at])
+        ids = ((_folded(node), at) for node, at in self.index.items())
+        names = ((_folded(self._names[at]), at) for at in self.index.values() if self._names[at])
         return sorted({*ids, *names})
 
     def _within(self, folded: str, *, whole: bool) -> list[int]:
@@ -166,7 +169,7 @@ class Naming:
         if not text.endswith(")"):
             return None
         ends = (at for at in range(len(text)) if text.startswith(" (", at))
-        found = (self._index.get(text[end + 2 : -1]) for end in ends)
+        found = (self.index.get(text[end + 2 : -1]) for end in ends)
         return next((at for at in found if at is not None and self._label(at) == text), None)
 
     def _label(self, at: int) -> str:
@@ -181,7 +184,7 @@ class Naming:
         return UnknownNode(display_name(text), known=self._known() if suggest else ())
 
     def _known(self) -> Iterable[str]:
-        yield from self._index
+        yield from self.index
         yield from self._by_name
 
 

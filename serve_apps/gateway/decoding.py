@@ -18,15 +18,16 @@ import numpy as np
 
 from actors.mesh.contract import MAX_PAYLOAD, MAX_PORT
 from actors.runtime.errors import InvalidInput, X0Error
-from actors.topology.errors import UnknownNode
 from serve_apps.web.errors import TooLarge
 from serve_apps.web.parsing import EXAMPLES, missing
 from serve_apps.web.strict_json import invalid_body, loads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from actors.topology.naming import Naming
 
 NDJSON: Final = "application/x-ndjson"
 MSGPACK: Final = "application/msgpack"
@@ -84,18 +85,17 @@ class One(NamedTuple):
     port: int
 
 
-def one(value: object, index: Mapping[str, int], known: Iterable[str] = ()) -> One:
+def one(value: object, index_of: Callable[[str], int]) -> One:
     """Check one message.
 
     Args:
         value: what was parsed.
-        index: node indices by id.
-        known: ids among which an error looks for what an unknown one may mean. That takes
-            milliseconds, so it is for single messages.
+        index_of: finds nodes.
 
     Raises:
         InvalidInput: it breaks a rule; the error names the field.
         UnknownNode: a node does not exist.
+        AmbiguousNode: a name is that of several nodes.
         TooLarge: the payload is too long.
     """
     if not isinstance(value, dict):
@@ -105,7 +105,7 @@ def one(value: object, index: Mapping[str, int], known: Iterable[str] = ()) -> O
     port = value.get("port", 0)
     if type(port) is not int or not 0 <= port <= MAX_PORT:
         raise _invalid(f"it is not a whole number from 0 to {MAX_PORT}", "port")
-    source, destination = (_node(value, name, index, known) for name in ("source", "destination"))
+    source, destination = (index_of(_node(value, name)) for name in ("source", "destination"))
     payload = _payload(value)
     if len(payload) > MAX_PAYLOAD:
         raise TooLarge(
@@ -116,16 +116,11 @@ def one(value: object, index: Mapping[str, int], known: Iterable[str] = ()) -> O
     return One(source, destination, payload, port)
 
 
-def _node(
-    value: Mapping[str, Any], name: str, index: Mapping[str, int], known: Iterable[str]
-) -> int:
+def _node(value: Mapping[str, Any], name: str) -> str:
     given = value.get(name)
     if not isinstance(given, str):
         raise missing(name) if given is None else _invalid("it is not the id of a node", name)
-    found = index.get(given, _ABSENT)
-    if found == _ABSENT:
-        raise UnknownNode(given[:64], known=known)
-    return found
+    return given
 
 
 def _payload(value: Mapping[str, Any]) -> bytes:
@@ -146,8 +141,12 @@ def _payload(value: Mapping[str, Any]) -> bytes:
     raise _invalid("it is not text", "payload")
 
 
-def each(values: Iterable[object], index: Mapping[str, int]) -> Messages:
+def each(values: Iterable[object], naming: Naming) -> Messages:
     """Check messages one by one; `Exception` objects among them are refusals already."""
+
+    def index_of(text: str) -> int:
+        return naming.exact(text, suggest=False)
+
     good: list[One] = []
     rows: list[int] = []
     refusals: dict[int, MessageRefusal] = {}
@@ -157,7 +156,7 @@ def each(values: Iterable[object], index: Mapping[str, int]) -> Messages:
         try:
             if isinstance(value, X0Error):
                 raise value
-            good.append(one(value, index))
+            good.append(one(value, index_of))
             rows.append(row)
         except X0Error as error:
             refusals[row] = refusal_of(error)
@@ -172,7 +171,7 @@ def each(values: Iterable[object], index: Mapping[str, int]) -> Messages:
     )
 
 
-def lines(given: Sequence[bytes | None], index: Mapping[str, int]) -> Messages:
+def lines(given: Sequence[bytes | None], naming: Naming) -> Messages:
     """Messages of NDJSON lines; None is a line that was too long to be kept."""
 
     def parsed(line: bytes | None) -> object:
@@ -183,10 +182,10 @@ def lines(given: Sequence[bytes | None], index: Mapping[str, int]) -> Messages:
         except InvalidInput as error:
             return error
 
-    return each(map(parsed, given), index)
+    return each(map(parsed, given), naming)
 
 
-def packed(body: bytes, index: Mapping[str, int], most: int) -> Messages:
+def packed(body: bytes, naming: Naming, most: int) -> Messages:
     """Messages of a msgpack body, in columns or in a list.
 
     Raises:
@@ -199,7 +198,7 @@ def packed(body: bytes, index: Mapping[str, int], most: int) -> Messages:
         raise invalid_body(f"it is not msgpack ({type(error).__name__})") from None
     if isinstance(value, list):
         check_count(len(value), most)
-        return each(value, index)
+        return each(value, naming)
     if not isinstance(value, dict) or not COLUMNS - {"ports"} <= set(value) <= COLUMNS:
         raise invalid_body(
             "it is neither a list of messages nor a map of sources, destinations, payloads "
@@ -214,7 +213,7 @@ def packed(body: bytes, index: Mapping[str, int], most: int) -> Messages:
     count = len(columns[0])
     check_count(count, most)
     ports = given if isinstance(given, list) else [given] * count
-    return _columns(columns[0], columns[1], columns[2], ports, index)
+    return _columns(columns[0], columns[1], columns[2], ports, naming)
 
 
 def _columns(
@@ -222,12 +221,13 @@ def _columns(
     destinations: list[Any],
     payloads: list[Any],
     ports: list[Any],
-    index: Mapping[str, int],
+    naming: Naming,
 ) -> Messages:
     """Check whole columns at once, and message by message only where one of them is bad."""
     count = len(sources)
     sound = set(map(type, payloads)) <= {bytes} and set(map(type, ports)) <= {int}
     if sound and set(map(type, sources)) | set(map(type, destinations)) <= {str}:
+        index = naming.index
         source = np.fromiter(map(index.get, sources, repeat(_ABSENT)), np.int64, count)
         destination = np.fromiter(map(index.get, destinations, repeat(_ABSENT)), np.int64, count)
         longest = max(map(len, payloads), default=0)
@@ -240,7 +240,7 @@ def _columns(
     together = zip(sources, destinations, payloads, ports, strict=True)
     return each(
         ({"source": s, "destination": d, "payload": p, "port": n} for s, d, p, n in together),
-        index,
+        naming,
     )
 
 

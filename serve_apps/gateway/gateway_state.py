@@ -36,7 +36,7 @@ from serve_apps.web.errors import TooBusy, TooLarge
 from serve_apps.web.idempotency import IdempotentRequests
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from actors.mesh.client import Mesh, Received
     from actors.payments.shop import Shop
@@ -158,32 +158,53 @@ class Gateway:
         if before is not self.view.topology:
             self.reports.forget(self.view.index)
 
-    def index_of(self, node: str) -> int:
-        """Index of a node.
+    def exact(self, text: str) -> str:
+        """Id of the node with this id or whole name, for programs.
 
         Raises:
-            UnknownNode: there is none of that id.
+            UnknownNode: there is none.
+            AmbiguousNode: several are called so.
         """
         self.joined()
-        found = self.view.index.get(node)
-        if found is None:
-            raise UnknownNode(node[:64], known=self.view.index)
-        return found
+        return self.id_at(self.view.naming.exact(text))
+
+    def found(self, text: str) -> str:
+        """Id of the node that a person means by this, also by the beginning of an id or name.
+
+        Raises:
+            UnknownNode: there is none.
+            AmbiguousNode: it may be several.
+        """
+        self.joined()
+        return self.id_at(self.view.naming.find(text))
+
+    def id_at(self, index: int) -> str:
+        """Id of the node of this index."""
+        return self._names()[index]
+
+    def names_of(self, nodes: Iterable[str]) -> dict[str, str]:
+        """Names by id, of those of these nodes that have one."""
+        naming = self.view.naming
+        return {node: name for node in nodes if (name := naming.name_of(node))}
 
     # -- reading ---------------------------------------------------------------------------------
 
-    def node(self, name: str) -> dict[str, Any]:
+    def node(self, text: str) -> dict[str, Any]:
         """A node with its neighbours and its latest report."""
-        row = self.index_of(name)
-        names = self._names()
+        node, naming = self.found(text), self.view.naming
+        row = naming.index[node]
+        neighbours = (
+            (self.id_at(other), cost / COST_UNIT) for other, cost in self.view.neighbours(row)
+        )
         return {
-            "id": name,
+            "id": node,
+            "name": naming.name_of(node),
             "state": "up" if self.view.heard[row] else "silent",
             "neighbours": [
-                {"id": names[other], "etx": cost / COST_UNIT}
-                for other, cost in self.view.neighbours(row)
+                {"id": other, "name": naming.name_of(other), "etx": etx}
+                for other, etx in neighbours
             ],
-            "telemetry": self.reports.of(name),
+            "telemetry": self.reports.of(node),
         }
 
     async def route(self, source: str, destination: str) -> dict[str, Any]:
@@ -193,7 +214,9 @@ class Gateway:
             UnknownNode: one of them does not exist.
             NoRoute: the mesh has no path between them.
         """
-        mesh, start, end = self.joined(), self.index_of(source), self.index_of(destination)
+        mesh, index = self.joined(), self.view.naming.index
+        source, destination = self.found(source), self.found(destination)
+        start, end = index[source], index[destination]
         try:
             async with asyncio.timeout(self.limits.answer_s):
                 ways = await mesh.paths(start, end, 1 + ALTERNATES)
@@ -205,7 +228,7 @@ class Gateway:
                 retry_after_s=1.0,
             ) from None
         if not ways:
-            raise NoRoute(source, destination)
+            raise NoRoute(*map(self.view.naming.label, (source, destination)))
         names = mesh.membership.topology.ids
         route, *alternates = (
             {"path": [names[row] for row in path], "metric": cost / COST_UNIT}
@@ -216,6 +239,7 @@ class Gateway:
             "destination": destination,
             **route,
             "alternates": alternates,
+            "names": self.names_of({node for path, _ in ways for node in map(self.id_at, path)}),
         }
 
     # -- the twin --------------------------------------------------------------------------------
@@ -318,7 +342,7 @@ class Gateway:
 
         Waits for the first, or answers with nothing sooner.
         """
-        mesh, index = self.joined(), self.index_of(node)
+        mesh, index = self.joined(), self.view.naming.exact(node)
         partition = int(mesh.membership.placement.partition_of[index])
         return await mesh.receive_batch(
             partition, port=port, node=index, limit=limit, after=after, wait_s=wait_s
@@ -343,10 +367,10 @@ class Gateway:
         ]
 
     async def acknowledge(self, node: str, receipts: list[str]) -> int:
-        """Take messages out of an inbox; how many receipts that were."""
+        """Take messages out of the inbox of a node by id; how many receipts that were."""
         from actors.mesh.client import Received  # noqa: PLC0415 - needs Ray
 
-        mesh, _ = self.joined(), self.index_of(node)
+        mesh = self.joined()
         positions = self.receipts.read(node, receipts)
         groups: dict[tuple[int, int], list[int]] = {}
         for position in positions:

@@ -91,8 +91,8 @@ class LineStream:
         self._call = asyncio.create_task(self._one_chunk(chunk))
 
     async def _one_chunk(self, chunk: list[bytes | None]) -> SendOutcome:
-        index = self._gateway.view.index
-        found = await asyncio.to_thread(decoding.lines, chunk, index)
+        naming = self._gateway.view.naming
+        found = await asyncio.to_thread(decoding.lines, chunk, naming)
         return await self._gateway.send(found)
 
     async def _settle(self) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from actors.topology.etx import COST_UNIT
+from actors.topology.naming import Naming
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,6 +69,7 @@ class MeshView:
         self.map_revision = revision
         self.topology: Topology | None = None
         self.index: dict[str, int] = {}  # node indices by id, of the nodes that are present
+        self.naming = Naming(self.index, ())  # finds these nodes
         self.cost: NDArray[np.int32] = np.zeros(
             0, np.int32
         )  # ETX in 1/256 of each directed link; 0: it is down
@@ -100,9 +102,10 @@ class MeshView:
         topology = snapshot.topology
         names, here = topology.ids, snapshot.present.tolist()
         index = {name: row for row, name in enumerate(names) if here[row]}
+        naming = Naming(index, topology.nodes.names)
         events = [
-            *(Event("node", _node(name, "joined")) for name in index.keys() - self.index.keys()),
-            *(Event("node", _node(name, "left")) for name in self.index.keys() - index.keys()),
+            *(_node(naming, name, "joined") for name in index.keys() - self.index.keys()),
+            *(_node(self.naming, name, "left") for name in self.index.keys() - index.keys()),
         ]
         cost = np.zeros(2 * topology.n_links, np.int32)
         heard = np.zeros(topology.n_nodes, bool)
@@ -112,6 +115,7 @@ class MeshView:
             now = topology.directed_links(old.link_source, old.link_target)
             cost[now[now >= 0]] = self.cost[now >= 0]
         self.topology, self.index, self.cost, self.heard = topology, index, cost, heard
+        self.naming = naming
         return events
 
     def _links(self, cost: NDArray[np.int32], snapshot: Snapshot) -> list[Event]:
@@ -122,17 +126,19 @@ class MeshView:
         for link in changed.tolist():
             source, target = topology.link_source[link], topology.link_target[link]
             state = "up" if cost[link] else "down"
-            data = {"source": names[source], "target": names[target], "state": state}
-            events.append(Event("link", data))
+            ends = {"source": names[source], "target": names[target]}
+            called = {f"{end}_name": self.naming.name_of(node) for end, node in ends.items()}
+            events.append(Event("link", {**ends, **called, "state": state}))
         heard = np.zeros(topology.n_nodes, bool)
         heard[topology.link_target[cost > 0]] = True
         for node in np.flatnonzero((heard != self.heard) & snapshot.present).tolist():
             name = names[node]
             state = "up" if heard[node] else "silent"
-            events.append(Event("node", _node(name, state)))
+            events.append(_node(self.naming, name, state))
             if not heard[node]:
-                data = {"what": f"node {name} has failed", "why": "no neighbour hears it"}
-                events.append(Event("incident", {**data, "node": name}))
+                what = f"node {topology.label(node)} has failed"
+                data = {"what": what, "why": "no neighbour hears it", "node": name}
+                events.append(Event("incident", {**data, "name": self.naming.name_of(name)}))
         self.cost, self.heard = cost, heard
         return events
 
@@ -159,7 +165,12 @@ class MeshView:
             return []
         heard, degree = self.heard.tolist(), topology.degree.tolist()
         return [
-            {"id": name, "state": "up" if heard[row] else "silent", "links": degree[row]}
+            {
+                "id": name,
+                "name": topology.nodes.names[row] or None,
+                "state": "up" if heard[row] else "silent",
+                "links": degree[row],
+            }
             for name, row in islice(
                 ((name, row) for name, row in self.index.items() if row > after), most
             )
@@ -175,7 +186,7 @@ class MeshView:
         topology = self.topology
         if topology is None:
             return []
-        names, kinds = topology.ids, topology.kinds
+        names, called, kinds = topology.ids, topology.nodes.names, topology.kinds
         some = slice(after + 1, None if most is None else after + 1 + most)
         rows = zip(
             topology.ends[some].tolist(),
@@ -187,6 +198,8 @@ class MeshView:
             {
                 "a": names[a],
                 "b": names[b],
+                "a_name": called[a] or None,
+                "b_name": called[b] or None,
                 "kind": kinds[kind],
                 "state": "up" if there and back else "down",
                 "etx_a_to_b": there / COST_UNIT if there else None,
@@ -206,5 +219,5 @@ class MeshView:
         return list(zip(topology.link_target[mine].tolist(), self.cost[mine].tolist(), strict=True))
 
 
-def _node(name: str, state: str) -> dict[str, str]:
-    return {"node": name, "state": state}
+def _node(naming: Naming, node: str, state: str) -> Event:
+    return Event("node", {"node": node, "name": naming.name_of(node), "state": state})

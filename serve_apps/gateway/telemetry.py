@@ -34,7 +34,9 @@ class TelemetryReport(BaseModel):
         },
     )
 
-    node: str = Field(min_length=1, max_length=MAX_NODE_ID_LENGTH, description="id of the node")
+    node: str = Field(
+        min_length=1, max_length=MAX_NODE_ID_LENGTH, description="id or name of the node"
+    )
     measured_at: float = Field(
         ge=0, le=4e9, allow_inf_nan=False, description="seconds since the Unix epoch"
     )

@@ -16,6 +16,7 @@ from actors.mesh.batch import SEQUENCE_BITS
 from actors.mesh.client import Mesh
 from actors.mesh.membership import Membership
 from actors.topology import source
+from actors.topology.naming import Naming
 from loadtests import bare_app, far_pairs, payload
 from loadtests.http_connection import Server
 from loadtests.http_messages import HttpMessages
@@ -47,19 +48,20 @@ def body_of(request: bytes) -> bytes:
 def test_requests_hold_what_the_receiver_expects() -> None:
     """Singles and batches are one stream of serial numbers, each to the end of its own pair."""
     messages = messages_to(Server("127.0.0.1", 1))
-    index = {name: row for row, name in enumerate(sorted({n for p in messages.pairs for n in p}))}
+    ids = sorted({node for pair in messages.pairs for node in pair})
+    naming = Naming({node: row for row, node in enumerate(ids)}, [""] * len(ids))
     requests = [messages.single(), messages.batch(300), messages.single("/bare")]
     first, many, last = map(body_of, requests)
-    found = decoding.packed(many, index, 300)
+    found = decoding.packed(many, naming, 300)
     payloads = [
-        decoding.one(decoding.loads(first), index).payload,
+        decoding.one(decoding.loads(first), naming.exact).payload,
         *found.payloads,
-        decoding.one(decoding.loads(last), index).payload,
+        decoding.one(decoding.loads(last), naming.exact).payload,
     ]
     read = payload.read(np.frombuffer(b"".join(payloads), np.uint8))
     assert read.corrupt is None
     assert read.serial.tolist() == list(range(302))
-    names = list(index)
+    names = ids
     sent = [(names[a], names[b]) for a, b in zip(found.source, found.destination, strict=True)]
     assert sent == [messages.pairs[k % len(messages.pairs)] for k in range(1, 301)]
     assert requests[2].startswith(b"POST /bare/v1/mesh/messages HTTP/1.1\r\n")

@@ -82,9 +82,10 @@ class FastPath:
         gateway = self._gateway
         value = loads(body)
         gateway.joined()
-        index = gateway.view.index
-        message = decoding.one(value, index, known=index)
-        number = await gateway.batcher.one(message, value["source"])
+        naming = gateway.view.naming
+        message = decoding.one(value, naming.exact)
+        source = gateway.id_at(message.source)
+        number = await gateway.batcher.one(message, naming.label(source))
         gateway.counts.accepted += 1
         return b'{"accepted":1,"refused":0,"ids":["%d"],"refusals":[]}' % number
 

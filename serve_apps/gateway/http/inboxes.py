@@ -66,12 +66,12 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         ends, without an error, when a part of the mesh is down for long: open it again.
         """
         gateway.access.check(request.headers)
+        node = gateway.exact(id)
         if _accepts_lines(request):
-            gateway.index_of(id)
-            lines = _lines(InboxStream(gateway, id, port), limit)
+            lines = _lines(InboxStream(gateway, node, port), limit)
             return Stream(lines, gateway.inbox_streams, limits.stall_s, decoding.NDJSON)
         with gateway.long_polls.one():
-            found = await gateway.inbox(id, port, limit or _MESSAGES, wait_s)
+            found = await gateway.inbox(node, port, limit or _MESSAGES, wait_s)
         return Response(json.dumps({"messages": found}), media_type=JSON)
 
     @app.post(
@@ -86,7 +86,9 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         gateway.access.check(request.headers)
         value = await bodies.read_json(request, limits.body_bytes)
         receipts = parse(mesh_documents.ReceiptList, value).receipts
-        return JSONResponse({"acknowledged": await gateway.acknowledge(id, receipts)})
+        return JSONResponse(
+            {"acknowledged": await gateway.acknowledge(gateway.exact(id), receipts)}
+        )
 
 
 def _accepts_lines(request: Request) -> bool:

@@ -18,6 +18,8 @@ LinkState = TypeAliasType("LinkState", Literal["up", "down"])  # up in both dire
 # What a probe comes to; returned: the destination was found unreachable.
 ProbeState = TypeAliasType("ProbeState", Literal["delivered", "returned", "under way"])
 RECEIPTS: Final = 10_000  # of one request
+NAMES: Final = "by id, of the nodes of this answer that have a name"
+_NAME: Final = "host name or label; null: it has none"
 _NEXT: Final = "cursor of the next page; null: this is the last one"
 
 
@@ -104,6 +106,7 @@ class Node(BaseModel):
     """A node in the list."""
 
     id: str
+    name: str | None = Field(description=_NAME)
     state: NodeState
     links: int
 
@@ -111,7 +114,9 @@ class Node(BaseModel):
 class NodeList(BaseModel):
     """All nodes, or a page of them."""
 
-    model_config = example(nodes=[{"id": "n0001", "state": "up", "links": 3}], next=None)
+    model_config = example(
+        nodes=[{"id": "n0001", "name": "church tower", "state": "up", "links": 3}], next=None
+    )
     nodes: list[Node]
     next: str | None = Field(description=_NEXT)
 
@@ -120,6 +125,7 @@ class Neighbour(BaseModel):
     """A neighbour that is up."""
 
     id: str
+    name: str | None = Field(description=_NAME)
     etx: float = Field(description="expected transmissions")
 
 
@@ -127,9 +133,14 @@ class NodeDetail(BaseModel):
     """One node."""
 
     model_config = example(
-        id="n0001", state="up", neighbours=[{"id": "n0002", "etx": 1.5}], telemetry=None
+        id="n0001",
+        name="church tower",
+        state="up",
+        neighbours=[{"id": "n0002", "name": None, "etx": 1.5}],
+        telemetry=None,
     )
     id: str
+    name: str | None = Field(description=_NAME)
     state: NodeState
     neighbours: list[Neighbour]
     telemetry: dict[str, Any] | None = Field(description="the latest report, if there is one")
@@ -140,6 +151,8 @@ class Link(BaseModel):
 
     a: str
     b: str
+    a_name: str | None = Field(description=_NAME)
+    b_name: str | None = Field(description=_NAME)
     kind: str
     state: LinkState
     etx_a_to_b: float | None
@@ -169,10 +182,12 @@ class Route(RoutePath):
         path=["n0001", "n0002", "n0003"],
         metric=2.5,
         alternates=[{"path": ["n0001", "n0004", "n0003"], "metric": 3.1}],
+        names={"n0001": "church tower"},
     )
     source: str
     destination: str
     alternates: list[RoutePath]
+    names: dict[str, str] = Field(description=NAMES)
 
 
 class RefusedMessage(BaseModel):
@@ -213,6 +228,7 @@ class ProbeOutcome(BaseModel):
         seconds=0.03,
         route=["n0001", "n0002", "n0003"],
         transmissions=2.5,
+        names={"n0001": "church tower"},
     )
     id: str
     port: int
@@ -220,6 +236,7 @@ class ProbeOutcome(BaseModel):
     seconds: float = Field(description="from the request to the outcome, or to giving up waiting")
     route: list[str] = Field(description="by the tables when it was sent; empty: none was known")
     transmissions: float | None = Field(description="expected on that route; null: no route")
+    names: dict[str, str] = Field(description=NAMES)
 
 
 class InboxMessage(BaseModel):
@@ -264,8 +281,8 @@ class OutgoingMessage(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    source: str = Field(description="id of the sending node")
-    destination: str = Field(description="id of the receiving node")
+    source: str = Field(description="id or name of the sending node")
+    destination: str = Field(description="id or name of the receiving node")
     payload: str | None = Field(None, description="text; or give payload_base64")
     payload_base64: str | None = Field(None, json_schema_extra={"contentEncoding": "base64"})
     port: int = Field(0, ge=0, le=MAX_PORT)

@@ -15,7 +15,7 @@ NodeId = Annotated[
     Path(
         min_length=1,
         max_length=MAX_NODE_ID_LENGTH,
-        description="percent-encoded, also a slash in it (%2F)",
+        description="id or name, percent-encoded, also a slash in it (%2F)",
         examples=["n0001"],
     ),
 ]

@@ -44,6 +44,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
     ) -> Response:
         """Send one message and wait up to `wait_s` for what becomes of it, as `x0 send` does.
 
+        Nodes are named as people do: by id, by name, or by a beginning that no other node has.
         Without a port the message is sent to a random one and taken out of the inbox again. A
         notice that it came back is taken too. With an `Idempotency-Key` it is sent once.
         """
@@ -56,12 +57,10 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         async def answer() -> bytes:
             value = loads(body)
             gateway.joined()
-            index = gateway.view.index
-            message = decoding.one(value, index, known=index)
+            message = decoding.one(value, gateway.view.naming.find)
             port = message.port if "port" in value else None
-            sent = await gateway.probe(
-                value["source"], value["destination"], message.payload, port, wait_s
-            )
+            source, destination = map(gateway.id_at, (message.source, message.destination))
+            sent = await gateway.probe(source, destination, message.payload, port, wait_s)
             return json.dumps({**asdict(sent), "id": str(sent.id)}).encode()
 
         key = headers.get(idempotency.HEADER)

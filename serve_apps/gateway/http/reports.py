@@ -33,7 +33,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         """Report what a node measured; the latest of each node is shown with it."""
         gateway.access.check(request.headers)
         found = telemetry.parse(await bodies.read_json(request, gateway.limits.telemetry_bytes))
-        gateway.index_of(found.node)
-        gateway.reports.take(found)
+        node = gateway.exact(found.node)
+        gateway.reports.take(found.model_copy(update={"node": node}))
         gateway.counts.reports += 1
-        return JSONResponse({"node": found.node, "kept": True})
+        return JSONResponse({"node": node, "kept": True})

@@ -100,11 +100,11 @@ async def _lines(gateway: Gateway, body: AsyncIterator[bytes]) -> Tally:
 
 async def _packed(gateway: Gateway, body: bytes) -> bytes:
     gateway.joined()
-    index, most = gateway.view.index, gateway.limits.batch
+    naming, most = gateway.view.naming, gateway.limits.batch
     if len(body) > _LARGE:
-        found = await asyncio.to_thread(decoding.packed, body, index, most)
+        found = await asyncio.to_thread(decoding.packed, body, naming, most)
     else:
-        found = decoding.packed(body, index, most)
+        found = decoding.packed(body, naming, most)
     outcome = await gateway.send(found)
     refused = len(outcome.refusals)
     summary: dict[str, Any] = {

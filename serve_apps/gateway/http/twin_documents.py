@@ -18,6 +18,7 @@ from actors.twin.results import (
     WorstPairs,
 )
 from actors.twin.scenario import Scenario
+from serve_apps.gateway.http.mesh_documents import NAMES
 from serve_apps.gateway.limits import Limits
 from serve_apps.web import documents
 from serve_apps.web.strict_json import JSON
@@ -25,9 +26,7 @@ from serve_apps.web.strict_json import JSON
 OF_A_MAP: Final = ("topology", "vpn", "all_components")  # of a scenario; here it is the live mesh
 
 
-NodeNames = Annotated[
-    dict[str, str], Field(description="by id, of the nodes of this answer that have a name")
-]
+NodeNames = Annotated[dict[str, str], Field(description=NAMES)]
 
 
 class SingleReply(BaseModel):

@@ -262,6 +262,7 @@ async def test_a_route_is_told_with_its_alternates(start: Any) -> None:
         "path": ["a", "b", "c"],
         "metric": 2.5,
         "alternates": [{"path": ["a", "c"], "metric": 3.0}],
+        "names": {},
     }
     for path, why in (("c/a", "no path between them"), ("c/nobody", "no node has such")):
         answer = await client.get(f"/v1/mesh/routes/{path}")

@@ -72,7 +72,7 @@ def test_a_node_that_nobody_hears_has_failed() -> None:
     assert kinds == [("link", None), ("link", None), ("node", "c"), ("incident", "c")]
     assert [n["state"] for n in picture.nodes()] == ["up", "up", "silent"]
     assert [row["state"] for row in picture.links()] == ["up", "down"]
-    assert ("node", {"node": "c", "state": "up"}) in picture.take(look())
+    assert ("node", {"node": "c", "name": None, "state": "up"}) in picture.take(look())
 
 
 def test_shards_and_routes_are_told_once() -> None:
@@ -91,8 +91,8 @@ def test_a_new_map_keeps_what_is_known() -> None:
     grown = Topology.of(["a", "b", "c", "d"], [(2, 3), (1, 2), (0, 1)])
     silent = Snapshot(grown, np.array([True, True, False, True]), [], {}, {})
     events = picture.take(silent)
-    assert Event("node", {"node": "d", "state": "joined"}) in events
-    assert Event("node", {"node": "c", "state": "left"}) in events
+    assert Event("node", {"node": "d", "name": None, "state": "joined"}) in events
+    assert Event("node", {"node": "c", "name": None, "state": "left"}) in events
     assert picture.cost.tolist() == [0, 0, 256, 256, 0, 256]
 
 
