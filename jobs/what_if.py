@@ -11,7 +11,7 @@ import typer
 from jobs.terminal import reporting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from actors.runtime.errors import InvalidInput
     from actors.twin.scenario import Scenario
@@ -38,6 +38,21 @@ def command(
     all_single: Annotated[
         bool, typer.Option("--all-single", help="Every single node and link, the costliest first.")
     ] = False,
+    rank_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="clients|nodes|pairs",
+            help="What is costliest: clients or nodes that lose every gateway, or pairs lost. "
+            "Without it, the first of these that is known.",
+        ),
+    ] = None,
+    gateway: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NODE...",
+            help="These nodes lead to the internet, instead of those of the map. May be repeated.",
+        ),
+    ] = None,
     random: Annotated[
         int | None, typer.Option(metavar="K", min=1, help="K random nodes fail together.")
     ] = None,
@@ -114,6 +129,8 @@ def command(
 
     Where are we weakest, and what helps?  x0 what-if --all-single --advise 3
 
+    Who loses the internet?  x0 what-if --all-single --rank-by clients --gateway n0007
+
     What does bad luck cost?  x0 what-if --random 5 --samples 10000 --seed 7
 
     Pairs are unordered pairs of nodes that do not fail; lost is one that was connected before.
@@ -123,6 +140,8 @@ def command(
         "--fail": [*(fail or ()), *(nodes or ())],
         "--link": link,
         "--all-single": all_single,
+        "--rank-by": rank_by,
+        "--gateway": gateway,
         "--random": random,
         "--samples": samples,
         "--seed": seed,
@@ -177,18 +196,20 @@ def _from_options(given: Mapping[str, Any]) -> Scenario:
     Raises:
         InvalidInput: they ask nothing, or contradict each other.
     """
-    from actors.topology import naming
     from actors.twin import scenario
 
     _check_given(given)
     asked: dict[str, Any] = {"seed": given.get("--seed", 1)}
     if "--fail" in given or "--link" in given:
         asked["fail"] = {
-            "nodes": [name for text in given.get("--fail", ()) for name in naming.listed(text)],
+            "nodes": _words(given.get("--fail", ())),
             "links": [_ends(text) for text in given.get("--link", ())],
         }
     draws = {"samples": given["--samples"]} if "--samples" in given else {}
+    if "--gateway" in given:
+        asked["gateways"] = _words(given["--gateway"])
     asked["singles"] = "--all-single" in given
+    asked["rank_by"] = given.get("--rank-by")
     if "--random" in given:
         asked["random"] = {"k": given["--random"], **draws}
     if "--availability" in given:
@@ -202,6 +223,7 @@ def _from_options(given: Mapping[str, Any]) -> Scenario:
 def _check_given(given: Mapping[str, Any]) -> None:
     """Refuse options that ask nothing, or say how of what is not asked."""
     from actors.runtime.errors import InvalidInput
+    from actors.twin.limits import RANKS
 
     asking = {"--fail", "--link", "--all-single", "--random", "--availability", "--advise"}
     if not given.keys() & asking:
@@ -213,9 +235,23 @@ def _check_given(given: Mapping[str, Any]) -> None:
         )
     if "--samples" in given and not given.keys() & {"--random", "--availability"}:
         raise _refused("--samples", "nothing is drawn", "Give --random or --availability too.")
+    if "--rank-by" in given:
+        if given["--rank-by"] not in RANKS:
+            raise _refused(
+                f"--rank-by {given['--rank-by'][:40]}", "it is none", f"One of {', '.join(RANKS)}."
+            )
+        if "--all-single" not in given:
+            raise _refused("--rank-by", "nothing is ranked", "Give --all-single too.")
     for name in ("--mtbf", "--mttr"):
         if name in given and "--availability" not in given:
             raise _refused(name, "it is for --availability", "Give --availability too.")
+
+
+def _words(texts: Iterable[str]) -> list[str]:
+    """Names separated by commas."""
+    from actors.topology import naming
+
+    return [name for text in texts for name in naming.listed(text)]
 
 
 def _ends(text: str) -> tuple[str, ...]:

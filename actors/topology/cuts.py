@@ -3,7 +3,8 @@
 Through each block that hangs below a node v (see `blocks`), the failure of v cuts off some nodes:
 with their numbers s_i, S = sum(s_i) and R the rest of v's component without v, the failure
 separates sum_{i<j} s_i s_j + S R pairs of survivors. A block that is a single link is a bridge;
-with s nodes below, its failure separates s (n - s) pairs of its component of n.
+with s nodes below, its failure separates s (n - s) pairs of its component of n. Where several links
+join a pair of nodes, the failure of one of them separates nobody.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Cuts(NamedTuple):
     """Unordered pairs of surviving nodes, connected before, that one failure separates."""
 
     by_node: NDArray[np.int64]  # [n_nodes]; above 0 for cut nodes only
-    by_link: NDArray[np.int64]  # [n_links]; above 0 for bridges only
+    by_link: NDArray[np.int64]  # [n_links]; above 0 for bridges only, 0 for parallel links
 
 
 def single_failures(topology: Topology) -> Cuts:
@@ -50,4 +51,5 @@ def cuts(topology: Topology, forest: Forest, parts: Blocks) -> Cuts:
     lower = lower[parts.bridge[parts.of[lower]]]
     directed = topology.directed_links(forest.node[forest.parent[lower]], forest.node[lower])
     by_link[directed >> 1] = forest.size[lower] * (forest.whole[lower] - forest.size[lower])
+    by_link[topology.parallel > 1] = 0
     return Cuts(by_node, by_link)

@@ -16,7 +16,7 @@ UNKNOWN_CLIENTS = -1
 KM_PER_DEGREE = 111.2  # length of a degree of latitude
 
 
-# No generated __eq__: arrays need their own, and nobody compares these.
+# No generated __eq__: arrays need their own, which is `same`.
 @dataclass(frozen=True, slots=True, eq=False)
 class NodeTable:
     """Columns about nodes, in the order of `Topology.ids`.
@@ -63,6 +63,15 @@ class NodeTable:
         away = self.location - self.location[known].mean(axis=0)
         east = np.cos(np.radians(self.location[known, 0].mean()))
         return np.column_stack([away[:, 1] * east, away[:, 0]]) * KM_PER_DEGREE
+
+    def same(self, other: NodeTable) -> bool:
+        """Whether both say the same."""
+        return (
+            self.names == other.names
+            and np.array_equal(self.gateway, other.gateway)
+            and np.array_equal(self.clients, other.clients)
+            and np.array_equal(self.location, other.location, equal_nan=True)
+        )
 
     def take(self, rows: ArrayLike) -> NodeTable:
         """The table of these rows, in their order."""

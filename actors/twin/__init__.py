@@ -8,6 +8,8 @@ a function of it, and every answer a type of `results`, which turns into JSON. O
     intact        the mesh before anything fails
     failure       names of nodes and links to a checked set of them
     partitions    the components that many failed sets leave, all at once
+    internet      who reaches a gateway, and whom each single failure cuts off
+    ranking       which failure costs more
     single        every single failure exactly; ranking; the worst pairs of nodes
     impact        one failed set, in all its consequences
     loss          routes, what is lost on them during and after convergence, load of links
@@ -29,7 +31,8 @@ a function of it, and every answer a type of `results`, which turns into JSON. O
 
 Conventions. Pairs are unordered pairs of nodes that survive, unless a loss is meant, which has a
 direction. A link is the adjacency of two nodes: several radios between the same two are one link
-(importers keep the best), and no node is linked to itself. A pair is lost when the intact mesh
-connects it and the failed one does not. Nothing but the actor reads a clock, a file or the network;
-randomness takes a seed.
+here (importers keep the best, and how many there are): of itself it parts nobody, and named as
+failed it fails with all of them. No node is linked to itself. What is not known is None, never 0.
+A pair is lost when the intact mesh connects it and the failed one does not. Nothing but the actor
+reads a clock, a file or the network; randomness takes a seed.
 """

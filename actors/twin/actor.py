@@ -62,7 +62,7 @@ class _View:
     def keep(self, old: _View) -> None:
         """Take over results of the previous view that are still valid."""
         mine, other = self.intact.topology, old.intact.topology
-        if mine == other:
+        if mine == other and mine.nodes.same(other.nodes):
             self.intact = old.intact
         coordinates = old.__dict__.get("coordinates")
         if coordinates and mine.ids == other.ids and np.array_equal(mine.ends, other.ends):

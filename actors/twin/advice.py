@@ -59,7 +59,7 @@ def advise(intact: Intact, k: int = 1) -> Advice:
             )
         )
     reason = "no further link would spare any pair" if len(added) < k else ""
-    return Advice(total, added, reason)
+    return Advice(for_failure=False, separated_pairs=total, links=added, reason=reason)
 
 
 def reconnect(intact: Intact, failure: Failure, k: int = 1) -> Advice:
@@ -108,7 +108,8 @@ def reconnect(intact: Intact, failure: Failure, k: int = 1) -> Advice:
                 bridges_after=None,
             )
         )
-    return Advice(total, added, "no pair is left to reconnect" if len(added) < k else "")
+    reason = "no pair is left to reconnect" if len(added) < k else ""
+    return Advice(for_failure=True, separated_pairs=total, links=added, reason=reason)
 
 
 def separated_pairs(intact: Intact) -> int:

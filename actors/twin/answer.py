@@ -14,6 +14,7 @@ from actors.twin.conditions import Conditions, Traffic, capacities
 from actors.twin.failure import Failure
 from actors.twin.impact import impact
 from actors.twin.intact import Intact
+from actors.twin.internet import Internet
 from actors.twin.results import (
     Advice,
     Availability,
@@ -57,6 +58,7 @@ def answer(
     if known is not None and known.conditions.same(conditions):
         intact = known
     failure = failing(scenario, topology)
+    internet = Internet.of(topology, scenario.gateways)
     draws = _draws(scenario, groups)
     progress.step("routes" if failure is not None else "the mesh")
     tolerance = scenario.cascade.tolerance if scenario.cascade else None
@@ -65,8 +67,11 @@ def answer(
         name=scenario.name,
         nodes=topology.n_nodes,
         links=topology.n_links,
-        impact=impact(intact, failure, scenario.pairs) if failure is not None else None,
-        single_failures=single_failures(intact) if scenario.singles else None,
+        internet=internet.access if internet else None,
+        impact=impact(intact, failure, scenario.pairs, internet) if failure is not None else None,
+        single_failures=single_failures(intact, internet, scenario.rank_by)
+        if scenario.singles
+        else None,
         worst_pairs=worst_pairs(intact, scenario.worst_pairs) if scenario.worst_pairs else None,
         random_failures=random_failures(intact, draws) if draws else None,
         cascade=cascade(intact, failure, tolerance=tolerance)
@@ -176,6 +181,7 @@ def _outages(asked: Reliability, topology: Topology, groups: Mapping[str, Failur
         nodes[topology.index_of(name)] = down(times)
     for each in asked.links:
         links[topology.link_between(*each.ends)] = down(each)
+    links **= topology.parallel  # of links that join one pair, all must be down
     together = [(_group(groups, name), down(times)) for name, times in asked.groups.items()]
     return Outages(nodes, links, together)
 

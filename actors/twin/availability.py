@@ -60,7 +60,8 @@ class Outages:
 
     Attributes:
         nodes: float64 [n_nodes], unavailability of each node, in [0, 1).
-        links: float64 [n_links], unavailability of each link, in [0, 1).
+        links: float64 [n_links], unavailability of each link, in [0, 1); of several that join a
+            pair, of all at once.
         groups: what fails together, and how often.
     """
 

@@ -5,6 +5,9 @@ with an end in F; `pairs_lost` the pairs of survivors that G connects and G - F 
 start split); connectivity is maintained when there is none. Losses are explained in `loss`, and
 leave out pairs of which an end has failed.
 
+A node is cut off when it survives, reached a gateway before and reaches none after. A link between
+two nodes that several links join fails as a whole: all of them.
+
 A link is newly overloaded when it carried no more than its capacity before and carries more once
 routes have changed. Traffic from, to or between the cut off is not carried.
 """
@@ -25,6 +28,7 @@ from actors.topology.cuts import single_failures
 from actors.topology.surviving import connected_pairs
 from actors.twin.conditions import overloaded
 from actors.twin.intact import pairs_of
+from actors.twin.internet import people
 from actors.twin.loss import Routes
 from actors.twin.results import (
     Component,
@@ -44,15 +48,22 @@ if TYPE_CHECKING:
     from actors.topology.surviving import Surviving
     from actors.twin.failure import Failure
     from actors.twin.intact import Intact
+    from actors.twin.internet import Internet
 
 
-def impact(intact: Intact, failure: Failure, pairs: Sequence[tuple[str, str]] = ()) -> Impact:
+def impact(
+    intact: Intact,
+    failure: Failure,
+    pairs: Sequence[tuple[str, str]] = (),
+    internet: Internet | None = None,
+) -> Impact:
     """The consequences of `failure`.
 
     Args:
         intact: the mesh before the failure.
         failure: a failure of this mesh's topology; may be empty, or everything.
         pairs: (source, destination) ids of the pairs whose own results are wanted.
+        internet: the gateways of the mesh; None: none is known.
 
     Raises:
         UnknownNode: a node of `pairs` does not exist.
@@ -79,7 +90,14 @@ def impact(intact: Intact, failure: Failure, pairs: Sequence[tuple[str, str]] = 
         pairs_connected_after=after,
         pairs_lost=before - after,
         connectivity_maintained=before == after,
-        components=_components(left),
+        cut_off=people(topology, internet.offline(left)) if internet else None,
+        failing=people(topology, failure.nodes),
+        parallel_links={
+            topology.link_name(link): int(topology.parallel[link])
+            for link in failure.links.tolist()
+            if topology.parallel[link] > 1
+        },
+        components=_components(left, internet),
         components_before=len(intact.component_sizes),
         isolated_nodes=[topology.ids[node] for node in isolated],
         newly_isolated_nodes=[topology.ids[node] for node in isolated if node not in lonely_before],
@@ -111,13 +129,17 @@ def recovery(intact: Intact, left: Surviving) -> Recovery:
     )
 
 
-def _components(left: Surviving) -> list[Component]:
+def _components(left: Surviving, internet: Internet | None) -> list[Component]:
     nodes = np.flatnonzero(left.node_alive)
     label = left.components[nodes]
     order = nodes[np.argsort(label, kind="stable")]
     parts = np.split(order, np.cumsum(np.bincount(label))[:-1]) if len(nodes) else []
     ids = left.topology.ids
-    found = [Component(len(part), [ids[node] for node in part.tolist()]) for part in parts]
+    served = internet.served(left).tolist() if internet else [None] * len(parts)
+    found = [
+        Component(len(part), [ids[node] for node in part.tolist()], served[number])
+        for number, part in enumerate(parts)
+    ]
     return sorted(found, key=lambda component: -component.size)
 
 

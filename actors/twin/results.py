@@ -36,11 +36,34 @@ class Interval(Result):
 
 
 @dataclass(frozen=True, slots=True)
+class NodesAndClients(Result):
+    """Some nodes, and the people's devices that are connected to them.
+
+    Unknown is not 0: `clients` counts those of the `clients_known` nodes of which it is known, and
+    is None where there are nodes and it is known of none.
+    """
+
+    nodes: int
+    clients: int | None
+    clients_known: int
+
+
+@dataclass(frozen=True, slots=True)
+class InternetAccess(Result):
+    """Who reaches the internet through a gateway while nothing has failed."""
+
+    gateways: list[str]
+    given: bool  # whether the question names them; else the map does
+    reaching: NodesAndClients  # gateways included
+
+
+@dataclass(frozen=True, slots=True)
 class Component(Result):
     """Nodes that still reach each other."""
 
     size: int
     nodes: list[str]
+    reaches_gateway: bool | None  # None: no gateway is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +155,9 @@ class Impact(Result):
     pairs_connected_after: int
     pairs_lost: int
     connectivity_maintained: bool
+    cut_off: NodesAndClients | None  # survivors that lose every gateway; None: none is known
+    failing: NodesAndClients  # what is connected to the failed nodes themselves
+    parallel_links: dict[str, int]  # of failed links, how many join the pair if several: all fail
     components: list[Component]  # components of the survivors, largest first
     components_before: int
     isolated_nodes: list[str]  # survivors without a neighbour
@@ -147,12 +173,13 @@ class Impact(Result):
 
 @dataclass(frozen=True, slots=True)
 class RankedNode(Result):
-    """A node and what its failure alone costs."""
+    """A node and what its failure alone costs others."""
 
     node: str
     pairs_lost: int
     share: float  # share lost of the connected pairs of other nodes
     degree: int
+    cut_off: NodesAndClients | None  # who loses every gateway; None: no gateway is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +189,7 @@ class RankedLink(Result):
     link: str
     pairs_lost: int
     share: float  # share lost of the connected pairs
+    cut_off: NodesAndClients | None  # who loses every gateway; None: no gateway is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +211,7 @@ class SingleFailures(Result):
     pairs_connected: int
     components: int
     node_connectivity: int | None  # least nodes whose failure splits it; None: beyond the limit
+    ranked_by: str  # "clients", "nodes" or "pairs"; the others decide between equals
     spof_nodes: list[RankedNode]  # costliest first
     bridges: list[RankedLink]  # costliest first
 
@@ -266,7 +295,7 @@ class Availability(Result):
     seed: int
     samples: int  # draws, or states enumerated
     elements: int  # nodes, links and groups that can fail
-    all_up: float  # chance that nothing is failed; exact
+    all_up: float  # chance that all nodes are up, and a link of every pair; exact
     whole: Interval  # every node is up and all pairs that the intact mesh connects are connected
     survivors_connected: Interval  # the nodes that are up have lost no pair among them
     pair_share: Interval  # mean share of the intact mesh's connected pairs that are up, connected
@@ -294,6 +323,7 @@ class AddedLink(Result):
 class Advice(Result):
     """Links to add, best first, each chosen on top of the previous."""
 
+    for_failure: bool  # over the one failure asked about; else over all single failures
     separated_pairs: int  # number now, summed over the cases of the advice
     links: list[AddedLink]
     reason: str  # why there are fewer links than asked for; empty otherwise
@@ -325,6 +355,7 @@ class ScenarioAnswer(Result):
     name: str
     nodes: int
     links: int
+    internet: InternetAccess | None  # None: no gateway is known
     impact: Impact | None
     single_failures: SingleFailures | None
     worst_pairs: WorstPairs | None

@@ -8,7 +8,9 @@
     traffic: {uniform: 0.1, flows: [{source: n8, destination: n9, rate: 20}]}
     capacity: {default: 100, links: [{ends: [n2, n3], value: 50}]}
     pairs: [[n8, n9]]
+    gateways: [n1, n2]                  # instead of those that the map names
     singles: true
+    rank_by: clients                    # or nodes, or pairs
     worst_pairs: 10
     random: {k: 3, of: nodes, samples: 1000, correlation: 0.2}
     cascade: {tolerance: 0.3}
@@ -51,6 +53,7 @@ Confidence = Annotated[float, Field(gt=0, lt=1)]
 
 # Aliases with a name, which the schema of a scenario keeps.
 FailingElements = TypeAliasType("FailingElements", Literal["nodes", "links", "elements", "groups"])
+RankBy = TypeAliasType("RankBy", Literal["clients", "nodes", "pairs"])
 AvailabilityMethod = TypeAliasType("AvailabilityMethod", Literal["enumeration", "monte-carlo"])
 
 
@@ -164,7 +167,9 @@ class Scenario(_Part):
     traffic: Demand | None = None
     capacity: Capacity | None = None
     pairs: Annotated[tuple[Ends, ...], Field(max_length=_MAX_ANSWERED_PAIRS)] = ()
+    gateways: Names | None = None
     singles: bool = False
+    rank_by: RankBy | None = None
     worst_pairs: Annotated[int, Field(ge=1, le=MAX_PAIRS)] | None = None
     random: Random | None = None
     cascade: Cascading | None = None

@@ -1,16 +1,17 @@
 """Random failed sets, shared risks, and cascades.
 
 What is drawn is k distinct nodes, links, elements (of either kind) or groups, every choice equally
-likely. A group is what fails together: one mast, one uplink, one supply. Besides being drawn
-itself, it makes failures correlated, as in the beta-factor model of common causes (IEC 61508-6,
-annex D): once a member has failed, the whole group does with probability `correlation`. One group
-does not set off another.
+likely. Of links that join the same pair each is drawn by itself, and only all of them part it. A
+group is what fails together: one mast, one uplink, one supply. Besides being drawn itself, it makes
+failures correlated, as in the beta-factor model of common causes (IEC 61508-6, annex D): once a
+member has failed, the whole group does with probability `correlation`. One group does not set off
+another.
 
-A cascade is driven by load, as Motter and Lai's ("Cascade-based attacks on complex networks",
-Phys. Rev. E 66, 2002): routes change after a failure, all links that now carry more than their
-capacity fail at once, and so on until none does. Capacities are given, or, as theirs, (1 +
-tolerance) times what each link carries in the intact mesh; unlike theirs, no link is taken to be
-built for less than the mean load, or those that stand idle until they are needed would always fail.
+A cascade is driven by load, as Motter and Lai's ("Cascade-based attacks on complex networks", Phys.
+Rev. E 66, 2002): routes change after a failure, all links that now carry more than their capacity
+fail at once, and so on until none does. Capacities are given, or, as theirs, (1 + tolerance) times
+what each link carries in the intact mesh; unlike theirs, no link is taken to be built for less than
+the mean load, or those that stand idle until they are needed would always fail.
 """
 
 from __future__ import annotations
@@ -116,7 +117,14 @@ def _share(lost: NDArray[np.int64], before: NDArray[np.int64]) -> NDArray[np.flo
 def _drawn(intact: Intact, draws: Draws) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
     """The failed nodes and links of all samples, some rows at a time."""
     n, m = intact.topology.n_nodes, intact.topology.n_links
-    population = {"nodes": n, "links": m, "elements": n + m, "groups": len(draws.groups)}[draws.of]
+    parallel = intact.topology.parallel
+    pair = np.repeat(np.arange(m), parallel)  # of each link, the pair of nodes that it joins
+    population = {
+        "nodes": n,
+        "links": len(pair),
+        "elements": n + len(pair),
+        "groups": len(draws.groups),
+    }[draws.of]
     if not 0 <= draws.k <= population:
         raise InvalidInput(
             f"cannot draw {draws.k} {draws.of}",
@@ -142,7 +150,9 @@ def _drawn(intact: Intact, draws: Draws) -> Iterator[tuple[NDArray[np.bool_], ND
         else:
             each = each + n if draws.of == "links" else each
             nodes[row[each < n], each[each < n]] = True
-            links[row[each >= n], each[each >= n] - n] = True
+            gone = np.zeros((count, m), np.int16)
+            np.add.at(gone, (row[each >= n], pair[each[each >= n] - n]), 1)
+            links = gone == parallel
         if draws.correlation:
             _correlate(groups, draws.correlation, rng, nodes, links)
         yield nodes, links

@@ -1,6 +1,8 @@
 """Every single failure at once, and the pairs of nodes that cost most together.
 
-Single failures are those of `actors.topology.cuts`. For pairs of nodes: with u gone, the same
+Single failures are those of `actors.topology.cuts`, and whom they cut off from every gateway, of
+`internet`: a node may cost no pair and yet everybody the internet, as a lone gateway at the edge
+does. For pairs of nodes: with u gone, the same
 search gives for every v at once what its failure then costs, so all pairs take n searches. The
 pairs lost by {u, v} are those lost by u, less those of v itself among them (v no longer survives),
 and those that v costs in the mesh without u.
@@ -24,7 +26,9 @@ from actors.runtime.errors import InvalidInput
 from actors.topology.cuts import single_failures as search
 from actors.twin import progress
 from actors.twin.intact import pairs_of
+from actors.twin.internet import counted
 from actors.twin.limits import MAX_PAIRS
+from actors.twin.ranking import costs, order, rank
 from actors.twin.results import RankedLink, RankedNode, RankedPair, SingleFailures, WorstPairs
 
 if TYPE_CHECKING:
@@ -32,33 +36,47 @@ if TYPE_CHECKING:
 
     from actors.topology.model import Topology
     from actors.twin.intact import Intact
+    from actors.twin.internet import Internet
 
 MAX_FLOW_NODES: Final = 500  # above it, a connectivity over 2 is not computed
 MAX_PAIR_WORK: Final = 20_000_000  # searches x (nodes + links), about ten seconds
 
 
-def single_failures(intact: Intact) -> SingleFailures:
-    """All cut nodes and bridges, costliest first; exact, O(V + E)."""
+def single_failures(
+    intact: Intact, internet: Internet | None = None, rank_by: str | None = None
+) -> SingleFailures:
+    """All nodes and links whose failure costs others anything, costliest first; exact, O(V + E).
+
+    Args:
+        intact: the mesh.
+        internet: its gateways; None: none is known.
+        rank_by: one of `limits.RANKS`; None: the first of them that is known.
+
+    Raises:
+        InvalidInput: what to rank by is not known.
+    """
     topology, cost = intact.topology, intact.cuts
+    ranked_by = rank(internet, rank_by)
     components = topology.components()
     mates = intact.component_sizes[components] - 1  # nodes that each node reaches
-    others = intact.pairs_connected - mates
-    spof = np.flatnonzero(cost.by_node)
-    spof = spof[np.lexsort((spof, -cost.by_node[spof]))]
-    bridges = np.flatnonzero(cost.by_link)
-    bridges = bridges[np.lexsort((bridges, -cost.by_link[bridges]))]
+    others = np.maximum(intact.pairs_connected - mates, 1)  # where it is 0, none can be lost
+    off = internet.cut_off if internet else None
+    spof = order(costs(cost.by_node, off and off.by_node), ranked_by)
+    bridges = order(costs(cost.by_link, off and off.by_link), ranked_by)
     return SingleFailures(
         nodes=topology.n_nodes,
         links=topology.n_links,
         pairs_connected=intact.pairs_connected,
         components=len(intact.component_sizes),
         node_connectivity=node_connectivity(intact),
+        ranked_by=ranked_by,
         spof_nodes=[
             RankedNode(
                 node=topology.ids[node],
                 pairs_lost=int(cost.by_node[node]),
                 share=float(cost.by_node[node] / others[node]),
                 degree=int(topology.degree[node]),
+                cut_off=counted(off.by_node[:, node]) if off else None,
             )
             for node in spof.tolist()
         ],
@@ -67,6 +85,7 @@ def single_failures(intact: Intact) -> SingleFailures:
                 link=topology.link_name(link),
                 pairs_lost=int(cost.by_link[link]),
                 share=float(cost.by_link[link] / intact.pairs_connected),
+                cut_off=counted(off.by_link[:, link]) if off else None,
             )
             for link in bridges.tolist()
         ],

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
         Availability,
         Cascade,
         Impact,
+        InternetAccess,
         Interval,
+        NodesAndClients,
         RandomCascades,
         RandomFailures,
         Reply,
@@ -31,6 +33,12 @@ if TYPE_CHECKING:
 
 ROWS: Final = 12  # of a table
 NAMES: Final = 6  # of a list
+_OFFLINE: Final = ("nodes offline", "clients offline")  # columns: who loses every gateway
+_RANKED: Final = {
+    "clients": "clients that lose every gateway",
+    "nodes": "nodes that lose every gateway",
+    "pairs": "pairs lost",
+}
 
 
 def readable(scenario: Scenario, reply: Reply) -> list[RenderableType | str]:
@@ -42,6 +50,7 @@ def readable(scenario: Scenario, reply: Reply) -> list[RenderableType | str]:
     else:
         title = scenario.name or "The digital twin"
         shown.append(pairs(title, {"mesh": mesh(reply.about)}))
+    shown.append(_internet(found.internet))
     if found.cascade is not None:
         shown += _cascade(found.cascade)
     if found.single_failures is not None:
@@ -55,7 +64,7 @@ def readable(scenario: Scenario, reply: Reply) -> list[RenderableType | str]:
     if found.availability is not None and scenario.availability is not None:
         shown += _availability(scenario.availability, found.availability)
     if found.advice is not None:
-        shown += _advice(found.advice, for_failure=found.impact is not None)
+        shown += _advice(found.advice)
     return shown
 
 
@@ -68,6 +77,37 @@ def mesh(about: About) -> str:
     return f"the running one, as its nodes know it now: {size}{down} ({about.source})"
 
 
+def _internet(found: InternetAccess | None) -> str:
+    """Who reaches a gateway while nothing has failed."""
+    if found is None:
+        return "No gateway is known, so who loses the internet is not; name them with --gateway."
+    named = "named here" if found.given else "of the map"
+    which = _names(found.gateways, NAMES)
+    one = len(found.gateways) == 1
+    return (
+        f"{_people(found.reaching)} {'reaches' if found.reaching.nodes == 1 else 'reach'} a gateway"
+        f" while nothing has failed. {'The gateway' if one else 'The gateways'} {named}: {which}."
+    )
+
+
+def _people(found: NodesAndClients) -> str:
+    """Nodes and their clients; of how many nodes these are known, where it is not of all."""
+    nodes = _count(found.nodes, "node")
+    if found.clients is None:
+        return f"{nodes} (of none of them is it known how many clients it has)"
+    said = f"{nodes} and {_count(found.clients, 'client')}"
+    if found.clients_known < found.nodes:
+        said += f" (known of {found.clients_known:,} of these nodes)"
+    return said
+
+
+def _clients(found: NodesAndClients) -> str:
+    """Clients in a table; `?` where of some nodes they are not known."""
+    if found.clients is None:
+        return "?"
+    return f"{found.clients:,}" + ("+?" if found.clients_known < found.nodes else "")
+
+
 def _impact(about: About, found: Impact) -> Shown:
     failed = [*found.failed_nodes, *found.failed_links]
     what = f"What if {_names(failed, 3)} fail{'' if len(failed) > 1 else 's'}?"
@@ -75,13 +115,17 @@ def _impact(about: About, found: Impact) -> Shown:
     yield pairs(
         what if failed else "What if nothing fails?", {"mesh": mesh(about), "down with it": gone}
     )
+    for link, count in found.parallel_links.items():
+        yield f"{_count(count, 'link')} join {link}: all of them fail here; one alone parts nobody."
     yield _verdict(found)
+    yield from _offline(found)
     if found.pairs_lost:
+        said = {True: "yes", False: "no", None: "?"}
         rows = [
-            (number, part.size, _names(part.nodes, NAMES))
+            (number, part.size, said[part.reaches_gateway], _names(part.nodes, NAMES))
             for number, part in enumerate(found.components[:ROWS], start=1)
         ]
-        yield table("Who still reaches whom", ("part", "nodes", "which"), rows)
+        yield table("Who still reaches whom", ("part", "nodes", "gateway", "which"), rows)
         yield from _more(len(found.components), "part")
     if found.newly_isolated_nodes:
         yield f"All alone: {_names(found.newly_isolated_nodes, ROWS)}."
@@ -116,6 +160,23 @@ def _verdict(found: Impact) -> str:
         f" lose each other ({share:.1%}): the mesh falls into"
         f" {_count(len(found.components), 'part')}{before}."
     )
+
+
+def _offline(found: Impact) -> Shown:
+    """Who loses the internet by it."""
+    if found.cut_off is not None and found.surviving_nodes:
+        lost = found.cut_off
+        yield (
+            f"{_people(lost)} {'loses' if lost.nodes == 1 else 'lose'} every gateway."
+            if lost.nodes
+            else "No other node loses every gateway."
+        )
+    own = found.failing
+    if own.clients:
+        yield (
+            f"{_count(own.clients, 'client')} of the failed nodes themselves"
+            f" {'loses its' if own.clients == 1 else 'lose their'} connection."
+        )
 
 
 def _overloaded(found: Impact) -> Shown:
@@ -207,27 +268,39 @@ def _cascade(found: Cascade) -> Shown:
 
 def _single(found: SingleFailures) -> Shown:
     safe = found.nodes - len(found.spof_nodes)
+    off = " from anybody or from the internet" if found.ranked_by != "pairs" else ""
     yield (
         f"Any one of {safe:,} of the {_count(found.nodes, 'node')} may fail and nobody else is"
-        f" cut off; {len(found.spof_nodes):,} may not. Of the {_count(found.links, 'link')},"
+        f" cut off{off}; {len(found.spof_nodes):,} may not. Of the {_count(found.links, 'link')},"
         f" {len(found.bridges):,} may not."
     )
+    by = _RANKED[found.ranked_by]
     if found.spof_nodes:
         rows = [
-            (one.node, one.degree, one.pairs_lost, f"{one.share:.1%}")
+            (one.node, one.degree, one.pairs_lost, f"{one.share:.1%}", *_cut_off(one.cut_off))
             for one in found.spof_nodes[:ROWS]
         ]
-        yield table("The costliest nodes", ("node", "links", "pairs lost", "of all"), rows)
+        columns = ("node", "links", "pairs lost", "of all")
+        yield table(f"The costliest nodes, by {by}", (*columns, *_OFFLINE), rows)
         yield from _more(len(found.spof_nodes), "node")
     if found.bridges:
-        links = [(one.link, one.pairs_lost, f"{one.share:.1%}") for one in found.bridges[:ROWS]]
-        yield table("The costliest links", ("link", "pairs lost", "of all"), links)
+        links = [
+            (one.link, one.pairs_lost, f"{one.share:.1%}", *_cut_off(one.cut_off))
+            for one in found.bridges[:ROWS]
+        ]
+        columns_of_links = ("link", "pairs lost", "of all", *_OFFLINE)
+        yield table(f"The costliest links, by {by}", columns_of_links, links)
         yield from _more(len(found.bridges), "link")
     if found.components > 1:
         yield f"The mesh is in {found.components:,} parts as it is."
     elif found.node_connectivity is not None:
         least = _count(found.node_connectivity, "node")
         yield f"It takes the failure of at least {least} to split the mesh."
+
+
+def _cut_off(found: NodesAndClients | None) -> tuple[str, str]:
+    """Two cells: nodes and clients that lose every gateway."""
+    return ("?", "?") if found is None else (f"{found.nodes:,}", _clients(found))
 
 
 def _worst_pairs(found: WorstPairs) -> Shown:
@@ -291,8 +364,8 @@ def _availability(asked: Reliability, found: Availability) -> Shown:
         yield f"Assumed: {'; '.join(each)} (MTBF and MTTR, in one unit)."
 
 
-def _advice(found: Advice, *, for_failure: bool) -> Shown:
-    over = "by this failure" if for_failure else "over all single failures"
+def _advice(found: Advice) -> Shown:
+    over = "by this failure" if found.for_failure else "over all single failures"
     if found.links:
         rows = [
             (

@@ -12,6 +12,7 @@ from actors.twin.results import (
     Availability,
     Cascade,
     Impact,
+    InternetAccess,
     RandomCascades,
     RandomFailures,
     SingleFailures,
@@ -34,6 +35,7 @@ class SingleReply(BaseModel):
 
     mesh: About
     names: NodeNames
+    internet: InternetAccess | None
     single_failures: SingleFailures
 
 
@@ -42,6 +44,7 @@ class ImpactReply(BaseModel):
 
     mesh: About
     names: NodeNames
+    internet: InternetAccess | None
     impact: Impact
 
 
@@ -53,6 +56,7 @@ class ScenarioReply(BaseModel):
     name: str
     nodes: int
     links: int
+    internet: InternetAccess | None
     impact: Impact | None
     single_failures: SingleFailures | None
     worst_pairs: WorstPairs | None
@@ -85,7 +89,20 @@ _MESH: Final = {
     "revision": 1,
     "age_s": 0.3,
 }
-_WORST: Final = {"node": "n0032", "pairs_lost": 2672, "share": 0.263, "degree": 5}
+_OFFLINE: Final = {"nodes": 31, "clients": 33, "clients_known": 31}
+_WORST: Final = {
+    "node": "n0032",
+    "pairs_lost": 2672,
+    "share": 0.263,
+    "degree": 5,
+    "cut_off": _OFFLINE,
+}
+_BRIDGE: Final = {
+    "link": "n0002--n0111",
+    "pairs_lost": 1340,
+    "share": 0.13,
+    "cut_off": {"nodes": 10, "clients": None, "clients_known": 0},
+}
 
 SINGLE_EXAMPLE: Final[dict[str, Any]] = {
     "content": {
@@ -93,14 +110,20 @@ SINGLE_EXAMPLE: Final[dict[str, Any]] = {
             "example": {
                 "mesh": _MESH,
                 "names": {"n0032": "church tower"},
+                "internet": {
+                    "gateways": ["n0007"],
+                    "given": False,
+                    "reaching": {"nodes": 144, "clients": 213, "clients_known": 130},
+                },
                 "single_failures": {
                     "nodes": 144,
                     "links": 290,
                     "pairs_connected": 10296,
                     "components": 1,
                     "node_connectivity": 1,
+                    "ranked_by": "clients",
                     "spof_nodes": [_WORST],
-                    "bridges": [{"link": "n0002--n0111", "pairs_lost": 1340, "share": 0.13}],
+                    "bridges": [_BRIDGE],
                 },
             }
         }
@@ -117,6 +140,9 @@ SCENARIO_BODY: Final = documents.body(
                 "pairs": [["n0000", "n0100"]],
                 "advice": {"links": 2, "for_failure": True},
             }
+        },
+        "who loses the internet": {
+            "value": {"singles": True, "rank_by": "nodes", "gateways": ["n0007", "n0021"]},
         },
         "bad luck": {"value": {"random": {"k": 5, "of": "elements", "samples": 2000}, "seed": 7}},
         "availability": {

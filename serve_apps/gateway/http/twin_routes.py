@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from fastapi import Query, Request
 from fastapi.responses import Response
@@ -35,6 +35,21 @@ NodeIds = Annotated[
         max_length=MOST, description="nodes that fail together: ids, names, or beginnings of one"
     ),
 ]
+Gateways = Annotated[
+    list[Annotated[str, Query(min_length=1, max_length=MAX_NODE_ID_LENGTH)]],
+    Query(
+        alias="gateway",
+        max_length=MOST,
+        description="ids of nodes that lead to the internet; without any, those of the map",
+    ),
+]
+Rank = Annotated[
+    Literal["clients", "nodes", "pairs"] | None,
+    Query(
+        description="what is costliest: clients or nodes that lose every gateway, or pairs lost;"
+        " without it, the first of these that is known"
+    ),
+]
 LinkEnds = Annotated[
     list[Annotated[str, Query(min_length=3, max_length=4 * MAX_NODE_ID_LENGTH + 5)]],
     Query(max_length=MOST, description="links that fail with them, each as its ends: A,B"),
@@ -50,10 +65,18 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         response_model=twin_documents.SingleReply,
         responses={**problem_documents.READS, 200: twin_documents.SINGLE_EXAMPLE},
     )
-    async def get_single_failures() -> Response:
-        """Every node and link whose failure alone would cut others off, the costliest first."""
-        reply = await gateway.ask(Scenario(singles=True))
-        return await _answer(reply.as_dict(), "single_failures")
+    async def get_single_failures(
+        rank_by: Rank = None,
+        gateway_node: Gateways = [],  # noqa: B006 - FastAPI copies it
+    ) -> Response:
+        """Every node and link whose failure alone would cut others off, the costliest first.
+
+        From each other, or from every gateway. Where no gateway is known, `internet` and `cut_off`
+        are null.
+        """
+        asked = Scenario(singles=True, rank_by=rank_by, gateways=tuple(gateway_node) or None)
+        reply = await gateway.ask(asked)
+        return await _answer(reply.as_dict(), "internet", "single_failures")
 
     @app.get(
         f"{V1}/twin/impact",
@@ -61,14 +84,19 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         response_model=twin_documents.ImpactReply,
         responses={**problem_documents.READS, **problem_documents.problems(404)},
     )
-    async def get_impact(node: NodeIds = [], link: LinkEnds = []) -> Response:  # noqa: B006 - FastAPI copies it
+    async def get_impact(
+        node: NodeIds = [],  # noqa: B006 - FastAPI copies it
+        link: LinkEnds = [],  # noqa: B006 - the same
+        gateway_node: Gateways = [],  # noqa: B006 - the same
+    ) -> Response:
         """What happens if these nodes and links fail together: may I take it down tonight?
 
         Pairs are unordered pairs of nodes that do not fail; losses are shares of messages, times
         in s.
         """
-        reply = await gateway.ask(_failing(node, link))
-        return await _answer(reply.as_dict(), "impact")
+        asked = _failing(node, link).model_copy(update={"gateways": tuple(gateway_node) or None})
+        reply = await gateway.ask(asked)
+        return await _answer(reply.as_dict(), "internet", "impact")
 
     @app.get(
         f"{V1}/twin/picture.png",

@@ -70,6 +70,44 @@ async def test_the_impact_of_nodes_and_links(asked: Callable[..., Any]) -> None:
     assert (nobody["surviving_nodes"], nobody["loss"]) == (0, None)
 
 
+async def test_who_loses_the_internet(asked: Callable[..., Any]) -> None:
+    """No gateway is known of this mesh, so there is no figure; named ones make them."""
+    client = await asked()
+    unknown = (await client.get("/v1/twin/single")).json()
+    assert unknown["internet"] is None
+    assert unknown["single_failures"]["ranked_by"] == "pairs"
+    assert [one["cut_off"] for one in unknown["single_failures"]["spof_nodes"]] == [None]
+    asked_of = [("gateway", "d"), ("rank_by", "nodes")]
+    found = (await client.get("/v1/twin/single", params=asked_of)).json()
+    assert found["internet"]["gateways"] == ["d"]
+    assert [
+        (one["node"], one["cut_off"]["nodes"]) for one in found["single_failures"]["spof_nodes"]
+    ] == [("d", 3), ("c", 2)]
+    assert found["single_failures"]["spof_nodes"][0]["cut_off"]["clients"] is None
+    impact = (await client.get("/v1/twin/impact?node=c&gateway=d")).json()
+    assert impact["impact"]["cut_off"] == {"nodes": 2, "clients": None, "clients_known": 0}
+    assert impact["internet"]["given"]
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "said"),
+    [
+        ("gateway=nowhere", 404, "nowhere"),
+        ("rank_by=clients", 422, "no gateway is known"),
+        ("rank_by=clients&gateway=a", 422, "of no node is it known how many"),
+        ("rank_by=size", 422, "rank_by"),
+    ],
+)
+async def test_impossible_rankings(
+    asked: Callable[..., Any], query: str, status: int, said: str
+) -> None:
+    """What is not known cannot be ranked by, and the answer says what is lacking."""
+    client = await asked()
+    answer = await client.get(f"/v1/twin/single?{query}")
+    assert answer.status_code == status
+    assert said in answer.text
+
+
 @pytest.mark.parametrize(
     ("query", "status", "said"),
     [
@@ -113,6 +151,7 @@ async def test_a_scenario_is_answered_whole(asked: Callable[..., Any]) -> None:
         "name": "all",
         "fail": {"groups": ["mast"]},
         "groups": {"mast": {"nodes": ["c"]}},
+        "gateways": ["a"],
         "singles": True,
         "worst_pairs": 2,
         "random": {"k": 1, "samples": 50},
@@ -129,7 +168,7 @@ async def test_a_scenario_is_answered_whole(asked: Callable[..., Any]) -> None:
     assert all(found[name] is not None for name in found)
     little = await client.post("/v1/twin/scenarios", json={"singles": True}, headers=TOKEN)
     assert [name for name, value in little.json().items() if value is None] == [
-        *("impact", "worst_pairs", "random_failures", "cascade"),
+        *("internet", "impact", "worst_pairs", "random_failures", "cascade"),
         *("random_cascades", "availability", "advice"),
     ]
 

@@ -103,6 +103,39 @@ def test_everything_fails(split: tuple[str, ...]) -> None:
     assert (impact["surviving_nodes"], impact["pairs"], impact["loss"]) == (0, 0, None)
 
 
+def test_who_loses_the_internet(ring: str) -> None:
+    """Without a gateway it is not known; with one, each failure says whom it cuts off."""
+    out, _ = x0("--topology", ring, "--fail", "a")
+    assert "No gateway is known, so who loses the internet is not; name them with" in out
+    assert "every gateway" not in out
+    out, _ = x0("--topology", ring, "--fail", "a", "--gateway", "b,c")
+    words = " ".join(out.split())
+    assert "5 nodes (of none of them is it known how many clients it has) reach a" in words
+    assert "The gateways named here: b, c." in words
+    assert "1 node (of none of them is it known how many clients it has) loses every" in words
+    found = answer("--topology", ring, "--fail", "a", "--gateway", "b", "--gateway", "c")
+    assert found["impact"]["cut_off"] == {"nodes": 1, "clients": None, "clients_known": 0}
+    parts = {tuple(one["nodes"]): one["reaches_gateway"] for one in found["impact"]["components"]}
+    assert parts == {("b", "c", "d"): True, ("e",): False}
+    ranked = answer("--topology", ring, "--all-single", "--gateway", "e", "--rank-by", "nodes")
+    assert [
+        (one["node"], one["cut_off"]["nodes"]) for one in ranked["single_failures"]["spof_nodes"]
+    ] == [("e", 4), ("a", 3)]
+    out, _ = x0("--topology", ring, "--all-single", "--gateway", "e")
+    assert "The costliest nodes, by nodes that lose every gateway" in out
+
+
+def test_advice_beside_a_failure_says_over_what_it_counts(ring: str, tmp_path: Path) -> None:
+    """A scenario may ask of one failure and for advice against all: the words are those of all."""
+    path = tmp_path / "scenario.yaml"
+    path.write_text("topology: ring.json\nfail: {nodes: [b]}\nadvice: {links: 1}\n")
+    out, _ = x0("--scenario", str(path))
+    assert "pairs are apart over all single failures as it is" in out
+    assert "by this failure" not in out
+    out, _ = x0("--topology", ring, "--fail", "a", "--advise", "1")
+    assert "3 pairs are apart by this failure as it is" in out
+
+
 def test_every_single_failure_and_what_to_add(ring: str) -> None:
     """The cut node and bridge, and the link that spares them."""
     found = answer("--topology", ring, "--all-single", "--advise", "1")
@@ -211,6 +244,11 @@ def test_a_scenario_file_is_answered_whole(ring: str, tmp_path: Path) -> None:
         ((*RADIO, "--all-single", "--mtbf", "5"), "it is for --availability"),
         ((*RADIO, "--availability", "--mtbf", "0"), "mtbf: Input should be greater than 0"),
         ((*RADIO, "--seed", "0"), "--seed only say how"),
+        ((*RADIO, "--gateway", "n0000"), "--gateway only say how"),
+        ((*RADIO, "--all-single", "--rank-by", "size"), "One of clients, nodes, pairs"),
+        ((*RADIO, "--random", "1", "--rank-by", "pairs"), "nothing is ranked"),
+        ((*RADIO, "--all-single", "--rank-by", "nodes"), "no gateway is known. Name the gateways"),
+        ((*RADIO, "--all-single", "--gateway", "n001"), "no mesh node n001"),
         (("--topology", "radio:0", "--all-single"), "out of range"),
         (("--topology", "nowhere.json", "--all-single"), "nowhere.json"),
         ((*RADIO, "--fail", "n0000", "--plot", "a.jpg"), "it is drawn as PNG"),

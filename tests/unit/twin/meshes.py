@@ -1,24 +1,25 @@
 """Random small meshes and failures for the twin's tests, each beside its networkx graph.
 
-Meshes are drawn as maps are published: links may repeat, in either direction, and need not connect
-everything. A topology holds the best of parallel links; the graph of networkx merges them.
+Meshes are drawn as maps are read: not everything is connected, several links may join a pair, some
+nodes are gateways, and of some it is not known how many clients they have.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import networkx as nx
+import numpy as np
 from hypothesis import strategies as st
 
-from actors.topology.selection import Wanted
-from actors.topology.source import parse
+from actors.topology.model import Topology
+from actors.topology.node_table import UNKNOWN_CLIENTS, NodeTable
 from actors.twin.failure import Failure
 
 if TYPE_CHECKING:
-    from actors.topology.model import Topology
+    from collections.abc import Iterable
 
 MAX_NODES = 9
 # Few values, so that routes of equal cost are common.
@@ -28,8 +29,20 @@ QUALITIES = (1.0, 0.9, 0.75, 0.5)
 @dataclass(frozen=True)
 class World:
     topology: Topology
-    graph: nx.Graph  # of node indices
-    parallel: int  # links beyond the first between their nodes
+    graph: nx.Graph  # of node indices; a pair has one edge
+
+    @property
+    def every_link(self) -> nx.MultiGraph:
+        """The graph with an edge for each of the links that join a pair."""
+        links = zip(self.topology.ends.tolist(), self.topology.parallel.tolist(), strict=True)
+        graph = nx.MultiGraph([ends for ends, count in links for _ in range(count)])
+        graph.add_nodes_from(self.graph)
+        return graph
+
+    @property
+    def single_bridges(self) -> set[frozenset[int]]:
+        """Bridges that are the only link of their pair."""
+        return bridges_of(self.topology, self.graph)
 
     def failed(self, failure: Failure) -> nx.Graph:
         """The graph without what has failed."""
@@ -38,37 +51,50 @@ class World:
         after.remove_nodes_from(failure.nodes.tolist())
         return after
 
+    def offline(self, after: nx.Graph) -> set[int]:
+        """Nodes of `after` that reach no gateway in it, and reached one before."""
+        gateways = set(np.flatnonzero(self.topology.nodes.gateway).tolist())
 
-def published(n: int, links: list[tuple[int, int, float, float]]) -> bytes:
-    """A meshviewer map of nodes n0, n1, ... and these links."""
-    return json.dumps(
-        {
-            "nodes": [{"node_id": f"n{i}"} for i in range(n)],
-            "links": [
-                {"source": f"n{a}", "target": f"n{b}", "source_tq": f, "target_tq": r}
-                for a, b, f, r in links
-            ],
-        }
-    ).encode()
+        def served(graph: nx.Graph) -> set[int]:
+            return {v for part in nx.connected_components(graph) if part & gateways for v in part}
+
+        return (served(self.graph) & set(after)) - served(after)
+
+    def clients(self, nodes: Iterable[int]) -> list[int]:
+        """The clients of those of these nodes of which it is known."""
+        all_clients = self.topology.nodes.clients.tolist()
+        return [all_clients[v] for v in nodes if all_clients[v] != UNKNOWN_CLIENTS]
+
+
+def bridges_of(topology: Topology, graph: nx.Graph) -> set[frozenset[int]]:
+    """Bridges of a part of a mesh that are the only link of their pair."""
+    single = {frozenset(ends) for ends in topology.ends[topology.parallel == 1].tolist()}
+    return {frozenset(ends) for ends in nx.bridges(graph)} & single
 
 
 @st.composite
 def worlds(draw: st.DrawFn, min_nodes: int = 2, max_nodes: int = MAX_NODES) -> World:
-    """A multigraph with at least one link, connected or not, read as a map is."""
+    """A multigraph with at least one link, connected or not, and what is known of its nodes."""
     n = draw(st.integers(min_nodes, max_nodes))
     node = st.integers(0, n - 1)
     quality = st.sampled_from(QUALITIES)
-    link = st.tuples(node, node, quality, quality).filter(lambda drawn: drawn[0] != drawn[1])
+    link = st.tuples(node, node).filter(lambda drawn: drawn[0] != drawn[1])
     links = draw(st.lists(link, min_size=1, max_size=2 * n))
     if draw(st.booleans()):  # connected, by a random tree
-        links += [
-            (draw(st.integers(0, b - 1)), b, draw(quality), draw(quality)) for b in range(1, n)
-        ]
-    imported = parse(published(n, links), "drawn", Wanted(all_components=True))
-    graph = nx.Graph([(a, b) for a, b, _, _ in links])
+        links += [(draw(st.integers(0, b - 1)), b) for b in range(1, n)]
+    count = Counter(tuple(sorted(ends)) for ends in links)
+    pairs = [draw(st.permutations(pair)) for pair in count]
+    known = NodeTable(
+        ("",) * n,
+        np.array(draw(st.lists(st.sampled_from([False, False, True]), min_size=n, max_size=n))),
+        np.array(draw(st.lists(st.integers(-1, 3), min_size=n, max_size=n)), np.int32),
+        np.full((n, 2), np.nan),
+    )
+    qualities = [(draw(quality), draw(quality)) for _ in pairs]
+    plain = Topology.of([f"n{i}" for i in range(n)], pairs, qualities, nodes=known)
+    graph = nx.Graph(pairs)
     graph.add_nodes_from(range(n))
-    topology = imported.topology
-    return World(topology, graph, int(topology.parallel.sum()) - topology.n_links)
+    return World(replace(plain, parallel=np.array(list(count.values()), np.int16)), graph)
 
 
 @st.composite

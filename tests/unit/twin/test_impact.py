@@ -22,9 +22,11 @@ from actors.twin.conditions import Conditions, Traffic, capacities
 from actors.twin.failure import Failure
 from actors.twin.impact import impact
 from actors.twin.intact import Intact
+from actors.twin.internet import Internet
 from tests.unit.twin import oracle
 from tests.unit.twin.meshes import (
     World,
+    bridges_of,
     connected_before,
     connected_pairs,
     failures,
@@ -77,10 +79,41 @@ def test_counts_and_members(data: st.DataObject) -> None:
     assert set(found.isolated_nodes) == names(world, isolated)
     assert set(found.newly_isolated_nodes) == names(world, isolated - set(nx.isolates(world.graph)))
     assert set(found.spof_nodes) == names(world, nx.articulation_points(after))
-    bridges = {frozenset(names(world, ends)) for ends in nx.bridges(after)}
+    bridges = {frozenset(names(world, ends)) for ends in bridges_of(world.topology, after)}
     assert {frozenset(link.split("--")) for link in found.bridges} == bridges
     assert set(found.failed_nodes) == names(world, failure.nodes.tolist())
     assert len(found.failed_links) == len(failure.links)
+    parallel = world.topology.parallel
+    assert found.parallel_links == {
+        world.topology.link_name(e): parallel[e] for e in failure.links if parallel[e] > 1
+    }
+
+
+@given(st.data())
+def test_who_loses_every_gateway(data: st.DataObject) -> None:
+    """Survivors cut off from the internet, their clients, and which parts have a gateway."""
+    world = data.draw(worlds())
+    topology = world.topology
+    failure = data.draw(failures(topology))
+    internet = Internet.of(topology)
+    found = impact(Intact(topology), failure, internet=internet)
+    known = world.clients(failure.nodes.tolist())
+    assert (found.failing.nodes, found.failing.clients_known) == (len(failure.nodes), len(known))
+    assert (found.failing.clients or 0) == sum(known)
+    if internet is None:
+        assert found.cut_off is None
+        assert {part.reaches_gateway for part in found.components} <= {None}
+        return
+    after = world.failed(failure)
+    offline = world.offline(after)
+    assert found.cut_off is not None
+    assert found.cut_off.nodes == len(offline)
+    assert found.cut_off.clients_known == len(world.clients(offline))
+    assert (found.cut_off.clients or 0) == sum(world.clients(offline))
+    assert (found.cut_off.clients is None) == bool(offline and not world.clients(offline))
+    gateways = names(world, np.flatnonzero(topology.nodes.gateway).tolist())
+    for part in found.components:
+        assert part.reaches_gateway == bool(gateways & set(part.nodes))
 
 
 @dataclass(frozen=True)

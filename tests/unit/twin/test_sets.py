@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from functools import reduce
+from collections import Counter
 from itertools import combinations
-from operator import or_
 from typing import TYPE_CHECKING
 
 import networkx as nx
@@ -45,20 +44,20 @@ def share_lost(world: World, failure: Failure) -> float:
 
 @given(world=worlds(3, 7), k=st.integers(0, 3), of=st.sampled_from(("nodes", "links", "elements")))
 def test_means_lie_in_their_intervals(world: World, k: int, of: str) -> None:
-    """The mean over all sets of k, by enumeration, lies in the interval of the drawn ones."""
-    n, m = world.topology.n_nodes, world.topology.n_links
-    population = {
-        "nodes": [Failure.at([v]) for v in range(n)],
-        "links": [Failure.at((), [e]) for e in range(m)],
-        "elements": [Failure.at([v]) for v in range(n)] + [Failure.at((), [e]) for e in range(m)],
-    }[of]
+    """The mean over all sets of k, by enumeration, lies in the interval of the drawn ones.
+
+    Each of the links that join a pair is drawn by itself.
+    """
+    nodes = [("node", v) for v in range(world.topology.n_nodes)]
+    links = [("link", e) for e, many in enumerate(world.topology.parallel) for _ in range(many)]
+    population = {"nodes": nodes, "links": links, "elements": nodes + links}[of]
     draws = Draws(k, of, samples=400, seed=7, confidence=SURE)
     if k > len(population):
         with pytest.raises(InvalidInput, match=f"there are {len(population)}"):
             random_failures(Intact(world.topology), draws)
         return
     found = random_failures(Intact(world.topology), draws)
-    all_sets = [reduce(or_, chosen, Failure.at()) for chosen in combinations(population, k)]
+    all_sets = [_all_of(world, chosen) for chosen in combinations(population, k)]
     shares = [share_lost(world, failure) for failure in all_sets]
     assert found.share_lost.low - 1e-12 <= np.mean(shares) <= found.share_lost.high + 1e-12
     kept = np.mean([share == 0 for share in shares])
@@ -72,6 +71,16 @@ def test_means_lie_in_their_intervals(world: World, k: int, of: str) -> None:
         assert found.failed_nodes.mean == k
     worst = _named(world.topology, found.worst_failed)
     assert impact(Intact(world.topology), worst).pairs_lost == found.worst_pairs_lost
+
+
+def _all_of(world: World, chosen: Iterable[tuple[str, int]]) -> Failure:
+    """What fails with these nodes and links: a pair is parted only when all its links fail."""
+    count = Counter(chosen)
+    parallel = world.topology.parallel.tolist()
+    return Failure.at(
+        [v for kind, v in count if kind == "node"],
+        [e for (kind, e), many in count.items() if kind == "link" and many == parallel[e]],
+    )
 
 
 def _named(topology: Topology, names: Iterable[str]) -> Failure:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import networkx as nx
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,8 +16,11 @@ from actors.topology import radio
 from actors.topology.model import Topology
 from actors.twin import single
 from actors.twin.failure import Failure
+from actors.twin.impact import impact
 from actors.twin.intact import Intact
-from actors.twin.limits import MAX_PAIRS
+from actors.twin.internet import Internet
+from actors.twin.limits import MAX_PAIRS, RANKS
+from actors.twin.results import NodesAndClients
 from actors.twin.single import node_connectivity, single_failures, worst_pairs
 from tests.unit.twin.meshes import World, connected_before, connected_pairs, worlds
 
@@ -28,6 +33,13 @@ def lost(world: World, failure: Failure) -> int:
 def of_graph(graph: nx.Graph) -> Topology:
     numbered = nx.convert_node_labels_to_integers(graph)
     return Topology.of([f"n{i}" for i in numbered], list(numbered.edges))
+
+
+def offline(world: World, failure: Failure) -> NodesAndClients:
+    """Who loses every gateway, by taking the failed set out of the graph."""
+    nodes = world.offline(world.failed(failure))
+    known = world.clients(nodes)
+    return NodesAndClients(len(nodes), sum(known) if known or not nodes else None, len(known))
 
 
 @given(worlds())
@@ -45,7 +57,7 @@ def test_ranking(world: World) -> None:
         assert one.share == pytest.approx(one.pairs_lost / before)
         assert one.degree == world.graph.degree[world.topology.index_of(one.node)]
     assert {frozenset(one.link.split("--")) for one in found.bridges} == {
-        frozenset((ids[a], ids[b])) for a, b in nx.bridges(world.graph)
+        frozenset(ids[v] for v in ends) for ends in world.single_bridges
     }
     for one in found.bridges:
         a, b = one.link.split("--")
@@ -55,6 +67,102 @@ def test_ranking(world: World) -> None:
         assert costs == sorted(costs, reverse=True)
     assert found.pairs_connected == connected_pairs(world.graph)
     assert found.node_connectivity == nx.node_connectivity(world.graph)
+
+
+@given(worlds(), st.sampled_from(RANKS))
+def test_who_loses_every_gateway(world: World, rank_by: str) -> None:
+    """Every node and link that costs somebody the internet or a pair is there, and no other."""
+    topology = world.topology
+    internet = Internet.of(topology)
+    try:
+        found = single_failures(Intact(topology), internet, rank_by)
+    except InvalidInput:
+        assert rank_by != "pairs"
+        assert internet is None or (rank_by == "clients" and (topology.nodes.clients < 0).all())
+        return
+    if internet is None:
+        assert {one.cut_off for one in (*found.spof_nodes, *found.bridges)} <= {None}
+        return
+    nothing = NodesAndClients(0, 0, 0)
+    truth = {
+        topology.ids[v]: (offline(world, Failure.at([v])), lost(world, Failure.at([v])))
+        for v in range(topology.n_nodes)
+    }
+    assert {one.node: (one.cut_off, one.pairs_lost) for one in found.spof_nodes} == {
+        name: cost for name, cost in truth.items() if cost != (nothing, 0)
+    }
+    single = np.flatnonzero(topology.parallel == 1).tolist()
+    of_links = {
+        topology.link_name(e): (
+            offline(world, Failure.at((), [e])),
+            lost(world, Failure.at((), [e])),
+        )
+        for e in single
+    }
+    assert {one.link: (one.cut_off, one.pairs_lost) for one in found.bridges} == {
+        name: cost for name, cost in of_links.items() if cost != (nothing, 0)
+    }
+    assert found.ranked_by == rank_by
+    for ranked in (found.spof_nodes, found.bridges):
+        costs = [
+            {
+                "pairs": one.pairs_lost,
+                "nodes": one.cut_off.nodes,
+                "clients": one.cut_off.clients or 0,
+            }
+            for one in ranked
+        ]
+        assert [one[rank_by] for one in costs] == sorted(
+            (one[rank_by] for one in costs), reverse=True
+        )
+
+
+@given(worlds())
+def test_who_reaches_the_internet_while_nothing_has_failed(world: World) -> None:
+    """The nodes of components with a gateway; those named by the asker replace the map's."""
+    topology = world.topology
+    named = [topology.ids[0]]
+    for internet, gateways in (
+        (Internet.of(topology), set(np.flatnonzero(topology.nodes.gateway).tolist())),
+        (Internet.of(topology, named), {0}),
+    ):
+        if internet is None:
+            assert not gateways
+            continue
+        reaching = {
+            v for part in nx.connected_components(world.graph) if part & gateways for v in part
+        }
+        assert internet.access.gateways == [topology.ids[v] for v in sorted(gateways)]
+        assert internet.access.reaching.nodes == len(reaching)
+        assert internet.access.reaching.clients_known == len(world.clients(reaching))
+        assert (internet.access.reaching.clients or 0) == sum(world.clients(reaching))
+    assert Internet.of(topology, []) is None
+
+
+def test_ranks_by_people_where_they_are_known() -> None:
+    """By clients before nodes before pairs, whichever is the first that is known."""
+    mesh = Topology.of("abc", [(0, 1), (1, 2)])
+    assert single_failures(Intact(mesh)).ranked_by == "pairs"
+    given = Internet.of(mesh, ["a"])
+    found = single_failures(Intact(mesh), given)
+    assert found.ranked_by == "nodes"
+    assert [(one.node, one.cut_off) for one in found.spof_nodes] == [
+        ("a", NodesAndClients(2, None, 0)),
+        ("b", NodesAndClients(1, None, 0)),
+    ]
+    table = replace(mesh.nodes, clients=np.array([0, 0, 4], np.int32))
+    people = replace(mesh, nodes=table)
+    assert single_failures(Intact(people), Internet.of(people, ["a"])).ranked_by == "clients"
+
+
+def test_a_pair_of_links_is_no_bridge() -> None:
+    """Cable and radio between the same two: neither parts them, both together do."""
+    line = Topology.of("abc", [(0, 1), (1, 2)])
+    mesh = replace(line, parallel=np.array([2, 1], np.int16))
+    assert [one.link for one in single_failures(Intact(mesh)).bridges] == ["b--c"]
+    assert impact(Intact(mesh), Failure.named(mesh, links=[("a", "b")])).parallel_links == {
+        "a--b": 2
+    }
 
 
 @given(world=worlds(), k=st.integers(1, 50))
