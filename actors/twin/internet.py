@@ -142,7 +142,8 @@ class Internet:
         block = parts.of[lower]
         by_place = np.zeros((3, topology.n_nodes + 1), np.int64)
         hanging = lower[forest.parent[lower] == parts.top[block]]
-        np.add.at(by_place, (slice(None), forest.parent[hanging]), self.below[:, hanging])
+        for sums, below in zip(by_place, self.below, strict=True):
+            np.add.at(sums, forest.parent[hanging], below[hanging])
         by_link = np.zeros((3, self.joined.n_links), np.int64)
         bridge = lower[parts.bridge[block]]
         link = self.joined.directed_links(forest.node[forest.parent[bridge]], forest.node[bridge])
