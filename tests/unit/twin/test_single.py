@@ -69,52 +69,51 @@ def test_ranking(world: World) -> None:
     assert found.node_connectivity == nx.node_connectivity(world.graph)
 
 
-@given(worlds(), st.sampled_from(RANKS))
-def test_who_loses_every_gateway(world: World, rank_by: str) -> None:
+def costs_alone(world: World) -> dict[str, tuple[NodesAndClients, int]]:
+    """What each node and each single link costs others, by taking it out of the graph."""
+    topology = world.topology
+    alone = [Failure.at([v]) for v in range(topology.n_nodes)]
+    alone += [Failure.at((), [e]) for e in np.flatnonzero(topology.parallel == 1).tolist()]
+    costs = {one.names(topology)[0]: (offline(world, one), lost(world, one)) for one in alone}
+    return {name: cost for name, cost in costs.items() if cost != (NodesAndClients(0, 0, 0), 0)}
+
+
+@given(worlds())
+def test_who_loses_every_gateway(world: World) -> None:
     """Every node and link that costs somebody the internet or a pair is there, and no other."""
     topology = world.topology
     internet = Internet.of(topology)
-    try:
-        found = single_failures(Intact(topology), internet, rank_by)
-    except InvalidInput:
-        assert rank_by != "pairs"
-        assert internet is None or (rank_by == "clients" and (topology.nodes.clients < 0).all())
-        return
+    found = single_failures(Intact(topology), internet)
+    both = {one.node: one for one in found.spof_nodes} | {one.link: one for one in found.bridges}
     if internet is None:
-        assert {one.cut_off for one in (*found.spof_nodes, *found.bridges)} <= {None}
+        assert {one.cut_off for one in both.values()} <= {None}
+    else:
+        costs = {name: (one.cut_off, one.pairs_lost) for name, one in both.items()}
+        assert costs == costs_alone(world)
+
+
+@given(worlds(), st.sampled_from(RANKS))
+def test_ranked_by_people(world: World, rank_by: str) -> None:
+    """The costliest first, by what is asked for; what is not known is not ranked by."""
+    topology = world.topology
+    internet = Internet.of(topology)
+    unknown = {"nodes", "clients"} if internet is None else set()
+    if (topology.nodes.clients < 0).all():
+        unknown |= {"clients"}
+    if rank_by in unknown:
+        with pytest.raises(InvalidInput, match=f"cannot rank by {rank_by}"):
+            single_failures(Intact(topology), internet, rank_by)
         return
-    nothing = NodesAndClients(0, 0, 0)
-    truth = {
-        topology.ids[v]: (offline(world, Failure.at([v])), lost(world, Failure.at([v])))
-        for v in range(topology.n_nodes)
-    }
-    assert {one.node: (one.cut_off, one.pairs_lost) for one in found.spof_nodes} == {
-        name: cost for name, cost in truth.items() if cost != (nothing, 0)
-    }
-    single = np.flatnonzero(topology.parallel == 1).tolist()
-    of_links = {
-        topology.link_name(e): (
-            offline(world, Failure.at((), [e])),
-            lost(world, Failure.at((), [e])),
-        )
-        for e in single
-    }
-    assert {one.link: (one.cut_off, one.pairs_lost) for one in found.bridges} == {
-        name: cost for name, cost in of_links.items() if cost != (nothing, 0)
-    }
+    found = single_failures(Intact(topology), internet, rank_by)
     assert found.ranked_by == rank_by
+    figure = {
+        "pairs": lambda one: one.pairs_lost,
+        "nodes": lambda one: one.cut_off.nodes,
+        "clients": lambda one: one.cut_off.clients or 0,
+    }[rank_by]
     for ranked in (found.spof_nodes, found.bridges):
-        costs = [
-            {
-                "pairs": one.pairs_lost,
-                "nodes": one.cut_off.nodes,
-                "clients": one.cut_off.clients or 0,
-            }
-            for one in ranked
-        ]
-        assert [one[rank_by] for one in costs] == sorted(
-            (one[rank_by] for one in costs), reverse=True
-        )
+        costs = [figure(one) for one in ranked]
+        assert costs == sorted(costs, reverse=True)
 
 
 @given(worlds())
