@@ -248,7 +248,7 @@ def test_a_scenario_file_is_answered_whole(ring: str, tmp_path: Path) -> None:
         ((*RADIO, "--all-single", "--rank-by", "size"), "One of clients, nodes, pairs"),
         ((*RADIO, "--random", "1", "--rank-by", "pairs"), "nothing is ranked"),
         ((*RADIO, "--all-single", "--rank-by", "nodes"), "no gateway is known. Name the gateways"),
-        ((*RADIO, "--all-single", "--gateway", "n001"), "no mesh node n001"),
+        ((*RADIO, "--all-single", "--gateway", "nowhere"), "no mesh node nowhere"),
         (("--topology", "radio:0", "--all-single"), "out of range"),
         (("--topology", "nowhere.json", "--all-single"), "nowhere.json"),
         ((*RADIO, "--fail", "n0000", "--plot", "a.jpg"), "it is drawn as PNG"),
