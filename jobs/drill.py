@@ -60,6 +60,13 @@ def command(
     all_components: Annotated[
         bool, typer.Option("--all-components", help="Keep more than the largest component.")
     ] = False,
+    quality: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|tq|babel|throughput",
+            help="What the map's qualities are. Default: auto, told by their values.",
+        ),
+    ] = None,
     shards: Annotated[int | None, typer.Option(help="Processes that host nodes.")] = None,
     hello: Annotated[float | None, typer.Option(help="Seconds between Hellos.")] = None,
     no_feedback: Annotated[
@@ -102,6 +109,7 @@ def command(
         "topology": topology,
         "vpn": False if no_vpn else None,
         "all_components": True if all_components else None,
+        "quality": quality,
         "shards": shards,
         "hello_s": hello,
         "feedback": False if no_feedback else None,

@@ -38,6 +38,13 @@ def command(
         bool,
         typer.Option("--all-components", help="Keep more than the largest component."),
     ] = False,
+    quality: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|tq|babel|throughput",
+            help="What the map's qualities are. Default: auto, told by their values.",
+        ),
+    ] = None,
     refresh: Annotated[
         float | None,
         typer.Option(metavar="S", help="Seconds between polls of the map. Default: 30."),
@@ -76,6 +83,7 @@ def command(
         topology=topology,
         vpn=False if no_vpn else None,
         all_components=True if all_components else None,
+        quality=quality,
         refresh_s=refresh,
         shards=shards,
         hello_s=hello,

@@ -121,6 +121,13 @@ def command(
     all_components: Annotated[
         bool, typer.Option("--all-components", help="Keep more than the largest component.")
     ] = False,
+    quality: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|tq|babel|throughput",
+            help="What the map's qualities are. Default: auto, told by their values.",
+        ),
+    ] = None,
     as_json: reporting.AsJson = False,
 ) -> int:
     """Ask what a failure would cost, before it happens. Nothing is touched.
@@ -159,6 +166,7 @@ def command(
         "topology": topology or question.topology,
         "vpn": False if no_vpn or not question.vpn else None,
         "all_components": True if all_components or question.all_components else None,
+        "quality": quality,
     }
     _answer(question, options, plot, report)
     return 0

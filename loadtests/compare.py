@@ -85,7 +85,7 @@ def measure(
         Unavailable: a mesh or a comparator did not start, or gave up.
     """
     settings = leipzig.settings(seed=SEED)
-    topology = source.read(settings.topology, vpn=False, all_components=False).topology
+    topology = source.read(settings.topology).topology
     routes = far_pairs.choose(topology, MIN_HOPS, SEED)
     hops, hops_mean = Hops.of(routes, topology), float(routes.hops.mean())
     path = routes.path(int(np.argmin(np.abs(routes.hops - hops_mean))))

@@ -1,4 +1,7 @@
-"""The mesh that figures are taken on: the published map of Leipzig, else a made-up mesh."""
+"""The mesh that figures are taken on: the published map of Leipzig, else a made-up mesh.
+
+With its VPN: four servers join the islands of radio, the largest of which has 68 nodes.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ STAND_IN: Final = f"{radio.PREFIX}144"
 
 
 def settings(other: str | None = None, *, vpn: bool = True, **overrides: object) -> Settings:
-    """Settings of a mesh on it, without vpn links: 144 nodes and 290 links, also the stand-in.
+    """Settings of a mesh on it: 144 nodes and 290 links, also the stand-in.
 
     Args:
         other: source of another topology to use instead.
@@ -21,5 +24,5 @@ def settings(other: str | None = None, *, vpn: bool = True, **overrides: object)
         overrides: further settings.
     """
     if other is None:
-        other, vpn = str(MAP) if MAP.is_file() else STAND_IN, False
+        other, vpn = str(MAP) if MAP.is_file() else STAND_IN, True
     return Settings.load(topology=other, vpn=vpn, **overrides)

@@ -90,6 +90,7 @@ class MeshOptions:
     topology: str  # path, URL or radio:N
     vpn: bool
     all_components: bool
+    quality: str  # what the qualities of the map are, one of `metrics.QUALITIES`
     refresh_s: float
     shards: int
     failover: bool

@@ -128,7 +128,10 @@ class MeshCoordinator(ActorShell):
     def _new_feed(self) -> TopologyFeed:
         options = self._options
         return TopologyFeed(
-            options.topology, vpn=options.vpn, all_components=options.all_components
+            options.topology,
+            vpn=options.vpn,
+            all_components=options.all_components,
+            quality=options.quality,
         )
 
     def _note_refresh_error(self, error: Exception) -> None:

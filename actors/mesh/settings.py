@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from actors.mesh.contract import MAX_SHARDS
@@ -17,6 +19,9 @@ class MeshSettings(RuntimeSettings):
     vpn: bool = Field(default=True, description="keep vpn links of the map")
     all_components: bool = Field(
         default=False, description="keep more than the largest component of the map"
+    )
+    quality: Literal["auto", "tq", "babel", "throughput"] = Field(
+        default="auto", description="what the qualities of a meshviewer map are; auto: by values"
     )
     refresh_s: float = Field(30.0, ge=1, le=86400, description="seconds between polls of a URL")
     shards: int = Field(2, ge=1, le=MAX_SHARDS, description="processes that host mesh nodes")

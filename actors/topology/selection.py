@@ -10,7 +10,8 @@ The rules, in this order; each link or node is counted under the first that leav
    as those that are offline, go here.
 
 A direction whose quality is not known is taken to be as good as the other one, and if that is not
-known either, as perfect; `Topology.measured` is False for it. Several links of one pair become one:
+known either, as good as a middling one of the map (perfect, if none is known at all);
+`Topology.measured` is False for it. Several links of one pair become one:
 the one with the highest product of both directions (the lowest ETX), the first of equals, and of
 these a measured one before an assumed one; `Topology.parallel` counts them.
 """
@@ -169,7 +170,8 @@ def _columns(
     # A direction that is said to be 0 beside a better one is worth nothing to compute with.
     known = said > 0
     other = np.where(known, said, said[:, ::-1])
-    quality = np.where(known | known[:, ::-1], other, 1.0)
+    middling = float(np.median(said[known])) if known.any() else 1.0
+    quality = np.where(known | known[:, ::-1], other, middling)
     return _Links(
         np.array([(index[link.a], index[link.b]) for link in links], dtype=np.int64),
         np.minimum(quality, 1.0),
@@ -256,7 +258,7 @@ def _warnings(
     assumed = int((~topology.measured).any(axis=1).sum())
     if assumed:
         warnings.append(
-            f"The quality of {assumed} links is not known in one direction or both; it is assumed."
+            f"The quality of {assumed} links is not known in one direction or both, and assumed."
         )
     if not wanted.vpn and not any(link.kind != "other" for link in reading.links):
         warnings.append("The map does not tell which links are VPN; none was left out for it.")

@@ -42,6 +42,7 @@ def mesh_options(settings: Settings, flags: Flags) -> MeshOptions:
         topology=absolute(settings.topology),
         vpn=settings.vpn,
         all_components=settings.all_components,
+        quality=settings.quality,
         refresh_s=NEVER_S if flags.minimal else settings.refresh_s,
         shards=settings.shards,
         failover=flags.failover,

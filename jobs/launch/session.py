@@ -360,7 +360,12 @@ def _check_source(options: MeshOptions) -> None:
     if options.topology.startswith(radio.PREFIX):
         radio.parse(options.topology)
     elif not fetch.is_url(options.topology):
-        source.read(options.topology, vpn=options.vpn, all_components=options.all_components)
+        source.read(
+            options.topology,
+            vpn=options.vpn,
+            all_components=options.all_components,
+            quality=options.quality,
+        )
 
 
 def _gone(settings: Settings, record: MeshRecord, why: str) -> NotRunning:

@@ -107,7 +107,10 @@ def _of_map(scenario: Scenario, settings: Settings, report: Report, *, plot: boo
         progress.watched(tell),
     ):
         imported = source.read(
-            settings.topology, vpn=settings.vpn, all_components=settings.all_components
+            settings.topology,
+            vpn=settings.vpn,
+            all_components=settings.all_components,
+            quality=settings.quality,
         )
         topology = imported.topology
         about = About(

@@ -41,9 +41,7 @@ async def worst_node(session: Session) -> DrillReport:
 
 
 def settings(state_dir: Path, hello_s: float) -> Settings:
-    return Settings(
-        state_dir=state_dir, topology=str(MAP), vpn=False, hello_s=hello_s, log_level="ERROR"
-    )
+    return Settings(state_dir=state_dir, topology=str(MAP), hello_s=hello_s, log_level="ERROR")
 
 
 def test_the_worst_node_of_leipzig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

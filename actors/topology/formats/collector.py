@@ -216,13 +216,17 @@ class Collector:
 
     def _say_what_is_odd(self) -> None:
         offline = {node.id for node in self.nodes.values() if node.online is False}
-        for link in self._links:
+        for at, link in enumerate(self._links):
             between = f"{link.a}--{link.b}"
+            odd: list[tuple[str, str]] = []
             if link.quality.count(None) == 1 and link.up:
-                self.alter(ONE_SIDED, between, "one of its ends did not report")
+                odd.append((ONE_SIDED, "one of its ends did not report"))
             silent = sorted({link.a, link.b} & offline)
             if silent and link.usable:
-                self.alter(OFFLINE_ENDS, between, f"{silent[0]} is offline: last known")
+                odd.append((OFFLINE_ENDS, f"{silent[0]} is offline: last known"))
+            for reason, why in odd:
+                # Of several links of one pair, each counts.
+                self._altered[reason, f"{between} {at}"] = LeftOut(reason, between, why)
 
 
 def shown(value: object) -> str:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _GRAPHS: Final = (netjson.GRAPH, netjson.COLLECTION)
 _BY_KEY: Final = {"vis": batman.read_vis, "topology": olsr.read}
-_REMEDY: Final = "Point at a map in one of the formats of docs/networks.md, uncompressed."
+_REMEDY: Final = "Point at a map in one of the formats that README.md lists, uncompressed."
 
 
 @dataclass(frozen=True, slots=True)

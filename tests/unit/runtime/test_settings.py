@@ -33,6 +33,7 @@ def test_the_documented_defaults_hold() -> None:
         "topology": "radio:144",
         "vpn": True,
         "all_components": False,
+        "quality": "auto",
         "refresh_s": 30.0,
         "shards": 2,
         "hello_s": 1.0,
