@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from typing import TYPE_CHECKING, Annotated
 
@@ -73,7 +72,7 @@ def command(
             began=began,
         )
         try:
-            asyncio.run(running)
+            interruption.run(running)
         except interruption.Interrupted as interrupted:
             if not selling.is_set():
                 raise

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from jobs.launch import interruption
 from jobs.terminal import exit_codes, reporting
 
 if TYPE_CHECKING:
@@ -127,7 +128,9 @@ def command(
             )
         return _mend(settings, report)
     with _mesh(settings, report, private=private) as session:
-        result, comparison, called = asyncio.run(_drill(session, chosen, names, rate, seed, report))
+        result, comparison, called = interruption.run(
+            _drill(session, chosen, names, rate, seed, report)
+        )
     twin = None if comparison is None else comparison.as_dict()
     report.result(
         result.as_dict() | {"names": called, "twin": twin},
@@ -142,7 +145,7 @@ def _mend(settings: Settings, report: reporting.Report) -> int:
 
     running = session.running(settings)
     try:
-        nodes, links, naming = asyncio.run(_mended(running, report))
+        nodes, links, naming = interruption.run(_mended(running, report))
     finally:
         running.close()
     label = naming.label

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -177,14 +176,14 @@ def scan(
     offers = own_shop.of_environment(on=True)
     with own_shop.ledger(offers) as ledger:
         if once:
-            result = asyncio.run(_scan_once(offers, ledger, Network(network)))
+            result = interruption.run(_scan_once(offers, ledger, Network(network)))
             report.result(
                 pay_values.scan_values(result),
                 reporting.pairs(f"Scan of {network}", pay_values.scan_lines(result)),
             )
             return 0
         with interruption.meant(report.note):
-            asyncio.run(_watch(offers, ledger, Network(network), report))
+            interruption.run(_watch(offers, ledger, Network(network), report))
     return 0
 
 

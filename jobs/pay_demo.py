@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jobs.launch import interruption
 from jobs.terminal import exit_codes, reporting
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def command(as_json: reporting.AsJson = False) -> int:
         SandboxClient(url) as client,
     ):
         made = demo.Demo(Path(directory), stage, client, url, scan_command=scanner, tell=tell)
-        outcome = asyncio.run(made.run())
+        outcome = interruption.run(made.run())
     seconds = round(time.monotonic() - began, 1)
     report.result({"seconds": seconds, **demo_report.values(outcome)}, *_readable(outcome, seconds))
     return 0 if outcome.ok else exit_codes.NOT_WELL

@@ -97,12 +97,11 @@ def _by_ray(
     source: str, destination: str, payload: bytes, port: int | None, wait_s: float
 ) -> dict[str, Any]:
     """Send it from this process, which joins the cluster."""
-    import asyncio
     from dataclasses import asdict
 
     from actors.mesh.client import Mesh
     from actors.runtime import log
-    from jobs.launch import session
+    from jobs.launch import interruption, session
     from serve_apps import probing
     from serve_apps.settings import Settings
 
@@ -116,7 +115,7 @@ def _by_ray(
     log.configure(settings.log_level)
     running = session.running(settings)
     try:
-        return asdict(asyncio.run(send()))
+        return asdict(interruption.run(send()))
     finally:
         running.close()
 

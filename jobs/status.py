@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
+from jobs.launch import interruption
 from jobs.terminal import exit_codes, reporting
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _by_ray() -> FoundMesh:
     log.configure(settings.log_level)
     running = session.running(settings)
     try:
-        return asyncio.run(running.found())
+        return interruption.run(running.found())
     finally:
         running.close()
 

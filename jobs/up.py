@@ -97,7 +97,7 @@ def command(
 
     launched = session.launch(settings, flags, progress=report.progress, beside=True)
     try:
-        found = asyncio.run(_ready(launched, report))
+        found = interruption.run(_ready(launched, report))
         ready_s = time.monotonic() - began
         announce = functools.partial(
             report.result,
@@ -133,7 +133,7 @@ def _stay(launched: Session, report: reporting.Report, announce: Callable[[], No
     try:
         announce()  # from here on, a signal is how it is meant to end
         report.note("Ctrl-C ends it")
-        asyncio.run(_watch(launched, report))
+        interruption.run(_watch(launched, report))
     except interruption.Interrupted as interrupted:
         return f"{interrupted.signal.name}: ending"
     return "ended by `x0 down`"

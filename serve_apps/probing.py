@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DYNAMIC_PORTS: Final = (49152, 65535)  # RFC 6335, section 6: assigned to nobody
 _POLL_S: Final = 0.02
+_TIDY_S: Final = 10.0  # longest wait for a message whose sender leaves
 
 Outcome = Literal["delivered", "returned", "under way"]
 
@@ -53,7 +54,7 @@ async def probe(
     """Send a message and wait for what becomes of it.
 
     Of the inboxes, only this very message (without `port`) or the notice that it came back is
-    taken.
+    taken; also when this is cancelled, which then takes up to ten seconds.
 
     Args:
         mesh: the running one.
@@ -73,18 +74,13 @@ async def probe(
     route, cost = ways[0] if ways else ([], None)
     started = time.monotonic()
     message = await mesh.send(source, destination, payload, port=chosen)
-    while True:
-        is_open = bool((await mesh.pending(np.array([message], np.uint64)))[0])
+    ends = start, end if port is None else None
+    try:
+        outcome = await _settled(mesh, message, chosen, ends, started + wait_s)
         seconds = time.monotonic() - started
-        if not is_open or seconds >= wait_s:
-            break
-        await asyncio.sleep(_POLL_S)
-    outcome: Outcome = "under way"
-    if not is_open:
-        returned = await _take(mesh, start, message, chosen, undeliverable=True)
-        outcome = "returned" if returned else "delivered"
-    if outcome == "delivered" and port is None:
-        await _take(mesh, end, message, chosen, undeliverable=False)
+    except asyncio.CancelledError:
+        await _settled(mesh, message, chosen, ends, time.monotonic() + _TIDY_S)
+        raise
     topology = mesh.membership.topology
     path = tuple(topology.ids[node] for node in route)
     return Sent(
@@ -96,6 +92,22 @@ async def probe(
         transmissions=None if cost is None else cost / COST_UNIT,
         names={node: name for node in path if (name := topology.naming.name_of(node))},
     )
+
+
+async def _settled(
+    mesh: Mesh, message: int, port: int, ends: tuple[int, int | None], deadline: float
+) -> Outcome:
+    """Wait for what becomes of a message, and take it; `ends[1]` is None to leave it there."""
+    start, end = ends
+    while (await mesh.pending(np.array([message], np.uint64)))[0]:
+        if time.monotonic() >= deadline:
+            return "under way"
+        await asyncio.sleep(_POLL_S)
+    if await _take(mesh, start, message, port, undeliverable=True):
+        return "returned"
+    if end is not None:
+        await _take(mesh, end, message, port, undeliverable=False)
+    return "delivered"
 
 
 async def _take(mesh: Mesh, node: int, message: int, port: int, *, undeliverable: bool) -> bool:

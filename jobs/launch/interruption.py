@@ -4,8 +4,12 @@ Inside `guarded()` the first such signal raises `Interrupted` in the main thread
 ignored, so that the clean-up which the first one set off runs to its end. Guards nest: the
 outermost one owns the handlers and restores them.
 
+`run` runs a coroutine: there the signal cancels the coroutine alone, whose clean-up then still has
+its other tasks at work, and `Interrupted` is raised when it has ended. `asyncio.run` would raise it
+in whatever runs, and cancel all tasks at once.
+
 `Interrupted` is a `KeyboardInterrupt` because event loops let only that and `SystemExit` out of a
-callback.
+callback, of a loop that a library runs.
 
 An exception is lost where Python cannot hand it on (a weak reference's callback, `__del__`), and
 may leave a module half imported. So a signal that comes during an import is raised after it, and
@@ -14,16 +18,19 @@ one whose exception was lost is raised again.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
     from types import FrameType
+
+T = TypeVar("T")
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _AGAIN_S: Final = 0.01
@@ -56,6 +63,8 @@ class _Guard:
         self._imports_before = _imports(sys._getframe())  # noqa: SLF001 - there is no other way
         self._raised = False
         self._again: threading.Timer | None = None
+        self.cancel: Callable[[], object] | None = None  # ends what an event loop runs
+        self.cancelled_by: int | None = None
 
     def arm(self) -> None:
         sys.unraisablehook = self._lost
@@ -71,6 +80,11 @@ class _Guard:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._raised:
+            return
+        if self.cancel is not None:
+            self._raised = True
+            self.cancelled_by = number
+            self.cancel()
             return
         if _imports(frame) > self._imports_before:
             self._send_again(number)
@@ -121,6 +135,30 @@ def guarded(*, last: bool = False) -> Iterator[None]:
     finally:
         _current.clear()
         guard.disarm(last=last)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine; a signal cancels it, and its other tasks only when it has ended.
+
+    Raises:
+        Interrupted: a signal came, and the clean-up is done.
+    """
+    with asyncio.Runner() as runner:
+        if not _current or threading.current_thread() is not threading.main_thread():
+            return runner.run(work)
+        guard, loop = _current[0], runner.get_loop()
+        task = loop.create_task(work)
+        guard.cancel = lambda: loop.call_soon_threadsafe(task.cancel)
+        try:
+            result = loop.run_until_complete(task)
+        except asyncio.CancelledError:
+            if guard.cancelled_by is None:
+                raise
+        finally:
+            guard.cancel = None
+    if guard.cancelled_by is not None:
+        raise Interrupted(guard.cancelled_by)
+    return result
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import threading
 import time
@@ -14,7 +13,7 @@ from actors.runtime.errors import NotRunning, Unavailable
 from actors.topology import fetch
 from actors.twin import progress
 from actors.twin.results import About, Reply, ScenarioAnswer
-from jobs.launch import found
+from jobs.launch import found, interruption
 from jobs.launch.gateway_client import NoAnswer
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ def _by_ray(scenario: Scenario, settings: Settings, *, plot: bool) -> Reply:
     except NotRunning as error:
         raise _NothingRuns from error
     try:
-        return asyncio.run(client.ask(scenario, plot=plot, limit_s=LIVE_S))
+        return interruption.run(client.ask(scenario, plot=plot, limit_s=LIVE_S))
     finally:
         running.close()
 

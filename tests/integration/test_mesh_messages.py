@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from living_mesh import MeshStarter, collect, inject, isolating, sides, sigkill, until
+from living_mesh import MeshStarter, collect, inject, isolating, sides, sigkill, status, until
 
 from actors.mesh import batch as messages
 from actors.mesh.client import Mesh, NodeRef
@@ -20,6 +20,7 @@ from actors.mesh.membership import Faults
 from actors.mesh.partition import Refusal
 from actors.runtime.errors import InvalidInput
 from actors.topology.errors import UnknownNode
+from serve_apps import probing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -302,3 +303,21 @@ async def test_the_unreachable_comes_back_exactly_once(starter: MeshStarter) -> 
         # The link may be back a moment too late for this one; it has one fate in any case.
         returned = await mesh.node(here).receive()
         assert len(first) + len(returned) == 1
+
+
+async def test_a_probe_that_is_cancelled_leaves_no_message(starter: MeshStarter) -> None:
+    """Whoever sends a probe and leaves takes it, or the notice that it came back, along."""
+    async with starter.running() as mesh:
+        here, there = (side[0] for side in sides(mesh))
+        await inject(isolating(mesh, there))
+        asking = asyncio.create_task(probing.probe(mesh, here, there, b"", None, 60.0))
+
+        async def under_way() -> bool:
+            return sum(shard.open_messages for shard in (await status()).shards) == 1
+
+        await until(under_way, "the probe is sent")
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        left = [(shard.open_messages, shard.unread_messages) for shard in (await status()).shards]
+        assert left == [(0, 0), (0, 0)]

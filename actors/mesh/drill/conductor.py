@@ -312,6 +312,7 @@ class Conductor:
         """End the traffic; of a drill that is interrupted, leave the mesh as it was found."""
         try:
             if broken:
+                self.progress("mending what was broken")
                 await control.coordinator().inject(Faults())
             await traffic.pause()
             if traffic.sent:  # only this drill reads this port: later messages would stay unread

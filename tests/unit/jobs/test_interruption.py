@@ -129,3 +129,67 @@ def test_another_thread_is_not_guarded() -> None:
     thread.start()
     thread.join()
     assert seen == [signal.getsignal(signal.SIGTERM)]
+
+
+@pytest.mark.parametrize("number", interruption.SIGNALS)
+@pytest.mark.parametrize("where", ["task", "beside"])
+def test_a_clean_up_still_has_its_other_tasks(number: signal.Signals, where: str) -> None:
+    """`run` cancels the coroutine alone, wherever the signal comes; what it waits for works on."""
+    cleaned: list[str] = []
+
+    async def serve(asked: asyncio.Event, answer: asyncio.Future[str]) -> None:
+        if where == "beside":
+            signal.raise_signal(number)
+        await asked.wait()
+        await asyncio.sleep(0.01)
+        answer.set_result("served")
+
+    async def work() -> None:
+        asked, answer = asyncio.Event(), asyncio.get_running_loop().create_future()
+        serving = asyncio.create_task(serve(asked, answer))
+        try:
+            if where == "task":
+                signal.raise_signal(number)
+            await asyncio.sleep(30)
+        finally:
+            signal.raise_signal(signal.SIGINT)  # a second one does not disturb
+            asked.set()
+            cleaned.append(await answer)
+            await serving
+
+    with pytest.raises(Interrupted) as caught, guarded():
+        interruption.run(work())
+    assert (cleaned, caught.value.signal) == (["served"], number)
+
+
+def test_a_signal_at_the_last_moment_is_not_lost() -> None:
+    """A coroutine that ends all the same, with a result or an error, has been interrupted."""
+
+    async def ends() -> int:
+        signal.raise_signal(signal.SIGTERM)
+        return 1
+
+    async def fails() -> int:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+            await asyncio.sleep(30)
+        finally:
+            raise LookupError("the clean-up failed")
+        return 1
+
+    with pytest.raises(Interrupted), guarded():
+        interruption.run(ends())
+    with pytest.raises(LookupError), guarded():
+        interruption.run(fails())
+
+
+def test_without_a_guard_it_just_runs() -> None:
+    """In a thread or outside of a command, a coroutine is run and its result given."""
+
+    async def work() -> int:
+        await asyncio.sleep(0)
+        return 3
+
+    assert interruption.run(work()) == 3
+    with guarded():
+        assert interruption.run(work()) == 3
