@@ -93,7 +93,7 @@ def interrupt(process: subprocess.Popen[str], said: str, after_s: float) -> None
 @pytest.mark.parametrize("scenario", ["worst-node", "partition"])
 @pytest.mark.parametrize(
     ("step", "after_s"),
-    [("traffic starts", 1.0), ("breaking", 1.0), ("roll call", 0.2), ("mending", 0.0)],
+    [("traffic starts", 1.0), ("breaking", 1.0), ("roll call", 0.2)],
 )
 def test_an_interrupted_drill_leaves_the_mesh_as_it_was(
     state: Path, scenario: str, step: str, after_s: float
