@@ -31,7 +31,7 @@ MAX_NODES: Final = 65_536  # most members, and most nodes of one reading
 MAX_LINKS: Final = 524_288  # most links, and most of one reading
 MAX_PUSHING: Final = 64  # most sources that push
 LEFT_OUT_SHOWN: Final = 100  # most left-out records that a `SourceState` lists
-EVENTS_KEPT: Final = 50_000
+EVENTS_KEPT: Final = 10_000
 MOST_EVENTS: Final = 5_000  # most events of one page
 
 
