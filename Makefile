@@ -23,7 +23,7 @@ setup-dev: $(READY_DEV)
 $(VENV)/.locked: requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "x0tta6bl4 needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv --clear $(VENV)
-	@echo "installing what running needs into $(VENV): 860 MiB, one to three minutes"
+	@echo "installing what running needs into $(VENV): 1030 MiB, one to three minutes"
 	$(LOCKED) -r requirements.lock
 	touch $@
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from jobs import down, drill, env, pay, send, source, status, up, what_if
+from jobs import diff, down, drill, env, events, history, pay, send, source, status, up, what_if
 from jobs.terminal import exit_codes, reporting
 
 app = typer.Typer(
@@ -29,6 +29,9 @@ app.command("env")(env.command)
 app.command("send")(send.command)
 app.command("what-if")(what_if.command)
 app.command("drill")(drill.command)
+app.command("events")(events.command)
+app.command("history")(history.command)
+app.command("diff")(diff.command)
 app.command("down")(down.command)
 app.add_typer(source.app, name="source")
 app.add_typer(pay.app, name="pay")

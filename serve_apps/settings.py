@@ -5,11 +5,12 @@ A new kind of actor or application adds its class to the bases of `Settings`.
 
 from __future__ import annotations
 
+from actors.history.settings import HistorySettings
 from actors.mesh.settings import MeshSettings
 from actors.payments.settings import PaymentsSettings
 from cluster.settings import ClusterSettings
 from serve_apps.gateway.settings import GatewaySettings
 
 
-class Settings(MeshSettings, PaymentsSettings, GatewaySettings, ClusterSettings):
+class Settings(MeshSettings, PaymentsSettings, HistorySettings, GatewaySettings, ClusterSettings):
     """What a process that starts or finds a mesh reads from its environment."""

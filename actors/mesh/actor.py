@@ -353,6 +353,7 @@ class MeshShard(ActorShell):
             link=table.link.copy(),
             cost=np.where(table.up, np.maximum(table.cost, 1), 0).astype(np.int32),
             heard=table.measured,
+            incarnation=self._incarnation,
         )
 
     async def events(self, since: float) -> list[MeshEvent]:

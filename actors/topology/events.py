@@ -42,8 +42,10 @@ class EventKind(StrEnum):
     SOURCE_FAILED = "source_failed"
     SOURCE_BACK = "source_back"
     SHARD_DOWN = "shard_down"
-    SHARD_RESTARTED = "shard_restarted"
+    SHARD_BACK = "shard_back"  # the process that was silent answers again
+    SHARD_RESTARTED = "shard_restarted"  # another process answers
     DRILL = "drill"
+    EVENTS_MISSED = "events_missed"  # a source no longer had what followed the last event read
 
 
 class EventSeverity(StrEnum):

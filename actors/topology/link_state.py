@@ -41,6 +41,7 @@ class LinkState:
         link: int32 [k], directed links out of the nodes.
         cost: int32 [k], ETX times COST_UNIT as advertised; 0 where the link is down.
         heard: float64 [k], delivery quality measured the other way, from the neighbour, in [0, 1].
+        incarnation: of the process that tells it; another one after each restart. 0: not told.
     """
 
     revision: int
@@ -48,3 +49,4 @@ class LinkState:
     link: NDArray[np.int32]
     cost: NDArray[np.int32]
     heard: NDArray[np.float64]
+    incarnation: int = 0

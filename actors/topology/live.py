@@ -24,6 +24,8 @@ from actors.runtime.errors import X0Error
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from numpy.typing import NDArray
+
     from actors.runtime.clock import Clock
     from actors.topology.link_state import LinkState, Roster
     from actors.topology.model import Topology
@@ -67,14 +69,19 @@ class LiveMesh:
         self.changes += 1
         return True
 
-    def topology(self) -> Topology:
-        """The nodes that are present, and the links that are up."""
-        whole = self.roster.topology
-        cost = np.zeros(2 * whole.n_links, np.int32)
-        quality = np.zeros(2 * whole.n_links)
+    def directed(self) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """Cost, 0 where it is down, and quality in [0, 1] of each directed link of the roster."""
+        n_directed = 2 * self.roster.topology.n_links
+        cost, quality = np.zeros(n_directed, np.int32), np.zeros(n_directed)
         for part in self.parts.values():
             cost[part.link] = part.cost
             quality[part.link ^ 1] = part.heard
+        return cost, quality
+
+    def topology(self) -> Topology:
+        """The nodes that are present, and the links that are up."""
+        whole = self.roster.topology
+        cost, quality = self.directed()
         up = (cost[::2] > 0) & (cost[1::2] > 0)
         links = whole.keeping(up)
         both = np.clip(quality.reshape(-1, 2)[up], _LEAST, 1.0)

@@ -8,13 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from jobs.launch.gateway_companion import GatewayCompanion
+from jobs.launch.history_companion import HistoryCompanion
 from jobs.launch.payment_watchers import PaymentWatchers
 from jobs.launch.twin_companion import TwinCompanion
 
 if TYPE_CHECKING:
     from jobs.launch.companion import Companion, Plan, Seen, State
 
-COMPANIONS: Final[tuple[Companion, ...]] = (GatewayCompanion(), PaymentWatchers(), TwinCompanion())
+COMPANIONS: Final[tuple[Companion, ...]] = (
+    GatewayCompanion(),
+    HistoryCompanion(),
+    PaymentWatchers(),
+    TwinCompanion(),
+)
 
 
 def wanted(plan: Plan, *, minimal: bool) -> tuple[Companion, ...]:

@@ -32,9 +32,14 @@ def test_minimal_has_no_companion_and_another_cluster_no_gateway(tmp_path: Path)
     """MINIMAL is the mesh core only; Serve of a cluster that others own is left to them."""
     here = plan(tmp_path)
     assert companions.wanted(here, minimal=True) == ()
-    assert names(companions.wanted(here, minimal=False)) == ["gateway", "payments", "twin"]
+    assert names(companions.wanted(here, minimal=False)) == [
+        "gateway",
+        "historian",
+        "payments",
+        "twin",
+    ]
     elsewhere = replace(here, own_cluster=False)
-    assert names(companions.wanted(elsewhere, minimal=False)) == ["payments", "twin"]
+    assert names(companions.wanted(elsewhere, minimal=False)) == ["historian", "payments", "twin"]
 
 
 def test_what_companions_need_is_checked_before_anything_starts(tmp_path: Path) -> None:
@@ -57,6 +62,7 @@ def test_each_actor_has_a_state_and_what_is_not_there_says_why() -> None:
     seen = Seen(actors={state.name: state for state in actors})
     found = {state.name: str(state) for state in companions.states(seen)}
     assert found.pop("gateway").startswith("off: ")
+    assert found.pop("historian").startswith("off: ")
     assert found == {"payments-tron": "failed: the ledger is newer", "twin": "ready"}
     off = {state.name: state for state in companions.states(Seen())}
     assert all(state.state == "off" and state.why for state in off.values())

@@ -1,0 +1,1 @@
+"""The history of networks: their events, and what was measured of them, minute by minute."""

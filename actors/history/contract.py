@@ -1,0 +1,103 @@
+"""What others may know of the historian: its name, its options, its answers, its methods.
+
+The historian is the one writer of history. It asks for events and samples, and everything that it
+stores is read from disk, see `archive`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+from actors.runtime.actor_health import ActorContract
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actors.history.archive import Archive
+    from actors.topology.events import EventPage, EventSource
+    from actors.topology.live import MeshSource
+    from actors.topology.provenance import Network
+    from actors.topology.samples import SampleSource
+
+HISTORIAN: Final = "historian"
+TIMEOUT_S: Final = 5.0  # for an answer
+MESH: Final = "mesh"  # the source of the events that are made here, of an emulated mesh
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A network that is recorded.
+
+    Attributes:
+        network: which network it is.
+        events: who notices what happens in it.
+        samples: who knows what is measured in it.
+    """
+
+    network: Network
+    events: EventSource
+    samples: SampleSource
+
+
+@dataclass(frozen=True, slots=True)
+class HistorianOptions:
+    """What the historian is started with.
+
+    Attributes:
+        archive: where history is kept.
+        session: number of the session, the same after each restart of the actor. In another one
+            the mesh is another mesh.
+        mesh: the emulated mesh; None if there is none.
+        recorded: other networks, by the name of the source of their events.
+        event_s: how long events are kept, s.
+        metric_s: how long metrics are kept, s.
+        metric_bytes: size of all metrics, at most.
+        log_level: least severe line to log.
+    """
+
+    archive: Archive
+    session: int
+    mesh: MeshSource | None
+    event_s: float
+    metric_s: float
+    metric_bytes: int
+    log_level: str
+    recorded: Mapping[str, Recorded] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryState:
+    """How far the historian is.
+
+    Attributes:
+        oldest: id of the oldest event that is kept; 0 without any.
+        newest: id of the newest one.
+        sampled_at: Unix time of the newest sample of this session, s; None before the first.
+        bytes: size of all metrics.
+        failing: what cannot be read or written now, and why.
+    """
+
+    oldest: int
+    newest: int
+    sampled_at: float | None
+    bytes: int
+    failing: Mapping[str, str]
+
+
+class HistorianContract(ActorContract, Protocol):
+    """The methods of the historian."""
+
+    async def report(self, source: str, network: Network, page: EventPage) -> int:
+        """Store events that somebody has noticed who keeps none; how many of them are new.
+
+        Args:
+            source: who noticed them: `drill`.
+            network: which network they are of.
+            page: the events; a report that is repeated is stored once.
+        """
+        ...
+
+    async def state(self) -> HistoryState:
+        """How far the historian is."""
+        ...

@@ -1,0 +1,121 @@
+"""The historian's actor writes what happens and what is measured; no failure stops the rest."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from pydantic import SecretStr
+
+from actors.history import actor as module
+from actors.history.actor import HistorianActor
+from actors.history.archive import Archive
+from actors.history.contract import HistorianOptions, Recorded
+from actors.history.event_store import EventQuery
+from actors.runtime.errors import ActorUnavailable, Conflict
+from actors.runtime.metrics import MemoryMetrics
+from actors.topology.events import EventKind, EventPage
+from actors.topology.provenance import Network
+from tests.unit.history.happenings import Source, event, sample
+from tests.unit.topology.test_mesh_events import mesh
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from actors.topology.link_state import LinkState, Roster
+    from actors.topology.samples import NetworkSample
+
+REAL, LAB = Network.OBSERVED, Network.EMULATED
+
+
+class Mesh:
+    """One shard of a mesh, some of whose links are down."""
+
+    def __init__(self) -> None:
+        self.down: set[int] = set()
+        self.silent = False
+
+    async def roster(self) -> Roster:
+        return mesh().roster
+
+    async def link_state(self, shard: str, _known: object) -> LinkState | None:
+        if self.silent:
+            raise ActorUnavailable(shard)
+        return mesh(self.down).parts[shard]
+
+
+class Samples:
+    async def sample(self) -> NetworkSample:
+        return sample({("a", "b"): 0.5})
+
+
+def options(tmp_path: Path, seen: Mesh, **recorded: Recorded) -> HistorianOptions:
+    archive = Archive(SecretStr(f"sqlite:///{tmp_path / 'history.db'}"), tmp_path / "history")
+    return HistorianOptions(archive, 1, seen, 1e6, 1e6, 2**30, "INFO", recorded)
+
+
+async def _until(condition: object, seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while True:
+            if await asyncio.to_thread(condition):  # type: ignore[arg-type]
+                return
+            await asyncio.sleep(0.05)
+
+
+async def test_the_historian_writes_what_happens_and_what_is_measured(tmp_path: Path) -> None:
+    """Of the mesh, of other sources, and what is reported; one at a time on one history."""
+    seen, metrics = Mesh(), MemoryMetrics()
+    observer = Recorded(REAL, Source([event(1), event(2)]), Samples())
+    given = options(tmp_path, seen, observer=observer)
+    actor = HistorianActor(given, metrics=metrics)
+    await actor._ready()
+    store, samples = given.archive.events, given.archive.metrics
+    await _until(lambda: samples.newest(LAB) and samples.newest(REAL) and store.ends()[1] == 2)
+    seen.down = {3}
+    await _until(lambda: store.ends()[1] == 5)
+    kinds = [one.event.kind.value for one in store.find(EventQuery(network=LAB))]
+    assert kinds == ["link_down", "split", "gateway_lost"]
+    drill = EventPage(9, 0, (event(1, kind=EventKind.DRILL),))
+    assert await actor.report("drill", LAB, drill) == 1
+    assert await actor.report("drill", LAB, drill) == 0
+    state = await actor.state()
+    assert (state.oldest, state.newest, state.failing) == (1, 6, {})
+    assert state.bytes > 0
+    assert state.sampled_at is not None
+    name = "x0tta6bl4_history_events_total"
+    assert metrics.value(name, kind="split", severity="critical") == 1
+
+
+async def test_a_source_that_fails_is_told_and_the_others_are_recorded(tmp_path: Path) -> None:
+    """It is told while it lasts, and nothing of the rest waits for it."""
+
+    class Absent:
+        async def events(self, _after: int, _most: int) -> EventPage:
+            raise ActorUnavailable("observer")
+
+        async def sample(self) -> NetworkSample:
+            raise ActorUnavailable("observer")
+
+    seen = Mesh()
+    given = options(tmp_path, seen, observer=Recorded(REAL, Absent(), Absent()))
+    actor = HistorianActor(given, metrics=MemoryMetrics())
+    await _until(lambda: given.archive.metrics.newest(LAB))
+    assert set((await actor.state()).failing) == {"observer", "samples of observer"}
+    seen.silent = True
+    await _until(lambda: given.archive.events.ends()[1] == 1)
+    (down,) = given.archive.events.find(EventQuery())
+    assert (down.event.kind, down.event.data["shard"]) == (EventKind.SHARD_DOWN, "s0")
+
+
+async def test_a_second_historian_has_failed_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restart would not mend it."""
+    monkeypatch.setattr(module, "LOCK_S", 0.2)
+    given = options(tmp_path, Mesh())
+    with given.archive.events.alone(0):
+        second = HistorianActor(options(tmp_path, Mesh()), metrics=MemoryMetrics())
+        with pytest.raises(Conflict):
+            await second._ready()
+        assert (await second.health()).state == "failed"
