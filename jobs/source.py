@@ -53,11 +53,11 @@ def kinds(as_json: reporting.AsJson = False) -> int:
 @app.command("test")
 @reporting.reported
 def read_once(
-    sources: Annotated[
+    source: Annotated[
         list[str] | None,
         typer.Argument(metavar="KIND:WHERE...", help="Sources; `x0 source kinds` lists the kinds."),
     ] = None,
-    file: Annotated[
+    sources: Annotated[
         Path | None, typer.Option(metavar="FILE.toml", help="And the sources of this file.")
     ] = None,
     timeout: Annotated[
@@ -83,7 +83,7 @@ def read_once(
     from actors.observe.sources import opening
 
     report = reporting.Report(as_json)
-    specs = _specs(sources or (), file, timeout, quality)
+    specs = _specs(source or (), sources, timeout, quality)
     opened = opening.open_sources(specs)
     if len(opened) == 1:  # its error is that of the command
         return _tell(opened, [asyncio.run(_read(opened[0], report))], report)
@@ -108,7 +108,7 @@ def _specs(
     specs = [source_spec.parse(text) for text in texts]
     specs += sources_file.read(file) if file is not None else ()
     if not specs:
-        remedy = "Give KIND:WHERE or --file; `x0 source kinds` lists the kinds."
+        remedy = "Give KIND:WHERE or --sources FILE; `x0 source kinds` lists the kinds."
         raise InvalidInput("nothing was read", "no source is given", remedy)
     changes: dict[str, Any] = {"timeout_s": timeout, "quality": quality}
     given = {name: value for name, value in changes.items() if value is not None}

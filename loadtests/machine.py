@@ -53,10 +53,11 @@ class Provenance:
         return asdict(self)
 
     def __str__(self) -> str:
-        packages = ", ".join(f"{name} {number}" for name, number in self.packages.items())
+        packages = (f"{name} {number}" for name, number in self.packages.items())
+        programs = ", ".join([f"Python {self.python}", *packages])
         return (
             f"Commit {self.commit}, {self.date}. {self.cpu}, {self.cores} cores,"
-            f" {self.memory_gib:g} GiB, {self.system}, Python {self.python}, {packages}."
+            f" {self.memory_gib:g} GiB, {self.system}, {programs}."
             f" Load before the run: {self.load_before:.2f}."
         )
 

@@ -26,7 +26,7 @@ def kinds(known: Sequence[SourceKind]) -> Iterator[RenderableType | str]:
         yield f"  {kind.reads}"
         yield f"  x0 source test '{kind.example}'"
     yield ""
-    yield "A bare path or http(s) URL is a map. A file of sources (--file) has options for each."
+    yield "A bare path or http(s) URL is a map. A file of sources (--sources) has options for each."
 
 
 def summary(

@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from actors.observe.sources import batctl_answers, command
-from actors.topology.errors import TopologyError
 
 if TYPE_CHECKING:
     from actors.topology.network import Reading
@@ -36,19 +35,8 @@ class BatctlSource:
         Raises:
             TopologyError: one that is needed fails, or an answer cannot be read.
         """
-        needed = asyncio.gather(*map(self._ask, batctl_answers.REQUIRED))
-        more = asyncio.gather(*map(self._ask, batctl_answers.OPTIONAL), return_exceptions=True)
-        try:
-            answers = dict(zip(batctl_answers.REQUIRED, await needed, strict=True))
-        finally:
-            found = await more
-        for query, answer in zip(batctl_answers.OPTIONAL, found, strict=True):
-            # Older versions lack some of them.
-            if isinstance(answer, bytes):
-                answers[query] = answer
-            elif not isinstance(answer, TopologyError):
-                raise answer
+        names = (*batctl_answers.REQUIRED, *batctl_answers.OPTIONAL)
+        queries = {name: [*self._argv, name] for name in names}
+        # Older versions lack some of them.
+        answers = await command.run_each(queries, self._timeout_s, batctl_answers.OPTIONAL)
         return await asyncio.to_thread(batctl_answers.read, answers, self.name)
-
-    async def _ask(self, query: str) -> bytes:
-        return await command.run([*self._argv, query], self._timeout_s)

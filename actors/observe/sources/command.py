@@ -26,7 +26,7 @@ from actors.topology import fetch
 from actors.topology.errors import TopologyError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 MAX_OUTPUT: Final = fetch.MAX_BYTES
 TIMEOUT_S: Final = 30.0
@@ -86,6 +86,30 @@ async def run(argv: Sequence[str], timeout_s: float = TIMEOUT_S) -> bytes:
         with contextlib.suppress(TopologyError):
             await task
         raise
+
+
+async def run_each(
+    commands: Mapping[str, Sequence[str]], timeout_s: float, optional: Collection[str] = ()
+) -> dict[str, bytes]:
+    """What several commands print that run at once; those that fail and are optional are absent.
+
+    Raises:
+        TopologyError: one that is not optional fails; the others are ended.
+    """
+    tasks = {name: asyncio.create_task(run(argv, timeout_s)) for name, argv in commands.items()}
+    found: dict[str, bytes] = {}
+    try:
+        for name, task in tasks.items():
+            try:
+                found[name] = await task
+            except TopologyError:
+                if name not in optional:
+                    raise
+    finally:
+        for task in tasks.values():
+            task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+    return found
 
 
 class _Child:

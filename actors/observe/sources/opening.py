@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.observe.sources import babel_sockets, command
+from actors.observe.sources import babel_sockets, command, respondd_targets
+from actors.observe.sources.alfred import AlfredSource
 from actors.observe.sources.babeld import TIMEOUT_S as BABELD_S
 from actors.observe.sources.babeld import BabelSource
 from actors.observe.sources.batctl import BatctlSource
 from actors.observe.sources.configured import ConfiguredSource
 from actors.observe.sources.published import CommandSource, MapSource
+from actors.observe.sources.respondd import WINDOW_S, RespondSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -47,6 +49,10 @@ def _map(spec: SourceSpec) -> ReadingSource:
     return MapSource(spec.where, spec.quality)
 
 
+def _respondd(spec: SourceSpec) -> ReadingSource:
+    return RespondSource(respondd_targets.parse(spec.where), spec.timeout_s or WINDOW_S)
+
+
 def _babeld(spec: SourceSpec) -> ReadingSource:
     sockets = babel_sockets.parse(spec.where)
     return BabelSource(sockets, spec.timeout_s or BABELD_S, monitor=spec.monitor)
@@ -56,13 +62,19 @@ def _batctl(spec: SourceSpec) -> ReadingSource:
     return BatctlSource(spec.where, spec.timeout_s or command.TIMEOUT_S)
 
 
+def _alfred(spec: SourceSpec) -> ReadingSource:
+    return AlfredSource(spec.where, spec.timeout_s or command.TIMEOUT_S)
+
+
 def _command(spec: SourceSpec) -> ReadingSource:
     return CommandSource(spec.where, spec.timeout_s or command.TIMEOUT_S, spec.quality)
 
 
 _OPENERS: Mapping[str, Callable[[SourceSpec], ReadingSource]] = {
     "map": _map,
+    "respondd": _respondd,
     "babeld": _babeld,
     "batctl": _batctl,
+    "alfred": _alfred,
     "command": _command,
 }

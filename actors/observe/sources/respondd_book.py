@@ -96,6 +96,7 @@ class RespondentBook:
         self._answers: Counter[Peer] = Counter()  # taken in this poll
         self._answered: set[Peer] = set()  # readably, in this poll
         self._poll = 0
+        self._late = 0  # answers since the end of the last poll
         self._open = False
         self._asked: frozenset[Peer] = frozenset()
 
@@ -106,24 +107,23 @@ class RespondentBook:
             now: Unix time, s.
             hosts: addresses of single nodes that are asked in this poll.
         """
-        self.read_waiting()
+        self.counts.clear()
+        if self._late:
+            self.counts[LATE] = self._late
+        self._late = 0
+        self.read_waiting()  # late answers, still of the poll before
         self._hosts = tuple(dict.fromkeys(hosts))
         self._nodes = {n: one for n, one in self._nodes.items() if now - one.at <= LATELY_S}
         self._asked = frozenset((*self._hosts, *(one.peer for one in self._nodes.values())))
         self._answers.clear()
         self._answered.clear()
         self.faults.clear()
-        late = self.counts[LATE]
-        self.counts.clear()
-        if late:
-            self.counts[LATE] = late
         self._poll += 1
         self._open = True
 
     def end(self) -> None:
         """End the poll: what arrives from here on is late."""
         self._open = False
-        self.counts.pop(LATE, None)
 
     def offer(self, peer: Peer, datagram: bytes, at: float) -> None:
         """Take what a socket has received. It is only stored: a burst must not fill the socket."""
@@ -135,7 +135,7 @@ class RespondentBook:
             self.counts[TOO_MANY] += 1
             return
         if not self._open:
-            self.counts[LATE] += 1
+            self._late += 1
         self._answers[peer] += 1
         kept = datagram[: MAX_DATAGRAM + 1]
         self._waiting_bytes += len(kept)

@@ -50,12 +50,14 @@ def decode(datagram: bytes) -> tuple[str, Answer]:
         raise UnreadableAnswer(
             "oversized answers", f"it has {len(datagram):,} bytes, and {MAX_DATAGRAM:,} are allowed"
         )
-    root = _parse(_inflate(datagram))
+    body, ended = _inflate(datagram)
+    root = _parse(body, ended=ended)
     sections = {name: root[name] for name in SECTIONS if isinstance(root.get(name), dict)}
     return _node_id(sections), sections
 
 
-def _inflate(datagram: bytes) -> bytes:
+def _inflate(datagram: bytes) -> tuple[bytes, bool]:
+    """The JSON text, and whether the deflate stream has its end."""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         body = inflater.decompress(datagram, MAX_JSON)
@@ -65,18 +67,17 @@ def _inflate(datagram: bytes) -> bytes:
         raise UnreadableAnswer(
             "oversized answers", f"it unpacks to more than {MAX_JSON:,} bytes of JSON"
         )
-    return body
+    return body, inflater.eof
 
 
-def _parse(body: bytes) -> dict[str, Any]:
+def _parse(body: bytes, *, ended: bool) -> dict[str, Any]:
     # An encoding other than UTF-8 spoils single characters, not the answer.
     text = body.decode(errors="replace")
     try:
         root = json.loads(text)
     except json.JSONDecodeError as error:
-        # The text ends where a value or a bracket should follow: the rest of it was lost.
-        cut = not text.strip() or error.pos >= len(text.rstrip()) or "Unterminated" in error.msg
-        if cut:
+        # The stream lacks its end, or a value or bracket should follow where the text ends.
+        if not ended or error.pos >= len(text.rstrip()) or "Unterminated" in error.msg:
             why = f"its JSON ends after {len(body):,} bytes"
             raise UnreadableAnswer("truncated answers", why) from None
         raise UnreadableAnswer("unreadable answers", f"it is no JSON: {error}") from None

@@ -35,6 +35,12 @@ KINDS: Final = (
         frozenset({"quality"}),
     ),
     SourceKind(
+        "respondd",
+        "INTERFACE|ADDRESS,...",
+        "the nodes themselves, by UDP port 1001 as Gluon's respondd answers it",
+        "respondd:bat0,mesh-vpn",
+    ),
+    SourceKind(
         "babeld",
         "[NAME=]PORT|HOST:PORT|/PATH,...",
         "the control sockets of babeld, one or many",
@@ -46,6 +52,12 @@ KINDS: Final = (
         "COMMAND",
         "batman-adv on one host: COMMAND is followed by mesh_json, originators_json and so on",
         "batctl:ssh gw1 batctl meshif bat0",
+    ),
+    SourceKind(
+        "alfred",
+        "COMMAND",
+        "alfred's types 158, 159 and 160: COMMAND is followed by -r 158 and so on",
+        "alfred:ssh gw1 alfred-json -z",
     ),
     SourceKind(
         "command",

@@ -96,7 +96,9 @@ def test_a_command_and_a_file_of_sources(tmp_path: Path) -> None:
     sources = tmp_path / "sources.toml"
     sources.write_text('[[sources]]\nsource = "map.json"\ncommunity = "here"\n')
     code = exit_codes.BAD_INPUT
-    found = answer("test", f"command:cat '{path}'", "/no/such", "--file", str(sources), code=code)
+    found = answer(
+        "test", f"command:cat '{path}'", "/no/such", "--sources", str(sources), code=code
+    )
     command, missing, listed = found["sources"]
     assert command["kind"] == "command"
     assert command["nodes"]["total"] == listed["nodes"]["total"] == 3

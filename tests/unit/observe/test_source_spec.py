@@ -32,6 +32,7 @@ from actors.runtime.errors import InvalidInput, X0Error
         ("https://host:8080/a.json", "map", "https://host:8080/a.json"),
         ("HTTP://host/a", "map", "HTTP://host/a"),
         ("map:https://host/a", "map", "https://host/a"),
+        (" respondd:bat0 ", "respondd", "bat0"),
         ("babeld:[::1]:33123", "babeld", "[::1]:33123"),
         ("command: ssh a b", "command", "ssh a b"),
     ],
@@ -46,6 +47,7 @@ def test_a_kind_is_told_from_a_path_and_a_url(text: str, kind: str, where: str) 
     ("text", "said"),
     [
         ("", "it is empty"),
+        ("respondt:bat0", "Did you mean respondd?"),
         ("ftp://host/x", "Kinds are map,"),
         ("babeld:", "babeld:[NAME=]PORT"),
         ("command:   ", "nothing says where"),
@@ -188,12 +190,13 @@ def test_a_file_of_sources() -> None:
         ("sources = 1", "it lists none"),
         ("sources = [1]", r"sources\[0\]: it is no table"),
         ("[[sources]]\nkind = 'a'", r"sources\[0\].source: it is missing"),
-        ("[[sources]]\nsource = 'respond:a'", "there is no such kind"),
+        ("[[sources]]\nsource = 'respond:a'", "Did you mean respondd"),
         ("[[sources]]\nsource = 'a.json'\nintervall = 3", "Did you mean interval"),
         ("[[sources]]\nsource = 'a.json'\ninterval = 0", "a number of seconds from 1 to 86400"),
         ("[[sources]]\nsource = 'a.json'\ninterval = true", "Give a number"),
         ("[[sources]]\nsource = 'a.json'\nquality = 'x'", "Give one of auto"),
         ("[[sources]]\nsource = 'a.json'\nmonitor = true", "kind map does not heed it"),
+        ("[[sources]]\nsource = 'respondd:lo'\nquality = 'tq'", "kind respondd does not heed it"),
     ],
 )
 def test_a_wrong_file_is_refused_at_its_place(text: str, said: str) -> None:
