@@ -7,10 +7,18 @@ from __future__ import annotations
 
 from actors.history.settings import HistorySettings
 from actors.mesh.settings import MeshSettings
+from actors.observe.settings import ObserveSettings
 from actors.payments.settings import PaymentsSettings
 from cluster.settings import ClusterSettings
 from serve_apps.gateway.settings import GatewaySettings
 
 
-class Settings(MeshSettings, PaymentsSettings, HistorySettings, GatewaySettings, ClusterSettings):
+class Settings(
+    MeshSettings,
+    ObserveSettings,
+    PaymentsSettings,
+    HistorySettings,
+    GatewaySettings,
+    ClusterSettings,
+):
     """What a process that starts or finds a mesh reads from its environment."""

@@ -170,7 +170,7 @@ def _seen(link: NetworkLink, sources: tuple[str, ...], *, turned: bool) -> SeenL
     quality, cost = link.quality, link.cost
     if turned:
         quality, cost = quality[::-1], cost[::-1]
-    return SeenLink(link.up, quality, link.metric, cost, 1, sources)
+    return SeenLink(link.usable, quality, link.metric, cost, 1, sources)
 
 
 def _parallel(one: SeenLink, other: SeenLink) -> SeenLink:

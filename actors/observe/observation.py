@@ -45,7 +45,7 @@ class Observation:
 
     Args:
         rules: by which figures to judge.
-        sources: names and kinds of the sources that are polled, in their order.
+        sources: new records of the sources that are polled, in their order.
         ring: the events so far.
 
     Attributes:
@@ -63,10 +63,10 @@ class Observation:
     """
 
     def __init__(
-        self, rules: ObserverRules, sources: Sequence[tuple[str, str]], ring: EventRing
+        self, rules: ObserverRules, sources: Sequence[SourceRecord], ring: EventRing
     ) -> None:
         self.rules = rules
-        self.records = {name: SourceRecord(name, kind) for name, kind in sources}
+        self.records = {record.name: record for record in sources}
         self.members: dict[str, Member] = {}
         self.links: dict[LinkKey, KnownLink] = {}
         self.parts = Parts()

@@ -71,7 +71,7 @@ def encode(world: Observation, now: Moment) -> bytes:
 
 
 def decode(
-    content: bytes, rules: ObserverRules, sources: Sequence[tuple[str, str]], now: Moment
+    content: bytes, rules: ObserverRules, sources: Sequence[SourceRecord], now: Moment
 ) -> Observation:
     """Restore an observation; sources that are polled no more are left out.
 
@@ -92,7 +92,7 @@ def decode(
 def _decode(
     state: dict[str, Any],
     rules: ObserverRules,
-    sources: Sequence[tuple[str, str]],
+    sources: Sequence[SourceRecord],
     now: Moment,
 ) -> Observation:
     events = [_decode_event(event) for event in state["events"]]
@@ -105,7 +105,7 @@ def _decode(
         if known is None and not record.pushes:
             continue
         if known is not None:
-            record.kind, record.pushes = known.kind, False
+            record.kind, record.interval_s, record.pushes = known.kind, known.interval_s, False
         world.records[record.name] = record
     for facts, status, *rest in state["members"]:
         since, joined_at, presence, known_, before, *others = rest
@@ -163,6 +163,7 @@ def _decode_record(fields: dict[str, Any], now: Moment, unobserved_s: float) -> 
         fields["name"],
         fields["kind"],
         fields["pushes"],
+        0.0,
         {node[0]: NetworkNode(*node) for node in fields["nodes"]},
         tuple(NetworkLink(*link) for link in fields["links"]),
         fields["ages"],

@@ -62,6 +62,7 @@ class SourceRecord:
         name: its name.
         kind: its kind.
         pushes: whether it sends its readings by itself.
+        interval_s: least time between two of its answers; it is not stale before twice that.
         nodes: what it says of nodes, by the ids that it uses.
         links: what it says of links.
         ages: how long ago it had heard each node when it said so, s.
@@ -86,6 +87,7 @@ class SourceRecord:
     name: str
     kind: str
     pushes: bool = False
+    interval_s: float = 0.0
     nodes: dict[str, NetworkNode] = field(default_factory=dict)
     links: tuple[NetworkLink, ...] = ()
     ages: dict[str, float] = field(default_factory=dict)
@@ -135,7 +137,8 @@ class SourceRecord:
     def grow_old(self, now: Moment, rules: ObserverRules) -> None:
         """Judge whether its words are too old; before it was tried they stay what they were."""
         if self.tried or self.pushes:
-            self.stale = self.content_at is not None and self.age(now) > rules.stale_s
+            limit_s = max(rules.stale_s, 2 * self.interval_s)
+            self.stale = self.content_at is not None and self.age(now) > limit_s
 
     def age(self, now: Moment) -> float:
         """Age of its words, s; infinite if there are none."""

@@ -25,13 +25,14 @@ class ConfiguredSource:
 
     Attributes:
         name: the source as logs may show it; its readings are named so too.
+        interval_s: least time between two polls, s.
     """
 
     def __init__(self, source: ReadingSource, spec: SourceSpec, clock: Clock | None = None) -> None:
         self.name = source.name
         self.kind = source.kind
         self._source = source
-        self._interval_s = spec.interval_s
+        self.interval_s = spec.interval_s
         self._community = spec.community
         self._clock = clock or SystemClock()
         self._asked_at = -math.inf
@@ -44,7 +45,7 @@ class ConfiguredSource:
         """
         now = self._clock.now()
         # A little early is not too early: polls are never exactly apart.
-        if now - self._asked_at < 0.95 * self._interval_s:
+        if now - self._asked_at < 0.95 * self.interval_s:
             return None
         reading = await self._source.poll()
         self._asked_at = now  # after one that failed, it is asked again at once

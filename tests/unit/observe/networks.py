@@ -8,6 +8,7 @@ from actors.observe.contract import ObserverRules
 from actors.observe.event_ring import EventRing
 from actors.observe.moment import Moment
 from actors.observe.observation import Observation
+from actors.observe.source_record import SourceRecord
 from actors.topology.network import NetworkLink, NetworkNode, Reading
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Run:
 
     def __init__(self, *sources: str, rules: ObserverRules = RULES) -> None:
         self.world = Observation(
-            rules, [(name, "test") for name in sources or ("map",)], EventRing(1)
+            rules, [SourceRecord(name, "test") for name in sources or ("map",)], EventRing(1)
         )
         self.at, self.steady = 1_000_000.0, 50.0
 

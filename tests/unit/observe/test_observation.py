@@ -11,6 +11,7 @@ import pytest
 from actors.observe import saving
 from actors.observe.contract import ObserverRules
 from actors.observe.merging import LinkKey
+from actors.observe.source_record import SourceRecord
 from actors.runtime.errors import Conflict
 from actors.topology.errors import UnknownNode
 from actors.topology.network import LeftOut, NetworkNode
@@ -185,7 +186,7 @@ def test_a_restart_makes_no_events() -> None:
     before, last = run.states(), run.world.ring.last
     stored = saving.encode(run.world, run.now)
     run.at, run.steady = run.at + 7200, 5.0
-    sources = [("map", "test"), ("other", "test")]
+    sources = [SourceRecord("map", "test"), SourceRecord("other", "test")]
     run.world = saving.decode(stored, run.world.rules, sources, run.now)
     assert run.answer(reading([NetworkNode("a", online=True), "b"], ["ab"])) == []
     assert run.answer(reading("xy", ["xy"], source="other"), "other") == []

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from actors.observe import saving
 from actors.observe.contract import NodeState
 from actors.observe.parts import Parts
+from actors.observe.source_record import SourceRecord
 from actors.runtime.errors import Conflict
 from actors.topology.network import LeftOut, NetworkLink, NetworkNode, Reading
 from tests.unit.observe.networks import Fold, Run, kinds
@@ -164,7 +165,7 @@ class Watching(RuleBasedStateMachine):
         stored = saving.encode(run.world, run.now)
         run.at += off_s
         run.steady = 3.0 if boots else run.steady + off_s
-        names = [(name, "test") for name in POLLED]
+        names = [SourceRecord(name, "test") for name in POLLED]
         run.world = saving.decode(stored, run.world.rules, names, run.now)
         assert run.world.ring.last == self.fold.number
 
