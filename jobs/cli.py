@@ -10,12 +10,27 @@ from typing import Annotated
 
 import typer
 
-from jobs import diff, down, drill, env, events, history, pay, send, source, status, up, what_if
+from jobs import (
+    diff,
+    down,
+    drill,
+    env,
+    events,
+    history,
+    links,
+    nodes,
+    pay,
+    route,
+    send,
+    source,
+    status,
+    up,
+    what_if,
+)
 from jobs.terminal import exit_codes, reporting
 
 app = typer.Typer(
     name="x0",
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Run a self-healing mesh network as Ray actors.\n\n"
@@ -27,6 +42,9 @@ app.command("up")(up.command)
 app.command("status")(status.command)
 app.command("env")(env.command)
 app.command("send")(send.command)
+app.command("nodes")(nodes.command)
+app.command("links")(links.command)
+app.command("route")(route.command)
 app.command("what-if")(what_if.command)
 app.command("drill")(drill.command)
 app.command("events")(events.command)

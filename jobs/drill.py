@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jobs.launch import interruption
-from jobs.terminal import exit_codes, reporting
+from jobs.terminal import completion, exit_codes, reporting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,12 +30,18 @@ SCENARIOS = "worst-node, random-node, link, partition, shard-kill"
 
 @reporting.reported
 def command(
-    scenario: Annotated[str, typer.Option(help=f"What to break: {SCENARIOS}.")] = "worst-node",
+    scenario: Annotated[
+        str,
+        typer.Option(
+            help=f"What to break: {SCENARIOS}.", autocompletion=completion.words(SCENARIOS)
+        ),
+    ] = "worst-node",
     target: Annotated[
         str | None,
         typer.Option(
             help="Break this instead: a node (id, name or its beginning), the two ends A,B of a "
-            "link, or a shard."
+            "link, or a shard.",
+            autocompletion=completion.nodes,
         ),
     ] = None,
     rate: Annotated[
@@ -243,10 +248,7 @@ def compared_with_twin(
     conditions = Conditions(hello_s=result.hello_s, retries=result.retries, seed=result.seed)
     gone = np.flatnonzero(~membership.present)  # nodes that left keep their numbers
     failure = Failure.at([*plan.nodes, *gone.tolist()], plan.links)
-    # In an emulation every quality is known, also where the map left it open.
-    known = np.ones_like(membership.topology.measured)
-    topology = replace(membership.topology, measured=known)
-    predicted = impact(Intact(topology, conditions), failure)
+    predicted = impact(Intact(membership.topology, conditions), failure)
     never = math.inf  # what was watched for and did not happen
     observed = Observed(
         pairs=result.pairs,

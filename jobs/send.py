@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from jobs.terminal import exit_codes, reporting
+from jobs.terminal import completion, exit_codes, reporting
 
 if TYPE_CHECKING:
     from serve_apps.probing import Sent
@@ -17,8 +17,15 @@ _MARGIN_S: Final = 20.0  # beyond the wait; the gateway gives up after 15
 
 @reporting.reported
 def command(
-    source: Annotated[str, typer.Argument(help="The node that sends: id, name or its beginning.")],
-    destination: Annotated[str, typer.Argument(help="The node that receives.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="The node that sends: id, name or its beginning.", autocompletion=completion.node
+        ),
+    ],
+    destination: Annotated[
+        str, typer.Argument(help="The node that receives.", autocompletion=completion.node)
+    ],
     text: Annotated[str, typer.Argument(help="The payload, at most 65536 bytes of UTF-8.")],
     port: Annotated[
         int | None,

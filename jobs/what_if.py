@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from jobs.terminal import reporting
+from jobs.terminal import completion, reporting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,15 +25,27 @@ MTTR: Final = 4.0
 def command(
     nodes: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NODE]...", help="More nodes that fail, as after --fail."),
+        typer.Argument(
+            metavar="[NODE]...",
+            help="More nodes that fail, as after --fail.",
+            autocompletion=completion.nodes,
+        ),
     ] = None,
     fail: Annotated[
         list[str] | None,
-        typer.Option(metavar="NODE...", help="These nodes fail together. May be repeated."),
+        typer.Option(
+            metavar="NODE...",
+            help="These nodes fail together: ids, names or their beginnings. May be repeated.",
+            autocompletion=completion.nodes,
+        ),
     ] = None,
     link: Annotated[
         list[str] | None,
-        typer.Option(metavar="A,B...", help="And the link between A and B. May be repeated."),
+        typer.Option(
+            metavar="A,B...",
+            help="And the link between A and B. May be repeated.",
+            autocompletion=completion.nodes,
+        ),
     ] = None,
     all_single: Annotated[
         bool, typer.Option("--all-single", help="Every single node and link, the costliest first.")
@@ -51,6 +63,7 @@ def command(
         typer.Option(
             metavar="NODE...",
             help="These nodes lead to the internet, instead of those of the map. May be repeated.",
+            autocompletion=completion.nodes,
         ),
     ] = None,
     random: Annotated[

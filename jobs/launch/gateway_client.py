@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from actors.mesh.errors import MailboxFull, NodeSilent, ShardUnavailable
 from actors.runtime.errors import ActorUnavailable, Conflict, Unavailable, X0Error
 from actors.topology.errors import AmbiguousNode, UnknownNode
+from serve_apps.gateway.errors import NoRoute
 from serve_apps.web.auth import token_path
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ CONNECT_S: Final = 2.0
 _OF_THE_MESH: Final[Mapping[str, type[X0Error]]] = {
     kind.__name__: kind
     for kind in (
-        *(UnknownNode, AmbiguousNode, MailboxFull, NodeSilent),
+        *(UnknownNode, AmbiguousNode, MailboxFull, NodeSilent, NoRoute),
         *(ShardUnavailable, ActorUnavailable, Unavailable, Conflict),
     )
 }

@@ -73,6 +73,7 @@ class MeshView:
         self.cost: NDArray[np.int32] = np.zeros(
             0, np.int32
         )  # ETX in 1/256 of each directed link; 0: it is down
+        self.quality: NDArray[np.float64] = np.zeros(0)  # of each directed link, as last heard
         self.heard: NDArray[np.bool_] = np.zeros(0, bool)  # whether a neighbour hears the node
         self.down: Mapping[str, str] = {}
         self._routes: dict[str, int] = {}
@@ -88,6 +89,7 @@ class MeshView:
         cost = self.cost.copy()
         for part in snapshot.parts:
             cost[part.link] = part.cost
+            self.quality[part.link ^ 1] = part.heard
         if not np.array_equal(cost, self.cost):
             self.version += 1
         events += self._links(cost, snapshot)
@@ -109,12 +111,15 @@ class MeshView:
         ]
         cost = np.zeros(2 * topology.n_links, np.int32)
         heard = np.zeros(topology.n_nodes, bool)
+        quality = np.zeros(2 * topology.n_links)
         old = self.topology
         if old is not None:  # node indices keep their meaning; links may be renumbered
             heard[: old.n_nodes] = self.heard
             now = topology.directed_links(old.link_source, old.link_target)
             cost[now[now >= 0]] = self.cost[now >= 0]
+            quality[now[now >= 0]] = self.quality[now >= 0]
         self.topology, self.index, self.cost, self.heard = topology, index, cost, heard
+        self.quality = quality
         self.naming = naming
         return events
 
@@ -163,13 +168,18 @@ class MeshView:
         topology = self.topology
         if topology is None:
             return []
-        heard, degree = self.heard.tolist(), topology.degree.tolist()
+        heard, degree, table = self.heard.tolist(), topology.degree.tolist(), topology.nodes
         return [
             {
                 "id": name,
-                "name": topology.nodes.names[row] or None,
+                "name": table.names[row] or None,
                 "state": "up" if heard[row] else "silent",
                 "links": degree[row],
+                "gateway": bool(table.gateway[row]) or None,
+                "clients": None if table.clients[row] < 0 else int(table.clients[row]),
+                "location": None
+                if np.isnan(table.location[row, 0])
+                else table.location[row].tolist(),
             }
             for name, row in islice(
                 ((name, row) for name, row in self.index.items() if row > after), most
@@ -191,6 +201,7 @@ class MeshView:
         rows = zip(
             topology.ends[some].tolist(),
             self.cost.reshape(-1, 2)[some].tolist(),
+            self.quality.reshape(-1, 2)[some].tolist(),
             topology.kind[some].tolist(),
             strict=True,
         )
@@ -201,11 +212,9 @@ class MeshView:
                 "a_name": called[a] or None,
                 "b_name": called[b] or None,
                 "kind": kinds[kind],
-                "state": "up" if there and back else "down",
-                "etx_a_to_b": there / COST_UNIT if there else None,
-                "etx_b_to_a": back / COST_UNIT if back else None,
+                **_measured(costs, qualities),
             }
-            for (a, b), (there, back), kind in rows
+            for (a, b), costs, qualities, kind in rows
         ]
 
     def neighbours(self, node: int) -> list[tuple[int, int]]:
@@ -221,3 +230,14 @@ class MeshView:
 
 def _node(naming: Naming, node: str, state: str) -> Event:
     return Event("node", {"node": node, "name": naming.name_of(node), "state": state})
+
+
+def _measured(costs: Sequence[int], qualities: Sequence[float]) -> dict[str, str | float | None]:
+    """What is known of a link: its costs, 0 where it is down, and qualities, in both directions."""
+    ways = zip(("a_to_b", "b_to_a"), costs, qualities, strict=True)
+    is_up = all(costs)
+    told: dict[str, str | float | None] = {"state": "up" if is_up else "down"}
+    for way, cost, quality in ways:
+        told[f"etx_{way}"] = cost / COST_UNIT if cost else None
+        told[f"quality_{way}"] = quality if is_up else None
+    return told

@@ -109,13 +109,27 @@ class Node(BaseModel):
     name: str | None = Field(description=_NAME)
     state: NodeState
     links: int
+    gateway: bool | None = Field(description="leads to the internet, by the map; null: not told")
+    clients: int | None = Field(description="people's devices, by the map; null: not told")
+    location: tuple[float, float] | None = Field(description="latitude and longitude, by the map")
 
 
 class NodeList(BaseModel):
     """All nodes, or a page of them."""
 
     model_config = example(
-        nodes=[{"id": "n0001", "name": "church tower", "state": "up", "links": 3}], next=None
+        nodes=[
+            {
+                "id": "n0001",
+                "name": "church tower",
+                "state": "up",
+                "links": 3,
+                "gateway": None,
+                "clients": 4,
+                "location": [50.77, 6.08],
+            }
+        ],
+        next=None,
     )
     nodes: list[Node]
     next: str | None = Field(description=_NEXT)
@@ -147,7 +161,7 @@ class NodeDetail(BaseModel):
 
 
 class Link(BaseModel):
-    """A link; ETX is null where it is down."""
+    """A link; ETX and quality are null where it is down."""
 
     a: str
     b: str
@@ -157,6 +171,8 @@ class Link(BaseModel):
     state: LinkState
     etx_a_to_b: float | None
     etx_b_to_a: float | None
+    quality_a_to_b: float | None = Field(description="delivery probability, as last heard")
+    quality_b_to_a: float | None
 
 
 class LinkList(BaseModel):
