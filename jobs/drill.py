@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -248,7 +249,10 @@ def compared_with_twin(
     conditions = Conditions(hello_s=result.hello_s, retries=result.retries, seed=result.seed)
     gone = np.flatnonzero(~membership.present)  # nodes that left keep their numbers
     failure = Failure.at([*plan.nodes, *gone.tolist()], plan.links)
-    predicted = impact(Intact(membership.topology, conditions), failure)
+    # In an emulation every quality is known, also where the map left it open.
+    known = np.ones_like(membership.topology.measured)
+    topology = replace(membership.topology, measured=known)
+    predicted = impact(Intact(topology, conditions), failure)
     never = math.inf  # what was watched for and did not happen
     observed = Observed(
         pairs=result.pairs,

@@ -105,6 +105,7 @@ def impact(
         bridges=bridges,
         newly_overloaded=_overloaded(intact, routes, left),
         loss=_loss(intact, routes, left),
+        loss_known=intact.losses_known,
         pair_impacts=_pair_impacts(intact, left, pairs),
         stretch=_stretch(intact, routes, left),
         recovery=recovery(intact, left),
@@ -186,7 +187,7 @@ def _living(intact: Intact, left: Surviving) -> NDArray[np.float64]:
 def _loss(intact: Intact, routes: Routes, left: Surviving) -> Loss | None:
     rate = _living(intact, left)
     total = float(rate.sum())
-    if total == 0.0:
+    if total == 0.0 or not intact.losses_known:
         return None
     working = np.where(left.directed_alive, intact.crossing, 0.0)
 
@@ -236,15 +237,16 @@ def _pair_impacts(
     for source, destination in ends:
         cell = int(np.searchsorted(destinations, destination)), source
         alive = bool(left.node_alive[[source, destination]].all())
+        told = alive and intact.losses_known
         found.append(
             PairImpact(
                 source=topology.ids[source],
                 destination=topology.ids[destination],
                 connected_before=bool(old.routed[cell]),
                 connected_after=bool(new.routed[cell]) if alive else None,
-                loss_before=1.0 - float(delivery[cell]),
-                loss_during=1.0 - float(during[cell]) if alive else None,
-                loss_after=1.0 - float(after[cell]) if alive else None,
+                loss_before=1.0 - float(delivery[cell]) if intact.losses_known else None,
+                loss_during=1.0 - float(during[cell]) if told else None,
+                loss_after=1.0 - float(after[cell]) if told else None,
                 hops_before=int(old.hops[cell]) if old.routed[cell] else None,
                 hops_after=int(new.hops[cell]) if alive and new.routed[cell] else None,
             )

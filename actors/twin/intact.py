@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from actors.topology.forest import Forest
     from actors.topology.model import Topology
 
+MAX_UNKNOWN = 0.01  # share of links of unknown quality, up to which losses mean something
 MAX_CELLS = 8_000_000  # destinations x nodes: routes between all of 2,828 nodes, some 300 MB
 SAMPLE_CELLS = 2_000_000  # size of the sample where not all fit, for answers in seconds
 
@@ -88,6 +89,12 @@ class Intact:
     def pairs_connected(self) -> int:
         """Pairs that a path joins."""
         return connected_pairs(self.topology.components())
+
+    @cached_property
+    def losses_known(self) -> bool:
+        """Whether the quality of nearly all links is known in at least one direction."""
+        unknown = ~self.topology.measured.any(axis=1)
+        return bool(unknown.sum() <= MAX_UNKNOWN * self.topology.n_links)
 
     @cached_property
     def destinations(self) -> NDArray[np.int64]:

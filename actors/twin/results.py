@@ -85,13 +85,16 @@ class Loss(Result):
 
 @dataclass(frozen=True, slots=True)
 class PairImpact(Result):
-    """One ordered pair of nodes. None: no path, or an end has failed (all of after, then)."""
+    """One ordered pair of nodes. None: no path, or an end has failed (all of after, then).
+
+    Losses are None also where the qualities of links are not known.
+    """
 
     source: str
     destination: str
     connected_before: bool
     connected_after: bool | None
-    loss_before: float
+    loss_before: float | None
     loss_during: float | None
     loss_after: float | None
     hops_before: int | None
@@ -165,7 +168,8 @@ class Impact(Result):
     spof_nodes: list[str]  # survivors whose failure would then separate pairs
     bridges: list[str]  # links whose failure would then separate pairs
     newly_overloaded: list[LinkLoad] | None  # None without traffic and capacities
-    loss: Loss | None  # None where fewer than two nodes, or no sender and receiver, survive
+    loss: Loss | None  # None: fewer than two nodes, or no sender and receiver, survive, or unknown
+    loss_known: bool  # False where the qualities of links are not known
     pair_impacts: list[PairImpact]  # results of the pairs asked for
     stretch: Stretch
     recovery: Recovery

@@ -136,6 +136,8 @@ def _impact(about: About, found: Impact) -> Shown:
         columns = ("before", "until routes have changed", "after")
         yield table("Messages lost between the others", columns, rows_of_loss)
         yield _about_loss(found)
+    elif not found.loss_known:
+        yield "Messages lost between the others: not known, as the quality of links is not."
     yield from _duration(found)
     yield from _pair_impacts(found)
     if found.surviving_nodes > 1:

@@ -48,8 +48,7 @@ def read_vis(document: Document) -> Reading:
             collector.add_node(NetworkNode(name, addresses=(name.lower(), *secondary)))
             taken.append((name, record, entry))
     for name, record, entry in taken:
-        neighbours = record.get("neighbors") or []
-        for at, neighbour in enumerate(document.bounded(neighbours, f"{entry}.neighbors")):
+        for at, neighbour in enumerate(collector.fields(record, entry).listed("neighbors")):
             _add_seen(collector, name, neighbour, f"{entry}.neighbors[{at}]")
     return collector.reading()
 

@@ -101,14 +101,17 @@ class Fields:
                 self._unreadable(key, f"it is {type_name(value)}")
         return ""
 
+    def listed(self, key: str) -> list[Any]:
+        """The list under `key`; an empty one if there is none."""
+        value = self._record.get(key)
+        if value is None or isinstance(value, list):
+            return value or []
+        self._unreadable(key, f"it is {type_name(value)}")
+        return []
+
     def texts(self, key: str) -> tuple[str, ...]:
         """The texts of the list under `key`, in lower case, at most `MAX_TEXTS`."""
-        value = self._record.get(key)
-        if value is None:
-            return ()
-        if not isinstance(value, list):
-            self._unreadable(key, f"it is {type_name(value)}")
-            return ()
+        value = self.listed(key)
         texts = [each.lower() for each in value if isinstance(each, str) and each]
         if len(texts) < len(value):
             self._unreadable(key, "not all of its values are texts")

@@ -55,14 +55,13 @@ def _add_node(collector: Collector, record: object, entry: str) -> None:
     name = collector.new_id(address, f"{entry}.ipAddress")
     if name is None:
         return
-    aliases = record.get("aliases")
-    known = [alias.get("ipAddress") for alias in _objects(aliases)]
+    known = [alias.get("ipAddress") for alias in _objects(fields.listed("aliases"))]
     addresses = tuple(each.lower() for each in known if isinstance(each, str))
     collector.add_node(NetworkNode(name, addresses=addresses))
 
 
-def _objects(records: object) -> Iterator[dict[str, object]]:
-    for record in records if isinstance(records, list) else []:
+def _objects(records: list[object]) -> Iterator[dict[str, object]]:
+    for record in records:
         if isinstance(record, dict):
             yield record
 

@@ -325,6 +325,16 @@ def test_the_jsondoc_of_batadv_vis() -> None:
     assert (reading.merged, reading.implied) == (1, 1)
 
 
+def test_what_is_no_list_of_neighbours_costs_these() -> None:
+    """The node stays, and its neighbours say that they hear it."""
+    heard = [{"router": "02:0b", "neighbor": "02:0a", "metric": "1.000"}]
+    reading = of(
+        {"vis": [{"primary": "02:0a", "neighbors": 3}, {"primary": "02:0b", "neighbors": heard}]}
+    )
+    assert links(reading) == [("02:0b", "02:0a", 1.0, None)]
+    assert reading.altered[0].entry == "vis[0].neighbors"
+
+
 def test_lists_of_batctl() -> None:
     """Direct neighbours are links of the node that asked; routes to others are none."""
     rows = [
