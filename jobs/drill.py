@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from actors.mesh.contract import MeshStatus
     from actors.mesh.drill.drill_plan import DrillPlan, DrillScenario
     from actors.mesh.drill.report import DrillReport
     from actors.mesh.membership import Membership
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from jobs.launch.session import Session
     from serve_apps.settings import Settings
 
+_STATUS_S: Final = 15.0  # for an answer about the mesh; the coordinator itself waits for shards
 SCENARIOS = "worst-node, random-node, link, partition, shard-kill"
 
 
@@ -135,13 +137,14 @@ def command(
             )
         return _mend(settings, report)
     with _mesh(settings, report, private=private) as session:
-        result, comparison, called = interruption.run(
+        result, comparison, called, state = interruption.run(
             _drill(session, chosen, names, rate, seed, report)
         )
     twin = None if comparison is None else comparison.as_dict()
+    lacking = {"left_out": dict(state.left_out), "warnings": list(state.warnings)}
     report.result(
-        result.as_dict() | {"names": called, "twin": twin},
-        *_readable(result, comparison, called, targeted=bool(names)),
+        result.as_dict() | {"names": called, "map": lacking, "twin": twin},
+        *_readable(result, comparison, called, lacking, targeted=bool(names)),
     )
     return exit_codes.NOT_WELL if result.shortcomings or wrong(comparison) else 0
 
@@ -216,8 +219,14 @@ async def _drill(
     rate: float | None,
     seed: int,
     report: reporting.Report,
-) -> tuple[DrillReport, Comparison | None, dict[str, str]]:
-    """Drill; what happened, what the twin says of it, and the names of what failed by id."""
+) -> tuple[DrillReport, Comparison | None, dict[str, str], MeshStatus]:
+    """Drill.
+
+    Returns:
+        what happened, what the twin says of it, the names of what failed by id, and the state of
+        the mesh before, which tells what was left out of its map.
+    """
+    from actors.mesh import control
     from actors.mesh.client import Mesh
     from actors.mesh.drill.conductor import Conductor
     from actors.mesh.drill.drill_plan import plan
@@ -225,11 +234,12 @@ async def _drill(
 
     await session.wait_ready(report.progress)
     mesh = await Mesh.attach()
+    state = await control.coordinator(timeout_s=_STATUS_S).status()
     chosen = plan(scenario, mesh.membership, seed, target)
     membership = mesh.membership
     result = await Conductor(mesh, chosen, rate, seed, report.progress).run()
     comparison = await asyncio.to_thread(compared_with_twin, membership, chosen, result)
-    return result, comparison, named.names_in(result.failed, membership.topology)
+    return result, comparison, named.names_in(result.failed, membership.topology), state
 
 
 def compared_with_twin(
@@ -276,10 +286,12 @@ def _readable(
     result: DrillReport,
     comparison: Comparison | None,
     names: Mapping[str, str],
+    lacking: Mapping[str, Any],
     *,
     targeted: bool,
 ) -> list[RenderableType | str]:
     from actors.twin.named import label_of
+    from jobs.terminal import summary
 
     def seconds(value: float | None) -> str:
         return "never" if value is None else f"{value:.2f} s"
@@ -295,6 +307,7 @@ def _readable(
                 f" Hello every {result.hello_s:g} s",
                 "traffic": f"{result.sent} messages between {result.pairs} pairs,"
                 f" {result.hops_mean:g} hops on average",
+                **summary.lacking(lacking),
             },
         ),
         reporting.table(

@@ -33,7 +33,7 @@ from actors.topology.model import KINDS, Topology
 from actors.topology.node_table import UNKNOWN_CLIENTS, NodeTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -246,13 +246,20 @@ def node_table(nodes: Sequence[NetworkNode]) -> NodeTable:
     )
 
 
+def _examples(reading: Reading) -> Iterator[str]:
+    """A sentence for each reason why records were left out or altered, with the first of them."""
+    for records, what in ((reading.left_out, "left out"), (reading.altered, "not read as given")):
+        counts = Counter(each.reason for each in records)
+        for reason, count in counts.items():
+            first = next(each for each in records if each.reason == reason)
+            which = "" if count == 1 else f" of {count:,}"
+            yield f"{reason}, {what}: {first.entry}{which}: {first.why}."
+
+
 def _warnings(
     reading: Reading, topology: Topology, parallel: int, wanted: Wanted
 ) -> tuple[str, ...]:
     warnings = []
-    offline = sum(node.online is False and node.id in topology for node in reading.nodes)
-    if offline:
-        warnings.append(f"{offline} nodes with links are marked offline by the map; they are kept.")
     if parallel:
         warnings.append(f"{parallel} links run beside a better one of the same two nodes.")
     assumed = int((~topology.measured).any(axis=1).sum())
@@ -262,4 +269,4 @@ def _warnings(
         )
     if not wanted.vpn and not any(link.kind != "other" for link in reading.links):
         warnings.append("The map does not tell which links are VPN; none was left out for it.")
-    return tuple(warnings)
+    return (*warnings, *_examples(reading))

@@ -51,13 +51,23 @@ def values(found: FoundMesh) -> dict[str, Any]:
     }
 
 
+def left_out(found: Mapping[str, Any]) -> str:
+    """What was left out of a map, by reason; empty if nothing was."""
+    return ", ".join(f"{count:,} {why}" for why, count in found["left_out"].items() if count)
+
+
+def lacking(found: Mapping[str, Any]) -> dict[str, str]:
+    """Lines about what is lacking of a map; none if nothing is."""
+    lines = {"left out": left_out(found), "warnings": "; ".join(found["warnings"])}
+    return {name: line for name, line in lines.items() if line}
+
+
 def mesh(found: Values) -> RenderableType:
     """The map, what was left out of it, and how many neighbours hear each other."""
-    left_out = ", ".join(f"{count:,} {why}" for why, count in found["left_out"].items() if count)
     lines: dict[str, object] = {
         "source": f"{found['source']} ({_FORMATS.get(found['format'], found['format'])})",
         "nodes, links": f"{found['nodes']:,}, {found['links']:,}",
-        "left out": left_out or "nothing",
+        "left out": left_out(found) or "nothing",
         "neighbours": f"{found['neighbours_up']:,} of {found['neighbours']:,} directed links up",
         "Hello": f"every {found['hello_s']:g} s",
         "flags": ", ".join(

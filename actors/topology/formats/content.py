@@ -152,9 +152,11 @@ def _read_object(document: Document, quality: str) -> Reading:
 def _is_netjson(root: dict[str, Any]) -> bool:
     if root.get("type") in _GRAPHS:
         return True
-    # Without a type, the name of the ids tells it from meshviewer.json.
-    nodes = root.get("nodes") if "links" in root else None
-    return isinstance(nodes, list) and not _any_has(nodes, "node_id")
+    # Without a type, the names of ids and of qualities tell it from meshviewer.json.
+    nodes, links = root.get("nodes"), root.get("links")
+    if not isinstance(nodes, list) or not isinstance(links, list) or _any_has(nodes, "node_id"):
+        return False
+    return not _any_has(links, "source_tq") and not _any_has(links, "target_tq")
 
 
 def _any_has(records: list[object], key: str) -> bool:

@@ -70,7 +70,8 @@ def _node_records(document: Document) -> Iterator[tuple[Any, Any, str]]:
             yield key, record, f"nodes[{key[:40]!a}]"
         return
     for at, record in enumerate(document.records(document.root, "nodes")):
-        key = record.get("node_id") if isinstance(record, dict) else None
+        # Tools that work on such maps call it id.
+        key = record.get("node_id", record.get("id")) if isinstance(record, dict) else None
         yield key, record, f"nodes[{at}]"
 
 
@@ -89,7 +90,7 @@ def add_node(collector: Collector, key: object, record: object, entry: str) -> N
     collector.add_node(
         NetworkNode(
             name,
-            name=fields.text("hostname"),
+            name=fields.text("hostname", "name", "label"),
             addresses=tuple(dict.fromkeys(addresses)),
             online=fields.flag("is_online"),
             seen_at=fields.time("lastseen"),

@@ -216,7 +216,7 @@ def test_offline_nodes_with_links_stay_and_are_said() -> None:
     assert read.topology.ids == ("a", "b")
     assert read.left_out == {"nodes outside the largest component": 1}
     assert len(read.warnings) == 1
-    assert read.warnings[0].startswith("1 nodes with links are marked offline")
+    assert "b is offline" in read.warnings[0]
 
 
 def test_other_kinds_of_link_are_kept_by_name() -> None:
@@ -319,3 +319,23 @@ def test_places_that_cannot_be_read_are_none(place: object) -> None:
 def test_maps_without_places_have_none() -> None:
     """Nobody is at (0, 0) for want of a place."""
     assert np.isnan(imported("ab", [link("a", "b", 1, 1)]).topology.nodes.kilometres()).all()
+
+
+def test_what_was_left_out_is_said_with_an_example() -> None:
+    """Each reason has its first record among the warnings, whoever shows them."""
+    links = [link("a", "b", 1, 1), link("a", "x", 1, 1), link("b", "y", 1, 1), link("b", "a", 1, 0)]
+    warnings = imported("ab", links).warnings
+    assert "dangling links, left out: links[1] of 2: 'x' is not among the nodes." in warnings
+    assert any(each.startswith("one-sided links, not read as given: b--a:") for each in warnings)
+
+
+def test_maps_of_tools_call_it_id() -> None:
+    """Nodes with an id and links with qualities are such a map, and no NetJSON."""
+    root = {
+        "nodes": [{"id": "a", "name": "Turm"}, {"id": "b"}],
+        "links": [{"source": "a", "target": "b", "source_tq": 0.5, "target_tq": 0.25}],
+    }
+    read = parse(json.dumps(root).encode(), "map.json", Wanted())
+    assert read.format == "meshviewer"
+    assert read.topology.quality.tolist() == [[0.5, 0.25]]
+    assert read.topology.nodes.names == ("Turm", "")
