@@ -10,22 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from actors.topology import radio
-from actors.topology.download import fetch_url
-from actors.topology.errors import TopologyError
-from actors.topology.fetch import Fetched, fetch_file, is_url, refuse, shown
+from actors.topology import map_documents, radio
+from actors.topology.fetch import refuse, shown
 from actors.topology.formats import content
 from actors.topology.formats.metrics import AUTO
+from actors.topology.map_documents import MapDocuments
 from actors.topology.selection import Imported, Wanted, select
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from actors.topology.fetch import Validators
-    from actors.topology.formats.content import Companion
 
 MAX_LEFT_OUT: Final = 0.1  # share of the records that a map may lose to faults in one poll
 
@@ -48,10 +40,11 @@ def read(
         return _made_up(source)
     # In a new thread, since the caller's may run an event loop (as a notebook's does).
     with ThreadPoolExecutor(max_workers=1) as thread:
-        documents = thread.submit(lambda: asyncio.run(_fetch(source, _Documents()))).result()
-    if documents is None:
+        fetching = map_documents.fetch(source, MapDocuments())
+        found = thread.submit(lambda: asyncio.run(fetching)).result()
+    if found is None:
         raise AssertionError("an unconditional request was answered as conditional")
-    return _import(documents, source, Wanted(vpn, all_components, quality))
+    return _import(found, source, Wanted(vpn, all_components, quality))
 
 
 def parse(body: bytes, name: str, wanted: Wanted, companion: bytes | None = None) -> Imported:
@@ -77,7 +70,7 @@ class TopologyFeed:
     ) -> None:
         self._source = source
         self._wanted = Wanted(vpn, all_components, quality)
-        self._documents = _Documents()
+        self._documents = MapDocuments()
         self._last: Imported | None = None
         self._polling = asyncio.Lock()
 
@@ -100,12 +93,12 @@ class TopologyFeed:
                     self._last = await asyncio.to_thread(_made_up, self._source)
                     return self._last
                 return None
-            documents = await _fetch(self._source, self._documents)
-            if documents is None:
+            found = await map_documents.fetch(self._source, self._documents)
+            if found is None:
                 return None
-            imported = await asyncio.to_thread(_import, documents, self._source, self._wanted)
+            imported = await asyncio.to_thread(_import, found, self._source, self._wanted)
             self._hold_if_worse(imported)
-            self._documents = documents
+            self._documents = found
             known, self._last = self._last, imported
             return None if known is not None and known.topology == imported.topology else imported
 
@@ -126,59 +119,8 @@ class TopologyFeed:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class _Documents:
-    """The documents of a source as they were fetched last.
-
-    Attributes:
-        fetched: by their locations.
-        companion: the second one, if the first one needs it.
-        note: why an optional second one is not there.
-    """
-
-    fetched: Mapping[str, Fetched] = field(default_factory=dict)
-    companion: Companion | None = None
-    note: str = ""
-
-
-async def _fetch(source: str, known: _Documents) -> _Documents | None:
-    """The documents of a source; None if none has changed."""
-    first = await _fetch_one(source, known)
-    companion = known.companion
-    if first is not None:
-        companion = await asyncio.to_thread(content.beside, first.body, source)
-    second, note = None, ""
-    if companion is not None:
-        try:
-            second = await _fetch_one(companion.location, known)
-        except TopologyError as error:
-            if companion.needed:
-                raise
-            note = f"{shown(companion.location)} is not read: {error.why}."
-    if first is None and second is None and note == known.note:
-        return None
-    fetched = {source: first or known.fetched[source]}
-    if companion is not None and not note:
-        fetched[companion.location] = second or known.fetched[companion.location]
-    return _Documents(fetched, companion, note)
-
-
-async def _fetch_one(location: str, known: _Documents) -> Fetched | None:
-    held = known.fetched.get(location)
-    validators: Validators | None = None if held is None else held.validators
-    if is_url(location):
-        return await fetch_url(location, validators)
-    return await asyncio.to_thread(fetch_file, location, validators)
-
-
-def _import(documents: _Documents, source: str, wanted: Wanted) -> Imported:
-    beside = documents.companion and documents.fetched.get(documents.companion.location)
-    imported = parse(
-        documents.fetched[source].body, shown(source), wanted, beside.body if beside else None
-    )
-    if documents.note:
-        return replace(imported, warnings=(*imported.warnings, documents.note))
-    return imported
+def _import(found: MapDocuments, source: str, wanted: Wanted) -> Imported:
+    return select(map_documents.read(found, source, wanted.quality), wanted)
 
 
 def _made_up(spec: str) -> Imported:

@@ -27,7 +27,7 @@ class BadAnswer(Exception):  # noqa: N818 - named by its condition
 
 
 class BabelConnection:
-    """A connection that is made when it is needed, and again after it broke.
+    """A connection that is made when it is needed, and anew if it broke since.
 
     Args:
         where: the socket.
@@ -53,22 +53,31 @@ class BabelConnection:
             OSError: there is no connection, or it broke.
             BadAnswer: what answers is no babeld, or refuses.
         """
+        kept = self._streams is not None
         try:
-            fresh = self._streams is None
-            if fresh:
-                await self._connect()
-            if self._listening is not None and self._listening.done():
-                await self._listening  # tells why it has ended
-            if self._listening is None:
-                await self._ask("monitor" if self._monitor else "dump")
-                if self._monitor:
-                    self._listening = asyncio.create_task(self._listen())
-            elif not fresh:
-                await self._check()
+            try:
+                await self._read()
+            except OSError:
+                if not kept:
+                    raise
+                # The daemon may have been restarted since the last poll.
+                await self.close()
+                await self._read()
         except BaseException:
             await self.close()
             raise
         return self._table.snapshot()
+
+    async def _read(self) -> None:
+        """Bring the table up to date."""
+        if self._streams is None:
+            await self._connect()
+        if self._listening is not None:
+            await self._check()
+            return
+        await self._ask("monitor" if self._monitor else "dump")
+        if self._monitor:
+            self._listening = asyncio.create_task(self._listen())
 
     async def close(self) -> None:
         """Close the connection; the next `read` makes a new one."""
@@ -102,6 +111,8 @@ class BabelConnection:
     async def _check(self) -> None:
         """See that the daemon still answers; `_listen` reads what it says."""
         assert self._listening is not None  # noqa: S101 - the caller has looked
+        if self._listening.done():
+            await self._listening  # tells why it has ended
         self._ended.clear()
         await self._send("dump")
         waiting = asyncio.create_task(self._ended.wait())

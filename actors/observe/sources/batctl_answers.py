@@ -1,22 +1,17 @@
-"""What `batctl` tells of batman-adv on one host, as JSON.
+"""What `batctl` tells of batman-adv on one host, by several queries, as one reading.
 
-batctl(8) prints `mesh_json` (an object: the host itself), `hardifs_json` (its interfaces),
-`originators_json` (per originator and next hop: `orig_address`, `neigh_address`, `hard_ifname`,
-`tq` or `throughput`, `last_seen_msecs`), `neighbors_json` (who is heard directly) and
-`gateways_json`. A neighbour's TQ is that of the originator which is its own next hop.
-
-A host knows its own links. Nodes behind its neighbours are known as originators, not how they are
-joined; they are told in a note, and not guessed at.
+`mesh_json` (an object) is the host itself, `hardifs_json` its interfaces; `originators_json`,
+`neighbors_json` and `gateways_json` are lists that `formats.batman` reads.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from actors.topology.formats import metrics
-from actors.topology.formats.collector import Collector, Half
-from actors.topology.formats.document import parse_json, text_of
-from actors.topology.link_kinds import VPN, is_tunnel
+from actors.runtime.ids import is_node_id
+from actors.topology.formats import batman
+from actors.topology.formats.document import Document, parse_json, refuse, text_of
 from actors.topology.network import NetworkNode
 
 if TYPE_CHECKING:
@@ -24,10 +19,9 @@ if TYPE_CHECKING:
 
     from actors.topology.network import Reading
 
-FORMAT: Final = "batctl"
 REQUIRED: Final = ("mesh_json", "originators_json")
 OPTIONAL: Final = ("neighbors_json", "gateways_json", "hardifs_json")
-_SILENT_MS: Final = 60_000  # a neighbour that was heard so long ago is down
+_LISTS: Final = ("neighbors_json", "originators_json", "gateways_json")
 
 Record = dict[str, Any]
 
@@ -43,95 +37,52 @@ def read(answers: Mapping[str, bytes], source: str) -> Reading:
         TopologyError: an answer is no JSON, or the host is not told.
     """
     told = {query: parse_json(text_of(body, source), source) for query, body in answers.items()}
-    collector = Collector(source, FORMAT)
-    originators = _records(told.get("originators_json"))
-    gateways = _records(told.get("gateways_json"))
-    host = told.get("mesh_json")
-    best = next((g for g in gateways if g.get("best") is True), {})
-    own = _add_host(collector, host, _records(told.get("hardifs_json")), _mac(best, "router"))
-    if own is None:
-        return collector.reading()  # refuses what has no node
-    leading = {_mac(record, "orig_address") for record in gateways}
-    heard = _heard(originators, _records(told.get("neighbors_json")))
-    for at, record in enumerate(heard):
-        _add_neighbour(collector, own, record, leading, f"originators_json[{at}]")
-    beyond = {_mac(each, "orig_address") for each in originators}
-    beyond -= {_mac(each, "neigh_address") for each in heard} | {""}
-    if beyond:
-        collector.note(
-            f"{len(beyond):,} nodes behind the neighbours are reached; batctl does not tell how "
-            "they are joined. Ask them too, or read batadv-vis or respondd."
-        )
-    return collector.reading()
-
-
-def _heard(originators: list[Record], neighbours: list[Record]) -> list[Record]:
-    """A record for each neighbour and interface, with its quality if there is one."""
-    direct: dict[tuple[str, object], Record] = {}
-    for record in (*neighbours, *originators):
-        address = _mac(record, "neigh_address")
-        if "orig_address" not in record or _mac(record, "orig_address") == address:
-            key = address, record.get("hard_ifname")
-            direct[key] = direct.get(key, {}) | record
-    return list(direct.values())
-
-
-def _add_host(
-    collector: Collector, host: object, interfaces: list[Record], nexthop: str
-) -> str | None:
-    """Take the host itself; its id."""
-    record = host if isinstance(host, dict) else {}
-    name = collector.new_id(_mac(record, "hard_address") or None, "mesh_json.hard_address")
-    if name is None:
-        return None
-    own = [_mac(record, "mesh_address"), *(_mac(each, "hard_address") for each in interfaces)]
-    addresses = tuple(dict.fromkeys((name, *filter(None, own))))
-    mode = record.get("gw_mode")
-    collector.add_node(
-        NetworkNode(
-            name,
-            addresses=addresses,
-            online=True,
-            gateway=mode == "server" if isinstance(mode, str) else None,
-            nexthop=nexthop,
-        )
+    mesh = told["mesh_json"]
+    if not isinstance(mesh, dict) or not is_node_id(_mac(mesh, "hard_address")):
+        _refuse(source)
+    whole = Document(source, told)
+    records = [each for query in _LISTS for each in whole.bounded(told.get(query, []), query)]
+    host = _mac(mesh, "hard_address")
+    reading = batman.read_batctl(Document(source, records), host)
+    own = _host(host, mesh, _objects(told.get("hardifs_json")), _objects(told.get("gateways_json")))
+    notes = reading.notes
+    if mesh.get("algo_name") == "BATMAN_V":
+        notes = (*notes, "BATMAN_V measures throughput, which says nothing about delivery.")
+    nodes = tuple(
+        own if node.id == host else replace(node, addresses=(node.id,)) for node in reading.nodes
     )
-    if str(record.get("algo_name")) == "BATMAN_V":
-        collector.note("BATMAN_V measures throughput, which says nothing about delivery.")
-    return name
-
-
-def _add_neighbour(
-    collector: Collector, own: str, record: Record, leading: set[str], entry: str
-) -> None:
-    """Take one neighbour and the link to it."""
-    address = _mac(record, "neigh_address")
-    if address not in collector.nodes:
-        name = collector.new_id(address or None, f"{entry}.neigh_address")
-        if name is None:
-            return
-        collector.add_node(NetworkNode(name, addresses=(name,), gateway=name in leading or None))
-    else:
-        collector.merge()
-    fields = collector.fields(record, entry)
-    tq = fields.number("tq", 0, metrics.TQ_MAX)
-    throughput = fields.number("throughput", 0)
-    silent_ms = fields.number("last_seen_msecs", 0)
-    interface = fields.text("hard_ifname")
-    half = Half(
-        None if tq is None else metrics.of_tq(tq),
-        cost=throughput if tq is None else tq,
-        up=silent_ms is None or silent_ms < _SILENT_MS,
-        kind=VPN if is_tunnel(interface) else "other",
-        metric=metrics.TQ if tq is not None else metrics.THROUGHPUT if throughput else "",
+    return replace(
+        reading, nodes=nodes, records=reading.records + 1, implied=reading.implied - 1, notes=notes
     )
-    collector.add_half((own, address), half, (own, f"{interface} {address}"))
 
 
-def _records(value: object) -> list[Record]:
+def _host(name: str, mesh: Record, interfaces: list[Record], gateways: list[Record]) -> NetworkNode:
+    """The host itself."""
+    own = [_mac(mesh, "mesh_address"), *(_mac(each, "hard_address") for each in interfaces)]
+    best = next((each for each in gateways if each.get("best") is True), {})
+    mode = mesh.get("gw_mode")
+    return NetworkNode(
+        name,
+        addresses=tuple(dict.fromkeys((name, *filter(None, own)))),
+        online=True,
+        gateway=mode == "server" if isinstance(mode, str) else None,
+        nexthop=_mac(best, "router"),
+    )
+
+
+def _objects(value: object) -> list[Record]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _mac(record: Record, key: str) -> str:
     value = record.get(key)
     return value.lower() if isinstance(value, str) else ""
+
+
+def _refuse(source: str) -> NoReturn:
+    refuse(
+        source,
+        "mesh_json.hard_address",
+        "it is missing, so nobody knows whose neighbours these are",
+        "Give the command up to the query: `batctl meshif bat0`.",
+    )

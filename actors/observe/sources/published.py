@@ -6,17 +6,18 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from actors.observe.sources import command
-from actors.topology.download import fetch_url
-from actors.topology.fetch import Validators, fetch_file, is_url, shown
+from actors.topology import map_documents
+from actors.topology.fetch import shown
 from actors.topology.formats import content
 from actors.topology.formats.metrics import AUTO
+from actors.topology.map_documents import MapDocuments
 
 if TYPE_CHECKING:
     from actors.topology.network import Reading
 
 
 class MapSource:
-    """A file or a URL; it is read again when it has changed.
+    """A file or a URL, with the one beside it that belongs to it; read again when one has changed.
 
     Args:
         where: path or http(s) URL.
@@ -29,7 +30,7 @@ class MapSource:
         self.name = shown(where)
         self._where = where
         self._quality = quality
-        self._validators = Validators()
+        self._documents = MapDocuments()
 
     async def poll(self) -> Reading | None:
         """Read it; None if it is the version that the last reading was of.
@@ -37,14 +38,11 @@ class MapSource:
         Raises:
             TopologyError: it cannot be fetched or read.
         """
-        if is_url(self._where):
-            fetched = await fetch_url(self._where, self._validators)
-        else:
-            fetched = await asyncio.to_thread(fetch_file, self._where, self._validators)
-        if fetched is None:
+        found = await map_documents.fetch(self._where, self._documents)
+        if found is None:
             return None
-        reading = await asyncio.to_thread(content.read, fetched.body, self.name, self._quality)
-        self._validators = fetched.validators
+        reading = await asyncio.to_thread(map_documents.read, found, self._where, self._quality)
+        self._documents = found
         return reading
 
 

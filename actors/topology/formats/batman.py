@@ -12,11 +12,13 @@ A list of `batctl` does not say whose it is. Who knows it gives the address.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from actors.topology.formats import metrics
 from actors.topology.formats.collector import NO_RECORDS, STRANGE_QUALITIES, Collector, Half
 from actors.topology.formats.fields import finite, type_name
+from actors.topology.link_kinds import VPN, is_tunnel
 from actors.topology.network import NetworkNode
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 VIS: Final = "batadv-vis"
 BATCTL: Final = "batctl"
+_SILENT_MS: Final = 60_000  # a neighbour that was last heard so long ago is down
+NO_ADDRESS: Final = "records without an address"
 LOCAL: Final = "local"  # id of the node whose list it is, where nobody knows it
 
 
@@ -99,38 +103,76 @@ def read_batctl(document: Document, node: str = LOCAL) -> Reading:
     collector.imply_node(node)
     if node == LOCAL:
         collector.note(f"It does not say which node asked; that one is called {LOCAL}.")
-    gateways: list[str] = []
-    distant = 0
-    for at, record in enumerate(document.bounded(document.root, "")):
+    told = _sorted(collector, document.bounded(document.root, ""))
+    for (neighbour, _), record in told.direct.items():
+        _add_neighbour(collector, node, neighbour, record)
+    if distant := {name for name in told.distant if name.lower() not in collector.nodes}:
+        collector.note(
+            f"{len(distant):,} nodes behind the neighbours are reached; how they are joined is "
+            "not told. Ask them too, or read batadv-vis or respondd."
+        )
+    if told.gateways:
+        collector.mark_gateways(told.gateways)
+    return collector.reading()
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """The records of batctl's lists.
+
+    Attributes:
+        direct: of each neighbour and interface, with the place of the first record as `entry`.
+        distant: originators behind a neighbour.
+        gateways: originators that are gateways.
+    """
+
+    direct: dict[tuple[str, object], dict[str, object]] = field(default_factory=dict)
+    distant: set[str] = field(default_factory=set)
+    gateways: list[str] = field(default_factory=list)
+
+
+def _sorted(collector: Collector, records: list[object]) -> _Told:
+    told = _Told()
+    for at, record in enumerate(records):
         entry = f"[{at}]"
         if not isinstance(record, dict):
             collector.leave_out(NO_RECORDS, entry, f"it is {type_name(record)}")
             continue
         fields = collector.fields(record, entry)
-        originator, neighbour = fields.text("orig_address"), fields.text("neigh_address")
+        originator, neighbour = fields.text("orig_address"), fields.text("neigh_address").lower()
         if "router" in record or "bandwidth_down" in record:
-            gateways.append(originator)
-        elif neighbour and originator in ("", neighbour):
-            _add_neighbour(collector, node, neighbour, record, entry)
+            told.gateways.append(originator)
+        elif neighbour and originator.lower() in ("", neighbour):
+            key = neighbour, record.get("hard_ifname")
+            if key in told.direct:  # the same neighbour in two of the lists
+                collector.merge()
+            told.direct[key] = told.direct.get(key, {"entry": entry}) | record
+        elif originator:
+            told.distant.add(originator)
         else:
-            distant += 1
-    if distant:
-        collector.note(f"{distant} routes to distant nodes say nothing about links.")
-    if gateways:
-        collector.mark_gateways(gateways)
-    return collector.reading()
+            collector.leave_out(NO_ADDRESS, entry, "it names neither originator nor neighbour")
+    return told
 
 
 def _add_neighbour(
-    collector: Collector, node: str, neighbour: str, record: dict[str, object], entry: str
+    collector: Collector, node: str, neighbour: str, record: dict[str, object]
 ) -> None:
+    entry = str(record["entry"])
     ends = collector.ends(node, neighbour, entry)
     if ends is None:
         return
-    tq, throughput = finite(record.get("tq")), finite(record.get("throughput"))
-    forth = None if tq is None else metrics.of_tq(tq)
+    fields = collector.fields(record, entry)
+    tq, throughput = fields.number("tq", 0, metrics.TQ_MAX), fields.number("throughput", 0)
+    silent_ms = fields.number("last_seen_msecs", 0)
+    interface = fields.text("hard_ifname")
     metric = metrics.TQ if tq is not None else metrics.THROUGHPUT if throughput else ""
-    if forth is None:
+    if tq is None:
         collector.note("Neighbours without a tq are links whose loss is not known.")
-    half = Half(forth, cost=throughput if tq is None else tq, metric=metric)
-    collector.add_half(ends, half, (f"{record.get('hard_ifname')}", neighbour))
+    half = Half(
+        None if tq is None else metrics.of_tq(tq),
+        cost=throughput if tq is None else tq,
+        up=silent_ms is None or silent_ms < _SILENT_MS,
+        kind=VPN if is_tunnel(interface) else "other",
+        metric=metric,
+    )
+    collector.add_half(ends, half, (node, f"{interface} {neighbour}"))

@@ -350,7 +350,7 @@ def test_lists_of_batctl() -> None:
     assert reading.links[1].metric == "throughput"
     assert [node.id for node in reading.nodes if node.gateway] == ["02:0b"]
     assert len(reading.left_out) == 1
-    assert any("1 routes" in note for note in reading.notes)
+    assert any("1 nodes behind" in note for note in reading.notes)
 
 
 # -- tables ----------------------------------------------------------------------------------------
