@@ -60,6 +60,7 @@ class MeshShard(ActorShell):
         self._options = options
         self._shard_metrics = ShardMetrics(name, self._metrics, self._lag)
         self._host: MeshHost | None = None
+        self._present = np.zeros(0, bool)  # which nodes the map has, of all that it ever had
         self._routes_due = asyncio.Event()
         self._wake = asyncio.Event()
         self._due = 0.0  # time of the next scheduled turn, s
@@ -155,7 +156,7 @@ class MeshShard(ActorShell):
     async def _report(self) -> None:
         while True:
             await asyncio.sleep(METRICS_S)
-            self._shard_metrics.publish(self._hosting())
+            self._shard_metrics.publish(self._hosting(), self._present)
 
     def _hosting(self) -> MeshHost:
         if self._host is None:
@@ -170,6 +171,8 @@ class MeshShard(ActorShell):
             now = self._clock.now()
             host = self._host
             newer = host is None or membership.placement.version > host.placement.version
+            if newer:
+                self._present = membership.present
             if host is None:
                 host = await asyncio.to_thread(
                     MeshHost,
@@ -315,7 +318,7 @@ class MeshShard(ActorShell):
     async def status(self) -> ShardStatus:
         """See `ShardContract.status`."""
         await self._ready()
-        return self._shard_metrics.status(self._hosting())
+        return self._shard_metrics.status(self._hosting(), self._present)
 
     async def routes(
         self, destinations: NDArray[np.int32]

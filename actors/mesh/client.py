@@ -445,7 +445,7 @@ class NodeRef:
         crash uses `Mesh.receive_batch` and acknowledges them after processing.
         """
         mesh = await _here()
-        index = mesh.index_of(self.id)
+        index = mesh.membership.topology.index_of(self.id)  # one that left keeps its inbox
         deadline = time.monotonic() + wait_s
         while True:
             partition = int(mesh.membership.placement.partition_of[index])

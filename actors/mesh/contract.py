@@ -110,7 +110,9 @@ class ShardStatus:
     version: int  # version of the placement in use
     partitions: tuple[int, ...]
     hears: tuple[str, ...]  # shards that links which are up lead to
-    nodes: int  # hosted nodes
+    nodes: int  # hosted nodes that the map has
+    left: int  # hosted nodes that the map does not have any more
+    unheard: int  # hosted nodes that have links in the map, none of which is up
     neighbours: int  # directed links of hosted nodes
     neighbours_up: int
     silent: int  # hosted nodes that an operator has silenced
@@ -120,9 +122,10 @@ class ShardStatus:
     routes_version: int  # version of the database that the routes are computed from
     open_messages: int  # messages accepted and neither delivered nor returned
     unread_messages: int
+    unread_of_left: int  # those of nodes that left
     in_transit: int
     hop_count: int  # messages times hops since the process started
-    largest_lag_s: float  # longest delay of the event loop since the process started
+    largest_lag_s: float  # longest delay of the event loop in the last ten minutes
     starved_s: float  # part of that delay spent waiting for a processor
     rss_bytes: int
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import numpy as np
 import psutil
 
 from actors.mesh.contract import ShardStatus
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from actors.mesh.host import MeshHost
     from actors.runtime.lag import LoopLag
     from actors.runtime.metrics import Metrics
@@ -77,9 +80,9 @@ class ShardMetrics:
         """A route computation took this long."""
         self._spf.observe(seconds, shard=self._name)
 
-    def publish(self, host: MeshHost) -> None:
-        """Export the gauges and counts of the host."""
-        status = self.status(host)
+    def publish(self, host: MeshHost, present: NDArray[np.bool_]) -> None:
+        """Export the gauges and counts of the host, as `status` takes it."""
+        status = self.status(host, present)
         values = {
             "hosted_nodes": status.nodes,
             "neighbours_up": status.neighbours_up,
@@ -93,16 +96,20 @@ class ShardMetrics:
         self._dropped_total.inc(max(0, host.dropped - self._dropped), shard=self._name)
         self._hops, self._dropped = host.hop_count, host.dropped
 
-    def status(self, host: MeshHost) -> ShardStatus:
-        """The present state."""
+    def status(self, host: MeshHost, present: NDArray[np.bool_]) -> ShardStatus:
+        """The present state; `present` (bool [n_nodes]) tells the nodes that the map has."""
         table = host.neighbours
+        linked, heard = np.zeros((2, host.topology.n_nodes), bool)
+        linked[table.node] = heard[table.node[table.up]] = True
         return ShardStatus(
             name=host.name,
             pid=os.getpid(),
             version=host.placement.version,
             partitions=tuple(sorted(host.partitions)),
             hears=host.in_reach,
-            nodes=int(host.hosted.sum()),
+            nodes=int((host.hosted & present).sum()),
+            left=int((host.hosted & ~present).sum()),
+            unheard=int((linked & ~heard).sum()),
             neighbours=len(table.up),
             neighbours_up=int(table.up.sum()),
             silent=int((host.medium.silent & host.hosted).sum()),
@@ -112,6 +119,9 @@ class ShardMetrics:
             routes_version=host.router.version,
             open_messages=sum(len(p.outbox) for p in host.partitions.values()),
             unread_messages=sum(len(p.inbox) for p in host.partitions.values()),
+            unread_of_left=sum(
+                int(p.inbox.waiting[~present].sum()) for p in host.partitions.values()
+            ),
             in_transit=host.in_transit,
             hop_count=host.hop_count,
             largest_lag_s=self._lag.largest.late_s,

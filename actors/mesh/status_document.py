@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from actors.mesh.formation import neighbours_up
 from actors.runtime.flags import Flags
+
+UNHEARD_SHARE: Final = 0.1  # of all nodes; a real map has a few links too weak to come up
 
 if TYPE_CHECKING:
     from actors.mesh.contract import MeshOptions, MeshStatus
@@ -17,11 +19,23 @@ def flags_of(options: MeshOptions) -> Flags:
     return Flags(failover=options.failover, minimal=options.minimal)
 
 
+def faults(status: MeshStatus) -> list[str]:
+    """Why a mesh is not well: shards that do not answer, too many nodes that nobody hears."""
+    found = [f"{name} is down: {why}" for name, why in status.down.items()]
+    unheard = sum(shard.unheard for shard in status.shards)
+    nodes = sum(shard.nodes for shard in status.shards)
+    if unheard > UNHEARD_SHARE * nodes:
+        found.append(f"no neighbour hears {unheard:,} of {nodes:,} nodes")
+    return found
+
+
 def document(status: MeshStatus, options: MeshOptions) -> dict[str, Any]:
     """The state of a mesh. Times in s, memory in bytes."""
     up, links = neighbours_up(status)
+    unwell = faults(status)
     return {
-        "healthy": not status.down,
+        "healthy": not unwell,
+        "unwell": unwell,
         "source": status.source,
         "format": status.format,
         "nodes": status.nodes,

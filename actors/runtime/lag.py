@@ -9,7 +9,9 @@ spent waiting on a runqueue). The delay that is reported is always all of it.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from actors.runtime.clock import Clock
 
 PROBE_S: Final = 0.02
+PERIOD_S: Final = 600.0  # how long a delay counts as the largest
+_SLICE_S: Final = 60.0  # delays of so long a time are forgotten together
 _SCHEDSTAT: Final = "/proc/thread-self/schedstat"
 
 
@@ -65,21 +69,31 @@ class LoopLag:
         clock: clock that measures the delays.
         tell: called with each delay, s.
 
-    Attributes:
-        largest: the largest delay so far.
     """
 
     def __init__(self, clock: Clock, tell: Callable[[float], None] | None = None) -> None:
-        self.largest = Lag()
+        self._slices: deque[tuple[float, Lag]] = deque()  # end of each, and its largest delay
         self._clock = clock
         self._tell = tell
 
     def note(self, late_s: float, waited_s: float) -> None:
         """Record a delay; until its end the thread had waited `waited_s` for a processor."""
-        if late_s > self.largest.late_s:
-            self.largest = Lag(late_s, min(waited_s, late_s))
+        now = self._clock.now()
+        if not self._slices or now >= self._slices[-1][0]:
+            self._slices.append((_SLICE_S * (math.floor(now / _SLICE_S) + 1), Lag()))
+        end, largest = self._slices[-1]
+        if late_s > largest.late_s:
+            self._slices[-1] = end, Lag(late_s, min(waited_s, late_s))
         if self._tell is not None:
             self._tell(late_s)
+
+    @property
+    def largest(self) -> Lag:
+        """The largest delay of the last ten minutes (rounded up to whole ones)."""
+        since = self._clock.now() - PERIOD_S
+        while self._slices and self._slices[0][0] <= since:
+            self._slices.popleft()
+        return max((lag for _, lag in self._slices), key=lambda lag: lag.late_s, default=Lag())
 
     async def probe(self) -> None:
         """Measure delays until cancelled."""

@@ -14,7 +14,7 @@ from jobs.terminal.reporting import pairs, table
 from serve_apps.web.auth import token_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from rich.console import RenderableType
 
@@ -95,7 +95,7 @@ def shards(found: Values) -> list[RenderableType | str]:
         (
             shard["name"],
             str(shard["pid"]),
-            shard["nodes"],
+            shard["nodes"] if not shard["left"] else f"{shard['nodes']:,}, {shard['left']:,} left",
             f"{shard['neighbours_up']:,}/{shard['neighbours']:,}",
             shard["database"],
             "current" if shard["routes_current"] else "being computed",
@@ -115,9 +115,19 @@ def shards(found: Values) -> list[RenderableType | str]:
     ]
     return [
         table("Shards", ("shard", "pid", "nodes", "neighbours", "database", "routes"), routes),
-        table("Load", ("shard", "open", "unread", "in transit", "largest lag", "memory"), load),
-        *(f"{name} is DOWN: {why}" for name, why in sorted(found["down"].items())),
+        table("Load", ("shard", "open", "unread", "in transit", "lag, 10 min", "memory"), load),
+        *_unread_of_left(living),
+        *(f"NOT WELL: {why}" for why in found["unwell"]),
     ]
+
+
+def _unread_of_left(shards: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What can be done about messages whose receiver is not in the map any more."""
+    count = sum(shard["unread_of_left"] for shard in shards)
+    if not count:
+        return []
+    what = f"{count:,} unread messages are of nodes that left; they can be read and acknowledged"
+    return [f"{what} at /v1/mesh/nodes/ID/inbox of the gateway."]
 
 
 def where(found: Values) -> RenderableType:

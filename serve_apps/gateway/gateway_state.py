@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from actors.mesh.client import Mesh, Received
     from actors.payments.shop import Shop
     from actors.runtime.metrics import Metrics
+    from actors.topology.model import Topology
     from actors.twin.results import Reply
     from actors.twin.scenario import Scenario
     from serve_apps.gateway.decoding import Messages
@@ -143,11 +144,13 @@ class Gateway:
         """Tell whether the whole mesh can be used now.
 
         Raises:
-            MeshNotReady: it starts, or a shard does not answer.
+            MeshNotReady: it starts, a shard does not answer, or all nodes are silent.
         """
-        self.joined()
+        linked = self._topology().n_links > 0
         if self.view.down:
             raise MeshNotReady(", ".join(f"{name}: {why}" for name, why in self.view.down.items()))
+        if linked and not self.view.heard.any():
+            raise MeshNotReady("no node hears another")
 
     async def take(self, snapshot: Snapshot) -> None:
         """Work by a new snapshot of the mesh. Large ones are taken in by a thread."""
@@ -167,6 +170,20 @@ class Gateway:
         """
         self.joined()
         return self.id_at(self.view.naming.exact(text))
+
+    def inbox_of(self, text: str) -> str:
+        """Id of the node whose inbox is meant; of one that left, which keeps its inbox, by its id.
+
+        Raises:
+            UnknownNode: there is none.
+            AmbiguousNode: several are called so.
+        """
+        try:
+            return self.exact(text)
+        except UnknownNode:
+            if text in self._topology():
+                return text
+            raise
 
     def found(self, text: str) -> str:
         """Id of the node that a person means by this, also by the beginning of an id or name.
@@ -284,9 +301,13 @@ class Gateway:
                     retry_after_s=2.0,
                 ) from None
 
-    def _names(self) -> tuple[str, ...]:
+    def _topology(self) -> Topology:
+        self.joined()
         assert self.view.topology is not None  # noqa: S101 - ready only with a snapshot
-        return self.view.topology.ids
+        return self.view.topology
+
+    def _names(self) -> tuple[str, ...]:
+        return self._topology().ids
 
     # -- messages --------------------------------------------------------------------------------
 
@@ -342,7 +363,7 @@ class Gateway:
 
         Waits for the first, or answers with nothing sooner.
         """
-        mesh, index = self.joined(), self.view.naming.exact(node)
+        mesh, index = self.joined(), self._topology().index_of(node)
         partition = int(mesh.membership.placement.partition_of[index])
         return await mesh.receive_batch(
             partition, port=port, node=index, limit=limit, after=after, wait_s=wait_s

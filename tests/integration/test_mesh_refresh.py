@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from living_mesh import MeshStarter, ask, status, until
+from living_mesh import MeshStarter, ask, inject, status, until
 
-from actors.mesh.client import Mesh
+from actors.mesh.client import Mesh, NodeRef
 from actors.mesh.contract import COORDINATOR
+from actors.mesh.membership import Faults
+from actors.mesh.status_document import document
 from actors.topology.diff import LinkAdded, LinkRemoved, NodeAdded, NodeRemoved
 from actors.topology.errors import TopologyError, UnknownNode
 
@@ -131,6 +133,48 @@ async def test_nodes_join_and_leave_with_the_file(starter: MeshStarter, tmp_path
                 await mesh.send("r0", node, b"")
         await until(lambda: delivered(mesh, "r0", "r6"), "routes go the long way round")
         assert (await status()).nodes == 7
+
+
+async def test_what_a_node_that_left_has_not_read_can_be_read(
+    starter: MeshStarter, tmp_path: Path
+) -> None:
+    """Its inbox stays and can be emptied; it is counted apart from the nodes that the map has."""
+    path = tmp_path / "map.json"
+    path.write_bytes(map_of(RING, RING_LINKS))
+    async with starter.running(topology=str(path)) as mesh:
+        sent = await mesh.send("r0", "r7", b"unread")
+
+        async def arrived() -> bool:
+            return sum(shard.unread_messages for shard in (await status()).shards) == 1
+
+        await until(arrived, "the message has arrived")
+        path.write_bytes(map_of(RING[:7], RING_LINKS[:6]))
+        await refresh()
+        shards = (await status()).shards
+        assert sum(shard.nodes for shard in shards) == 7
+        assert sum(shard.left for shard in shards) == 1
+        assert sum(shard.unread_of_left for shard in shards) == 1
+        assert [(m.id, m.payload) for m in await NodeRef("r7").receive()] == [(sent, b"unread")]
+        assert [shard.unread_messages for shard in (await status()).shards] == [0, 0]
+
+
+async def test_a_mesh_whose_nodes_are_silent_is_not_healthy(starter: MeshStarter) -> None:
+    """A silent node or two are no fault of the mesh; more than one in ten are, and are told."""
+    async with starter.running() as mesh:
+        options = starter.options()
+        assert document(await status(), options)["healthy"]
+        for silent, well in ((1, True), (24, False)):
+            await inject(Faults(silent=frozenset(range(silent))))
+
+            async def unheard(count: int = silent) -> bool:
+                return sum(shard.unheard for shard in (await status()).shards) >= count
+
+            await until(unheard, "the silence is noticed")
+            told = document(await status(), options)
+            assert told["healthy"] == well
+            assert bool(told["unwell"]) != well
+        assert told["unwell"] == ["no neighbour hears 24 of 24 nodes"]
+        assert len(mesh.nodes()) == 24
 
 
 async def test_a_bad_answer_changes_nothing(starter: MeshStarter) -> None:

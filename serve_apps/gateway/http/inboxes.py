@@ -66,7 +66,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         ends, without an error, when a part of the mesh is down for long: open it again.
         """
         gateway.access.check(request.headers)
-        node = gateway.exact(id)
+        node = gateway.inbox_of(id)
         if _accepts_lines(request):
             lines = _lines(InboxStream(gateway, node, port), limit)
             return Stream(lines, gateway.inbox_streams, limits.stall_s, decoding.NDJSON)
@@ -87,7 +87,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         value = await bodies.read_json(request, limits.body_bytes)
         receipts = parse(mesh_documents.ReceiptList, value).receipts
         return JSONResponse(
-            {"acknowledged": await gateway.acknowledge(gateway.exact(id), receipts)}
+            {"acknowledged": await gateway.acknowledge(gateway.inbox_of(id), receipts)}
         )
 
 

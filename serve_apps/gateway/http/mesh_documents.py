@@ -54,7 +54,9 @@ class ShardState(BaseModel):
     version: int = Field(description="of the placement that it works by")
     partitions: list[int]
     hears: list[str] = Field(description="shards that links which are up lead to")
-    nodes: int
+    nodes: int = Field(description="those that the map has")
+    left: int = Field(description="nodes that the map does not have any more")
+    unheard: int = Field(description="nodes with links in the map, none of which is up")
     neighbours: int = Field(description="directed links of its nodes")
     neighbours_up: int
     silent: int
@@ -64,9 +66,10 @@ class ShardState(BaseModel):
     routes_version: int
     open_messages: int = Field(description="accepted, neither delivered nor returned")
     unread_messages: int
+    unread_of_left: int = Field(description="those of nodes that left")
     in_transit: int
     hop_count: int
-    largest_lag_s: float
+    largest_lag_s: float = Field(description="of its event loop, in the last ten minutes")
     starved_s: float
     rss_bytes: int
     routes_current: bool
@@ -82,7 +85,8 @@ class ActorState(BaseModel):
 class MeshState(BaseModel):
     """How the mesh is."""
 
-    healthy: bool = Field(description="all shards answer")
+    healthy: bool = Field(description="all shards answer, and nine in ten nodes are heard")
+    unwell: list[str] = Field(description="why it is not healthy")
     source: str
     format: str
     nodes: int

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.runtime import lag
-from actors.runtime.clock import SystemClock
+from actors.runtime.clock import SystemClock, VirtualClock
 from actors.runtime.lag import Lag, LoopLag, RunQueue
 
 seconds = st.floats(0, 10, allow_nan=False)
@@ -30,6 +30,21 @@ def test_the_largest_delay_stays(delays: list[tuple[float, float]]) -> None:
     assert 0 <= measured.largest.starved_s <= measured.largest.late_s
     if measured.largest.late_s:
         assert any(measured.largest == Lag(late, min(late, waited)) for late, waited in delays)
+
+
+def test_a_delay_counts_for_ten_minutes() -> None:
+    """The largest delay has a period: later, those that came since are told instead."""
+    clock = VirtualClock()
+    measured = LoopLag(clock)
+    measured.note(5.0, 0.0)
+    clock.advance(300)
+    measured.note(2.0, 0.0)
+    clock.advance(299)
+    assert measured.largest.late_s == 5.0
+    clock.advance(61)
+    assert measured.largest.late_s == 2.0
+    clock.advance(301)
+    assert measured.largest == Lag()
 
 
 async def test_a_callback_that_blocks_the_loop_is_seen() -> None:
