@@ -16,6 +16,7 @@ from jobs import (
     drill,
     env,
     events,
+    export,
     history,
     links,
     nodes,
@@ -45,6 +46,7 @@ app.command("send")(send.command)
 app.command("nodes")(nodes.command)
 app.command("links")(links.command)
 app.command("route")(route.command)
+app.command("export")(export.command)
 app.command("what-if")(what_if.command)
 app.command("drill")(drill.command)
 app.command("events")(events.command)

@@ -39,6 +39,7 @@ from actors.topology.surviving import Surviving
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import networkx as nx
     from numpy.typing import ArrayLike, NDArray
 
 KINDS = ("wifi", "vpn", "other")
@@ -245,6 +246,12 @@ class Topology:
                 entry="links",
             )
         return found >> 1
+
+    def to_networkx(self) -> nx.Graph[str]:
+        """The same as a networkx graph of node ids, see `graph_export.to_networkx`."""
+        from actors.topology.graph_export import to_networkx  # noqa: PLC0415 - it imports this module
+
+        return to_networkx(self)
 
     def without(self, *, nodes: ArrayLike = (), links: ArrayLike = ()) -> Surviving:
         """Show this graph with some nodes and links failed; nothing is renumbered.

@@ -72,6 +72,18 @@ def stdout_for_results() -> Iterator[None]:
         _results.reset(held)
 
 
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    """Write results to their end, and tell what keeps stdout from taking them."""
+    try:
+        yield
+        _stdout().flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise NotWritten(error) from error
+
+
 def _stdout() -> TextIO:
     return _results.get() or sys.stdout
 
@@ -131,20 +143,26 @@ class Report:
             BrokenPipeError: whoever read it has left.
         """
         self.settle()
-        try:
+        with _writing():
             if self.as_json:
-                print(json.dumps(values, allow_nan=False), file=_stdout(), flush=True)
+                print(json.dumps(values, allow_nan=False), file=_stdout())
                 return
             for part in readable:
                 if isinstance(part, str):
                     self._out.print(Text(part), soft_wrap=True)  # the terminal wraps it
                 else:
                     self._out.print(part)  # a table wraps its cells
-            _stdout().flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise NotWritten(error) from error
+
+    def document(self, text: str) -> None:
+        """Give a document as the result: exactly this text.
+
+        Raises:
+            NotWritten: stdout takes no more.
+            BrokenPipeError: whoever read it has left.
+        """
+        self.settle()
+        with _writing():
+            _stdout().write(text)
 
     def error(self, kind: str, what: str, why: str, remedy: str) -> None:
         """Say an error on stderr, and with `--json` on stdout too."""
