@@ -50,7 +50,7 @@ ANSWERS = {
     "one_sided_zero_mixed": Answer("a-b b-c~", altered={"one-sided links": 1}),
     "one_sided_zero": Answer("a-b~ b-c~", altered={"one-sided links": 2}),
     "null_tq": Answer("a-b~ b-c", altered={UNREADABLE: 1, "one-sided links": 1}),
-    "missing_tq": Answer("a-b? b-c", altered={UNREADABLE: 2}),
+    "missing_tq": Answer("a-b? b-c", altered={UNREADABLE: 1}),
     "string_tq": Answer("a-b~ b-c", altered={UNREADABLE: 1, "one-sided links": 1}),
     "tq_float32_over1": Answer("a-b b-c"),
     "babel_yanic_cost1024": Answer("a-b b-c", said="costs of Babel"),

@@ -16,7 +16,6 @@ from actors.runtime.ids import display_name
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Record = dict[str, Any]
 
 UNREADABLE: Final = "unreadable fields"
 RECODED: Final = "names that cannot be shown as they are"

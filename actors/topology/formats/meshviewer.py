@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from actors.topology.network import Reading
 
 FORMAT: Final = "meshviewer"
+_QUALITIES: Final = ("source_tq", "target_tq")
 _SAID: Final = {
     metrics.BABEL: "Its qualities are costs of Babel (1 - cost / 65535), and were read as that.",
     metrics.THROUGHPUT: "Its qualities are throughputs (BATMAN_V), which do not tell how much"
@@ -131,10 +132,7 @@ def _telemetry(fields: Fields) -> dict[str, float]:
 def _values(links: list[Any]) -> list[float]:
     """All qualities that are numbers above 0."""
     given = (
-        finite(link.get(key))
-        for link in links
-        if isinstance(link, dict)
-        for key in ("source_tq", "target_tq")
+        finite(link.get(key)) for link in links if isinstance(link, dict) for key in _QUALITIES
     )
     return [value for value in given if value is not None and value > 0]
 
@@ -146,7 +144,9 @@ def _add_link(collector: Collector, link: object, entry: str, metric: str) -> No
     ends = collector.ends(link.get("source"), link.get("target"), entry)
     if ends is None:
         return
-    given = tuple(_given(collector, link, key, entry) for key in ("source_tq", "target_tq"))
+    given = tuple(_number(link.get(key)) for key in _QUALITIES)
+    if None in given:
+        _say_unreadable(collector, link, given, entry)
     # 0 is what yanic writes before the other end has answered.
     unanswered = 0 in given and given != (0, 0)
     forth, back = (None if unanswered and value == 0 else value for value in given)
@@ -158,15 +158,23 @@ def _add_link(collector: Collector, link: object, entry: str, metric: str) -> No
     )
 
 
-def _given(collector: Collector, link: dict[str, Any], key: str, entry: str) -> float | None:
-    """The number under a key; anything else is not known, and is said."""
-    value = link.get(key)
+def _number(value: object) -> float | None:
+    """A value as a figure of at least 0; anything else is not known."""
     number = finite(value)
-    if number is None or number < 0:
-        why = "it is missing" if key not in link else f"{shown(value)} is no quality"
-        collector.alter(STRANGE_QUALITIES, f"{entry}.{key}", f"{why}: not known")
-        return None
-    return number
+    return None if number is None or number < 0 else number
+
+
+def _say_unreadable(
+    collector: Collector, link: dict[str, Any], given: tuple[float | None, ...], entry: str
+) -> None:
+    """Say once for a link which of its qualities are not known, and why."""
+    odd = [key for key, number in zip(_QUALITIES, given, strict=True) if number is None]
+    said = [
+        f"{key} {shown(link[key])} is no quality" if key in link else f"{key} is missing"
+        for key in odd
+    ]
+    place = entry if len(odd) > 1 else f"{entry}.{odd[0]}"
+    collector.alter(STRANGE_QUALITIES, place, f"{', '.join(said)}: not known")
 
 
 def _quality(collector: Collector, value: float | None, entry: str, metric: str) -> float | None:
