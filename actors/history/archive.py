@@ -180,6 +180,15 @@ class KnownNodes:
         """
         return self.ids[self.naming.find(text)]
 
+    def exact(self, text: str) -> str:
+        """Id of the node with this id or whole name, for programs.
+
+        Raises:
+            UnknownNode: there is none.
+            AmbiguousNode: several nodes have this name.
+        """
+        return self.ids[self.naming.exact(text)]
+
     def find_link(self, text: str) -> tuple[str, str]:
         """Ids of the ends, in their order, of the link that a person writes as `A,B` or `A--B`.
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from actors.observe.contract import OBSERVER, TIMEOUT_S, ObserverContract
+from actors.observe.sampling import sampled
 from actors.runtime import remote
 
 if TYPE_CHECKING:
     from actors.topology.events import EventPage
     from actors.topology.link_state import LinkState, Roster
+    from actors.topology.samples import NetworkSample
 
 
 class ObservedSource:
     """The network that the observer of this process's namespace keeps.
 
-    It is a `MeshSource`, whose one shard is the observer, and an `EventSource`.
+    It is a `MeshSource`, whose one shard is the observer, an `EventSource` and a `SampleSource`.
     """
 
     async def roster(self) -> Roster:
@@ -30,6 +33,10 @@ class ObservedSource:
     async def events(self, after: int, most: int) -> EventPage:
         """See `ObserverContract.events`."""
         return await _observer().events(after, most)
+
+    async def sample(self) -> NetworkSample:
+        """The network as it is known now, in columns."""
+        return await asyncio.to_thread(sampled, await _observer().network())
 
 
 def _observer() -> ObserverContract:

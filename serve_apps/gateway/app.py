@@ -18,6 +18,7 @@ from ray import serve
 from ray.serve.config import HTTPOptions
 from ray.serve.schema import LoggingConfig
 
+from actors.history.archive import Archive
 from actors.payments.shop import Shop
 from actors.runtime import log, spawn
 from actors.twin import client as twin
@@ -41,12 +42,18 @@ _POLL_S: Final = 0.02
 _MOST_REQUESTS: Final = 4096  # as many connections as HAProxy takes
 
 
-def _application(namespace: str, log_level: str, shop: Shop, options: GatewayOptions) -> FastAPI:
+def _application(
+    namespace: str, log_level: str, shop: Shop, options: GatewayOptions, archive: Archive
+) -> FastAPI:
     """The routes, with the watch beside them for as long as they are served."""
     log.configure(log_level)
     spawn.work_in(namespace)
     gateway = Gateway(
-        ensure_token(shop.state_dir), shop=shop, metrics=spawn.ray_metrics(), options=options
+        ensure_token(shop.state_dir),
+        shop=shop,
+        metrics=spawn.ray_metrics(),
+        options=options,
+        archive=archive,
     )
     gateway.twin = twin.ask
     gateway.operations = operations.mesh_state
@@ -84,7 +91,8 @@ def app(arguments: dict[str, Any]) -> Application:
 def _bound(settings: Settings) -> Application:
     # The shop travels with the application: the settings of this process hold on every host.
     options = GatewayOptions.of(settings)
-    what = settings.namespace, settings.log_level, Shop.of(settings.for_orders()), options
+    shop, archive = Shop.of(settings.for_orders()), Archive.of(settings)
+    what = settings.namespace, settings.log_level, shop, options, archive
 
     def builder() -> FastAPI:
         return _application(*what)

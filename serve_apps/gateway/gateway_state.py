@@ -21,8 +21,8 @@ from actors.topology.errors import UnknownNode
 from actors.topology.etx import COST_UNIT
 from serve_apps import probing
 from serve_apps.gateway.errors import MeshNotReady, NoRoute
-from serve_apps.gateway.event_log import EventLog
 from serve_apps.gateway.gateway_metrics import GatewayMetrics
+from serve_apps.gateway.history_reader import HistoryReader
 from serve_apps.gateway.limits import Limits
 from serve_apps.gateway.mesh_view import MeshView
 from serve_apps.gateway.payment_desk import Payments
@@ -38,6 +38,7 @@ from serve_apps.web.idempotency import IdempotentRequests
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from actors.history.archive import Archive
     from actors.mesh.client import Mesh, Received
     from actors.payments.shop import Shop
     from actors.runtime.metrics import Metrics
@@ -85,6 +86,7 @@ class Gateway:
         shop: the shop that takes payments; None: there is none.
         metrics: where errors are counted; None: in this process alone.
         options: names and origins; None: those of loopback, and no page of another site.
+        archive: the history; None: none is kept.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class Gateway:
         shop: Shop | None = None,
         metrics: Metrics | None = None,
         options: GatewayOptions | None = None,
+        archive: Archive | None = None,
     ) -> None:
         self.options = options or GatewayOptions()
         self.limits = limits = limits or Limits()
@@ -105,9 +108,8 @@ class Gateway:
         self.errors = ErrorHandler("gateway", metrics or MemoryMetrics())
         self.receipts = Receipts(token.encode())
         self.reports = LatestReports()
-        begun = time.time_ns() // 1000
-        self.view = MeshView(begun)
-        self.events = EventLog(limits.events, begun)
+        self.view = MeshView(time.time_ns() // 1000)
+        self.history = HistoryReader(archive)
         self.counts = Counts()
         self.in_flight = Slots(limits.in_flight, "requests")
         self.long_polls = Slots(limits.long_polls, "long polls")
@@ -116,6 +118,7 @@ class Gateway:
         self.downloads = Slots(limits.downloads, "downloads", each=limits.downloads_each)
         self.payments = Payments(shop, Slots(limits.payments, "requests about payments"))
         self.uploads = Slots(limits.uploads, "bodies in lines")
+        self.lookups = Slots(limits.lookups, "questions to the history")
         self.questions = Slots(limits.twin, "questions to the twin")
         self.progress = "looking for the mesh"
         self.ready = False
@@ -157,7 +160,10 @@ class Gateway:
         before = self.view.topology
         large = snapshot.topology.n_links > 5_000
         take = self.view.take
-        self.events.add(await asyncio.to_thread(take, snapshot) if large else take(snapshot))
+        if large:
+            await asyncio.to_thread(take, snapshot)
+        else:
+            take(snapshot)
         if before is not self.view.topology:
             self.reports.forget(self.view.index)
 

@@ -35,7 +35,8 @@ class Limits:
     keys_s: float = 600.0
     requests_per_s: float = 50_000.0  # changing requests, on average
     burst: int = 50_000
-    events: int = 4_096  # kept for readers that come back
+    lookups: int = 8  # questions to the history under way
+    history_steps: int = 2_000  # of one series
     inbox: int = 1_000  # messages of one answer
     wait_s: float = 30.0  # longest wait of a long poll
     keep_alive_s: float = 15.0  # between two signs of life of a stream

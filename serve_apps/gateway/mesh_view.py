@@ -1,17 +1,16 @@
-"""The mesh as the gateway last saw it, and what changed between two snapshots.
+"""The emulated mesh as the gateway last saw it.
 
-Pure: a `Snapshot` goes in, events come out. A link is directed and up while its source counts its
-target as a neighbour; a node is up while at least one neighbour hears it, which is how the mesh
-itself tells.
-What a shard that does not answer hosts keeps its last known state: it is not known to have failed.
-A change that is undone between two snapshots is not seen.
+A link is directed and up while its source counts its target as a neighbour; a node is up while at
+least one neighbour hears it, which is how the mesh itself tells. What a shard that does not answer
+hosts keeps its last known state: it is not known to have failed. What has happened is told by the
+history (`actors.topology.mesh_events`), not by this view.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,13 +26,6 @@ if TYPE_CHECKING:
     from actors.topology.model import Topology
 
 
-class Event(NamedTuple):
-    """Something that happened: `kind` is node, link, route or incident."""
-
-    kind: str
-    data: Mapping[str, Any]
-
-
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """What the mesh said at one moment.
@@ -42,14 +34,12 @@ class Snapshot:
         topology: the map; all indices below follow its numbering.
         present: bool [n_nodes].
         parts: what shards last told of the links out of the nodes that they host.
-        routes: database version behind each shard's routes.
         down: shards that did not answer, and why.
     """
 
     topology: Topology
     present: NDArray[np.bool_]
     parts: Sequence[LinkState]
-    routes: Mapping[str, int]
     down: Mapping[str, str]
 
 
@@ -76,14 +66,11 @@ class MeshView:
         self.quality: NDArray[np.float64] = np.zeros(0)  # of each directed link, as last heard
         self.heard: NDArray[np.bool_] = np.zeros(0, bool)  # whether a neighbour hears the node
         self.down: Mapping[str, str] = {}
-        self._routes: dict[str, int] = {}
 
-    def take(self, snapshot: Snapshot) -> list[Event]:
-        """Take a snapshot in; what changed since the last one. The first one is no change."""
-        first = self.topology is None
-        events: list[Event] = []
+    def take(self, snapshot: Snapshot) -> None:
+        """Take a snapshot in."""
         if self.topology is not snapshot.topology:
-            events += self._renumber(snapshot)
+            self._renumber(snapshot)
             self.map_revision += 1
             self.version += 1
         cost = self.cost.copy()
@@ -92,69 +79,24 @@ class MeshView:
             self.quality[part.link ^ 1] = part.heard
         if not np.array_equal(cost, self.cost):
             self.version += 1
-        events += self._links(cost, snapshot)
-        events += self._incidents(snapshot)
-        for shard, version in snapshot.routes.items():
-            if self._routes.get(shard, version) != version:
-                events.append(Event("route", {"shard": shard, "database_version": version}))
-            self._routes[shard] = version
-        return [] if first else events
+        self.cost = cost
+        self.heard = np.zeros(snapshot.topology.n_nodes, bool)
+        self.heard[snapshot.topology.link_target[cost > 0]] = True
+        self.down = dict(snapshot.down)
 
-    def _renumber(self, snapshot: Snapshot) -> list[Event]:
+    def _renumber(self, snapshot: Snapshot) -> None:
         topology = snapshot.topology
-        names, here = topology.ids, snapshot.present.tolist()
-        index = {name: row for row, name in enumerate(names) if here[row]}
-        naming = Naming(index, topology.nodes.names)
-        events = [
-            *(_node(naming, name, "joined") for name in index.keys() - self.index.keys()),
-            *(_node(self.naming, name, "left") for name in self.index.keys() - index.keys()),
-        ]
+        here = snapshot.present.tolist()
+        self.index = {name: row for row, name in enumerate(topology.ids) if here[row]}
+        self.naming = Naming(self.index, topology.nodes.names)
         cost = np.zeros(2 * topology.n_links, np.int32)
-        heard = np.zeros(topology.n_nodes, bool)
         quality = np.zeros(2 * topology.n_links)
         old = self.topology
         if old is not None:  # node indices keep their meaning; links may be renumbered
-            heard[: old.n_nodes] = self.heard
             now = topology.directed_links(old.link_source, old.link_target)
             cost[now[now >= 0]] = self.cost[now >= 0]
             quality[now[now >= 0]] = self.quality[now >= 0]
-        self.topology, self.index, self.cost, self.heard = topology, index, cost, heard
-        self.quality = quality
-        self.naming = naming
-        return events
-
-    def _links(self, cost: NDArray[np.int32], snapshot: Snapshot) -> list[Event]:
-        topology = snapshot.topology
-        names = topology.ids
-        events = []
-        changed = np.flatnonzero((cost > 0) != (self.cost > 0))
-        for link in changed.tolist():
-            source, target = topology.link_source[link], topology.link_target[link]
-            state = "up" if cost[link] else "down"
-            ends = {"source": names[source], "target": names[target]}
-            called = {f"{end}_name": self.naming.name_of(node) for end, node in ends.items()}
-            events.append(Event("link", {**ends, **called, "state": state}))
-        heard = np.zeros(topology.n_nodes, bool)
-        heard[topology.link_target[cost > 0]] = True
-        for node in np.flatnonzero((heard != self.heard) & snapshot.present).tolist():
-            name = names[node]
-            state = "up" if heard[node] else "silent"
-            events.append(_node(self.naming, name, state))
-            if not heard[node]:
-                what = f"node {topology.label(node)} has failed"
-                data = {"what": what, "why": "no neighbour hears it", "node": name}
-                events.append(Event("incident", {**data, "name": self.naming.name_of(name)}))
-        self.cost, self.heard = cost, heard
-        return events
-
-    def _incidents(self, snapshot: Snapshot) -> list[Event]:
-        events = [
-            Event("incident", {"what": f"shard {shard} is down", "why": why, "shard": shard})
-            for shard, why in snapshot.down.items()
-            if shard not in self.down
-        ]
-        self.down = dict(snapshot.down)
-        return events
+        self.topology, self.cost, self.quality = topology, cost, quality
 
     # -- answers ---------------------------------------------------------------------------------
 
@@ -226,10 +168,6 @@ class MeshView:
         mine = links[indptr[node] : indptr[node + 1]]
         mine = mine[self.cost[mine] > 0]
         return list(zip(topology.link_target[mine].tolist(), self.cost[mine].tolist(), strict=True))
-
-
-def _node(naming: Naming, node: str, state: str) -> Event:
-    return Event("node", {"node": node, "name": naming.name_of(node), "state": state})
 
 
 def _measured(costs: Sequence[int], qualities: Sequence[float]) -> dict[str, str | float | None]:

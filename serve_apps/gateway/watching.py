@@ -37,7 +37,6 @@ class MeshWatcher:
         self._clock = SystemClock()
         self._watch = Watch(LiveSource(), self._clock)
         self._formation: Formation | None = None
-        self._routes: dict[str, int] = {}  # database version behind each shard's routes
 
     async def run(self) -> None:
         """Watch for ever; what fails is begun again."""
@@ -72,7 +71,6 @@ class MeshWatcher:
                 topology=seen.roster.topology,
                 present=seen.roster.present,
                 parts=list(seen.parts.values()),
-                routes=self._routes,
                 down=self._watch.silent,
             )
         )
@@ -83,7 +81,6 @@ class MeshWatcher:
         if self._formation is None:
             self._formation = Formation((await coordinator.options()).shard.host.hold_s)
         status = await coordinator.status()
-        self._routes = {shard.name: shard.routes_version for shard in status.shards}
         if gateway.ready or gateway.view.topology is None:
             return
         lacking = self._formation.missing(status, self._clock.now())

@@ -10,6 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from serve_apps.gateway.http import (
     events,
     health,
+    history_routes,
     inboxes,
     mesh_documents,
     moved,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 _TAGS: Final = [
     {"name": "mesh", "description": "The mesh as it is, and what happens in it."},
+    {"name": "history", "description": "What has happened, and what was measured."},
     {"name": "messages", "description": "Sending messages, and reading inboxes."},
     {"name": "twin", "description": "What a failure would cost: questions to the digital twin."},
     {"name": "payments", "description": "The shop: plans, orders, reviews and sums."},
@@ -47,7 +49,7 @@ _TAGS: Final = [
 # First what comes most often: Serve matches each request against the routes in this order.
 _PARTS: Final = (
     *(sending, health, reading, operating, events),
-    *(reports, inboxes, probes, payment_routes, twin_routes),
+    *(reports, inboxes, probes, payment_routes, twin_routes, history_routes),
 )
 _COMPONENTS: Final = (
     mesh_documents.COMPONENTS | payment_documents.COMPONENTS | twin_documents.COMPONENTS

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from fastapi import Query, Request
 from fastapi.responses import Response
+from typing_extensions import TypeAliasType
 
 from actors.runtime.errors import InvalidInput
 from actors.runtime.ids import MAX_NODE_ID_LENGTH
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from serve_apps.gateway.gateway_state import Gateway
 
+Ranking = TypeAliasType("Ranking", Literal["clients", "nodes", "pairs"])
 MOST: Final = 256  # nodes, and links, of one question in a URL
 
 NodeIds = Annotated[
@@ -44,7 +46,7 @@ Gateways = Annotated[
     ),
 ]
 Rank = Annotated[
-    Literal["clients", "nodes", "pairs"] | None,
+    Ranking | None,
     Query(
         description="what is costliest: clients or nodes that lose every gateway, or pairs lost;"
         " without it, the first of these that is known"

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import numpy as np
 import pytest
+from pydantic import SecretStr
 
+from actors.history.archive import Archive
 from actors.mesh.partition import Acceptance
 from actors.topology.link_state import LinkState
 from actors.topology.model import Topology
@@ -19,6 +21,7 @@ from serve_apps.gateway.mesh_view import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from actors.mesh.batch import MessageBatch
     from serve_apps.gateway.limits import Limits
@@ -58,17 +61,18 @@ def look(world: Topology, cut: tuple[int, ...] = (), **changes: Any) -> Snapshot
     cost = np.full(2 * world.n_links, 256, np.int32)
     cost[list(cut)] = 0
     link = np.arange(2 * world.n_links, dtype=np.int32)
-    given = {"routes": {"s0": 1}, "down": {}} | changes
+    given = {"down": {}} | changes
     present = np.ones(world.n_nodes, bool)
     return Snapshot(world, present, [LinkState(1, 1, link, cost, np.ones(len(link)))], **given)
 
 
 @pytest.fixture
-def start() -> Callable[..., Any]:
+def start(tmp_path: Path) -> Callable[..., Any]:
     """Make a gateway with limits of its own, ready, and a client of it."""
 
     async def started(limits: Limits | None = None, *, ready: bool = True, **given: Any) -> Any:
-        gateway = Gateway(TOKEN, limits, **given)
+        archive = Archive(SecretStr(f"sqlite:///{tmp_path / 'history.db'}"), tmp_path / "history")
+        gateway = Gateway(TOKEN, limits, **{"archive": archive} | given)
         if ready:
             world = topology()
             await gateway.take(look(world))

@@ -33,7 +33,7 @@ async def test_nothing_but_health_answers_before_the_mesh_is_there(start: Any) -
     gateway, client = await start(ready=False)
     gateway.progress = "waiting for advertisements: 3 of 9"
     assert (await client.get("/healthz")).status_code == 200
-    for path in ("/readyz", "/v1/mesh/nodes", "/v1/mesh/routes/a/b", "/v1/mesh/events"):
+    for path in ("/readyz", "/v1/mesh/nodes", "/v1/mesh/routes/a/b"):
         answer = await client.get(path)
         assert is_problem(answer, 503)
         assert answer.headers["retry-after"] == "1"
@@ -227,7 +227,7 @@ async def test_bounds_are_kept(start: Any) -> None:
         assert is_problem(sent, 413)
     for headers in (AUTH, AUTH | STREAM):
         assert is_problem(await client.get("/v1/mesh/nodes/a/inbox", headers=headers), 429)
-    assert is_problem(await client.get("/v1/mesh/events"), 429)
+    assert is_problem(await client.get("/v1/events/stream"), 429)
     answer = await client.post("/v1/mesh/messages", json=ONE, headers=AUTH)
     assert is_problem(answer, 429)
     assert int(answer.headers["retry-after"]) >= 1

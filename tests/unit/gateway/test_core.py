@@ -1,4 +1,4 @@
-"""The core of the gateway: token, receipts, picture of the mesh, event log."""
+"""The core of the gateway: token, receipts, picture of the mesh."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from actors.runtime.errors import ConfigurationError, InvalidInput
 from actors.topology.link_state import LinkState
 from actors.topology.model import Topology
-from serve_apps.gateway.event_log import EventLog
-from serve_apps.gateway.mesh_view import Event, MeshView, Snapshot
+from serve_apps.gateway.mesh_view import MeshView, Snapshot
 from serve_apps.gateway.receipts import InboxPosition, Receipts
 from serve_apps.web import auth
 
@@ -29,7 +28,7 @@ def look(*down: int, world: Topology = WORLD, **changes: object) -> Snapshot:
     cost[list(down)] = 0
     link = np.arange(2 * world.n_links, dtype=np.int32)
     present = np.ones(world.n_nodes, bool)
-    said = {"routes": {"s0": 1}, "down": {}} | changes
+    said = {"down": {}} | changes
     return Snapshot(world, present, [LinkState(1, 1, link, cost, np.ones(len(link)))], **said)  # type: ignore[arg-type]
 
 
@@ -64,47 +63,23 @@ def test_made_up_receipts_are_refused(values: list[object]) -> None:
         Receipts(b"k" * 32).read("a", values)
 
 
-def test_a_node_that_nobody_hears_has_failed() -> None:
-    """Links that go down are told, a node without any is silent and an incident, then up again."""
-    picture = MeshView()
-    assert picture.take(look()) == []
-    kinds = [(e.kind, e.data.get("node")) for e in picture.take(look(2, 3))]
-    assert kinds == [("link", None), ("link", None), ("node", "c"), ("incident", "c")]
-    assert [n["state"] for n in picture.nodes()] == ["up", "up", "silent"]
-    assert [row["state"] for row in picture.links()] == ["up", "down"]
-    assert ("node", {"node": "c", "name": None, "state": "up"}) in picture.take(look())
-
-
-def test_shards_and_routes_are_told_once() -> None:
-    """A shard that is down is one incident, and new routes are one event for each shard."""
+def test_a_node_that_nobody_hears_is_silent() -> None:
+    """Without any link that is up; one that is heard again is up."""
     picture = MeshView()
     picture.take(look())
-    events = picture.take(look(down={"s1": "killed"}, routes={"s0": 2}))
-    assert [e.kind for e in events] == ["incident", "route"]
-    assert picture.take(look(down={"s1": "killed"}, routes={"s0": 2})) == []
+    picture.take(look(2, 3, down={"s1": "killed"}))
+    assert [n["state"] for n in picture.nodes()] == ["up", "up", "silent"]
+    assert [row["state"] for row in picture.links()] == ["up", "down"]
+    assert picture.down == {"s1": "killed"}
+    picture.take(look())
+    assert [n["state"] for n in picture.nodes()] == ["up", "up", "up"]
 
 
 def test_a_new_map_keeps_what_is_known() -> None:
-    """Nodes that join or leave are told; links that stay keep their state over a renumbering."""
+    """Links that stay keep their state over a renumbering; those who left are not listed."""
     picture = MeshView()
     picture.take(look(0))
     grown = Topology.of(["a", "b", "c", "d"], [(2, 3), (1, 2), (0, 1)])
-    silent = Snapshot(grown, np.array([True, True, False, True]), [], {}, {})
-    events = picture.take(silent)
-    assert Event("node", {"node": "d", "name": None, "state": "joined"}) in events
-    assert Event("node", {"node": "c", "name": None, "state": "left"}) in events
+    picture.take(Snapshot(grown, np.array([True, True, False, True]), [], {}))
+    assert [node["id"] for node in picture.nodes()] == ["a", "b", "d"]
     assert picture.cost.tolist() == [0, 0, 256, 256, 0, 256]
-
-
-def test_a_slow_reader_is_told_what_it_missed() -> None:
-    """Events are kept up to a bound; a reader behind it, or of another life, gets a gap first."""
-    log = EventLog(3, first=100)
-    log.add(Event("node", {"n": n}) for n in range(5))
-    assert log.after(104) == ([], 104)
-    texts, last = log.after(103)
-    assert (len(texts), last) == (1, 104)
-    assert texts[0].startswith(b"id: 104\nevent: node\n")
-    behind, _ = log.after(99)
-    assert behind[0] == b'event: gap\ndata: {"missed": 2}\n\n'
-    assert len(behind) == 4
-    assert log.after(10**6)[0][0].startswith(b"event: gap")

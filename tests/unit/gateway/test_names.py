@@ -7,12 +7,10 @@ from typing import Any
 from urllib.parse import quote
 
 import msgpack
-import numpy as np
 import pytest
 
 from actors.topology.model import Topology
 from actors.topology.node_table import NodeTable
-from serve_apps.gateway.mesh_view import Event
 from tests.unit.gateway.conftest import StillMesh, look
 
 AUTH = {"authorization": "Bearer a-token-of-the-tests"}
@@ -106,20 +104,6 @@ async def test_a_report_by_name_is_the_nodes(town: Any) -> None:
     assert answer.json() == {"node": "a1", "kept": True}
     found = (await client.get("/v1/mesh/nodes/a1")).json()
     assert found["telemetry"]["measurements"] == {"load1": 0.5}
-
-
-async def test_events_have_names(town: Any) -> None:
-    """Of links, nodes and incidents; also of a node that has left."""
-    gateway, _ = town
-    down = gateway.view.take(look(TOWN, cut=(0, 1)))
-    ends = {"source": "a1", "source_name": "Kirchturm Süd", "target": "b1", "target_name": "school"}
-    assert Event("link", {**ends, "state": "down"}) in down
-    said = [event.data["what"] for event in down if event.kind == "incident"]
-    assert said == ["node Kirchturm Süd (a1) has failed"]
-    world = Topology.of(TOWN.ids, TOWN.ends, nodes=TOWN.nodes)
-    present = np.array([False, True, True, True])
-    left = gateway.view.take(replace(look(world), present=present))
-    assert Event("node", {"node": "a1", "name": "Kirchturm Süd", "state": "left"}) in left
 
 
 async def test_a_new_name_is_taken_over(town: Any) -> None:

@@ -127,7 +127,7 @@ async def test_head_is_answered_wherever_get_is(start: Any) -> None:
         assert (asked.status_code, asked.content) == (got.status_code, b""), path
         for name in ("content-type", "content-length", "location", "etag"):
             assert asked.headers.get(name) == got.headers.get(name), path
-    stream = await client.head("/v1/mesh/events")
+    stream = await client.head("/v1/events/stream")
     assert (stream.status_code, gateway.streams.taken) == (200, 0)
     assert stream.headers["content-type"].startswith("text/event-stream")
 
