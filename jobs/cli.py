@@ -18,6 +18,7 @@ from jobs import (
     events,
     export,
     history,
+    lab,
     links,
     nodes,
     pay,
@@ -54,6 +55,7 @@ app.command("history")(history.command)
 app.command("diff")(diff.command)
 app.command("down")(down.command)
 app.add_typer(source.app, name="source")
+app.add_typer(lab.app, name="lab")
 app.add_typer(pay.app, name="pay")
 
 

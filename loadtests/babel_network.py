@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 import time
@@ -26,12 +25,11 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 import numpy as np
 import psutil
 
-from actors.runtime.errors import ConfigurationError, Unavailable
+from actors.runtime.errors import Unavailable
+from cluster.lab import kernel
 from loadtests import kernel_routes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from numpy.typing import NDArray
 
     from actors.topology.model import Topology
@@ -39,9 +37,6 @@ if TYPE_CHECKING:
 LinkType = Literal["wired", "wireless"]
 
 _NAME: Final = "x0bench"
-_NAMESPACES: Final = Path("/run/netns")
-_TIMEOUT_S: Final = 60.0  # limit for one batch of `ip` commands
-_CONFIGURATION: Final = "/proc/sys/net/ipv6/conf"
 
 
 def require() -> str:
@@ -50,21 +45,7 @@ def require() -> str:
     Raises:
         ConfigurationError: something that such a network needs is missing.
     """
-    for program, package in (("babeld", "babeld"), ("ip", "iproute2"), ("setpriv", "util-linux")):
-        if shutil.which(program) is None:
-            raise ConfigurationError(
-                "babeld cannot be run as the comparator",
-                f"there is no program {program}",
-                f"Install it: apt-get install {package}",
-                variable="PATH",
-            )
-    if os.geteuid() != 0:
-        raise ConfigurationError(
-            "babeld cannot be run as the comparator",
-            "only root may make network namespaces",
-            "Run this benchmark as root.",
-            variable="USER",
-        )
+    kernel.require((("babeld", "babeld"), ("ip", "iproute2"), ("setpriv", "util-linux")))
     said = subprocess.run(["babeld", "-V"], capture_output=True, text=True, check=True)  # noqa: S607 - looked up above
     return (said.stdout + said.stderr).strip().removeprefix("babeld-")
 
@@ -135,7 +116,7 @@ class BabelNetwork:
         self._alive[node] = False
         at = time.monotonic()
         self._daemons[node].kill()
-        self._configure(node, "all", "disable_ipv6", 1)
+        kernel.configure(self._namespace(node), "all", "disable_ipv6", 1)
         return at
 
     # -- setting up ------------------------------------------------------------------------------
@@ -151,11 +132,11 @@ class BabelNetwork:
     def _lay(self) -> None:
         """Make namespaces, links and addresses."""
         nodes = range(self.topology.n_nodes)
-        _ip(f"netns add {self._namespace(node)}" for node in nodes)
+        kernel.ip(f"netns add {self._namespace(node)}" for node in nodes)
         for node in nodes:
             # Else an interface may not speak until its address is found to be unique.
-            self._configure(node, "default", "accept_dad", 0)
-        _ip(
+            kernel.configure(self._namespace(node), "default", "accept_dad", 0)
+        kernel.ip(
             f"link add {kernel_routes.device(b)} netns {self._namespace(a)} type veth"
             f" peer name {kernel_routes.device(a)} netns {self._namespace(b)}"
             for a, b in self.topology.ends.tolist()
@@ -163,12 +144,7 @@ class BabelNetwork:
         for node in nodes:
             up = [f"link set {kernel_routes.device(near)} up" for near in self._neighbours(node)]
             own = f"addr add {kernel_routes.address(node)}/128 dev lo"
-            _ip(["link set lo up", own, *up], self._namespace(node))
-
-    def _configure(self, node: int, interface: str, key: str, value: int) -> None:
-        """Set a kernel variable of a namespace."""
-        write = f"echo {value} > {_CONFIGURATION}/{interface}/{key}"
-        _run(["ip", "netns", "exec", self._namespace(node), "sh", "-c", write])
+            kernel.ip(["link set lo up", own, *up], self._namespace(node))
 
     def _log(self, node: int) -> Path:
         return self._directory / f"{node}.log"
@@ -202,42 +178,10 @@ class BabelNetwork:
             daemon.wait()
 
     def _remove_namespaces(self) -> None:
-        _remove(self._namespace(node) for node in range(self.topology.n_nodes))
+        kernel.remove(self._namespace(node) for node in range(self.topology.n_nodes))
 
 
 def _sweep() -> None:
     """Remove the namespaces of processes that were killed before they could do so."""
-    if _NAMESPACES.is_dir():
-        found = ((p.name, re.match(rf"{_NAME}(\d+)-", p.name)) for p in _NAMESPACES.iterdir())
-        _remove([name for name, of in found if of and not psutil.pid_exists(int(of[1]))])
-
-
-def _remove(names: Iterable[str]) -> None:
-    present = {path.name for path in _NAMESPACES.iterdir()} if _NAMESPACES.is_dir() else set()
-    _ip(f"netns del {name}" for name in names if name in present)
-
-
-def _ip(commands: Iterable[str], namespace: str = "") -> None:
-    """Have `ip` carry out commands, in one process."""
-    inside = ["-n", namespace] if namespace else []
-    _run(["ip", *inside, "-batch", "-"], "\n".join(commands))
-
-
-def _run(command: Sequence[str], text: str = "") -> None:
-    done = subprocess.run(  # noqa: S603 - all parts are made here
-        command,
-        input=text,
-        capture_output=True,
-        text=True,
-        timeout=_TIMEOUT_S,
-        check=False,
-        start_new_session=True,  # a Ctrl-C must not leave half of it done
-    )
-    if done.returncode:
-        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise Unavailable(
-            f"`{' '.join(command)}` failed",
-            said[-1],
-            "The kernel must offer network namespaces, veth and IPv6, and allow them here.",
-            retry_after_s=1.0,
-        )
+    found = ((name, re.match(rf"{_NAME}(\d+)-", name)) for name in kernel.present())
+    kernel.remove([name for name, of in found if of and not psutil.pid_exists(int(of[1]))])
