@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # Assumed of every node where --availability is asked without more, in h say.
 MTBF: Final = 2000.0
 MTTR: Final = 4.0
+DOUBLES: Final = 100  # pairs of each kind that --all-double asks for
 
 
 @reporting.reported
@@ -49,6 +50,14 @@ def command(
     ] = None,
     all_single: Annotated[
         bool, typer.Option("--all-single", help="Every single node and link, the costliest first.")
+    ] = False,
+    all_double: Annotated[
+        bool,
+        typer.Option(
+            "--all-double",
+            help="Every two nodes or links that must not fail together, the costliest first: what "
+            "both cost beyond what each does alone.",
+        ),
     ] = False,
     rank_by: Annotated[
         str | None,
@@ -149,6 +158,8 @@ def command(
 
     Where are we weakest, and what helps?  x0 what-if --all-single --advise 3
 
+    Which two must not fail together?  x0 what-if --all-double
+
     Who loses the internet?  x0 what-if --all-single --rank-by clients --gateway n0007
 
     What does bad luck cost?  x0 what-if --random 5 --samples 10000 --seed 7
@@ -160,6 +171,7 @@ def command(
         "--fail": [*(fail or ()), *(nodes or ())],
         "--link": link,
         "--all-single": all_single,
+        "--all-double": all_double,
         "--rank-by": rank_by,
         "--gateway": gateway,
         "--random": random,
@@ -230,6 +242,8 @@ def _from_options(given: Mapping[str, Any]) -> Scenario:
     if "--gateway" in given:
         asked["gateways"] = _words(given["--gateway"])
     asked["singles"] = "--all-single" in given
+    if "--all-double" in given:
+        asked["doubles"] = DOUBLES
     asked["rank_by"] = given.get("--rank-by")
     if "--random" in given:
         asked["random"] = {"k": given["--random"], **draws}
@@ -246,13 +260,14 @@ def _check_given(given: Mapping[str, Any]) -> None:
     from actors.runtime.errors import InvalidInput
     from actors.twin.limits import RANKS
 
-    asking = {"--fail", "--link", "--all-single", "--random", "--availability", "--advise"}
+    asking = {"--fail", "--link", "--all-single", "--all-double", "--random", "--availability"}
+    asking.add("--advise")
     if not given.keys() & asking:
         raise InvalidInput(
             "nothing is asked",
             f"{', '.join(given)} only say how" if given else "no option says what",
-            "Give --fail, --link, --all-single, --random, --availability, --advise or --scenario;"
-            " see --help.",
+            "Give --fail, --link, --all-single, --all-double, --random, --availability, --advise or"
+            " --scenario; see --help.",
         )
     if "--samples" in given and not given.keys() & {"--random", "--availability"}:
         raise _refused("--samples", "nothing is drawn", "Give --random or --availability too.")
@@ -261,8 +276,8 @@ def _check_given(given: Mapping[str, Any]) -> None:
             raise _refused(
                 f"--rank-by {given['--rank-by'][:40]}", "it is none", f"One of {', '.join(RANKS)}."
             )
-        if "--all-single" not in given:
-            raise _refused("--rank-by", "nothing is ranked", "Give --all-single too.")
+        if not given.keys() & {"--all-single", "--all-double"}:
+            raise _refused("--rank-by", "nothing is ranked", "Give --all-single or --all-double.")
     for name in ("--mtbf", "--mttr"):
         if name in given and "--availability" not in given:
             raise _refused(name, "it is for --availability", "Give --availability too.")

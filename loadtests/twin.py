@@ -17,7 +17,11 @@ from scipy.sparse.csgraph import connected_components
 
 from actors.topology.cuts import single_failures
 from actors.topology.model import Topology
+from actors.twin.doubles import double_failures
 from actors.twin.failure import Failure
+from actors.twin.intact import Intact, pairs_of
+from actors.twin.internet import Internet
+from actors.twin.limits import MAX_PAIRS
 from actors.twin.partitions import FailedSets, Partitioner
 from loadtests.benchmark import Findings, Progress, Table, benchmark, defect, timed
 from loadtests.spread import Spread, shown
@@ -28,9 +32,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
 
+    from actors.twin.results import DoubleFailures
+
 NODES: Final = 10_000
 LINKS_PER_NODE: Final = 4
 LARGE: Final = (26_000, 27_000)  # nodes and links
+DOUBLE: Final = (2000, 8000)  # nodes and links
+GATEWAYS: Final = ("n0", "n500", "n900")
+DOUBLES_SAMPLE: Final = 200  # pairs of nodes removed by scipy
 SETS: Final = 1000
 SET_SIZES: Final = (2, 50)
 RUNS: Final = 5
@@ -49,6 +58,11 @@ node, count the components that are left, and put it back; {scipy_singles} nodes
 {sample} (networkx) were removed and the time scaled to all nodes; links, which would cost them \
 four times as much again, were left out. networkx's own linear search names cut nodes and bridges \
 without saying what they cost.
+
+All double failures: a random mesh of {double_nodes:,} nodes and {double_links:,} links with \
+{gateways} gateways, every pair of nodes, of links, and of a node and a link, in pairs lost and in \
+nodes cut off; one run. scipy removes {doubles_sample} random pairs of nodes and the 20 costliest, \
+and the time is scaled to all pairs of nodes.
 
 Random failures: {sets:,} sets of {least} to {most} nodes; scipy masks its matrix for each of \
 them, networkx copies its graph for {sample} and the time is scaled. Every figure that a \
@@ -118,7 +132,13 @@ def measure(
         lost, took = timed(partial(_pairs_lost, _fresh(topology), failures))
         many[_TWIN].append(took)
         _time_rivals(rivals, failures, lost, sets, many)
+    progress("double failures")
+    twice = _doubles(_fresh(mesh(*DOUBLE, SEED)))
     method = _METHOD.format(
+        double_nodes=DOUBLE[0],
+        double_links=DOUBLE[1],
+        gateways=len(GATEWAYS),
+        doubles_sample=DOUBLES_SAMPLE,
         nodes=topology.n_nodes,
         links=topology.n_links,
         large_nodes=large.n_nodes,
@@ -132,7 +152,13 @@ def measure(
         most=SET_SIZES[1],
     )
     return _found(
-        method, topology, sets, _spreads(single), _spreads(many), *map(Spread.of, (named, vast))
+        method,
+        topology,
+        sets,
+        _spreads(single),
+        _spreads(many),
+        *map(Spread.of, (named, vast)),
+        twice,
     )
 
 
@@ -144,6 +170,7 @@ def _found(
     together: dict[str, Spread],
     named: Spread,
     large: Spread,
+    twice: tuple[float, float],
 ) -> Findings:
     """The figures.
 
@@ -155,6 +182,7 @@ def _found(
         together: seconds for all random failures, by program.
         named: seconds of networkx's linear search for cut nodes and bridges.
         large: seconds for all single failures of the large mesh, by the twin.
+        twice: seconds for all double failures, by the twin and by removal with scipy.
     """
     single, many = _ratios(alone), _ratios(together)
     linear = named.median / alone[_TWIN].median
@@ -170,6 +198,14 @@ def _found(
         for name, spread in together.items()
     ]
     rows.append([f"all single failures of {LARGE[0]:,} nodes, {_TWIN}", str(large.times(1000)), ""])
+    rows += [
+        [f"all double failures of {DOUBLE[0]:,} nodes, {_TWIN}", f"{1000 * twice[0]:,.0f}", "1.0"],
+        [
+            "pairs of nodes alone, scipy: connected_components",
+            f"{1000 * twice[1]:,.0f}",
+            shown(twice[1] / twice[0]),
+        ],
+    ]
     return Findings(
         method=method,
         tables=[Table(["", "ms", "times the twin's"], rows)],
@@ -177,6 +213,11 @@ def _found(
             (
                 f"All single failures take {alone[_TWIN].times(1000)} ms,"
                 f" {shown(single[_SCIPY])} times less than by removal with scipy."
+            ),
+            (
+                f"All double failures of {DOUBLE[0]:,} nodes and {DOUBLE[1]:,} links take"
+                f" {twice[0]:.1f} s, {shown(twice[1] / twice[0])} times less than pairs of nodes"
+                " alone by removal with scipy."
             ),
             (
                 f"{sets:,} random failures take {together[_TWIN].times(1000)} ms,"
@@ -194,6 +235,8 @@ def _found(
             "k_failures_vs_scipy": many[_SCIPY],
             "k_failures_vs_networkx": many[_NETWORKX],
             "large_all_single_ms": 1000 * large.median,
+            "all_double_s": twice[0],
+            "all_double_vs_scipy": twice[1] / twice[0],
             "all_single_s": {name: spread.as_dict() for name, spread in alone.items()},
             "k_failures_s": {name: spread.as_dict() for name, spread in together.items()},
             "large_all_single_s": large.as_dict(),
@@ -255,6 +298,45 @@ def _time_rivals(
     truth = survivors * (survivors - 1) // 2 - np.array(left)
     if not np.array_equal(truth, lost) or slow != left[: len(few)]:
         raise defect("the twin, scipy and networkx count different pairs")
+
+
+def _doubles(topology: Topology) -> tuple[float, float]:
+    """Seconds for all double failures by the twin, and for those of nodes by removal with scipy.
+
+    Raises:
+        Unavailable: the two disagree.
+    """
+
+    def twin() -> tuple[DoubleFailures, Intact]:
+        intact = Intact(topology)
+        internet = Internet.of(topology, GATEWAYS)
+        return double_failures(intact, MAX_PAIRS, internet, "pairs"), intact
+
+    (found, intact), took = timed(twin)
+    n = topology.n_nodes
+    draw = np.random.default_rng(SEED)
+    pairs = [draw.choice(n, 2, replace=False).tolist() for _ in range(DOUBLES_SAMPLE)]
+    # The costliest too, so that the comparison is of more than zeros.
+    pairs += [[topology.index_of(one.a), topology.index_of(one.b)] for one in found.nodes[:20]]
+    rivals = _Rivals.of(topology)
+    left, slow = timed(lambda: [rivals.scipy_pairs(Failure.at(pair)) for pair in pairs])
+    beyond = {frozenset((one.a, one.b)): one.pairs_lost for one in found.nodes}
+    for (a, b), connected in zip(pairs, left, strict=True):
+        alone = _explained(intact, a, b)
+        extra = beyond.get(frozenset((topology.ids[a], topology.ids[b])), 0)
+        if (n - 2) * (n - 3) // 2 - connected != alone + extra:
+            raise defect("the twin and scipy count different pairs of a double failure")
+    return took, slow * (n * (n - 1) // 2) / len(pairs)
+
+
+def _explained(intact: Intact, a: int, b: int) -> int:
+    """Pairs of others that a or b parts alone, by removing each."""
+    topology = intact.topology
+    parts = [topology.without(nodes=[gone]).components for gone in (a, b)]
+    keep = np.ones(topology.n_nodes, np.bool_)
+    keep[[a, b]] = False
+    both = np.unique(np.stack(parts)[:, keep], axis=1, return_counts=True)[1]
+    return pairs_of(int(keep.sum())) - sum(map(pairs_of, both.tolist()))
 
 
 def _pairs_lost(topology: Topology, failures: Sequence[Failure]) -> NDArray[np.int64]:

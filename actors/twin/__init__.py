@@ -11,6 +11,9 @@ a function of it, and every answer a type of `results`, which turns into JSON. O
     internet      who reaches a gateway, and whom each single failure cuts off
     ranking       which failure costs more
     single        every single failure exactly; ranking; the worst pairs of nodes
+    doubles       every failure of two at once, and what both together cost
+    block_graphs  what a node and one thing more separate, block by block
+    link_pairs    which two links separate what neither alone does
     impact        one failed set, in all its consequences
     loss          routes, what is lost on them during and after convergence, load of links
     sets          random k-failures, shared risks, cascades; with confidence intervals

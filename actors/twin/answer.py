@@ -11,6 +11,7 @@ from actors.twin import progress
 from actors.twin.advice import advise, reconnect
 from actors.twin.availability import Outages, availability, unavailability
 from actors.twin.conditions import Conditions, Traffic, capacities
+from actors.twin.doubles import double_failures
 from actors.twin.failure import Failure
 from actors.twin.impact import impact
 from actors.twin.intact import Intact
@@ -71,6 +72,9 @@ def answer(
         impact=impact(intact, failure, scenario.pairs, internet) if failure is not None else None,
         single_failures=single_failures(intact, internet, scenario.rank_by)
         if scenario.singles
+        else None,
+        double_failures=double_failures(intact, scenario.doubles, internet, scenario.rank_by)
+        if scenario.doubles
         else None,
         worst_pairs=worst_pairs(intact, scenario.worst_pairs) if scenario.worst_pairs else None,
         random_failures=random_failures(intact, draws) if draws else None,

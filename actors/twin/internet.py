@@ -11,7 +11,7 @@ there is no `Internet`, and no figure of this kind: nothing is known, which is n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -99,7 +99,9 @@ class Internet:
         whole = self.topology
         behind = np.flatnonzero(self.gateway) + 1
         ends = np.vstack([whole.ends + 1, np.stack([np.zeros_like(behind), behind], axis=1)])
-        return Topology.of([str(number) for number in range(whole.n_nodes + 1)], ends)
+        parallel = np.append(whole.parallel, np.ones(len(behind), np.int16))
+        ids = [str(number) for number in range(whole.n_nodes + 1)]
+        return replace(Topology.of(ids, ends), parallel=parallel)
 
     @cached_property
     def forest(self) -> Forest:

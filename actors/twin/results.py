@@ -230,6 +230,35 @@ class WorstPairs(Result):
 
 
 @dataclass(frozen=True, slots=True)
+class RankedDouble(Result):
+    """Two nodes or links, and what both together cost beyond what each of them does alone.
+
+    A link that stands beside itself is one of two that join a pair: both of them fail.
+    """
+
+    a: str
+    b: str
+    pairs_lost: int  # that neither alone would part
+    cut_off: NodesAndClients | None  # that neither alone would cut off; None: no gateway is known
+
+
+@dataclass(frozen=True, slots=True)
+class DoubleFailures(Result):
+    """All failures of two at once that cost more than the two do one by one.
+
+    Each list has the costliest, as many as were asked for, and the counts tell how many there are.
+    """
+
+    ranked_by: str  # as in `SingleFailures`
+    nodes: list[RankedDouble]  # two nodes
+    links: list[RankedDouble]  # two links
+    nodes_with_links: list[RankedDouble]  # `a` is the node, `b` the link
+    node_pairs: int
+    link_pairs: int
+    node_and_link_pairs: int
+
+
+@dataclass(frozen=True, slots=True)
 class RandomFailures(Result):
     """The consequences of random failed sets."""
 
@@ -362,6 +391,7 @@ class ScenarioAnswer(Result):
     internet: InternetAccess | None  # None: no gateway is known
     impact: Impact | None
     single_failures: SingleFailures | None
+    double_failures: DoubleFailures | None
     worst_pairs: WorstPairs | None
     random_failures: RandomFailures | None
     cascade: Cascade | None

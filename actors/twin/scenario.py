@@ -10,7 +10,8 @@
     pairs: [[n8, n9]]
     gateways: [n1, n2]                  # instead of those that the map names
     singles: true
-    rank_by: clients                    # or nodes, or pairs
+    doubles: 20                         # the costliest pairs that must not fail together
+    rank_by: clients                    # singles and doubles; or nodes, or pairs
     worst_pairs: 10
     random: {k: 3, of: nodes, samples: 1000, correlation: 0.2}
     cascade: {tolerance: 0.3}
@@ -169,6 +170,7 @@ class Scenario(_Part):
     pairs: Annotated[tuple[Ends, ...], Field(max_length=_MAX_ANSWERED_PAIRS)] = ()
     gateways: Names | None = None
     singles: bool = False
+    doubles: Annotated[int, Field(ge=1, le=MAX_PAIRS)] | None = None
     rank_by: RankBy | None = None
     worst_pairs: Annotated[int, Field(ge=1, le=MAX_PAIRS)] | None = None
     random: Random | None = None
@@ -178,9 +180,11 @@ class Scenario(_Part):
 
     @model_validator(mode="after")
     def _asks_something(self) -> Self:
-        asked = (self.fail, self.worst_pairs, self.random, self.availability, self.advice)
-        if not self.singles and all(part is None for part in asked):
-            raise ValueError("it asks nothing: give fail, singles, random, availability or advice")
+        asked = (self.fail, self.doubles, self.worst_pairs, self.random, self.availability)
+        if not self.singles and all(part is None for part in (*asked, self.advice)):
+            raise ValueError(
+                "it asks nothing: give fail, singles, doubles, random, availability or advice"
+            )
         if self.advice is not None and self.advice.for_failure and self.fail is None:
             raise ValueError("advice for_failure needs fail")
         if self.cascade is not None and self.fail is None and self.random is None:

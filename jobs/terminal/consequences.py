@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Advice,
         Availability,
         Cascade,
+        DoubleFailures,
         Impact,
         InternetAccess,
         Interval,
@@ -55,6 +56,8 @@ def readable(scenario: Scenario, reply: Reply) -> list[RenderableType | str]:
         shown += _cascade(found.cascade)
     if found.single_failures is not None:
         shown += _single(found.single_failures)
+    if found.double_failures is not None:
+        shown += _double(found.double_failures)
     if found.worst_pairs is not None:
         shown += _worst_pairs(found.worst_pairs)
     if found.random_failures is not None:
@@ -298,6 +301,28 @@ def _single(found: SingleFailures) -> Shown:
     elif found.node_connectivity is not None:
         least = _count(found.node_connectivity, "node")
         yield f"It takes the failure of at least {least} to split the mesh."
+
+
+def _double(found: DoubleFailures) -> Shown:
+    """What two cost together that neither costs alone."""
+    yield (
+        f"{_count(found.node_pairs, 'pair')} of nodes, {found.link_pairs:,} of links and"
+        f" {found.node_and_link_pairs:,} of a node and a link must not fail together: below is what"
+        " both cost beyond what each does alone."
+    )
+    by = _RANKED[found.ranked_by]
+    for what, ranked, count in (
+        ("two nodes", found.nodes, found.node_pairs),
+        ("two links", found.links, found.link_pairs),
+        ("a node and a link", found.nodes_with_links, found.node_and_link_pairs),
+    ):
+        rows = [(one.a, one.b, one.pairs_lost, *_cut_off(one.cut_off)) for one in ranked[:ROWS]]
+        if rows:
+            columns = ("this one", "and", "pairs lost", *_OFFLINE)
+            yield table(f"The costliest together, {what}, by {by}", columns, rows)
+        if count > len(rows):
+            kept = f", of which --json has {len(ranked):,}" if len(ranked) > ROWS else ""
+            yield f"and {_count(count - len(rows), 'pair')} more{kept}"
 
 
 def _cut_off(found: NodesAndClients | None) -> tuple[str, str]:

@@ -11,11 +11,14 @@ import pytest
 from actors.topology.source import read
 from actors.twin.advice import advise
 from actors.twin.answer import answer
+from actors.twin.doubles import double_failures
 from actors.twin.failure import Failure
 from actors.twin.impact import impact
 from actors.twin.intact import Intact
+from actors.twin.internet import Internet
 from actors.twin.partitions import FailedSets
 from actors.twin.picture import draw
+from actors.twin.results import NodesAndClients
 from actors.twin.scenario import parse
 from actors.twin.single import single_failures, worst_pairs
 
@@ -44,6 +47,51 @@ def test_single_failures(leipzig: Intact) -> None:
     found = single_failures(leipzig)
     assert (len(found.spof_nodes), len(found.bridges), found.node_connectivity) == (40, 44, 1)
     assert found.spof_nodes[0].share == pytest.approx(0.648, abs=0.0005)
+
+
+@pytest.fixture(scope="module")
+def everything() -> Intact:
+    """144 nodes and 290 links, tunnels among them."""
+    return Intact(read(str(MAPS / "freifunk-leipzig.meshviewer.json")).topology)
+
+
+def test_what_a_failure_costs_people(everything: Intact) -> None:
+    """The worst node by pairs costs hardly anybody the internet; the worst by clients does."""
+    internet = Internet.of(everything.topology)
+    assert internet is not None
+    assert len(internet.access.gateways) == 16
+    by_pairs = single_failures(everything, internet, "pairs").spof_nodes
+    assert [one.cut_off for one in by_pairs[:2]] == [
+        NodesAndClients(1, 0, 1),
+        NodesAndClients(31, 33, 31),
+    ]
+    assert by_pairs[0].pairs_lost == 6582
+    by_clients = single_failures(everything, internet)
+    assert by_clients.ranked_by == "clients"
+    assert by_clients.spof_nodes[0] == by_pairs[1]
+    found = impact(everything, Failure.named(everything.topology, [by_pairs[1].node]), (), internet)
+    assert found.cut_off == by_pairs[1].cut_off
+
+
+def test_which_two_must_not_fail_together(everything: Intact) -> None:
+    """The costliest two nodes, against taking out every two; neither of them costs as much."""
+    topology, internet = everything.topology, Internet.of(everything.topology)
+    assert internet is not None
+    found = double_failures(everything, 5, internet, "nodes")
+    worst = found.nodes[0]
+    assert worst.cut_off is not None
+    offline: dict[tuple[int, ...], set[int]] = {}
+
+    def of(*gone: int) -> set[int]:
+        if gone not in offline:
+            lost = internet.offline(topology.without(nodes=gone))
+            offline[gone] = set(np.flatnonzero(lost).tolist())
+        return offline[gone]
+
+    n = topology.n_nodes
+    most = max((len(of(a, b) - of(a) - of(b)), -a, -b) for a in range(n) for b in range(a + 1, n))
+    ids = topology.ids
+    assert (worst.cut_off.nodes, worst.a, worst.b) == (most[0], ids[-most[1]], ids[-most[2]])
 
 
 def test_losses(leipzig: Intact) -> None:

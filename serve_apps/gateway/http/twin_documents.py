@@ -11,6 +11,7 @@ from actors.twin.results import (
     Advice,
     Availability,
     Cascade,
+    DoubleFailures,
     Impact,
     InternetAccess,
     RandomCascades,
@@ -39,6 +40,15 @@ class SingleReply(BaseModel):
     single_failures: SingleFailures
 
 
+class DoubleReply(BaseModel):
+    """Every failure of two at once that costs more than the two do one by one."""
+
+    mesh: About
+    names: NodeNames
+    internet: InternetAccess | None
+    double_failures: DoubleFailures
+
+
 class ImpactReply(BaseModel):
     """What one failed set does."""
 
@@ -59,6 +69,7 @@ class ScenarioReply(BaseModel):
     internet: InternetAccess | None
     impact: Impact | None
     single_failures: SingleFailures | None
+    double_failures: DoubleFailures | None
     worst_pairs: WorstPairs | None
     random_failures: RandomFailures | None
     cascade: Cascade | None
@@ -144,6 +155,7 @@ SCENARIO_BODY: Final = documents.body(
         "who loses the internet": {
             "value": {"singles": True, "rank_by": "nodes", "gateways": ["n0007", "n0021"]},
         },
+        "which two must not fail together": {"value": {"doubles": 20}},
         "bad luck": {"value": {"random": {"k": 5, "of": "elements", "samples": 2000}, "seed": 7}},
         "availability": {
             "value": {"availability": {"node": {"mtbf": 2000, "mttr": 4}}},

@@ -14,6 +14,7 @@ from actors.runtime.errors import InvalidInput
 from actors.runtime.ids import MAX_NODE_ID_LENGTH
 from actors.topology import naming
 from actors.twin import scenario as scenarios
+from actors.twin.limits import MAX_PAIRS
 from actors.twin.scenario import Failing, Scenario
 from serve_apps.gateway.http import twin_documents
 from serve_apps.gateway.http.parameters import V1
@@ -79,6 +80,28 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         asked = Scenario(singles=True, rank_by=rank_by, gateways=tuple(gateway_node) or None)
         reply = await gateway.ask(asked)
         return await _answer(reply.as_dict(), "internet", "single_failures")
+
+    @app.get(
+        f"{V1}/twin/double",
+        tags=["twin"],
+        response_model=twin_documents.DoubleReply,
+        responses={**problem_documents.CHANGES, **problem_documents.problems(404)},
+    )
+    async def get_double_failures(
+        request: Request,
+        most: Annotated[int, Query(ge=1, le=MAX_PAIRS, description="pairs of each kind")] = 20,
+        rank_by: Rank = None,
+        gateway_node: Gateways = [],  # noqa: B006 - FastAPI copies it
+    ) -> Response:
+        """Which two must not fail together: two nodes, two links, a node and a link.
+
+        Of each kind the costliest, with what both cost beyond what each does alone. It needs the
+        token because it can cost much.
+        """
+        gateway.access.check(request.headers)
+        gateways = tuple(gateway_node) or None
+        reply = await gateway.ask(Scenario(doubles=most, rank_by=rank_by, gateways=gateways))
+        return await _answer(reply.as_dict(), "internet", "double_failures")
 
     @app.get(
         f"{V1}/twin/impact",

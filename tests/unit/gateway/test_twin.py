@@ -89,6 +89,24 @@ async def test_who_loses_the_internet(asked: Callable[..., Any]) -> None:
     assert impact["internet"]["given"]
 
 
+async def test_which_two_must_not_fail_together(asked: Callable[..., Any]) -> None:
+    """GET /v1/twin/double needs the token, and has what two cost beyond what each does."""
+    client = await asked()
+    assert (await client.get("/v1/twin/double")).status_code == 401
+    answer = await client.get("/v1/twin/double?gateway=a&most=1", headers=TOKEN)
+    found = answer.json()["double_failures"]
+    assert (found["node_pairs"], found["link_pairs"], found["ranked_by"]) == (0, 3, "nodes")
+    assert found["links"] == [
+        {
+            "a": "a--b",
+            "b": "a--c",
+            "pairs_lost": 3,
+            "cut_off": {"nodes": 3, "clients": None, "clients_known": 0},
+        }
+    ]
+    assert answer.json()["internet"]["gateways"] == ["a"]
+
+
 @pytest.mark.parametrize(
     ("query", "status", "said"),
     [
@@ -153,6 +171,7 @@ async def test_a_scenario_is_answered_whole(asked: Callable[..., Any]) -> None:
         "groups": {"mast": {"nodes": ["c"]}},
         "gateways": ["a"],
         "singles": True,
+        "doubles": 2,
         "worst_pairs": 2,
         "random": {"k": 1, "samples": 50},
         "traffic": {"uniform": 1},
@@ -168,7 +187,7 @@ async def test_a_scenario_is_answered_whole(asked: Callable[..., Any]) -> None:
     assert all(found[name] is not None for name in found)
     little = await client.post("/v1/twin/scenarios", json={"singles": True}, headers=TOKEN)
     assert [name for name, value in little.json().items() if value is None] == [
-        *("internet", "impact", "worst_pairs", "random_failures", "cascade"),
+        *("internet", "impact", "double_failures", "worst_pairs", "random_failures", "cascade"),
         *("random_cascades", "availability", "advice"),
     ]
 

@@ -125,6 +125,20 @@ def test_who_loses_the_internet(ring: str) -> None:
     assert "The costliest nodes, by nodes that lose every gateway" in out
 
 
+def test_which_two_must_not_fail_together(ring: str) -> None:
+    """Of the ring, opposite nodes and any two links; the bridge e hangs on is no part of it."""
+    out, _ = x0("--topology", ring, "--all-double")
+    words = " ".join(out.split())
+    assert "2 pairs of nodes, 6 of links and" in words
+    for what in ("two nodes", "two links", "a node and a link"):
+        assert f"The costliest together, {what}, by pairs lost" in words
+    found = answer("--topology", ring, "--all-double", "--gateway", "e", "--rank-by", "pairs")
+    double = found["double_failures"]
+    assert {(one["a"], one["b"]) for one in double["nodes"]} == {("a", "c"), ("b", "d")}
+    assert "a--e" not in {one[end] for one in double["links"] for end in ("a", "b")}
+    assert double["ranked_by"] == "pairs"
+
+
 def test_advice_beside_a_failure_says_over_what_it_counts(ring: str, tmp_path: Path) -> None:
     """A scenario may ask of one failure and for advice against all: the words are those of all."""
     path = tmp_path / "scenario.yaml"

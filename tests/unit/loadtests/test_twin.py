@@ -8,12 +8,15 @@ import pytest
 
 from actors.runtime.errors import Unavailable
 from actors.topology.cuts import Cuts
+from actors.twin.results import DoubleFailures, RankedDouble
 from loadtests import twin
 
 
 @pytest.fixture(autouse=True)
 def _large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(twin, "LARGE", (200, 210))
+    monkeypatch.setattr(twin, "DOUBLE", (60, 70))
+    monkeypatch.setattr(twin, "GATEWAYS", ("n0", "n9"))
 
 
 def small() -> dict[str, object]:
@@ -42,6 +45,8 @@ def test_the_figures() -> None:
         "k_failures_vs_scipy",
         "k_failures_vs_networkx",
         "large_all_single_ms",
+        "all_double_s",
+        "all_double_vs_scipy",
     ):
         assert found[name] > 0
     assert (found["nodes"], found["links"]) == (150, 600)
@@ -55,4 +60,12 @@ def test_a_wrong_answer_is_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
         lambda mesh: Cuts(np.ones(mesh.n_nodes, np.int64), np.ones(mesh.n_links, np.int64)),
     )
     with pytest.raises(Unavailable, match="different pairs"):
+        small()
+
+
+def test_a_wrong_double_failure_is_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the twin missed pairs that must not fail together, there would be no result."""
+    found = DoubleFailures("pairs", [RankedDouble("n0", "n1", 999, None)], [], [], 1, 0, 0)
+    monkeypatch.setattr(twin, "double_failures", lambda *_: found)
+    with pytest.raises(Unavailable, match="of a double failure"):
         small()
