@@ -124,8 +124,8 @@ def measure(
         progress(f"run {turn + 1} of {runs}: single failures")
         cost, took = timed(partial(single_failures, _fresh(topology)))
         single[_TWIN].append(took)
-        alone = [Failure.at([node]) for node in sample.tolist()]
-        _time_rivals(rivals, alone, cost.by_node[sample], nodes, single)
+        each = [Failure.at([node]) for node in sample.tolist()]
+        _time_rivals(rivals, each, cost.by_node[sample], nodes, single)
         named.append(timed(rivals.named)[1])
         vast.append(timed(partial(single_failures, _fresh(large)))[1])
         progress(f"run {turn + 1} of {runs}: random failures")
