@@ -157,7 +157,8 @@ def measure(
         sets,
         _spreads(single),
         _spreads(many),
-        *map(Spread.of, (named, vast)),
+        Spread.of(named),
+        Spread.of(vast),
         twice,
     )
 
