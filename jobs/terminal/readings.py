@@ -79,7 +79,7 @@ def readable(found: Mapping[str, Any]) -> Iterator[RenderableType | str]:
                 nodes, "total", "online", "offline", "online_unknown", "named", "located"
             ),
             "gateways": f"{nodes['gateways']:,}"
-            + (f" (of {nodes['gateway_unknown']:,} not told)" if nodes["gateway_unknown"] else ""),
+            + (f"; not told of {nodes['gateway_unknown']:,}" if nodes["gateway_unknown"] else ""),
             "clients": "not told" if nodes["clients"] is None else f"{nodes['clients']:,}",
             "links": _words(links, "total", "up", "down"),
             "quality": _words(links, "", "both_known", "one_known", "none_known"),
@@ -88,7 +88,8 @@ def readable(found: Mapping[str, Any]) -> Iterator[RenderableType | str]:
     )
     if found["left_out"]:
         title = f"Left out: {found['left_out']:,} of {found['records']:,} records"
-        yield _table(f"{title} ({100 * found['share_left_out']:.1f} %)", found["reasons"])
+        share = f"{100 * found['share_left_out']:.1f} % for a fault"
+        yield _table(f"{title}, {share}", found["reasons"])
     else:
         yield f"Nothing is left out of {found['records']:,} records."
     if found["altered"]:

@@ -64,6 +64,7 @@ async def test_a_thousand_nodes_are_read() -> None:
     assert not reading.left_out
     assert all(None not in link.quality for link in reading.links)
     assert {node.online for node in reading.nodes} == {True}
+    assert [node.name for node in reading.nodes if node.gateway] == ["node-0"]
     assert max(nodes.asked) == 1
 
 

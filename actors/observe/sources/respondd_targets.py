@@ -43,6 +43,8 @@ class Target:
         return ipaddress.ip_address(self.host).is_multicast
 
     def __str__(self) -> str:
+        if (self.host, self.port) == (GROUP, PORT):
+            return self.interface
         host = f"{self.host}%{self.interface}" if self.interface else self.host
         host = f"[{host}]" if ":" in host else host
         return host if self.port == PORT else f"{host}:{self.port}"

@@ -113,11 +113,17 @@ class Collector:
         self._records += 1
         self._take(node)
 
-    def mark_gateways(self, names: Iterable[str]) -> None:
-        """Say which of the nodes are gateways; the others are none."""
+    def mark_gateways(self, names: Iterable[str], *, all_told: bool = True) -> None:
+        """Say which of the nodes are gateways.
+
+        Args:
+            names: their ids or addresses.
+            all_told: the others are none; else nothing is said of them.
+        """
         gateways = {self.node_of(name) for name in names}
         for name, node in self.nodes.items():
-            self.nodes[name] = replace(node, gateway=name in gateways)
+            if name in gateways or all_told:
+                self.nodes[name] = replace(node, gateway=name in gateways)
 
     def imply_node(self, name: str) -> None:
         """Take a node that has no record of its own, unless it is there."""

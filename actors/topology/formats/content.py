@@ -19,6 +19,7 @@ from actors.topology.formats import (
     metrics,
     netjson,
     olsr,
+    openwisp,
     respondd,
     tables,
     yanic,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _GRAPHS: Final = (netjson.GRAPH, netjson.COLLECTION)
 _BY_KEY: Final = {"vis": batman.read_vis, "topology": olsr.read}
+_BY_TYPE: Final = {openwisp.TYPE: openwisp.read_push}
 _REMEDY: Final = "Point at a map in one of the formats that README.md lists, uncompressed."
 
 
@@ -137,9 +139,10 @@ def _read_object(document: Document, quality: str) -> Reading:
     root = document.root
     if _is_netjson(root):
         return netjson.read(document, quality)
-    for key, reader in _BY_KEY.items():
-        if key in root:
-            return reader(document)
+    by_key = next((reader for key, reader in _BY_KEY.items() if key in root), None)
+    reader = _BY_TYPE.get(str(root.get("type"))) or by_key
+    if reader is not None:
+        return reader(document)
     if "nodeinfo" in root or "neighbours" in root:
         return respondd.read_responses([("answer", root)], document.source)
     if "nodes" in root and "links" in root:

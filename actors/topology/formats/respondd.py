@@ -80,6 +80,7 @@ def read_responses(
     collector = Collector(source, format_name)
     interfaces: dict[str, str] = {}  # address -> kind
     answers: list[_Answer] = []
+    gateways: set[str] = set()
     for entry, response in responses:
         if not isinstance(response, dict):
             collector.leave_out(NO_RECORDS, entry, f"it is {type_name(response)}")
@@ -89,6 +90,9 @@ def read_responses(
         if name is not None:
             interfaces.update(_by_kind(fields.part("nodeinfo")))
             answers.append(_Answer(name, fields.part("neighbours"), f"{entry}.neighbours"))
+            gateways.add(fields.part("statistics").text("gateway"))
+    # What a node calls its gateway is one; of the others nobody has said anything.
+    collector.mark_gateways(gateways, all_told=False)
     metric = metrics.recognise([tq / metrics.TQ_MAX for each in answers for tq in _tqs(each)])
     if metric == metrics.THROUGHPUT:
         collector.note("Its tq are throughputs (BATMAN_V): the loss of its links is not known.")

@@ -78,8 +78,9 @@ def test_the_same_in_words_within_80_columns(tmp_path: Path) -> None:
     """For a person at a terminal."""
     said, _ = x0("test", written(tmp_path / "map.json"), code=exit_codes.NOT_WELL)
     assert "3: 2 online, 1 offline, 1 with a name" in said
-    assert "Left out: 1 of 6 records (16.7 %)" in said
+    assert "Left out: 1 of 6 records, 16.7 % for a fault" in said
     assert "dangling links" in said
+    assert "not told of 2" in said
     assert "A watch would hold this" in said
 
 
