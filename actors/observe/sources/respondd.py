@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from actors.observe.sources.respondd_targets import Target
     from actors.topology.network import Reading
 
-WINDOW_S: Final = 8.0  # for one poll
+WINDOW_S: Final = 6.0  # for one poll
 _TICK_S: Final = 0.1  # between two looks at what has come
 _AT_ONCE: Final = 100  # answers read before others may run: 10 ms
 
