@@ -27,6 +27,7 @@ from jobs import (
     source,
     status,
     up,
+    watch,
     what_if,
 )
 from jobs.terminal import exit_codes, reporting
@@ -35,11 +36,12 @@ app = typer.Typer(
     name="x0",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Run a self-healing mesh network as Ray actors.\n\n"
+    help="Watch a real mesh network, and run a self-healing one like it, as Ray actors.\n\n"
     "Settings are environment variables X0TTA6BL4_*; an option wins over its variable.",
     epilog=f"Exit codes: {exit_codes.table()}.",
     context_settings=dict(reporting.HELP),
 )
+app.command("watch")(watch.command)
 app.command("up")(up.command)
 app.command("status")(status.command)
 app.command("env")(env.command)

@@ -1,4 +1,4 @@
-"""`x0 down`: end what `x0 up` started, and nothing else."""
+"""`x0 down`: end what `x0 up` or `x0 watch` started, and nothing else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jobs.terminal import reporting
 
 if TYPE_CHECKING:
     from cluster.local import LocalCluster
-    from jobs.launch.record import MeshRecord
+    from jobs.launch.record import SessionRecord
     from serve_apps.settings import Settings
 
 _LAUNCH_S: Final = 60.0  # a mesh that is just being launched is waited for, then ended
@@ -23,15 +23,18 @@ def command(
     purge: Annotated[
         bool,
         typer.Option(
-            "--purge", help="Also remove the journals, with all messages not delivered yet."
+            "--purge",
+            help="Also remove the journals, with all messages not delivered yet, and what was"
+            " known of observed networks.",
         ),
     ] = False,
     as_json: reporting.AsJson = False,
 ) -> int:
-    """End what `x0 up` started: the actors, their Ray cluster, its temporary files.
+    """End what `x0 up` or `x0 watch` started: the actors, their Ray cluster, its temporary files.
 
-    Journals stay: accepted messages survive to the next `x0 up` of the same topology. Inside a
-    Ray job only the actors end. Nothing running is fine.
+    Journals stay: accepted messages survive to the next `x0 up` of the same topology, and so do
+    the members of an observed network. Inside a Ray job only the actors end. Nothing running is
+    fine.
     """
     from actors.runtime import log
     from serve_apps.settings import Settings
@@ -46,7 +49,7 @@ def command(
     purged = purge and not os.environ.get("RAY_ADDRESS") and _purge(settings)
     lines = [f"ended {what}: {which}" for what, which in ended.items()] or ["nothing was running"]
     if purged:
-        lines.append("removed the journals")
+        lines.append("removed the journals and what was known of observed networks")
     report.result({"ended": ended, "purged": purged}, *lines)
     return 0
 
@@ -56,12 +59,12 @@ def _end_here(settings: Settings, report: reporting.Report) -> dict[str, str]:
     from actors.runtime.state_files import exclusive_lock
     from cluster.local import LocalCluster
     from jobs.launch import ray_head
-    from jobs.launch.record import LOCK, MeshRecord
+    from jobs.launch.record import LOCK, SessionRecord
 
     if os.environ.get("RAY_ADDRESS"):
         return {}  # may be a job of the very cluster on record, which must not end under it
     with exclusive_lock(settings.state_dir / LOCK, timeout_s=_LAUNCH_S):
-        record = MeshRecord.load(settings.state_dir)
+        record = SessionRecord.load(settings.state_dir)
         cluster = LocalCluster.load(settings.state_dir)
         ended = {}
         if cluster is not None:
@@ -76,10 +79,10 @@ def _end_here(settings: Settings, report: reporting.Report) -> dict[str, str]:
     return ended
 
 
-def _end_cluster(cluster: LocalCluster, record: MeshRecord | None) -> dict[str, str]:
+def _end_cluster(cluster: LocalCluster, record: SessionRecord | None) -> dict[str, str]:
     cluster.stop()
     ended = {"cluster": cluster.address}
-    return {"mesh": record.source, **ended} if record is not None else ended
+    return {**record.what, **ended} if record is not None else ended
 
 
 def _end_by_address(settings: Settings) -> dict[str, str]:
@@ -92,7 +95,7 @@ def _end_by_address(settings: Settings) -> dict[str, str]:
     except NotRunning:
         return {}
     running.end()
-    return {"mesh": running.options.topology}
+    return running.record.what
 
 
 def _end_actors(address: str, namespace: str) -> dict[str, str]:
@@ -112,13 +115,13 @@ def _end_actors(address: str, namespace: str) -> dict[str, str]:
 
 
 def _purge(settings: Settings) -> bool:
-    from jobs.launch.record import journals
+    from jobs.launch.record import journals, observations
 
-    directory = journals(settings.state_dir)
-    if not directory.exists():
-        return False
-    shutil.rmtree(directory)
-    return True
+    kept = (journals(settings.state_dir), observations(settings.state_dir))
+    there = [directory for directory in kept if directory.exists()]
+    for directory in there:
+        shutil.rmtree(directory)
+    return bool(there)
 
 
 if __name__ == "__main__":

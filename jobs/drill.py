@@ -153,7 +153,7 @@ def _mend(settings: Settings, report: reporting.Report) -> int:
     """Take all injected faults of the running mesh back."""
     from jobs.launch import session
 
-    running = session.running(settings)
+    running = session.running_mesh(settings)
     try:
         nodes, links, naming = interruption.run(_mended(running, report))
     finally:
@@ -201,7 +201,7 @@ def _mesh(settings: Settings, report: reporting.Report, *, private: bool) -> Ite
     running = None
     if not private:
         with contextlib.suppress(NotRunning):
-            running = session.running(settings)
+            running = session.running_mesh(settings)
     if running is not None:
         try:
             yield running

@@ -120,7 +120,7 @@ def _by_ray(
 
     settings = Settings.load()
     log.configure(settings.log_level)
-    running = session.running(settings)
+    running = session.running_mesh(settings)
     try:
         return asdict(interruption.run(send()))
     finally:

@@ -1,4 +1,4 @@
-"""`x0 status`: how the running mesh is."""
+"""`x0 status`: how the running session is."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ from jobs.launch import interruption
 from jobs.terminal import exit_codes, reporting
 
 if TYPE_CHECKING:
-    from jobs.launch.found import FoundMesh
+    from jobs.launch.found import FoundSession
 
 
 @reporting.reported
 def command(as_json: reporting.AsJson = False) -> int:
-    """Show the mesh, its shards, the flags and the addresses.
+    """Show the observed network and its sources, the emulated mesh, the flags and the addresses.
 
-    Exit code: 0 when all shards answer, 3 when a shard is down, 1 when no mesh is running.
+    Exit code: 0 when all is well; 3 when a shard is down, a source failed, is held or stale, or no
+    node is up; 1 when nothing is running.
     """
     from jobs.launch import found as finding
     from jobs.terminal import summary
 
     report = reporting.Report(as_json)
     found = summary.values(finding.by_gateway(finding.state_dir()) or _by_ray())
-    report.result(found, summary.mesh(found), *summary.shards(found), summary.where(found))
+    report.result(found, *summary.networks(found), summary.where(found))
     return 0 if found["healthy"] else exit_codes.NOT_WELL
 
 
-def _by_ray() -> FoundMesh:
+def _by_ray() -> FoundSession:
     """Ask the actors: there is no gateway, or it does not answer."""
     from actors.runtime import log
     from jobs.launch import session

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import time
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from pathlib import Path  # noqa: TC003 - typer reads annotations at run time
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,13 +14,9 @@ from jobs.launch import interruption
 from jobs.terminal import reporting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Sequence
 
     from jobs.launch.session import Session
-
-_LOOK_S: Final = 1.0  # between two looks at a mesh in the foreground
-_ANSWER_S: Final = 15.0  # for its coordinator, which itself waits 5 s for a shard
-_DOWN_S: Final = 60.0  # for an `x0 down` that is under way
 
 
 @reporting.reported
@@ -44,6 +40,23 @@ def command(
             metavar="auto|tq|babel|throughput",
             help="What the map's qualities are. Default: auto, told by their values.",
         ),
+    ] = None,
+    from_observed: Annotated[
+        bool,
+        typer.Option(
+            "--from-observed",
+            help="Emulate a real network as it is observed, instead of a topology.",
+        ),
+    ] = False,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND:WHERE",
+            help="What to observe, as for `x0 watch`. May be repeated.",
+        ),
+    ] = None,
+    sources: Annotated[
+        Path | None, typer.Option(metavar="FILE.toml", help="And the sources of this file.")
     ] = None,
     refresh: Annotated[
         float | None,
@@ -69,9 +82,11 @@ def command(
     ] = False,
     as_json: reporting.AsJson = False,
 ) -> int:
-    """Start a mesh and stay with it until Ctrl-C, which ends it; or leave it running.
+    """Start an emulated mesh and stay with it until Ctrl-C, which ends it; or leave it running.
 
     Starts a Ray cluster for it, unless RAY_ADDRESS (host:port) names one, as in a Ray job.
+
+    A laboratory like the real network:  x0 up --from-observed --source URL
     """
     began = time.monotonic()
     from actors.runtime import log
@@ -79,6 +94,7 @@ def command(
     from serve_apps.settings import Settings
 
     report = reporting.Report(as_json)
+    _check_given(topology, source or (), sources, from_observed=from_observed)
     settings = Settings.load(
         topology=topology,
         vpn=False if no_vpn else None,
@@ -93,31 +109,49 @@ def command(
     log.configure(settings.log_level)
     report.progress("loading Ray")
     from jobs.launch import session
-    from jobs.terminal import summary
+    from jobs.launch import sources as listed
+    from jobs.terminal import foreground, summary
 
-    launched = session.launch(settings, flags, progress=report.progress, beside=True)
-    try:
+    observed = listed.given(source or (), sources) if from_observed else ()
+    launched = session.launch(
+        settings, flags, progress=report.progress, beside=True, observe=observed
+    )
+    with foreground.ended_on_failure(launched):
         found = interruption.run(_ready(launched, report))
         ready_s = time.monotonic() - began
         announce = functools.partial(
             report.result,
             {**found, "ready_s": round(ready_s, 2)},
-            summary.mesh(found),
+            *summary.networks(found),
             summary.where(found),
             f"ready after {ready_s:.1f} s",
         )
-        if detach:
-            announce()
-        else:
-            report.note(_stay(launched, report, announce))
-    except BaseException as error:
-        launched.end(keep_logs=settings.state_dir if session.is_failure(error) else None)
-        raise
-    if detach:
-        launched.close()
-    else:
-        launched.end()
+        foreground.leave_or_stay(launched, report, announce, detach=detach)
     return 0
+
+
+def _check_given(
+    topology: str | None, source: Sequence[str], sources: Path | None, *, from_observed: bool
+) -> None:
+    """Refuse options that contradict each other.
+
+    Raises:
+        InvalidInput: they do.
+    """
+    from actors.runtime.errors import InvalidInput
+
+    if from_observed and topology is not None:
+        raise InvalidInput(
+            "cannot use --topology and --from-observed",
+            "the mesh is to be like two networks",
+            "Give one of them.",
+        )
+    if (source or sources is not None) and not from_observed:
+        raise InvalidInput(
+            "cannot use --source and --sources alone",
+            "they say what is observed, and nothing is to be",
+            "Add --from-observed; or `x0 watch` them, which emulates nothing.",
+        )
 
 
 async def _ready(launched: Session, report: reporting.Report) -> dict[str, Any]:
@@ -126,88 +160,6 @@ async def _ready(launched: Session, report: reporting.Report) -> dict[str, Any]:
 
     await launched.wait_ready(report.progress)
     return await asyncio.to_thread(summary.values, await launched.found())
-
-
-def _stay(launched: Session, report: reporting.Report, announce: Callable[[], None]) -> str:
-    """Say that the mesh is ready and watch it until it is over; why that is."""
-    try:
-        announce()  # from here on, a signal is how it is meant to end
-        report.note("Ctrl-C ends it")
-        interruption.run(_watch(launched, report))
-    except interruption.Interrupted as interrupted:
-        return f"{interrupted.signal.name}: ending"
-    return "ended by `x0 down`"
-
-
-async def _watch(launched: Session, report: reporting.Report) -> None:
-    """Show the mesh until its record is gone.
-
-    Raises:
-        Unavailable: its cluster has ended by itself.
-    """
-    from rich.console import Group
-    from rich.live import Live
-
-    from actors.runtime.errors import Unavailable
-    from jobs.terminal import summary
-
-    down: Mapping[str, str] = {}
-    with contextlib.ExitStack() as shown:
-        live = None
-        if report.live:
-            live = shown.enter_context(Live(console=report.console, auto_refresh=False))
-        while not await asyncio.to_thread(_ended, launched):
-            try:
-                async with asyncio.timeout(_ANSWER_S):
-                    if live is None:
-                        down = _told(down, (await launched.status()).down, report)
-                    else:
-                        values = await asyncio.to_thread(summary.values, await launched.found())
-                        shown_now = Group(summary.mesh(values), *summary.shards(values))
-                        live.update(shown_now, refresh=True)
-            except TimeoutError:
-                report.note(f"no status: no answer in {_ANSWER_S:g} s")
-            except Unavailable as error:
-                report.note(f"no status: {error}")
-            await asyncio.sleep(_LOOK_S)
-
-
-def _told(
-    before: Mapping[str, str], down: Mapping[str, str], report: reporting.Report
-) -> Mapping[str, str]:
-    """Say which shards do not answer, if they are others than before; those of now."""
-    if down != before:
-        why = "; ".join(f"{name}: {text}" for name, text in down.items())
-        report.note(f"down: {why}" if why else "all up")
-    return down
-
-
-def _ended(launched: Session) -> bool:
-    """Whether `x0 down` has ended this mesh.
-
-    Raises:
-        Unavailable: its cluster has ended, and nobody asked for it.
-    """
-    from actors.runtime.errors import Unavailable
-    from actors.runtime.state_files import exclusive_lock
-    from cluster.local import KEPT_LOGS
-    from jobs.launch.record import LOCK, MeshRecord
-
-    state_dir = launched.settings.state_dir
-    if MeshRecord.load(state_dir) != launched.record:
-        return True
-    if launched.cluster is None or launched.cluster.alive():
-        return False
-    with exclusive_lock(state_dir / LOCK, timeout_s=_DOWN_S):  # `x0 down` may be about it
-        if MeshRecord.load(state_dir) != launched.record:
-            return True
-    raise Unavailable(
-        "the mesh has ended",
-        f"the processes of its cluster at {launched.record.address} are gone",
-        "Start it again with `x0 up`; accepted messages are kept, and so are its logs, in"
-        f" {state_dir / KEPT_LOGS}.",
-        retry_after_s=5.0,
-    )
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from loadtests import (
     routes,
     scale,
     twin,
+    watching,
 )
 from loadtests.benchmark import RESULTS, Write, named, record
 
@@ -43,6 +44,7 @@ BENCHMARKS: Final[dict[str, Callable[[Progress], Outcome]]] = {
     "compare": compare.measure,
     "overload": overload.measure,
     "gateway": gateway.measure,
+    "watching": watching.measure,
 }
 
 

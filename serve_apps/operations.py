@@ -1,4 +1,4 @@
-"""What an operator wants to know of the running mesh, asked of its actors.
+"""What an operator wants to know of the running session, asked of its actors.
 
 The gateway answers with it, and a command that finds no gateway asks in the same way.
 """
@@ -9,39 +9,92 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.mesh import control
-from actors.mesh.contract import COORDINATOR, shard_name
+from actors.mesh.contract import COORDINATOR, SHARD_PREFIX
 from actors.mesh.status_document import document
+from actors.observe import client as observer
+from actors.observe import condition
 from actors.payments import control as payments
 from actors.payments.contract import PREFIX
 from actors.runtime import remote, spawn
 from actors.runtime.actor_health import ActorContract
-from actors.runtime.errors import X0Error
+from actors.runtime.errors import NotRunning, X0Error
+from actors.topology.provenance import Network
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Collection, Iterable
 
 ANSWER_S: Final = 5.0  # for the coordinator, which waits less long for a shard
 HEALTH_S: Final = 2.0  # for each companion
+_BOTH: Final = (Network.EMULATED, Network.OBSERVED)
+
+
+async def session_state(networks: Collection[Network] = _BOTH) -> dict[str, Any]:
+    """How the session in this process's namespace is: its networks, and each actor beside them.
+
+    Args:
+        networks: those that may be there.
+
+    Returns:
+        `networks`, those that are; `healthy`; `unwell`, why not; `observed`, see
+        `condition.document`, if there is such a network; the values of `status_document`, if there
+        is an emulated mesh; and `actors`: state and reason of each actor beside it, by name.
+
+    Raises:
+        NotRunning: there is neither.
+        ActorUnavailable: the coordinator or the observer does not answer.
+        TopologyError: the topology could not be read at the start.
+    """
+    asked = {Network.EMULATED: _mesh, Network.OBSERVED: _observed}
+    mesh, observed = await asyncio.gather(
+        *(_if_there(ask if network in networks else _nobody) for network, ask in asked.items())
+    )
+    if mesh is None and observed is None:
+        raise NotRunning("mesh", why="its namespace has neither a coordinator nor an observer")
+    # Not before: Ray waits long for a cluster that is gone, which those two tell at once.
+    names = await asyncio.to_thread(spawn.listing)
+    beside = [name for name in names if name != COORDINATOR and not name.startswith(SHARD_PREFIX)]
+    unwell = [*([] if mesh is None else mesh["unwell"])]
+    unwell += [] if observed is None else observed["troubles"]
+    there = {Network.EMULATED: mesh, Network.OBSERVED: observed}
+    return {
+        "networks": [str(network) for network, found in there.items() if found is not None],
+        **(mesh or {}),
+        "healthy": not unwell,
+        "unwell": unwell,
+        "observed": observed,
+        "actors": await actor_states(beside),
+    }
 
 
 async def mesh_state() -> dict[str, Any]:
-    """How the mesh of this process's namespace is, and each actor beside it.
+    """As `session_state`, of a session with an emulated mesh."""
+    return await session_state((Network.EMULATED,))
 
-    Returns:
-        The values of `status_document`, and `actors`: state and reason of each by its name.
 
-    Raises:
-        NotRunning: there is no mesh.
-        ActorUnavailable: its coordinator does not answer.
-        TopologyError: the topology could not be read at the start.
-    """
+async def _if_there(
+    ask: Callable[[], Awaitable[dict[str, Any] | None]],
+) -> dict[str, Any] | None:
+    """What is told; None if there is nobody to tell it."""
+    try:
+        return await ask()
+    except NotRunning:
+        return None
+
+
+async def _nobody() -> None:
+    return None
+
+
+async def _mesh() -> dict[str, Any]:
     coordinator = control.coordinator(timeout_s=ANSWER_S)
     status, options = await asyncio.gather(coordinator.status(), coordinator.options())
-    # Not before: Ray waits long for a cluster that is gone, which the coordinator tells at once.
-    names = await asyncio.to_thread(spawn.listing)
-    mesh = {COORDINATOR, *(shard_name(number) for number in range(options.shards))}
-    beside = [name for name in names if name not in mesh]
-    return {**document(status, options), "actors": await actor_states(beside)}
+    return document(status, options)
+
+
+async def _observed() -> dict[str, Any]:
+    network = await observer.network()
+    sources = await observer.sources()
+    return await asyncio.to_thread(condition.document, network, sources)
 
 
 async def actor_states(names: Iterable[str]) -> dict[str, dict[str, str]]:

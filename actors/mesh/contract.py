@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from actors.mesh.partition import Acceptance
     from actors.topology.diff import Event
     from actors.topology.link_state import LinkState, Roster
+    from actors.topology.live import DescribedMesh
+    from actors.topology.provenance import Provenance
 
 COORDINATOR: Final = "mesh-coordinator"
+SHARD_PREFIX: Final = "mesh-shard-"
 MAX_SHARDS: Final = 64
 MAX_PAYLOAD: Final = 64 * 1024  # largest payload of a message, bytes
 MAX_PORT: Final = 0xFFFF
@@ -43,7 +46,7 @@ def shard_name(index: int) -> str:
             f"Use at most {MAX_SHARDS} shards.",
             entry="shard index",
         )
-    return f"mesh-shard-{index:02d}"
+    return f"{SHARD_PREFIX}{index:02d}"
 
 
 # -- options -------------------------------------------------------------------------------------
@@ -96,6 +99,7 @@ class MeshOptions:
     failover: bool
     minimal: bool  # the mesh core only: nothing polls the source, and there are no companions
     shard: ShardOptions
+    observed: DescribedMesh | None = None  # the network to be like, instead of the topology
 
 
 # -- answers -------------------------------------------------------------------------------------
@@ -182,6 +186,14 @@ class CoordinatorContract(ActorContract, Protocol):
 
     async def options(self) -> MeshOptions:
         """What the mesh was started with."""
+        ...
+
+    async def provenance(self) -> Provenance:
+        """Where the mesh is known from, and what was left out of it. Asks no shard.
+
+        Raises:
+            TopologyError: the topology could not be read at the start.
+        """
         ...
 
     async def status(self) -> MeshStatus:

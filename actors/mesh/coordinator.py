@@ -30,6 +30,8 @@ from actors.runtime.errors import ActorUnavailable, X0Error
 from actors.runtime.shell import ActorShell
 from actors.topology.diff import diff
 from actors.topology.link_state import Roster
+from actors.topology.network_feed import NetworkFeed
+from actors.topology.provenance import Network, Provenance
 from actors.topology.source import TopologyFeed
 
 if TYPE_CHECKING:
@@ -125,8 +127,15 @@ class MeshCoordinator(ActorShell):
                 self._note_refresh_error(error)
                 self._feed = self._new_feed()  # read the map again that was not applied
 
-    def _new_feed(self) -> TopologyFeed:
+    def _new_feed(self) -> TopologyFeed | NetworkFeed:
         options = self._options
+        if options.observed is not None:
+            return NetworkFeed(
+                options.observed,
+                options.topology,
+                vpn=options.vpn,
+                all_components=options.all_components,
+            )
         return TopologyFeed(
             options.topology,
             vpn=options.vpn,
@@ -196,6 +205,18 @@ class MeshCoordinator(ActorShell):
     async def options(self) -> MeshOptions:
         """See `CoordinatorContract.options`."""
         return self._options
+
+    async def provenance(self) -> Provenance:
+        """See `CoordinatorContract.provenance`."""
+        await self.membership()
+        imported, error = self._imported, self._refresh_error
+        warnings = () if imported is None else tuple(imported.warnings)
+        return Provenance(
+            Network.EMULATED,
+            self._feed.name,
+            {} if imported is None else dict(imported.left_out),
+            (*warnings, f"the last refresh failed: {error}") if error else warnings,
+        )
 
     async def join(self, shard: str, incarnation: int) -> Membership:
         """See `CoordinatorContract.join`."""

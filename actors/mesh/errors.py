@@ -2,6 +2,7 @@
 """Errors of the mesh.
 
 Conflict
+├── NoEmulatedMesh          409  this session only observes a real network
 └── StalePlacement          409  asked with an outdated node-to-shard map
 Unavailable
 ├── ActorUnavailable
@@ -20,6 +21,18 @@ from actors.runtime.errors import ActorUnavailable, Conflict, Unavailable, X0Err
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+class NoEmulatedMesh(Conflict):
+    """The session only observes a real network, of which no node runs here."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "there is no emulated mesh",
+            "this session only observes a real network, on which nothing is sent or broken",
+            "Ask `x0 status`, `x0 what-if` or GET /v1/network about it; `x0 down`, then"
+            " `x0 up --from-observed` emulates it.",
+        )
 
 
 class StalePlacement(Conflict):

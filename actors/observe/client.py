@@ -38,3 +38,8 @@ async def events(after: int, most: int) -> EventPage:
 async def take(reading: Reading, *, whole: bool) -> None:
     """See `ObserverContract.take`."""
     await _observer().take(reading, whole)
+
+
+async def retire(node: str) -> None:
+    """See `ObserverContract.retire`."""
+    await _observer().retire(node)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from actors.observe.condition import provenance
 from actors.observe.contract import OBSERVER, TIMEOUT_S, ObserverContract
 from actors.observe.sampling import sampled
 from actors.runtime import remote
@@ -12,6 +13,7 @@ from actors.runtime import remote
 if TYPE_CHECKING:
     from actors.topology.events import EventPage
     from actors.topology.link_state import LinkState, Roster
+    from actors.topology.provenance import Provenance
     from actors.topology.samples import NetworkSample
 
 
@@ -29,6 +31,10 @@ class ObservedSource:
         """The states of all links; None while they have this revision and digest."""
         assert shard == OBSERVER, shard  # noqa: S101 - the only one in the roster
         return await _observer().link_state(known)
+
+    async def provenance(self) -> Provenance:
+        """What the sources leave out, and how old it is."""
+        return provenance(await _observer().sources())
 
     async def events(self, after: int, most: int) -> EventPage:
         """See `ObserverContract.events`."""

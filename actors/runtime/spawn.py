@@ -13,7 +13,9 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 import time
+import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 import ray
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
 
     from actors.runtime.metrics import Counter, Gauge, Histogram
 
+ERRANDS: Final = "errands"  # namespace of those who run them
+_LINGER_S: Final = 1.0
 _POLL_S: Final = 0.05
 _looks_in: Final[list[str]] = []  # namespace set by `work_in`; empty: the connection's
 _PROBE_S: Final = 3.0  # longest wait for a head to accept a connection
@@ -199,15 +203,34 @@ class Errand:
         return ""
 
 
+class _Errands:
+    """A process that runs one function, and then ends."""
+
+    def run(self, function: Callable[..., object], *args: object) -> None:
+        try:
+            function(*args)
+        finally:  # a little later, so that whoever waits is told first
+            threading.Timer(_LINGER_S, os._exit, (os.EX_OK,)).start()
+
+
 def run_once(function: Callable[..., object], *args: object) -> Errand:
     """Have a process of the cluster run a function, which reserves no core; return at once.
+
+    It runs to its end, also if this process leaves the cluster before.
 
     Raises:
         NotRunning: this process is in no cluster.
     """
     _joined_namespace(None)
-    remote: Any = ray.remote(function)  # Ray's annotations do not follow options()
-    return Errand(remote.options(num_cpus=0, max_retries=0).remote(*args))
+    remote: Any = ray.remote(_Errands)  # Ray's annotations do not follow options()
+    handle = remote.options(
+        name=f"errand-{uuid.uuid4().hex}",
+        namespace=ERRANDS,
+        lifetime="detached",  # a task would end with its driver
+        num_cpus=0,
+        max_restarts=0,
+    ).remote()
+    return Errand(handle.run.remote(function, *args))
 
 
 def find(name: str, *, namespace: str | None = None) -> Any:  # noqa: ANN401 - see below

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from actors.runtime.clock import Clock
     from actors.topology.link_state import LinkState, Roster
     from actors.topology.model import Topology
+    from actors.topology.provenance import Provenance
 
 LOOK_S: Final = 0.5  # interval between two polls
 MEASURE_S: Final = 30.0  # interval between two polls of qualities, which drift unadvertised
@@ -97,6 +98,14 @@ class MeshSource(Protocol):
 
     async def link_state(self, shard: str, known: tuple[int, int] | None) -> LinkState | None:
         """The part of a shard; None if it still has the revision and digest `known`."""
+        ...
+
+
+class DescribedMesh(MeshSource, Protocol):
+    """A mesh that also tells where it is known from."""
+
+    async def provenance(self) -> Provenance:
+        """What is known of it besides nodes and links."""
         ...
 
 

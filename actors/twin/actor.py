@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from actors.runtime.errors import InvalidInput, Unavailable
+from actors.runtime.errors import InvalidInput, Unavailable, X0Error
 from actors.runtime.shell import ActorShell
 from actors.topology.live import Watch
 from actors.twin import progress
@@ -33,6 +33,7 @@ from actors.twin.results import About, Reply
 if TYPE_CHECKING:
     from actors.topology.live import LiveMesh
     from actors.topology.model import Topology
+    from actors.topology.provenance import Provenance
     from actors.twin.contract import TwinOptions
     from actors.twin.reply import Coordinates
     from actors.twin.scenario import Scenario
@@ -85,6 +86,7 @@ class TwinActor(ActorShell):
         self._options = options
         self._watch = Watch(options.source, self._clock)
         self._view: _View | None = None
+        self._provenance: Provenance | None = None
         self._said = ""
         self._known = asyncio.Event()
         self._under_way = 0
@@ -162,9 +164,30 @@ class TwinActor(ActorShell):
         assert self._view is not None  # noqa: S101 - ready only with a view
         return self._view
 
+    async def _about(self, view: _View) -> About:
+        """What a view is of, with what is lacking of it now."""
+        age_s = round(self._clock.now() - view.seen_at, 3)
+        warnings: list[str] = []
+        try:
+            self._provenance = await self._options.source.provenance()
+        except X0Error as error:  # the view is as good as before, and says its age
+            warnings = [f"what was left out, and how old it is, was last told earlier: {error}"]
+        known = self._provenance
+        if known is None:
+            return replace(view.about, age_s=age_s, warnings=warnings)
+        return replace(
+            view.about,
+            age_s=age_s,
+            network=str(known.network),
+            source=known.source,
+            left_out=dict(known.left_out),
+            warnings=[*known.warnings, *warnings],
+            source_age_s=known.age_s,
+        )
+
     async def _answer(self, view: _View, scenario: Scenario, *, plot: bool, until: float) -> Reply:
         gone = threading.Event()
-        about = replace(view.about, age_s=round(self._clock.now() - view.seen_at, 3))
+        about = await self._about(view)
 
         def watcher(what: str, share: float | None) -> None:
             if gone.is_set():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from actors.runtime.actor_health import ActorContract
 
 if TYPE_CHECKING:
-    from actors.topology.live import MeshSource
+    from actors.topology.live import DescribedMesh
     from actors.twin.results import Reply
     from actors.twin.scenario import Scenario
 
@@ -26,7 +26,7 @@ class TwinOptions:
         log_level: least severe line to log.
     """
 
-    source: MeshSource
+    source: DescribedMesh
     hello_s: float
     log_level: str
 

@@ -7,11 +7,11 @@ times in s. None means that there is no such figure, and the field says when.
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - pydantic reads it
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from actors.topology.provenance import Network
 
 
 class Result:
@@ -402,16 +402,21 @@ class ScenarioAnswer(Result):
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The mesh that a reply is about.
+    """The network that a reply is about.
 
     Attributes:
-        live: True for the running mesh as its nodes know it, False for a map.
+        live: True for a network that is followed: the emulated mesh as its nodes know it, or the
+            observed network as its sources tell it; False for a map.
         source: source of its map, without credentials.
         nodes, links: number of nodes and links; of the live mesh, only links that are up.
         links_down: number of links of the map that are not up in the live mesh.
         hello_s: interval between Hellos, s; a scenario may name another.
         revision: version of the live mesh's membership; None for a map.
         age_s: time since the live mesh was last polled, s; None for a map.
+        network: `observed`, `emulated` or `map`.
+        left_out: number of records of its sources that were left out, by reason.
+        warnings: sentences on what is lacking, old or odd.
+        source_age_s: age of the oldest thing that its sources say, s; None: not known.
     """
 
     live: bool
@@ -422,6 +427,10 @@ class About:
     hello_s: float
     revision: int | None = None
     age_s: float | None = None
+    network: str = Network.MAP
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    source_age_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""What every companion of a mesh has: when it is wanted, how it starts, and how it is.
+"""What every companion of a session has: when it is wanted, how it starts, and how it is.
 
-A companion lives beside a mesh, which is started before it and does not need it. Under MINIMAL
+A companion lives beside an emulated mesh, which does not need it, or without one. Under MINIMAL
 there is none. A companion ends with the cluster or the namespace that it lives in.
 """
 
@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import TYPE_CHECKING, ClassVar, Final
+
+from actors.topology.provenance import Network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from actors.mesh.contract import MeshOptions
+    from actors.observe.contract import ObserverOptions
+    from actors.topology.live import DescribedMesh
     from jobs.launch.readiness import Progress
     from serve_apps.settings import Settings
 
@@ -23,19 +28,47 @@ READY: Final = "ready"
 OFF: Final = "off"
 
 
+class Stage(Enum):
+    """When a companion is started, in this order; the mesh begins after the first stage."""
+
+    FIRST = auto()  # what the others need
+    BESIDE = auto()  # while the shards load the map
+    LATE = auto()  # after they have loaded it: earlier it would only delay them
+    LAST = auto()  # when all others have been started
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A mesh that is being launched.
+    """A session that is being launched.
 
     Attributes:
         settings: what it is launched with.
-        options: what its actors are started with.
+        mesh: what the actors of its emulated mesh are started with; None: there is no such mesh.
         own_cluster: a cluster is started for it.
+        observer: what its observer is started with; None: no network is observed.
     """
 
     settings: Settings
-    options: MeshOptions
+    mesh: MeshOptions | None
     own_cluster: bool
+    observer: ObserverOptions | None = None
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """The networks that can be asked about in this session."""
+        there = {Network.EMULATED: self.mesh, Network.OBSERVED: self.observer}
+        return tuple(network for network, options in there.items() if options is not None)
+
+    @property
+    def watched(self) -> DescribedMesh:
+        """What companions watch: the emulated mesh, or without one the observed network."""
+        if self.mesh is not None:
+            from actors.mesh.live_source import LiveSource
+
+            return LiveSource()
+        from actors.observe.observed_source import ObservedSource
+
+        return ObservedSource()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +91,11 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is found of a running mesh, of which companions tell how they are.
+    """What is found of a running session, of which companions tell how they are.
 
     Attributes:
         gateway_url: where its gateway should answer; "" without one.
-        actors: the state of each actor beside it, by name.
+        actors: the state of each actor that is none of the mesh's, by name.
     """
 
     gateway_url: str = ""
@@ -75,16 +108,16 @@ class Companion(ABC):
     Attributes:
         name: of the kind, as `x0 status` shows it.
         off: why there is none, if there is none.
-        late: whether to start it only after the shards have loaded the map.
+        stage: when it is started.
     """
 
     name: ClassVar[str]
     off: ClassVar[str]
-    late: ClassVar[bool] = False
+    stage: ClassVar[Stage] = Stage.LATE
 
     @abstractmethod
     def wanted(self, plan: Plan) -> bool:
-        """Whether this mesh is to have one. MINIMAL has been considered already."""
+        """Whether this session is to have one. MINIMAL has been considered already."""
 
     def prepare(self, plan: Plan) -> Plan:
         """Check and complete the plan before anything is started.

@@ -1,6 +1,7 @@
-"""The companions of a mesh, one row each. A new kind of companion adds its row here.
+"""The companions of a session, one row each. A new kind of companion adds its row here.
 
-`x0 up` prepares and starts them, `x0 status` shows their states, and they end with their mesh.
+`x0 up` and `x0 watch` prepare and start them, `x0 status` shows their states, and they end with
+their session.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from jobs.launch.gateway_companion import GatewayCompanion
 from jobs.launch.history_companion import HistoryCompanion
+from jobs.launch.observer_companion import ObserverCompanion
 from jobs.launch.payment_watchers import PaymentWatchers
 from jobs.launch.twin_companion import TwinCompanion
 
@@ -18,13 +20,14 @@ if TYPE_CHECKING:
 COMPANIONS: Final[tuple[Companion, ...]] = (
     GatewayCompanion(),
     HistoryCompanion(),
+    ObserverCompanion(),
     PaymentWatchers(),
     TwinCompanion(),
 )
 
 
 def wanted(plan: Plan, *, minimal: bool) -> tuple[Companion, ...]:
-    """The companions that a mesh is to have."""
+    """The companions that a session is to have."""
     return () if minimal else tuple(each for each in COMPANIONS if each.wanted(plan))
 
 

@@ -1,4 +1,4 @@
-"""A running mesh as it was found, whichever way it was asked. Imports nothing that takes time."""
+"""A running session as it was found, by whatever way. Imports nothing that takes time."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from actors.runtime.errors import X0Error
 from actors.runtime.flags import PREFIX
 from actors.runtime.state_files import default_state_dir
 from jobs.launch.gateway_client import GatewayClient, NoAnswer
-from jobs.launch.record import MeshRecord
+from jobs.launch.record import SessionRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
-class FoundMesh:
-    """How a mesh is.
+class FoundSession:
+    """How a session is.
 
     Attributes:
-        record: of the mesh.
+        record: of the session.
         state_dir: of this process.
-        state: as of `serve_apps.operations.mesh_state`.
+        state: as of `serve_apps.operations.session_state`.
     """
 
-    record: MeshRecord
+    record: SessionRecord
     state_dir: Path
     state: Mapping[str, Any]
 
@@ -50,16 +50,16 @@ def state_dir() -> Path:
 
 
 def gateway(state_dir: Path) -> GatewayClient | None:
-    """The gateway of the mesh on record; None if there is none.
+    """The gateway of the session on record; None if there is none.
 
     Raises:
         ConfigurationError: the record cannot be read.
     """
-    return GatewayClient.of(MeshRecord.load(state_dir), state_dir)
+    return GatewayClient.of(SessionRecord.load(state_dir), state_dir)
 
 
-def by_gateway(state_dir: Path) -> FoundMesh | None:
-    """Ask the gateway of the mesh on record: no cluster is joined, and Ray is not even imported.
+def by_gateway(state_dir: Path) -> FoundSession | None:
+    """Ask the gateway of the session on record: no cluster is joined, and Ray is not even imported.
 
     Returns:
         None if there is no such gateway, or it cannot say; the actors then have to be asked.
@@ -67,11 +67,11 @@ def by_gateway(state_dir: Path) -> FoundMesh | None:
     Raises:
         ConfigurationError: the record cannot be read.
     """
-    record = MeshRecord.load(state_dir)
+    record = SessionRecord.load(state_dir)
     client = GatewayClient.of(record, state_dir)
     if record is None or client is None:
         return None
     try:
-        return FoundMesh(record, state_dir, client.ask("GET", "/v1/mesh/status"))
+        return FoundSession(record, state_dir, client.ask("GET", "/v1/status"))
     except (X0Error, NoAnswer):
         return None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from jobs.launch.record import MeshRecord
+    from jobs.launch.record import SessionRecord
 
 ANSWER_S: Final = 8.0  # the gateway itself waits 5 s for the coordinator
 CONNECT_S: Final = 2.0
@@ -90,7 +90,7 @@ class GatewayClient:
     token: str = field(repr=False)
 
     @classmethod
-    def of(cls, record: MeshRecord | None, state_dir: Path) -> Self | None:
+    def of(cls, record: SessionRecord | None, state_dir: Path) -> Self | None:
         """The gateway on record; None if there is none, or RAY_ADDRESS names another mesh."""
         if record is None or not record.gateway_url or os.environ.get("RAY_ADDRESS"):
             return None

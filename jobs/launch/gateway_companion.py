@@ -1,4 +1,4 @@
-"""The gateway as a companion of a mesh that has a cluster of its own."""
+"""The gateway as a companion of a session that has a cluster of its own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from jobs.launch import gateway_client
-from jobs.launch.companion import OFF, READY, Companion, State
+from jobs.launch.companion import OFF, READY, Companion, Stage, State
 
 if TYPE_CHECKING:
     from jobs.launch.companion import Plan, Seen, Wait
@@ -38,10 +38,11 @@ class GatewayCompanion(Companion):
     """HTTP beside the mesh. On a cluster of others it is deployed by `serve deploy` instead."""
 
     name = NAME
-    off = "not opened under X0TTA6BL4_MINIMAL, nor on a cluster that `x0 up` did not start"
+    off = "not opened under X0TTA6BL4_MINIMAL, nor on a cluster that `x0` did not start"
+    stage = Stage.BESIDE
 
     def wanted(self, plan: Plan) -> bool:
-        """Only on a cluster of the mesh's own."""
+        """Only on a cluster of the session's own."""
         return plan.own_cluster
 
     def prepare(self, plan: Plan) -> Plan:
@@ -58,7 +59,7 @@ class GatewayCompanion(Companion):
         """Have the cluster open it; what is returned waits until it is ready."""
         from jobs.launch import gateway_opening
 
-        return gateway_opening.begin(plan.settings).wait
+        return gateway_opening.begin(plan.settings, plan.networks).wait
 
     def states(self, seen: Seen) -> tuple[State, ...]:
         """It is no actor of the namespace, so it is asked itself."""

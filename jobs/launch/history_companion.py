@@ -1,11 +1,13 @@
-"""The historian beside a mesh."""
+"""The historian of a session."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.history.contract import HISTORIAN, HistorianOptions
-from jobs.launch.companion import Companion
+from actors.history.contract import HISTORIAN, HistorianOptions, Recorded
+from actors.observe.contract import OBSERVER
+from actors.topology.provenance import Network
+from jobs.launch.companion import Companion, Stage
 
 if TYPE_CHECKING:
     from jobs.launch.companion import Plan
@@ -19,7 +21,7 @@ class HistoryCompanion(Companion):
 
     name = "historian"
     off = "not kept under X0TTA6BL4_MINIMAL"
-    late = True  # it would only delay the shards
+    stage = Stage.LAST  # it would only delay the others
 
     def wanted(self, _plan: Plan) -> bool:
         """Always."""
@@ -30,25 +32,31 @@ class HistoryCompanion(Companion):
         from actors.history.actor import HistorianActor
         from actors.runtime import spawn
 
-        spawn.detached(HistorianActor, HISTORIAN, history_options(plan.settings))
+        spawn.detached(HistorianActor, HISTORIAN, history_options(plan.settings, plan.networks))
 
     def owns(self, actor: str) -> bool:
         """There is one."""
         return actor == HISTORIAN
 
 
-def history_options(settings: Settings) -> HistorianOptions:
-    """What a historian of an emulated mesh is started with, in a new session."""
+def history_options(
+    settings: Settings, networks: tuple[Network, ...] = (Network.EMULATED,)
+) -> HistorianOptions:
+    """What a historian of these networks is started with, in a new session."""
     from actors.history.archive import Archive
     from actors.mesh.live_source import LiveSource
+    from actors.observe.observed_source import ObservedSource
     from actors.runtime import ids
 
+    seen = ObservedSource()
+    observed = {OBSERVER: Recorded(Network.OBSERVED, seen, seen)}
     return HistorianOptions(
         archive=Archive.of(settings),
         session=ids.random_id(),
-        mesh=LiveSource(),
+        mesh=LiveSource() if Network.EMULATED in networks else None,
         event_s=settings.history_event_days * _DAY_S,
         metric_s=settings.history_metric_days * _DAY_S,
         metric_bytes=settings.history_metric_bytes,
         log_level=settings.log_level,
+        recorded=observed if Network.OBSERVED in networks else {},
     )

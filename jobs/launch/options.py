@@ -2,7 +2,8 @@
 
 Invariants: a path in the options is absolute, because actors run in other working directories;
 the journal directory is a function of everything that decides which node has which index, so that
-journals, which speak of nodes by index, never meet another topology.
+journals, which speak of nodes by index, never meet another topology. The directory of what is known
+of an observed network is a function of its sources alone.
 """
 
 from __future__ import annotations
@@ -15,12 +16,19 @@ from typing import TYPE_CHECKING, Final
 
 from actors.mesh.contract import HostOptions, MeshOptions, ShardOptions
 from actors.mesh.live_source import LiveSource
+from actors.observe.contract import ObserverOptions
+from actors.observe.observed_source import ObservedSource
+from actors.runtime.errors import ConfigurationError
+from actors.runtime.settings import variable
 from actors.topology import radio
 from actors.topology.fetch import is_url, shown
 from actors.twin.contract import TwinOptions
-from jobs.launch.record import journals
+from jobs.launch.record import journals, observations
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from actors.observe.contract import ReadingSource
     from actors.runtime.flags import Flags
     from serve_apps.settings import Settings
 
@@ -36,10 +44,13 @@ def absolute(topology: str) -> str:
     return str(Path(topology).expanduser().absolute())
 
 
-def mesh_options(settings: Settings, flags: Flags) -> MeshOptions:
-    """What to start a mesh with."""
+def mesh_options(
+    settings: Settings, flags: Flags, observe: Sequence[ReadingSource] = ()
+) -> MeshOptions:
+    """What to start a mesh with: one of the topology, or of the network of some sources."""
     return MeshOptions(
-        topology=absolute(settings.topology),
+        topology=names_of(observe) if observe else absolute(settings.topology),
+        observed=ObservedSource() if observe else None,
         vpn=settings.vpn,
         all_components=settings.all_components,
         quality=settings.quality,
@@ -56,14 +67,14 @@ def mesh_options(settings: Settings, flags: Flags) -> MeshOptions:
                 journal_max_bytes=settings.journal_max_bytes,
             ),
             mailbox_capacity=settings.mailbox_capacity,
-            directory=journal_directory(settings),
+            directory=journal_directory(settings, observe),
             log_level=settings.log_level,
         ),
     )
 
 
 def twin_options(options: MeshOptions) -> TwinOptions:
-    """What to start the twin of a mesh with."""
+    """What to start the twin of an emulated mesh with."""
     return TwinOptions(
         source=LiveSource(),
         hello_s=options.shard.host.hello_s,
@@ -71,12 +82,49 @@ def twin_options(options: MeshOptions) -> TwinOptions:
     )
 
 
-def journal_directory(settings: Settings) -> Path:
+def observer_options(
+    settings: Settings, flags: Flags, observe: Sequence[ReadingSource]
+) -> ObserverOptions:
+    """What to start an observer of some sources with.
+
+    Raises:
+        ConfigurationError: nothing is to be beside a mesh, an observer neither.
+    """
+    if flags.minimal:
+        raise ConfigurationError(
+            "no network can be observed",
+            f"{variable('minimal')} means an emulated mesh alone",
+            "Unset it.",
+            variable=variable("minimal"),
+        )
+    return ObserverOptions(
+        sources=tuple(observe),
+        directory=_named_directory(
+            observations(settings.state_dir), observe[0].name, [source.name for source in observe]
+        ),
+        poll_s=settings.observe_poll_s,
+        rules=settings.observer_rules(),
+        log_level=settings.log_level,
+    )
+
+
+def journal_directory(settings: Settings, observe: Sequence[ReadingSource] = ()) -> Path:
     """Where the mesh of these settings keeps its journals and its membership."""
-    source = absolute(settings.topology)
-    identity = json.dumps([source, settings.vpn, settings.all_components, settings.shards])
-    digest = hashlib.sha256(identity.encode()).hexdigest()[:_DIGEST_LENGTH]
-    # The slug is for a person; a URL enters it without credentials.
-    name = shown(source).removesuffix("/").rpartition("/")[2]
+    source = names_of(observe) if observe else absolute(settings.topology)
+    # A URL enters the name without credentials.
+    shown_as = observe[0].name if observe else shown(source)
+    identity = [source, settings.vpn, settings.all_components, settings.shards]
+    return _named_directory(journals(settings.state_dir), shown_as, identity)
+
+
+def _named_directory(parent: Path, shown_as: str, identity: list[object]) -> Path:
+    """A directory for whatever `identity` is, with a slug for a person."""
+    digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:_DIGEST_LENGTH]
+    name = shown_as.removesuffix("/").rpartition("/")[2]
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:_SLUG_LENGTH].strip("-")
-    return journals(settings.state_dir) / f"{slug or 'mesh'}-{digest}"
+    return parent / f"{slug or 'mesh'}-{digest}"
+
+
+def names_of(observe: Sequence[ReadingSource]) -> str:
+    """What logs and records call some sources."""
+    return ", ".join(source.name for source in observe)

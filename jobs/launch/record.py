@@ -1,4 +1,4 @@
-"""What `x0 up` has started, on record in `<state>/mesh.json`, so that `x0 down` ends just that.
+"""What `x0 up` or `x0 watch` has started, on record in `<state>/mesh.json`, for `x0 down` to end.
 
 Written before the first actor exists and removed after the last one is gone: a crash at any point
 leaves a record of something that may live, never something alive without a record.
@@ -21,25 +21,34 @@ NAME: Final = "mesh.json"
 LOCK: Final = "mesh.lock"  # held while a mesh is launched or ended
 
 
+START_ONE: Final = "Start one with `x0 up`, or `x0 watch` a real network."
+
+
 def journals(state_dir: Path) -> Path:
     """Where the journals of all meshes of a state directory are."""
     return state_dir / "mesh"
 
 
+def observations(state_dir: Path) -> Path:
+    """Where the observers of a state directory keep what they know."""
+    return state_dir / "observed"
+
+
 @dataclass(frozen=True, slots=True)
-class MeshRecord:
-    """One mesh that was started.
+class SessionRecord:
+    """One session that was started: an emulated mesh, an observed network, or both.
 
     Attributes:
         address: of the Ray cluster, "host:port".
         dashboard_url: of the cluster, or "".
         namespace: Ray namespace that all its actors are in.
         own_cluster: the cluster was started for it and ends with it.
-        source: of the topology, without credentials.
+        source: of the topology of its emulated mesh, without credentials; "" without one.
         pid: of the process that started it.
         started_at: s since the Unix epoch.
         gateway_url: of the HTTP gateway, or "".
         logs: directory of what all processes of its own cluster say, or "".
+        observed: sources of the network that it observes, without credentials, or "".
     """
 
     address: str
@@ -51,6 +60,13 @@ class MeshRecord:
     started_at: float
     gateway_url: str = ""
     logs: str = ""
+    observed: str = ""
+
+    @property
+    def what(self) -> dict[str, str]:
+        """The networks of the session, by kind, each with its source."""
+        both = {"mesh": self.source, "observed network": self.observed}
+        return {kind: source for kind, source in both.items() if source}
 
     def save(self, state_dir: Path) -> None:
         """Write to the record of a state directory in one step."""
@@ -79,21 +95,26 @@ class MeshRecord:
 
     def remove(self, state_dir: Path) -> None:
         """Remove the record if it still is this one; another's stays."""
-        if MeshRecord.load(state_dir) == self:
+        if SessionRecord.load(state_dir) == self:
             (state_dir / NAME).unlink(missing_ok=True)
 
 
+def nothing_on_record(state_dir: Path) -> NotRunning:
+    """The error that nothing was started from a state directory."""
+    why = f"{state_dir} (X0TTA6BL4_STATE_DIR) has no mesh on record"
+    return NotRunning("mesh", why=why, remedy=START_ONE)
+
+
 def exports(state_dir: Path) -> dict[str, str]:
-    """The addresses of the mesh on record, as variables for a shell.
+    """The addresses of the session on record, as variables for a shell.
 
     Raises:
-        NotRunning: no mesh is on record.
+        NotRunning: none is on record.
         ConfigurationError: the record cannot be read.
     """
-    record = MeshRecord.load(state_dir)
+    record = SessionRecord.load(state_dir)
     if record is None:
-        why = f"{state_dir} (X0TTA6BL4_STATE_DIR) has no mesh on record"
-        raise NotRunning("mesh", why=why, remedy="Start one with `x0 up`.")
+        raise nothing_on_record(state_dir)
     found = {
         "GATEWAY": record.gateway_url,
         "GATEWAY_TOKEN_FILE": str(token_path(state_dir)) if record.gateway_url else "",

@@ -1,8 +1,10 @@
-"""The life of a mesh as its driver sees it: launched or found, waited for, left or ended.
+"""The life of a session as its driver sees it: launched or found, waited for, left or ended.
+
+A session is an emulated mesh, an observed network, or both, with their companions.
 
 Invariants: whatever fails or is interrupted on the way, all that was started is ended again; a
-state directory has one mesh at a time; a cluster is ended only by who started it. A mesh owns its
-namespace, so the namespace must be empty before, and is empty after.
+state directory has one session at a time; a cluster is ended only by who started it. A session
+owns its namespace, so the namespace must be empty before, and is empty after.
 """
 
 from __future__ import annotations
@@ -19,31 +21,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from actors.mesh import control
-from actors.mesh.contract import COORDINATOR, MeshOptions
-from actors.mesh.coordinator import MeshCoordinator
+from actors.mesh.contract import COORDINATOR
+from actors.mesh.errors import NoEmulatedMesh
+from actors.observe import client as observer
+from actors.observe import control as observer_control
+from actors.observe.contract import OBSERVER
 from actors.runtime import log, spawn
 from actors.runtime.errors import Conflict, NotRunning, Unavailable, X0Error
 from actors.runtime.state_files import ensure_directory, exclusive_lock
 from actors.topology import fetch, radio, source
 from cluster.local import LocalCluster
 from jobs.launch import companions, gateway_companion, interruption, joining, ray_head, readiness
-from jobs.launch.companion import Plan
-from jobs.launch.found import FoundMesh
+from jobs.launch.companion import Plan, Stage
+from jobs.launch.found import FoundSession
 from jobs.launch.gateway_companion import GatewayCompanion
-from jobs.launch.options import mesh_options
-from jobs.launch.record import LOCK, MeshRecord
+from jobs.launch.options import mesh_options, names_of, observer_options
+from jobs.launch.record import LOCK, START_ONE, SessionRecord, nothing_on_record
 from serve_apps import operations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from actors.mesh.contract import MeshStatus
+    from actors.mesh.contract import MeshOptions, MeshStatus
+    from actors.observe.contract import ReadingSource
     from actors.runtime.flags import Flags
     from jobs.launch.companion import Companion, Wait
     from jobs.launch.readiness import Progress
     from serve_apps.settings import Settings
 
-__all__ = ["Session", "ephemeral", "launch", "mesh_options", "running"]
+__all__ = ["Session", "ephemeral", "launch", "mesh_options", "running", "running_mesh"]
 
 READY_TIMEOUT_S: Final = 60.0
 _TOPOLOGY_TIMEOUT_S: Final = 180.0  # beyond every bound of a download
@@ -54,20 +60,20 @@ _log = log.get(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A mesh that this process has joined.
+    """A session that this process has joined.
 
     Attributes:
-        settings: of this process, but for the namespace, which is the mesh's.
-        record: of the mesh. One that was started from another state directory has a record that
+        settings: of this process, but for the namespace, which is the session's.
+        record: of the session. One that was started from another state directory has a record that
             is on no disk.
-        options: what the mesh was started with.
-        cluster: the cluster, if it was started for this mesh and ends with it.
+        options: what its emulated mesh was started with; None: it has none.
+        cluster: the cluster, if it was started for this session and ends with it.
         waits: what waits for the companions that this process has started.
     """
 
     settings: Settings
-    record: MeshRecord
-    options: MeshOptions
+    record: SessionRecord
+    options: MeshOptions | None
     cluster: LocalCluster | None = None
     waits: tuple[Wait, ...] = ()
 
@@ -76,8 +82,19 @@ class Session:
         """Where the HTTP gateway answers, or ""."""
         return self.record.gateway_url
 
+    @property
+    def mesh(self) -> MeshOptions:
+        """What its emulated mesh was started with.
+
+        Raises:
+            NoEmulatedMesh: it has none.
+        """
+        if self.options is None:
+            raise NoEmulatedMesh
+        return self.options
+
     async def status(self) -> MeshStatus:
-        """How the mesh is.
+        """How the emulated mesh is.
 
         Raises:
             Unavailable: the mesh has ended, or its coordinator is restarting.
@@ -97,25 +114,25 @@ class Session:
             Unavailable: it is not ready in time; the error says what is missing.
         """
         tell = progress or _silence
-        status = await readiness.wait(self.status, tell, self.options.shard.host.hold_s, timeout_s)
+        status = await readiness.wait(self.status, tell, self.mesh.shard.host.hold_s, timeout_s)
         for wait in self.waits:
             await asyncio.to_thread(wait, tell)
         return status
 
-    async def found(self) -> FoundMesh:
-        """How the mesh and its companions are, asked of the actors.
+    async def found(self) -> FoundSession:
+        """How the session and its companions are, asked of the actors.
 
         Raises:
-            Unavailable: the mesh has ended, or its coordinator is restarting.
+            Unavailable: it has ended, or an actor of it is restarting.
         """
-        return FoundMesh(self.record, self.settings.state_dir, await operations.mesh_state())
+        return FoundSession(self.record, self.settings.state_dir, await operations.session_state())
 
     def close(self) -> None:
-        """Leave the mesh to itself: disconnect this process."""
+        """Leave the session to itself: disconnect this process."""
         spawn.disconnect()
 
     def end(self, *, keep_logs: Path | None = None) -> None:
-        """End the mesh and what was started for it; its journals stay. Again: nothing happens.
+        """End it and what was started for it; its journals stay. Again: nothing happens.
 
         Args:
             keep_logs: state directory to keep the logs of its cluster in, after a failure.
@@ -138,43 +155,61 @@ class Session:
 
 
 def launch(
-    settings: Settings, flags: Flags, *, progress: Progress | None = None, beside: bool = False
+    settings: Settings,
+    flags: Flags,
+    *,
+    progress: Progress | None = None,
+    beside: bool = False,
+    emulate: bool = True,
+    observe: Sequence[ReadingSource] = (),
 ) -> Session:
-    """Start a mesh, and a cluster for it unless RAY_ADDRESS names one; return when it is agreed.
+    """Start a session, and a cluster for it unless RAY_ADDRESS names one.
 
-    Nodes then are starting to speak: `Session.wait_ready` waits for the routes. With `beside`, the
-    companions of a mesh are started too (see `companions`); none of them under MINIMAL.
+    Returns when the emulated mesh is agreed; its nodes then are starting to speak, and
+    `Session.wait_ready` waits for the routes. Without a mesh, returns when the twin can be asked.
+
+    Args:
+        settings: what to start it with.
+        flags: those of the mesh.
+        progress: is told what is being done.
+        beside: start the companions too (see `companions`); none of them under MINIMAL.
+        emulate: start a mesh.
+        observe: sources of the network to observe; with a mesh, it is one of that network.
 
     Raises:
-        Conflict: a mesh runs from this state directory or in this namespace.
+        Conflict: a session runs from this state directory or in this namespace.
         TopologyError: the topology cannot be used.
         ConfigurationError: a setting cannot be used.
-        Unavailable: Ray did not start, or does not answer.
+        Unavailable: Ray did not start, or does not answer, or nothing can be observed.
         Interrupted: by a signal; nothing is left.
     """
     tell = progress or _silence
     address = os.environ.get("RAY_ADDRESS")
-    plan = Plan(settings, mesh_options(settings, flags), own_cluster=not address)
+    plan = Plan(
+        settings,
+        mesh_options(settings, flags, observe) if emulate else None,
+        own_cluster=not address,
+        observer=observer_options(settings, flags, observe) if observe else None,
+    )
     chosen = companions.wanted(plan, minimal=flags.minimal) if beside else ()
     ensure_directory(settings.state_dir)
     with interruption.guarded(), exclusive_lock(settings.state_dir / LOCK):
         _refuse_second(settings)
-        _check_source(plan.options)
+        _check_source(plan)
         plan = companions.prepared(plan, chosen)
         cluster, own = None, None
         if not address:
             tell("starting Ray")
-            own = ray_head.options(settings, dashboard=not flags.minimal)
+            # Ray's dashboard costs a second and 200 MB: it is for whoever runs a mesh.
+            own = ray_head.options(settings, dashboard=emulate and not flags.minimal)
             cluster = LocalCluster.start(settings.state_dir, own)
             address = cluster.address
         session = None
         try:
-            tell("starting the mesh")
-            session = _populate(plan, address, cluster, chosen)
+            session = _registered(plan, address, cluster, chosen)
             if own is not None:
                 ray_head.write_targets(settings, own, session.record.gateway_url)
-            joining.ask(lambda mesh: mesh.membership(), _TOPOLOGY_TIMEOUT_S)
-            return replace(session, waits=session.waits + _started(chosen, plan, late=True))
+            return replace(session, waits=_populated(plan, chosen, tell))
         except BaseException as error:
             keep = settings.state_dir if is_failure(error) else None
             if session is not None:
@@ -186,15 +221,15 @@ def launch(
             raise
 
 
-def _populate(
+def _registered(
     plan: Plan, address: str, cluster: LocalCluster | None, chosen: tuple[Companion, ...]
 ) -> Session:
-    """Create the coordinator, which creates the shards, and the companions that need not wait.
+    """Join the cluster and put the session on record, before its first actor.
 
     Args:
-        plan: the mesh.
+        plan: the session.
         address: of the Ray cluster.
-        cluster: the cluster, if it is the mesh's own.
+        cluster: the cluster, if it is the session's own.
         chosen: its companions.
 
     Raises:
@@ -208,32 +243,91 @@ def _populate(
             f"it has actors that were not started from {settings.state_dir}: {', '.join(present)}",
             "Use another X0TTA6BL4_NAMESPACE, or `x0 down` where they were started.",
         )
-    ensure_directory(plan.options.shard.directory)
-    record = MeshRecord(
+    if plan.mesh is not None:
+        ensure_directory(plan.mesh.shard.directory)
+    record = SessionRecord(
         address=address,
         dashboard_url=cluster.dashboard_url if cluster else joining.dashboard_url(),
         namespace=settings.namespace,
         own_cluster=cluster is not None,
-        source=fetch.shown(plan.options.topology),
+        source=_source(plan.mesh),
         pid=os.getpid(),
         started_at=time.time(),
         gateway_url=_gateway_url(plan, chosen),
         logs=str(cluster.logs) if cluster else "",
+        observed=names_of(plan.observer.sources) if plan.observer else "",
     )
-    session = Session(settings, record, plan.options, cluster)
+    session = Session(settings, record, plan.mesh, cluster)
     try:
         record.save(settings.state_dir)
-        spawn.detached(MeshCoordinator, COORDINATOR, plan.options)
-        return replace(session, waits=_started(chosen, plan, late=False))
-    except BaseException as error:
-        session.end(keep_logs=settings.state_dir if is_failure(error) else None)
+    except BaseException:
+        session.end()
         raise
+    return session
 
 
-def _started(chosen: tuple[Companion, ...], plan: Plan, *, late: bool) -> tuple[Wait, ...]:
-    """Start those companions that start now; what waits for them."""
-    waits = [each.start(plan) for each in chosen if each.late == late]
+def _populated(plan: Plan, chosen: tuple[Companion, ...], tell: Progress) -> tuple[Wait, ...]:
+    """Start all that is planned, in the order in which one needs the other; what is to wait for.
+
+    Raises:
+        X0Error: what kept it from starting.
+    """
+    if plan.observer is not None:
+        tell("starting the observer")
+    if plan.mesh is None:  # the twin can load while the observer asks its sources
+        _await_all(_started(chosen, plan, Stage.FIRST) + _started(chosen, plan, Stage.LATE), tell)
+        _check_observed()
+        waits = _started(chosen, plan, Stage.BESIDE)  # only now: it would delay the others
+        return waits + _started(chosen, plan, Stage.LAST)
+    _await_all(_started(chosen, plan, Stage.FIRST), tell)
+    if plan.observer is not None:
+        _check_observed()
+    tell("starting the mesh")
+    from actors.mesh.coordinator import MeshCoordinator
+
+    spawn.detached(MeshCoordinator, COORDINATOR, plan.mesh)
+    waits = _started(chosen, plan, Stage.BESIDE)
+    joining.ask(lambda mesh: mesh.membership(), _TOPOLOGY_TIMEOUT_S)
+    waits += _started(chosen, plan, Stage.LATE)
+    return waits + _started(chosen, plan, Stage.LAST)
+
+
+def _check_observed() -> None:
+    """Refuse to go on with nothing.
+
+    Raises:
+        Unavailable: no source has ever told anything.
+    """
+    states = joining.wait_for(observer.sources)
+    if any(state.good_at is not None for state in states):
+        return
+    if joining.wait_for(observer.network).nodes:
+        return  # as it was known when it was last observed
+    raise Unavailable(
+        "nothing can be observed",
+        "; ".join(f"{state.name}: {state.why or state.state}" for state in states),
+        "`x0 source test KIND:WHERE` says what is read there, and what is not; a map is held that"
+        " has a larger share of odd records than X0TTA6BL4_OBSERVE_ODD_SHARE.",
+        retry_after_s=60.0,
+    )
+
+
+def _started(chosen: tuple[Companion, ...], plan: Plan, stage: Stage) -> tuple[Wait, ...]:
+    """Start those companions that start at this stage; what waits for them."""
+    waits = [each.start(plan) for each in chosen if each.stage is stage]
     return tuple(wait for wait in waits if wait is not None)
+
+
+def _await_all(waits: tuple[Wait, ...], tell: Progress) -> None:
+    for wait in waits:
+        wait(tell)
+
+
+def _source(mesh: MeshOptions | None) -> str:
+    """Where an emulated mesh is from, without credentials; "" without one."""
+    if mesh is None:
+        return ""
+    return mesh.topology if mesh.observed is not None else fetch.shown(mesh.topology)
 
 
 def _gateway_url(plan: Plan, chosen: tuple[Companion, ...]) -> str:
@@ -242,7 +336,7 @@ def _gateway_url(plan: Plan, chosen: tuple[Companion, ...]) -> str:
 
 
 def running(settings: Settings) -> Session:
-    """Join the mesh that runs: that of RAY_ADDRESS and the namespace, or the one on record.
+    """Join the session that runs: that of RAY_ADDRESS and the namespace, or the one on record.
 
     Raises:
         NotRunning: there is none. The record of one that is gone is cleared.
@@ -250,8 +344,7 @@ def running(settings: Settings) -> Session:
     named = os.environ.get("RAY_ADDRESS")
     record = _on_record(settings, named)
     if record is None and not named:
-        why = f"{settings.state_dir} (X0TTA6BL4_STATE_DIR) has no mesh on record"
-        raise NotRunning("mesh", why=why, remedy="Start one with `x0 up`.")
+        raise nothing_on_record(settings.state_dir)
     cluster = None
     if record is not None and not named:
         settings = settings.model_copy(update={"namespace": record.namespace})
@@ -264,7 +357,21 @@ def running(settings: Settings) -> Session:
     return Session(settings, record, options, cluster)
 
 
-def _own_cluster(settings: Settings, record: MeshRecord) -> LocalCluster | None:
+def running_mesh(settings: Settings) -> Session:
+    """As `running`, for whoever needs an emulated mesh.
+
+    Raises:
+        NotRunning: no session runs.
+        NoEmulatedMesh: one runs that only observes.
+    """
+    session = running(settings)
+    if session.options is None:
+        session.close()
+        raise NoEmulatedMesh
+    return session
+
+
+def _own_cluster(settings: Settings, record: SessionRecord) -> LocalCluster | None:
     """The cluster that was started for the mesh, if one was."""
     if not record.own_cluster:
         return None
@@ -274,11 +381,11 @@ def _own_cluster(settings: Settings, record: MeshRecord) -> LocalCluster | None:
     return cluster
 
 
-def _joined(settings: Settings, record: MeshRecord | None, named: str) -> MeshOptions:
-    """Join the cluster on record, else the named one, and ask its mesh for its options."""
+def _joined(settings: Settings, record: SessionRecord | None, named: str) -> MeshOptions | None:
+    """Join the cluster on record, else the named one; the options of its mesh, if it has one."""
     try:
         joining.join(record.address if record is not None else named, settings.namespace)
-        return joining.ask(lambda mesh: mesh.options(), _ANSWER_TIMEOUT_S)
+        return _mesh_there(record)
     except NotRunning as error:
         spawn.disconnect()
         if record is None or record.own_cluster:
@@ -289,16 +396,36 @@ def _joined(settings: Settings, record: MeshRecord | None, named: str) -> MeshOp
         raise
 
 
-def _unrecorded(settings: Settings, address: str, options: MeshOptions) -> MeshRecord:
-    """What can be told of a mesh that was started from another state directory."""
-    return MeshRecord(
+def _mesh_there(record: SessionRecord | None) -> MeshOptions | None:
+    """Ask the mesh of the session for its options; None: it only observes.
+
+    Raises:
+        NotRunning: it does neither.
+    """
+    observes = record is not None and not record.source
+    if not observes:
+        try:
+            return joining.ask(lambda mesh: mesh.options(), _ANSWER_TIMEOUT_S)
+        except NotRunning:
+            if record is not None:
+                raise
+    joining.wait_for(observer_control.health)
+    return None
+
+
+def _unrecorded(settings: Settings, address: str, options: MeshOptions | None) -> SessionRecord:
+    """What can be told of a session that was started from another state directory."""
+    names = spawn.listing()
+    observed = joining.wait_for(observer.sources) if OBSERVER in names else ()
+    return SessionRecord(
         address=address,
         dashboard_url=joining.dashboard_url(),
         namespace=settings.namespace,
         own_cluster=False,
-        source=fetch.shown(options.topology),
+        source=_source(options),
         pid=0,
         started_at=0.0,
+        observed=", ".join(state.name for state in observed),
     )
 
 
@@ -306,7 +433,7 @@ def _unrecorded(settings: Settings, address: str, options: MeshOptions) -> MeshR
 def ephemeral(
     settings: Settings, flags: Flags, *, progress: Progress | None = None, beside: bool = False
 ) -> Iterator[Session]:
-    """A mesh of one's own for the length of a block, of which nothing is left after it.
+    """An emulated mesh of one's own for the length of a block, of which nothing is left after it.
 
     `beside` is as in `launch`.
 
@@ -346,17 +473,20 @@ def _refuse_second(settings: Settings) -> None:
         return  # a record of one that is gone has been cleared
     session.close()
     raise Conflict(
-        "a mesh is already running",
+        "a mesh is already running" if session.options else "a network is already observed",
         f"it was started from {settings.state_dir}, on the cluster at {session.record.address}",
         "Use it, or end it first with `x0 down`.",
     )
 
 
-def _check_source(options: MeshOptions) -> None:
+def _check_source(plan: Plan) -> None:
     """Refuse what is cheap to refuse before seconds are spent on a cluster.
 
-    The mesh reads the topology by itself; a URL is left to it.
+    The mesh reads the topology by itself; a URL is left to it, and so is an observed network.
     """
+    options = plan.mesh
+    if options is None or options.observed is not None:
+        return
     if options.topology.startswith(radio.PREFIX):
         radio.parse(options.topology)
     elif not fetch.is_url(options.topology):
@@ -368,17 +498,15 @@ def _check_source(options: MeshOptions) -> None:
         )
 
 
-def _gone(settings: Settings, record: MeshRecord, why: str) -> NotRunning:
-    _log.warning("cleared the record of a mesh that is gone", address=record.address, why=why)
+def _gone(settings: Settings, record: SessionRecord, why: str) -> NotRunning:
+    _log.warning("cleared the record of a session that is gone", address=record.address, why=why)
     record.remove(settings.state_dir)
-    return NotRunning(
-        "mesh", why=f"the one on record is gone: {why}", remedy="Start one with `x0 up`."
-    )
+    return NotRunning("mesh", why=f"the one on record is gone: {why}", remedy=START_ONE)
 
 
-def _on_record(settings: Settings, address: str | None) -> MeshRecord | None:
+def _on_record(settings: Settings, address: str | None) -> SessionRecord | None:
     """What was started from the state directory, unless `address` and namespace are of another."""
-    record = MeshRecord.load(settings.state_dir)
+    record = SessionRecord.load(settings.state_dir)
     if record is None or not address:
         return record
     same = (record.address, record.namespace) == (address, settings.namespace)

@@ -119,6 +119,8 @@ def _of_map(scenario: Scenario, settings: Settings, report: Report, *, plot: boo
             links=topology.n_links,
             links_down=0,
             hello_s=settings.hello_s,
+            left_out=dict(imported.left_out),
+            warnings=list(imported.warnings),
         )
         known = Intact(topology, Conditions(hello_s=settings.hello_s))
         places = topology.nodes.kilometres()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from actors.twin import named
+from jobs.terminal import which_network
 from jobs.terminal.reporting import pairs, table
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def readable(scenario: Scenario, reply: Reply) -> list[RenderableType | str]:
         shown += _impact(reply.about, found.impact)
     else:
         title = scenario.name or "The digital twin"
-        shown.append(pairs(title, {"mesh": mesh(reply.about)}))
+        shown.append(pairs(title, which_network.lines(reply.about)))
     shown.append(_internet(found.internet))
     if found.cascade is not None:
         shown += _cascade(found.cascade)
@@ -69,15 +70,6 @@ def readable(scenario: Scenario, reply: Reply) -> list[RenderableType | str]:
     if found.advice is not None:
         shown += _advice(found.advice)
     return shown
-
-
-def mesh(about: About) -> str:
-    """Which mesh it was, in one line."""
-    size = f"{about.nodes:,} nodes, {about.links:,} links"
-    if not about.live:
-        return f"{about.source}, a map: {size}"
-    down = f" up and {about.links_down:,} down" if about.links_down else ""
-    return f"the running one, as its nodes know it now: {size}{down} ({about.source})"
 
 
 def _internet(found: InternetAccess | None) -> str:
@@ -115,9 +107,8 @@ def _impact(about: About, found: Impact) -> Shown:
     failed = [*found.failed_nodes, *found.failed_links]
     what = f"What if {_names(failed, 3)} fail{'' if len(failed) > 1 else 's'}?"
     gone = f"{_count(len(found.failed_nodes), 'node')}, {_count(found.links_affected, 'link')}"
-    yield pairs(
-        what if failed else "What if nothing fails?", {"mesh": mesh(about), "down with it": gone}
-    )
+    lines = which_network.lines(about) | {"down with it": gone}
+    yield pairs(what if failed else "What if nothing fails?", lines)
     for link, count in found.parallel_links.items():
         yield f"{_count(count, 'link')} join {link}: all of them fail here; one alone parts nobody."
     yield _verdict(found)

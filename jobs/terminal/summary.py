@@ -1,4 +1,4 @@
-"""A mesh in words and numbers: what `x0 up` and `x0 status` show, as values and as tables.
+"""A session in words and numbers: what `x0 up` and `x0 status` show, as values and as tables.
 
 The tables are made from the values, so that both say the same. They fit 80 columns.
 """
@@ -8,9 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.payments.contract import PREFIX
+from actors.topology.provenance import Network
 from jobs.launch import companions
 from jobs.launch.companion import Seen, State
+from jobs.terminal import observed_tables
 from jobs.terminal.reporting import pairs, table
+from jobs.terminal.which_network import counted
 from serve_apps.web.auth import token_path
 
 if TYPE_CHECKING:
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from jobs.launch.found import FoundMesh
+    from jobs.launch.found import FoundSession
 
     Values = Mapping[str, Any]  # as of `values`
 
@@ -26,15 +29,15 @@ _MIB: Final = 2**20
 _FORMATS: Final = {"radio": "generated: a made-up radio mesh"}
 
 
-def values(found: FoundMesh) -> dict[str, Any]:
+def values(found: FoundSession) -> dict[str, Any]:
     """All that is known, for `--json`. Times in s, memory in bytes."""
     record = found.record
     beside = {name: State(name, **one) for name, one in found.state["actors"].items()}
     states = companions.states(Seen(record.gateway_url, beside))
     known = {state.name: state for state in states}
-    mesh_values = {name: value for name, value in found.state.items() if name != "actors"}
+    networks = {name: value for name, value in found.state.items() if name != "actors"}
     return {
-        **mesh_values,
+        **networks,
         "companions": {
             name: {"state": state.state, "why": state.why} for name, state in known.items()
         },
@@ -51,23 +54,29 @@ def values(found: FoundMesh) -> dict[str, Any]:
     }
 
 
-def left_out(found: Mapping[str, Any]) -> str:
-    """What was left out of a map, by reason; empty if nothing was."""
-    return ", ".join(f"{count:,} {why}" for why, count in found["left_out"].items() if count)
-
-
 def lacking(found: Mapping[str, Any]) -> dict[str, str]:
     """Lines about what is lacking of a map; none if nothing is."""
-    lines = {"left out": left_out(found), "warnings": "; ".join(found["warnings"])}
+    found_out = counted(found["left_out"]) if any(found["left_out"].values()) else ""
+    lines = {"left out": found_out, "warnings": "; ".join(found["warnings"])}
     return {name: line for name, line in lines.items() if line}
 
 
+def networks(found: Values) -> list[RenderableType | str]:
+    """What there is: the observed network, then the emulated mesh."""
+    shown: list[RenderableType | str] = []
+    if found["observed"] is not None:
+        shown += observed_tables.tables(found["observed"])
+    if Network.EMULATED in found["networks"]:
+        shown += [mesh(found), *shards(found)]
+    return [*shown, *(f"NOT WELL: {why}" for why in found["unwell"])]
+
+
 def mesh(found: Values) -> RenderableType:
-    """The map, what was left out of it, and how many neighbours hear each other."""
+    """The emulated mesh: its map, what was left out of it, and who hears whom."""
     lines: dict[str, object] = {
         "source": f"{found['source']} ({_FORMATS.get(found['format'], found['format'])})",
         "nodes, links": f"{found['nodes']:,}, {found['links']:,}",
-        "left out": left_out(found) or "nothing",
+        "left out": counted(found["left_out"]),
         "neighbours": f"{found['neighbours_up']:,} of {found['neighbours']:,} directed links up",
         "Hello": f"every {found['hello_s']:g} s",
         "flags": ", ".join(
@@ -85,7 +94,7 @@ def mesh(found: Values) -> RenderableType:
         lines["warnings"] = "; ".join(found["warnings"])
     if found["refresh_error"]:
         lines["last refresh"] = found["refresh_error"]
-    return pairs("Mesh", lines)
+    return pairs("Emulated mesh", lines)
 
 
 def shards(found: Values) -> list[RenderableType | str]:
@@ -117,7 +126,6 @@ def shards(found: Values) -> list[RenderableType | str]:
         table("Shards", ("shard", "pid", "nodes", "neighbours", "database", "routes"), routes),
         table("Load", ("shard", "open", "unread", "in transit", "lag, 10 min", "memory"), load),
         *_unread_of_left(living),
-        *(f"NOT WELL: {why}" for why in found["unwell"]),
     ]
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ray import serve
@@ -19,8 +21,10 @@ from ray.serve.config import HTTPOptions
 from ray.serve.schema import LoggingConfig
 
 from actors.history.archive import Archive
+from actors.observe import client as observer
 from actors.payments.shop import Shop
 from actors.runtime import log, spawn
+from actors.topology.provenance import Network
 from actors.twin import client as twin
 from serve_apps import operations
 from serve_apps.gateway.gateway_state import Gateway
@@ -56,17 +60,20 @@ def _application(
         archive=archive,
     )
     gateway.twin = twin.ask
-    gateway.operations = operations.mesh_state
+    gateway.operations = functools.partial(operations.session_state, options.networks)
+    if Network.OBSERVED in options.networks:
+        gateway.observed.observer = observer
 
     @contextlib.asynccontextmanager
     async def beside(_app: FastAPI) -> AsyncIterator[None]:
         # What was imported and built stays. Collections of the oldest generation would go through
         # it on this loop: a tenth of a second each.
         gc.freeze()
-        tasks = [
-            asyncio.create_task(MeshWatcher(gateway).run()),
-            asyncio.create_task(gateway.counts.lag.probe()),
-        ]
+        tasks = [asyncio.create_task(gateway.counts.lag.probe())]
+        if Network.EMULATED in options.networks:
+            tasks.append(asyncio.create_task(MeshWatcher(gateway).run()))
+        if Network.OBSERVED in options.networks:
+            tasks.append(asyncio.create_task(gateway.observed.follow()))
         try:
             yield
         finally:
@@ -88,9 +95,11 @@ def app(arguments: dict[str, Any]) -> Application:
     return _bound(Settings.load(**arguments))
 
 
-def _bound(settings: Settings) -> Application:
+def _bound(settings: Settings, networks: tuple[Network, ...] | None = None) -> Application:
     # The shop travels with the application: the settings of this process hold on every host.
     options = GatewayOptions.of(settings)
+    if networks is not None:
+        options = replace(options, networks=networks)
     shop, archive = Shop.of(settings.for_orders()), Archive.of(settings)
     what = settings.namespace, settings.log_level, shop, options, archive
 
@@ -111,10 +120,17 @@ def _bound(settings: Settings) -> Application:
     return bound
 
 
-def deploy(settings: Settings, port: int) -> None:
+def deploy(
+    settings: Settings, port: int, networks: tuple[Network, ...] = (Network.EMULATED,)
+) -> None:
     """Start Serve on the cluster that this process has joined, and the gateway on it.
 
     Returns at once after Serve runs: the replica starts by itself.
+
+    Args:
+        settings: of the gateway.
+        port: that it listens on.
+        networks: those of its session.
     """
     os.environ.setdefault("RAY_SERVE_ENABLE_HA_PROXY", "1")
     options = HTTPOptions(host=settings.gateway_host, port=port)
@@ -125,5 +141,5 @@ def deploy(settings: Settings, port: int) -> None:
             time.sleep(_POLL_S)
         if starting.done():
             starting.result()  # raises what kept Serve from starting
-        serve.run(_bound(settings), name=NAME, route_prefix="/")
+        serve.run(_bound(settings, networks), name=NAME, route_prefix="/")
         starting.result()

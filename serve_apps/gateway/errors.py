@@ -2,14 +2,61 @@
 """What only the gateway refuses.
 
 X0Error
+├── Conflict
+│   └── NoObserver      409  this session observes no network
 ├── Unavailable
-│   └── MeshNotReady  503  the mesh is starting, or a part of it does not answer
-└── NoRoute           404  the mesh has no path between two nodes now
+│   ├── MeshNotReady    503  the mesh is starting, or a part of it does not answer
+│   └── NetworkNotWell  503  what is known of the observed network is old, held or nothing
+├── NoRoute             404  the mesh has no path between two nodes now
+└── Replaced            410  another route has taken over
 """
 
 from __future__ import annotations
 
-from actors.runtime.errors import Unavailable, X0Error
+from typing import TYPE_CHECKING
+
+from actors.runtime.errors import Conflict, Unavailable, X0Error
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class NoObserver(Conflict):
+    """The session emulates a mesh and observes no network."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no network is observed",
+            "this session only emulates a mesh",
+            "GET /v1/mesh/status tells of the mesh; `x0 watch` and `x0 up --from-observed` observe"
+            " a network.",
+        )
+
+
+class NetworkNotWell(Unavailable):
+    """What is known of the observed network is not to be trusted as it stands."""
+
+    troubles: tuple[str, ...]
+
+    def __init__(self, troubles: Sequence[str]) -> None:
+        super().__init__(
+            "the observed network is not well known",
+            "; ".join(troubles),
+            "GET /v1/network/sources tells how each source is.",
+            retry_after_s=30.0,
+            troubles=tuple(troubles),
+        )
+
+
+class Replaced(X0Error):
+    """The route is no more; `by` has taken over."""
+
+    http_status = 410
+
+    by: str
+
+    def __init__(self, route: str, by: str, why: str) -> None:
+        super().__init__(f"{route} is no more", why, f"Use {by}.", by=by)
 
 
 class MeshNotReady(Unavailable):

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from actors.observe import condition
 from serve_apps.web.request_metrics import RequestMetrics
 
 if TYPE_CHECKING:
@@ -18,9 +19,32 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from serve_apps.gateway.gateway_state import Gateway
+    from serve_apps.gateway.observed_view import Observed
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _PREFIX: Final = "x0tta6bl4_gateway"
+
+
+def _of_network(last: Observed | None, troubles: int, *, known: bool) -> Iterator[Metric]:
+    """The observed network; nothing where none is observed, or none is known yet."""
+    if last is None or not known:
+        return
+    told = condition.document(last.network, last.sources)
+    prefix = f"{_PREFIX}_network"
+    nodes = GaugeMetricFamily(f"{prefix}_nodes", "Observed nodes by state", labels=["state"])
+    for state, count in told["nodes"].items():
+        nodes.add_metric([state], count)
+    links = GaugeMetricFamily(f"{prefix}_links", "Observed links by state", labels=["state"])
+    for state, count in told["links"].items():
+        links.add_metric([state], count)
+    age = GaugeMetricFamily(
+        f"{prefix}_source_age_seconds", "Age of what is used of a source", labels=["source"]
+    )
+    for source in last.sources:
+        if source.age_s is not None:
+            age.add_metric([source.name], source.age_s)
+    yield from (nodes, links, age)
+    yield GaugeMetricFamily(f"{prefix}_troubles", "What is wrong with what is known", troubles)
 
 
 class GatewayMetrics(Collector):
@@ -49,11 +73,13 @@ class GatewayMetrics(Collector):
             ("messages_accepted", "Messages accepted", counts.accepted),
             ("messages_refused", "Messages refused alone", counts.refused),
             ("acknowledged", "Messages acknowledged", counts.acknowledged),
-            ("reports", "Telemetry reports kept", counts.reports),
+            ("reports", "Reports about the observed network taken", counts.reports),
         ):
             yield CounterMetricFamily(f"{_PREFIX}_{name}", text, value=count)
+        observed, troubles = gateway.how_observed()
+        yield from _of_network(gateway.observed.last, len(troubles), known=observed == "ready")
         for name, text, value in (
-            ("ready", "1 once the mesh is ready", gateway.ready),
+            ("ready", "1 once the emulated mesh is ready", gateway.ready),
             ("requests_in_flight", "Requests under way", gateway.in_flight.taken),
             ("long_polls", "Long polls under way", gateway.long_polls.taken),
             ("event_streams", "Event streams open", gateway.streams.taken),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from actors.mesh.batch import empty
-from actors.mesh.errors import MailboxFull, NodeSilent
+from actors.mesh.errors import MailboxFull, NodeSilent, NoEmulatedMesh
 from actors.runtime.clock import SystemClock
 from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.errors import InvalidInput, Unavailable
@@ -19,17 +19,18 @@ from actors.runtime.lag import LoopLag
 from actors.runtime.metrics import MemoryMetrics
 from actors.topology.errors import UnknownNode
 from actors.topology.etx import COST_UNIT
+from actors.topology.provenance import Network
 from serve_apps import probing
 from serve_apps.gateway.errors import MeshNotReady, NoRoute
 from serve_apps.gateway.gateway_metrics import GatewayMetrics
 from serve_apps.gateway.history_reader import HistoryReader
 from serve_apps.gateway.limits import Limits
 from serve_apps.gateway.mesh_view import MeshView
+from serve_apps.gateway.observed_view import ObservedView
 from serve_apps.gateway.payment_desk import Payments
 from serve_apps.gateway.receipts import InboxPosition, Receipts
 from serve_apps.gateway.send_batcher import SendBatcher
 from serve_apps.gateway.settings import GatewayOptions
-from serve_apps.gateway.telemetry import LatestReports
 from serve_apps.web.access import Access
 from serve_apps.web.admission import Rate, Slots
 from serve_apps.web.errors import TooBusy, TooLarge
@@ -54,7 +55,7 @@ ALTERNATES = 3  # ways of one answer
 # Errors of sending that tell for certain that no message was accepted.
 _NOTHING_SENT = (
     *(InvalidInput, UnknownNode, TooLarge, TooBusy),
-    *(MailboxFull, NodeSilent, MeshNotReady),
+    *(MailboxFull, NodeSilent, MeshNotReady, NoEmulatedMesh),
 )
 
 
@@ -107,8 +108,8 @@ class Gateway:
         )
         self.errors = ErrorHandler("gateway", metrics or MemoryMetrics())
         self.receipts = Receipts(token.encode())
-        self.reports = LatestReports()
         self.view = MeshView(time.time_ns() // 1000)
+        self.observed = ObservedView(None, SystemClock())
         self.history = HistoryReader(archive)
         self.counts = Counts()
         self.in_flight = Slots(limits.in_flight, "requests")
@@ -117,6 +118,7 @@ class Gateway:
         self.inbox_streams = Slots(limits.inbox_streams, "inbox streams")
         self.downloads = Slots(limits.downloads, "downloads", each=limits.downloads_each)
         self.payments = Payments(shop, Slots(limits.payments, "requests about payments"))
+        self.reading = Slots(limits.reports, "reports of networks")
         self.uploads = Slots(limits.uploads, "bodies in lines")
         self.lookups = Slots(limits.lookups, "questions to the history")
         self.questions = Slots(limits.twin, "questions to the twin")
@@ -133,22 +135,54 @@ class Gateway:
 
     # -- life ------------------------------------------------------------------------------------
 
-    def joined(self) -> Mesh:
-        """The mesh.
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """Those of this session."""
+        return self.options.networks
+
+    def check_emulated(self) -> None:
+        """Tell whether there is an emulated mesh.
 
         Raises:
+            NoEmulatedMesh: this session only observes.
+        """
+        if Network.EMULATED not in self.networks:
+            raise NoEmulatedMesh
+
+    def joined(self) -> Mesh:
+        """The emulated mesh.
+
+        Raises:
+            NoEmulatedMesh: this session only observes.
             MeshNotReady: it starts.
         """
+        self.check_emulated()
         if not self.ready or self.mesh is None:
             raise MeshNotReady(self.progress)
         return self.mesh
 
     def check_ready(self) -> None:
-        """Tell whether the whole mesh can be used now.
+        """Tell whether all networks of this session can be used now, and are known as they should.
 
         Raises:
-            MeshNotReady: it starts, a shard does not answer, or all nodes are silent.
+            MeshNotReady: one starts, a shard does not answer, or all nodes are silent.
+            NetworkNotWell: a source of the observed one failed, is held or stale, or no node is up.
         """
+        if Network.OBSERVED in self.networks:
+            self.observed.check()
+        if Network.EMULATED in self.networks:
+            self._check_mesh()
+
+    def how_observed(self) -> tuple[str | None, list[str]]:
+        """What is known of the observed network, in a word, and what is wrong; None: none is."""
+        if Network.OBSERVED not in self.networks:
+            return None, []
+        try:
+            return "ready", list(self.observed.troubles())
+        except MeshNotReady as error:
+            return error.progress, []
+
+    def _check_mesh(self) -> None:
         linked = self._topology().n_links > 0
         if self.view.down:
             raise MeshNotReady(", ".join(f"{name}: {why}" for name, why in self.view.down.items()))
@@ -157,15 +191,12 @@ class Gateway:
 
     async def take(self, snapshot: Snapshot) -> None:
         """Work by a new snapshot of the mesh. Large ones are taken in by a thread."""
-        before = self.view.topology
         large = snapshot.topology.n_links > 5_000
         take = self.view.take
         if large:
             await asyncio.to_thread(take, snapshot)
         else:
             take(snapshot)
-        if before is not self.view.topology:
-            self.reports.forget(self.view.index)
 
     def exact(self, text: str) -> str:
         """Id of the node with this id or whole name, for programs.
@@ -213,7 +244,7 @@ class Gateway:
     # -- reading ---------------------------------------------------------------------------------
 
     def node(self, text: str) -> dict[str, Any]:
-        """A node with its neighbours and its latest report."""
+        """A node with its neighbours."""
         node, naming = self.found(text), self.view.naming
         row = naming.index[node]
         neighbours = (
@@ -227,7 +258,6 @@ class Gateway:
                 {"id": other, "name": naming.name_of(other), "etx": etx}
                 for other, etx in neighbours
             ],
-            "telemetry": self.reports.of(node),
         }
 
     async def route(self, source: str, destination: str) -> dict[str, Any]:
@@ -268,10 +298,10 @@ class Gateway:
     # -- the twin --------------------------------------------------------------------------------
 
     async def state(self) -> dict[str, Any]:
-        """How the mesh and the actors beside it are, asked anew.
+        """How this session is, asked anew: as `operations.session_state`.
 
         Raises:
-            Unavailable: the mesh or its coordinator does not answer.
+            Unavailable: the coordinator or the observer does not answer.
         """
         if self.operations is None:
             raise Unavailable(
@@ -289,9 +319,10 @@ class Gateway:
             UnknownNode: a name is of no node.
             InvalidInput: the scenario cannot be asked of this mesh, or takes too long.
             TooBusy: too many questions are under way.
-            Unavailable: the mesh starts, or the twin is not ready or does not answer.
+            Unavailable: the network is not known yet, or the twin is not ready or does not answer.
         """
-        self.joined()
+        if Network.EMULATED in self.networks:
+            self.joined()
         twin = self.twin
         assert twin is not None  # noqa: S101 - set before the mesh is looked for
         limit_s = self.limits.twin_s

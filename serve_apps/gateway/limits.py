@@ -10,7 +10,8 @@ class Limits:
     """Bounds of one gateway process."""
 
     body_bytes: int = 16 * 2**20
-    telemetry_bytes: int = 64 * 2**10
+    report_bytes: int = 16 * 2**20  # size of a report about a network
+    reports: int = 4  # that are read at once
     batch: int = 50_000  # messages of one msgpack request
     line_bytes: int = 512 * 2**10  # the largest payload with every byte escaped
     chunk_lines: int = 2_000  # lines that are sent together while their body still comes

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field
 
 from actors.runtime.settings import IPV4, RuntimeSettings
+from actors.topology.provenance import Network
 
 if TYPE_CHECKING:
     from serve_apps.settings import Settings
+
+
+_NETWORKS: Final = f"{Network.EMULATED}|{Network.OBSERVED}"
 
 
 class GatewaySettings(RuntimeSettings):
@@ -34,6 +38,12 @@ class GatewaySettings(RuntimeSettings):
         description="origins of pages that may use the gateway, separated by commas",
     )
 
+    gateway_networks: str = Field(
+        str(Network.EMULATED),
+        pattern=rf"^({_NETWORKS})( *, *({_NETWORKS}))?$",
+        description="what the gateway tells of, where `serve deploy` opens it: emulated, observed",
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class GatewayOptions:
@@ -42,10 +52,12 @@ class GatewayOptions:
     Attributes:
         names: host names that the gateway is known by, beside those of loopback.
         cors_origins: origins of pages that may use it; none by default.
+        networks: those of its session.
     """
 
     names: frozenset[str] = frozenset()
     cors_origins: tuple[str, ...] = ()
+    networks: tuple[Network, ...] = (Network.EMULATED,)
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -55,6 +67,7 @@ class GatewayOptions:
         return cls(
             frozenset(names | {public} if public else names),
             tuple(_listed(settings.gateway_cors_origins)),
+            tuple(map(Network, _listed(settings.gateway_networks))),
         )
 
 

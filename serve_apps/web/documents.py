@@ -42,6 +42,7 @@ WHY: Final = {
     405: "The path has no such method",
     408: "The body does not come",
     409: "What is there now forbids it",
+    410: "Another path has taken over; the document names it",
     413: "The request is too large",
     415: "A media type that is not understood here",
     416: "The file has no such part",

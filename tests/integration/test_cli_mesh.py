@@ -342,7 +342,7 @@ def test_what_if_asks_about_the_running_mesh(
     assert found["impact"]["failed_nodes"] == ["n0003"]
     assert picture.read_bytes().startswith(b"\x89PNG")
     text = x0(state, "what-if", "--fail", "n0003").stdout
-    assert f"the running one, as its nodes know it now: {NODES} nodes" in text
+    assert f"the emulated mesh, as its nodes know it now: {NODES} nodes" in text
     mapped = answer(state, "what-if", "--all-single", "--topology", "radio:24")
     assert (mapped["mesh"]["live"], mapped["mesh"]["nodes"]) == (False, 24)
     unknown = answer(state, "what-if", "--fail", "n003", code=2)["error"]

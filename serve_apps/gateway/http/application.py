@@ -14,12 +14,13 @@ from serve_apps.gateway.http import (
     inboxes,
     mesh_documents,
     moved,
+    network_documents,
+    network_routes,
     operating,
     payment_documents,
     payment_routes,
     probes,
     reading,
-    reports,
     sending,
     twin_documents,
     twin_routes,
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
 
 
 _TAGS: Final = [
-    {"name": "mesh", "description": "The mesh as it is, and what happens in it."},
+    {"name": "session", "description": "What was started: its networks and its actors."},
+    {"name": "network", "description": "The real network, as it is observed; it is only read."},
+    {"name": "mesh", "description": "The emulated mesh as it is, and what happens in it."},
     {"name": "history", "description": "What has happened, and what was measured."},
     {"name": "messages", "description": "Sending messages, and reading inboxes."},
     {"name": "twin", "description": "What a failure would cost: questions to the digital twin."},
@@ -49,10 +52,13 @@ _TAGS: Final = [
 # First what comes most often: Serve matches each request against the routes in this order.
 _PARTS: Final = (
     *(sending, health, reading, operating, events),
-    *(reports, inboxes, probes, payment_routes, twin_routes, history_routes),
+    *(network_routes, inboxes, probes, payment_routes, twin_routes, history_routes),
 )
 _COMPONENTS: Final = (
-    mesh_documents.COMPONENTS | payment_documents.COMPONENTS | twin_documents.COMPONENTS
+    mesh_documents.COMPONENTS
+    | network_documents.COMPONENTS
+    | payment_documents.COMPONENTS
+    | twin_documents.COMPONENTS
 )
 
 
@@ -61,8 +67,9 @@ def build(gateway: Gateway) -> FastAPI:
     app = FastAPI(
         title="x0tta6bl4 gateway",
         version="1",
-        description="HTTP access to a self-healing mesh. Changing calls, inboxes and payments need "
-        "the bearer token that `x0 status` names the file of.",
+        description="HTTP access to an observed network, and to a self-healing mesh that is "
+        "emulated. Changing calls, inboxes and payments need the bearer token that `x0 status` "
+        "names the file of.",
         responses=documents.problems(500),
         openapi_tags=_TAGS,
         generate_unique_id_function=operation_id,

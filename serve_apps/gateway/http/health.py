@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import JSONResponse, Response
 
+from actors.topology.provenance import Network
 from serve_apps.gateway import gateway_metrics
 from serve_apps.gateway.http import mesh_documents
 from serve_apps.web import documents as problem_documents
@@ -36,9 +37,13 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         responses=problem_documents.problems(422, 429, 503),
     )
     async def get_readiness() -> Any:  # noqa: ANN401 - the same
-        """Whether the whole mesh can be used; else 503 with the progress, or with what is down."""
+        """Whether all networks of the session can be used and are known as they should be.
+
+        Else 503 with the progress, with what is down, or with what is wrong with the sources.
+        """
         gateway.check_ready()
-        return JSONResponse({"status": "ready", "progress": gateway.progress})
+        networks = [str(network) for network in gateway.networks]
+        return JSONResponse({"status": "ready", "progress": "ready", "networks": networks})
 
     @app.get(
         "/health/dependencies",
@@ -47,10 +52,17 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         responses=problem_documents.problems(422, 429),
     )
     async def get_dependencies() -> Any:  # noqa: ANN401 - the same
-        """How the mesh and its shards are."""
-        down = dict(gateway.view.down)
+        """How the networks of the session are, and the shards of the emulated one."""
         mesh = "ready" if gateway.ready else gateway.progress
-        return JSONResponse({"mesh": mesh, "shards_down": down})
+        observed, troubles = gateway.how_observed()
+        return JSONResponse(
+            {
+                "mesh": mesh if Network.EMULATED in gateway.networks else None,
+                "observed": observed,
+                "troubles": troubles,
+                "shards_down": dict(gateway.view.down),
+            }
+        )
 
     @app.get(
         "/metrics",

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypeAliasType
 
 from actors.mesh.contract import MAX_PORT
+from actors.topology.provenance import Network
 from serve_apps.gateway.decoding import MSGPACK, NDJSON
-from serve_apps.gateway.telemetry import TelemetryReport
 from serve_apps.web import documents, idempotency
 from serve_apps.web.documents import example
 
@@ -31,18 +31,21 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """The mesh can be used."""
+    """All networks of the session can be used, and are known as they should be."""
 
-    model_config = example(status="ready", progress="ready")
+    model_config = example(status="ready", progress="ready", networks=["emulated"])
     status: Literal["ready"]
     progress: str
+    networks: list[Network] = Field(description="what this session is: observed, emulated, or both")
 
 
 class Dependencies(BaseModel):
     """What the gateway stands on."""
 
-    model_config = example(mesh="ready", shards_down={})
-    mesh: str = Field(description="ready, or what is waited for")
+    model_config = example(mesh="ready", shards_down={}, observed=None, troubles=[])
+    mesh: str | None = Field(description="ready, or what is waited for; null: none is emulated")
+    observed: str | None = Field(description="ready, or what is waited for; null: none is observed")
+    troubles: list[str] = Field(description="why the observed network is not known as it should be")
     shards_down: dict[str, str] = Field(description="shards that do not answer, and why")
 
 
@@ -83,8 +86,9 @@ class ActorState(BaseModel):
 
 
 class MeshState(BaseModel):
-    """How the mesh is."""
+    """How the emulated mesh is."""
 
+    networks: list[Network] = Field(description="of which this tells")
     healthy: bool = Field(description="all shards answer, and nine in ten nodes are heard")
     unwell: list[str] = Field(description="why it is not healthy")
     source: str
@@ -155,13 +159,11 @@ class NodeDetail(BaseModel):
         name="church tower",
         state="up",
         neighbours=[{"id": "n0002", "name": None, "etx": 1.5}],
-        telemetry=None,
     )
     id: str
     name: str | None = Field(description=_NAME)
     state: NodeState
     neighbours: list[Neighbour]
-    telemetry: dict[str, Any] | None = Field(description="the latest report, if there is one")
 
 
 class Link(BaseModel):
@@ -288,14 +290,6 @@ class Acknowledged(BaseModel):
     acknowledged: int
 
 
-class ReportKept(BaseModel):
-    """The report is the node's latest."""
-
-    model_config = example(node="n0001", kept=True)
-    node: str
-    kept: bool
-
-
 class OutgoingMessage(BaseModel):
     """A message to be sent, with its payload as text or in base64."""
 
@@ -347,8 +341,7 @@ INBOX_STREAM: Final[dict[str, Any]] = {
     "example": '{"id": "17", "source": "n0000", "destination": "n0001", "port": 0, "hops": 3, '
     '"undeliverable": false, "payload": "hello", "receipt": "0-0-17-0123456789abcdef"}\n',
 }
-TELEMETRY_BODY: Final = documents.body("TelemetryReport")
 RECEIPTS_BODY: Final = documents.body(
     "ReceiptList", example={"receipts": ["0-0-17-0123456789abcdef"]}
 )
-COMPONENTS: Final = documents.components(OutgoingMessage, ReceiptList, TelemetryReport)
+COMPONENTS: Final = documents.components(OutgoingMessage, ReceiptList)

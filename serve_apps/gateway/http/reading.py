@@ -93,7 +93,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         responses={**problem_documents.READS, **problem_documents.problems(404)},
     )
     async def get_node(id: NodeId) -> Any:  # noqa: A002, ANN401 - the name in the path
-        """A node, its neighbours, and what it reported last."""
+        """A node and its neighbours."""
         return JSONResponse(gateway.node(id))
 
     @app.get(

@@ -77,7 +77,9 @@ async def test_a_wrong_token_changes_nothing(start: Any, given: str) -> None:
     headers = {"authorization": given.encode("latin-1")}
     for method, path in (
         ("POST", "/v1/mesh/messages"),
-        ("POST", "/v1/mesh/telemetry"),
+        ("GET", "/v1/status"),
+        ("POST", "/v1/network/reports"),
+        ("POST", "/v1/network/nodes/a/retire"),
         ("GET", "/v1/mesh/nodes/a/inbox"),
         ("POST", "/v1/mesh/nodes/a/inbox/ack"),
     ):
@@ -281,23 +283,6 @@ async def test_a_route_of_a_part_that_is_down_is_a_503(start: Any) -> None:
     answer = await client.get("/v1/mesh/routes/a/c")
     assert is_problem(answer, 503)
     assert answer.headers["retry-after"] == "1"
-
-
-async def test_the_latest_report_of_a_node_is_shown(start: Any) -> None:
-    """Telemetry is kept per node; an older report is a 409, an unsound one a 422."""
-    _, client = await start()
-
-    def report(at: float, **values: object) -> Any:
-        body = {"node": "a", "measured_at": at, "measurements": {"load1": 0.5}} | values
-        return client.post("/v1/mesh/telemetry", json=body, headers=AUTH)
-
-    assert (await report(20.0)).status_code == 200
-    assert is_problem(await report(10.0), 409)
-    assert is_problem(await report(30.0, node="nobody"), 404)
-    assert is_problem(await report(30.0, measurements={"Bad Name": 1.0}), 422)
-    assert is_problem(await report(30.0, measurements={f"m{n}": 1.0 for n in range(33)}), 422)
-    shown = (await client.get("/v1/mesh/nodes/a")).json()["telemetry"]
-    assert shown == {"measured_at": 20.0, "measurements": {"load1": 0.5}}
 
 
 async def test_every_operation_documents_its_problems(start: Any) -> None:

@@ -96,16 +96,6 @@ async def test_programs_send_by_id_or_whole_name(town: Any) -> None:
     assert [(row["index"], row["status"]) for row in told["refusals"]] == [(2, 422), (3, 404)]
 
 
-async def test_a_report_by_name_is_the_nodes(town: Any) -> None:
-    """It is kept, and told, under the id."""
-    _, client = town
-    report = {"node": "Kirchturm Süd", "measured_at": 1.0, "measurements": {"load1": 0.5}}
-    answer = await client.post("/v1/mesh/telemetry", json=report, headers=AUTH)
-    assert answer.json() == {"node": "a1", "kept": True}
-    found = (await client.get("/v1/mesh/nodes/a1")).json()
-    assert found["telemetry"]["measurements"] == {"load1": 0.5}
-
-
 async def test_a_new_name_is_taken_over(town: Any) -> None:
     """The same mesh with another name: the old name leads nowhere."""
     gateway, client = town

@@ -156,7 +156,6 @@ async def test_a_missing_field_is_told_as_missing(start: Any) -> None:
     for path, body, field in (
         ("/v1/mesh/messages", {"destination": "c", "payload": ""}, "source"),
         ("/v1/mesh/messages", {"source": "a", "destination": "c"}, "payload"),
-        ("/v1/mesh/telemetry", {"node": "a", "measurements": {"x": 1.0}}, "measured_at"),
         ("/v1/mesh/nodes/a/inbox/ack", {}, "receipts"),
     ):
         answer = await client.post(path, json=body, headers=AUTH)

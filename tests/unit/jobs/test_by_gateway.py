@@ -28,7 +28,7 @@ from actors.twin.scenario import Failing, Scenario
 from jobs import send
 from jobs.cli import app
 from jobs.launch import twin_questions
-from jobs.launch.record import MeshRecord
+from jobs.launch.record import SessionRecord
 from jobs.terminal import exit_codes
 from serve_apps import probing
 from serve_apps.gateway.gateway_state import Gateway
@@ -49,7 +49,7 @@ WORLD = Topology.of(["a", "b", "c", "d"], [(0, 1), (1, 2)])
 ABOUT = About(
     live=True, source="test", nodes=4, links=2, links_down=0, hello_s=1.0, revision=3, age_s=0.1
 )
-RECORD = MeshRecord(
+RECORD = SessionRecord(
     address="127.0.0.1:1",
     dashboard_url="",
     namespace="x0",
@@ -141,7 +141,7 @@ class Running:
     async def _serve(self) -> None:
         cost = np.full(4, COST_UNIT, np.int32)
         links = LinkState(1, 1, np.arange(4, dtype=np.int32), cost, np.ones(4))
-        await self.gateway.take(Snapshot(WORLD, np.ones(4, bool), [links], {"s0": 1}, {}))
+        await self.gateway.take(Snapshot(WORLD, np.ones(4, bool), [links], {}))
         self.gateway.ready = True
         self._up.set()
         await self._server.serve([self._listening])

@@ -12,7 +12,7 @@ from actors.runtime.flags import Flags
 from jobs.launch import companions, record
 from jobs.launch.companion import Companion, Plan, Seen, State
 from jobs.launch.options import mesh_options
-from jobs.launch.record import MeshRecord
+from jobs.launch.record import SessionRecord
 from serve_apps.settings import Settings
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def test_each_actor_has_a_state_and_what_is_not_there_says_why() -> None:
     seen = Seen(actors={state.name: state for state in actors})
     found = {state.name: str(state) for state in companions.states(seen)}
     assert found.pop("gateway").startswith("off: ")
+    assert "x0 watch" in found.pop("observer")
     assert found.pop("historian").startswith("off: ")
     assert found == {"payments-tron": "failed: the ledger is newer", "twin": "ready"}
     off = {state.name: state for state in companions.states(Seen())}
@@ -73,7 +74,7 @@ def test_env_exports_what_is_on_record(tmp_path: Path) -> None:
     """Only what there is; without a record, the error of a mesh that does not run."""
     with pytest.raises(NotRunning):
         record.exports(tmp_path)
-    MeshRecord(
+    SessionRecord(
         address="127.0.0.1:6379",
         dashboard_url="",
         namespace="x0",
