@@ -182,12 +182,14 @@ class ObserverActor(ActorShell):
         async with self._turn:
             world = self._world
             assert world is not None  # noqa: S101 - it is loaded
-            last = world.ring.last
+            last, stamp = world.ring.last, _stamp(world)
             try:
                 await asyncio.to_thread(self._change, world, work)
             finally:
                 self._tell(world.ring.page(last, world.ring.last - last).events)
-                self._counts.stands(world, self._now())
+                self._counts.says(world, self._now())
+                if _stamp(world) != stamp:
+                    self._counts.stands(world)
 
     def _change(self, world: Observation, work: Callable[[Observation, Moment], None]) -> None:
         last, now = world.ring.last, self._now()

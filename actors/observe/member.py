@@ -115,4 +115,7 @@ class KnownLink:
 
 def worse_quality(seen: SeenLink) -> float | None:
     """Quality of the worse direction of which it is known."""
-    return min((value for value in seen.quality if value is not None), default=None)
+    there, back = seen.quality
+    if there is None or back is None:
+        return back if there is None else there
+    return min(there, back)

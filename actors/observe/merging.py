@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from actors.topology.network import NetworkLink, NetworkNode
 
 VAGUE: Final = "other"  # the kind that says nothing
+_ONLY_VAGUE: Final = {VAGUE}
 
 
 class LinkKey(NamedTuple):
@@ -81,7 +82,7 @@ def merge(
     picture = Picture()
     kinds: dict[tuple[str, str], set[str]] = {}
     for key in known:
-        kinds.setdefault((key.a, key.b), set()).add(key.kind)
+        kinds.setdefault(key[:2], set()).add(key.kind)
     for record in records:
         if not record.stale:
             _add_nodes(record, identities, picture)
@@ -126,16 +127,15 @@ def _add_links(
     A link of no kind is the one that the pair has, unless its own source tells it from others.
     """
     own = _own_links(record, identities)
-    told: dict[tuple[str, str], set[str]] = {}
-    for key in own:
-        told.setdefault((key.a, key.b), set()).add(key.kind)
+    vague = {key[:2] for key in own if key.kind == VAGUE}
+    precise = {key[:2] for key in own if key.kind != VAGUE} if vague else set()
     for key, seen in own.items():
-        pair = (key.a, key.b)
+        pair = key[:2]
         known = kinds.setdefault(pair, set())
         at = key
-        if key.kind == VAGUE and len(known) == 1 and told[pair] == {VAGUE}:
-            at = LinkKey(key.a, key.b, next(iter(known)))
-        elif known == {VAGUE} and VAGUE not in told[pair]:
+        if key.kind == VAGUE and len(known) == 1 and pair not in precise:
+            at = LinkKey(*pair, next(iter(known)))
+        elif known == _ONLY_VAGUE and pair not in vague:
             known.clear()
             _name(key, picture)
         known.add(at.kind)

@@ -78,6 +78,8 @@ class Observation:
         self.picture = Picture()
         self.judged_at: float | None = None
         self._steady: float | None = None
+        self._away: list[Member] = []
+        self._down: list[KnownLink] = []
         self._before: dict[str, tuple[str, str, bool]] = {}
 
     # -- inputs ----------------------------------------------------------------------------------
@@ -164,12 +166,10 @@ class Observation:
         passed = 0.0 if self._steady is None else max(0.0, now.steady - self._steady)
         self._steady, self.at = now.steady, now.at
         self._before = {name: _flags(record) for name, record in self.records.items()}
-        for member in self.members.values():
-            if not member.is_heard:
-                member.away_s += passed
-        for link in self.links.values():
-            if not link.is_up:
-                link.away_s += passed
+        for member in self._away:
+            member.away_s += passed
+        for link in self._down:
+            link.away_s += passed
 
     def _end(self, now: Moment, *, judge: bool, retire: dict[str, str] | None = None) -> None:
         """Judge what follows from the input."""
@@ -181,6 +181,7 @@ class Observation:
         turned = any(change.kind in _STALENESS for change in step.sources)
         if (judge or due or turned or self._links_due()) and self._is_begun():
             Judging(self, step, now).judge(due)
+            self.note_away()
         self.ring.add(tell(step), now.at)
 
     def _is_begun(self) -> bool:
@@ -212,16 +213,19 @@ class Observation:
         if not limit:
             return {}
         return {
-            name: f"it has been away for {_span(limit)}"
-            for name, member in self.members.items()
-            if not member.is_heard and member.known and member.away_s >= limit
+            member.facts.id: f"it has been away for {_span(limit)}"
+            for member in self._away
+            if member.known and member.away_s >= limit
         }
 
     def _links_due(self) -> bool:
         limit = self.rules.retire_s
-        return bool(limit) and any(
-            not link.is_up and link.away_s >= limit for link in self.links.values()
-        )
+        return bool(limit) and any(link.away_s >= limit for link in self._down)
+
+    def note_away(self) -> None:
+        """Note whose time away is counted; to be called whenever members or links changed."""
+        self._away = [member for member in self.members.values() if not member.is_heard]
+        self._down = [link for link in self.links.values() if not link.is_up]
 
     # -- words and sums --------------------------------------------------------------------------
 

@@ -68,8 +68,8 @@ class ObserverMetrics:
         for event in events:
             self._events.inc(kind=event.kind.value, severity=event.severity.value)
 
-    def stands(self, world: Observation, now: Moment) -> None:
-        """Show how things stand."""
+    def stands(self, world: Observation) -> None:
+        """Show how the network stands."""
         states = Counter(member.state for member in world.members.values())
         for state in NodeState:
             self._nodes.set(states[state], state=state.value)
@@ -85,6 +85,9 @@ class ObserverMetrics:
                 if member.state is NodeState.UP
             )
         )
+
+    def says(self, world: Observation, now: Moment) -> None:
+        """Show how the sources are."""
         for name, record in world.records.items():
             if record.content_at is not None:
                 self._age_s.set(record.age(now), source=name)

@@ -127,6 +127,7 @@ def _decode(
     world.identities.aliases.update(state["aliases"])
     world.order = dict.fromkeys(state["order"])
     world.retired = set(state["retired"])
+    world.note_away()
     return world
 
 
