@@ -28,7 +28,7 @@ from actors.mesh.membership import Faults, Membership
 from actors.runtime import remote, spawn
 from actors.runtime.errors import ActorUnavailable, X0Error
 from actors.runtime.shell import ActorShell
-from actors.topology.diff import diff
+from actors.topology.diff import diff, renamed
 from actors.topology.link_state import Roster
 from actors.topology.network_feed import NetworkFeed
 from actors.topology.provenance import Network, Provenance
@@ -306,7 +306,7 @@ class MeshCoordinator(ActorShell):
             present = membership.topology.subgraph(membership.present)
             events = list(diff(present, imported.topology))
             self._imported = imported
-            if events:
+            if events or renamed(present, imported.topology):
                 updated = await asyncio.to_thread(membership.updated, imported.topology)
                 await self._agree(updated)
         return events

@@ -122,6 +122,11 @@ def diff(old: Topology, new: Topology) -> tuple[Event, ...]:
     return tuple(events)
 
 
+def renamed(old: Topology, new: Topology) -> list[str]:
+    """Ids of the nodes of both that are called otherwise now."""
+    return [node for node in new.ids if node in old and old.name_of(node) != new.name_of(node)]
+
+
 def merge(old: Topology, new: Topology) -> Merged:
     """Bring `new` into the numbering of `old`, the one a mesh is running with."""
     joint = _Alignment.of(old, new)

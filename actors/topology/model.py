@@ -200,6 +200,10 @@ class Topology:
         """
         return self.naming.find(text)
 
+    def name_of(self, node: str) -> str | None:
+        """Name of the node with this id; None if it has none, or there is no such node."""
+        return self.naming.name_of(node)
+
     def label(self, node: int) -> str:
         """The node of this index as people are told of it: `name (id)`, or the id alone."""
         return label(self.ids[node], self.nodes.names[node])

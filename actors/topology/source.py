@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from actors.topology import map_documents, radio
 from actors.topology.fetch import refuse, shown
@@ -20,6 +20,9 @@ from actors.topology.map_documents import MapDocuments
 from actors.topology.selection import Imported, Wanted, select
 
 MAX_LEFT_OUT: Final = 0.1  # share of the records that a map may lose to faults in one poll
+
+if TYPE_CHECKING:
+    from actors.topology.model import Topology
 
 
 def read(
@@ -61,8 +64,8 @@ class TopologyFeed:
 
     A server is asked with `If-None-Match` and `If-Modified-Since`, a file is read again when
     its inode, size or time has changed, and a map whose mesh is the same as before (only its
-    timestamp or statistics differ) counts as unchanged. One that has lost more than `MAX_LEFT_OUT`
-    of its records to faults since the last one is refused. One poll at a time.
+    timestamp or statistics differ, and no name) counts as unchanged. One that has lost more than
+    `MAX_LEFT_OUT` of its records to faults since the last one is refused. One poll at a time.
     """
 
     def __init__(
@@ -100,7 +103,9 @@ class TopologyFeed:
             self._hold_if_worse(imported)
             self._documents = found
             known, self._last = self._last, imported
-            return None if known is not None and known.topology == imported.topology else imported
+            return (
+                None if known is not None and _same(known.topology, imported.topology) else imported
+            )
 
     def _hold_if_worse(self, imported: Imported) -> None:
         """Refuse a map that has lost too much to faults.
@@ -117,6 +122,11 @@ class TopologyFeed:
                 f" ({said}), {before:.0%} of the last map; that one stays",
                 "Correct the map, or start again to take it as it is.",
             )
+
+
+def _same(known: Topology, new: Topology) -> bool:
+    """Whether both are the same mesh, with the same names."""
+    return known == new and known.nodes.names == new.nodes.names
 
 
 def _import(found: MapDocuments, source: str, wanted: Wanted) -> Imported:

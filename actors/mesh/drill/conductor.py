@@ -91,7 +91,7 @@ class Conductor:
             survive = ~np.isin(pairs, self.plan.nodes).any(axis=1)
             loss_before = await self._loss(pairs[survive])
             bound = convergence_bound_s(options.shard.host.hello_s, truth.diameter())
-            self.progress(f"breaking {', '.join(self.plan.failed[:3])}")
+            self.progress(f"breaking {', '.join(self.plan.labels(topology)[:3])}")
             broken = True
             fault_at = await self._break()
             traffic.exclude(self.plan.nodes)

@@ -61,6 +61,11 @@ class DrillPlan:
         pairs = (tuple(sorted(topology.ends[link].tolist())) for link in self.links)
         return Faults(frozenset(self.nodes), frozenset((a, b) for a, b in pairs))
 
+    def labels(self, topology: Topology) -> tuple[str, ...]:
+        """As `failed`, as people are told of it."""
+        nodes, links = map(topology.label, self.nodes), map(topology.link_label, self.links)
+        return (*nodes, *links) or self.failed
+
     def truth(self, topology: Topology) -> Surviving:
         """What is left of the mesh, by the topology."""
         return topology.without(nodes=list(self.nodes), links=list(self.links))

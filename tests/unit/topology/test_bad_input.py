@@ -292,6 +292,13 @@ async def test_a_file_feed_says_only_what_is_new(tmp_path: Path) -> None:
     assert second is not None
     assert second.topology != first.topology
 
+    file.write_bytes(broken(["nodes", 0, "hostname"], "belfry"))
+    await feed.poll()
+    file.write_bytes(broken(["nodes", 0, "hostname"], "church"))
+    third = await feed.poll()
+    assert third is not None
+    assert "church" in third.topology.nodes.names
+
 
 async def test_a_made_up_feed_never_changes() -> None:
     """A generated mesh is new once."""

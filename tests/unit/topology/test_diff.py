@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,8 +17,10 @@ from actors.topology.diff import (
     NodeRemoved,
     diff,
     merge,
+    renamed,
 )
 from actors.topology.model import Topology
+from actors.topology.node_table import NodeTable
 
 POOL = ["a", "b", "c", "d", "e", "f", "g"]
 
@@ -143,3 +147,15 @@ def test_indices_never_move(first: Topology, second: Topology, third: Topology) 
     assert [name for name, there in zip(later.ids, present, strict=True) if there] == [
         name for name in later.ids if name in third
     ]
+
+
+def test_a_node_that_is_called_otherwise_is_renamed() -> None:
+    """By id, in whatever order both have them; one that is new or gone is not renamed."""
+
+    def town(names: dict[str, str]) -> Topology:
+        table = replace(NodeTable.unknown(len(names)), names=tuple(names.values()))
+        return Topology.of(list(names), [(0, 1)], nodes=table)
+
+    old = town({"a": "church", "b": "", "c": "mill"})
+    assert renamed(old, town({"c": "mill", "b": "", "a": "church"})) == []
+    assert renamed(old, town({"d": "x", "b": "y", "a": "belfry"})) == ["b", "a"]
