@@ -231,13 +231,21 @@ async def _drill(
     from actors.mesh.drill.conductor import Conductor
     from actors.mesh.drill.drill_plan import plan
     from actors.twin import named
+    from jobs.launch.drill_in_history import DrillInHistory
 
     await session.wait_ready(report.progress)
     mesh = await Mesh.attach()
     state = await control.coordinator(timeout_s=_STATUS_S).status()
     chosen = plan(scenario, mesh.membership, seed, target)
     membership = mesh.membership
-    result = await Conductor(mesh, chosen, rate, seed, report.progress).run()
+    told = DrillInHistory.of(chosen, membership.topology)
+    await told.began()
+    try:
+        result = await Conductor(mesh, chosen, rate, seed, report.progress).run()
+    except BaseException:
+        await told.broken_off()
+        raise
+    await told.ended(result)
     comparison = await asyncio.to_thread(compared_with_twin, membership, chosen, result)
     return result, comparison, named.names_in(result.failed, membership.topology), state
 

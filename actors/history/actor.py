@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.history.collecting import EventCollector
-from actors.history.contract import HISTORIAN, MESH, HistorianContract, HistoryState
+from actors.history.contract import HISTORIAN, MESH, HistorianContract
 from actors.history.mesh_recorder import MeshRecorder
-from actors.runtime.errors import X0Error
+from actors.runtime.errors import Conflict, Unavailable, X0Error
 from actors.runtime.shell import ActorShell
 from actors.topology.events import EventSeverity
 from actors.topology.live import Watch
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from actors.history.contract import HistorianOptions, Recorded
     from actors.history.event_store import EventStore, StoredEvent
     from actors.history.mesh_recorder import Recording
+    from actors.runtime.actor_health import ActorHealth
     from actors.runtime.metrics import Metrics
     from actors.topology.events import EventPage
     from actors.topology.samples import NetworkSample
@@ -29,7 +31,8 @@ POLL_S: Final = 0.5  # interval between two polls of a source of events
 MINUTE_S: Final = 60.0
 SAMPLE_S: Final = 2.0  # interval between two tries to sample what was not seen in this minute
 EXPIRE_S: Final = 3_600.0  # interval between two deletions of old events
-LOCK_S: Final = 30.0  # longest wait for an earlier historian to end
+LOCK_S: Final = 5.0  # longest wait at once for an earlier historian to end
+RETRY_S: Final = 5.0  # between two tries to open the stores
 MOST_LINES: Final = 20  # log lines about events that were stored together
 _LEVELS: Final = {
     EventSeverity.INFO: "info",
@@ -51,7 +54,6 @@ class HistorianActor(ActorShell):
         self._options = options
         self._held = ExitStack()
         self._failing: dict[str, str] = {}
-        self._sampled_at: float | None = None
         self._minutes: dict[str, int] = {}  # minute of the newest sample of each source
         self._stamp: tuple[object, ...] = ()
         self._watch = None if options.mesh is None else Watch(options.mesh, self._clock)
@@ -77,8 +79,11 @@ class HistorianActor(ActorShell):
 
     async def _open(self) -> None:
         """Open both stores, as the only writer, and start the loops."""
-        self._waits_for = "its database is being opened, or another historian has it"
-        await asyncio.to_thread(self._enter)
+        self._waits_for = "its database is being opened"
+        while True:
+            if await self._opened():
+                break
+            await asyncio.sleep(RETRY_S)
         options = self._options
         if self._watch is not None:
             progress = await asyncio.to_thread(self._store.progress, MESH)
@@ -89,6 +94,17 @@ class HistorianActor(ActorShell):
         self._vital(self._sampling())
         self._vital(self._expiring())
         self._log.info("history is recorded", directory=str(options.archive.directory))
+
+    async def _opened(self) -> bool:
+        """Open both stores; False if another historian has them, or there is no answer."""
+        try:
+            await asyncio.to_thread(self._enter)
+        except (Conflict, Unavailable) as error:
+            if self._waits_for != str(error):
+                self._errors.handle(error, severity="warning", during="start")
+            self._waits_for = str(error)
+            return False
+        return True
 
     def _enter(self) -> None:
         self._held.enter_context(self._store.alone(LOCK_S))
@@ -194,7 +210,7 @@ class HistorianActor(ActorShell):
     async def _write(self, name: str, network: Network, sample: NetworkSample, minute: int) -> None:
         at = minute * MINUTE_S
         await asyncio.to_thread(self._options.archive.metrics.write, network, sample, at)
-        self._sampled_at, self._minutes[name] = at, minute
+        self._minutes[name] = minute
         self._samples_total.inc(network=network.value)
 
     async def _tidy(self) -> None:
@@ -238,12 +254,12 @@ class HistorianActor(ActorShell):
         self._failing_gauge.set(len(self._failing))
         return what not in self._failing
 
-    async def state(self) -> HistoryState:
-        """See `HistorianContract.state`."""
-        await self._ready()
-        oldest, newest = await asyncio.to_thread(self._store.ends)
-        size = await asyncio.to_thread(self._options.archive.metrics.bytes)
-        return HistoryState(oldest, newest, self._sampled_at, size, dict(self._failing))
+    async def health(self) -> ActorHealth:
+        """See `ActorContract.health`; what cannot be read or written now is its `why`."""
+        health = await super().health()
+        if health.state != "ready" or not self._failing:
+            return health
+        return replace(health, why="; ".join(f"{k}: {v}" for k, v in self._failing.items()))
 
 
 _KEEPS: type[HistorianContract] = HistorianActor

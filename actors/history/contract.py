@@ -66,25 +66,6 @@ class HistorianOptions:
     recorded: Mapping[str, Recorded] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryState:
-    """How far the historian is.
-
-    Attributes:
-        oldest: id of the oldest event that is kept; 0 without any.
-        newest: id of the newest one.
-        sampled_at: Unix time of the newest sample of this session, s; None before the first.
-        bytes: size of all metrics.
-        failing: what cannot be read or written now, and why.
-    """
-
-    oldest: int
-    newest: int
-    sampled_at: float | None
-    bytes: int
-    failing: Mapping[str, str]
-
-
 class HistorianContract(ActorContract, Protocol):
     """The methods of the historian."""
 
@@ -96,8 +77,4 @@ class HistorianContract(ActorContract, Protocol):
             network: which network they are of.
             page: the events; a report that is repeated is stored once.
         """
-        ...
-
-    async def state(self) -> HistoryState:
-        """How far the historian is."""
         ...

@@ -14,7 +14,8 @@ class ActorHealth:
 
     Attributes:
         state: state of the actor; `failed`: alive, but without work until `why` is corrected.
-        why: reason for waiting or failing; empty when the actor is ready.
+        why: reason for waiting or failing; of an actor that is ready, what of its work fails now,
+            empty if nothing does.
         incarnation: a random number, another one after each restart.
         pid: id of the actor's process.
     """

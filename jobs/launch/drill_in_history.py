@@ -1,0 +1,72 @@
+"""Has the history say when a drill began and how it ended, where a history is kept."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Self
+
+from actors.runtime import ids
+from actors.runtime.errors import Unavailable
+from actors.topology.events import EventKind, EventPage, EventSeverity, NetworkEvent
+from actors.topology.provenance import Network
+
+if TYPE_CHECKING:
+    from actors.mesh.drill.drill_plan import DrillPlan
+    from actors.mesh.drill.report import DrillReport
+    from actors.topology.model import Topology
+
+SOURCE: Final = "drill"
+
+
+@dataclass(frozen=True, slots=True)
+class DrillInHistory:
+    """One drill of the emulated mesh, as the history tells it.
+
+    Attributes:
+        what: scenario and what fails, with names.
+        scenario: the kind of drill.
+        nodes: ids of the nodes that fail, and of the ends of failing links.
+    """
+
+    what: str
+    scenario: str
+    nodes: tuple[str, ...]
+    _incarnation: int = field(default_factory=ids.random_id)
+
+    @classmethod
+    def of(cls, plan: DrillPlan, topology: Topology) -> Self:
+        """The drill of a plan."""
+        ends = {int(end) for link in plan.links for end in topology.ends[link]}
+        failing = [topology.ids[row] for row in sorted({*plan.nodes, *ends})]
+        called = [topology.naming.label(one) if one in topology else one for one in plan.failed]
+        some = ", ".join(called[:3]) + (f" and {len(called) - 3} more" if len(called) > 3 else "")
+        return cls(f"drill {plan.scenario.value} of {some}", plan.scenario.value, tuple(failing))
+
+    async def began(self) -> None:
+        """Tell that it begins."""
+        await self._tell(1, "begin", EventSeverity.INFO, f"{self.what} begins")
+
+    async def ended(self, result: DrillReport) -> None:
+        """Tell how it ended."""
+        bad = result.shortcomings
+        healed = "never" if result.healed_s is None else f"within {result.healed_s:.2f} s"
+        said = f"it fell short: {'; '.join(bad)}" if bad else f"all routes were whole {healed}"
+        severity = EventSeverity.WARNING if bad else EventSeverity.INFO
+        await self._tell(2, "end", severity, f"{self.what} has ended: {said}")
+
+    async def broken_off(self) -> None:
+        """Tell that it was broken off."""
+        await self._tell(2, "broken off", EventSeverity.WARNING, f"{self.what} was broken off")
+
+    async def _tell(self, number: int, phase: str, severity: EventSeverity, what: str) -> None:
+        from actors.history import client
+
+        data = {"phase": phase, "scenario": self.scenario}
+        event = NetworkEvent(
+            number, time.time(), EventKind.DRILL, severity, self.nodes, None, what, data
+        )
+        page = EventPage(self._incarnation, 0, (event,))
+        with suppress(Unavailable):  # a private mesh has no history, nor has one under MINIMAL
+            await client.report(SOURCE, Network.EMULATED, page)
