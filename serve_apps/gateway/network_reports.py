@@ -79,7 +79,8 @@ def parse(body: bytes, source: str, known: Callable[[str], str]) -> Report:
         value = loads(body)
         if isinstance(value, dict) and "measurements" in value:
             return Report(_of_node(parsing.parse(NodeReport, value), source, known), whole=False)
-    return Report(content.read(body, source), whole=True)
+    reading = content.read(body, source)
+    return Report(reading, whole=reading.format not in content.OF_ONE_NODE)
 
 
 def _of_node(report: NodeReport, source: str, known: Callable[[str], str]) -> Reading:

@@ -44,7 +44,7 @@ class BabelSource:
         *,
         monitor: bool = False,
     ) -> None:
-        shown = ",".join(str(each) for each in sockets[:3])
+        shown = ",".join(each.name or str(each) for each in sockets[:3])
         self.name = f"babeld:{shown}{',...' if sockets[3:] else ''}"
         self._sockets = tuple(sockets)
         self._timeout_s = timeout_s

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _GRAPHS: Final = (netjson.GRAPH, netjson.COLLECTION)
 _BY_KEY: Final = {"vis": batman.read_vis, "topology": olsr.read}
+OF_ONE_NODE: Final = (openwisp.FORMAT, respondd.FORMAT)
+"""Formats of what one node says of itself and its links, and of nothing else."""
 _BY_TYPE: Final = {openwisp.TYPE: openwisp.read_push}
 _REMEDY: Final = "Point at a map in one of the formats that README.md lists, uncompressed."
 
