@@ -204,13 +204,19 @@ class Errand:
 
 
 class _Errands:
-    """A process that runs one function, and then ends."""
+    """A process that runs one function while it is made, and then ends."""
 
-    def run(self, function: Callable[..., object], *args: object) -> None:
-        try:
-            function(*args)
-        finally:  # a little later, so that whoever waits is told first
-            threading.Timer(_LINGER_S, os._exit, (os.EX_OK,)).start()
+    def __init__(self, name: str, function: Callable[..., object], *args: object) -> None:
+        function(*args)
+        self._name = name
+        # A little later, so that whoever waits is told first.
+        threading.Timer(_LINGER_S, self._end).start()
+
+    def _end(self) -> None:
+        ray.kill(ray.get_actor(self._name, namespace=ERRANDS))
+
+    def ended(self) -> None:
+        """Answer once the function has ended."""
 
 
 def run_once(function: Callable[..., object], *args: object) -> Errand:
@@ -222,15 +228,16 @@ def run_once(function: Callable[..., object], *args: object) -> Errand:
         NotRunning: this process is in no cluster.
     """
     _joined_namespace(None)
+    name = f"errand-{uuid.uuid4().hex}"
     remote: Any = ray.remote(_Errands)  # Ray's annotations do not follow options()
     handle = remote.options(
-        name=f"errand-{uuid.uuid4().hex}",
+        name=name,
         namespace=ERRANDS,
         lifetime="detached",  # a task would end with its driver
         num_cpus=0,
         max_restarts=0,
-    ).remote()
-    return Errand(handle.run.remote(function, *args))
+    ).remote(name, function, *args)
+    return Errand(handle.ended.remote())
 
 
 def find(name: str, *, namespace: str | None = None) -> Any:  # noqa: ANN401 - see below
