@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 REBALANCE_S = 30.0  # delay before a restarted shard gets its partitions back
 SHARD_TIMEOUT_S = 30.0  # longest wait for a shard's answer to an order
 DEATHS_KEPT = 10_000
+_HELD = "held while faults are injected, as by a drill; `x0 drill --mend` takes them back"
 
 
 class MeshCoordinator(ActorShell):
@@ -119,6 +120,9 @@ class MeshCoordinator(ActorShell):
                 await self._order(lambda shard: shard.update(membership))
         while True:
             await asyncio.sleep(self._options.refresh_s)
+            if (await self.membership()).faults != Faults():
+                self._refresh_error = _HELD  # else a drill would be judged by another map
+                continue
             try:
                 await self.refresh()
             except X0Error:

@@ -135,6 +135,28 @@ async def test_nodes_join_and_leave_with_the_file(starter: MeshStarter, tmp_path
         assert (await status()).nodes == 7
 
 
+async def test_the_map_is_held_while_faults_are_injected(starter: MeshStarter) -> None:
+    """A drill is judged by the map that it began with; the new one is taken when it has ended."""
+    published = Published(map_of(RING, RING_LINKS))
+    with serving(published) as url:
+        async with starter.running(topology=url, refresh_s=1):
+            await inject(Faults(silent=frozenset({0})))
+            published.body = map_of(RING[:7], RING_LINKS[:6])
+
+            async def held() -> bool:
+                return (await status()).last_refresh_error.startswith("held")
+
+            await until(held, "the refresh is held")
+            assert (await status()).nodes == 8
+            await inject(Faults())
+
+            async def taken() -> bool:
+                found = await status()
+                return (found.nodes, found.last_refresh_error) == (7, "")
+
+            await until(taken, "the new map is taken")
+
+
 async def test_what_a_node_that_left_has_not_read_can_be_read(
     starter: MeshStarter, tmp_path: Path
 ) -> None:
