@@ -120,6 +120,7 @@ class Watching(RuleBasedStateMachine):
     def poll_fails(self, source: str) -> None:
         self._do()
         self.run.fail(source)
+        assert self.run.world.records[source].failed
         self._fold()
 
     @rule(said=readings(), whole=st.booleans())
@@ -238,6 +239,8 @@ class Watching(RuleBasedStateMachine):
             of[n] for n, m in world.members.items() if n in of and m.facts.gateway and m.is_heard
         }
         for name, member in world.members.items():
+            if name in of and member.known and member.had_gateway:
+                assert member.lost_gateway == (of[name] not in with_gateway)
             if member.state is NodeState.CUT_OFF:
                 assert of[name] != world.parts.main
                 assert of[name] not in with_gateway
