@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 # Assumed of every node where --availability is asked without more, in h say.
 MTBF: Final = 2000.0
 MTTR: Final = 4.0
+# Options that only say how, by what they say it of.
+_ONLY_WITH: Final = {
+    ("--mtbf", "--mttr"): "--availability",
+    ("--max-km", "--anywhere"): "--advise",
+}
 DOUBLES: Final = 100  # pairs of each kind that --all-double asks for
 
 
@@ -118,6 +123,21 @@ def command(
             help="K links worth adding: against this failure, or else against any single one.",
         ),
     ] = None,
+    max_km: Annotated[
+        float | None,
+        typer.Option(
+            metavar="KM",
+            help="Length of the longest link of --advise. Without it: 10 km, for radios.",
+        ),
+    ] = None,
+    anywhere: Annotated[
+        bool,
+        typer.Option(
+            "--anywhere",
+            help="For --advise: also nodes without a known place, and nodes that only tunnels "
+            "lead to.",
+        ),
+    ] = False,
     scenario: Annotated[
         Path | None,
         typer.Option(
@@ -181,6 +201,8 @@ def command(
         "--mtbf": mtbf,
         "--mttr": mttr,
         "--advise": advise,
+        "--max-km": max_km,
+        "--anywhere": anywhere,
     }
     # Zeros are given; what typer leaves out is one of these.
     given = {name: v for name, v in asked.items() if not (v is None or v is False or v == [])}
@@ -251,7 +273,12 @@ def _from_options(given: Mapping[str, Any]) -> Scenario:
         times = {"mtbf": given.get("--mtbf", MTBF), "mttr": given.get("--mttr", MTTR)}
         asked["availability"] = {"node": times, **draws}
     if "--advise" in given:
-        asked["advice"] = {"links": given["--advise"], "for_failure": "fail" in asked}
+        asked["advice"] = {
+            "links": given["--advise"],
+            "for_failure": "fail" in asked,
+            "max_km": given.get("--max-km"),
+            "anywhere": "--anywhere" in given,
+        }
     return scenario.of(asked, "of these options")
 
 
@@ -278,9 +305,10 @@ def _check_given(given: Mapping[str, Any]) -> None:
             )
         if not given.keys() & {"--all-single", "--all-double"}:
             raise _refused("--rank-by", "nothing is ranked", "Give --all-single or --all-double.")
-    for name in ("--mtbf", "--mttr"):
-        if name in given and "--availability" not in given:
-            raise _refused(name, "it is for --availability", "Give --availability too.")
+    for names, of in _ONLY_WITH.items():
+        for name in names:
+            if name in given and of not in given:
+                raise _refused(name, f"it is for {of}", f"Give {of} too.")
 
 
 def _words(texts: Iterable[str]) -> list[str]:

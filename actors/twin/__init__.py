@@ -21,6 +21,7 @@ a function of it, and every answer a type of `results`, which turns into JSON. O
     interval      confidence intervals of what was drawn
     advice        the links whose addition removes most lost pairs
     placing       where the best of them goes
+    spans         which two nodes a link could join: distances, places, tunnels
     scenario      questions as a YAML file
     answer        answers to all questions of a scenario
     comparison    prediction beside the measurements of a drill

@@ -10,27 +10,38 @@ the best on top of those before it, which need not be the best k.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from scipy.sparse.csgraph import dijkstra
 
 from actors.runtime.errors import InvalidInput
 from actors.topology.model import Topology
+from actors.topology.surviving import connected_pairs
 from actors.twin import progress
-from actors.twin.intact import Intact, pairs_of
+from actors.twin.intact import Intact
 from actors.twin.limits import MAX_LINKS
-from actors.twin.placing import best_link
+from actors.twin.placing import Gains, best_link
 from actors.twin.results import AddedLink, Advice
+from actors.twin.spans import BestPair, distances
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from actors.twin.failure import Failure
+    from actors.twin.spans import Spans
+
+_ALL_JOINED: Final = "no pair is left to reconnect"
 
 
-def advise(intact: Intact, k: int = 1) -> Advice:
+def advise(intact: Intact, k: int = 1, spans: Spans | None = None) -> Advice:
     """The `k` links that spare most pairs over all single failures, one after the other.
+
+    Args:
+        intact: the mesh.
+        k: number of links.
+        spans: the pairs that a link may join; None: any.
 
     Raises:
         InvalidInput: `k` is not in 1..`limits.MAX_LINKS`.
@@ -40,30 +51,42 @@ def advise(intact: Intact, k: int = 1) -> Advice:
     now = total = separated_pairs(intact)
     while len(added) < k:
         progress.step("links to add", len(added) / k)
-        best = best_link(mesh, intact.topology.n_links)
+        best = _best(mesh, intact.topology.n_links, spans)
         if best is None:
             break
-        a, b, hops = _nearest(mesh.topology, best.ends)
-        mesh = Intact(_with_link(mesh.topology, a, b))
         now -= best.gain
+        told = _told(mesh.topology, best, now)
+        mesh = Intact(_with_link(mesh.topology, best.a, best.b))
         added.append(
-            AddedLink(
-                a=mesh.topology.ids[a],
-                b=mesh.topology.ids[b],
-                hops=hops,
-                removes=best.gain,
-                remaining=now,
-                alternatives=len(best.ends[0]) * len(best.ends[1]),
+            replace(
+                told,
                 spof_nodes_after=int((mesh.cuts.by_node > 0).sum()),
                 bridges_after=int((mesh.cuts.by_link > 0).sum()),
             )
         )
-    reason = "no further link would spare any pair" if len(added) < k else ""
-    return Advice(for_failure=False, separated_pairs=total, links=added, reason=reason)
+    reason = "no further link that may be added would spare any pair" if len(added) < k else ""
+    return _advice(total, added, reason, intact.topology, spans, for_failure=False)
 
 
-def reconnect(intact: Intact, failure: Failure, k: int = 1) -> Advice:
+def _best(mesh: Intact, fallible: int, spans: Spans | None) -> BestPair | None:
+    """The best link to add to a mesh of which links from `fallible` on never fail."""
+    if spans is not None:
+        return spans.best(Gains(mesh, fallible))
+    best = best_link(mesh, fallible)
+    if best is None:
+        return None
+    a, b, _ = _nearest(mesh.topology, best.ends)
+    return BestPair(best.gain, a, b, len(best.ends[0]) * len(best.ends[1]))
+
+
+def reconnect(intact: Intact, failure: Failure, k: int = 1, spans: Spans | None = None) -> Advice:
     """The `k` links that would have kept most of the pairs that `failure` loses.
+
+    Args:
+        intact: the mesh before it.
+        failure: what fails.
+        k: number of links.
+        spans: the pairs that a link may join; None: any.
 
     Raises:
         InvalidInput: `k` is not in 1..`limits.MAX_LINKS`.
@@ -72,44 +95,88 @@ def reconnect(intact: Intact, failure: Failure, k: int = 1) -> Advice:
     topology = intact.topology
     left = failure.survivors(topology)
     # Parts of one component of the intact mesh; joining two gives back the pairs between them.
-    alive = np.flatnonzero(left.node_alive)
-    order = alive[np.argsort(left.components[alive], kind="stable")]
-    sizes = np.bincount(left.components[alive])
-    groups: dict[int, list[NDArray[np.int64]]] = defaultdict(list)
-    for nodes in np.split(order, np.cumsum(sizes)[:-1]) if len(order) else ():
-        groups[int(topology.components()[nodes[0]])].append(nodes)
-    parts = list(groups.values())
-    lost = sum(
-        pairs_of(sum(map(len, group))) - sum(pairs_of(len(part)) for part in group)
-        for group in parts
-    )
-    added, total = list[AddedLink](), lost
+    part, whole = left.components.copy(), topology.components()
+    added = list[AddedLink]()
+    total = lost = connected_pairs(whole[left.node_alive]) - connected_pairs(part)
     while lost and len(added) < k:
-        for group in parts:
-            group.sort(key=len, reverse=True)
-        group = max(
-            (group for group in parts if len(group) > 1),
-            key=lambda group: len(group[0]) * len(group[1]),
-        )
-        one, other = group[:2]
-        a, b, hops = _nearest(topology, (one, other))
-        gain = len(one) * len(other)
-        lost -= gain
-        group[:2] = [np.concatenate([one, other])]
-        added.append(
-            AddedLink(
-                a=topology.ids[a],
-                b=topology.ids[b],
-                hops=hops,
-                removes=gain,
-                remaining=lost,
-                alternatives=gain,
-                spof_nodes_after=None,
-                bridges_after=None,
-            )
-        )
-    reason = "no pair is left to reconnect" if len(added) < k else ""
-    return Advice(for_failure=True, separated_pairs=total, links=added, reason=reason)
+        best = _rejoining(topology, part, spans)
+        if best is None:
+            break
+        part[part == part[best.b]] = part[best.a]
+        lost -= best.gain
+        added.append(_told(topology, best, lost))
+    reason = ""
+    if len(added) < k:
+        reason = "no link that may be added joins what is left" if lost else _ALL_JOINED
+    return _advice(total, added, reason, topology, spans, for_failure=True)
+
+
+def _rejoining(topology: Topology, part: NDArray[np.int32], spans: Spans | None) -> BestPair | None:
+    """The link that joins most pairs; `part` is -1 for failed nodes."""
+    whole = topology.components()
+    sizes = np.bincount(part[part >= 0])
+    if spans is not None:
+
+        def gain(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
+            one, other = part[a], part[b]
+            joins = (one >= 0) & (other >= 0) & (one != other) & (whole[a] == whole[b])
+            return np.where(joins, sizes[one] * sizes[other], 0)
+
+        return spans.best(gain)
+    # The two largest parts of one component, of all components.
+    largest: dict[int, list[int]] = defaultdict(list)
+    member = np.full(len(sizes), -1)
+    member[part[part >= 0]] = np.flatnonzero(part >= 0)
+    for number in np.argsort(-sizes, kind="stable").tolist():
+        if sizes[number]:
+            largest[int(whole[member[number]])].append(number)
+    pairs = [two[:2] for two in largest.values() if len(two) > 1]
+    if not pairs:
+        return None
+    one, other = max(pairs, key=lambda two: sizes[two[0]] * sizes[two[1]])
+    ends = np.flatnonzero(part == one), np.flatnonzero(part == other)
+    a, b, _ = _nearest(topology, ends)
+    gained = int(sizes[one] * sizes[other])
+    return BestPair(gained, a, b, gained)
+
+
+def _told(topology: Topology, best: BestPair, remaining: int) -> AddedLink:
+    """A link as it is answered; `topology` is the mesh before it."""
+    a, b = np.array([best.a]), np.array([best.b])
+    km = float(distances(topology, a, b)[0])
+    _, _, hops = _nearest(topology, (a, b))
+    return AddedLink(
+        a=topology.ids[best.a],
+        b=topology.ids[best.b],
+        km=None if np.isnan(km) else round(km, 3),
+        hops=hops,
+        removes=best.gain,
+        remaining=remaining,
+        alternatives=best.alternatives,
+        spof_nodes_after=None,
+        bridges_after=None,
+    )
+
+
+def _advice(
+    total: int,
+    added: list[AddedLink],
+    reason: str,
+    topology: Topology,
+    spans: Spans | None,
+    *,
+    for_failure: bool,
+) -> Advice:
+    return Advice(
+        for_failure=for_failure,
+        separated_pairs=total,
+        links=added,
+        reason=reason,
+        max_km=spans.max_km if spans else None,
+        placed=int(np.isfinite(topology.nodes.location).all(axis=1).sum()),
+        unplaced=spans.unplaced if spans else 0,
+        tunnel_ends=spans.tunnel_ends if spans else 0,
+    )
 
 
 def separated_pairs(intact: Intact) -> int:

@@ -23,6 +23,7 @@ from actors.twin.results import (
 )
 from actors.twin.sets import Draws, cascade, random_cascades, random_failures
 from actors.twin.single import single_failures, worst_pairs
+from actors.twin.spans import MAX_KM, Spans
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -194,6 +195,8 @@ def _advice(scenario: Scenario, intact: Intact, failure: Failure | None) -> Advi
     asked = scenario.advice
     if asked is None:
         return None
+    longest = MAX_KM[asked.kind] if asked.max_km is None else asked.max_km
+    spans = Spans.of(intact.topology, longest, anywhere=asked.anywhere)
     if asked.for_failure and failure is not None:
-        return reconnect(intact, failure, asked.links)
-    return advise(intact, asked.links)
+        return reconnect(intact, failure, asked.links, spans)
+    return advise(intact, asked.links, spans)

@@ -14,7 +14,7 @@ routes have changed. Traffic from, to or between the cut off is not carried.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from actors.twin.intact import Intact
     from actors.twin.internet import Internet
 
+MAX_UNKNOWN: Final = 0.01  # share of pairs of unknown loss, up to which that of the others is told
+
 
 def impact(
     intact: Intact,
@@ -78,6 +80,7 @@ def impact(
     lonely_before = _isolated(topology.ends, left.node_alive)
     spof, bridges = _next_cuts(left)
     routes = intact.routes.after(left)
+    loss, unknown = _loss(intact, routes, left)
     return Impact(
         nodes=topology.n_nodes,
         links=topology.n_links,
@@ -104,8 +107,8 @@ def impact(
         spof_nodes=spof,
         bridges=bridges,
         newly_overloaded=_overloaded(intact, routes, left),
-        loss=_loss(intact, routes, left),
-        loss_known=intact.losses_known,
+        loss=loss,
+        loss_unknown_pairs=unknown,
         pair_impacts=_pair_impacts(intact, left, pairs),
         stretch=_stretch(intact, routes, left),
         recovery=recovery(intact, left),
@@ -184,17 +187,20 @@ def _living(intact: Intact, left: Surviving) -> NDArray[np.float64]:
     return np.where(alive[intact.destinations][:, None] & alive, intact.rate, 0.0)
 
 
-def _loss(intact: Intact, routes: Routes, left: Surviving) -> Loss | None:
-    rate = _living(intact, left)
-    total = float(rate.sum())
-    if total == 0.0 or not intact.losses_known:
-        return None
+def _loss(intact: Intact, routes: Routes, left: Surviving) -> tuple[Loss | None, int]:
+    """The loss between pairs of which it is known, if it is of nearly all; how many others are."""
+    wanted = _living(intact, left)
+    unknown = (intact.unknown | routes.unmeasured()) & (wanted > 0)
+    rate = np.where(unknown, 0.0, wanted)
+    total, others = float(rate.sum()), int(unknown.sum())
+    if total == 0.0 or others > MAX_UNKNOWN * int((wanted > 0).sum()):
+        return None, others
     working = np.where(left.directed_alive, intact.crossing, 0.0)
 
     def mean(delivery: NDArray[np.float64]) -> float:
         return 1.0 - float((delivery * rate).sum()) / total
 
-    return Loss(
+    loss = Loss(
         before=mean(intact.delivery),
         during=mean(intact.routes.delivery(working)),
         after=mean(routes.delivery(intact.crossing)),
@@ -203,6 +209,7 @@ def _loss(intact: Intact, routes: Routes, left: Surviving) -> Loss | None:
         pairs=int((rate > 0).sum()),
         sampled=intact.sampled,
     )
+    return loss, others
 
 
 def _stretch(intact: Intact, routes: Routes, left: Surviving) -> Stretch:
@@ -211,11 +218,12 @@ def _stretch(intact: Intact, routes: Routes, left: Surviving) -> Stretch:
     counted &= left.node_alive[intact.destinations][:, None] & (old.hops > 0)
     if not counted.any():
         return Stretch(None, None, None, None, 0)
-    cost = new.trees.distance[counted] / old.trees.distance[counted]
     hops = new.hops[counted] / old.hops[counted]
+    known = counted & ~(intact.unknown | new.unmeasured())
+    cost = new.trees.distance[known] / old.trees.distance[known]
     return Stretch(
-        cost_mean=float(cost.mean()),
-        cost_max=float(cost.max()),
+        cost_mean=float(cost.mean()) if len(cost) else None,
+        cost_max=float(cost.max()) if len(cost) else None,
         hops_mean=float(hops.mean()),
         hops_max=float(hops.max()),
         longer_pairs=int((cost > 1.0).sum()),
@@ -233,20 +241,22 @@ def _pair_impacts(
     working = np.where(left.directed_alive, intact.crossing, 0.0)
     delivery = old.delivery(intact.crossing)
     during, after = old.delivery(working), new.delivery(intact.crossing)
+    untold, untold_after = old.unmeasured(), new.unmeasured()
     found = []
     for source, destination in ends:
         cell = int(np.searchsorted(destinations, destination)), source
         alive = bool(left.node_alive[[source, destination]].all())
-        told = alive and intact.losses_known
+        known, told = not untold[cell], alive and not untold_after[cell]
         found.append(
             PairImpact(
                 source=topology.ids[source],
                 destination=topology.ids[destination],
                 connected_before=bool(old.routed[cell]),
                 connected_after=bool(new.routed[cell]) if alive else None,
-                loss_before=1.0 - float(delivery[cell]) if intact.losses_known else None,
-                loss_during=1.0 - float(during[cell]) if told else None,
+                loss_before=1.0 - float(delivery[cell]) if known else None,
+                loss_during=1.0 - float(during[cell]) if alive and known else None,
                 loss_after=1.0 - float(after[cell]) if told else None,
+                loss_unknown=bool(untold[cell] or (alive and untold_after[cell])),
                 hops_before=int(old.hops[cell]) if old.routed[cell] else None,
                 hops_after=int(new.hops[cell]) if alive and new.routed[cell] else None,
             )

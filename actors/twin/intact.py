@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from actors.topology.forest import Forest
     from actors.topology.model import Topology
 
-MAX_UNKNOWN = 0.01  # share of links of unknown quality, up to which losses mean something
 MAX_CELLS = 8_000_000  # destinations x nodes: routes between all of 2,828 nodes, some 300 MB
 SAMPLE_CELLS = 2_000_000  # size of the sample where not all fit, for answers in seconds
 
@@ -91,12 +90,6 @@ class Intact:
         return connected_pairs(self.topology.components())
 
     @cached_property
-    def losses_known(self) -> bool:
-        """Whether the quality of nearly all links is known in at least one direction."""
-        unknown = ~self.topology.measured.any(axis=1)
-        return bool(unknown.sum() <= MAX_UNKNOWN * self.topology.n_links)
-
-    @cached_property
     def destinations(self) -> NDArray[np.int64]:
         """Nodes that routes lead to: all that traffic goes to, or a sample of as many as fit."""
         if not self.sampled:
@@ -124,6 +117,11 @@ class Intact:
     def crossing(self) -> NDArray[np.float64]:
         """Chance that a frame crosses each directed link, float64 [2 * n_links]."""
         return hop_delivery(self.topology, self.conditions.retries)
+
+    @cached_property
+    def unknown(self) -> NDArray[np.bool_]:
+        """Routes of which nobody knows the loss, bool [len(destinations), n_nodes]."""
+        return self.routes.unmeasured()
 
     @cached_property
     def delivery(self) -> NDArray[np.float64]:

@@ -10,6 +10,9 @@ is no route.
   something that has failed is lost; the rest fares as before.
 - After: over the routes of the surviving mesh. A tree that the failure does not touch stays as it
   was, as it does in the router.
+
+A loss that rests on a direction of a link whose quality nobody measured is not known: such routes
+are counted, and no figure is made of them. Where there is a route is known all the same.
 """
 
 from __future__ import annotations
@@ -90,6 +93,13 @@ class Routes:
             crossing: float64 [2 * n_links], chance that a message crosses each directed link.
         """
         return np.where(self.routed, self._along(crossing, np.multiply), 0.0)
+
+    def unmeasured(self) -> NDArray[np.bool_]:
+        """Which routes lead over a direction of a link that nobody measured, bool [k, n]."""
+        assumed = ~self.topology.measured.reshape(-1)
+        if not assumed.any():
+            return np.zeros(self.trees.next_link.shape, np.bool_)
+        return np.asarray(self._along(assumed, np.logical_or), np.bool_)
 
     def _along(self, value: NDArray[np.generic], combine: np.ufunc) -> NDArray[np.generic]:
         """Values of the links of each route combined, [k, n], by pointer doubling."""

@@ -207,3 +207,87 @@ def _reach(intact: Intact, fallible: int) -> NDArray[np.int64]:
     take(forest.root[lower].astype(np.int64), forest.root[lower] + whole[lower], forest.size[lower])
     take(lower, lower + forest.size[lower], whole[lower] - 2 * forest.size[lower])
     return reach - np.cumsum(missing[:-1])
+
+
+# -- any pair ------------------------------------------------------------------------------------
+
+
+class Gains:
+    """What joining any two nodes gains, by the same sums.
+
+    Within a component, a place's way to its root leads from the top of its block to the top of that
+    one's block, and so on; sums over these ways give those over any path, from where two ways meet
+    (the lowest common ancestor, by doubling steps).
+    """
+
+    def __init__(self, intact: Intact, fallible: int) -> None:
+        topology, forest, parts = intact.topology, intact.forest, intact.blocks
+        n = topology.n_nodes
+        self._place, self._root, self._parent = forest.place, forest.root, forest.parent
+        self._block, self._below = parts.of, parts.below
+        self._spared = _bridge_gains(intact, fallible)
+        rest = (forest.whole - 1 - parts.hanging(n)).tolist()
+        own = np.arange(n)
+        jump = np.where(parts.of >= 0, parts.top[parts.of], own) if len(parts.top) else own
+        depth, total = [0] * n, [0] * n  # jumps to the root, and what the way there gains
+        blocks, spared, below = parts.of.tolist(), self._spared.tolist(), parts.below.tolist()
+        for place, up in enumerate(jump.tolist()):
+            if up != place:
+                block = blocks[place]
+                depth[place] = depth[up] + 1
+                total[place] = total[up] + spared[block] + below[block] * rest[up]
+        self._depth, self._total = np.array(depth, np.int64), np.array(total, np.int64)
+        self._jumps = [jump]
+        for _ in range(max(depth, default=0).bit_length()):
+            self._jumps.append(self._jumps[-1][self._jumps[-1]])
+        ends = forest.root[forest.place[topology.ends[:fallible, 0]]]
+        links = np.bincount(ends, minlength=n)
+        self._size = forest.whole
+        self._cases = self._size + links[forest.root]
+        self._all_cases = 1 + n + fallible
+        self._reach = _reach(intact, fallible)
+
+    def __call__(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What joining each node of `a` to that of `b` gains; 0 where a link does already."""
+        one, two = self._place[a].astype(np.int64), self._place[b].astype(np.int64)
+        gain = np.zeros(len(one), np.int64)
+        same = self._root[one] == self._root[two]
+        gain[same] = self._within(one[same], two[same])
+        one, two = one[~same], two[~same]
+        size, other = self._size[one], self._size[two]
+        gain[~same] = (
+            size * other * (self._all_cases - self._cases[one] - self._cases[two])
+            + size * self._reach[two]
+            + other * self._reach[one]
+        )
+        return gain
+
+    def _within(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The same of places in one component."""
+        depth = np.minimum(self._depth[a], self._depth[b])
+        x, y = self._lifted(a, depth), self._lifted(b, depth)
+        above = x == y  # one is on the other's way to the root
+        lower = np.where(self._depth[a] > depth, a, b)
+        child = self._lifted(lower, np.minimum(depth + 1, self._depth[lower]))
+        for jump in reversed(self._jumps):
+            apart = jump[x] != jump[y]
+            x, y = np.where(apart, jump[x], x), np.where(apart, jump[y], y)
+        total, spared, block = self._total, self._spared, self._block
+        if not len(spared):
+            return np.zeros(len(a), np.int64)
+        straight = total[lower] - total[child] + spared[block[child]]
+        one, other = block[x], block[y]
+        turned = total[a] - total[x] + total[b] - total[y]
+        at_node = spared[one] + spared[other] + self._below[one] * self._below[other]
+        turned += np.where(one == other, 0, at_node)
+        # Neighbours in the forest are the only two that a bridge joins.
+        joined = (a == b) | (self._parent[a] == b) | (self._parent[b] == a)
+        found: NDArray[np.int64] = np.where(joined, 0, np.where(above, straight, turned))
+        return found
+
+    def _lifted(self, places: NDArray[np.int64], depth: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The places at these depths on the ways to the root."""
+        steps = self._depth[places] - depth
+        for number, jump in enumerate(self._jumps):
+            places = np.where(steps >> number & 1, jump[places], places)
+        return places

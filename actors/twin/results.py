@@ -68,7 +68,7 @@ class Component(Result):
 
 @dataclass(frozen=True, slots=True)
 class Loss(Result):
-    """Mean share of messages lost, over ordered pairs of surviving nodes.
+    """Mean share of messages lost, over ordered pairs of surviving nodes of which it is known.
 
     `before` is of the intact mesh; `during` of the time until routes have changed; `after` of the
     new routes. Pairs without a path count with 1.
@@ -87,7 +87,7 @@ class Loss(Result):
 class PairImpact(Result):
     """One ordered pair of nodes. None: no path, or an end has failed (all of after, then).
 
-    Losses are None also where the qualities of links are not known.
+    Losses are None also where the route leads over links that nobody measured.
     """
 
     source: str
@@ -97,6 +97,7 @@ class PairImpact(Result):
     loss_before: float | None
     loss_during: float | None
     loss_after: float | None
+    loss_unknown: bool  # whether a loss is None because nobody measured it
     hops_before: int | None
     hops_after: int | None
 
@@ -106,7 +107,7 @@ class Stretch(Result):
     """How much longer routes become, over ordered pairs connected before and after.
 
     To the destinations that losses are over. Ratios of after to before; None where there is no
-    such pair.
+    such pair. Costs are of pairs whose routes are measured throughout.
     """
 
     cost_mean: float | None
@@ -168,8 +169,8 @@ class Impact(Result):
     spof_nodes: list[str]  # survivors whose failure would then separate pairs
     bridges: list[str]  # links whose failure would then separate pairs
     newly_overloaded: list[LinkLoad] | None  # None without traffic and capacities
-    loss: Loss | None  # None: fewer than two nodes, or no sender and receiver, survive, or unknown
-    loss_known: bool  # False where the qualities of links are not known
+    loss: Loss | None  # None: no sender and receiver survive, or it is not known of nearly all
+    loss_unknown_pairs: int  # ordered pairs whose routes lead over links that nobody measured
     pair_impacts: list[PairImpact]  # results of the pairs asked for
     stretch: Stretch
     recovery: Recovery
@@ -339,11 +340,14 @@ class Availability(Result):
 class AddedLink(Result):
     """A link worth adding, and what it does on top of those before it.
 
+    `km` is None where the place of an end is not known.
+
     The last two are None in advice for one failure.
     """
 
     a: str
     b: str
+    km: float | None  # great circle between its ends
     hops: int | None  # hops between its ends now; None: not connected
     removes: int  # number of separated pairs that it connects
     remaining: int
@@ -360,6 +364,10 @@ class Advice(Result):
     separated_pairs: int  # number now, summed over the cases of the advice
     links: list[AddedLink]
     reason: str  # why there are fewer links than asked for; empty otherwise
+    max_km: float | None  # length of the longest link proposed; None: any
+    placed: int  # number of nodes whose place is known
+    unplaced: int  # nodes left out because theirs is not known
+    tunnel_ends: int  # nodes left out because only tunnels lead to them
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@
     random: {k: 3, of: nodes, samples: 1000, correlation: 0.2}
     cascade: {tolerance: 0.3}
     availability: {node: {mtbf: 2000, mttr: 4}, groups: {mast: {mtbf: 9000, mttr: 12}}}
-    advice: {links: 2}
+    advice: {links: 2, max_km: 5}
 
 Every key is optional, and unknown ones are errors. A link is named by its two ends. Rates and
 capacities are in one unit, times of `availability` in another. YAML's anchors are refused: nothing
@@ -54,6 +54,7 @@ Confidence = Annotated[float, Field(gt=0, lt=1)]
 
 # Aliases with a name, which the schema of a scenario keeps.
 FailingElements = TypeAliasType("FailingElements", Literal["nodes", "links", "elements", "groups"])
+NewLink = TypeAliasType("NewLink", Literal["wifi", "other"])
 RankBy = TypeAliasType("RankBy", Literal["clients", "nodes", "pairs"])
 AvailabilityMethod = TypeAliasType("AvailabilityMethod", Literal["enumeration", "monte-carlo"])
 
@@ -147,10 +148,17 @@ class Reliability(_Part):
 
 
 class Advising(_Part):
-    """Links to advise: against any single failure, or against the one of `fail`."""
+    """Links to advise: against any single failure, or against the one of `fail`.
+
+    They are of a kind, of which each has its longest, or at most `max_km` long; `anywhere` takes
+    nodes in that have no known place or that only tunnels lead to.
+    """
 
     links: Annotated[int, Field(ge=1, le=MAX_LINKS)] = 1
     for_failure: bool = False
+    kind: NewLink = "wifi"
+    max_km: Annotated[float, Field(gt=0, le=20_100)] | None = None
+    anywhere: bool = False
 
 
 class Scenario(_Part):

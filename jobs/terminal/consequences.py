@@ -130,8 +130,13 @@ def _impact(about: About, found: Impact) -> Shown:
         columns = ("before", "until routes have changed", "after")
         yield table("Messages lost between the others", columns, rows_of_loss)
         yield _about_loss(found)
-    elif not found.loss_known:
+    elif found.loss_unknown_pairs:
         yield "Messages lost between the others: not known, as the quality of links is not."
+    if found.loss_unknown_pairs:
+        yield (
+            f"Of {_count(found.loss_unknown_pairs, 'directed pair')} it is not known: their routes"
+            " lead over links whose quality nobody measured."
+        )
     yield from _duration(found)
     yield from _pair_impacts(found)
     if found.surviving_nodes > 1:
@@ -228,8 +233,8 @@ def _duration(found: Impact) -> Shown:
 
 
 def _pair_impacts(found: Impact) -> Shown:
-    def share(value: float | None) -> str:
-        return "-" if value is None else f"{value:.1%}"
+    def share(value: float | None, *, unknown: bool) -> str:
+        return f"{value:.1%}" if value is not None else "not known" if unknown else "-"
 
     def hops(value: int | None) -> str:
         return "none" if value is None else str(value)
@@ -237,7 +242,10 @@ def _pair_impacts(found: Impact) -> Shown:
     rows = [
         (
             f"{one.source} > {one.destination}",
-            *(share(one.loss_before), share(one.loss_during), share(one.loss_after)),
+            *(
+                share(loss, unknown=one.loss_unknown)
+                for loss in (one.loss_before, one.loss_during, one.loss_after)
+            ),
             *(hops(one.hops_before), hops(one.hops_after)),
         )
         for one in found.pair_impacts[:ROWS]
@@ -388,6 +396,7 @@ def _advice(found: Advice) -> Shown:
         rows = [
             (
                 f"{one.a} - {one.b}",
+                "?" if one.km is None else f"{one.km:.2f}",
                 "not connected" if one.hops is None else str(one.hops),
                 one.removes,
                 one.remaining,
@@ -395,12 +404,38 @@ def _advice(found: Advice) -> Shown:
             )
             for one in found.links[:ROWS]
         ]
-        columns = ("between", "hops apart now", "pairs spared", "pairs left", "as good places")
+        columns = (
+            "between",
+            "km",
+            "hops apart now",
+            "pairs spared",
+            "pairs left",
+            "as good places",
+        )
         yield table(f"Links to add against pairs apart {over}", columns, rows)
         yield from _more(len(found.links), "link")
+    yield from _reach_of_links(found)
     yield f"{found.separated_pairs:,} pairs are apart {over} as it is."
     if found.reason:
         yield f"{found.reason[:1].upper()}{found.reason[1:]}."
+
+
+def _reach_of_links(found: Advice) -> Shown:
+    """How long the links may be, and who was left out."""
+    if found.max_km is not None and found.placed:
+        yield f"No link is longer than {found.max_km:g} km (--max-km)."
+    elif not found.placed:
+        yield "No node has a known place, so no distance is known."
+    if found.unplaced:
+        yield (
+            f"{_count(found.unplaced, 'node')} without a known place"
+            f" {'is' if found.unplaced == 1 else 'are'} left out (--anywhere)."
+        )
+    if found.tunnel_ends:
+        yield (
+            f"{_count(found.tunnel_ends, 'node')} that only tunnels lead to"
+            f" {'is' if found.tunnel_ends == 1 else 'are'} left out (--anywhere)."
+        )
 
 
 def _columns(found: Interval) -> tuple[str, ...]:

@@ -134,11 +134,14 @@ def test_every_record_is_accounted_for(name: str) -> None:
 def test_loss_is_not_known_where_quality_is_not(name: str) -> None:
     """Who reaches whom is answered; a loss of 0 % is not."""
     topology = imported(name).topology
-    found = impact(Intact(topology), Failure.at(), [topology.ids[:2]])
+    pairs = [(a, b) for a in topology.ids for b in topology.ids if a != b]
+    found = impact(Intact(topology), Failure.at(), pairs)
     assert found.pairs_connected_before > 0
     assert found.loss is None
-    assert not found.loss_known
-    assert found.pair_impacts[0].loss_before is None
+    assert found.loss_unknown_pairs
+    unknown = [one for one in found.pair_impacts if one.loss_unknown]
+    assert len(unknown) == found.loss_unknown_pairs
+    assert {one.loss_before for one in unknown} == {None}
 
 
 def test_costs_of_babel_are_etx() -> None:

@@ -125,6 +125,32 @@ def test_who_loses_the_internet(ring: str) -> None:
     assert "The costliest nodes, by nodes that lose every gateway" in out
 
 
+def test_advice_says_how_far(tmp_path: Path) -> None:
+    """A chain over 30 km: only what a radio bridges is proposed, with its distance."""
+    path = tmp_path / "chain.json"
+    nodes = [
+        {"node_id": name, "location": {"latitude": 0, "longitude": 0.05 * at}}
+        for at, name in enumerate("abcdef")
+    ]
+    links = [
+        {"source": a, "target": b, "source_tq": 1, "target_tq": 1}
+        for a, b in ("ab", "bc", "cd", "de", "ef", "eg")
+    ]
+    path.write_text(json.dumps({"nodes": [*nodes, {"node_id": "g"}], "links": links}))
+    found = answer("--topology", str(path), "--advise", "1", "--max-km", "12")["advice"]
+    (link,) = found["links"]
+    assert link["km"] == pytest.approx(11.12, abs=0.01)
+    assert (found["max_km"], found["unplaced"], found["placed"]) == (12, 1, 6)
+    none = answer("--topology", str(path), "--advise", "1")["advice"]
+    assert none["links"] == []
+    assert none["max_km"] == 10
+    out, _ = x0("--topology", str(path), "--advise", "1", "--max-km", "12")
+    assert "No link is longer than 12 km" in out
+    assert "1 node without a known place is left out (--anywhere)" in out
+    far = answer("--topology", str(path), "--advise", "1", "--anywhere", "--max-km", "50")
+    assert (len(far["advice"]["links"]), far["advice"]["unplaced"]) == (1, 0)
+
+
 def test_which_two_must_not_fail_together(ring: str) -> None:
     """Of the ring, opposite nodes and any two links; the bridge e hangs on is no part of it."""
     out, _ = x0("--topology", ring, "--all-double")
@@ -258,6 +284,7 @@ def test_a_scenario_file_is_answered_whole(ring: str, tmp_path: Path) -> None:
         ((*RADIO, "--all-single", "--mtbf", "5"), "it is for --availability"),
         ((*RADIO, "--availability", "--mtbf", "0"), "mtbf: Input should be greater than 0"),
         ((*RADIO, "--seed", "0"), "--seed only say how"),
+        ((*RADIO, "--all-single", "--max-km", "5"), "it is for --advise. Give --advise too"),
         ((*RADIO, "--gateway", "n0000"), "--gateway only say how"),
         ((*RADIO, "--all-single", "--rank-by", "size"), "One of clients, nodes, pairs"),
         ((*RADIO, "--random", "1", "--rank-by", "pairs"), "nothing is ranked"),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from itertools import combinations
 
 import networkx as nx
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +20,7 @@ from actors.twin.failure import Failure
 from actors.twin.impact import impact
 from actors.twin.intact import Intact
 from actors.twin.limits import MAX_LINKS
+from actors.twin.spans import Spans
 from tests.unit.twin.meshes import World, connected_pairs, failures, worlds
 
 
@@ -152,3 +156,105 @@ def test_a_shattered_mesh_is_reconnected_quickly() -> None:
     found = reconnect(Intact(star), Failure.at([0]), 2)
     assert found.separated_pairs == (n - 1) * (n - 2) // 2
     assert [link.removes for link in found.links] == [1, 2]
+
+
+@st.composite
+def placed(draw: st.DrawFn) -> World:
+    """A mesh on a line of latitude, some nodes without a place, some links tunnels."""
+    world = draw(worlds(max_nodes=8))
+    topology = world.topology
+    n, m = topology.n_nodes, topology.n_links
+    degrees = draw(
+        st.lists(st.sampled_from([0.0, 0.01, 0.02, 0.05, np.nan]), min_size=n, max_size=n)
+    )
+    location = np.stack([np.zeros(n), np.array(degrees)], axis=1)
+    kind = np.array(draw(st.lists(st.integers(0, 2), min_size=m, max_size=m)), np.int8)
+    table = replace(topology.nodes, location=location)
+    return World(replace(topology, nodes=table, kind=kind), world.graph)
+
+
+def allowed(world: World, max_km: float, *, anywhere: bool) -> set[frozenset[int]]:
+    """The pairs that a link may join, by trying each."""
+    topology = world.topology
+    place = topology.nodes.location[:, 1].tolist()
+    somewhere = any(not math.isnan(one) for one in place)
+    tunnels = {
+        v
+        for v in world.graph
+        if world.graph.degree[v]
+        and all(topology.kind[topology.directed_link(v, w) >> 1] == 1 for w in world.graph[v])
+    }
+
+    def may(v: int) -> bool:
+        return anywhere or (v not in tunnels and not (somewhere and math.isnan(place[v])))
+
+    return {
+        frozenset((a, b))
+        for a, b in combinations(range(topology.n_nodes), 2)
+        if may(a) and may(b) and not abs(place[a] - place[b]) * math.radians(1) * 6371.0088 > max_km
+    }
+
+
+@given(placed(), st.sampled_from([1.0, 1.2, 3.0, 100.0]), st.booleans())
+def test_no_link_within_reach_is_better(world: World, max_km: float, anywhere: bool) -> None:  # noqa: FBT001 - drawn
+    """Of the links that may be added, the best is found, with its length, and no other."""
+    topology, graph = world.topology, world.graph
+    spans = Spans.of(topology, max_km, anywhere=anywhere)
+    found = advise(Intact(topology), 1, spans)
+    now = summed(graph, world)
+    tried = {
+        ends: now - summed(with_link(graph, *ends), world)
+        for ends in allowed(world, max_km, anywhere=anywhere)
+        if not graph.has_edge(*ends)
+    }
+    best = max(tried.values(), default=0)
+    if not found.links:
+        assert best == 0
+        assert found.reason
+        return
+    (link,) = found.links
+    ends = frozenset((topology.index_of(link.a), topology.index_of(link.b)))
+    assert link.removes == best == tried[ends]
+    assert link.alternatives == sum(gain == best for gain in tried.values())
+    a, b = (topology.nodes.location[v, 1] for v in ends)
+    km = abs(a - b) * math.radians(1) * 6371.0088
+    assert link.km == (None if math.isnan(km) else pytest.approx(km, abs=0.001))
+
+
+@given(st.data())
+def test_rejoining_within_reach(data: st.DataObject) -> None:
+    """For one failure, too, only links that may be added are, and the best of them."""
+    world = data.draw(placed())
+    topology = world.topology
+    failure = data.draw(failures(topology))
+    found = reconnect(Intact(topology), failure, 1, Spans.of(topology, 1.2))
+    after = world.failed(failure)
+    before = {frozenset(pair) for pair in combinations(after, 2) if nx.has_path(world.graph, *pair)}
+
+    def lost(graph: nx.Graph) -> int:
+        return sum(not nx.has_path(graph, *pair) for pair in before)
+
+    now = lost(after)
+    tried = {
+        ends: now - lost(with_link(after, *ends))
+        for ends in allowed(world, 1.2, anywhere=False)
+        if ends in before
+    }
+    best = max(tried.values(), default=0)
+    assert [link.removes for link in found.links] == ([best] if best else [])
+
+
+def test_who_is_left_out_is_said() -> None:
+    """A server that only tunnels lead to and a node without a place; asked for, both are in."""
+    star = Topology.of(
+        "abcdes", [(0, 5), (1, 5), (2, 5), (0, 2), (1, 3), (2, 4)], 1.0, [1, 1, 1, 0, 0, 0]
+    )
+    location = np.array([[0, 0], [0, 0.02], [0, 0.04], [0, 1.9], [np.nan, np.nan], [0, 0.01]])
+    mesh = replace(star, nodes=replace(star.nodes, location=location))
+    found = advise(Intact(mesh), 9, Spans.of(mesh, 10.0))
+    assert (found.tunnel_ends, found.unplaced, found.placed, found.max_km) == (1, 1, 5, 10.0)
+    assert {(one.a, one.b) for one in found.links} <= {("a", "b"), ("b", "c"), ("a", "c")}
+    assert all(one.km is not None and one.km < 10 for one in found.links)
+    everybody = advise(Intact(mesh), 9, Spans.of(mesh, 1000.0, anywhere=True))
+    assert (everybody.tunnel_ends, everybody.unplaced) == (0, 0)
+    assert {"d", "e"} <= {end for one in everybody.links for end in (one.a, one.b)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import TYPE_CHECKING
 
@@ -200,6 +200,51 @@ def test_mean_losses(data: st.DataObject) -> None:
     assert [found.loss.before, found.loss.during, found.loss.after] == pytest.approx(means)
     assert found.loss.traffic_weighted == (traffic is not None)
     assert (found.loss.pairs, found.loss.sampled) == (len(counted), False)
+
+
+@given(st.data())
+def test_what_nobody_measured_is_not_known(data: st.DataObject) -> None:
+    """A loss is told just when the route is measured throughout; the others are counted."""
+    case = data.draw(routed())
+    topology = case.world.topology
+    flags = st.lists(st.booleans(), min_size=2 * topology.n_links, max_size=2 * topology.n_links)
+    measured = np.array(data.draw(flags)).reshape(-1, 2)
+    assumed = replace(topology, measured=measured)
+    intact = Intact(assumed)
+    found = impact(intact, case.failure, case.pairs)
+    before = impact(Intact(topology), case.failure, case.pairs)
+    routes = {"old": intact.routes, "new": intact.routes.after(case.failure.survivors(assumed))}
+
+    def rests_on_an_assumption(name: str, a: int, b: int) -> bool:
+        link = int(routes[name].trees.next_link[b, a])
+        while link >= 0:
+            if not measured.reshape(-1)[link]:
+                return True
+            a = int(topology.link_target[link])
+            link = int(routes[name].trees.next_link[b, a])
+        return False
+
+    unknown, known = 0, []
+    for one, told in zip(found.pair_impacts, before.pair_impacts, strict=True):
+        old, new = (rests_on_an_assumption(name, *case.ends(one)) for name in routes)
+        assert one.connected_before == told.connected_before
+        assert one.connected_after == told.connected_after
+        assert one.loss_before == (None if old else told.loss_before)
+        assert one.loss_during == (None if old else told.loss_during)
+        alive = told.loss_after is not None
+        assert one.loss_after == (None if new else told.loss_after)
+        assert one.loss_unknown == (old or (alive and new))
+        unknown += alive and (old or new)
+        if alive and not (old or new):
+            known.append((told.loss_before, told.loss_during, told.loss_after))
+    assert found.loss_unknown_pairs == unknown
+    if unknown or not known:  # of so few pairs, one is more than may be left out of a mean
+        assert found.loss is None
+        return
+    assert found.loss is not None
+    figures = (found.loss.before, found.loss.during, found.loss.after)
+    assert figures == pytest.approx(np.mean(known, axis=0))
+    assert found.loss.pairs == len(known)
 
 
 @given(routed())
