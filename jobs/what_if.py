@@ -285,7 +285,6 @@ def _from_options(given: Mapping[str, Any]) -> Scenario:
 def _check_given(given: Mapping[str, Any]) -> None:
     """Refuse options that ask nothing, or say how of what is not asked."""
     from actors.runtime.errors import InvalidInput
-    from actors.twin.limits import RANKS
 
     asking = {"--fail", "--link", "--all-single", "--all-double", "--random", "--availability"}
     asking.add("--advise")
@@ -298,6 +297,17 @@ def _check_given(given: Mapping[str, Any]) -> None:
         )
     if "--samples" in given and not given.keys() & {"--random", "--availability"}:
         raise _refused("--samples", "nothing is drawn", "Give --random or --availability too.")
+    _check_rank(given)
+    for names, of in _ONLY_WITH.items():
+        for name in names:
+            if name in given and of not in given:
+                raise _refused(name, f"it is for {of}", f"Give {of} too.")
+
+
+def _check_rank(given: Mapping[str, Any]) -> None:
+    """Refuse a ranking of nothing, or by nothing that there is."""
+    from actors.twin.limits import RANKS
+
     if "--rank-by" in given:
         if given["--rank-by"] not in RANKS:
             raise _refused(
@@ -305,10 +315,6 @@ def _check_given(given: Mapping[str, Any]) -> None:
             )
         if not given.keys() & {"--all-single", "--all-double"}:
             raise _refused("--rank-by", "nothing is ranked", "Give --all-single or --all-double.")
-    for names, of in _ONLY_WITH.items():
-        for name in names:
-            if name in given and of not in given:
-                raise _refused(name, f"it is for {of}", f"Give {of} too.")
 
 
 def _words(texts: Iterable[str]) -> list[str]:
