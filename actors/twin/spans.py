@@ -111,7 +111,7 @@ class Spans:
         count = len(self.nodes)
         rows = max(1, _CELLS // max(count, 1))
         for start in range(0, count, rows):
-            progress.step("pairs to join", start / count)
+            progress.step("links to add")
             some = np.arange(start, min(start + rows, count))
             km = distances(self.topology, self.nodes[some, None], self.nodes[None])
             # What is not known forbids nothing: those nodes are here because they were asked for.
