@@ -102,7 +102,7 @@ def _table(title: str, found: Sequence[Difference]) -> list[RenderableType | str
         return []
     rows = [[_name(one), one.what, _value(one.before), _value(one.now)] for one in found[:_LISTED]]
     parts: list[RenderableType | str] = [
-        reporting.table(f"{len(found)} {title}", [title[:-1], "what", "before", "now"], rows)
+        reporting.table(f"{title}: {len(found)}", [title[:-1], "what", "before", "now"], rows)
     ]
     if len(found) > _LISTED:
         parts.append(f"and {len(found) - _LISTED} more {title}; --json lists all")

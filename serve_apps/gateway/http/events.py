@@ -14,7 +14,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import Query, Request
-from fastapi.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from actors.history.event_store import EventQuery
 from actors.history.moments import moment
@@ -140,11 +140,6 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         gap, following = await _gap(gateway, _Following(query, start, limit))
         content = _follow(gateway, gap, following)
         return Stream(content, gateway.streams, gateway.limits.stall_s, SSE)
-
-    @app.get(f"{V1}/mesh/events", include_in_schema=False)
-    async def moved() -> Response:
-        """Lead from the path of before to the stream."""
-        return RedirectResponse(f"{V1}/events/stream", status_code=308)
 
 
 @dataclass(frozen=True, slots=True)

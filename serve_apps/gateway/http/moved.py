@@ -1,4 +1,4 @@
-"""The paths of before `/v1`: they lead to where their operations are now."""
+"""Paths of before: they lead to where their operations are now."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 _MOVED: Final = ("mesh", "twin", "payments")
+_STREAM: Final = (f"{V1}/mesh/events", f"{V1}/events/stream")
 
 
 def add(app: FastAPI) -> None:
@@ -21,11 +22,19 @@ def add(app: FastAPI) -> None:
 
     async def moved(request: Request) -> Response:
         root = request.scope.get("root_path", "")
-        path = request.scope["raw_path"].decode("ascii").removeprefix(root)
+        path = V1 + request.scope["raw_path"].decode("ascii").removeprefix(root)
+        return to(request, path)
+
+    async def stream(request: Request) -> Response:
+        return to(request, _STREAM[1])
+
+    def to(request: Request, path: str) -> Response:
+        root = request.scope.get("root_path", "")
         query = f"?{request.url.query}" if request.url.query else ""
-        return RedirectResponse(f"{root}{V1}{path}{query}", status_code=308)
+        return RedirectResponse(f"{root}{path}{query}", status_code=308)
 
     for part in _MOVED:
         app.add_route(
             f"/{part}/{{rest:path}}", moved, methods=["GET", "POST"], include_in_schema=False
         )
+    app.add_route(_STREAM[0], stream, methods=["GET"], include_in_schema=False)
