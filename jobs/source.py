@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from jobs.launch import interruption
 from jobs.terminal import exit_codes, reporting
 
 if TYPE_CHECKING:
@@ -86,8 +87,8 @@ def read_once(
     specs = _specs(source or (), sources, timeout, quality)
     opened = opening.open_sources(specs)
     if len(opened) == 1:  # its error is that of the command
-        return _tell(opened, [asyncio.run(_read(opened[0], report))], report)
-    return _tell(opened, asyncio.run(_read_all(opened, report)), report)
+        return _tell(opened, [interruption.run(_read(opened[0], report))], report)
+    return _tell(opened, interruption.run(_read_all(opened, report)), report)
 
 
 def _specs(

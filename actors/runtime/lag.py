@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from actors.runtime.clock import Clock
 
 PROBE_S: Final = 0.02
+TELL_S: Final = 1.0
 PERIOD_S: Final = 600.0  # how long a delay counts as the largest
 _SLICE_S: Final = 60.0  # delays of so long a time are forgotten together
 _SCHEDSTAT: Final = "/proc/thread-self/schedstat"
@@ -67,14 +68,15 @@ class LoopLag:
 
     Args:
         clock: clock that measures the delays.
-        tell: called with each delay, s.
-
+        tell: called about once a second with the largest delay since the last call, s.
     """
 
     def __init__(self, clock: Clock, tell: Callable[[float], None] | None = None) -> None:
         self._slices: deque[tuple[float, Lag]] = deque()  # end of each, and its largest delay
         self._clock = clock
         self._tell = tell
+        self._untold_s = 0.0
+        self._tell_at = -math.inf
 
     def note(self, late_s: float, waited_s: float) -> None:
         """Record a delay; until its end the thread had waited `waited_s` for a processor."""
@@ -85,7 +87,10 @@ class LoopLag:
         if late_s > largest.late_s:
             self._slices[-1] = end, Lag(late_s, min(waited_s, late_s))
         if self._tell is not None:
-            self._tell(late_s)
+            self._untold_s = max(self._untold_s, late_s)
+            if now >= self._tell_at:  # not each time: a gauge of Ray costs more than the probe
+                self._tell(self._untold_s)
+                self._untold_s, self._tell_at = 0.0, now + TELL_S
 
     @property
     def largest(self) -> Lag:

@@ -65,7 +65,9 @@ class ActorShell:
         self._started = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         gauge = self._metrics.gauge(
-            "x0tta6bl4_actor_loop_lag_seconds", "Latest delay of the event loop", ("actor",)
+            "x0tta6bl4_actor_loop_lag_seconds",
+            "Largest delay of the event loop in the last second",
+            ("actor",),
         )
         self._lag = LoopLag(self._clock, lambda late_s: gauge.set(late_s, actor=name))
         self._start(self._lag.probe())

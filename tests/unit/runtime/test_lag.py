@@ -21,15 +21,27 @@ seconds = st.floats(0, 10, allow_nan=False)
 @given(st.lists(st.tuples(seconds, seconds), min_size=1))
 def test_the_largest_delay_stays(delays: list[tuple[float, float]]) -> None:
     """Whatever comes, the largest delay is kept whole, with at most itself as the kernel's part."""
-    told: list[float] = []
-    measured = LoopLag(SystemClock(), told.append)
+    measured = LoopLag(SystemClock())
     for late, waited in delays:
         measured.note(late, waited)
-    assert told == [late for late, _ in delays]
-    assert measured.largest.late_s == max(told)
+    assert measured.largest.late_s == max(late for late, _ in delays)
     assert 0 <= measured.largest.starved_s <= measured.largest.late_s
     if measured.largest.late_s:
         assert any(measured.largest == Lag(late, min(late, waited)) for late, waited in delays)
+
+
+@given(st.lists(st.tuples(seconds, st.floats(0, 2)), min_size=1))
+def test_a_gauge_is_told_each_second_and_misses_nothing(delays: list[tuple[float, float]]) -> None:
+    """However delays and pauses follow each other, the largest is told, within a second."""
+    clock, told = VirtualClock(), list[float]()
+    measured = LoopLag(clock, told.append)
+    for number, (late, pause) in enumerate(delays):
+        measured.note(late, 0.0)
+        clock.advance(pause)
+        assert len(told) <= 1 + sum(each for _, each in delays[:number])
+    clock.advance(lag.TELL_S)
+    measured.note(0.0, 0.0)
+    assert max(told) == max(late for late, _ in delays)
 
 
 def test_a_delay_counts_for_ten_minutes() -> None:
