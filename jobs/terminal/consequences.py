@@ -168,7 +168,7 @@ def _offline(found: Impact) -> Shown:
     if found.cut_off is not None and found.surviving_nodes:
         lost = found.cut_off
         yield (
-            f"{_people(lost)} {'loses' if lost.nodes == 1 else 'lose'} every gateway."
+            f"Every gateway is lost to {_people(lost)}."
             if lost.nodes
             else "No other node loses every gateway."
         )

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import psutil
 import pytest
-from any_ports import ANY_PORTS
+from commands import answer, x0
 
 from actors.mesh.contract import COORDINATOR
 from actors.mesh.membership import Faults
@@ -37,32 +37,6 @@ if TYPE_CHECKING:
 NODES = 16
 SECRETS = {"TELEGRAM_TOKEN": "1:canary", "DATABASE_URL": f"sqlite:////tmp/{os.getpid()}.db"}
 UP = ("--topology", f"radio:{NODES}", "--hello", "0.2", "--shards", "2", "--detach")
-
-
-def x0(state: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run `x0` on a state directory of its own."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("X0TTA", "RAY_"))}
-    return subprocess.run(
-        [str(Path(sys.executable).with_name("x0")), *arguments],
-        env={
-            **environment,
-            **ANY_PORTS,
-            "X0TTA6BL4_STATE_DIR": str(state),
-            **{f"X0TTA6BL4_{name}": value for name, value in settings.items()},
-        },
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def answer(state: Path, *arguments: str, code: int = 0, **settings: str) -> Any:
-    """The one JSON object that `x0 ... --json` prints."""
-    done = x0(state, *arguments, "--json", **settings)
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return json.loads(done.stdout)  # fails if there is anything else
 
 
 def lives(pid: int) -> bool:

@@ -1,0 +1,156 @@
+"""`x0 watch` and `x0 up --from-observed` as their users run them, on a map that changes."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from commands import answer, x0
+
+from jobs.terminal import exit_codes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+# A chain from the gateway to the school, by way of the tower; the mill is beside the town hall.
+NAMES = {"n1": "gateway", "n2": "town-hall", "n3": "church-tower", "n4": "school", "n5": "mill"}
+LINKS = [("n1", "n2"), ("n2", "n3"), ("n3", "n4"), ("n2", "n5"), ("n1", "n5")]
+PATIENCE_S = 60.0
+
+
+def publish(path: Path, links: list[tuple[str, str]]) -> None:
+    """Write the map, as of now, in one step."""
+    document = {
+        "timestamp": datetime.now(UTC).isoformat(),
+        "nodes": [
+            {"node_id": each, "hostname": name, "is_online": True, "is_gateway": each == "n1",
+             "clients": 3}
+            for each, name in NAMES.items()
+        ],
+        "links": [
+            {"source": a, "target": b, "source_tq": 0.9, "target_tq": 0.8, "type": "wifi"}
+            for a, b in links
+        ],
+    }  # fmt: skip
+    beside = path.with_suffix(".new")
+    beside.write_text(json.dumps(document))
+    beside.replace(path)
+
+
+def until(state: Callable[[], Any], wanted: Callable[[Any], bool]) -> Any:
+    """The state, once it is as wanted."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not wanted(seen := state()):
+        assert time.monotonic() < deadline, seen
+        time.sleep(0.2)
+    return seen
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("map") / "meshviewer.json"
+    publish(path, LINKS)
+    return path
+
+
+@pytest.fixture(scope="module")
+def watching(tmp_path_factory: pytest.TempPathFactory, published: Path) -> Iterator[Path]:
+    """The state directory of a session that observes the map each second."""
+    state = tmp_path_factory.mktemp("watching")
+    started = answer(state, "watch", str(published), "--poll", "1", "--detach")
+    try:
+        assert started["observed"]["members"] == len(NAMES)
+        yield state
+    finally:
+        assert x0(state, "down", "--purge").returncode == exit_codes.OK
+    assert x0(state, "status").returncode == exit_codes.NO_MESH
+
+
+@pytest.fixture(scope="module")
+def gateway(watching: Path) -> str:
+    """Where the gateway of the session answers; it opens a while after the twin."""
+    told = until(lambda: answer(watching, "status"), lambda one: one["gateway"] == "ready")
+    return str(told["gateway_url"])
+
+
+def test_the_twin_answers_about_the_observed_network_by_name(watching: Path) -> None:
+    """The tower's failure costs the school its gateway, and says that this is the real network."""
+    told = answer(watching, "what-if", "--fail", "church-tower")
+    assert told["mesh"]["network"] == "observed"
+    text = x0(watching, "what-if", "--fail", "church-tower").stdout
+    assert "church-tower (n3)" in text
+    assert "observed" in text
+
+
+def test_what_emulates_says_that_nothing_is_emulated(watching: Path, gateway: str) -> None:
+    """Sending and drilling are refused, and so are the routes of the emulated mesh."""
+    for refused in (("send", "n1", "n2", "hello"), ("drill",)):
+        done = x0(watching, *refused)
+        assert done.returncode == exit_codes.CONFLICT, done.stderr
+        assert "Traceback" not in done.stderr
+    problem = httpx.get(f"{gateway}/v1/mesh/nodes")
+    assert problem.status_code == 409
+    assert problem.headers["content-type"] == "application/problem+json"
+
+
+def test_a_second_session_is_refused(watching: Path, published: Path) -> None:
+    """A state directory has one session at a time, of whatever kind."""
+    for second in (("watch", str(published)), ("up", "--topology", "radio:12")):
+        assert x0(watching, *second, "--detach").returncode == exit_codes.CONFLICT
+
+
+def test_a_lost_link_is_seen_told_and_found_again(
+    watching: Path, gateway: str, published: Path
+) -> None:
+    """The map loses a link: its ends, the node behind it and the events say so; then it is back."""
+
+    def states() -> dict[str, str]:
+        nodes = httpx.get(f"{gateway}/v1/network/nodes").raise_for_status().json()["nodes"]
+        return {node["name"]: node["state"] for node in nodes}
+
+    until(states, lambda seen: set(seen.values()) == {"up"})
+    publish(published, [link for link in LINKS if link != ("n3", "n4")])
+    until(states, lambda seen: seen["school"] == "cut_off")
+    down = until(
+        lambda: answer(watching, "events", "--since", "1h", "--node", "school")["events"],
+        lambda events: any(event["kind"] == "link_down" for event in events),
+    )
+    assert all("n4" in event["nodes"] or "n4" in (event["link"] or ()) for event in down)
+    publish(published, LINKS)
+    until(states, lambda seen: set(seen.values()) == {"up"})
+
+
+def test_a_map_that_cannot_be_read_is_not_healthy(
+    watching: Path, gateway: str, published: Path
+) -> None:
+    """What was known stays; status, exit code and readiness say that it is not to be trusted."""
+    published.write_text("<html>504 Gateway Time-out</html>")
+    until(lambda: x0(watching, "status").returncode, lambda code: code == exit_codes.NOT_WELL)
+    told = answer(watching, "status", code=exit_codes.NOT_WELL)
+    assert told["healthy"] is False
+    assert told["observed"]["members"] == len(NAMES)
+    until(lambda: httpx.get(f"{gateway}/readyz").status_code, lambda code: code == 503)
+    publish(published, LINKS)
+    until(lambda: x0(watching, "status").returncode, lambda code: code == exit_codes.OK)
+
+
+def test_the_laboratory_is_a_copy_of_what_is_observed(
+    tmp_path: Path, published: Path, watching: Path
+) -> None:
+    """Both networks in one session, each by its name."""
+    assert watching != tmp_path
+    given = ("--from-observed", "--source", str(published), "--hello", "0.2", "--detach")
+    started = answer(tmp_path, "up", *given)
+    try:
+        assert started["nodes"] == len(NAMES)
+        told = answer(tmp_path, "what-if", "--fail", "church-tower")
+        assert told["mesh"]["network"] == "emulated"
+        sent = answer(tmp_path, "send", "n1", "n4", "hello")
+        assert sent["outcome"] == "delivered"
+    finally:
+        assert x0(tmp_path, "down", "--purge").returncode == exit_codes.OK
