@@ -30,6 +30,7 @@ from actors.runtime import log, spawn
 from actors.runtime.errors import Conflict, NotRunning, Unavailable, X0Error
 from actors.runtime.state_files import ensure_directory, exclusive_lock
 from actors.topology import fetch, radio, source
+from actors.topology.provenance import Network
 from cluster.local import LocalCluster
 from jobs.launch import companions, gateway_companion, interruption, joining, ray_head, readiness
 from jobs.launch.companion import Plan, Stage
@@ -125,7 +126,9 @@ class Session:
         Raises:
             Unavailable: it has ended, or an actor of it is restarting.
         """
-        return FoundSession(self.record, self.settings.state_dir, await operations.session_state())
+        there = {Network.EMULATED: self.record.source, Network.OBSERVED: self.record.observed}
+        state = await operations.session_state([each for each, source in there.items() if source])
+        return FoundSession(self.record, self.settings.state_dir, state)
 
     def close(self) -> None:
         """Leave the session to itself: disconnect this process."""

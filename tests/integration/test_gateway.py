@@ -177,7 +177,8 @@ def test_the_mesh_can_be_read(live: Live) -> None:
             assert len(set(way["path"])) == len(way["path"])
             assert way["metric"] >= route["metric"] >= len(route["path"]) - 1
         assert client.get("/v1/mesh/routes/n0000/nowhere").status_code == 404
-        assert client.get("/health/dependencies").json() == {"mesh": "ready", "shards_down": {}}
+        well = {"mesh": "ready", "shards_down": {}, "observed": None, "troubles": []}
+        assert client.get("/health/dependencies").json() == well
         metrics = client.get("/metrics").text
         assert f"x0tta6bl4_gateway_mesh_nodes_up {NODES}" in metrics
 
@@ -454,7 +455,9 @@ def test_the_twin_answers_about_the_live_mesh(live: Live) -> None:
         assert client.post("/v1/twin/scenarios", json=scenario).status_code == 401
         picture = client.get("/v1/twin/picture.png", params={"node": worst["node"]})
         assert picture.content.startswith(b"\x89PNG")
-        unknown = client.get("/v1/twin/impact", params={"node": "n000"})
+        several = client.get("/v1/twin/impact", params={"node": "n000"})
+        assert several.status_code == 422  # the beginning of more than one id
+        unknown = client.get("/v1/twin/impact", params={"node": "n0000x"})
         assert (unknown.status_code, unknown.json()["status"]) == (404, 404)
         assert "Did you mean" in unknown.json()["remedy"]
 

@@ -66,7 +66,11 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         f"{V1}/twin/single",
         tags=["twin"],
         response_model=twin_documents.SingleReply,
-        responses={**problem_documents.READS, 200: twin_documents.SINGLE_EXAMPLE},
+        responses={
+            **problem_documents.READS,
+            **problem_documents.problems(404),
+            200: twin_documents.SINGLE_EXAMPLE,
+        },
     )
     async def get_single_failures(
         rank_by: Rank = None,

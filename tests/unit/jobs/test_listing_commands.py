@@ -158,7 +158,7 @@ def test_a_link_that_is_down_has_no_quality(running: Running) -> None:
     """It is listed, and no route leads over it."""
     cost = np.array([COST_UNIT, COST_UNIT, 0, COST_UNIT], np.int32)
     state = LinkState(1, 1, np.arange(4, dtype=np.int32), cost, np.full(4, 0.5))
-    running.gateway.view.take(Snapshot(WORLD, np.ones(4, bool), [state], {"s0": 1}, {}))
+    running.gateway.view.take(Snapshot(WORLD, np.ones(4, bool), [state], {}))
     first, last = told("links", "--sort", "name", state=running.state)["links"]
     assert (first["state"], first["quality"]) == ("up", [0.5, 0.5])
     assert (last["state"], last["quality"]) == ("down", [None, None])

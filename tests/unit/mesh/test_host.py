@@ -61,12 +61,12 @@ def test_copies_that_are_dropped_are_counted() -> None:
     shown = ShardMetrics("a", metrics, LoopLag(VirtualClock()))
     for now in np.arange(0.0, HELD_S + 10.0, 0.5).tolist():
         host.step(now)
-        shown.publish(host)
+        shown.publish(host, np.ones(2, bool))
     dropped = host.dropped
     assert dropped >= 1
     host.replace(topology, placement.moved([1], "c"), HELD_S + 10.0)
     assert host.dropped == dropped
-    shown.publish(host)
+    shown.publish(host, np.ones(2, bool))
     assert metrics.value("x0tta6bl4_mesh_dropped_total", shard="a") == dropped
 
 

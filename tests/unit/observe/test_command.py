@@ -161,5 +161,6 @@ async def test_a_command_that_hides_its_output_is_not_waited_for_for_ever(
 
 
 def test_the_tests_leave_no_process() -> None:
-    """All of the above have been reaped."""
-    assert not [child for child in psutil.Process(os.getpid()).children() if not gone(child.pid)]
+    """All of the above have been reaped; other tests of this process may have servers running."""
+    ours = [child for child in psutil.Process(os.getpid()).children() if child.name() != "postgres"]
+    assert not [child for child in ours if not gone(child.pid)]

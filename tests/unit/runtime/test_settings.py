@@ -47,6 +47,7 @@ def test_the_documented_defaults_hold() -> None:
         "prometheus_dir": None,
         "gateway_port": 8610,
         "gateway_names": "",
+        "gateway_networks": "emulated",
         "gateway_cors_origins": "",
         "database_url": None,
         "observe_poll_s": 60.0,

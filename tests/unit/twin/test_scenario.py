@@ -20,6 +20,7 @@ from actors.twin.intact import Intact
 from actors.twin.scenario import MAX_BYTES, parse
 from actors.twin.sets import Draws, cascade, random_cascades, random_failures
 from actors.twin.single import single_failures, worst_pairs
+from actors.twin.spans import MAX_KM, Spans
 
 # Two rings that share n3, and a tail.
 MESH = Topology.of(
@@ -84,7 +85,7 @@ def test_everything_that_is_asked_is_answered() -> None:
     assert found.cascade == cascade(intact, failure, tolerance=0.25)
     assert found.random_cascades == random_cascades(intact, draws, tolerance=0.25)
     assert found.availability == availability(intact, down, pairs, seed=9)
-    assert found.advice == advise(intact, 2)
+    assert found.advice == advise(intact, 2, Spans.of(MESH, MAX_KM["wifi"], anywhere=False))
     assert json.loads(json.dumps(found.as_dict(), allow_nan=False))["impact"]["nodes"] == 8
 
 
@@ -107,7 +108,8 @@ def test_failing_nothing_is_a_question() -> None:
 def test_advice_for_the_failure() -> None:
     """Advice may be for what fails instead of for any single failure."""
     found = answer(parse("fail: {nodes: [n3]}\nadvice: {for_failure: true}"), MESH)
-    assert found.advice == reconnect(Intact(MESH), Failure.at([3]))
+    spans = Spans.of(MESH, MAX_KM["wifi"], anywhere=False)
+    assert found.advice == reconnect(Intact(MESH), Failure.at([3]), spans=spans)
 
 
 @pytest.mark.parametrize(
