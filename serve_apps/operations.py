@@ -18,6 +18,7 @@ from actors.payments.contract import PREFIX
 from actors.runtime import remote, spawn
 from actors.runtime.actor_health import ActorContract
 from actors.runtime.errors import NotRunning, X0Error
+from actors.runtime.unwaited import in_thread
 from actors.topology.provenance import Network
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ async def session_state(networks: Collection[Network] = _BOTH) -> dict[str, Any]
     if mesh is None and observed is None:
         raise NotRunning("mesh", why="its namespace has neither a coordinator nor an observer")
     # Not before: Ray waits long for a cluster that is gone, which those two tell at once.
-    names = await asyncio.to_thread(spawn.listing)
+    names = await in_thread(spawn.listing)
     beside = [name for name in names if name != COORDINATOR and not name.startswith(SHARD_PREFIX)]
     unwell = [*([] if mesh is None else mesh["unwell"])]
     unwell += [] if observed is None else observed["troubles"]

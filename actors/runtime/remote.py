@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 from actors.runtime import spawn, unix_rpc
 from actors.runtime.errors import ActorFailed, ActorUnavailable, X0Error
 from actors.runtime.unix_rpc import Disconnected
+from actors.runtime.unwaited import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -95,7 +96,7 @@ class Remote:
         try:
             if self._handle is None:
                 # Ray asks the cluster, and imports the actor's class: up to a second.
-                self._handle = await asyncio.to_thread(spawn.find, self._name)
+                self._handle = await in_thread(lambda: spawn.find(self._name))
             answer = getattr(self._handle, method).remote(*arguments, **named)
             return await answer
         except asyncio.CancelledError:
