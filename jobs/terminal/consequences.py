@@ -168,7 +168,8 @@ def _offline(found: Impact) -> Shown:
     if found.cut_off is not None and found.surviving_nodes:
         lost = found.cut_off
         yield (
-            f"Every gateway is lost to {_people(lost)}."
+            f"{_people(lost)} {'loses' if lost.nodes == 1 and not lost.clients else 'lose'}"
+            " every gateway."
             if lost.nodes
             else "No other node loses every gateway."
         )
