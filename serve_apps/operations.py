@@ -26,14 +26,13 @@ if TYPE_CHECKING:
 
 ANSWER_S: Final = 5.0  # for the coordinator, which waits less long for a shard
 HEALTH_S: Final = 2.0  # for each companion
-_BOTH: Final = (Network.EMULATED, Network.OBSERVED)
 
 
-async def session_state(networks: Collection[Network] = _BOTH) -> dict[str, Any]:
+async def session_state(networks: Collection[Network]) -> dict[str, Any]:
     """How the session in this process's namespace is: its networks, and each actor beside them.
 
     Args:
-        networks: those that may be there.
+        networks: those that it has; no other is asked for.
 
     Returns:
         `networks`, those that are; `healthy`; `unwell`, why not; `observed`, see
@@ -65,11 +64,6 @@ async def session_state(networks: Collection[Network] = _BOTH) -> dict[str, Any]
         "observed": observed,
         "actors": await actor_states(beside),
     }
-
-
-async def mesh_state() -> dict[str, Any]:
-    """As `session_state`, of a session with an emulated mesh."""
-    return await session_state((Network.EMULATED,))
 
 
 async def _if_there(
