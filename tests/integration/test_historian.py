@@ -53,7 +53,8 @@ class Samples:
 
 def options(tmp_path: Path, seen: Mesh, **recorded: Recorded) -> HistorianOptions:
     archive = Archive(SecretStr(f"sqlite:///{tmp_path / 'history.db'}"), tmp_path / "history")
-    return HistorianOptions(archive, 1, seen, 1e6, 1e6, 2**30, "INFO", recorded)
+    # The events of these tests are of a fixed day: none of them may be old.
+    return HistorianOptions(archive, 1, seen, 1e9, 1e9, 2**30, "INFO", recorded)
 
 
 async def _until(condition: object, seconds: float = 60) -> None:

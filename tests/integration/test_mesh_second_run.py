@@ -48,7 +48,7 @@ async def test_undelivered_messages_survive_the_end_of_everything(
     """What was accepted and not delivered when all processes died arrives in the next run."""
     directory = starter.options().shard.directory
     # A slow Hello leaves time before messages to the node that is cut off are returned.
-    async with starter.running(hello_s=2.0) as mesh:
+    async with starter.running(hello_s=30.0) as mesh:
         here, there = (side[0] for side in sides(mesh))
         read = await mesh.send(here, there, b"read")
         assert [m.id for m in await collect(mesh, there, 1)] == [read]

@@ -33,6 +33,16 @@ def gone(pid: int) -> bool:
         return True
 
 
+def _children() -> list[psutil.Process]:
+    return psutil.Process(os.getpid()).children()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def before() -> set[int]:
+    """Processes that other tests of this process left running, such as servers."""
+    return {child.pid for child in _children()}
+
+
 async def until_gone(pid: int) -> None:
     for _ in range(200):
         if gone(pid):
@@ -160,7 +170,7 @@ async def test_a_command_that_hides_its_output_is_not_waited_for_for_ever(
         await command.run(python(code))
 
 
-def test_the_tests_leave_no_process() -> None:
-    """All of the above have been reaped; other tests of this process may have servers running."""
-    ours = [child for child in psutil.Process(os.getpid()).children() if child.name() != "postgres"]
-    assert not [child for child in ours if not gone(child.pid)]
+def test_the_tests_leave_no_process(before: set[int]) -> None:
+    """All of the above have been reaped."""
+    after = [child for child in _children() if child.pid not in before]
+    assert not [child for child in after if not gone(child.pid)]
