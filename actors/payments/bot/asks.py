@@ -21,7 +21,9 @@ _MAX_READ: Final = 256  # characters of a command that are read
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Begin."""
+    """Begin; with the plan that a link to the bot names (`t.me/BOT?start=PLAN`), if it does."""
+
+    plan: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,8 @@ def typed(text: str) -> Ask:
         return Unclear()
     ask: Ask = Unclear()
     match words[0][1:].partition("@")[0].lower(), words[1:]:
-        case "start", _:
-            ask = Start()
+        case "start", given:
+            ask = _start(given)
         case "help", _:
             ask = Help()
         case "plans" | "buy", []:
@@ -132,6 +134,11 @@ def data(ask: Help | Plans | Choose | Buy | Orders | Status) -> str:
         case Status(order):
             text = f"order:{order}"
     return text
+
+
+def _start(given: list[str]) -> Ask:
+    """Links may carry what is not for the bot, such as the name of a campaign."""
+    return Start(given[0]) if len(given) == 1 and _PLAN.fullmatch(given[0]) else Start()
 
 
 def _plan(plan: str) -> Ask:

@@ -3,8 +3,8 @@
 A turn begins a second after the one before it was over, not after it began: so two messages can
 never arrive closer together than that, however long the first one was on its way.
 
-The library's rate limiter knows the limit of all chats together, and makes every chat wait when one
-is refused. So the limit of a single chat is kept here, before that can happen.
+A chat in which Telegram takes nothing for a while is left alone for as long: who wants to speak in
+it is refused at once, so that nobody else waits for it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import contextlib
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+from actors.payments.errors import TransportBusy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -29,6 +31,7 @@ class _Chat:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     waiting: int = 0
     free_at: float = 0.0  # s, monotonic
+    rests_until: float = 0.0  # s, monotonic
 
 
 class ChatThrottle:
@@ -50,11 +53,18 @@ class ChatThrottle:
 
     @contextlib.asynccontextmanager
     async def turn(self, chat: int) -> AsyncIterator[None]:
-        """Speak in a chat, for the block, once it is this one's turn."""
+        """Speak in a chat, for the block, once it is this one's turn.
+
+        Raises:
+            TransportBusy: the chat is left alone.
+        """
         one = self._chats.setdefault(chat, _Chat())
         one.waiting += 1
         try:
             async with one.lock:
+                rests_s = one.rests_until - self._clock()
+                if rests_s > 0:
+                    raise TransportBusy("the chat takes no more for now", retry_after_s=rests_s)
                 wait_s = one.free_at - self._clock()
                 if wait_s > 0:
                     await self._sleep(wait_s)
@@ -66,9 +76,15 @@ class ChatThrottle:
             one.waiting -= 1
             self._forget()
 
+    def rest(self, chat: int, pause_s: float) -> None:
+        """Leave a chat alone for a number of seconds."""
+        self._chats.setdefault(chat, _Chat()).rests_until = self._clock() + pause_s
+
     def _forget(self) -> None:
         if len(self._chats) > _KEPT:
             now = self._clock()
             self._chats = {
-                chat: one for chat, one in self._chats.items() if one.waiting or one.free_at > now
+                chat: one
+                for chat, one in self._chats.items()
+                if one.waiting or max(one.free_at, one.rests_until) > now
             }

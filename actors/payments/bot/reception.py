@@ -1,9 +1,9 @@
 """Takes updates in: each becomes a question, is answered, and is said back to its chat.
 
 Invariants: only private chats are answered, for what is bought is for one person; one chat is
-answered in order, and one that asks faster than it may be answered is not answered every time;
-taking an update in fails only where the bot cannot work at all, so that no update stands in the way
-of those behind it.
+answered in order, and one that asks faster than it may be answered is not answered every time; an
+answer that Telegram does not take for a while is given after it; taking an update in fails only
+where the bot cannot work at all, so that no update stands in the way of those behind it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from actors.payments.errors import BotRefused, TransportBusy, TransportRefused
 from actors.runtime import log
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from telegram import CallbackQuery, Update
 
     from actors.payments.bot.seller import Seller
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 WAITING: Final = 5  # most questions of a chat under way at once
 TOGETHER: Final = 4  # most questions of all chats that use the ledger at once
+TRIES: Final = 3  # attempts at an answer that Telegram does not take for a while
+PATIENCE_S: Final = 60.0  # longest while that is waited for
 
 _log = log.get(__name__)
 
@@ -55,17 +59,10 @@ class Reception:
         Raises:
             BotRefused: the token is refused.
         """
-        chat = update.effective_chat
-        if chat is None or chat.type != ChatType.PRIVATE:
-            return
-        queue = self._chats.setdefault(chat.id, _Queue())
-        if queue.length >= WAITING:
-            _log.info("a chat asks too fast, and is not answered every time")
-            return
-        queue.length += 1
         try:
-            async with queue.turn:
-                await self._take(update, chat.id)
+            chat = update.effective_chat
+            if chat is not None and chat.type == ChatType.PRIVATE:
+                await self._take_in_turn(update, int(chat.id))
         except (TransportBusy, TransportRefused) as error:
             # The person can ask again; a person who has blocked the bot expects no answer.
             _log.info("an answer did not arrive", error=str(error))
@@ -73,10 +70,20 @@ class Reception:
             raise
         except Exception as error:  # noqa: BLE001 - the next update may fare better
             self._errors.handle(error)
+
+    async def _take_in_turn(self, update: Update, chat: int) -> None:
+        queue = self._chats.setdefault(chat, _Queue())
+        if queue.length >= WAITING:
+            _log.info("a chat asks too fast, and is not answered every time")
+            return
+        queue.length += 1
+        try:
+            async with queue.turn:
+                await self._take(update, chat)
         finally:
             queue.length -= 1
             if not queue.length:
-                self._chats.pop(chat.id, None)
+                self._chats.pop(chat, None)
 
     async def _take(self, update: Update, chat: int) -> None:
         user = update.effective_user
@@ -91,7 +98,7 @@ class Reception:
             return  # no text: a picture, a member who left, a pinned message
         ask = asks.typed(message.text)
         reply = await self._answer(BuyerQuestion(ask, chat, f"tg:{chat}:{message.id}", language))
-        await self._client.say(chat, reply)
+        await _arrives(lambda: self._client.say(chat, reply))
 
     async def _press(self, query: CallbackQuery, chat: int, language: str | None) -> None:
         message, data = query.message, query.data or ""
@@ -100,9 +107,9 @@ class Reception:
         request = f"tg:{chat}:{number}:{data[: asks.MAX_DATA]}"
         reply = await self._answer(BuyerQuestion(asks.pressed(data), chat, request, language))
         if isinstance(message, Message):
-            await self._client.show(message, reply)
+            await _arrives(lambda: self._client.show(message, reply))
         else:  # Telegram does not let a message this old be changed
-            await self._client.say(chat, reply)
+            await _arrives(lambda: self._client.say(chat, reply))
 
     async def _answer(self, asked: BuyerQuestion) -> BotReply:
         try:
@@ -111,6 +118,18 @@ class Reception:
         except Exception as error:  # noqa: BLE001 - people are told, and so is the shop
             self._errors.handle(error)
             return BotReply(RichText((Part(phrases.of(asked.language).failed),)))
+
+
+async def _arrives(send: Callable[[], Awaitable[None]]) -> None:
+    """Send something, and again where Telegram asks for a while, if it is not a long one."""
+    for _ in range(TRIES - 1):
+        try:
+            return await send()
+        except TransportBusy as error:
+            if not 0 < error.retry_after_s <= PATIENCE_S:
+                raise
+            await asyncio.sleep(error.retry_after_s)
+    return await send()
 
 
 class _Queue:

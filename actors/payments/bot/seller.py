@@ -121,9 +121,9 @@ class Seller:
     def _answer(self, asked: BuyerQuestion, words: Phrases) -> BotReply:
         reply = _saying(words.unclear, keyboards.home(words))
         match asked.ask:
-            case asks.Start():
+            case asks.Start(plan):
                 self._bring_again(asked.chat)
-                reply = _saying(words.welcome, keyboards.home(words))
+                reply = self._start(plan, words)
             case asks.Help():
                 reply = _saying(words.how, keyboards.home(words))
             case asks.Plans(number):
@@ -139,6 +139,15 @@ class Seller:
             case asks.Status(order):
                 reply = self._state(self._own(asked.chat, order), words)
         return reply
+
+    def _start(self, plan: str | None, words: Phrases) -> BotReply:
+        if plan is None:
+            return _saying(words.welcome, keyboards.home(words))
+        try:
+            offer = self._offer(plan)
+        except UnknownPlan:
+            return _saying(f"{words.welcome}\n\n{words.no_plan}", keyboards.home(words))
+        return BotReply(texts.ways(offer, words), keyboards.ways(offer, words))
 
     def _order(self, asked: BuyerQuestion, plan: str, method: Method, words: Phrases) -> Order:
         return self._checkout.order(

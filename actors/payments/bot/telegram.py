@@ -1,19 +1,24 @@
 """The client to Telegram: sends replies, and tells its refusals apart.
 
-Rules: at most `RATE` messages a second over all chats and one in a chat; a 429 is waited out by the
-library; a broken connection is tried again; a message that Telegram cannot read (400) is sent again
-as plain text, so that nobody is left without it for the sake of its looks. The token is in no error
-and no representation: what the library raises is replaced, not wrapped.
+Rules: at most `RATE` messages a second over all chats and one in a chat; a chat that is refused
+with a 429 is left alone for as long as it says, and no other chat waits for it; a broken connection
+is tried again; a message that Telegram cannot read (400) is sent again as plain text, so that
+nobody is left without it for the sake of its looks. An update that cannot be read is one that says
+nothing. The token is in no error and no representation: what the library raises is replaced, not
+wrapped.
 """
 
 from __future__ import annotations
 
 import functools
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import stamina
+from aiolimiter import AsyncLimiter
 from telegram import (
+    Bot,
     BotCommand,
     CopyTextButton,
     InlineKeyboardButton,
@@ -33,7 +38,6 @@ from telegram.error import (
     RetryAfter,
     TelegramError,
 )
-from telegram.ext import AIORateLimiter, ExtBot
 from telegram.request import HTTPXRequest
 
 from actors.payments.bot import phrases, qr
@@ -56,7 +60,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 RATE: Final = 25.0  # messages per second over all chats; Telegram takes 30
-MAX_RETRIES: Final = 3  # repetitions of a request that was answered 429
 ATTEMPTS: Final = 3  # attempts at a request whose connection broke
 POLL_S: Final = 25  # how long Telegram delays its answer while there are no updates
 BATCH: Final = 100  # most updates in one answer
@@ -73,11 +76,29 @@ _NO_PREVIEW: Final = LinkPreviewOptions(is_disabled=True)  # a preview would fet
 _log = log.get(__name__)
 
 
-class _Bot(ExtBot[int]):
+@dataclass(frozen=True, slots=True)
+class TelegramUpdate:
+    """An update: its number, and what it says, or None if that cannot be read."""
+
+    number: int
+    content: Update | None
+
+
+class _Bot(Bot):
     """The library's bot, which shows its token in its representation."""
 
     def __repr__(self) -> str:
         return "Bot([redacted])"
+
+    async def documents(self, offset: int) -> Any:  # noqa: ANN401 - whatever Telegram answers
+        """Updates as they come: the library's own method fails over all for the sake of one."""
+        asked = {
+            "offset": offset,
+            "limit": BATCH,
+            "timeout": POLL_S,
+            "allowed_updates": list(_WANTED),
+        }
+        return await self._post("getUpdates", asked, read_timeout=_ANSWER_S + POLL_S)
 
 
 class TelegramClient:
@@ -99,6 +120,7 @@ class TelegramClient:
         if not _TOKEN.fullmatch(secret):
             raise BotRefused("the token is not digits, a colon, and 30 or more characters")
         self._throttle = throttle or ChatThrottle()
+        self._rate = AsyncLimiter(1, 1 / RATE)
 
         def request() -> HTTPXRequest:
             return HTTPXRequest(
@@ -111,9 +133,6 @@ class TelegramClient:
             base_file_url=f"{api_url}/file/bot",
             request=request(),
             get_updates_request=request(),
-            rate_limiter=AIORateLimiter(
-                overall_max_rate=1, overall_time_period=1 / RATE, max_retries=MAX_RETRIES
-            ),
         )
 
     def __repr__(self) -> str:
@@ -172,8 +191,8 @@ class TelegramClient:
 
     # -- updates ---------------------------------------------------------------------------------
 
-    async def updates(self, offset: int) -> tuple[Update, ...]:
-        """Updates from `offset` on, which acknowledges those before it.
+    async def updates(self, offset: int) -> list[TelegramUpdate]:
+        """Updates from `offset` on, in order, which acknowledges those before it.
 
         Raises:
             Conflict: another process asks for them too.
@@ -181,11 +200,7 @@ class TelegramClient:
             BotRefused: it refuses the token.
         """
         try:
-            return await self._once(
-                lambda: self._bot.get_updates(
-                    offset, limit=BATCH, timeout=POLL_S, allowed_updates=_WANTED
-                )
-            )
+            documents = await self._once(lambda: self._bot.documents(offset))
         except Conflict:
             raise runtime_errors.Conflict(
                 "updates cannot be fetched",
@@ -194,16 +209,26 @@ class TelegramClient:
             ) from None
         except BadRequest as error:
             raise TransportBusy(f"Telegram gives no updates: {error.message}") from None
+        if not isinstance(documents, list):
+            raise TransportBusy("Telegram gives no updates: its answer is no list")
+        found = {number: one for one in documents if (number := _number(one)) is not None}
+        return [TelegramUpdate(number, self._read(found[number])) for number in sorted(found)]
 
-    def read(self, document: object) -> Update:
-        """The update that a webhook was sent.
+    def read(self, document: object) -> Update | None:
+        """What an update that a webhook was sent says; None if it cannot be read."""
+        if _number(document) is None:
+            _log.warning("an update cannot be read", error="it has no number")
+            return None
+        return self._read(document)
 
-        Raises:
-            ValueError, KeyError, TypeError: it is not an update.
-        """
-        if not isinstance(document, dict) or not isinstance(document.get("update_id"), int):
-            raise TypeError("it is no update")
-        return Update.de_json(document, self._bot)
+    def _read(self, document: Any) -> Update | None:  # noqa: ANN401 - JSON is anything
+        try:
+            return Update.de_json(document, self._bot)
+        except Exception as error:  # noqa: BLE001 - the library checks nothing: any error may come
+            _log.warning(
+                "an update cannot be read", number=document["update_id"], error=type(error).__name__
+            )
+            return None
 
     async def release(self, query: CallbackQuery) -> None:
         """Tell a button that its press has arrived; one that is too old does not care."""
@@ -297,8 +322,12 @@ class TelegramClient:
 
     async def _turn(self, chat: int, ask: Callable[[], Awaitable[object]]) -> None:
         async def at_its_turn() -> object:
-            async with self._throttle.turn(chat):
-                return await ask()
+            async with self._throttle.turn(chat), self._rate:
+                try:
+                    return await ask()
+                except RetryAfter as error:
+                    self._throttle.rest(chat, _seconds(error))
+                    raise
 
         await self._asking(at_its_turn)
 
@@ -326,8 +355,9 @@ class TelegramClient:
         except (BadRequest, Conflict):
             raise
         except RetryAfter as error:
-            wait_s = float(_seconds(error))
-            raise TransportBusy("Telegram takes no more for now", retry_after_s=wait_s) from None
+            raise TransportBusy(
+                "Telegram takes no more for now", retry_after_s=_seconds(error)
+            ) from None
         except Forbidden as error:
             raise TransportRefused(redaction.scrub(error.message)) from None
         except InvalidToken:
@@ -343,9 +373,15 @@ def _is_broken(error: Exception) -> bool:
     return isinstance(error, TransportBusy) and not error.retry_after_s
 
 
-def _seconds(error: RetryAfter) -> Any:  # noqa: ANN401 - a number or a timedelta, by version
-    after = error.retry_after
-    return after if isinstance(after, int | float) else after.total_seconds()
+def _seconds(error: RetryAfter) -> float:
+    after: Any = error.retry_after  # a number or a timedelta, by version
+    return float(after if isinstance(after, int | float) else after.total_seconds())
+
+
+def _number(document: object) -> int | None:
+    """The number of an update; None if it is none."""
+    number = document.get("update_id") if isinstance(document, dict) else None
+    return number if isinstance(number, int) and not isinstance(number, bool) else None
 
 
 def _refuse_gone(error: BadRequest) -> None:

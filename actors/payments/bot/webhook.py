@@ -63,12 +63,12 @@ def application(path: str, secret_: str, client: TelegramClient, reception: Rece
             return Response(status_code=413, headers={"connection": "close"})
         try:
             update = client.read(json.loads(body))
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            # Telegram would send the same again, so it is acknowledged.
+        except (ValueError, RecursionError) as error:
             _log.warning("an update cannot be read", error=type(error).__name__)
-            return Response(status_code=200)
-        await reception.take(update)
-        return Response(status_code=200)
+            update = None
+        if update is not None:
+            await reception.take(update)
+        return Response(status_code=200)  # also to what cannot be read: it would only come again
 
     return Starlette(routes=[Route(path, take, methods=["POST"])])
 

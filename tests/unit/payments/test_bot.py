@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from actors.payments.bot import bot_loop, chat_throttle, phrases, polling, telegram, webhook
+from actors.payments.bot import bot_loop, chat_throttle, phrases, polling, webhook
 from actors.payments.bot.bot_loop import Webhook
 from actors.payments.bot.keyboards import Button
 from actors.payments.bot.rich_text import Mark, Part, RichText
@@ -20,7 +21,7 @@ from actors.payments.chains.money import Method
 from actors.payments.errors import BotRefused, TransportBusy, TransportRefused
 from actors.payments.ledger.orders import OrderState
 from cluster.ray_start import free_ports
-from tests.unit.payments.bot_api import TOKEN, BotApi, Refusal, Sent, serving
+from tests.unit.payments.bot_api import TOKEN, BotApi, Refusal, Sent, User, serving
 from tests.unit.payments.bot_shop import BotShop
 from tests.unit.payments.shop import WALLET
 
@@ -160,6 +161,9 @@ def test_wrong_inputs_are_answered(api: BotApi, sold: BotShop) -> None:
             (f"/status {order.id}", "no such order"),
             ("/status " + "a" * 16, "no such order"),
             ("/orders", "no orders yet"),
+            ("/start nothing", "not on offer"),
+            ("/start", "Welcome"),
+            ("/start licence", "How will you pay?"),
         ):
             heard = len(other.heard)
             other.says(text)
@@ -295,6 +299,95 @@ def test_a_slow_telegram_or_none_loses_nothing(
     assert len(sold.orders(1)) == 1
 
 
+def test_a_chat_that_is_refused_holds_up_no_other(api: BotApi, sold: BotShop) -> None:
+    """One chat is answered 429 for half a minute, whatever is said in it; in the others answers,
+    invoices, news and deliveries come as ever, and updates are acknowledged."""
+    busy, buyer = api.user(1), api.user(2)
+    with sold.selling(api):
+        for user in (busy, buyer):
+            user.says("/buy licence tron")
+            user.wait(lambda one: bool(one.picture))
+
+        def fault(call: Any) -> None:
+            if call.params.get("chat_id") == "1":
+                raise Refusal(429, "Too Many Requests: retry after 30", retry_after=30)
+
+        api.fault = fault
+        for _ in range(8):
+            busy.says("/plans")
+        sold.pay(sold.order(1))
+        sold.pay(sold.order(2))
+        buyer.says("/help")
+        buyer.wait("How it works", 15)
+        buyer.wait("Here is the licence", 15)
+        api.settled()
+        # Who is refused is left alone: no request is spent on him before his time.
+        refused = sum(call.params.get("chat_id") == "1" for call in api.calls)
+        busy.says("/help")
+        buyer.says("/orders")
+        buyer.wait("the newest first")
+        assert sum(call.params.get("chat_id") == "1" for call in api.calls) == refused
+
+
+def test_an_answer_that_was_refused_for_a_while_comes_after_it(api: BotApi, sold: BotShop) -> None:
+    """A 429 costs a message its time, not the message."""
+    buyer = api.user(1)
+    refused: list[str] = []
+
+    def fault(call: Any) -> None:
+        if call.params.get("chat_id") == "1" and len(refused) < 2:
+            refused.append(call.method)
+            raise Refusal(429, "Too Many Requests: retry after 1", retry_after=1)
+
+    api.fault = fault
+    with sold.selling(api):
+        buyer.says("/help")
+        buyer.wait("How it works")
+    assert refused == ["sendMessage"] * 2
+
+
+def odd_updates(person: User) -> list[dict[str, Any]]:
+    """A message and a press, each with one odd value at one of its places, for every place."""
+    message = person._message(9) | {"text": "/help"}
+    press = {"id": "q", "from": person._person(), "chat_instance": "c", "data": "help"}
+    good = [{"message": message}, {"callback_query": press | {"message": message}}]
+    odd: tuple[Any, ...] = (None, [], {}, "x", "", 10**30, -1, True, [[]], {"x": 1}, 1.5)
+    return [
+        changed_at(update, path, *value)
+        for update in good
+        for path in places(update)
+        for value in [(), *((one,) for one in odd)]
+    ]
+
+
+def changed_at(update: dict[str, Any], path: tuple[str, ...], *value: Any) -> dict[str, Any]:
+    """An update with another value at a place, or with nothing there."""
+    changed = copy.deepcopy(update)
+    at: Any = changed
+    for step in path[:-1]:
+        at = at[step]
+    del at[path[-1]]
+    at |= dict.fromkeys(path[-1:], *value) if value else {}
+    return changed
+
+
+def places(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, inner in value.items() if isinstance(value, dict) else ():
+        yield (*path, name)
+        yield from places(inner, (*path, name))
+
+
+def test_an_update_that_cannot_be_read_costs_itself(api: BotApi, sold: BotShop) -> None:
+    """Whatever is odd at any place of an update, it is acknowledged, and the next is answered."""
+    odd, buyer = api.user(1), api.user(2)
+    with sold.selling(api):
+        for update in [{}, {"message": 1}, {"poll": "x"}, *odd_updates(odd)]:
+            api.put(update)
+        buyer.says("/plans")
+        buyer.wait("Licence", 60)
+        api.settled(60)
+
+
 @THROTTLED
 def test_limits_are_kept(api: BotApi, sold: BotShop) -> None:
     """Twelve buyers who are paid at once, and one who types fast: Telegram refuses nothing."""
@@ -340,7 +433,8 @@ def test_updates_by_webhook(api: BotApi, sold: BotShop) -> None:
             assert client.post(address, json=update, headers=right).status_code == 404
             assert client.get(url).status_code == 405
             assert client.post(url, content=b"x" * (2**20 + 1), headers=right).status_code == 413
-            for content in (b"{", b"[]", b"1", b'{"update_id": "1"}', b"[" * 100_000):
+            odd = b'{"update_id": 1, "message": []}'
+            for content in (b"{", b"[]", b"1", b'{"update_id": "1"}', odd, b"[" * 100_000):
                 assert client.post(url, content=content, headers=right).status_code == 200
             assert len(buyer.heard) == 1
             assert client.post(url, json=update, headers=right).status_code == 200
@@ -423,10 +517,8 @@ async def test_refusals_are_told_apart(
     refusal: Refusal,
     error: type[Exception],
     caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Never, not now, and not with this token are three errors; none holds the token."""
-    monkeypatch.setattr(telegram, "MAX_RETRIES", 1)
     caplog.set_level(logging.DEBUG)
     api.user(1)
 

@@ -135,7 +135,9 @@ def test_whatever_is_sent_is_some_ask(text: str) -> None:
     ("text", "ask"),
     [
         ("/start", asks.Start()),
-        ("/start deep-link", asks.Start()),
+        ("/start month", asks.Start("month")),
+        ("/start Campaign_17", asks.Start()),
+        ("/start two words", asks.Start()),
         ("/PLANS@shop_bot", asks.Plans()),
         ("/buy", asks.Plans()),
         ("/buy month", asks.Choose("month")),
