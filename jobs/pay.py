@@ -11,7 +11,7 @@ import typer
 from jobs import bot, pay_demo, pay_review, pay_sandbox
 from jobs.launch import interruption, own_shop
 from jobs.pay_review import Limit  # noqa: TC001 - typer reads annotations at run time
-from jobs.terminal import pay_values, reporting
+from jobs.terminal import exit_codes, pay_values, reporting
 
 if TYPE_CHECKING:
     from actors.payments.ledger.ledger import Ledger
@@ -34,14 +34,20 @@ app.command("bot")(bot.command)
 @app.command("catalogue")
 @reporting.reported
 def catalogue(as_json: reporting.AsJson = False) -> int:
-    """List the plans that can be bought, with their prices."""
+    """List the plans that can be bought, with their prices, and check that each can be delivered.
+
+    A plan that cannot be is not sold; then the exit code is 3.
+    """
     from actors.payments import answers
     from actors.payments import catalogue as plans
     from actors.payments.chains import money
+    from actors.payments.checkout import Checkout
 
     report = reporting.Report(as_json)
-    found = plans.load(own_shop.of_environment().catalogue)
-    rows = [answers.plan(plan).values() for plan in found.plans]
+    shop = own_shop.of_environment()
+    found = plans.load(shop.catalogue)
+    refusals = {plan.id: Checkout(shop, found).refusal(plan) for plan in found.plans}
+    rows = [answers.plan(plan, refusals[plan.id]).values() for plan in found.plans]
     shown = [
         (
             plan.id,
@@ -55,8 +61,9 @@ def catalogue(as_json: reporting.AsJson = False) -> int:
         for plan in found.plans
     ]
     table = reporting.table("Plans", ("id", "title", "price", "delivers"), shown)
-    report.result({"plans": rows}, table)
-    return 0
+    wrong = [error for error in refusals.values() if error is not None]
+    report.result({"plans": rows}, table, *(f"not sold: {error}" for error in wrong))
+    return exit_codes.NOT_WELL if wrong else 0
 
 
 @app.command("order")
@@ -150,6 +157,32 @@ def orders(
     return 0
 
 
+@app.command("deliver")
+@reporting.reported
+def deliver(
+    order_id: Annotated[str, typer.Argument(help="Id of a paid order, as in `x0 pay orders`.")],
+    as_json: reporting.AsJson = False,
+) -> int:
+    """Deliver a paid order once more: after a repair, or for a link that has ended.
+
+    A link that ends within a day is replaced by one that works for seven days.
+    """
+    from actors.runtime.database import now_ms
+
+    report = reporting.Report(as_json)
+    shop = own_shop.of_environment()
+    with own_shop.ledger(shop) as ledger:
+        one = own_shop.delivery(shop, ledger).again(order_id, now_ms())
+        values = pay_values.order_values(shop, ledger, one)
+    by = "the bot sends it" if one.channel == "telegram" else "who ordered it asks for it"
+    report.result(
+        {"order": values},
+        reporting.pairs(f"Order {order_id} is being delivered", pay_values.order_lines(values)),
+        by,
+    )
+    return 0
+
+
 @app.command("scan")
 @reporting.reported
 def scan(
@@ -220,28 +253,24 @@ def report_(
 
 async def _scan_once(offers: Shop, ledger: Ledger, network: Any) -> ScanResult:  # noqa: ANN401 - imported late
     from actors.payments import scan as scanning
-    from actors.payments import tokens
-    from actors.payments.delivery import Delivery
     from actors.payments.outbox_relay import OutboxRelay, Pull
 
     chain = offers.chain(network)
     async with scanning.connect(chain) as api:
         result = await scanning.scan(chain, ledger, api, wait_s=BUSY_S)
-    delivery = Delivery(offers, ledger, tokens.ensure_key(offers.state_dir))
-    await OutboxRelay(ledger, delivery, Pull()).round()
+    await OutboxRelay(ledger, own_shop.delivery(offers, ledger), Pull()).round()
     return result
 
 
 async def _watch(offers: Shop, ledger: Ledger, network: Any, report: reporting.Report) -> None:  # noqa: ANN401 - imported late
     from actors.payments import scan as scanning
-    from actors.payments import tokens, watcher
-    from actors.payments.delivery import Delivery
+    from actors.payments import watcher
     from actors.runtime.error_handler import ErrorHandler
     from actors.runtime.metrics import MemoryMetrics
 
     chain = offers.chain(network)
     metrics = MemoryMetrics()
-    delivery = Delivery(offers, ledger, tokens.ensure_key(offers.state_dir))
+    delivery = own_shop.delivery(offers, ledger)
     report.note(f"watching {chain.shown_wallet()}; Ctrl-C ends it")
     async with scanning.connect(chain) as api:
         errors = ErrorHandler(f"payments-{network}", metrics)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from actors.payments.ledger.reviews import Review
     from actors.payments.ledger.sums import LedgerSums
     from actors.payments.shop import Shop
+    from actors.runtime.errors import X0Error
 
 _AMOUNT: Final = "in whole coins, as text so that nothing is rounded"
 ORDER_EXAMPLE: Final[dict[str, Any]] = {
@@ -66,6 +67,7 @@ class PlanSummary(PaymentsAnswer):
     price: dict[str, str] = Field(description=f"by way to pay, {_AMOUNT}")
     delivers: str = Field(description="download or licence")
     file: str = Field(description='of a download, relative to the catalogue; else ""')
+    refused: str = Field(description='why it is not sold; "" if it is')
 
 
 class OrderSummary(PaymentsAnswer):
@@ -117,10 +119,20 @@ class OrderInFull(OrderSummary):
         ],
         delivers="licence",
         goods="X0-EXAMPLE",
+        goods_until=None,
+        goods_state="ready",
     )
     payments: list[OrderPayment]
     delivers: str | None = Field(None, description="of a paid order: download or licence")
-    goods: str | None = Field(None, description="of a paid order: the link, or the code")
+    goods: str | None = Field(
+        None, description="of a paid order: the link, or the code; null while it opens nothing"
+    )
+    goods_until: str | None = Field(None, description="when the link ends; null for a code")
+    goods_state: str | None = Field(
+        None,
+        description="of a paid order: ready; ended, and the delivery has to be asked for again; "
+        "missing, as long as the shop's directory lacks the file",
+    )
 
 
 class ReviewEntry(PaymentsAnswer):
@@ -190,14 +202,15 @@ class LedgerReport(PaymentsAnswer):
     read: dict[str, ReadingProgress] = Field(description="by network and account")
 
 
-def plan(one: ShopPlan) -> PlanSummary:
-    """A plan of the catalogue."""
+def plan(one: ShopPlan, refusal: X0Error | None) -> PlanSummary:
+    """A plan of the catalogue, and why it is not sold if it is not."""
     return PlanSummary(
         id=one.id,
         title=dict(one.titles),
         price={str(way): money.text(price, way) for way, price in one.prices.items()},
         delivers=one.delivers.kind,
         file=one.delivers.file,
+        refused="" if refusal is None else f"{refusal.what}: {refusal.why}",
     )
 
 
@@ -207,9 +220,13 @@ def order(shop: Shop, one: Order) -> OrderSummary:
 
 
 def order_in_full(
-    shop: Shop, one: Order, goods: Goods | None, payments: Iterable[ReceivedPayment]
+    shop: Shop,
+    one: Order,
+    goods: Goods | None,
+    payments: Iterable[ReceivedPayment],
+    now_ms: int,
 ) -> OrderInFull:
-    """An order, with what came in for it and what it brings."""
+    """An order, with what came in for it and what it brings now."""
     received = [
         OrderPayment(
             tx_id=paid.tx_id,
@@ -220,8 +237,25 @@ def order_in_full(
         )
         for paid in payments
     ]
-    brought = {} if goods is None else {"delivers": goods.kind, "goods": goods.value}
-    return OrderInFull(**_order(shop, one), payments=received, **brought)
+    return OrderInFull(
+        **_order(shop, one),
+        payments=received,
+        **({} if goods is None else _goods(goods, now_ms)),
+    )
+
+
+def _goods(brought: Goods, now_ms: int) -> dict[str, Any]:
+    state = "ready"
+    if brought.is_missing:
+        state = "missing"
+    elif brought.has_ended(now_ms):
+        state = "ended"
+    return {
+        "delivers": brought.kind,
+        "goods": brought.value if state == "ready" else None,
+        "goods_until": None if brought.until_ms is None else time(brought.until_ms),
+        "goods_state": state,
+    }
 
 
 def _order(shop: Shop, one: Order) -> dict[str, str]:

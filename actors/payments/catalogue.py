@@ -12,7 +12,8 @@
 
 Invariants: prices are text, so that none passes through a float; two TRON prices that differ lie
 further apart than the tails that tell orders apart reach, so an amount belongs to one price; a
-download is a file below the catalogue's own directory.
+download is a file below the catalogue's own directory. Whether that file exists is asked whenever
+it matters, for it may come and go: see `Catalogue.check`.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StrictStr, ValidationError
 
+from actors.payments import catalogue_words
 from actors.payments.chains import money
 from actors.payments.chains.money import Method
-from actors.payments.errors import UnknownPlan
+from actors.payments.errors import GoodsMissing, UnknownPlan
 from actors.payments.ledger import amount_tails
 from actors.payments.ledger.orders import Delivers
 from actors.runtime import strict_yaml
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 
 MAX_BYTES: Final = 2**20
 MAX_PLANS: Final = 200
+MAX_TITLE: Final = 80  # characters
+MAX_FILE: Final = 255  # characters
 LANGUAGES: Final = ("en", "ru")
 
 
@@ -100,28 +104,70 @@ class Catalogue:
         """Whether any plan delivers a download."""
         return any(plan.delivers.kind == "download" for plan in self.plans)
 
+    def check(self, plan: ShopPlan) -> None:
+        """Refuse a plan that could not be delivered now.
+
+        Raises:
+            GoodsMissing: its file is not there.
+        """
+        file = plan.delivers.file
+        if plan.delivers.kind == "download" and shelved(self.directory, file) is None:
+            raise GoodsMissing(plan.id, file, str(self.directory))
+
+
+def shelved(directory: Path, file: str) -> Path | None:
+    """A file below a directory, wherever links lead; None if there is none."""
+    root = directory.resolve()
+    try:
+        path = (root / file).resolve()
+        return path if path.is_relative_to(root) and path.is_file() else None
+    except (OSError, ValueError):  # a name too long, links that lead in circles
+        return None
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class _Download(_Strict):
-    download: StrictStr = Field(min_length=1, max_length=255)
+def _titles(value: object) -> dict[str, str]:
+    given: dict[Any, Any] = value if isinstance(value, dict) else {"en": value}
+    if "en" not in given:
+        raise ValueError("has no en, which everybody reads who has no other")
+    for language, text in given.items():
+        if language not in LANGUAGES:
+            name = catalogue_words.shown(language)
+            raise ValueError(f"{name} is not known here; known are {', '.join(LANGUAGES)}")
+        if not isinstance(text, str):
+            raise ValueError(catalogue_words.unquoted(text))  # noqa: TRY004 - the validator's way
+        if not 1 <= len(text) <= MAX_TITLE:
+            raise ValueError(f"has {len(text)} characters; 1 to {MAX_TITLE} are allowed")
+    return given
 
 
-class _Titles(_Strict):
-    en: StrictStr = Field(min_length=1, max_length=80)
-    ru: StrictStr | None = Field(None, min_length=1, max_length=80)
+def _amount(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(catalogue_words.unquoted(value))  # noqa: TRY004 - the validator's way
+    return value
 
 
-_Title = Annotated[StrictStr, Field(min_length=1, max_length=80)]
+def _delivers(value: object) -> Delivers:
+    match value:
+        case "licence":
+            return Delivers("licence")
+        case {"download": str(name), **others} if not others:
+            file = PurePosixPath(name)
+            if not 1 <= len(name) <= MAX_FILE or file.is_absolute() or {"..", "\0"} & {*file.parts}:
+                raise ValueError(f"{catalogue_words.shown(name)} is not below its directory")
+            return Delivers("download", str(file))
+    given = catalogue_words.shown(value)
+    raise ValueError(f"is {given}; allowed are licence and {{download: FILE}}")
 
 
 class _Plan(_Strict):
     id: StrictStr = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")
-    title: _Title | _Titles
-    price: dict[Method, StrictStr] = Field(min_length=1)
-    delivers: StrictStr | _Download
+    title: Annotated[dict[str, str], PlainValidator(_titles)]
+    price: dict[Method, Annotated[str, PlainValidator(_amount)]] = Field(min_length=1)
+    delivers: Annotated[Delivers, PlainValidator(_delivers)]
 
 
 class _File(_Strict):
@@ -134,6 +180,15 @@ def load(path: Path) -> Catalogue:
     Raises:
         ConfigurationError: it cannot be read, or breaks a rule of this module.
     """
+    return parse(read(path), path)
+
+
+def read(path: Path) -> bytes:
+    """What the file holds.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is too long.
+    """
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -141,14 +196,23 @@ def load(path: Path) -> Catalogue:
         raise _refused(path, (error.strerror or str(error)).lower()) from None
     if len(content) > MAX_BYTES:
         raise _refused(path, f"it is larger than {MAX_BYTES} bytes")
+    return content
+
+
+def parse(content: bytes, path: Path) -> Catalogue:
+    """The catalogue that `content`, of the file `path`, says.
+
+    Raises:
+        ConfigurationError: it breaks a rule of this module.
+    """
+    document: object = None
     try:
-        return _checked(_File.model_validate(strict_yaml.load(content)), path)
+        document = strict_yaml.load(content)
+        return _checked(_File.model_validate(document), path)
     except NotYaml as error:
         raise _refused(path, f"it is not YAML as a catalogue has it: {error}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(step) for step in first["loc"])
-        raise _refused(path, f"{where or 'the document'}: {first['msg']}") from None
+        raise _refused(path, catalogue_words.first(error.errors(), document)) from None
     except ValueError as error:
         raise _refused(path, str(error)) from None
 
@@ -164,31 +228,15 @@ def _checked(file: _File, path: Path) -> Catalogue:
 
 
 def _plan(entry: _Plan) -> ShopPlan:
-    titles = entry.title
-    named = {"en": titles} if isinstance(titles, str) else titles.model_dump(exclude_none=True)
     prices = {method: _price(entry.id, method, text) for method, text in entry.price.items()}
-    return ShopPlan(entry.id, named, prices, _delivers(entry))
+    return ShopPlan(entry.id, entry.title, prices, entry.delivers)
 
 
 def _price(plan: str, method: Method, text: str) -> int:
     try:
         return money.parse(text, method)
     except ValueError as error:
-        raise ValueError(f"plan {plan}: price: {error}") from None
-
-
-def _delivers(entry: _Plan) -> Delivers:
-    if isinstance(entry.delivers, str):
-        if entry.delivers != "licence":
-            raise ValueError(
-                f"plan {entry.id}: delivers: is {entry.delivers[:40]!r}; "
-                "allowed are licence and {download: FILE}"
-            )
-        return Delivers("licence")
-    file = PurePosixPath(entry.delivers.download)
-    if file.is_absolute() or ".." in file.parts or "\0" in entry.delivers.download:
-        raise ValueError(f"plan {entry.id}: {file} is not below the catalogue's directory")
-    return Delivers("download", str(file))
+        raise ValueError(f"plan {plan}: price: {method}: {error}") from None
 
 
 def _check_tiers(plans: tuple[ShopPlan, ...]) -> None:

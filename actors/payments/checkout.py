@@ -14,7 +14,7 @@ from actors.payments.chains.money import Method, Network
 from actors.payments.errors import UnknownPlan, UnknownReview
 from actors.payments.ledger.order_book import NewOrder
 from actors.runtime.database import now_ms
-from actors.runtime.errors import InvalidInput, Unavailable
+from actors.runtime.errors import ConfigurationError, InvalidInput, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +41,16 @@ class Checkout:
         self._shop = shop
         self._catalogue = catalogue
         self._clock = clock
+
+    def refusal(self, plan: ShopPlan) -> ConfigurationError | None:
+        """Why a plan is not sold, because it could not be delivered; None if it is."""
+        try:
+            self._catalogue.check(plan)
+            if plan.delivers.kind == "download":
+                self._shop.base_url()
+        except ConfigurationError as error:
+            return error
+        return None
 
     def offered(self, plan: ShopPlan) -> tuple[Method, ...]:
         """The ways to pay a plan here, in the order of the catalogue."""
@@ -86,8 +96,9 @@ class Checkout:
         found = self._catalogue.plan(plan)
         if method not in self.offered(found):
             self.method(plan, str(method))
-        if found.delivers.kind == "download":
-            self._shop.base_url()
+        refusal = self.refusal(found)
+        if refusal is not None:
+            raise refusal
         _check(request, "request", _MAX_REQUEST)
         _check(recipient or "-", "recipient", _MAX_RECIPIENT)
         if language not in LANGUAGES:

@@ -2,7 +2,9 @@
 
 Invariants: an order's goods are the same at every call, so that a message about them can be
 repeated; nothing is opened without an entitlement that has not ended; only files below the
-catalogue's directory are.
+catalogue's directory are; nothing is delivered that could not be opened. An order brings the file
+that its plan named when it was sold; once that is gone, the one that the plan names now: so a
+mistake in the catalogue is mended for what was sold, too, by correcting it.
 """
 
 from __future__ import annotations
@@ -10,9 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from actors.payments import tokens
-from actors.payments.errors import TokenRefused, UnknownOrder
-from actors.runtime.errors import Unavailable
+from actors.payments import catalogue, tokens
+from actors.payments.errors import GoodsMissing, TokenRefused, UnknownOrder, UnknownPlan
+from actors.runtime.errors import ConfigurationError, Unavailable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,11 +34,17 @@ class Goods:
         kind: "download" or "licence".
         value: the link, or the code.
         until_ms: until when a link opens; None for a code, which does not end.
+        is_missing: the file that the link opens is not there now.
     """
 
     kind: str
     value: str
     until_ms: int | None
+    is_missing: bool = False
+
+    def has_ended(self, now_ms: int) -> bool:
+        """Whether the link's time is over."""
+        return self.until_ms is not None and self.until_ms < now_ms
 
     def __repr__(self) -> str:
         return f"Goods({self.kind!r}, [redacted])"
@@ -57,24 +65,56 @@ class Delivery:
         self._key = key
 
     def goods(self, order: Order, entitled_until_ms: int) -> Goods:
-        """What a paid order brings.
+        """What a paid order brings, to be delivered.
 
         Raises:
+            GoodsMissing: it is a file that is not there.
             ConfigurationError: a link has no start, because X0TTA6BL4_PUBLIC_URL is not set.
         """
-        if order.delivers.kind == "licence":
-            return Goods("licence", tokens.licence(self._key, order.id), None)
-        token = tokens.sign(self._key, order.id, entitled_until_ms)
-        return Goods("download", f"{self._shop.base_url()}/downloads/{token}", entitled_until_ms)
+        goods = self._goods(order, entitled_until_ms)
+        if goods.is_missing:
+            raise GoodsMissing(order.plan, order.delivers.file, str(self._shop.catalogue.parent))
+        return goods
 
     def of(self, order: Order) -> Goods | None:
-        """What an order brings; None while it is not paid.
+        """What an order brings, to be looked at; None while it is not paid.
 
         Raises:
             ConfigurationError: as `goods`.
         """
         until = self._ledger.orders.entitled_until_ms(order.id)
-        return None if until is None else self.goods(order, until)
+        return None if until is None else self._goods(order, until)
+
+    def again(self, order_id: str, now_ms: int) -> Order:
+        """Have a paid order delivered once more, with a link that works; the order afterwards.
+
+        Raises:
+            UnknownOrder: there is no such order.
+            Conflict: it is not paid.
+            GoodsMissing: it brings a file that is not there; nothing has changed then.
+            ConfigurationError: as `goods`.
+        """
+        self.goods(self._ledger.orders.get(order_id), now_ms)
+        return self._ledger.outbox.deliver_again(order_id, now_ms)
+
+    def _goods(self, order: Order, until_ms: int) -> Goods:
+        if order.delivers.kind == "licence":
+            return Goods("licence", tokens.licence(self._key, order.id), None)
+        link = f"{self._shop.base_url()}/downloads/{tokens.sign(self._key, order.id, until_ms)}"
+        return Goods("download", link, until_ms, is_missing=self._file(order) is None)
+
+    def _file(self, order: Order) -> Path | None:
+        """The file that an order brings; None if it is not there."""
+        directory = self._shop.catalogue.parent
+        found = catalogue.shelved(directory, order.delivers.file)
+        if found is None:
+            try:
+                plan = catalogue.load(self._shop.catalogue).plan(order.plan)
+            except (ConfigurationError, UnknownPlan):  # it has nothing to say about this order
+                return None
+            if plan.delivers.kind == "download":
+                found = catalogue.shelved(directory, plan.delivers.file)
+        return found
 
     def open(self, token: str, now_ms: int) -> Path:
         """The file that a download token opens.
@@ -92,9 +132,8 @@ class Delivery:
             raise TokenRefused
         if order.delivers.kind != "download":
             raise TokenRefused
-        directory = self._shop.catalogue.parent.resolve()
-        path = (directory / order.delivers.file).resolve()
-        if not path.is_relative_to(directory) or not path.is_file():
+        path = self._file(order)
+        if path is None:
             raise Unavailable(
                 f"the download of plan {order.plan} is not there",
                 "the catalogue's directory has no such file",

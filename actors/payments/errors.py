@@ -15,6 +15,7 @@ X0Error
 │       └── AnswerTooLarge  503  a smaller question may be answered
 ├── ConfigurationError
 │   ├── ChainRefused        500  a key or an address is wrong: a person must act
+│   ├── GoodsMissing        500  a plan brings a file that is not there
 │   └── BotRefused          500  Telegram refuses the bot's token
 └── UntrustedHistory        502  an API contradicts itself or the chain
 """
@@ -157,6 +158,18 @@ class AnswerTooLarge(ChainUnavailable):
 
 class ChainRefused(ConfigurationError):
     """The API of a chain refuses what it was asked, so a setting is wrong."""
+
+
+class GoodsMissing(ConfigurationError):
+    """The file that a plan brings is not there, so the plan is neither sold nor delivered."""
+
+    def __init__(self, plan: str, file: str, directory: str) -> None:
+        super().__init__(
+            f"plan {plan} cannot be delivered",
+            f"{directory} has no file {file}",
+            "Put it there, or correct the catalogue; what was sold before is delivered then.",
+            variable="X0TTA6BL4_CATALOGUE",
+        )
 
 
 class BotRefused(ConfigurationError):

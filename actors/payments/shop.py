@@ -164,9 +164,14 @@ class Shop:
 
         Raises:
             ConfigurationError: it cannot be used, or a download has no URL that it is reached by.
+            GoodsMissing: a plan brings a file that is not there.
         """
-        if self.on and self.catalogue.exists() and catalogue.load(self.catalogue).has_downloads:
-            self.base_url()
+        if self.on and self.catalogue.exists():
+            found = catalogue.load(self.catalogue)
+            if found.has_downloads:
+                self.base_url()
+            for plan in found.plans:
+                found.check(plan)
 
     def base_url(self) -> str:
         """The start of download links.

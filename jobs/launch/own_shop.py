@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from actors.payments.delivery import Delivery
     from actors.payments.ledger.ledger import Ledger
     from actors.payments.shop import Shop
 
@@ -44,3 +45,15 @@ def ledger(shop: Shop) -> Iterator[Ledger]:
 
     with Ledger(shop.database_url) as opened:
         yield opened
+
+
+def delivery(shop: Shop, ledger: Ledger) -> Delivery:
+    """What delivers for the shop.
+
+    Raises:
+        ConfigurationError: the shop's key cannot be used.
+    """
+    from actors.payments import tokens
+    from actors.payments.delivery import Delivery
+
+    return Delivery(shop, ledger, tokens.ensure_key(shop.state_dir))

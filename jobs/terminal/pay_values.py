@@ -45,11 +45,13 @@ def scan_lines(result: ScanResult) -> dict[str, object]:
 
 def order_values(shop: Shop, ledger: Ledger, one: Order) -> dict[str, Any]:
     """An order for `--json`, with what came in for it, and what it brings."""
-    from actors.payments import answers, tokens
-    from actors.payments.delivery import Delivery
+    from actors.payments import answers
+    from actors.runtime.database import now_ms
+    from jobs.launch import own_shop
 
-    goods = Delivery(shop, ledger, tokens.ensure_key(shop.state_dir)).of(one)
-    return answers.order_in_full(shop, one, goods, ledger.orders.payments(one.id)).values()
+    goods = own_shop.delivery(shop, ledger).of(one)
+    payments = ledger.orders.payments(one.id)
+    return answers.order_in_full(shop, one, goods, payments, now_ms()).values()
 
 
 def order_lines(values: Mapping[str, Any]) -> dict[str, object]:
@@ -59,4 +61,18 @@ def order_lines(values: Mapping[str, Any]) -> dict[str, object]:
         + ("" if one["settles"] else ", which settles nothing")
         for one in values["payments"]
     ]
-    return {**values, "payments": "\n".join(paid) or "none"}
+    shown = {name: value for name, value in values.items() if not name.startswith("goods")}
+    return {**shown, "payments": "\n".join(paid) or "none", **_goods_lines(values)}
+
+
+def _goods_lines(values: Mapping[str, Any]) -> dict[str, object]:
+    match values.get("goods_state"):
+        case None:
+            return {}
+        case "ended":
+            again = f"`x0 pay deliver {values['id']}` makes a new one"
+            return {"goods": f"the link ended at {values['goods_until']}; {again}"}
+        case "missing":
+            return {"goods": "none: its file is not there; see `x0 pay catalogue`"}
+    until = values["goods_until"]
+    return {"goods": values["goods"], **({"goods until": until} if until else {})}

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.payments.answers import LedgerReport, OrderInFull, OrderSummary
-    from actors.payments.ledger.orders import OrderState
+    from actors.payments.ledger.orders import Order, OrderState
     from actors.payments.shop import Shop
     from serve_apps.gateway.payment_requests import OrderRequest, ReviewDecision
     from serve_apps.web.admission import Slots
@@ -97,7 +97,9 @@ class Payments:
 
 def plans(desk: Desk) -> PlanList:
     """What can be bought, as the catalogue says now."""
-    return PlanList(plans=[answers.plan(one) for one in catalogue.load(desk.shop.catalogue).plans])
+    found = catalogue.load(desk.shop.catalogue)
+    checkout = Checkout(desk.shop, found)
+    return PlanList(plans=[answers.plan(one, checkout.refusal(one)) for one in found.plans])
 
 
 def order(desk: Desk, wanted: OrderRequest, request: str) -> OrderSummary:
@@ -127,9 +129,17 @@ def one_order(desk: Desk, order_id: str) -> OrderInFull:
     Raises:
         UnknownOrder: there is none.
     """
-    found = desk.ledger.orders.get(order_id)
-    received = desk.ledger.orders.payments(order_id)
-    return answers.order_in_full(desk.shop, found, desk.delivery.of(found), received)
+    return _in_full(desk, desk.ledger.orders.get(order_id))
+
+
+def deliver(desk: Desk, order_id: str) -> OrderInFull:
+    """The order, after its delivery was begun once more; raises as `Delivery.again`."""
+    return _in_full(desk, desk.delivery.again(order_id, now_ms()))
+
+
+def _in_full(desk: Desk, one: Order) -> OrderInFull:
+    received = desk.ledger.orders.payments(one.id)
+    return answers.order_in_full(desk.shop, one, desk.delivery.of(one), received, now_ms())
 
 
 def reviews(desk: Desk, limit: int, *, closed: bool) -> ReviewList:

@@ -66,11 +66,18 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
+class Renew:
+    """A new link for one of one's orders, whose link has ended."""
+
+    order: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unclear:
     """Nothing that the bot knows."""
 
 
-Ask = Start | Help | Plans | Choose | Buy | Orders | Status | Unclear
+Ask = Start | Help | Plans | Choose | Buy | Orders | Status | Renew | Unclear
 
 
 def typed(text: str) -> Ask:
@@ -115,10 +122,12 @@ def pressed(data: str) -> Ask:
             ask = Orders()
         case ["order", order]:
             ask = _status(order)
+        case ["renew", order] if _ORDER.fullmatch(order):
+            ask = Renew(order)
     return ask
 
 
-def data(ask: Help | Plans | Choose | Buy | Orders | Status) -> str:
+def data(ask: Help | Plans | Choose | Buy | Orders | Status | Renew) -> str:
     """A button's data; a `Status` must name its order."""
     match ask:
         case Help():
@@ -133,6 +142,8 @@ def data(ask: Help | Plans | Choose | Buy | Orders | Status) -> str:
             text = "orders"
         case Status(order):
             text = f"order:{order}"
+        case Renew(order):
+            text = f"renew:{order}"
     return text
 
 

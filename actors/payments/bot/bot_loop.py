@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from actors.payments import catalogue, tokens
+from actors.payments import tokens
 from actors.payments.bot import polling, webhook
 from actors.payments.bot.reception import Reception
 from actors.payments.bot.seller import Seller
 from actors.payments.bot.telegram import TelegramClient
 from actors.payments.bot.transport import TelegramTransport
+from actors.payments.catalogue_file import CatalogueFile
 from actors.payments.delivery import Delivery
 from actors.payments.errors import BotRefused, PaymentsOff, TransportBusy
 from actors.payments.outbox_relay import OutboxRelay
@@ -77,12 +78,11 @@ async def run(
     if not shop.on:
         raise PaymentsOff
     _check_secret(api_url)
-    plans = catalogue.load(shop.catalogue)
-    if plans.has_downloads:
-        shop.base_url()  # a download without a public URL could not be opened: refuse to sell it
+    plans = CatalogueFile(shop.catalogue, errors.handle)
+    shop.check_catalogue()
     delivery = Delivery(shop, ledger, await asyncio.to_thread(tokens.ensure_key, shop.state_dir))
     async with TelegramClient(token, api_url.rstrip("/")) as client:
-        reception = Reception(Seller(shop, plans, ledger, delivery), client, errors)
+        reception = Reception(Seller(shop, plans, ledger, delivery, errors.handle), client, errors)
         began(await _begun(client, hook, token, errors))
         relay = OutboxRelay(ledger, delivery, TelegramTransport(client))
         try:

@@ -78,6 +78,11 @@ def of_order(order: Order, words: Phrases) -> Keyboard:
     return ((Button(words.state, asks.data(asks.Status(order.id))),),)
 
 
+def renewal(order: Order, words: Phrases) -> Keyboard:
+    """The way to a new link."""
+    return ((Button(words.new_link, asks.data(asks.Renew(order.id))),),)
+
+
 def orders(listed: Sequence[Order], words: Phrases) -> Keyboard:
     """One's orders, one a row."""
     rows = [

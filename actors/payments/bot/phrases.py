@@ -30,6 +30,7 @@ class Phrases:
     copy_amount: str
     copy_address: str
     copy_comment: str
+    new_link: str
     commands: Mapping[str, str]
     methods: Mapping[Method, str]
     # answers
@@ -56,6 +57,8 @@ class Phrases:
     told: Mapping[str, str]
     download: str
     licence: str
+    ended: str
+    missing: str
 
 
 EN: Final = Phrases(
@@ -68,6 +71,7 @@ EN: Final = Phrases(
     copy_amount="Copy amount",
     copy_address="Copy address",
     copy_comment="Copy comment",
+    new_link="New link",
     commands={
         "plans": "What can be bought",
         "buy": "Buy a plan",
@@ -88,7 +92,7 @@ EN: Final = Phrases(
     "3. I tell you when the payment is seen, when the chain has confirmed it, and then bring what "
     "you bought.\n\n"
     "/orders lists your orders, /status ORDER shows one. What you bought can be fetched there "
-    "again.",
+    "again. A download link works for a few days, and there you get a new one.",
     unclear="I did not understand that. /plans shows what can be bought, /help how it works.",
     which_plan="What would you like?",
     page=" (page {page} of {pages})",
@@ -137,9 +141,13 @@ EN: Final = Phrases(
         "lost: a person will look at it.",
     },
     download="Here is what you bought with order {order}:\n{link}\n\n"
-    "The link works until {time} UTC and is for you alone.",
+    "The link works until {time} UTC and is for you alone. After that, /status {order} gives you a "
+    "new one.",
     licence="Here is the licence that you bought with order {order}:\n{code}\n\n"
     "It is for you alone.",
+    ended="Its link ended at {time} UTC. The button gives you a new one.",
+    missing="What you bought cannot be fetched at the moment, and the shop has been told. Please "
+    "ask again later with /status {order}.",
 )
 
 RU: Final = Phrases(
@@ -152,6 +160,7 @@ RU: Final = Phrases(
     copy_amount="Скопировать сумму",
     copy_address="Скопировать адрес",
     copy_comment="Скопировать комментарий",
+    new_link="Новая ссылка",
     commands={
         "plans": "Что можно купить",
         "buy": "Купить тариф",
@@ -170,7 +179,8 @@ RU: Final = Phrases(
     "1. /plans показывает, что можно купить. Выберите тариф и способ оплаты.\n"
     "2. Переведите ровно ту сумму, которую я назову, одним переводом и до указанного времени.\n"
     "3. Я сообщу, когда увижу платёж и когда сеть его подтвердит, а затем пришлю покупку.\n\n"
-    "/orders — ваши заказы, /status ЗАКАЗ — один из них. Там же покупку можно получить ещё раз.",
+    "/orders — ваши заказы, /status ЗАКАЗ — один из них. Там же покупку можно получить ещё раз. "
+    "Ссылка на скачивание работает несколько дней, и там же вы получите новую.",
     unclear="Не понимаю. /plans показывает, что можно купить, /help — как это работает.",
     which_plan="Что вы хотите купить?",
     page=" (страница {page} из {pages})",
@@ -219,8 +229,11 @@ RU: Final = Phrases(
         "посмотрит человек.",
     },
     download="Ваша покупка по заказу {order}:\n{link}\n\n"
-    "Ссылка работает до {time} UTC и только для вас.",
+    "Ссылка работает до {time} UTC и только для вас. Потом новую даст /status {order}.",
     licence="Ваша лицензия по заказу {order}:\n{code}\n\nОна только для вас.",
+    ended="Ссылка перестала работать {time} UTC. Кнопка даст новую.",
+    missing="Покупку сейчас нельзя получить, и магазин об этом уже знает. Спросите, пожалуйста, "
+    "позже: /status {order}.",
 )
 
 _LANGUAGES: Final = {words.language: words for words in (EN, RU)}

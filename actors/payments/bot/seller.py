@@ -14,11 +14,17 @@ from actors.payments.bot import asks, keyboards, offers, phrases, qr, texts
 from actors.payments.bot.offers import Offer
 from actors.payments.bot.rich_text import Part, RichText
 from actors.payments.checkout import Checkout, shown_wallet
-from actors.payments.errors import OrdersFull, UnknownOrder, UnknownPlan, UnknownReview
+from actors.payments.errors import (
+    GoodsMissing,
+    OrdersFull,
+    UnknownOrder,
+    UnknownPlan,
+    UnknownReview,
+)
 from actors.payments.ledger.orders import OrderState
 from actors.payments.ledger.outbox import undeliverable
 from actors.runtime.database import now_ms
-from actors.runtime.errors import Unavailable
+from actors.runtime.errors import Conflict, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +32,7 @@ if TYPE_CHECKING:
     from actors.payments.bot.asks import Ask
     from actors.payments.bot.keyboards import Keyboard
     from actors.payments.bot.phrases import Phrases
-    from actors.payments.catalogue import Catalogue
+    from actors.payments.catalogue_file import CatalogueFile
     from actors.payments.chains.money import Method
     from actors.payments.delivery import Delivery
     from actors.payments.ledger.ledger import Ledger
@@ -70,35 +76,32 @@ class BuyerQuestion:
 
 
 class Seller:
-    """Sells the plans of a catalogue.
+    """Sells the plans of a catalogue, as its file says at each question.
 
     Args:
         shop: the shop that sells.
-        catalogue: the plans that can be bought.
+        plans: the plans that can be bought.
         ledger: the ledger that keeps the orders.
         delivery: makes the goods.
+        tell: told what keeps a buyer from what is paid.
         clock: ms since the Unix epoch.
     """
 
     def __init__(
         self,
         shop: Shop,
-        catalogue: Catalogue,
+        plans: CatalogueFile,
         ledger: Ledger,
         delivery: Delivery,
+        tell: Callable[[Exception], None],
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self._shop = shop
-        self._catalogue = catalogue
-        self._checkout = Checkout(shop, catalogue, clock)
+        self._plans = plans
         self._ledger = ledger
         self._delivery = delivery
+        self._tell = tell
         self._clock = clock
-        self._offers = [
-            Offer(plan, methods)
-            for plan in catalogue.plans
-            if (methods := self._checkout.offered(plan))
-        ]
 
     def answer(self, asked: BuyerQuestion) -> BotReply:
         """What is said to a question.
@@ -109,7 +112,7 @@ class Seller:
         words = phrases.of(asked.language)
         try:
             return self._answer(asked, words)
-        except UnknownPlan:
+        except (UnknownPlan, GoodsMissing):
             return _saying(words.no_plan, keyboards.home(words))
         except UnknownOrder:
             return _saying(words.no_order, keyboards.home(words))
@@ -127,7 +130,7 @@ class Seller:
             case asks.Help():
                 reply = _saying(words.how, keyboards.home(words))
             case asks.Plans(number):
-                page = offers.page(self._offers, number)
+                page = offers.page(self._offers(), number)
                 reply = BotReply(texts.plans(page, words), keyboards.plans(page, words))
             case asks.Choose(plan):
                 offer = self._offer(plan)
@@ -138,6 +141,10 @@ class Seller:
                 reply = self._orders(asked.chat, words)
             case asks.Status(order):
                 reply = self._state(self._own(asked.chat, order), words)
+            case asks.Renew(order):
+                one = self._own(asked.chat, order)
+                self._renew(one)
+                reply = self._state(one, words)
         return reply
 
     def _start(self, plan: str | None, words: Phrases) -> BotReply:
@@ -150,7 +157,7 @@ class Seller:
         return BotReply(texts.ways(offer, words), keyboards.ways(offer, words))
 
     def _order(self, asked: BuyerQuestion, plan: str, method: Method, words: Phrases) -> Order:
-        return self._checkout.order(
+        return self._checkout().order(
             self._ledger,
             plan,
             method,
@@ -160,8 +167,20 @@ class Seller:
             language=words.language,
         )
 
+    def _checkout(self) -> Checkout:
+        return Checkout(self._shop, self._plans.now(), self._clock)
+
+    def _offers(self) -> list[Offer]:
+        catalogue = self._plans.now()
+        checkout = Checkout(self._shop, catalogue, self._clock)
+        return [
+            Offer(plan, methods)
+            for plan in catalogue.plans
+            if checkout.refusal(plan) is None and (methods := checkout.offered(plan))
+        ]
+
     def _offer(self, plan: str) -> Offer:
-        for offer in self._offers:
+        for offer in self._offers():
             if offer.plan.id == plan:
                 return offer
         raise UnknownPlan(plan, "it is not offered")
@@ -192,13 +211,26 @@ class Seller:
             keyboard = keyboards.invoice(order, wallet, words)
             return BotReply(text, keyboard, qr.content(order, wallet))
         brought = self._delivery.of(order)
-        if brought is not None and (brought.until_ms is None or brought.until_ms >= now):
-            text += RichText((Part("\n\n"),)) + texts.goods(order, brought, words)
+        if brought is None:
+            return BotReply(text, keyboards.after(order, words))
+        text += RichText((Part("\n\n"),)) + texts.goods_now(order, brought, now, words)
+        if brought.is_missing:
+            shelf = str(self._shop.catalogue.parent)
+            self._tell(GoodsMissing(order.plan, order.delivers.file, shelf))
+        elif brought.has_ended(now):
+            return BotReply(text, keyboards.renewal(order, words))
         return BotReply(text, keyboards.after(order, words))
+
+    def _renew(self, order: Order) -> None:
+        """Have the link of a paid order work again; one that works stays as it is."""
+        try:
+            self._ledger.entitlements.renew(order.id, self._clock())
+        except Conflict:  # it is not paid: its state says so
+            return
 
     def _title(self, order: Order, words: Phrases) -> str:
         try:
-            return self._catalogue.plan(order.plan).title(words.language)
+            return self._plans.now().plan(order.plan).title(words.language)
         except UnknownPlan:  # the plan has been removed from the catalogue since the offer
             return order.plan
 

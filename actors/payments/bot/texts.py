@@ -83,6 +83,15 @@ def goods(one: Order, brought: Goods, words: Phrases) -> RichText:
     return fill(words.download, order=code(one.id), link=brought.value, time=time)
 
 
+def goods_now(one: Order, brought: Goods, now_ms: int, words: Phrases) -> RichText:
+    """What an order brings, or why it cannot be fetched now and what to do."""
+    if brought.is_missing:
+        return fill(words.missing, order=code(one.id))
+    if brought.until_ms is not None and brought.has_ended(now_ms):
+        return fill(words.ended, time=_time(brought.until_ms))
+    return goods(one, brought, words)
+
+
 def is_payable(one: Order, now_ms: int) -> bool:
     """Whether a buyer should still be shown how to pay an order."""
     return one.state is OrderState.NEW and now_ms <= one.expires_ms

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from actors.payments.ledger import schema, sums
+from actors.payments.ledger.entitlements import Entitlements
 from actors.payments.ledger.intake import Intake
 from actors.payments.ledger.order_book import OrderBook
 from actors.payments.ledger.outbox import MessageOutbox
@@ -32,6 +33,7 @@ class Ledger:
     Attributes:
         database: the database that holds it.
         orders: makes and finds orders.
+        entitlements: until when what orders bring can be fetched.
         intake: records what scans read.
         outbox: the messages that are owed to buyers.
         reviews: the queue of what a person decides.
@@ -44,6 +46,7 @@ class Ledger:
     def __init__(self, url: SecretStr, rng: random.Random | None = None) -> None:
         self.database = Database(url, schema.TABLES)
         self.orders = OrderBook(self.database, rng)
+        self.entitlements = Entitlements(self.database)
         self.intake = Intake(self.database)
         self.outbox = MessageOutbox(self.database)
         self.reviews = ReviewQueue(self.database)

@@ -59,7 +59,7 @@ TRANSITIONS: Final[Mapping[OrderState, frozenset[OrderState]]] = {
     OrderState.OVERPAID: frozenset({OrderState.CONFIRMED, OrderState.DELIVERING}),
     OrderState.DELIVERING: frozenset({OrderState.DELIVERED, OrderState.REVIEW}),
     OrderState.REVIEW: frozenset({OrderState.DELIVERING}),
-    OrderState.DELIVERED: frozenset(),
+    OrderState.DELIVERED: frozenset({OrderState.DELIVERING}),  # once more
 }
 OPEN: Final = frozenset({OrderState.NEW, OrderState.SEEN})
 """States of an order that waits for its payment."""

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
-from actors.payments.ledger import order_book, schema
+from actors.payments.ledger import entitlements, order_book, schema
 from actors.payments.ledger.orders import Cause, OrderState
-from actors.payments.ledger.settling import ENTITLED_MS
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -30,7 +29,6 @@ UNSENT: Final = ("due", "claimed")  # status of messages that are still owed
 CLAIM_MS: Final = 60_000  # a relay that has not reported for this long counts as dead
 FIRST_RETRY_MS: Final = 5_000
 LAST_RETRY_MS: Final = 3_600_000
-LEAST_MS: Final = 86_400_000  # least time that a link must still work when it is sent
 _MAX_ERROR: Final = 200  # characters that are kept
 
 
@@ -91,6 +89,28 @@ class MessageOutbox:
             )
             return [message for message in found if message is not None]
 
+    def deliver_again(self, order_id: str, now_ms: int) -> Order:
+        """Have a paid order delivered once more, with a link that works; the order afterwards.
+
+        An entry of the review queue that says that it could not be delivered is closed by it.
+
+        Raises:
+            UnknownOrder: there is no such order.
+            Conflict: it is not paid.
+        """
+        with self._database.writing() as connection:
+            order = order_book.fetch(connection, order_id, lock=True)
+            if entitlements.extended(connection, order_id, now_ms) is None:
+                raise entitlements.not_paid(order_id)
+            deliver_again(connection, order, now_ms)
+            table = schema.reviews.c
+            connection.execute(
+                schema.reviews.update()
+                .where(table.subject == undeliverable(order_id), table.status == "open")
+                .values(status="closed", decision="retried", decided_ms=now_ms)
+            )
+            return order_book.fetch(connection, order_id)
+
     def done(self, message: OwedMessage) -> bool:
         """Note that a message has arrived; False if it is another's by now."""
         with self._database.writing() as connection:
@@ -147,12 +167,13 @@ def undeliverable(order_id: str) -> str:
 
 
 def deliver_again(connection: Connection, order: Order, now_ms: int) -> None:
-    """Have the delivery of an order in review tried again."""
-    order_book.change(connection, order, OrderState.DELIVERING)
+    """Have a paid order delivered once more; one whose delivery is under way goes on with it."""
+    if order.state in {OrderState.DELIVERED, OrderState.REVIEW}:
+        order_book.change(connection, order, OrderState.DELIVERING)
     table = schema.outbox.c
     connection.execute(
         schema.outbox.update()
-        .where(table.order_id == order.id, table.kind == DELIVERY)
+        .where(table.order_id == order.id, table.kind == DELIVERY, table.status != "claimed")
         .values(status="due", due_ms=now_ms, attempts=0)
     )
 
@@ -175,15 +196,9 @@ def _claim(
     if row.kind == DELIVERY and order.state is not OrderState.DELIVERING:
         order_book.change(connection, order, OrderState.DELIVERING)
         order = order_book.fetch(connection, order.id)
-    entitled = schema.entitlements.c
-    until = connection.scalar(sa.select(entitled.expires_ms).where(entitled.order_id == order.id))
-    if row.kind == DELIVERY and until is not None and until < now_ms + LEAST_MS:
-        until = now_ms + ENTITLED_MS
-        connection.execute(
-            schema.entitlements.update()
-            .where(entitled.order_id == order.id)
-            .values(expires_ms=until)
-        )
+    until = entitlements.until_ms(connection, order.id)
+    if row.kind == DELIVERY:
+        until = entitlements.extended(connection, order.id, now_ms)
     return OwedMessage(row.id, claim, row.kind, order, row.attempts, until)
 
 

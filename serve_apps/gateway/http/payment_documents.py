@@ -29,6 +29,7 @@ class PlanList(PaymentsAnswer):
                 "price": {"tron": "9.9"},
                 "delivers": "download",
                 "file": "files/month.zip",
+                "refused": "",
             }
         ]
     )

@@ -106,9 +106,21 @@ def _add_orders(app: FastAPI, gateway: Gateway) -> None:
     async def get_order(request: Request, id: OrderId) -> Any:  # noqa: A002, ANN401 - the name in the path
         """An order, with what came in for it, and what it brings once it is paid."""
         gateway.access.check(request.headers)
-        response = await _answered(gateway, partial(payment_desk.one_order, order_id=id))
-        response.headers["cache-control"] = "no-store"
-        return response
+        return _unkept(await _answered(gateway, partial(payment_desk.one_order, order_id=id)))
+
+    @app.post(
+        f"{V1}/payments/orders/{{id}}/delivery",
+        tags=["payments"],
+        response_model=answers.OrderInFull,
+        responses={**payment_documents.READS, **problem_documents.problems(404, 409)},
+    )
+    async def deliver_order(request: Request, id: OrderId) -> Any:  # noqa: A002, ANN401 - the same
+        """Deliver a paid order once more: after a repair, or for a link that has ended.
+
+        A link that ends within a day is replaced by one that works for seven days.
+        """
+        gateway.access.check(request.headers)
+        return _unkept(await _answered(gateway, partial(payment_desk.deliver, order_id=id)))
 
 
 def _add_reviews(app: FastAPI, gateway: Gateway) -> None:
@@ -179,6 +191,12 @@ def _add_downloads(app: FastAPI, gateway: Gateway) -> None:
 
 async def _answered(gateway: Gateway, work: Callable[[Desk], PaymentsAnswer]) -> JSONResponse:
     return JSONResponse((await gateway.payments.ask(work)).values())
+
+
+def _unkept(response: JSONResponse) -> JSONResponse:
+    """An answer with a buyer's secret, which nobody on the way may keep."""
+    response.headers["cache-control"] = "no-store"
+    return response
 
 
 def _ms(since: datetime | None) -> int:

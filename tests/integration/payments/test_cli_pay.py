@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -79,6 +80,11 @@ class Desk:
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 
+    def end_links(self) -> None:
+        """As if the time of all links had passed."""
+        with sqlite3.connect(self.directory / "state" / "payments.db") as database:
+            database.execute("UPDATE entitlements SET granted_ms = 1, expires_ms = 2")
+
 
 @pytest.fixture
 def chains() -> Iterator[tuple[Chains, str]]:
@@ -103,6 +109,34 @@ def pay_tron(chains: Chains, amount: int, name: str) -> None:
     at = now_ms()
     chains.add(row(amount, name, block_ms=at), receipt(log(amount), name=name, block_ms=at))
     chains.head_ms = at
+
+
+def test_what_was_bought_is_delivered_again(desk: Desk, chains: tuple[Chains, str]) -> None:
+    """A link that has ended is not printed as if it lived; a file that is not there is neither sold
+    nor delivered; by a word of the seller's it is delivered again."""
+    known, _ = chains
+    made = desk.json("order", "month")["order"]
+    time.sleep(0.01)  # a block is later than the order
+    pay_tron(known, units(made["amount"]), "paid")
+    desk.json("scan", "--network", "tron", "--once")
+    old = desk.json("orders", made["id"])["order"]["goods"]
+    desk.end_links()
+    ended = desk.run("orders", made["id"]).stdout
+    assert old not in ended
+    assert f"x0 pay deliver {made['id']}" in " ".join(ended.split())
+    (desk.directory / "month.zip").rename(desk.directory / "away.zip")
+    refused = desk.run("catalogue")
+    assert (refused.returncode, "no file month.zip" in refused.stdout) == (3, True)
+    for command in (("order", "month"), ("deliver", made["id"])):
+        assert desk.json(*command, code=2)["error"]["type"] == "GoodsMissing"
+    (desk.directory / "away.zip").rename(desk.directory / "month.zip")
+    again = desk.json("deliver", made["id"])["order"]
+    assert again["goods_state"] == "ready"
+    assert again["goods"] != old
+    desk.json("scan", "--network", "tron", "--once")  # which carries what is due
+    assert desk.json("orders", made["id"])["order"]["state"] == "delivered"
+    unpaid = desk.json("order", "licence")["order"]["id"]
+    assert desk.json("deliver", unpaid, code=5)["error"]["type"] == "Conflict"
 
 
 def test_from_the_catalogue_to_the_goods(desk: Desk, chains: tuple[Chains, str]) -> None:
@@ -142,6 +176,7 @@ def test_from_the_catalogue_to_the_goods(desk: Desk, chains: tuple[Chains, str])
     assert (payment["tx_id"], payment["amount"]) == (tx_id("paid"), made["amount"])
     assert payment["settles"] is True
     assert tx_id("paid") in desk.run("orders", made["id"]).stdout
+
     (short,) = desk.json("orders", coins["id"])["order"]["payments"]
     assert (short["amount"], short["settles"]) == ("3.199999999", False)
     listed = desk.json("orders", "--state", "underpaid")["orders"]

@@ -103,6 +103,39 @@ async def test_an_order_from_catalogue_to_download(sold: BotShop, served: Gatewa
         assert future["orders"] == {}
 
 
+async def test_a_delivery_is_asked_for_again(sold: BotShop, served: Gateway) -> None:
+    """A link that has ended is not shown as if it lived, and neither is one without its file; an
+    order that is paid is delivered again with a link that works."""
+    file, away = sold.directory / "month.zip", sold.directory / "away.zip"
+    async with client_of(served) as client:
+        wanted = {"plan": "month", "method": "ton"}
+        made = (await client.post("/v1/payments/orders", json=wanted)).json()
+        order = sold.ledger.orders.get(made["id"])
+        where = f"/v1/payments/orders/{order.id}"
+
+        async def goods() -> tuple[str, bool]:
+            found = (await client.get(where)).json()
+            return found["goods_state"], found["goods"] is not None
+
+        assert is_problem(await client.post(f"{where}/delivery"), 409)
+        sold.pay(order)
+        assert await goods() == ("ready", True)
+        sold.end_links()
+        assert await goods() == ("ended", False)
+        file.rename(away)
+        assert await goods() == ("missing", False)
+        assert is_problem(await client.post(f"{where}/delivery"), 500)
+        assert is_problem(await client.post("/v1/payments/orders", json=wanted), 500)
+        plans = (await client.get("/v1/payments/catalogue")).json()["plans"]
+        assert ["no file month.zip" in one["refused"] for one in plans] == [True, False]
+        away.rename(file)
+        again = await client.post(f"{where}/delivery")
+        assert (again.status_code, again.headers["cache-control"]) == (200, "no-store")
+        path = httpx.URL(again.json()["goods"]).path
+        assert (await client.get(path)).content == b"what was bought"
+        assert is_problem(await client.post("/v1/payments/orders/none/delivery"), 404)
+
+
 async def test_a_person_decides_over_http(sold: BotShop, served: Gateway) -> None:
     """What settles nothing is listed; it is accepted, refunded or dismissed, once."""
     async with client_of(served) as client:

@@ -6,16 +6,19 @@ import asyncio
 import contextlib
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from actors.payments import tokens
 from actors.payments.bot import bot_loop
 from actors.payments.chains.money import Method, Network
 from actors.payments.chains.verdict import Sighting, Transfer
+from actors.payments.delivery import Delivery
 from actors.payments.ledger import schema
 from actors.payments.ledger.ledger import Ledger
 from actors.payments.shop import Shop
+from actors.runtime.database import now_ms
 from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.metrics import MemoryMetrics
 from tests.unit.payments.bot_api import TOKEN
@@ -51,18 +54,32 @@ plans:
 """
 
 
+class _Told(ErrorHandler):
+    """Also keeps what it is told."""
+
+    def __init__(self, context: str, metrics: MemoryMetrics, kept: list[str]) -> None:
+        super().__init__(context, metrics)
+        self._kept = kept
+
+    def handle(self, error: BaseException, **values: Any) -> None:
+        self._kept.append(str(error))
+        super().handle(error, **values)
+
+
 @dataclass
 class BotShop:
     """A shop on TRON and TON with an empty ledger in a directory of its own.
 
     Attributes:
-        failures: what the bot's loops reported or ended with.
+        failures: what the bot's loops ended with.
+        handled: the errors that were told to the shop.
     """
 
     directory: Path
     ledger: Ledger = field(init=False)
     shop: Shop = field(init=False)
     failures: list[BaseException] = field(default_factory=list)
+    handled: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         (self.directory / "catalogue.yaml").write_text(CATALOGUE)
@@ -82,7 +99,7 @@ class BotShop:
     @contextlib.contextmanager
     def selling(self, api: BotApi, hook: Webhook | None = None) -> Iterator[None]:
         """Run the bot in a thread for the block."""
-        errors = ErrorHandler("bot", MemoryMetrics())
+        errors = _Told("bot", MemoryMetrics(), self.handled)
         began, loops = threading.Event(), []
 
         async def sell() -> None:
@@ -159,6 +176,21 @@ class BotShop:
         """The chain was read up to a time after the order's."""
         chain_ms = order.expires_ms + 10 * 60_000
         self.ledger.intake.complete([self._cursor(order)], chain_ms, order.created_ms + 2000)
+
+    def told(self, words: str) -> int:
+        """How many errors with these words the shop was told."""
+        return sum(words in one for one in self.handled)
+
+    def end_links(self) -> None:
+        """As if the time of all links had passed."""
+        with self.ledger.database.writing() as connection:
+            times = {"granted_ms": 1_600_000_000_000, "expires_ms": 1_700_000_000_000}
+            connection.execute(schema.entitlements.update().values(times))
+
+    def opens(self, token: str) -> bytes:
+        """What a link opens."""
+        key = tokens.ensure_key(self.directory)
+        return Delivery(self.shop, self.ledger, key).open(token, now_ms()).read_bytes()
 
     def forget_claims(self) -> None:
         """As if the time for which dead relays hold their messages had passed."""

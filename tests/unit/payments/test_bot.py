@@ -20,6 +20,7 @@ from actors.payments.bot.telegram import TelegramClient
 from actors.payments.chains.money import Method
 from actors.payments.errors import BotRefused, TransportBusy, TransportRefused
 from actors.payments.ledger.orders import OrderState
+from actors.runtime.database import now_ms
 from cluster.ray_start import free_ports
 from tests.unit.payments.bot_api import TOKEN, BotApi, Refusal, Sent, User, serving
 from tests.unit.payments.bot_shop import BotShop
@@ -177,6 +178,82 @@ def test_wrong_inputs_are_answered(api: BotApi, sold: BotShop) -> None:
         other.says("/plans")
         other.wait("Licence")
     assert WALLET not in "".join(one.text for one in other.heard)
+
+
+def test_the_catalogue_is_read_again(api: BotApi, sold: BotShop) -> None:
+    """A change counts from the next question on; a mistake in it does not, and is told once; a plan
+    whose file has gone is not sold until it is back."""
+    buyer = api.user(1)
+    path, file = sold.directory / "catalogue.yaml", sold.directory / "month.zip"
+    text = path.read_text()
+
+    def offers(present: str, absent: str) -> None:
+        heard = len(buyer.heard)
+        buyer.says("/plans")
+        buyer.wait(lambda one: one is buyer.heard[-1] and len(buyer.heard) > heard)
+        assert present in buyer.heard[-1].text
+        assert absent not in buyer.heard[-1].text
+
+    with sold.selling(api):
+        offers("Licence", "Key")
+        path.write_text(text.replace("title: Licence", "title: Key"))
+        offers("Key", "Licence")
+        for broken in ("plans: {", "", text.replace('"25"', "25")):
+            path.write_text(broken)
+            offers("Key", "Licence")
+            offers("Key", "Licence")
+        assert sold.told("without quotes") == 1
+        path.write_text(text)
+        offers("<month>", "Key")
+        file.rename(sold.directory / "elsewhere.zip")
+        offers("Licence", "<month>")
+        buyer.says("/buy month ton")
+        buyer.wait("not on offer")
+        assert sold.told("no file month.zip") == 1
+        (sold.directory / "elsewhere.zip").rename(file)
+        offers("<month>", "Key")
+        buyer.says("/buy month ton")
+        buyer.wait(lambda one: bool(one.picture))
+    assert len(sold.orders(1)) == 1
+
+
+def test_who_has_bought_gets_it_in_the_end(api: BotApi, sold: BotShop) -> None:
+    """The file has gone before the delivery, and the buyer is told so; it comes back, and is
+    delivered again. The link has ended, and a button renews it, for its buyer alone."""
+    buyer, other = api.user(1), api.user(2)
+    file, away = sold.directory / "month.zip", sold.directory / "away.zip"
+    with sold.selling(api):
+        buyer.says("/buy month ton")
+        buyer.wait(lambda one: bool(one.picture))
+        order = sold.order(1)
+        file.rename(away)
+        sold.pay(order)
+        buyer.wait("is confirmed")
+        buyer.says("/status")
+        buyer.wait("cannot be fetched at the moment")
+        assert sold.told("no file month.zip")
+        assert sold.ledger.orders.get(order.id).state is not OrderState.DELIVERED
+        away.rename(file)
+        sold.ledger.outbox.deliver_again(order.id, now_ms())
+        first = buyer.wait("/downloads/")
+        assert wait_state(sold, order.id, OrderState.DELIVERED)
+        assert f"/status {order.id} gives you a new one" in first.text
+
+        sold.end_links()
+        buyer.says("/status")
+        ended = buyer.wait("Its link ended")
+        assert "/downloads/" not in ended.text
+        other.says("/help")
+        other.sends(other.wait("How it works").id, ended.buttons["New link"])
+        other.wait("no such order")
+        buyer.presses(ended, "New link")
+        renewed = buyer.wait(lambda one: one.id == ended.id and "/downloads/" in one.text)
+        old, new = (one.text.split("/downloads/")[1].split()[0] for one in (first, renewed))
+        assert sold.opens(new) == b"what was bought"
+        assert old != new
+        buyer.sends(ended.id, ended.buttons["New link"])  # it works, so it stays
+        buyer.says("/status")
+        buyer.wait(lambda one: one.id > renewed.id and new in one.text)
 
 
 def test_only_private_chats_are_served(api: BotApi, sold: BotShop) -> None:

@@ -111,6 +111,7 @@ ASKS = st.one_of(
     st.builds(asks.Buy, PLANS, st.sampled_from(Method)),
     st.builds(asks.Orders),
     st.builds(asks.Status, st.from_regex(r"[a-z2-7]{16}", fullmatch=True)),
+    st.builds(asks.Renew, st.from_regex(r"[a-z2-7]{16}", fullmatch=True)),
 )
 
 

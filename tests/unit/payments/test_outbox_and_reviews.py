@@ -14,6 +14,7 @@ from actors.payments.chains.money import Method
 from actors.payments.delivery import Delivery, Goods
 from actors.payments.errors import (
     BotRefused,
+    GoodsMissing,
     TransportBusy,
     TransportRefused,
     UnknownOrder,
@@ -394,6 +395,10 @@ def test_goods_that_cannot_be_made_hold_nobody_up(ledger: Ledger, tmp_path: Path
     assert asyncio.run(carrier.round()) == 0, "not before the time"
     mended, now = relay(ledger, transport, tmp_path, "https://shop.example")
     now[0] += FIRST_RETRY_MS
+    with pytest.raises(GoodsMissing):  # the file is still missing
+        asyncio.run(mended.round())
+    (tmp_path / "a.zip").write_bytes(b"goods")
+    now[0] += 2 * FIRST_RETRY_MS
     assert asyncio.run(mended.round()) == 25
     assert {state(ledger, one) for one in stuck} == {OrderState.DELIVERED}
 

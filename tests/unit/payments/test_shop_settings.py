@@ -14,7 +14,7 @@ from actors.payments import catalogue
 from actors.payments.chains.money import Method, Network
 from actors.payments.checkout import Checkout, shown_wallet, transfer_method
 from actors.payments.contract import WatcherOptions
-from actors.payments.errors import PaymentsOff, UnknownPlan, UnknownReview
+from actors.payments.errors import GoodsMissing, PaymentsOff, UnknownPlan, UnknownReview
 from actors.payments.shop import TON_USDT, TRON_USDT, Shop
 from actors.runtime.errors import ConfigurationError, InvalidInput, Unavailable
 from serve_apps.settings import Settings
@@ -247,7 +247,7 @@ def changed(old: str, new: str) -> str:
         ("plans: {", "not YAML"),
         (changed('tron: "25"', 'tron: "25", tron: "2.5"'), "the key 'tron' occurs twice"),
         ("[" * 5000, "nested too deeply"),
-        (changed('"9.90", ton:', "9.90, ton:"), "price.tron"),
+        (changed('"9.90", ton:', "9.90, ton:"), "price: tron: is 9.9 without quotes"),
         (changed('"25"', '"0"'), "plan licence"),
         (changed('"25"', '"25.0000001"'), "decimals"),
         (changed('"25"', '"9.95"'), "further apart"),
@@ -302,6 +302,27 @@ def test_the_counter_offers_what_the_shop_takes(checkout: Checkout) -> None:
         checkout.method("licence", "ton")
 
 
+def test_what_cannot_be_delivered_is_not_sold(tmp_path: Path, ledger: Ledger) -> None:
+    """A plan whose file is not there is refused when the catalogue is checked and when it is
+    ordered; the others are sold. With its file it is sold, too."""
+    found = load(tmp_path / "c.yaml", CATALOGUE)
+    chains = {Network.TRON: tron_chain(), Network.TON: ton_chain()}
+    open_shop = Shop(chains, SecretStr("sqlite:////x"), tmp_path / "c.yaml", "https://x", tmp_path)
+    selling = Checkout(open_shop, found, lambda: NOW)
+    for make in ((tmp_path / "files").mkdir, (tmp_path / "files/month.zip").mkdir):
+        with pytest.raises(GoodsMissing, match=r"no file files/month\.zip"):
+            open_shop.check_catalogue()
+        with pytest.raises(GoodsMissing):
+            ask(selling, ledger, "month", Method.TRON)
+        make()  # a directory of that name is no file
+    assert [type(selling.refusal(plan)) for plan in found.plans] == [GoodsMissing, type(None)]
+    assert ask(selling, ledger, "licence", Method.TRON).plan == "licence"
+    (tmp_path / "files/month.zip").rmdir()
+    (tmp_path / "files/month.zip").write_bytes(b"x")
+    open_shop.check_catalogue()
+    assert ask(selling, ledger, "month", Method.TRON, request="again").plan == "month"
+
+
 def ask(checkout: Checkout, ledger: Ledger, plan: str, method: Method, **changes: str):  # type: ignore[no-untyped-def]  # noqa: ANN201 - an order, or an error
     wanted = {"request": "r", "channel": "pull", "recipient": "b", "language": "en", **changes}
     return checkout.order(ledger, plan, method, **wanted)
@@ -309,6 +330,9 @@ def ask(checkout: Checkout, ledger: Ledger, plan: str, method: Method, **changes
 
 def test_the_counter_takes_orders(checkout: Checkout, ledger: Ledger) -> None:
     """What could not be delivered or told from a forgery is refused before anybody pays."""
+    files = checkout._catalogue.directory / "files"
+    files.mkdir()
+    (files / "month.zip").write_bytes(b"x")
     made = ask(checkout, ledger, "licence", Method.TRON)
     assert (made.created_ms, made.plan, made.channel) == (NOW, "licence", "pull")
     with pytest.raises(ConfigurationError, match="X0TTA6BL4_PUBLIC_URL"):
@@ -330,6 +354,8 @@ def test_jettons_are_taken_once_their_wallet_is_known(
     checkout: Checkout, ledger: Ledger, tmp_path: Path
 ) -> None:
     """Before, a payment could not be told from a forgery."""
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files/month.zip").write_bytes(b"x")
     ready = Checkout(
         Shop(
             checkout._shop.chains,

@@ -16,11 +16,14 @@ from pydantic import SecretBytes, SecretStr
 from actors.payments import tokens
 from actors.payments.chains.money import Method
 from actors.payments.delivery import Delivery
-from actors.payments.errors import TokenRefused
+from actors.payments.errors import GoodsMissing, TokenRefused
 from actors.payments.ledger import orders
+from actors.payments.ledger.entitlements import LEAST_MS
+from actors.payments.ledger.orders import OrderState
+from actors.payments.ledger.outbox import DELIVERY
 from actors.payments.ledger.settling import ENTITLED_MS
 from actors.payments.shop import Shop
-from actors.runtime.errors import ConfigurationError, Unavailable
+from actors.runtime.errors import ConfigurationError, Conflict, Unavailable
 from tests.unit.payments.shop import DOWNLOAD, NOW, order, transfer, tron_chain
 
 if TYPE_CHECKING:
@@ -206,6 +209,114 @@ def test_a_link_out_of_the_shelf_opens_nothing(ledger: Ledger, shop: Shop, tmp_p
     one = paid(ledger, "one")
     with pytest.raises(Unavailable):
         Delivery(shop, ledger, KEY).open(tokens.sign(KEY, one.id, NOW + ENTITLED_MS), NOW)
+
+
+@pytest.mark.parametrize("until", [NOW, NOW + ENTITLED_MS - LEAST_MS + 1, NOW + ENTITLED_MS + 5])
+def test_a_link_that_has_ended_is_renewed(
+    ledger: Ledger, shop: Shop, tmp_path: Path, until: int
+) -> None:
+    """One that works for a day at least stays as it is; another one gives way to a link that works
+    for seven days, which opens the same file. What is not paid is not renewed."""
+    (tmp_path / "shelf" / "a.zip").write_bytes(b"goods")
+    delivery = Delivery(shop, ledger, KEY)
+    one = paid(ledger, "one")
+    old = delivery.of(one)
+    renewed = ledger.entitlements.renew(one.id, until)
+    new = delivery.of(one)
+    assert old is not None
+    assert new is not None
+    assert new.until_ms == renewed == (NOW if until == NOW else until) + ENTITLED_MS
+    assert (new == old) == (until == NOW)
+    token = new.value.rpartition("/")[2]
+    assert delivery.open(token, renewed).read_bytes() == b"goods"
+    assert (old.has_ended(until), new.has_ended(until)) == (until > NOW + ENTITLED_MS, False)
+    if new != old:
+        with pytest.raises(TokenRefused):
+            delivery.open(old.value.rpartition("/")[2], NOW)
+    for unpaid in (order(ledger, "unpaid").id, orders.new_id()):
+        with pytest.raises(Conflict):
+            ledger.entitlements.renew(unpaid, NOW)
+
+
+CATALOGUE = """
+plans:
+  - id: month
+    title: Month
+    price: {tron: "9.90"}
+    delivers: {download: %s}
+"""
+
+
+def test_a_file_that_is_not_there_is_not_delivered(
+    ledger: Ledger, shop: Shop, tmp_path: Path
+) -> None:
+    """Nor is it when it leads out of the shelf; once the catalogue is corrected, what was sold
+    under the mistake is delivered with the same link."""
+    delivery = Delivery(shop, ledger, KEY)
+    one = paid(ledger, "one")
+    until = NOW + ENTITLED_MS
+    seen = delivery.of(one)
+    assert seen is not None
+    assert seen.is_missing
+    with pytest.raises(GoodsMissing, match=r"no file a\.zip"):
+        delivery.goods(one, until)
+    with pytest.raises(GoodsMissing):
+        delivery.again(one.id, NOW)
+    (tmp_path / "secret").write_bytes(b"secret")
+    (tmp_path / "shelf" / "real.zip").write_bytes(b"goods")
+    for named, found in (("absent.zip", False), ("../secret", False), ("real.zip", True)):
+        shop.catalogue.write_text(CATALOGUE % named)
+        if found:
+            assert delivery.goods(one, until).value == seen.value
+            path = delivery.open(seen.value.rpartition("/")[2], NOW)
+            assert path.read_bytes() == b"goods"
+        else:
+            with pytest.raises(GoodsMissing):
+                delivery.goods(one, until)
+    shop.catalogue.write_text(CATALOGUE.partition("delivers")[0] + "delivers: licence")
+    with pytest.raises(GoodsMissing):  # the plan brings something else now
+        delivery.goods(one, until)
+    shop.catalogue.write_text(CATALOGUE % "real.zip")
+    (tmp_path / "shelf" / "a.zip").write_bytes(b"as sold")  # what was sold comes first
+    assert delivery.open(seen.value.rpartition("/")[2], NOW).read_bytes() == b"as sold"
+
+
+def test_a_delivered_order_is_delivered_again(ledger: Ledger, shop: Shop, tmp_path: Path) -> None:
+    """By a person's word, from every state of a paid order: once more, with a link that works; an
+    entry of the queue that says that it could not be delivered is closed."""
+    (tmp_path / "shelf" / "a.zip").write_bytes(b"goods")
+    delivery = Delivery(shop, ledger, KEY)
+    at = NOW
+
+    def carried(*, refused: bool = False) -> list[str]:
+        kinds = []
+        while claimed := ledger.outbox.claim("pull", at):
+            for message in claimed:
+                kinds.append(message.kind)
+                if refused and message.kind == DELIVERY:
+                    ledger.outbox.refuse(message, "gone", at)
+                else:
+                    ledger.outbox.done(message)
+        return kinds
+
+    one = paid(ledger, "one")
+    assert delivery.again(one.id, at).state is OrderState.CONFIRMED
+    assert carried() == ["confirmed", DELIVERY]
+    at += ENTITLED_MS + 1
+    assert delivery.again(one.id, at).state is OrderState.DELIVERING
+    again = delivery.of(one)
+    assert again is not None
+    assert not again.has_ended(at)
+    assert carried(refused=True) == [DELIVERY]
+    assert ledger.reviews.count() == 1
+    assert delivery.again(one.id, at).state is OrderState.DELIVERING
+    assert ledger.reviews.count() == 0
+    (message,) = ledger.outbox.claim("pull", at)
+    assert delivery.again(one.id, at).state is OrderState.DELIVERING  # under way: goes on with it
+    assert ledger.outbox.done(message)
+    assert carried() == []
+    with pytest.raises(Conflict, match="not paid"):
+        delivery.again(order(ledger, "unpaid").id, at)
 
 
 def test_licences_need_no_url(ledger: Ledger, shop: Shop) -> None:
