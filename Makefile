@@ -15,6 +15,9 @@ CHECK := $(BIN)/python -m pip check
 VERIFYING := chains.money chains.addresses chains.tron chains.ton chains.ton_body \
 	ledger.orders ledger.amount_tails tokens
 
+# Dozens of processes import the project, the tests' actors among them: they compile it once.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: setup setup-dev run test cover lint bench lock clean
 setup: $(READY)
 setup-dev: $(READY_DEV)
@@ -45,12 +48,14 @@ run: setup
 	$(BIN)/x0 drill
 	$(BIN)/x0 status
 
-# Two at a time, a file each: most tests wait for clusters and for protocol time.
+# Two at a time, a file each: most tests wait for clusters and for protocol time. In the order of
+# their paths, so that the long files come first: xdist would begin with those of many tests.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 test: setup-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(PYTEST)
 
 cover: setup-dev
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --cov-branch --cov-fail-under=100 \
+	$(PYTEST) -q --cov-branch --cov-fail-under=100 \
 		--cov-report=term-missing $(VERIFYING:%=--cov=actors.payments.%) \
 		tests/unit/payments/test_money.py tests/unit/payments/test_addresses.py \
 		tests/unit/payments/test_tron.py tests/unit/payments/test_ton.py \

@@ -97,7 +97,7 @@ async def compared(session: Session) -> list[tuple[DrillReport, Comparison]]:
     mesh = await Mesh.attach()
     found = []
     for chosen in ten_plans(mesh.membership):
-        report = await Conductor(mesh, chosen, 1000.0, 1, lambda _: None).run()
+        report = await Conductor(mesh, chosen, 3000.0, 1, lambda _: None).run()
         comparison = compared_with_twin(mesh.membership, chosen, report)
         assert comparison is not None
         found.append((report, comparison))

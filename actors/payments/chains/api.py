@@ -11,6 +11,7 @@ stand in no URL and no error.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import random
 import re
@@ -220,11 +221,17 @@ def read(response: httpx.Response) -> Any:  # noqa: ANN401 - JSON
         raise Broken(f"{len(response.content)} bytes that are no JSON") from None
 
 
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """What certificates are checked with; shared, because making it takes longer than a request."""
+    return httpx.create_ssl_context()
+
+
 class _Paced(httpx.AsyncBaseTransport):
     """Sends evenly, waits out suspensions, and reads answers whole within the bounds."""
 
     def __init__(self, rate: float, sleep: Callable[[float], Awaitable[None]]) -> None:
-        self._inner = httpx.AsyncHTTPTransport()
+        self._inner = httpx.AsyncHTTPTransport(verify=_tls())
         self._limiter = AsyncLimiter(1, 1 / rate)  # a bucket of one: no bursts
         self._sleep = sleep
         self._resumes_at = 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import resource
 import shutil
 import subprocess
@@ -164,7 +165,14 @@ def test_until_the_disk_has_the_new_file_the_old_one_has_everything(
 ) -> None:
     """Killed before that, nothing is lost; after it, what was committed meanwhile is there."""
     held = threading.Event()
-    monkeypatch.setattr(journals.os, "fsync", lambda _file: held.wait(30))
+    fsync = os.fsync
+
+    def late(file: int) -> None:
+        if threading.current_thread() is not threading.main_thread():  # it writes the new file
+            held.wait(60)
+        fsync(file)
+
+    monkeypatch.setattr(journals.os, "fsync", late)
     journal = FileJournal(tmp_path / "here")
     journal.append(1, b"before")
     journal.rewrite([(5, [b"snapshot"])])

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from actors.payments.bot import bot_loop, chat_throttle, phrases, polling, webhook
+from actors.payments.bot import bot_loop, chat_throttle, phrases, polling, telegram, webhook
 from actors.payments.bot.bot_loop import Webhook
 from actors.payments.bot.keyboards import Button
 from actors.payments.bot.rich_text import Mark, Part, RichText
@@ -38,6 +38,7 @@ def api(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
     """A Bot API; without its throttle, and the bot without its own, unless asked for."""
     if not request.param:
         monkeypatch.setattr(chat_throttle, "INTERVAL_S", 0.0)
+    monkeypatch.setattr(bot_loop, "NEWS_S", 0.05)
     with serving(BotApi(throttles=request.param)) as served:
         yield served
 
@@ -350,6 +351,7 @@ def test_a_slow_telegram_or_none_loses_nothing(
 ) -> None:
     """5xx, broken connections and 429 at every kind of request: all is said in the end."""
     monkeypatch.setattr(bot_loop, "RETRY_S", 0.1)
+    monkeypatch.setattr(telegram, "_PAUSE_S", 0.1)
     monkeypatch.setattr(polling, "FIRST_PAUSE_S", 0.1)
     seen: dict[str, int] = {}
 
