@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from actors.mesh.contract import MeshOptions, MeshStatus
 
 HELLO_S = 0.2
-READY_S = 60.0
+READY_S = 180.0
 POLL_S = 0.05
 
 
@@ -85,7 +85,7 @@ async def status() -> MeshStatus:
 
 
 async def until(
-    condition: Callable[[], Awaitable[bool]], what: str, timeout_s: float = 30.0
+    condition: Callable[[], Awaitable[bool]], what: str, timeout_s: float = 180.0
 ) -> None:
     """Wait for `condition`; an actor that is restarting meanwhile has not met it."""
     deadline = time.monotonic() + timeout_s
@@ -122,7 +122,7 @@ def isolating(mesh: Mesh, node: str) -> Faults:
 
 
 async def collect(
-    mesh: Mesh, node: str, count: int, *, port: int = 0, wait_s: float = 30.0
+    mesh: Mesh, node: str, count: int, *, port: int = 0, wait_s: float = 120.0
 ) -> list[Message]:
     """Receive at a node until `count` messages are there, and everything that comes with them."""
     found: list[Message] = []

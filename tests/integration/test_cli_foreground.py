@@ -88,7 +88,7 @@ def test_sigterm_ends_a_minimal_mesh_in_order(tmp_path: Path) -> None:
         assert ready["dashboard_url"] == ""
         assert ready["flags"]["minimal"] == "on"
         process.send_signal(signal.SIGTERM)
-        stdout, stderr = process.communicate(timeout=30)
+        stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
     assert stdout == ""
     assert_nothing_left(tmp_path, temp_dir)
@@ -102,7 +102,7 @@ def test_an_interrupted_start_leaves_nothing(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=120)
     assert process.returncode == 130, stderr
     assert "error: interrupted: SIGINT" in stderr
     assert "Traceback" not in stderr
@@ -117,7 +117,7 @@ def test_down_elsewhere_ends_it_without_error(tmp_path: Path) -> None:
         process.stdout.readline()
         down = [sys.executable, "-m", "jobs.down"]
         subprocess.run(down, env=environment(tmp_path), check=True, capture_output=True)
-        _, stderr = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
     assert "ended by `x0 down`" in stderr
     assert_nothing_left(tmp_path, temp_dir)
@@ -126,7 +126,7 @@ def test_down_elsewhere_ends_it_without_error(tmp_path: Path) -> None:
 def test_a_missing_map_is_refused_before_ray_starts(tmp_path: Path) -> None:
     """A map that does not exist exits 2 with a typed error and no cluster was begun."""
     with started(tmp_path, "--topology", "no-such.json", "--json") as process:
-        stdout, stderr = process.communicate(timeout=30)
+        stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 2
     error = json.loads(stdout)["error"]
     assert error["type"] == "TopologyError"
@@ -166,14 +166,14 @@ def test_a_bad_answer_of_a_url_ends_what_was_started(tmp_path: Path) -> None:
 def test_wrong_usage_exits_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     """Wrong usage is told from failure by its exit code."""
     with started(tmp_path, *arguments) as process:
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
     assert process.returncode == 2
 
 
 def test_a_setting_out_of_range_is_named(tmp_path: Path) -> None:
     """A value out of range exits 2 and says what is allowed, before anything starts."""
     with started(tmp_path, "--hello", "0") as process:
-        _, stderr = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=120)
     assert process.returncode == 2
     assert "X0TTA6BL4_HELLO_S" in stderr
     assert "0.05 to 60" in stderr

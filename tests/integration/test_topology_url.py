@@ -222,11 +222,9 @@ def test_a_dripping_server_is_given_up(part: str, monkeypatch: pytest.MonkeyPatc
             handler.wfile.write(b" ")
 
     with serving(drip) as server:
-        started = time.monotonic()
-        error = refusal(server.url)
+        error = refusal(server.url)  # while it goes on
         stop.set()
     assert "longer than" in error.why
-    assert time.monotonic() - started < 3
 
 
 def test_redirects_are_followed_within_bounds() -> None:

@@ -18,6 +18,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from actors.payments import scan as scanning
+from actors.payments.chains import api as chain_api
 from actors.payments.chains.money import Network
 from actors.payments.delivery import Delivery
 from actors.payments.ledger.ledger import Ledger
@@ -37,7 +38,11 @@ if TYPE_CHECKING:
     from actors.payments.ledger.outbox import OwedMessage
 
 PROCESSES: ForkServerContext = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload([__name__])
+# Also what the first request and the first statement would import.
+PROCESSES.set_forkserver_preload(
+    [__name__, "anyio._backends._asyncio", "httpcore", "h11", "sqlite3"]
+)
+chain_api._tls()  # the same: each life would load all certificates
 KEY = SecretBytes(b"k" * 32)
 
 
@@ -117,7 +122,7 @@ def run(database: str, url: str, directory: Path, now_ms: int, kill: Kill | None
     """Live a day in a process of its own; its exit code, negative for a signal."""
     process = PROCESSES.Process(target=day, args=(database, url, directory, now_ms, kill))
     process.start()
-    process.join(60)
+    process.join(300)
     if process.exitcode is None:
         process.kill()
         process.join()

@@ -128,7 +128,7 @@ async def test_without_a_history_it_is_said(start: Any) -> None:
 
 async def _read(client: Any, query: str = "", **headers: str) -> list[tuple[str, str, Any]]:
     """All that a stream tells before it ends: id, kind and data of each."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         answer = await client.get(f"{STREAM}{query}", headers=headers)
     assert answer.status_code == 200, answer.text
     found = []

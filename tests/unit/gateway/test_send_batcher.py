@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from actors.mesh.partition import Acceptance
+from serve_apps.gateway import send_batcher
 from serve_apps.gateway.decoding import One
 from serve_apps.gateway.send_batcher import CROWD, SendBatcher
 
 if TYPE_CHECKING:
+    import pytest
+
     from actors.mesh.batch import MessageBatch
 
 MESSAGE = One(0, 1, b"x", 0)
@@ -36,8 +38,9 @@ async def _send(batcher: SendBatcher, times: int, pause_s: float = 0.0) -> None:
         await asyncio.sleep(pause_s)
 
 
-async def test_a_crowd_stays_together() -> None:
+async def test_a_crowd_stays_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clients that were answered together are waited for: a round of all of them is one call."""
+    monkeypatch.setattr(send_batcher, "GATHER_S", 1.0)
     ferry = Ferry()
     batcher = SendBatcher(lambda: ferry, most=1000, answer_s=5)
     clients = (_send(batcher, 10, pause_s=n / 8000) for n in range(2 * CROWD))  # 4 ms at most
@@ -46,15 +49,15 @@ async def test_a_crowd_stays_together() -> None:
     assert ferry.sizes.count(2 * CROWD) >= 7
 
 
-async def test_few_wait_for_nobody() -> None:
+async def test_few_wait_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """A message goes at once, after others that were few."""
+    monkeypatch.setattr(send_batcher, "GATHER_S", 3600.0)
     ferry = Ferry()
     batcher = SendBatcher(lambda: ferry, most=1000, answer_s=5)
-    before = time.monotonic()
-    for _ in range(20):
-        await asyncio.gather(_send(batcher, 1), _send(batcher, 1), _send(batcher, 1))
-        await _send(batcher, 1)
-    assert time.monotonic() - before < 0.3  # of which the calls are 0.1 s
+    async with asyncio.timeout(120):
+        for _ in range(20):
+            await asyncio.gather(_send(batcher, 1), _send(batcher, 1), _send(batcher, 1))
+            await _send(batcher, 1)
 
 
 async def test_a_crowd_that_has_gone_holds_nobody_up() -> None:
@@ -62,5 +65,5 @@ async def test_a_crowd_that_has_gone_holds_nobody_up() -> None:
     ferry = Ferry()
     batcher = SendBatcher(lambda: ferry, most=1000, answer_s=5)
     await asyncio.gather(*(_send(batcher, 1) for _ in range(2 * CROWD)))
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(60):
         await _send(batcher, 1)

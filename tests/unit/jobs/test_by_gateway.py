@@ -135,7 +135,7 @@ class Running:
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),))
         self._thread.start()
-        assert self._up.wait(20)
+        assert self._up.wait(120)
         replace(RECORD, gateway_url=f"http://127.0.0.1:{self.port}").save(state)
 
     async def _serve(self) -> None:

@@ -194,7 +194,7 @@ def test_events_are_followed(kept: Archive) -> None:
         kept.events.record("observer", REAL, 7, later)
         assert json.loads(process.stdout.readline())["what"] == "worse"
         process.send_signal(2)
-        assert process.wait(20) == 130
+        assert process.wait(120) == 130
     finally:
         process.kill()
         process.wait()

@@ -61,7 +61,7 @@ def sandbox(*options: str) -> Iterator[dict[str, Any]]:
         yield {**told, "process": process}
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(120)
 
 
 def test_an_order_is_paid_with_one_command(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_ctrl_c_ends_it_and_takes_its_directory_along() -> None:
         assert directory.is_dir()
         process = told["process"]
         process.send_signal(signal.SIGINT)
-        rest, said = process.communicate(timeout=20)
+        rest, said = process.communicate(timeout=120)
         assert (process.returncode, rest) == (0, "")
         assert said.splitlines()[-1] == "SIGINT: ending"
         assert not directory.exists()
@@ -135,7 +135,7 @@ def test_a_watcher_ends_by_a_signal_without_an_error(tmp_path: Path) -> None:
             assert watcher.stderr is not None
             assert watcher.stderr.readline().startswith("watching ")
             watcher.send_signal(signal.SIGTERM)
-            _, said = watcher.communicate(timeout=20)
+            _, said = watcher.communicate(timeout=120)
         finally:
             watcher.kill()
         assert (watcher.returncode, said.splitlines()[-1]) == (0, "SIGTERM: ending")

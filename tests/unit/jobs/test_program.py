@@ -61,7 +61,7 @@ def test_ctrl_c_at_any_time_is_one_line_and_130(
     assert process.stdout.readline() == "begun\n"
     time.sleep(delay_s)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)
     assert "Traceback" not in said
     assert sum(line.startswith("error:") for line in said.splitlines()) <= 1
     ended_before = "what-if" not in arguments and process.returncode == exit_codes.NO_MESH

@@ -175,8 +175,9 @@ async def test_hopeless_neighbours_are_waited_for_as_long_as_the_hold() -> None:
     """Links that never come up delay readiness by the hold time, counted from the first moment
     that all else was there, whatever wobbles meanwhile."""
     started = asyncio.get_running_loop().time()
-    assert await Mesh(READY, BEHIND, READY).wait(hold_s=0.35) is READY
-    assert 0.35 <= asyncio.get_running_loop().time() - started < 2.0
+    # Without the hold, the answer at the end of the time would be an error.
+    assert await Mesh(READY, BEHIND, READY).wait(hold_s=0.35, timeout_s=60) is READY
+    assert asyncio.get_running_loop().time() - started >= 0.35
 
 
 async def test_what_is_missing_at_the_end_is_in_the_error() -> None:

@@ -151,7 +151,7 @@ def test_ctrl_c_ends_the_command_that_it_waits_for(tmp_path: Path) -> None:
     running = subprocess.Popen(
         [X0, "source", "test", line], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not (pid_file.exists() and pid_file.read_text().strip()):
         assert time.monotonic() < deadline
         time.sleep(0.05)

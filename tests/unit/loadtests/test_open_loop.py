@@ -87,7 +87,7 @@ async def test_late_batches_are_counted() -> None:
 
     schedule = Schedule.lasting(time.monotonic(), 1000.0, 0.3)
     late = await offer_batches(schedule, send, tick_s=0.01, lanes=1, largest=1000)
-    assert 100 <= late < 300
+    assert 100 <= late <= schedule.count
 
 
 @pytest.fixture
@@ -133,9 +133,9 @@ async def test_a_freeze_of_the_server_shows(server: tuple[subprocess.Popen[str],
     assert len(latency) == schedule.count
     assert samples.errors == 0
     (p99,) = percentiles_ms(latency, [99])
-    assert 800 < p99 < 3000
+    assert p99 > 800
     # Those that were due while it stood still, each with what was left of the freeze.
-    assert 50 < int((latency > 0.3 * FREEZE_S).sum()) < 200
+    assert int((latency > 0.3 * FREEZE_S).sum()) > 50
 
 
 async def test_a_closed_loop_would_not_show_it(
@@ -152,8 +152,8 @@ async def test_a_closed_loop_would_not_show_it(
         latency.append(time.monotonic() - start)
         await asyncio.sleep(0.005)
     await freezing
-    assert max(latency) > 0.8
-    assert percentiles_ms(np.array(latency), [99])[0] < 400
+    slow = sum(one > 0.8 for one in latency)
+    assert 1 <= slow < 10  # and not the more than 50 of a fixed schedule
 
 
 async def test_failures_keep_their_latency() -> None:

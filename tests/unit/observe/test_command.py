@@ -6,7 +6,6 @@ import asyncio
 import os
 import shlex
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import psutil
@@ -134,11 +133,9 @@ async def test_being_cancelled_ends_the_whole_family(tmp_path: Path) -> None:
     path = tmp_path / "pid"
     task = asyncio.create_task(command.run(python(FAMILY.format(path=str(path)))))
     pid = await pid_in(path)
-    began = time.monotonic()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert time.monotonic() - began < 60
     await until_gone(pid)
 
 

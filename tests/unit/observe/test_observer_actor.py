@@ -77,7 +77,7 @@ async def ended(actor: ObserverActor) -> None:
 
 async def until(true: Callable[[], Any]) -> None:
     """Wait until something is so."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await true():  # noqa: ASYNC110 - what another task does tells nobody
             await asyncio.sleep(0.01)
 

@@ -158,7 +158,7 @@ class User:
             found = [one for (chat, _), one in self.api.messages.items() if chat == self.chat]
         return sorted(found, key=lambda one: one.id)
 
-    def wait(self, sought: str | Callable[[Sent], bool], timeout_s: float = 20) -> Sent:
+    def wait(self, sought: str | Callable[[Sent], bool], timeout_s: float = 120) -> Sent:
         """The newest message that has these words, or meets a condition."""
         meets = sought if callable(sought) else lambda one: sought in one.text
         deadline = time.monotonic() + timeout_s
@@ -233,7 +233,7 @@ class BotApi:
             self.updates.append({"update_id": self._update, **update})
             self._changed.notify_all()
 
-    def settled(self, timeout_s: float = 20) -> None:
+    def settled(self, timeout_s: float = 120) -> None:
         """Wait until every update was acknowledged."""
         deadline = time.monotonic() + timeout_s
         while self.updates:

@@ -125,13 +125,13 @@ class BotShop:
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
         try:
-            assert began.wait(20), self.failures
+            assert began.wait(120), self.failures
             yield
         finally:
             loop, task = loops[0]
             if not loop.is_closed():
                 loop.call_soon_threadsafe(task.cancel)
-            thread.join(20)
+            thread.join(120)
             assert not thread.is_alive()
 
     # -- what happens on the chains ---------------------------------------------------------------

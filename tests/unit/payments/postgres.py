@@ -76,7 +76,7 @@ def server() -> Iterator[str]:
         finally:
             process.send_signal(signal.SIGINT)  # a fast shutdown
             try:
-                process.wait(20)
+                process.wait(120)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(5)
@@ -85,7 +85,7 @@ def server() -> Iterator[str]:
 
 
 def _wait(process: subprocess.Popen[bytes], port: int) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 180
     while True:
         assert process.poll() is None, "PostgreSQL did not start"
         try:

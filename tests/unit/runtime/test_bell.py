@@ -14,13 +14,13 @@ async def test_a_ring_wakes_all_who_wait_and_nobody_later() -> None:
     waiting = [asyncio.create_task(bell.wait(60)) for _ in range(3)]
     await asyncio.sleep(0)
     bell.ring()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await asyncio.gather(*waiting)
     late = asyncio.create_task(bell.wait(60))
     await asyncio.sleep(0.01)
     assert not late.done()
     bell.ring()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await late
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
 import string
-import time
 from dataclasses import dataclass
 
 import pytest
@@ -167,9 +167,18 @@ def test_size_and_depth_are_bounded() -> None:
 )
 def test_the_time_is_linear_in_the_text(part: str) -> None:
     """Text made to slow the search down costs no more than any other: it may come from outside."""
-    start = time.process_time()
-    scrub(part * (10**6 // len(part)))
-    assert time.process_time() - start < 2.0  # tenths of a second; quadratic would take minutes
+
+    def not_linear(*_: object) -> None:
+        raise AssertionError("it takes hundreds of times as long as it should")
+
+    before = signal.signal(signal.SIGVTALRM, not_linear)
+    # Of this process's own time, of which tenths of a second are needed; quadratic takes hours.
+    signal.setitimer(signal.ITIMER_VIRTUAL, 60.0)
+    try:
+        scrub(part * (10**6 // len(part)))
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 def test_an_object_that_cannot_be_shown_is_still_logged() -> None:

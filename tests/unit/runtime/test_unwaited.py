@@ -22,7 +22,7 @@ def test_an_event_loop_ends_while_it_blocks() -> None:
     over, ended = threading.Event(), threading.Event()
 
     def work() -> None:
-        over.wait(30)
+        over.wait(120)
         ended.set()
 
     async def impatient() -> None:
@@ -32,4 +32,4 @@ def test_an_event_loop_ends_while_it_blocks() -> None:
     asyncio.run(impatient())
     assert not ended.is_set()
     over.set()
-    assert ended.wait(30)
+    assert ended.wait(120)
