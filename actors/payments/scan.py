@@ -162,6 +162,7 @@ class _TronScan:
         self._clock = clock
         self._result = ScanResult(Network.TRON)
         self._failure: Exception | None = None  # what reading a receipt failed at
+        self._nameless = 0  # rows that name no transaction
 
     async def run(self) -> ScanResult:
         intake = self._ledger.intake
@@ -169,6 +170,11 @@ class _TronScan:
         head_ms = await self._source.head_ms()
         await self._read(cursor, until_ms=max(self._clock(), head_ms) + AHEAD_MS)
         await self._receipts(cursor, head_ms)
+        if self._nameless:
+            # Whoever paid in them may be anybody, so nothing was read to its end.
+            raise UntrustedHistory(
+                Network.TRON, f"rows of it that name no transaction: {self._nameless}"
+            )
         self._result.expired = await asyncio.to_thread(
             intake.complete, [cursor], head_ms, self._clock()
         )
@@ -182,7 +188,7 @@ class _TronScan:
     async def _read(self, cursor: Cursor, *, until_ms: int) -> None:
         since_ms = max(self._chain.since_ms, cursor.position - OVERLAP_MS)
         frontier = _Frontier(until_ms)
-        listed: set[tuple[str, int]] = set()
+        listed: set[tuple[str, int | None]] = set()
         async for rows, is_last in _ahead(self._source.history(since_ms, until_ms)):
             self._result.pages += 1
             frontier.note(rows)
@@ -192,6 +198,7 @@ class _TronScan:
                 contract=self._chain.contract,
                 since_ms=self._chain.since_ms,
             )
+            self._nameless += sifted.nameless
             self._result.rejected.update(str(one.reason) for one in sifted.rejected)
             listed.update((one.tx_id, one.amount) for one in sifted.sightings if one.confirmed)
             _, unmatched = await asyncio.to_thread(
@@ -200,7 +207,7 @@ class _TronScan:
                 self._chain.contract,
                 sifted.sightings,
                 self._clock(),
-                position=frontier.position() if is_last else None,
+                position=frontier.position() if is_last and not self._nameless else None,
             )
             self._result.review += unmatched
         self._result.transfers = len(listed)
@@ -252,27 +259,31 @@ class _TronScan:
 class _Frontier:
     """How far the rows of a scan justify moving the cursor.
 
-    To the newest confirmed row, but not past an unconfirmed one, and never into the future: a row
-    may claim any time.
+    To the newest confirmed row, but not past one that is only listed as unconfirmed, unless that is
+    so old that its fate is known; and never into the future: a row may claim any time.
     """
 
     def __init__(self, until_ms: int) -> None:
         self._until_ms = until_ms
         self._newest = 0
-        self._bound = until_ms
+        self._confirmed: set[str | None] = set()
+        self._unconfirmed: dict[str | None, int] = {}
 
     def note(self, rows: list[Any]) -> None:
         for row in rows:
-            time_ms = row.get("block_timestamp") if isinstance(row, dict) else None
-            if not tron.is_time(time_ms) or time_ms > self._until_ms:
+            time_ms, tx_id = tron.row_ms(row), tron.row_id(row)
+            if time_ms is None or time_ms > self._until_ms:
                 continue
-            if row.get("_unconfirmed") is True:
-                self._bound = min(self._bound, time_ms)
+            if tron.is_unconfirmed(row):
+                earliest = self._unconfirmed.get(tx_id, time_ms)
+                self._unconfirmed[tx_id] = min(earliest, time_ms)
             else:
                 self._newest = max(self._newest, time_ms)
+                self._confirmed.add(tx_id)
 
     def position(self) -> int:
-        return min(self._newest, self._bound)
+        held = [at for tx_id, at in self._unconfirmed.items() if tx_id not in self._confirmed]
+        return min([self._newest, *(at for at in held if at >= self._newest - GONE_MS)])
 
 
 class _TonScan:

@@ -28,12 +28,13 @@ from actors.payments.chains.verdict import Reason, Rejected
 from actors.payments.errors import ChainRefused, UntrustedHistory
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from actors.payments.chains.verdict import Transfer
     from actors.payments.shop import ShopChain
 
 PAGE: Final = 200  # rows; the API gives no more
+ROUND: Final = 10  # rows; the limit that an API sets by itself is a multiple
 MAX_PAGES: Final = 5_000
 # What the library raises for an answer that contains an error.
 _NODE_ERRORS: Final = (ApiError, TransactionError, TvmError, UnknownError, ValidationError)
@@ -78,7 +79,7 @@ class TronSource:
             ChainRefused: a setting is wrong.
             UntrustedHistory: the pages go round in circles or do not end.
         """
-        params: dict[str, str | int] = {
+        span: dict[str, str | int] = {
             "only_to": "true",
             "contract_address": self.chain.contract,
             "min_timestamp": since_ms,
@@ -88,17 +89,22 @@ class TronSource:
         }
         path = f"/v1/accounts/{self.chain.wallet}/transactions/trc20"
         seen: set[str] = set()
-        while True:
-            rows, fingerprint = await self._page(path, params)
-            yield rows, fingerprint is None
-            if fingerprint is None:
+        onward: dict[str, str | int] = {}
+        for _ in range(MAX_PAGES):
+            rows, fingerprint = await self._page(path, {**span, **onward})
+            start_ms = None if fingerprint else _next_start(rows, int(span["min_timestamp"]))
+            is_last = fingerprint is None and start_ms is None
+            yield rows, is_last
+            if is_last:
                 return
+            if fingerprint is None:
+                span, onward = {**span, "min_timestamp": start_ms or 0}, {}
+                continue
             if fingerprint in seen:
                 raise UntrustedHistory(Network.TRON, "a page leads back to one that was read")
-            if len(seen) >= MAX_PAGES:
-                raise UntrustedHistory(Network.TRON, f"it has more than {MAX_PAGES} pages")
             seen.add(fingerprint)
-            params["fingerprint"] = fingerprint
+            onward = {"fingerprint": fingerprint}
+        raise UntrustedHistory(Network.TRON, f"it has more than {MAX_PAGES} pages")
 
     async def _page(
         self, path: str, params: Mapping[str, str | int]
@@ -128,7 +134,11 @@ class TronSource:
                 # No JSON, or JSON of a shape that the library does not expect.
                 raise Broken("a receipt of another shape") from None
             verdict = tron.read_receipt(
-                found, tx_id, wallet=self.chain.wallet, contract=self.chain.contract
+                found,
+                tx_id,
+                wallet=self.chain.wallet,
+                contract=self.chain.contract,
+                since_ms=self.chain.since_ms,
             )
             if isinstance(verdict, Rejected) and verdict.reason is Reason.MALFORMED:
                 # It says nothing about the transaction, which may have paid.
@@ -136,6 +146,32 @@ class TronSource:
             return verdict
 
         return await self.api.attempting(ask)
+
+
+def _next_start(rows: Sequence[object], start_ms: int) -> int | None:
+    """From when on to ask again after a page that names no next one; None: it was the last.
+
+    That a page does not say that there is more is no proof that there is none. The last one is
+    shorter than any limit, be it the one that was asked for or one of the API's own; or it has
+    nothing that is newer than what it was asked for from.
+
+    Args:
+        rows: the page.
+        start_ms: from when on it was asked for.
+
+    Raises:
+        UntrustedHistory: there may be more, and nobody knows where.
+    """
+    full = len(rows) >= PAGE
+    if not rows or not (full or len(rows) % ROUND == 0):
+        return None
+    times = [time_ms for row in rows if (time_ms := tron.row_ms(row)) is not None]
+    newest_ms = max(times, default=start_ms)
+    if full and (newest_ms <= start_ms or times != sorted(times)):
+        raise UntrustedHistory(
+            Network.TRON, f"a page of {len(rows)} rows names no next one, and not where that begins"
+        )
+    return newest_ms if newest_ms > start_ms else None
 
 
 def page_of(answer: object) -> tuple[list[Any], str | None]:

@@ -50,14 +50,14 @@ class Sighting:
 
     Attributes:
         tx_id: 64 lower-case hex digits.
-        amount: µUSDT.
-        block_ms: time of the block, ms since the Unix epoch.
+        amount: µUSDT, above 0; None if the row does not name it readably.
+        block_ms: time of the block, ms since the Unix epoch; None in the same way.
         confirmed: the index calls it solid.
     """
 
     tx_id: str
-    amount: int
-    block_ms: int
+    amount: int | None
+    block_ms: int | None
     confirmed: bool
 
 

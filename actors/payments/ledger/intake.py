@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from actors.payments.chains.money import Network
+from actors.payments.chains.verdict import Reason
 from actors.payments.ledger import order_book, orders, queries, schema, settling
 from actors.payments.ledger.orders import OrderState
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-    from actors.payments.chains.verdict import Reason, Sighting, Transfer
+    from actors.payments.chains.verdict import Sighting, Transfer
     from actors.payments.ledger.orders import Order
     from actors.payments.ledger.settling import Effect
     from actors.runtime.database import Database
@@ -31,6 +32,7 @@ OVERLAP_MS: Final = 5 * 60_000
 """An index of TRON may list a transfer so much after a later one."""
 RETRY_MS: Final = 20_000
 """Until a receipt that is not solid is asked for again, at least; the older, the longer."""
+_VANISHED: Final = str(Reason.VANISHED)
 _RETRY_SHARE: Final = 10  # the pause is this part of the transaction's age
 
 
@@ -69,8 +71,8 @@ class Waiting:
 
     Attributes:
         tx_id: id of the transaction.
-        matched: whether an order waits for it.
-        block_ms: time of its block, as it was listed.
+        matched: whether an order waits for it, or may be.
+        block_ms: time of its block, as it was listed; if it was listed without, when that was.
         asked: number of times that its receipt was asked for and was not solid.
     """
 
@@ -154,9 +156,15 @@ class Intake:
         return new, unmatched
 
     def waiting(self, cursor: Cursor, now_ms: int, *, limit: int) -> list[Waiting]:
-        """Transactions whose receipts are due: first those that an order waits for, longest due."""
+        """Transactions whose receipts are due, longest due first of those with the same claim.
+
+        First those that an order waits for, then those that may be anybody's, as the index names
+        no amount of them.
+        """
         table = schema.sightings.c
-        matched = sa.func.max(sa.case((table.order_id.is_not(None), 1), else_=0))
+        matched = sa.func.max(
+            sa.case((table.order_id.is_not(None), 2), (table.amount == 0, 1), else_=0)
+        )
         block_ms = sa.func.max(table.block_ms)
         with self._database.reading() as connection:
             rows = connection.execute(
@@ -308,27 +316,60 @@ def _note(
     sightings: Sequence[Sighting],
     now_ms: int,
 ) -> tuple[int, int]:
-    table = schema.sightings.c
-    listed = {(one.tx_id, one.amount): one for one in sightings}
-    query = sa.select(table.tx_id, table.amount).where(_of(cursor))
-    rows = queries.select_in(connection, query, table.tx_id, (one.tx_id for one in sightings))
-    known = {(row.tx_id, row.amount) for row in rows}
-    new = {key: one for key, one in listed.items() if key not in known}
+    listed = {(one.tx_id, one.amount or 0): one for one in sightings}
+    known = _known(connection, cursor, sightings)
+    found_again = {
+        one.tx_id for key, one in listed.items() if one.confirmed and known.get(key) == _VANISHED
+    }
+    for tx_id in sorted(found_again):
+        _ask_again(connection, cursor, tx_id, now_ms)
+    new = [one for key, one in listed.items() if key not in known]
     if not new:
         return 0, 0
-    named = settling.by_amount(connection, cursor.account, contract, (key[1] for key in new))
-    orders_seen = {
-        key: settling.in_time(named.get(key[1], ()), one.block_ms) for key, one in new.items()
-    }
+    seen = _seen_by(connection, cursor, contract, new, now_ms)
     connection.execute(
         schema.sightings.insert(),
-        [_waiting(cursor, one, orders_seen[key], now_ms) for key, one in new.items()],
+        [_waiting(cursor, one, order, now_ms) for one, order in zip(new, seen, strict=True)],
     )
-    for order_id in sorted({order.id for order in orders_seen.values() if order is not None}):
+    _see(connection, {order.id for order in seen if order is not None}, now_ms)
+    return len(new), sum(order is None for order in seen)
+
+
+def _known(
+    connection: Connection, cursor: Cursor, sightings: Sequence[Sighting]
+) -> dict[tuple[str, int], str]:
+    """Of the transactions of these, what is noted already: why it was refused, by id and amount."""
+    table = schema.sightings.c
+    query = sa.select(table.tx_id, table.amount, table.reason).where(_of(cursor))
+    rows = queries.select_in(connection, query, table.tx_id, (one.tx_id for one in sightings))
+    return {(row.tx_id, row.amount): row.reason for row in rows}
+
+
+def _seen_by(
+    connection: Connection, cursor: Cursor, contract: str, new: Sequence[Sighting], now_ms: int
+) -> list[Order | None]:
+    """Of each sighting, the order that it would pay."""
+    amounts = {one.amount for one in new if one.amount is not None}
+    named = settling.by_amount(connection, cursor.account, contract, amounts)
+    return [settling.in_time(named.get(one.amount or 0, ()), one.block_ms or now_ms) for one in new]
+
+
+def _see(connection: Connection, order_ids: set[str], now_ms: int) -> None:
+    """Bring orders that are listed as paid to where their buyers hear of it."""
+    for order_id in sorted(order_ids):
         order = order_book.fetch(connection, order_id, lock=True)
         if order.state is OrderState.NEW:
             settling.advance(connection, order, OrderState.SEEN, now_ms)
-    return len(new), sum(order is None for order in orders_seen.values())
+
+
+def _ask_again(connection: Connection, cursor: Cursor, tx_id: str, now_ms: int) -> None:
+    """Take up again what was in no block for long, and is in one now."""
+    table = schema.sightings.c
+    connection.execute(
+        schema.sightings.update()
+        .where(_of(cursor), table.tx_id == tx_id, table.reason == _VANISHED)
+        .values(status="waiting", reason="", next_ms=now_ms, asked=0)
+    )
 
 
 def _waiting(cursor: Cursor, one: Sighting, order: Order | None, now_ms: int) -> dict[str, object]:
@@ -337,9 +378,9 @@ def _waiting(cursor: Cursor, one: Sighting, order: Order | None, now_ms: int) ->
         "network": str(cursor.network),
         "account": cursor.account,
         "tx_id": one.tx_id,
-        "amount": one.amount,
+        "amount": one.amount or 0,
         "order_id": None if order is None else order.id,
-        "block_ms": one.block_ms,
+        "block_ms": one.block_ms or now_ms,
         "status": "waiting",
         "reason": "",
         "next_ms": now_ms,

@@ -283,7 +283,7 @@ def _hearsay(connection: Connection, limit: int) -> list[Review]:
             cause=Cause.UNMATCHED,
             order=None,
             method=Method(row.network),
-            amount=row.amount,
+            amount=row.amount or None,  # the index may not have named it
             sender="",
             block_ms=row.block_ms,
             opened_ms=row.block_ms,

@@ -111,6 +111,7 @@ sightings = Table(
     Column("network", String(8), primary_key=True),
     Column("account", String(80), primary_key=True),
     Column("tx_id", String(64), primary_key=True),
+    # 0 for a row of the index that names no amount; an amount of nothing is never kept.
     Column("amount", BigInteger, primary_key=True, autoincrement=False),
     Column("order_id", ForeignKey("orders.id")),
     Column("block_ms", BigInteger, nullable=False),
@@ -120,7 +121,7 @@ sightings = Table(
     Column("asked", Integer, nullable=False, server_default="0"),
     CheckConstraint(f"network IN {_NETWORKS}", name="network"),
     CheckConstraint("status IN ('waiting', 'read', 'refused')", name="status"),
-    CheckConstraint("amount > 0", name="amount"),
+    CheckConstraint("amount >= 0", name="amount"),
     Index("ix_sightings_waiting", "network", "account", "status", "next_ms"),
 )
 
@@ -140,6 +141,7 @@ payments = Table(
     Column("settles", Boolean, nullable=False),
     Column("role", String(8), nullable=False),
     Column("recorded_ms", BigInteger, nullable=False),
+    Column("comment", String(256), nullable=False, server_default=""),
     CheckConstraint(f"network IN {_NETWORKS}", name="network"),
     CheckConstraint(f"method IN {_METHODS}", name="method"),
     CheckConstraint("amount > 0", name="amount"),

@@ -118,6 +118,7 @@ def test_a_ledger_of_the_first_version_is_kept(database_url: str) -> None:
         with ledger.database.writing() as connection:
             connection.exec_driver_sql("ALTER TABLE cursors DROP COLUMN jetton_master")
             connection.exec_driver_sql("ALTER TABLE sightings DROP COLUMN asked")
+            connection.exec_driver_sql("ALTER TABLE payments DROP COLUMN comment")
             connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
     with Ledger(SecretStr(database_url)) as ledger:
         assert ledger.orders.get(one.id) == one

@@ -194,7 +194,7 @@ def test_tricks_never_settle(shared: Ledger, tricks: list[str]) -> None:
         sifted = tron.sift([listed], wallet=WALLET, contract=USDT, since_ms=0)
         shared.intake.note(at, USDT, sifted.sightings, NOW)
         for waiting in shared.intake.waiting(at, NOW, limit=9):
-            read = tron.read_receipt(proof, waiting.tx_id, wallet=WALLET, contract=USDT)
+            read = tron.read_receipt(proof, waiting.tx_id, wallet=WALLET, contract=USDT, since_ms=0)
             assert isinstance(read, Rejected)
             shared.intake.refuse(at, waiting.tx_id, read.reason)
     assert shared.orders.get(one.id).state is OrderState.NEW
