@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from actors.runtime.database_failures import DatabaseFailure, failure
 from actors.runtime.database_settings import VARIABLE
 from actors.runtime.errors import ConfigurationError, Conflict, Unavailable
 from actors.runtime.migrations import Tables, upgrade
@@ -36,6 +37,7 @@ BUSY_S: Final = 30.0  # how long a writer waits for another one
 _LOCKS: Final = 0x7830  # first number of the project's advisory locks
 _POLL_S: Final = 0.1
 _WRITES: Final = "x0_writes"  # execution option of a writing transaction
+_VERBS: Final = {DatabaseFailure.DAMAGED: "read", DatabaseFailure.FOREIGN: "used"}
 
 
 class Database:
@@ -53,14 +55,20 @@ class Database:
 
     def __init__(self, url: SecretStr, tables: Tables, *, pool_size: int = 5) -> None:
         self._of = tables.of
-        try:
-            self._engine = _engine(url, pool_size)
-            with self._explained():
+        parsed = _parsed(url)
+        is_file = parsed.get_backend_name() == "sqlite"
+        self._where = f"{parsed.database}: " if is_file else ""  # a URL holds secrets
+        with self._explained():
+            try:
+                self._engine = _engine(parsed, pool_size)
                 upgrade(self._engine, tables)
-        except DBAPIError as error:  # not a database, or one that refuses changes to this user
-            raise self._cannot_be_opened(_reason(error)) from None
-        except OSError as error:
-            raise self._cannot_be_opened(f"{error.strerror}: {error.filename}") from None
+            except DBAPIError as error:
+                if failure(error) is None:  # it refuses even to be asked what it holds
+                    why = self._where + _reason(error)
+                    raise self._refused(DatabaseFailure.FOREIGN, why) from None
+                raise
+            except OSError as error:
+                raise self._forbidden(error) from None
 
     @property
     def is_sqlite(self) -> bool:
@@ -93,7 +101,11 @@ class Database:
         """
         if self.is_sqlite:
             path = Path(f"{self._engine.url.database}.{name}.lock")
-            with exclusive_lock(path, timeout_s=timeout_s):
+            with contextlib.ExitStack() as held:
+                try:
+                    held.enter_context(exclusive_lock(path, timeout_s=timeout_s))
+                except OSError as error:
+                    raise self._forbidden(error) from None
                 yield
             return
         number = sa.cast(zlib.crc32(name.encode()) - 2**31, sa.Integer)
@@ -122,31 +134,31 @@ class Database:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except OperationalError as error:
-            raise self._unavailable(error) from None
+        except UnicodeDecodeError as error:  # Python's, of SQLite's words about a damaged file
+            raise self._refused(DatabaseFailure.DAMAGED, f"{self._where}{error}") from None
         except DBAPIError as error:
-            if error.connection_invalidated:
-                raise self._unavailable(error) from None
-            raise
+            kind = failure(error)
+            if kind is None:
+                raise
+            if kind is not DatabaseFailure.AWAY:
+                raise self._refused(kind, self._where + _reason(error)) from None
+            raise Unavailable(
+                f"the {self._of}'s database does not answer",
+                _reason(error),
+                kind.value,
+                retry_after_s=5.0,
+            ) from None
 
-    def _unavailable(self, error: DBAPIError) -> Unavailable | ConfigurationError:
-        why = _reason(error)
-        if "authentication" in why or "unable to open" in why or "does not exist" in why:
-            return self._cannot_be_opened(why)
-        return Unavailable(
-            f"the {self._of}'s database does not answer",
-            why,
-            "Nothing is lost: what was not committed is read again.",
-            retry_after_s=5.0,
-        )
-
-    def _cannot_be_opened(self, why: str) -> ConfigurationError:
+    def _refused(self, kind: DatabaseFailure, why: str) -> ConfigurationError:
         return ConfigurationError(
-            f"the {self._of}'s database cannot be opened",
+            f"the {self._of}'s database cannot be {_VERBS.get(kind, 'opened')}",
             why,
-            f"Correct {VARIABLE}.",
+            kind.value.format(name=VARIABLE),
             variable=VARIABLE,
         )
+
+    def _forbidden(self, error: OSError) -> ConfigurationError:
+        return self._refused(DatabaseFailure.FORBIDDEN, f"{error.strerror}: {error.filename}")
 
 
 def now_ms() -> int:
@@ -154,8 +166,7 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _engine(url: SecretStr, pool_size: int) -> Engine:
-    parsed = _parsed(url)
+def _engine(parsed: sa.URL, pool_size: int) -> Engine:
     if parsed.get_backend_name() != "sqlite":
         return sa.create_engine(
             parsed,

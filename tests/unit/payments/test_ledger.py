@@ -130,8 +130,8 @@ def test_what_is_no_database_cannot_be_opened(tmp_path: Path) -> None:
     """Another kind of file, or one that is not ours to write, is a matter of settings."""
     (tmp_path / "text.db").write_text("what was written here is no table of any database\n" * 99)
     (tmp_path / "directory.db").mkdir()
-    for name in ("text.db", "directory.db"):
-        with pytest.raises(ConfigurationError, match="cannot be opened") as caught:
+    for name, why in (("text.db", "cannot be read"), ("directory.db", "cannot be opened")):
+        with pytest.raises(ConfigurationError, match=why) as caught:
             Ledger(SecretStr(f"sqlite:///{tmp_path / name}"))
         assert caught.value.variable == "X0TTA6BL4_DATABASE_URL"
 
