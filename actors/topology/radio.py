@@ -29,7 +29,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial import Delaunay, cKDTree
-from scipy.stats import norm, rankdata
+from scipy.special import ndtri
 
 from actors.topology.errors import TopologyError
 from actors.topology.model import KINDS, Topology
@@ -150,9 +150,9 @@ def _choose(
 def _qualities(length: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
     """Delivery probabilities, float64 [n_links, 2], the better direction on a random side."""
     n_links = len(length)
-    shortness = norm.ppf(rankdata(-length) / (n_links + 1))
+    shortness = ndtri(_ranks(-length) / (n_links + 1))
     scatter = np.sqrt(1 - LENGTH_CORRELATION**2) * rng.normal(size=n_links)
-    level = (rankdata(LENGTH_CORRELATION * shortness + scatter) - 0.5) / n_links
+    level = (_ranks(LENGTH_CORRELATION * shortness + scatter) - 0.5) / n_links
     worse = np.interp(level, WORSE_LEVEL, WORSE_VALUE)
     regained = np.clip(
         (rng.random(n_links) - REGAINS_NONE) / (1 - REGAINS_NONE - REGAINS_ALL), 0.0, 1.0
@@ -162,6 +162,16 @@ def _qualities(length: NDArray[np.float64], rng: np.random.Generator) -> NDArray
     return np.stack(
         [np.where(forth_is_better, better, worse), np.where(forth_is_better, worse, better)], axis=1
     )
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The place of each value in ascending order, from 1; they are drawn, so no two are equal.
+
+    `scipy.stats`, which could say it too, takes longer to import than all else that an actor needs.
+    """
+    ranks = np.empty(len(values), np.int64)
+    ranks[np.argsort(values)] = np.arange(1, len(values) + 1)
+    return ranks
 
 
 def _refused(spec: str, why: str, remedy: str) -> TopologyError:

@@ -11,6 +11,7 @@ from actors.mesh import batch as messages
 from actors.mesh.mailbox_space import admit
 from actors.mesh.message_inbox import SeenWindow
 from actors.mesh.message_outbox import MAX_BACKOFF, Outbox
+from tests.examples import share
 
 NODES = 4
 
@@ -54,7 +55,7 @@ class Window(RuleBasedStateMachine):
         assert self.window.unseen(numbers).tolist() == expected
 
 
-Window.TestCase.settings = settings(max_examples=40, stateful_step_count=12)
+Window.TestCase.settings = settings(max_examples=share(2 / 3), stateful_step_count=12)
 TestWindow = Window.TestCase
 
 
@@ -107,7 +108,7 @@ class Custody(RuleBasedStateMachine):
             assert self.outbox.span >= self.outbox.next_sequence - first
 
 
-Custody.TestCase.settings = settings(max_examples=40, stateful_step_count=15)
+Custody.TestCase.settings = settings(max_examples=share(2 / 3), stateful_step_count=15)
 TestCustody = Custody.TestCase
 
 

@@ -16,6 +16,7 @@ from actors.mesh.lsdb import Lsa
 from actors.mesh.medium import RadioMedium
 from actors.mesh.router import MeshRouter
 from actors.topology.model import Topology
+from tests.examples import share
 from tests.unit.mesh.worlds import meshes, of_graph
 
 N = 20_000
@@ -62,7 +63,7 @@ def test_they_arrive_with_the_product_of_their_hops(attempts: int) -> None:
 
 
 @given(mesh=meshes(qualities=(1.0,)), data=st.data())
-@settings(max_examples=50)
+@settings(max_examples=share(5 / 6))
 def test_perfect_links_lose_none(mesh: Topology, data: st.DataObject) -> None:
     """They arrive, or stop at the first node of another host on the way, whoever hosts what."""
     nodes = st.integers(0, mesh.n_nodes - 1)

@@ -19,6 +19,7 @@ from actors.mesh import journal as journals
 from actors.mesh.errors import JournalCorrupt
 from actors.mesh.journal import FileJournal, MemoryJournal
 from actors.runtime.errors import Conflict
+from tests.examples import share
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +47,7 @@ def read(directory: Path) -> list[tuple[int, bytes]]:
 
 
 @given(records=st.lists(st.tuples(st.integers(0, 255), st.binary(max_size=50)), max_size=8))
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=share(1 / 3), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_was_committed_is_replayed(
     records: list[tuple[int, bytes]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

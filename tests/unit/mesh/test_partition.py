@@ -21,6 +21,7 @@ from actors.mesh.batch import UNREACHABLE
 from actors.mesh.frames import Settlement
 from actors.mesh.journal import FileJournal, MemoryJournal
 from actors.mesh.partition import Partition, Refusal
+from tests.examples import share
 
 NODES, CAPACITY, ORIGIN, HERE = 3, 4, 9, 2
 NOBODY_SILENT = np.zeros(NODES, bool)
@@ -191,7 +192,7 @@ class CrashingPartition(RuleBasedStateMachine):
         assert (self.partition.inbox.waiting == counts).all()
 
 
-CrashingPartition.TestCase.settings = settings(max_examples=40, stateful_step_count=25)
+CrashingPartition.TestCase.settings = settings(max_examples=share(2 / 3), stateful_step_count=25)
 TestCrashes = CrashingPartition.TestCase
 
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.mesh.simulator import Simulation
+from tests.examples import share
 from tests.unit.mesh.oracle import arrives, reported_reachable
 from tests.unit.mesh.worlds import Fault, World, faults, grid, meshes, settle
 
@@ -51,7 +52,7 @@ def check_routes(sim: Simulation, world: World) -> None:
     failover=st.booleans(),
     seed=st.integers(0, 999),
 )
-@settings(max_examples=50)
+@settings(max_examples=share(1 / 2))
 def test_whole_again_within_the_bound(
     mesh: Topology,
     story: list[tuple[Fault, float | None]],

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from actors.mesh import batch as messages
 from actors.mesh.partition import Refusal
 from actors.mesh.simulator import Simulation
+from tests.examples import share
 from tests.unit.mesh.worlds import Fault, World, faults, grid, meshes
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def drain(sim: Simulation, limit_s: float) -> None:
     healed=st.booleans(),
     seed=st.integers(0, 999),
 )
-@settings(max_examples=30)
+@settings(max_examples=share(1 / 3))
 def test_delivered_once_or_returned_once(
     mesh: Topology,
     story: list[tuple[Fault, float]],

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from actors.mesh import batch as messages
 from actors.mesh.simulator import Simulation
+from tests.examples import share
 from tests.unit.mesh.oracle import LoopWatch, trail_nodes
 from tests.unit.mesh.worlds import Fault, World, faults, meshes
 
@@ -27,7 +28,7 @@ gaps = st.sampled_from((0.05, 0.3, 1.0, 4.5))
     failover=st.booleans(),
     seed=st.integers(0, 999),
 )
-@settings(max_examples=60)
+@settings(max_examples=share(1 / 2))
 def test_no_loop_at_any_instant(
     mesh: Topology, story: list[tuple[Fault, float]], *, feedback: bool, failover: bool, seed: int
 ) -> None:
@@ -50,7 +51,7 @@ def test_no_loop_at_any_instant(
     failover=st.booleans(),
     seed=st.integers(0, 999),
 )
-@settings(max_examples=20)
+@settings(max_examples=share(1 / 5))
 def test_no_trail_repeats_itself(
     mesh: Topology, story: list[tuple[Fault, float]], *, failover: bool, seed: int
 ) -> None:

@@ -14,6 +14,7 @@ from actors.mesh.host import MeshHost
 from actors.mesh.journal import MemoryJournal
 from actors.mesh.partition import Partition
 from actors.mesh.placement import Placement
+from tests.examples import share
 from tests.unit.mesh.oracle import trail_nodes
 from tests.unit.mesh.worlds import meshes
 
@@ -84,7 +85,7 @@ def shared(draw: st.DrawFn, qualities: tuple[float, ...]) -> tuple[Topology, lis
 
 
 @given(case=shared((1.0,)), failover=st.booleans())
-@settings(max_examples=20)
+@settings(max_examples=share(1 / 5))
 def test_without_loss_every_message_takes_the_shortest_path(
     case: tuple[Topology, list[int]], *, failover: bool
 ) -> None:
@@ -116,7 +117,7 @@ def test_without_loss_every_message_takes_the_shortest_path(
     silent=st.integers(0, 9),
     pause=st.sampled_from((0.0, 0.05, 0.5)),
 )
-@settings(max_examples=25)
+@settings(max_examples=share(1 / 4))
 def test_with_loss_and_a_death_every_message_has_one_outcome(
     case: tuple[Topology, list[int]], *, failover: bool, silent: int, pause: float
 ) -> None:

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from actors.topology import radio
 from actors.topology.errors import TopologyError
+from tests.examples import share
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=share(1 / 2), deadline=None)
 @given(st.integers(2, 400), st.integers(0, radio.MAX_SEED))
 def test_any_size_and_seed_is_one_mesh(n_nodes: int, seed: int) -> None:
     """Every size and seed gives that many nodes in one component, the same each time."""
