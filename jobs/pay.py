@@ -15,6 +15,7 @@ from jobs.terminal import exit_codes, pay_values, reporting
 
 if TYPE_CHECKING:
     from actors.payments.ledger.ledger import Ledger
+    from actors.payments.lookup import LookedUp
     from actors.payments.scan import ScanResult
     from actors.payments.shop import Shop
 
@@ -190,12 +191,26 @@ def scan(
     once: Annotated[
         bool, typer.Option("--once", help="Once, instead of every 30 s until Ctrl-C.")
     ] = False,
+    transaction: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID", help="Bring in this one alone, by its id (hash), or a link that has it."
+        ),
+    ] = None,
+    begin: Annotated[
+        datetime | None,
+        typer.Option(
+            "--from", help="Once, and again from this time on, UTC, for what was listed too late."
+        ),
+    ] = None,
     as_json: reporting.AsJson = False,
 ) -> int:
     """Read a chain into the ledger: settle what was paid, expire what was not.
 
     Without --once it is a watcher in the foreground; several on one database are as good as one.
+    Whatever is read again, and however often, counts once.
     """
+    from actors.payments import answers
     from actors.payments.chains.money import Network
     from actors.runtime.errors import InvalidInput
 
@@ -208,8 +223,14 @@ def scan(
         )
     offers = own_shop.of_environment(on=True)
     with own_shop.ledger(offers) as ledger:
-        if once:
-            result = interruption.run(_scan_once(offers, ledger, Network(network)))
+        if transaction is not None:
+            found = interruption.run(_look_up(offers, ledger, Network(network), transaction))
+            values = answers.looked_up(found).values()
+            lines = pay_values.found_lines(values)
+            report.result(values, reporting.pairs(f"Transaction {found.tx_id}", lines))
+            return 0
+        if once or begin is not None:
+            result = interruption.run(_scan_once(offers, ledger, Network(network), begin))
             report.result(
                 pay_values.scan_values(result),
                 reporting.pairs(f"Scan of {network}", pay_values.scan_lines(result)),
@@ -232,7 +253,7 @@ def report_(
     from actors.payments import answers
 
     report = reporting.Report(as_json)
-    since_ms = 0 if since is None else int(since.replace(tzinfo=UTC).timestamp() * 1000)
+    since_ms = 0 if since is None else _ms(since)
     with own_shop.ledger(own_shop.of_environment()) as ledger:
         found = ledger.report(since_ms=since_ms)
         cursors = ledger.intake.cursors()
@@ -251,15 +272,49 @@ def report_(
     return 0
 
 
-async def _scan_once(offers: Shop, ledger: Ledger, network: Any) -> ScanResult:  # noqa: ANN401 - imported late
+def _ms(time: datetime) -> int:
+    """A time of an option, which is in UTC, as ms since the Unix epoch."""
+    return int(time.replace(tzinfo=UTC).timestamp() * 1000)
+
+
+async def _scan_once(
+    offers: Shop,
+    ledger: Ledger,
+    network: Any,  # noqa: ANN401 - imported late
+    begin: datetime | None,
+) -> ScanResult:
     from actors.payments import scan as scanning
-    from actors.payments.outbox_relay import OutboxRelay, Pull
 
     chain = offers.chain(network)
     async with scanning.connect(chain) as api:
-        result = await scanning.scan(chain, ledger, api, wait_s=BUSY_S)
-    await OutboxRelay(ledger, own_shop.delivery(offers, ledger), Pull()).round()
+        result = await scanning.scan(
+            chain,
+            ledger,
+            api,
+            wait_s=BUSY_S,
+            others=scanning.OTHERS if begin is None else scanning.MATCHED,
+            from_ms=None if begin is None else _ms(begin),
+        )
+    await _deliver(offers, ledger)
     return result
+
+
+async def _look_up(offers: Shop, ledger: Ledger, network: Any, text: str) -> LookedUp:  # noqa: ANN401 - imported late
+    from actors.payments import lookup
+    from actors.payments import scan as scanning
+
+    chain = offers.chain(network)
+    async with scanning.connect(chain) as api:
+        found = await lookup.look_up(chain, ledger, api, text)
+    await _deliver(offers, ledger)
+    return found
+
+
+async def _deliver(offers: Shop, ledger: Ledger) -> None:
+    """Make the goods of who asks for them himself."""
+    from actors.payments.outbox_relay import OutboxRelay, Pull
+
+    await OutboxRelay(ledger, own_shop.delivery(offers, ledger), Pull()).round()
 
 
 async def _watch(offers: Shop, ledger: Ledger, network: Any, report: reporting.Report) -> None:  # noqa: ANN401 - imported late

@@ -237,7 +237,7 @@ def fault(
         typer.Argument(
             metavar="[FAULT=SHARE|FAULT=xN]...",
             help="A share of all requests, or the next N: reset, cut, truncated, 403, 429, 5xx, "
-            "slow, reordered, unfiltered. None: the APIs are sound again.",
+            "slow, reordered, unfiltered, odd, unmarked, newest. None: the APIs are sound again.",
         ),
     ] = None,
     network: Annotated[str | None, typer.Option(help="tron or ton. Default: both.")] = None,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from actors.payments.ledger.orders import Order
     from actors.payments.ledger.reviews import Review
     from actors.payments.ledger.sums import LedgerSums
+    from actors.payments.lookup import LookedUp
     from actors.payments.shop import Shop
     from actors.runtime.errors import X0Error
 
@@ -164,6 +165,30 @@ class MethodTakings(PaymentsAnswer):
     refunds_proposed: str
 
 
+class FoundTransfer(PaymentsAnswer):
+    """What a transaction brought the shop."""
+
+    subject: str = Field(description="its name in the review queue, if it is there")
+    method: str
+    symbol: str
+    amount: str
+    order: str | None = Field(description="the order that it names")
+    settles: bool = Field(description="it pays that order; else a person decides, or has decided")
+
+
+class FoundTransaction(PaymentsAnswer):
+    """What became of a transaction that was named."""
+
+    network: str
+    transaction: str
+    outcome: str = Field(
+        description="recorded now; known before; waiting until it is solid; nothing for the shop; "
+        "not_found, or not yet"
+    )
+    reason: str | None = Field(description="why it brings nothing")
+    transfers: list[FoundTransfer]
+
+
 class ReadingProgress(PaymentsAnswer):
     """How far an account's history was read."""
 
@@ -297,6 +322,27 @@ def review(one: Review) -> ReviewEntry:
         note=one.note,
         refund_to=one.refund_to,
         refund=text(one.refund_amount),
+    )
+
+
+def looked_up(found: LookedUp) -> FoundTransaction:
+    """What became of a transaction that was named."""
+    return FoundTransaction(
+        network=str(found.network),
+        transaction=found.tx_id,
+        outcome=str(found.outcome),
+        reason=None if found.reason is None else str(found.reason),
+        transfers=[
+            FoundTransfer(
+                subject=one.subject,
+                method=str(one.method),
+                symbol=one.method.symbol,
+                amount=money.text(one.amount, one.method),
+                order=one.order_id,
+                settles=one.settles,
+            )
+            for one in found.transfers
+        ],
     )
 
 

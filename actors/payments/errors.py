@@ -9,6 +9,7 @@ X0Error
 ├── Conflict
 │   └── InvalidTransition   409
 ├── OrdersFull              429
+├── TooManyClaims           429
 ├── Unavailable
 │   ├── PaymentsOff         503
 │   └── ChainUnavailable    503
@@ -123,6 +124,22 @@ class OrdersFull(X0Error):
         )
 
 
+class TooManyClaims(X0Error):
+    """Transactions were named too often; retry after `retry_after_s` seconds."""
+
+    http_status = 429
+
+    retry_after_s: float
+
+    def __init__(self, most: int, *, retry_after_s: float) -> None:
+        super().__init__(
+            "no further transaction is looked up now",
+            f"{most} were in the last hour",
+            "Wait; what arrived on the chain is found without being named.",
+            retry_after_s=retry_after_s,
+        )
+
+
 class PaymentsOff(Unavailable):
     """No wallet is set, so nothing can be paid."""
 
@@ -193,7 +210,8 @@ class UntrustedHistory(X0Error):
         super().__init__(
             f"the {network} history cannot be trusted",
             why,
-            "It is read again at the next poll; if it stays so, use another API.",
+            "It is read again at the next poll; if it stays so, use another API, or read it anew:"
+            f" `x0 pay scan --network {network} --from TIME`.",
             network=network,
         )
 

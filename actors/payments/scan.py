@@ -97,6 +97,7 @@ async def scan(
     *,
     wait_s: float = 0.0,
     others: int = OTHERS,
+    from_ms: int | None = None,
     clock: Callable[[], int] = now_ms,
 ) -> ScanResult:
     """Read a chain once.
@@ -107,6 +108,8 @@ async def scan(
         api: see `connect`.
         wait_s: how long to wait for another process that scans the same chain.
         others: most receipts to read of transactions that no order waits for.
+        from_ms: read again what came in from this time on, however far everything was read: what an
+            index listed too late is found so, and what is recorded stays as it is.
         clock: ms since the Unix epoch.
 
     Raises:
@@ -119,9 +122,9 @@ async def scan(
     async with _alone(ledger, f"scan-{chain.network}", wait_s):
         before = api.requests
         if chain.network is Network.TRON:
-            result = await _TronScan(TronSource(chain, api), ledger, others, clock).run()
+            result = await _TronScan(TronSource(chain, api), ledger, others, clock).run(from_ms)
         else:
-            result = await _TonScan(chain, ton_source.source(api), ledger, clock).run()
+            result = await _TonScan(chain, ton_source.source(api), ledger, clock).run(from_ms)
         result.requests = api.requests - before
         return result
 
@@ -164,11 +167,13 @@ class _TronScan:
         self._failure: Exception | None = None  # what reading a receipt failed at
         self._nameless = 0  # rows that name no transaction
 
-    async def run(self) -> ScanResult:
+    async def run(self, from_ms: int | None) -> ScanResult:
         intake = self._ledger.intake
         cursor = await asyncio.to_thread(intake.open, Network.TRON, self._chain.wallet)
         head_ms = await self._source.head_ms()
-        await self._read(cursor, until_ms=max(self._clock(), head_ms) + AHEAD_MS)
+        begin_ms = cursor.position - OVERLAP_MS if from_ms is None else from_ms
+        since_ms = max(self._chain.since_ms, begin_ms)
+        await self._read(cursor, since_ms, until_ms=max(self._clock(), head_ms) + AHEAD_MS)
         await self._receipts(cursor, head_ms)
         if self._nameless:
             # Whoever paid in them may be anybody, so nothing was read to its end.
@@ -185,8 +190,7 @@ class _TronScan:
             raise self._failure
         return self._result
 
-    async def _read(self, cursor: Cursor, *, until_ms: int) -> None:
-        since_ms = max(self._chain.since_ms, cursor.position - OVERLAP_MS)
+    async def _read(self, cursor: Cursor, since_ms: int, *, until_ms: int) -> None:
         frontier = _Frontier(until_ms)
         listed: set[tuple[str, int | None]] = set()
         async for rows, is_last in _ahead(self._source.history(since_ms, until_ms)):
@@ -296,21 +300,14 @@ class _TonScan:
         self._clock = clock
         self._result = ScanResult(Network.TON)
 
-    async def run(self) -> ScanResult:
+    async def run(self, from_ms: int | None) -> ScanResult:
         intake = self._ledger.intake
-        cursor, master = await self._open(self._chain.wallet), self._chain.contract
-        if master and not cursor.jetton_wallet_of(master):
-            found = await self._source.jetton_wallet(self._chain.wallet, master)
-            if found:
-                cursor = await asyncio.to_thread(intake.pin_jetton_wallet, cursor, master, found)
-        jetton_wallet = cursor.jetton_wallet_of(master)
-        shop = TonShop(self._chain.wallet, master, jetton_wallet)
+        shop = await ton_shop(self._chain, self._ledger, self._source)
         head_ms = await self._source.head_ms()
-        cursors = [cursor]
-        await self._read(cursor, shop)
-        if jetton_wallet:
-            cursors.append(await self._open(jetton_wallet))
-            await self._read(cursors[-1], shop)
+        cursors = []
+        for account in shop.accounts:
+            cursors.append(await self._open(account))
+            await self._read(cursors[-1], shop, from_ms)
         self._result.expired = await asyncio.to_thread(
             intake.complete, cursors, head_ms, self._clock()
         )
@@ -321,12 +318,14 @@ class _TonScan:
     async def _open(self, account: str) -> Cursor:
         return await asyncio.to_thread(self._ledger.intake.open, Network.TON, account)
 
-    async def _read(self, cursor: Cursor, shop: TonShop) -> None:
-        lt, mark = cursor.position, cursor.mark
-        async for page in _ahead(self._source.history(cursor.account, lt)):
+    async def _read(self, cursor: Cursor, shop: TonShop, from_ms: int | None) -> None:
+        lt, mark, since_ms = cursor.position, cursor.mark, self._chain.since_ms
+        if from_ms is not None:
+            lt, mark, since_ms = 0, "", max(since_ms, from_ms)
+        async for page in _ahead(self._source.history(cursor.account, lt, since_ms)):
             self._result.pages += 1
             try:
-                new = ton.chained(page, after_lt=lt, mark=mark)
+                new = ton.chained(page, after_lt=lt, mark=mark, since_ms=since_ms)
             except ValueError as error:
                 raise UntrustedHistory(Network.TON, str(error)) from None
             if not new:
@@ -347,6 +346,17 @@ class _TonScan:
             self._result.settled += effect.settled
             self._result.review += effect.review
             self._result.rejected.update(str(one.reason) for one in rejected)
+
+
+async def ton_shop(chain: ShopChain, ledger: Ledger, source: TonSource) -> TonShop:
+    """The shop's accounts on TON; its jetton wallet is asked for once, and then remembered."""
+    intake, master = ledger.intake, chain.contract
+    cursor = await asyncio.to_thread(intake.open, Network.TON, chain.wallet)
+    if master and not cursor.jetton_wallet_of(master):
+        found = await source.jetton_wallet(chain.wallet, master)
+        if found:
+            cursor = await asyncio.to_thread(intake.pin_jetton_wallet, cursor, master, found)
+    return TonShop(chain.wallet, master, cursor.jetton_wallet_of(master))
 
 
 async def _ahead(pages: AsyncIterator[PageT]) -> AsyncIterator[PageT]:

@@ -43,6 +43,22 @@ def scan_lines(result: ScanResult) -> dict[str, object]:
     }
 
 
+def found_lines(found: Mapping[str, Any]) -> dict[str, object]:
+    """A transaction that was looked up, in words."""
+    said = {
+        "recorded": "recorded now",
+        "known": "was recorded before",
+        "waiting": "not solid yet: the next scans follow it",
+        "nothing": f"brings the shop nothing: {found['reason']}",
+        "not_found": "not found on the chain, or not yet",
+    }
+    lines: dict[str, object] = {"outcome": said[found["outcome"]]}
+    for one in found["transfers"]:
+        ends = f"pays order {one['order']}" if one["settles"] else "in review"
+        lines[one["subject"]] = f"{one['amount']} {one['symbol']} ({one['method']}): {ends}"
+    return lines
+
+
 def order_values(shop: Shop, ledger: Ledger, one: Order) -> dict[str, Any]:
     """An order for `--json`, with what came in for it, and what it brings."""
     from actors.payments import answers

@@ -17,6 +17,7 @@ from actors.payments.chains import addresses, ton, tron
 from actors.payments.chains.money import Method, Network
 from actors.payments.chains.ton import TonShop
 from actors.payments.chains.verdict import Reason, Rejected, Transfer
+from actors.payments.errors import UntrustedHistory
 from actors.payments.ledger.ledger import Ledger
 from actors.payments.ledger.orders import OrderState
 from actors.payments.shop import ShopChain
@@ -111,15 +112,25 @@ def test_the_history_passes_a_scan(ledger: Ledger, owner: str) -> None:
 
     with serving(chains) as url:
         first, second = asyncio.run(scan()), asyncio.run(scan())
-    assert (first.pages, first.transfers) == (3, len(incoming))
+    # Names in the recording were changed; what is no address any more is for the receipts to tell.
+    nowhere = sum(not _is_address(row["to"]) for row in rows)
+    assert (first.pages, first.transfers) == (3, len(incoming) + nowhere)
+    assert first.rejected["no_such_log"] == nowhere
     assert (second.settled, second.review) == (0, 0)
     listed = ledger.reviews.listing()
     seen = {row["transaction_id"] for row in rows if row["to"] == owner}
     assert {review.subject.split(":")[1] for review in listed} == seen
     assert {review.subject.split(":")[1] for review in listed if review.verified} == incoming
     outgoing = sum(row["to"] != owner for row in rows)
-    assert first.rejected["wrong_recipient"] == outgoing
+    assert first.rejected["wrong_recipient"] == outgoing - nowhere
     ledgers.check(ledger)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return addresses.tron(text) == text
+    except ValueError:
+        return False
 
 
 @pytest.mark.parametrize(("number", "count"), [(1, 3), (2, 12)])
@@ -133,7 +144,7 @@ def test_every_bag_of_cells_has_its_hash(number: int, count: int) -> None:
         assert (found.lt, found.time_s) == (row["lt"], row["utime"])
         assert found.aborted == row["aborted"]
         assert found.previous_lt == row.get("prev_trans_lt", found.previous_lt)
-        assert len(found.sent) == len(row["out_msgs"])
+        assert found.sent == len(row["out_msgs"])
         message = row.get("in_msg")
         if message is None or message["msg_type"] != "int_msg":
             assert found.received is None
@@ -174,8 +185,7 @@ def test_each_emulated_case_has_its_verdict() -> None:
     assert isinstance(odd, Transfer)
     assert (odd.amount, odd.comment) == (2_000_000_000, "")
     real = found["jetton_usdt"]
-    assert isinstance(real, Transfer)
-    assert (real.method, real.contract) == (Method.TON_USDT, shop.master)
+    assert real == Rejected(real.tx_id, Reason.NOTIFIED)
     fake = found["jetton_fake"]
     assert fake == Rejected(fake.tx_id, Reason.FAKE_JETTON)
     own = found["deploy_shop"]
@@ -199,11 +209,16 @@ def test_the_fake_jetton_differs_in_its_sender_alone() -> None:
 
 
 def test_the_jetton_wallets_own_record_counts_once() -> None:
-    """The transfer that it announces is counted at the announcement."""
+    """The transfer that it announces is counted there, and not at the announcement."""
     shop, records = emulated()
     (mine,) = [record for record in records if record["account"] == shop.jetton_wallet]
     found = verdict(shop, mine)
-    assert found == Rejected(found.tx_id, Reason.NOTIFIED)
+    assert isinstance(found, Transfer)
+    assert (found.method, found.contract, found.wallet) == (
+        Method.TON_USDT,
+        shop.master,
+        shop.wallet,
+    )
 
 
 def test_emulated_bounces() -> None:
@@ -243,6 +258,16 @@ def test_the_emulated_history_ends_in_the_right_states(ledger: Ledger) -> None:
             return await scanning.scan(chain, ledger, api)
 
     with serving(chains) as url:
+        # The recording begins after the wallet's first transaction: it is not the whole history.
+        with pytest.raises(UntrustedHistory, match="missing"):
+            asyncio.run(scan(url))
+        began = ton.parse(
+            chains.accounts[shop.wallet].made[0].boc,
+            tx_id=chains.accounts[shop.wallet].made[0].tx_id,
+            account=shop.wallet,
+        )
+        at = ledger.intake.open(Network.TON, shop.wallet)
+        ledger.intake.apply(at, [], 0, position=began.previous_lt, mark=began.previous_id)
         first = asyncio.run(scan(url))
         second = asyncio.run(scan(f"{url}/api/v2"))
     assert (first.transfers, first.settled, first.review) == (3, 0, 3)

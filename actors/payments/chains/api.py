@@ -106,6 +106,19 @@ class Api:
 
         return await self.attempting(ask)
 
+    async def find(self, path: str) -> Any | None:  # noqa: ANN401 - JSON
+        """The JSON that a GET answers with; None if the API knows no such thing.
+
+        Raises:
+            ChainUnavailable, ChainRefused: as `get`.
+        """
+
+        async def ask() -> Any | None:  # noqa: ANN401 - JSON
+            response = await self.client.get(self.base_url + path)
+            return None if response.status_code == httpx.codes.NOT_FOUND else read(response)
+
+        return await self.attempting(ask)
+
     async def post(self, path: str, body: Mapping[str, object]) -> Any:  # noqa: ANN401 - JSON
         """The JSON that a POST answers with; it must be one that changes nothing.
 

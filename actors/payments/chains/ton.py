@@ -3,13 +3,18 @@
 Nothing that an API says about a transaction is used but the bag of cells (BoC) itself: its root
 cell's hash must be the transaction's, and everything else is read from the cells (TL-B scheme
 `Transaction`). Each transaction names its predecessor on the account by hash and logical time, so a
-history is complete exactly if it is a chain from the last one read; a gap is no history. An account
-ends when it sends everything away and itself with it, or when a wallet that was never deployed has
-nothing left; what is sent to it later begins a chain of its own.
+history is complete exactly if it is a chain from the last one read, or from one that has none
+before it; a gap is no history. An account ends when it sends everything away and itself with it, or
+when storage has used up the little that a wallet has which was never deployed; what is sent to it
+later begins a chain of its own, and some APIs forget the one before.
 
 What counts as a deposit: an internal message with a source, not bounced, after which no bounce
 phase ran and no message went out. `success` is no guide in either direction: a bounced deposit can
 be "successful", and a wallet without code yet keeps what an "aborted" transaction brought.
+
+Jettons are counted where they arrive, at the shop's own jetton wallet: it has code, so it stays.
+The notice that it sends to the shop's wallet says the same once more, and anybody can send such
+bytes.
 
 All functions are pure.
 """
@@ -37,7 +42,7 @@ below this."""
 DUST: Final = 10**7
 """Nanotons; less, beside a forged notice or as its carrier, is nobody's payment."""
 NOTHING: Final = "00" * 32
-"""Hash of what came before an account's first transaction, and mark of an account that ended."""
+"""Hash of what came before an account's first transaction, and mark of an account without code."""
 CHANGE: Final = 10**9
 """Nanotons; at most so much comes back as the change of a jetton transfer."""
 
@@ -65,11 +70,12 @@ class TonTransaction:
         previous_lt: its logical time, 0 for none.
         time_s: time of its block, s since the Unix epoch.
         received: the internal message that set it off; None if something else did.
-        sent: bodies of the messages that it sent.
+        sent: number of messages that it sent.
         bounce: how its bounce phase ended: "ok" (the value went back), another word (it could not),
             or "" for no such phase.
         aborted: whether its effects on the account's code and data were undone.
-        ended: whether the account was there no more after it.
+        lasting: whether the account has code after it. One without ends by itself when storage has
+            used up what it was sent, and what comes then begins a chain of its own.
     """
 
     tx_id: str
@@ -79,19 +85,19 @@ class TonTransaction:
     previous_lt: int
     time_s: int
     received: TonMessage | None
-    sent: tuple[ton_body.Body, ...]
+    sent: int
     bounce: str
     aborted: bool
-    ended: bool
+    lasting: bool
 
     @property
     def mark(self) -> str:
         """What the next transaction of the account calls its predecessor."""
-        return NOTHING if self.ended else self.tx_id
+        return self.tx_id if self.lasting else NOTHING
 
     def follows(self, lt: int, mark: str) -> bool:
         """Whether its predecessor has that logical time and mark."""
-        if mark == NOTHING:  # a deleted account may have later ones in the same block
+        if mark == NOTHING:  # the account is there no more, or it still is
             return self.previous_lt in {0, lt}
         return (self.previous_lt, self.previous_id) == (lt, mark)
 
@@ -103,6 +109,11 @@ class TonShop:
     wallet: str
     master: str
     jetton_wallet: str
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """Those whose transactions count: the wallet, then the jetton wallet if it is known."""
+        return (self.wallet, self.jetton_wallet) if self.jetton_wallet else (self.wallet,)
 
 
 def parse(boc: bytes, *, tx_id: str, account: str) -> TonTransaction:
@@ -145,10 +156,10 @@ def _checked(read: Any, tx_id: str, account: str) -> TonTransaction:  # noqa: AN
         previous_lt=read.prev_trans_lt,
         time_s=read.now,
         received=received,
-        sent=tuple(ton_body.read(message.body.begin_parse()) for message in read.out_msgs),
+        sent=len(read.out_msgs),
         bounce="" if bounce is None else bounce.type_,
         aborted=bool(description.aborted) if ordinary else False,
-        ended=read.end_status.type_ == "nonexist",
+        lasting=read.end_status.type_ == "active",
     )
 
 
@@ -166,26 +177,33 @@ def _received(message: Any) -> TonMessage | None:  # noqa: ANN401 - of an untype
 
 
 def chained(
-    transactions: Iterable[TonTransaction], *, after_lt: int, mark: str
+    transactions: Iterable[TonTransaction], *, after_lt: int, mark: str, since_ms: int = 0
 ) -> list[TonTransaction]:
     """Transactions in the order of the chain, without those up to `after_lt` and repetitions.
 
     Args:
         transactions: transactions of one account, in any order.
         after_lt: logical time of the last one known; 0 for none.
-        mark: its mark; "" if what came before the first is not to be known.
+        mark: its mark; "" for none.
+        since_ms: what came before this time may be missing where none is known.
 
     Raises:
-        ValueError: one is missing in between.
+        ValueError: one is missing in between, or at the beginning.
     """
     by_lt = {one.lt: one for one in transactions if one.lt > after_lt}
     ordered = [by_lt[lt] for lt in sorted(by_lt)]
     last_lt = after_lt
     for one in ordered:
-        if mark and not one.follows(last_lt, mark):
+        if not _continues(one, last_lt, mark, since_ms):
             raise ValueError(f"between logical times {last_lt} and {one.lt} something is missing")
         last_lt, mark = one.lt, one.mark
     return ordered
+
+
+def _continues(one: TonTransaction, lt: int, mark: str, since_ms: int) -> bool:
+    if mark:
+        return one.follows(lt, mark)
+    return one.previous_lt == 0 or one.time_s * 1000 < since_ms
 
 
 def judge(  # noqa: PLR0911 - a reason each
@@ -206,9 +224,9 @@ def judge(  # noqa: PLR0911 - a reason each
     if message.bounced:
         return Rejected(one.tx_id, Reason.BOUNCED)
     if one.account != shop.wallet:
-        return _silent_jettons(one, message, shop)
+        return _jettons(one, message, shop)
     if isinstance(message.body, Notification):
-        return _notified(one, message, message.body, shop)
+        return _notified(one, message, shop)
     if isinstance(message.body, Excesses) and message.value <= CHANGE:
         return Rejected(one.tx_id, Reason.CHANGE)
     return _deposit(one, message)
@@ -224,19 +242,16 @@ def _deposit(one: TonTransaction, message: TonMessage) -> Transfer | Rejected:
     return _transfer(one, Method.TON, "", message.source, message.value, comment, settles=settles)
 
 
-def _notified(
-    one: TonTransaction, message: TonMessage, notice: Notification, shop: TonShop
-) -> Transfer | Rejected:
-    # Anyone can send these bytes; only the shop's own jetton wallet speaks for the master.
-    if not shop.jetton_wallet or message.source != shop.jetton_wallet:
-        if message.value >= DUST and one.bounce != "ok":
-            return _transfer(one, Method.TON, "", message.source, message.value, "", settles=False)
-        return Rejected(one.tx_id, Reason.FAKE_JETTON)
-    return _jettons(one, shop, notice.amount, notice.sender, notice.comment)
+def _notified(one: TonTransaction, message: TonMessage, shop: TonShop) -> Transfer | Rejected:
+    if shop.jetton_wallet and message.source == shop.jetton_wallet:
+        return Rejected(one.tx_id, Reason.NOTIFIED)
+    if message.value >= DUST and one.bounce != "ok":
+        return _transfer(one, Method.TON, "", message.source, message.value, "", settles=False)
+    return Rejected(one.tx_id, Reason.FAKE_JETTON)
 
 
-def _silent_jettons(one: TonTransaction, message: TonMessage, shop: TonShop) -> Transfer | Rejected:
-    """Tokens that reached the jetton wallet without a notice to the shop's wallet.
+def _jettons(one: TonTransaction, message: TonMessage, shop: TonShop) -> Transfer | Rejected:
+    """Tokens that reached the shop's jetton wallet, with a notice of it or without.
 
     The jetton wallet's code has checked the sender, or the transaction would have aborted.
     """
@@ -245,17 +260,9 @@ def _silent_jettons(one: TonTransaction, message: TonMessage, shop: TonShop) -> 
         return Rejected(one.tx_id, Reason.NOT_A_TRANSFER)
     if one.aborted or one.bounce:
         return Rejected(one.tx_id, Reason.BOUNCED)
-    if any(isinstance(sent, Notification) for sent in one.sent):
-        return Rejected(one.tx_id, Reason.NOTIFIED)
-    return _jettons(one, shop, body.amount, body.sender, body.comment)
-
-
-def _jettons(
-    one: TonTransaction, shop: TonShop, amount: int, sender: str, comment: str
-) -> Transfer | Rejected:
-    if amount == 0:
+    if body.amount == 0:
         return Rejected(one.tx_id, Reason.NOT_POSITIVE)
-    if amount > MAX_AMOUNT:
+    if body.amount > MAX_AMOUNT:
         return Rejected(one.tx_id, Reason.ABSURD_AMOUNT)
     return Transfer(
         Method.TON_USDT,
@@ -263,10 +270,10 @@ def _jettons(
         one.lt,
         shop.wallet,
         shop.master,
-        sender,
-        amount,
+        body.sender,
+        body.amount,
         one.time_s * 1000,
-        comment,
+        body.comment,
     )
 
 

@@ -4,6 +4,7 @@
                GET  /v2/blockchain/masterchain-head
                GET  /v2/blockchain/accounts/{master}/methods/get_wallet_address
                GET  /v2/accounts/{id}/jettons/{master}            if there is no such method
+               GET  /v2/traces/{hash}, /v2/blockchain/transactions/{hash}
     toncenter  GET  /getTransactions                              `data`: BoC as base64
                GET  /getMasterchainInfo, /getBlockHeader
                POST /runGetMethod
@@ -29,10 +30,11 @@ from pytoniq_core.boc.cell import Cell
 from actors.payments.chains import addresses, ton
 from actors.payments.chains.api import Api
 from actors.payments.chains.money import Network
+from actors.payments.chains.verdict import transaction_id
 from actors.payments.errors import AnswerTooLarge, ChainRefused, UntrustedHistory
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection, Iterator
 
     from actors.payments.chains.ton import TonTransaction
     from actors.payments.shop import ShopChain
@@ -41,7 +43,9 @@ PAGE: Final = 256  # transactions of tonapi, which would give 1000: about 1 MB
 CENTER_PAGE: Final = 100  # of toncenter, which gives no more
 MAX_PAGES: Final = 5_000
 MAX_BACKLOG: Final = 50_000  # transactions of toncenter, which lists from the newest
+FOUND_AMONG: Final = 1_000  # of toncenter, which finds no transaction by its hash alone
 CENTER: Final = "/api/v2"
+_NO_LT: Final = 2**64  # is after all
 _MASTERCHAIN_SHARD: Final = -(2**63)
 
 
@@ -61,11 +65,23 @@ class TonSource(Protocol):
         """The jetton wallet of `owner` for `master`, raw form; "" if the API does not tell it."""
         ...
 
-    def history(self, account: str, after_lt: int) -> AsyncIterator[list[TonTransaction]]:
+    def history(
+        self, account: str, after_lt: int, since_ms: int
+    ) -> AsyncIterator[list[TonTransaction]]:
         """Pages of an account's transactions after a logical time, oldest first, to the end.
+
+        After the logical time 0, transactions before `since_ms` may be left out.
 
         Raises:
             UntrustedHistory: the pages do not end.
+        """
+        ...
+
+    async def find(self, tx_id: str, accounts: Collection[str]) -> list[TonTransaction]:
+        """The transactions of these accounts that `tx_id` led to, itself included.
+
+        Raises:
+            UntrustedHistory: it is shown in cells that are no such transaction.
         """
         ...
 
@@ -114,7 +130,12 @@ class Tonapi:
         except (ChainRefused, ValueError):
             return ""
 
-    async def history(self, account: str, after_lt: int) -> AsyncIterator[list[TonTransaction]]:
+    async def history(
+        self,
+        account: str,
+        after_lt: int,
+        since_ms: int,  # noqa: ARG002 - it lists from the oldest, so nothing is gained by it
+    ) -> AsyncIterator[list[TonTransaction]]:
         """See `TonSource`."""
         path = f"/v2/blockchain/accounts/{account}/transactions"
         pages = _Pages(self.api, path, PAGE)
@@ -127,6 +148,16 @@ class Tonapi:
             yield new
             after_lt = new[-1].lt  # until a page is empty: one may be short
         raise UntrustedHistory(Network.TON, f"it has more than {MAX_PAGES} pages")
+
+    async def find(self, tx_id: str, accounts: Collection[str]) -> list[TonTransaction]:
+        """See `TonSource`."""
+        found = []
+        trace = await self.api.find(f"/v2/traces/{tx_id}")
+        for account, here in sorted(set(_of_trace(trace, accounts))):
+            row = await self.api.find(f"/v2/blockchain/transactions/{here}")
+            if row is not None:
+                found.append(_tonapi_transaction(row, account))
+        return found
 
 
 class Toncenter:
@@ -168,30 +199,54 @@ class Toncenter:
         except (ChainRefused, ValueError):
             return ""
 
-    async def history(self, account: str, after_lt: int) -> AsyncIterator[list[TonTransaction]]:
+    async def history(
+        self, account: str, after_lt: int, since_ms: int
+    ) -> AsyncIterator[list[TonTransaction]]:
         """See `TonSource`."""
         found: dict[int, TonTransaction] = {}
+        async for page in self._back(account, after_lt):
+            found.update((one.lt, one) for one in page)
+            if len(found) > MAX_BACKLOG:
+                raise UntrustedHistory(Network.TON, f"it has more than {MAX_BACKLOG} transactions")
+            if not after_lt and any(one.time_s * 1000 < since_ms for one in page):
+                break
+        ordered = [found[lt] for lt in sorted(found)]
+        for start in range(0, len(ordered), PAGE):
+            yield ordered[start : start + PAGE]
+
+    async def find(self, tx_id: str, accounts: Collection[str]) -> list[TonTransaction]:
+        """See `TonSource`; here among the newest transactions of the accounts alone."""
+        for account in accounts:
+            looked_at = 0
+            async for page in self._back(account, 0):
+                found = [one for one in page if one.tx_id == tx_id]
+                if found:
+                    return found
+                looked_at += len(page)
+                if looked_at >= FOUND_AMONG:
+                    break
+        return []
+
+    async def _back(self, account: str, after_lt: int) -> AsyncIterator[list[TonTransaction]]:
+        """Pages of an account's transactions, from the newest back to a logical time."""
         params: dict[str, str | int] = {
             "address": account,
             "to_lt": after_lt,
             "archival": "true",
         }
         pages = _Pages(self.api, "/getTransactions", CENTER_PAGE)
+        oldest_lt = _NO_LT
         while True:
             answer = await pages.get(params)
             page = [_center_transaction(row, account) for row in _rows(answer, "result")]
-            new = [one for one in page if one.lt > after_lt and one.lt not in found]
-            found.update((one.lt, one) for one in new)
+            new = [one for one in page if after_lt < one.lt < oldest_lt]
             if not new:
-                break
-            if len(found) > MAX_BACKLOG:
-                raise UntrustedHistory(Network.TON, f"it has more than {MAX_BACKLOG} transactions")
+                return
+            yield new
             oldest = min(new, key=lambda one: one.lt)
+            oldest_lt = oldest.lt
             last = base64.b64encode(bytes.fromhex(oldest.tx_id)).decode()
             params |= {"lt": oldest.lt, "hash": last}
-        ordered = [found[lt] for lt in sorted(found)]
-        for start in range(0, len(ordered), PAGE):
-            yield ordered[start : start + PAGE]
 
 
 class _Pages:
@@ -217,6 +272,19 @@ def _rows(answer: object, name: str) -> list[Any]:
     if not isinstance(rows, list):
         raise UntrustedHistory(Network.TON, f"an answer without {name}")
     return rows
+
+
+def _of_trace(trace: object, accounts: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Account and hash of the transactions of these accounts in a trace."""
+    left = [trace]
+    while left:
+        one = left.pop()
+        account = _field(one, "transaction", "account", "address")
+        here = transaction_id(str(_field(one, "transaction", "hash")))
+        if isinstance(account, str) and account in accounts and here is not None:
+            yield account, here
+        children = _field(one, "children")
+        left += children if isinstance(children, list) else []
 
 
 def _tonapi_transaction(row: object, account: str) -> TonTransaction:

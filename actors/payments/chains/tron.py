@@ -20,11 +20,16 @@ from typing import Any, Final, TypeGuard
 
 from actors.payments.chains import addresses
 from actors.payments.chains.money import MAX_AMOUNT, Method
-from actors.payments.chains.verdict import Reason, Rejected, Sighting, Transfer
+from actors.payments.chains.verdict import (
+    Reason,
+    Rejected,
+    Sighting,
+    Transfer,
+    transaction_id,
+)
 
 TRANSFER_TOPIC: Final = "ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 """keccak256 of `Transfer(address,address,uint256)` (ERC-20)."""
-_TX_ID: Final = re.compile(r"(?:0x)?([0-9a-fA-F]{64})")
 _DECIMAL: Final = re.compile(r"[0-9]{1,78}")  # a uint256
 _HEXADECIMAL: Final = re.compile(r"0x[0-9a-fA-F]{1,64}")
 _WORD: Final = re.compile(r"(?:0x)?([0-9a-fA-F]{64})")
@@ -98,12 +103,6 @@ def _something_else(
     if _is_other(row.get("to"), wallet):
         return Reason.WRONG_RECIPIENT
     return Reason.NOT_POSITIVE if amount == 0 else None
-
-
-def transaction_id(text: str) -> str | None:
-    """The id of a transaction as 64 lower-case hex digits; None if the text is none."""
-    found = _TX_ID.fullmatch(text.strip())
-    return None if found is None else found[1].lower()
 
 
 def row_id(row: object) -> str | None:

@@ -2,6 +2,7 @@
 
 GET  /v1/accounts/{address}/transactions/trc20
 POST /walletsolidity/gettransactioninfobyid     through tronpy
+POST /wallet/gettransactioninfobyid             the same, before it is solid
 POST /walletsolidity/getnowblock
 """
 
@@ -28,7 +29,7 @@ from actors.payments.chains.verdict import Reason, Rejected
 from actors.payments.errors import ChainRefused, UntrustedHistory
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from actors.payments.chains.verdict import Transfer
     from actors.payments.shop import ShopChain
@@ -122,10 +123,18 @@ class TronSource:
             ChainUnavailable: the API does not answer.
             ChainRefused: a setting is wrong.
         """
+        return await self._receipt(self._tron.get_solid_transaction_info, tx_id)
 
+    async def early_receipt(self, tx_id: str) -> tuple[Transfer, ...] | Rejected | None:
+        """What a receipt says whose block may yet be given up: it credits nothing; raises alike."""
+        return await self._receipt(self._tron.get_transaction_info, tx_id)
+
+    async def _receipt(
+        self, get: Callable[[str], Awaitable[Any]], tx_id: str
+    ) -> tuple[Transfer, ...] | Rejected | None:
         async def ask() -> tuple[Transfer, ...] | Rejected | None:
             try:
-                found: Any = await self._tron.get_solid_transaction_info(tx_id)
+                found: Any = await get(tx_id)
             except TransactionNotFound:
                 return None
             except _NODE_ERRORS as error:

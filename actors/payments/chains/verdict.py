@@ -7,12 +7,16 @@ hash is the transaction's). Whatever is neither is `Rejected` for one of a fixed
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from actors.payments.chains.money import Method, Network
+
+
+_TX_ID: Final = re.compile(r"(?:0x)?([0-9a-fA-F]{64})")
 
 
 class Reason(StrEnum):
@@ -33,7 +37,7 @@ class Reason(StrEnum):
     BOUNCED = "bounced"
     FAKE_JETTON = "fake_jetton"
     CHANGE = "change"
-    NOTIFIED = "notified"  # the jetton notification of the same transfer is counted instead
+    NOTIFIED = "notified"  # the arrival of the same jettons at the jetton wallet is counted instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +97,9 @@ class Transfer:
     def network(self) -> Network:
         """The chain it is on."""
         return self.method.network
+
+
+def transaction_id(text: str) -> str | None:
+    """The id of a transaction as 64 lower-case hex digits; None if the text is none."""
+    found = _TX_ID.fullmatch(text.strip())
+    return None if found is None else found[1].lower()

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
-from actors.payments.chains.money import Network
+from actors.payments.chains.money import Method, Network
 from actors.payments.chains.verdict import Reason
 from actors.payments.ledger import order_book, orders, queries, schema, settling
-from actors.payments.ledger.orders import OrderState
+from actors.payments.ledger.orders import OrderState, PaymentKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,6 +80,25 @@ class Waiting:
     matched: bool
     block_ms: int
     asked: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedTransfer:
+    """A transfer as the ledger has it.
+
+    Attributes:
+        subject: its name in the review queue, if it is there.
+        method: the coin or token.
+        amount: amount in the smallest unit.
+        order_id: the order that it names; None for none.
+        settles: it pays that order; else a person decides, or has decided.
+    """
+
+    subject: str
+    method: Method
+    amount: int
+    order_id: str | None
+    settles: bool
 
 
 class Intake:
@@ -251,6 +270,33 @@ class Intake:
             effect = settling.record(connection, transfers, now_ms)
             _move(connection, cursor, position, mark)
         return effect
+
+    def bring_in(self, cursor: Cursor, transfers: Sequence[Transfer], now_ms: int) -> Effect:
+        """Record transfers on TON out of their turn; the cursor stays."""
+        with self._database.writing() as connection:
+            _cursor(connection, cursor.network, cursor.account, lock=True)
+            return settling.record(connection, transfers, now_ms)
+
+    def recorded(self, network: Network, tx_ids: Sequence[str]) -> list[RecordedTransfer]:
+        """What is in the ledger of these transactions."""
+        table = schema.payments.c
+        query = (
+            sa.select(schema.payments)
+            .where(table.network == str(network))
+            .order_by(table.tx_id, table.position)
+        )
+        with self._database.reading() as connection:
+            rows = list(queries.select_in(connection, query, table.tx_id, tx_ids))
+        return [
+            RecordedTransfer(
+                settling.subject(PaymentKey(row.network, row.tx_id, row.position)),
+                Method(row.method),
+                row.amount,
+                row.order_id,
+                row.role == "settling",
+            )
+            for row in rows
+        ]
 
     def complete(self, cursors: Sequence[Cursor], chain_ms: int, now_ms: int) -> int:
         """Note that a scan came to its end; how many orders expired by it.

@@ -94,6 +94,7 @@ class TronTransaction:
         block_ms: time of its block.
         solid_ms: time from which its block is solid; None while its block is one that is given up.
         was_unconfirmed: whether the index listed it as unconfirmed at some time.
+        listed: whether the index lists it at all.
     """
 
     tx_id: str
@@ -104,9 +105,12 @@ class TronTransaction:
     block_ms: int
     solid_ms: int | None
     was_unconfirmed: bool
+    listed: bool = True
 
     def rows(self, now_ms: int) -> list[dict[str, Any]]:
         """What the index lists of it: a confirmed row does not replace an unconfirmed one."""
+        if not self.listed:
+            return []
         listed = [event.row(self.tx_id, self.block_ms) for event in self.events]
         solid = self.is_solid(now_ms)
         early = [{**row, "_unconfirmed": True} for row in listed if self.was_unconfirmed]
@@ -172,6 +176,7 @@ class TronChain:
         token: str | None = None,
         result: str = "SUCCESS",
         held: bool = False,
+        listed: bool = True,
     ) -> TronTransaction:
         """`sender`, a name, calls `transfer` of a token; of USDT, unless told otherwise.
 
@@ -182,11 +187,14 @@ class TronChain:
             token: its contract.
             result: "SUCCESS", or why the execution fails.
             held: the block is given up; see `confirm`.
+            listed: the index lists it.
         """
         contract = token or self.usdt
         event = TokenEvent("Transfer", contract, self.account(sender), to, amount)
         data = _call("transfer(address,uint256)", "(address,uint256)", [to, amount])
-        return self._add(sender, contract, data, [event], result=result, held=held)
+        made = self._add(sender, contract, data, [event], result=result, held=held)
+        made.listed = listed
+        return made
 
     def transfer_from(self, sender: str, to: str, owner: str, amount: int) -> TronTransaction:
         """`sender` moves USDT of `owner`, which for an amount of zero needs no allowance."""
@@ -304,16 +312,21 @@ class TronChain:
                 confirmed.append(one.tx_id)
         return confirmed
 
+    def list_after_all(self, tx_id: str) -> None:
+        """Have the index list what it did not."""
+        self._made[tx_id].listed = True
+
     def transaction(self, tx_id: str) -> dict[str, Any]:
         """The signed transaction; empty if there is none."""
         made = self._made.get(tx_id)
         return {} if made is None else made.signed
 
-    def receipt(self, tx_id: str) -> dict[str, Any]:
-        """The receipt of a solid transaction; empty if there is none."""
+    def receipt(self, tx_id: str, *, solid: bool = True) -> dict[str, Any]:
+        """The receipt of a transaction, of a solid one alone if `solid`; empty if there is none."""
         made = self._made.get(tx_id)
-        solid = made is not None and made.is_solid(self._clock.now_ms())
-        return made.receipt() if made is not None and solid else {}
+        if made is None or (solid and not made.is_solid(self._clock.now_ms())):
+            return {}
+        return made.receipt()
 
     def solid_head(self) -> tuple[int, int]:
         """Number and time, ms, of the newest solid block."""

@@ -38,6 +38,9 @@ class Fault(StrEnum):
     SLOW = "slow"
     REORDERED = "reordered"  # its rows, or its pages, come in another order
     UNFILTERED = "unfiltered"  # it holds what was not asked for
+    ODD = "odd"  # a field of each row of TRON's index is missing, or written in another way
+    UNMARKED = "unmarked"  # a page of TRON's index does not say that it goes on
+    NEWEST = "newest"  # tonapi lists the newest transactions alone, whatever was asked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ class PaymentKind(StrEnum):
     FAKE_TOKEN = "fake-token"  # noqa: S105 - no secret
     APPROVAL = "approval"
     BATCH = "batch"
+    UNLISTED = "unlisted"
     NO_COMMENT = "no-comment"
     BOUNCED = "bounced"
     FAKE_JETTON = "fake-jetton"
@@ -54,6 +55,7 @@ APPLIES: Final[Mapping[PaymentKind, frozenset[Method]]] = {
     PaymentKind.FAKE_TOKEN: _TRON,
     PaymentKind.APPROVAL: _TRON,
     PaymentKind.BATCH: _TRON,
+    PaymentKind.UNLISTED: _TRON,
     PaymentKind.NO_COMMENT: _TON,
     PaymentKind.BOUNCED: frozenset({Method.TON}),
     PaymentKind.FAKE_JETTON: _TON,
@@ -73,6 +75,7 @@ MEANING: Final[Mapping[PaymentKind, str]] = {
     PaymentKind.FAKE_TOKEN: "a worthless token that calls itself USDT",
     PaymentKind.APPROVAL: "a permission to take USDT, which moves none",
     PaymentKind.BATCH: "two transfers of what was asked for in one transaction",
+    PaymentKind.UNLISTED: "on the chain, and the index lists it never",
     PaymentKind.NO_COMMENT: "what was asked for, without the comment",
     PaymentKind.BOUNCED: "a deposit that goes back at once",
     PaymentKind.FAKE_JETTON: "a notice of jettons from a forger's contract",
@@ -167,6 +170,8 @@ def _pay_tron(chain: TronChain, one: Payment) -> list[str]:
             made = [chain.transfer(sender, to, units, held=True)]
         case PaymentKind.REVERTED:
             made = [chain.transfer(sender, to, units, result="OUT_OF_ENERGY")]
+        case PaymentKind.UNLISTED:
+            made = [chain.transfer(sender, to, units, listed=False)]
         case PaymentKind.FAKE_TOKEN:
             made = [chain.transfer("forger", to, units, token=chain.fake_usdt)]
         case PaymentKind.APPROVAL:

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 FORWARD_FEE: Final = 266_669  # nanotons, of a small message
 _FIRST_COMMENT: Final = 123  # bytes in a body's first cell, after its 32 bits
 _NEXT_COMMENT: Final = 127
-_ACTIVE: Final = "10"  # account states
-_UNINIT: Final = "00"
+ACTIVE: Final = "active"  # states of an account
+UNINIT: Final = "uninit"
+NONEXIST: Final = "nonexist"
+_STATES: Final = {ACTIVE: "10", UNINIT: "00", NONEXIST: "11"}
 _FIRST_STATE: Final = hashlib.sha256(b"no state").digest()
 
 
@@ -158,6 +160,8 @@ class TonRecord:
         active: whether the account has code.
         bounced: whether the value went back.
         state: the made-up hash of the account's state after it.
+        begins: the state that the account was in.
+        ends: the state that it is left in.
     """
 
     tx_id: str
@@ -171,6 +175,8 @@ class TonRecord:
     active: bool
     bounced: bool
     state: bytes
+    begins: str
+    ends: str
 
 
 def transaction(
@@ -182,6 +188,7 @@ def transaction(
     before: TonRecord | None,
     active: bool,
     bounced: bool,
+    ends: str,
 ) -> TonRecord:
     """The transaction that `incoming` sets off on the account that it is for.
 
@@ -193,13 +200,16 @@ def transaction(
         before: the account's last transaction.
         active: whether the account has code, which runs and succeeds.
         bounced: whether the value goes back, to which `outgoing` belongs.
+        ends: the state that the account is left in.
     """
     account = incoming.destination
+    if before is not None and before.ends == NONEXIST:
+        before = None  # what was there is forgotten
     previous = (0, "00" * 32) if before is None else (before.lt, before.tx_id)
     old = _FIRST_STATE if before is None else before.state
+    begins = NONEXIST if before is None else before.ends
     arrived = incoming.cell(lt - 1, time_s)
     new = hashlib.sha256(old + arrived.hash).digest()
-    status = _ACTIVE if active else _UNINIT
     sent = HashMap(15, value_serializer=lambda cell, builder: builder.store_ref(cell))
     for number, one in enumerate(outgoing):
         sent.set_int_key(number, one.cell(lt + 1 + number, time_s))
@@ -215,7 +225,7 @@ def transaction(
         .store_uint(previous[0], 64)
         .store_uint(time_s, 32)
         .store_uint(len(outgoing), 15)
-        .store_bits(status + status)
+        .store_bits(_STATES[begins] + _STATES[ends])
         .store_ref(messages.end_cell())
         .store_cell(CurrencyCollection(0).serialize())  # fees
         .store_ref(update)
@@ -234,6 +244,8 @@ def transaction(
         active=active,
         bounced=bounced,
         state=new,
+        begins=begins,
+        ends=ends,
     )
 
 

@@ -4,6 +4,8 @@ GET /v2/blockchain/masterchain-head
 GET /v2/blockchain/accounts/{id}/transactions
 GET /v2/blockchain/accounts/{master}/methods/get_wallet_address
 GET /v2/accounts/{id}/jettons/{master}
+GET /v2/traces/{hash}
+GET /v2/blockchain/transactions/{hash}
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ _MAX_LT: Final = 2**63
 def router(chain: TonChain, rng: random.Random) -> APIRouter:
     """The routes."""
     routes = APIRouter()
+    _add_lookups(routes, chain)
 
     @routes.get("/v2/blockchain/masterchain-head")
     async def head() -> dict[str, Any]:
@@ -49,6 +52,8 @@ def router(chain: TonChain, rng: random.Random) -> APIRouter:
         floor = 0 if fault is Fault.UNFILTERED else after_lt
         made = [one for one in chain.history(_raw(account)) if floor < one.lt < before_lt]
         listed = (made if sort_order == "asc" else made[::-1])[:limit]
+        if fault is Fault.NEWEST:
+            listed = chain.history(_raw(account))[-limit:]
         if fault is Fault.REORDERED:
             listed = rng.sample(listed, len(listed))
         return {"transactions": [_shown(one) for one in listed]}
@@ -70,6 +75,25 @@ def router(chain: TonChain, rng: random.Random) -> APIRouter:
     return routes
 
 
+def _add_lookups(routes: APIRouter, chain: TonChain) -> None:
+    @routes.get("/v2/traces/{tx_id}")
+    async def trace(tx_id: str) -> dict[str, Any]:
+        made = chain.payment(tx_id.lower())
+        if not made:
+            raise HTTPException(404, "entity not found")
+        shown: dict[str, Any] = {}
+        for one in reversed(made):
+            shown = {"transaction": _shown(one), "children": [shown] if shown else []}
+        return shown
+
+    @routes.get("/v2/blockchain/transactions/{tx_id}")
+    async def transaction(tx_id: str) -> dict[str, Any]:
+        for one in chain.payment(tx_id.lower()):
+            if one.tx_id == tx_id.lower():
+                return _shown(one)
+        raise HTTPException(404, "entity not found")
+
+
 def _raw(text: str) -> str:
     try:
         return addresses.ton(text)
@@ -78,15 +102,14 @@ def _raw(text: str) -> str:
 
 
 def _shown(one: TonRecord) -> dict[str, Any]:
-    status = "active" if one.active else "uninit"
     return {
         "hash": one.tx_id,
         "lt": one.lt,
         "account": {"address": one.account},
         "success": one.active,
         "utime": one.time_s,
-        "orig_status": status,
-        "end_status": status,
+        "orig_status": one.begins,
+        "end_status": one.ends,
         "total_fees": 0,
         "transaction_type": "TransOrd",
         "in_msg": _message(one.incoming),

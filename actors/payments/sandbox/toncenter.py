@@ -1,6 +1,6 @@
 """The HTTP of toncenter's v2 over the sandbox's TON, under `/api/v2`.
 
-GET  /getTransactions, from the newest back
+GET  /getTransactions, from the newest back, of accounts that are there
 GET  /getMasterchainInfo, /getBlockHeader
 POST /runGetMethod, of jetton masters
 """
@@ -58,7 +58,7 @@ def router(chain: TonChain, rng: random.Random) -> APIRouter:
     ) -> dict[str, Any]:
         fault = getattr(request.state, "fault", None)
         floor = 0 if fault is Fault.UNFILTERED else to_lt
-        made = chain.history(_raw(address))
+        made = chain.remembered(_raw(address))
         listed = [one for one in reversed(made) if floor < one.lt <= lt][:limit]
         if fault is Fault.REORDERED:
             listed = rng.sample(listed, len(listed))

@@ -77,9 +77,9 @@ def stock(database: str, chains: Chains) -> Stock:
     chains.add(row(7, "reverted"), receipt(log(7), name="reverted", result="REVERT"))
     shop = chains.accounts[TON_WALLET]
     shop.pay(coins.comment, coins.amount + 5)
-    shop.pay_jettons(tokens.comment, tokens.amount)
-    shop.pay_jettons(tokens.comment, tokens.amount, wallet=TON_WALLET)
-    shop.pay_jettons(less.comment, less.amount - 1)
+    chains.pay_jettons(tokens.comment, tokens.amount)
+    shop.notice(tokens.comment, tokens.amount, wallet=TON_WALLET)
+    chains.pay_jettons(less.comment, less.amount - 1)
     return rows
 
 

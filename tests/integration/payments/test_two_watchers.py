@@ -142,9 +142,10 @@ def pay_ton(chains: Chains, code: str, one: Order) -> None:
     if code == "unpaid":
         return
     if one.method is Method.TON_USDT:
-        forged = code in {"fake", "bounced"}
-        wallet = {"wallet": TON_WALLET} if forged else {}
-        shop.pay_jettons(one.comment, amount, time_s=time_s, **wallet)
+        if code in {"fake", "bounced"}:
+            shop.notice(one.comment, amount, wallet=TON_WALLET, time_s=time_s)
+        else:
+            chains.pay_jettons(one.comment, amount, time_s=time_s)
     elif code == "bounced":
         from tests.unit.payments.ton_cells import comment
 

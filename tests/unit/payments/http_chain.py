@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from pytoniq_core import Address, Builder
 
 from tests.unit.payments.shop import JETTON_WALLET, NOW, TON_WALLET, tx_id
-from tests.unit.payments.ton_cells import TonAccount
+from tests.unit.payments.ton_cells import TonAccount, message, notification
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,6 +73,21 @@ class Chains:
         self.rows.append(row)
         if receipt is not None:
             self.receipts[receipt["id"]] = receipt
+
+    def pay_jettons(
+        self,
+        text: str,
+        amount: int,
+        *,
+        wallet: str = JETTON_WALLET,
+        time_s: int = NOW // 1000 + 60,
+        end: str = "active",
+    ) -> None:
+        """Have jettons arrive at a jetton wallet, which sends the shop's wallet a notice of it."""
+        account = self.accounts.setdefault(wallet, TonAccount(wallet))
+        notice = message(notification(amount, text), source=wallet, destination=TON_WALLET, value=1)
+        account.receive_jettons(text, amount, time_s=time_s, outgoing=(notice,))
+        self.accounts[TON_WALLET].notice(text, amount, wallet=wallet, time_s=time_s, end=end)
 
     def answer(self, asked: Asked) -> Answer:
         """The answer to a request."""
@@ -142,7 +157,7 @@ class Chains:
             content = base64.b64encode(cell.to_boc()).decode()
             return Answer(body={"ok": True, "result": {"stack": [["cell", {"bytes": content}]]}})
         if path == "/getTransactions":
-            account = self.accounts.get(asked.query["address"], TonAccount())
+            account = _remembered(self.accounts.get(asked.query["address"], TonAccount()))
             newest = int(asked.query.get("lt", 2**63))
             limit = int(asked.query["limit"])
             made = [one for one in reversed(account.made) if one.lt <= newest][:limit]
@@ -169,6 +184,12 @@ class Chains:
                 start += 1
             most = max(most, end - start + 1)
         return most
+
+
+def _remembered(account: TonAccount) -> TonAccount:
+    """What toncenter lists of an account: it follows its state, which an end takes with it."""
+    ends = [number for number, one in enumerate(account.made) if one.ended]
+    return TonAccount(account.address, account.made[ends[-1] + 1 :] if ends else account.made)
 
 
 @contextlib.contextmanager

@@ -56,7 +56,7 @@ async def transactions(stall: Stall, api: Api) -> list[str]:
     """Ids of the TON history, as the product reads it."""
     source = ton_source.source(api)
     wallet = stall.chain(Network.TON).wallet
-    return [one.tx_id async for page in source.history(wallet, 0) for one in page]
+    return [one.tx_id async for page in source.history(wallet, 0, 0) for one in page]
 
 
 @pytest.mark.parametrize("fault", AGAIN)
@@ -152,7 +152,7 @@ async def test_reordered_pages_hold_each_row_once(stall: Stall) -> None:
     """In another order, over several pages."""
     order = stall.order(Method.TRON)
     payment = Payment(Method.TRON, PaymentKind.EXACT, order.wallet, 5)
-    ids = [one for made in stall.client.pay([payment] * 450) for one in made]
+    ids = [one for made in stall.client.pay([payment] * 451) for one in made]
     stall.client.spoil(Network.TRON, FaultPlan({Fault.REORDERED: 1.0}))
     async with stall.api(Network.TRON) as api:
         read = await rows(stall, api)

@@ -25,6 +25,7 @@ EXPECTED: dict[tuple[Method, PaymentKind], tuple[OrderState, tuple[Cause, ...]]]
     (TRON, PaymentKind.TWICE): (OrderState.CONFIRMED, (Cause.DUPLICATE,)),
     (TRON, PaymentKind.BATCH): (OrderState.CONFIRMED, (Cause.DUPLICATE,)),
     (TRON, PaymentKind.LATE): (OrderState.PAID_LATE, (Cause.LATE,)),
+    (TRON, PaymentKind.UNLISTED): NOT_PAID,
     (TRON, PaymentKind.UNCONFIRMED): (OrderState.SEEN, ()),
     (TRON, PaymentKind.ZERO): NOT_PAID,
     (TRON, PaymentKind.REVERTED): NOT_PAID,

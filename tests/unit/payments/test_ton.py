@@ -109,34 +109,19 @@ def test_change_that_is_too_much_is_a_deposit() -> None:
     assert found.amount == 10**11
 
 
-@pytest.mark.parametrize("inline", [True, False])
-def test_jettons_are_what_the_shops_own_wallet_says(*, inline: bool) -> None:
-    """A notice with one nanoton, whose transaction aborts, is a payment."""
-    made = TonAccount().take(
-        notification(5_000_000, "x", inline=inline),
-        1,
-        source=JETTON_WALLET,
-        bounce="nofunds",
-        aborted=True,
-    )
-    assert judged(made) == Transfer(
-        Method.TON_USDT,
-        made.tx_id,
-        10,
-        TON_WALLET,
-        MASTER,
-        TON_BUYER,
-        5_000_000,
-        made.time_s * 1000,
-        "x",
-    )
+def test_a_notice_of_the_shops_own_wallet_is_no_second_payment() -> None:
+    """The jettons that it is of are counted where they arrived."""
+    found = judged(TonAccount().notice("x", 5_000_000))
+    assert found == Rejected(found.tx_id, Reason.NOTIFIED)
 
 
 def test_a_forged_notice_is_no_payment() -> None:
     """The same bytes from any other sender are worth nothing, whatever they say."""
-    assert isinstance(taken(notification(5_000_000, "x"), 1), Rejected)
-    unknown = TonAccount().pay_jettons("x", 5_000_000)
-    assert isinstance(judged(unknown, shop=TonShop(TON_WALLET, MASTER, "")), Rejected)
+    for found in (
+        taken(notification(5_000_000, "x"), 1),
+        judged(TonAccount().notice("x", 5_000_000), shop=TonShop(TON_WALLET, MASTER, "")),
+    ):
+        assert found == Rejected(found.tx_id, Reason.FAKE_JETTON)
 
 
 def test_coins_that_carry_a_forged_notice_are_not_lost() -> None:
@@ -159,18 +144,17 @@ def test_coins_that_carry_a_forged_notice_are_not_lost() -> None:
 )
 def test_jettons_have_sane_amounts(amount: int, reason: Reason) -> None:
     """None, or more than exist, is no payment."""
-    found = judged(TonAccount().pay_jettons("x", amount))
+    found = judged(jetton_account().receive_jettons("x", amount))
     assert isinstance(found, Rejected)
     assert found.reason is reason
 
 
 @pytest.mark.parametrize("amount", [1, MAX_AMOUNT])
 def test_the_least_and_the_largest_amounts_count(amount: int) -> None:
-    """Of coins, of jettons with a notice, and of jettons without one."""
+    """Of coins, and of jettons."""
     for found in (
         taken(comment("x"), amount),
-        judged(TonAccount().pay_jettons("x", amount)),
-        judged(jetton_account().take(internal_transfer(amount, "x"), 10**8)),
+        judged(jetton_account().receive_jettons("x", amount)),
     ):
         assert isinstance(found, Transfer)
         assert (found.amount, found.settles) == (amount, True)
@@ -181,39 +165,30 @@ def jetton_account() -> TonAccount:
 
 
 def test_jettons_with_an_odd_payload_have_arrived() -> None:
-    """They go to review as the jettons that they are, not as the nanoton that announced them."""
-    body = Builder().store_uint(ton_body.NOTIFICATION, 32).store_uint(7, 64).store_coins(5_000_000)
-    body.store_address(Address(TON_BUYER)).store_bit(1)
-    found = taken(body.end_cell(), 1, source=JETTON_WALLET, bounce="nofunds", aborted=True)
-    assert isinstance(found, Transfer)
-    assert (found.method, found.amount, found.comment) == (Method.TON_USDT, 5_000_000, "")
+    """They go to review as the jettons that they are, at worst without a comment."""
     silent = Builder().store_uint(ton_body.INTERNAL_TRANSFER, 32).store_uint(7, 64)
     silent.store_coins(5_000_000).store_address(Address(TON_BUYER))
-    found = judged(TonAccount(JETTON_WALLET).take(silent.end_cell(), 10**7))
+    found = judged(jetton_account().take(silent.end_cell(), 10**7))
     assert isinstance(found, Transfer)
-    assert (found.method, found.amount) == (Method.TON_USDT, 5_000_000)
+    assert (found.method, found.amount, found.comment) == (Method.TON_USDT, 5_000_000, "")
 
 
-def test_jettons_without_a_notice_are_found_at_the_jetton_wallet() -> None:
-    """A sender who pays no notice has paid nevertheless."""
-    made = jetton_account().take(internal_transfer(5, "x"), 10**8)
-    found = judged(made)
-    assert isinstance(found, Transfer)
-    assert (found.method, found.amount, found.comment, found.wallet, found.sender) == (
-        Method.TON_USDT,
-        5,
-        "x",
-        TON_WALLET,
-        TON_BUYER,
-    )
-
-
-def test_jettons_with_a_notice_count_once() -> None:
-    """At the shop's wallet, where the notice goes."""
+@pytest.mark.parametrize("notified", [True, False])
+def test_jettons_are_counted_at_the_shops_own_jetton_wallet(*, notified: bool) -> None:
+    """Whether or not the sender has paid for a notice."""
     notice = message(notification(5, "x"), source=JETTON_WALLET, destination=TON_WALLET, value=1)
-    found = judged(jetton_account().take(internal_transfer(5, "x"), 10**8, outgoing=(notice,)))
-    assert isinstance(found, Rejected)
-    assert found.reason is Reason.NOTIFIED
+    made = jetton_account().receive_jettons("x", 5, outgoing=(notice,) if notified else ())
+    assert judged(made) == Transfer(
+        Method.TON_USDT,
+        made.tx_id,
+        10,
+        TON_WALLET,
+        MASTER,
+        TON_BUYER,
+        5,
+        made.time_s * 1000,
+        "x",
+    )
 
 
 def test_jettons_that_the_wallet_refused_are_none() -> None:
@@ -326,11 +301,11 @@ def test_an_account_that_ended_begins_a_new_chain() -> None:
     """Emptied and gone, and sent something again: nothing is missing, whenever that is read."""
     account = TonAccount()
     account.pay("x", 5)
-    account.add(external(TON_WALLET), ends=True)
+    account.add(external(TON_WALLET), end="nonexist")
     account.pay("y", 6)
     account.pay("z", 7)
     whole = [parsed(made) for made in account.made]
-    assert [one.ended for one in whole] == [False, True, False, False]
+    assert [one.lasting for one in whole] == [True, False, True, True]
     assert chained(whole, after_lt=0, mark="") == whole
     for known in range(1, 4):
         last = whole[known - 1]
@@ -342,6 +317,38 @@ def test_an_account_that_ended_begins_a_new_chain() -> None:
     # In the block of its end, the chain goes on.
     at_once = parsed(transaction(None, lt=30, previous=(whole[1].lt, whole[1].tx_id)))
     assert chained([*whole[:2], at_once], after_lt=0, mark="") == [*whole[:2], at_once]
+
+
+def test_an_account_without_code_may_begin_anew_at_any_time() -> None:
+    """Storage ends it, and that leaves no transaction of its own to be read."""
+    account = TonAccount()
+    account.notice("x", 5, end="uninit")
+    read = parsed(account.made[0])
+    reborn = parsed(transaction(None, lt=30))
+    assert (read.lasting, read.mark) == (False, ton.NOTHING)
+    assert chained([reborn], after_lt=read.lt, mark=read.mark) == [reborn]
+    account.pay("y", 6)
+    goes_on = parsed(account.made[1])
+    assert chained([goes_on], after_lt=read.lt, mark=read.mark) == [goes_on]
+    account.pay("z", 7)
+    with pytest.raises(ValueError, match="missing"):
+        chained([parsed(account.made[2])], after_lt=read.lt, mark=read.mark)
+
+
+@given(first=st.integers(0, 5), since_s=st.integers(-1, 8))
+def test_a_history_begins_with_the_first_or_before_the_shop(first: int, since_s: int) -> None:
+    """What is missing at the beginning may be the shop's, unless it is older than its start."""
+    account = TonAccount()
+    for number in range(6):
+        account.pay("x", 5, time_s=NOW // 1000 + number)
+    whole = [parsed(made) for made in account.made]
+    since_ms = NOW + 1000 * since_s
+    if first == 0 or first < since_s:
+        shown = chained(whole[first:], after_lt=0, mark="", since_ms=since_ms)
+        assert shown == whole[first:]
+    else:
+        with pytest.raises(ValueError, match="missing"):
+            chained(whole[first:], after_lt=0, mark="", since_ms=since_ms)
 
 
 def test_verdicts_are_split() -> None:

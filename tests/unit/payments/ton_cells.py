@@ -23,6 +23,10 @@ class Made:
     ended: bool = False
 
 
+END = {"active": "10", "uninit": "00", "nonexist": "11"}
+"""States that an account may be in after a transaction."""
+
+
 def comment(text: str | bytes) -> Cell:
     """The body of a text comment, in as many cells as it takes."""
     content = text if isinstance(text, bytes) else text.encode()
@@ -95,7 +99,7 @@ def transaction(
     bounce: str = "",
     aborted: bool = False,
     ordinary: bool = True,
-    ends: bool = False,
+    end: str = "active",
 ) -> Made:
     """A transaction of `account` that `incoming` set off."""
     messages = Builder()
@@ -118,7 +122,7 @@ def transaction(
         .store_uint(previous[0], 64)
         .store_uint(time_s, 32)
         .store_uint(len(outgoing), 15)
-        .store_bits("1011" if ends else "1010")
+        .store_bits("10" + END[end])
         .store_ref(messages.end_cell())
         .store_coins(0)
         .store_bit(0)
@@ -126,7 +130,7 @@ def transaction(
         .store_ref(description)
         .end_cell()
     )
-    return Made(root.hash.hex(), root.to_boc(), lt, account, time_s, ends)
+    return Made(root.hash.hex(), root.to_boc(), lt, account, time_s, end == "nonexist")
 
 
 def _ordinary(bounce: str, *, aborted: bool) -> Cell:
@@ -166,7 +170,7 @@ class TonAccount:
         outgoing: tuple[Cell, ...] = (),
         bounce: str = "",
         aborted: bool = False,
-        ends: bool = False,
+        end: str = "active",
     ) -> Made:
         """Add the transaction that an internal message sets off."""
         incoming = message(
@@ -178,7 +182,7 @@ class TonAccount:
             outgoing=outgoing,
             bounce=bounce,
             aborted=aborted,
-            ends=ends,
+            end=end,
         )
 
     def add(
@@ -189,7 +193,7 @@ class TonAccount:
         outgoing: tuple[Cell, ...] = (),
         bounce: str = "",
         aborted: bool = False,
-        ends: bool = False,
+        end: str = "active",
     ) -> Made:
         """Add the transaction that a message sets off, after which the account may be no more."""
         last = self.made[-1] if self.made else None
@@ -202,7 +206,7 @@ class TonAccount:
             outgoing=outgoing,
             bounce=bounce,
             aborted=aborted,
-            ends=ends,
+            end=end,
         )
         self.made.append(one)
         return one
@@ -211,13 +215,14 @@ class TonAccount:
         """A deposit with a comment."""
         return self.take(comment(text), value, time_s=time_s)
 
-    def pay_jettons(
+    def notice(
         self,
         text: str,
         amount: int,
         *,
         wallet: str = JETTON_WALLET,
         time_s: int = NOW // 1000 + 60,
+        end: str = "active",
     ) -> Made:
         """A notice of jettons with a comment, carried by one nanoton."""
         return self.take(
@@ -227,4 +232,17 @@ class TonAccount:
             time_s=time_s,
             bounce="nofunds",
             aborted=True,
+            end=end,
         )
+
+    def receive_jettons(
+        self,
+        text: str,
+        amount: int,
+        *,
+        time_s: int = NOW // 1000 + 60,
+        outgoing: tuple[Cell, ...] = (),
+    ) -> Made:
+        """Jettons with a comment, at the jetton wallet that this account is."""
+        body = internal_transfer(amount, text)
+        return self.take(body, 10**8, time_s=time_s, outgoing=outgoing)
