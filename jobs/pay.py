@@ -231,6 +231,8 @@ def scan(
             return 0
         if once or begin is not None:
             result = interruption.run(_scan_once(offers, ledger, Network(network), begin))
+            if result.skewed is not None:
+                report.note(f"warning: {result.skewed}")
             report.result(
                 pay_values.scan_values(result),
                 reporting.pairs(f"Scan of {network}", pay_values.scan_lines(result)),

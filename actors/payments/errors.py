@@ -18,6 +18,7 @@ X0Error
 │   ├── ChainRefused        500  a key or an address is wrong: a person must act
 │   ├── GoodsMissing        500  a plan brings a file that is not there
 │   └── BotRefused          500  Telegram refuses the bot's token
+├── ClockSkewed             500  the clock is off the chain's
 └── UntrustedHistory        502  an API contradicts itself or the chain
 """
 
@@ -236,6 +237,26 @@ class TransportRefused(X0Error):
             "a message cannot be delivered",
             why,
             "Reach the buyer in another way, then `x0 pay review`.",
+        )
+
+
+class ClockSkewed(X0Error):
+    """The shop's clock is `skew_ms` behind that of a chain, or ahead of it if that is below 0."""
+
+    def __init__(self, network: Network, skew_ms: int, *, expires: bool) -> None:
+        if skew_ms > 0:
+            off = f"it is {skew_ms / 1000:.0f} s behind the newest block of {network}"
+        else:
+            off = (
+                f"it is {-skew_ms / 1000:.0f} s ahead of {network},"
+                " or the API's newest block is older than it should be"
+            )
+        super().__init__(
+            "the shop's clock is wrong",
+            off + ("" if expires else "; no order expires meanwhile"),
+            "Set it by NTP (`timedatectl set-ntp true`).",
+            network=network,
+            skew_ms=skew_ms,
         )
 
 

@@ -21,11 +21,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actors.payments.chains import ton, ton_source, tron, tron_source
+from actors.payments.chains.clock_skew import HEAD_LAG_MS, TOLERATED_MS, WARN_MS, skew_ms
 from actors.payments.chains.money import Network
 from actors.payments.chains.ton import TonShop
 from actors.payments.chains.tron_source import TronSource
 from actors.payments.chains.verdict import Reason, Rejected
-from actors.payments.errors import ChainUnavailable, UntrustedHistory
+from actors.payments.errors import ChainUnavailable, ClockSkewed, UntrustedHistory
 from actors.payments.ledger.intake import OVERLAP_MS
 from actors.runtime.database import now_ms
 from actors.runtime.errors import Conflict
@@ -67,6 +68,7 @@ class ScanResult:
         rejected: number of entries that were not transfers to the shop, by reason.
         cursor: block time in ms (TRON), or logical time (TON), of the last that was read.
         chain_ms: time of the chain up to which everything was read; 0 if it is not known.
+        skew_ms: see `clock_skew.skew_ms`.
         requests: number of requests that were sent.
     """
 
@@ -80,7 +82,20 @@ class ScanResult:
     rejected: Counter[str] = field(default_factory=Counter)
     cursor: int = 0
     chain_ms: int = 0
+    skew_ms: int = 0
     requests: int = 0
+
+    @property
+    def expires(self) -> bool:
+        """Whether the clock is right enough for orders to expire."""
+        return abs(self.skew_ms) <= TOLERATED_MS
+
+    @property
+    def skewed(self) -> ClockSkewed | None:
+        """What a person is to be told of the clock, if anything."""
+        if abs(self.skew_ms) < WARN_MS:
+            return None
+        return ClockSkewed(self.network, self.skew_ms, expires=self.expires)
 
 
 def connect(chain: ShopChain) -> Api:
@@ -171,9 +186,11 @@ class _TronScan:
         intake = self._ledger.intake
         cursor = await asyncio.to_thread(intake.open, Network.TRON, self._chain.wallet)
         head_ms = await self._source.head_ms()
+        self._result.skew_ms = skew_ms(Network.TRON, head_ms, self._clock())
         begin_ms = cursor.position - OVERLAP_MS if from_ms is None else from_ms
         since_ms = max(self._chain.since_ms, begin_ms)
-        await self._read(cursor, since_ms, until_ms=max(self._clock(), head_ms) + AHEAD_MS)
+        until_ms = max(self._clock(), head_ms) + AHEAD_MS
+        await self._read(cursor, since_ms, until_ms, self._bound_ms(head_ms))
         await self._receipts(cursor, head_ms)
         if self._nameless:
             # Whoever paid in them may be anybody, so nothing was read to its end.
@@ -181,7 +198,7 @@ class _TronScan:
                 Network.TRON, f"rows of it that name no transaction: {self._nameless}"
             )
         self._result.expired = await asyncio.to_thread(
-            intake.complete, [cursor], head_ms, self._clock()
+            intake.complete, [cursor], head_ms if self._result.expires else 0, self._clock()
         )
         after = await asyncio.to_thread(intake.open, Network.TRON, self._chain.wallet)
         self._result.cursor, self._result.chain_ms = after.position, head_ms
@@ -190,8 +207,13 @@ class _TronScan:
             raise self._failure
         return self._result
 
-    async def _read(self, cursor: Cursor, since_ms: int, *, until_ms: int) -> None:
-        frontier = _Frontier(until_ms)
+    def _bound_ms(self, head_ms: int) -> int:
+        """The time that no row is newer than; the clock may be wrong, and the chain is not."""
+        now_ms = head_ms + HEAD_LAG_MS[Network.TRON] if head_ms else self._clock()
+        return now_ms + AHEAD_MS
+
+    async def _read(self, cursor: Cursor, since_ms: int, until_ms: int, bound_ms: int) -> None:
+        frontier = _Frontier(bound_ms)
         listed: set[tuple[str, int | None]] = set()
         async for rows, is_last in _ahead(self._source.history(since_ms, until_ms)):
             self._result.pages += 1
@@ -267,8 +289,8 @@ class _Frontier:
     so old that its fate is known; and never into the future: a row may claim any time.
     """
 
-    def __init__(self, until_ms: int) -> None:
-        self._until_ms = until_ms
+    def __init__(self, bound_ms: int) -> None:
+        self._bound_ms = bound_ms
         self._newest = 0
         self._confirmed: set[str | None] = set()
         self._unconfirmed: dict[str | None, int] = {}
@@ -276,7 +298,7 @@ class _Frontier:
     def note(self, rows: list[Any]) -> None:
         for row in rows:
             time_ms, tx_id = tron.row_ms(row), tron.row_id(row)
-            if time_ms is None or time_ms > self._until_ms:
+            if time_ms is None or time_ms > self._bound_ms:
                 continue
             if tron.is_unconfirmed(row):
                 earliest = self._unconfirmed.get(tx_id, time_ms)
@@ -304,12 +326,13 @@ class _TonScan:
         intake = self._ledger.intake
         shop = await ton_shop(self._chain, self._ledger, self._source)
         head_ms = await self._source.head_ms()
+        self._result.skew_ms = skew_ms(Network.TON, head_ms, self._clock())
         cursors = []
         for account in shop.accounts:
             cursors.append(await self._open(account))
             await self._read(cursors[-1], shop, from_ms)
         self._result.expired = await asyncio.to_thread(
-            intake.complete, cursors, head_ms, self._clock()
+            intake.complete, cursors, head_ms if self._result.expires else 0, self._clock()
         )
         after = await self._open(self._chain.wallet)
         self._result.cursor, self._result.chain_ms = after.position, head_ms

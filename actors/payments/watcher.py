@@ -2,7 +2,8 @@
 
 Every 30 s, give or take a fifth, so that many shops do not ask in step. A failed scan is reported
 and tried again at the next poll. Two things wake a person: a setting that the API refuses, and a
-history that was not read to its end for a while, however healthy each single answer looked.
+history that was not read to its end for a while, however healthy each single answer looked. A clock
+that is off the chain's is told once, and again once it was right in between.
 """
 
 from __future__ import annotations
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 POLL_S: Final = 30.0
 JITTER: Final = 0.2  # largest deviation of the pause, as a share of it
-OTHERS: Final = 200  # most receipts of a scan that no order waits for
 STALE_S: Final = 600.0  # time without a completed scan that raises an alert
 
 
@@ -72,6 +72,7 @@ class Watcher:
         self._error = ""
         self._started_ms = clock()
         self._stale_told = False
+        self._skew_told = False
         network = ("network",)
         self._settled = metrics.counter(
             "x0tta6bl4_payments_settled_total", "Orders that got their payment", network
@@ -79,6 +80,11 @@ class Watcher:
         self._age = metrics.gauge(
             "x0tta6bl4_payments_cursor_age_seconds",
             "Time since a scan last came to its end",
+            network,
+        )
+        self._skew = metrics.gauge(
+            "x0tta6bl4_payments_clock_skew_seconds",
+            "How far the clock is behind the chain's, at least; below 0: ahead",
             network,
         )
         self._reviews = metrics.gauge(
@@ -99,6 +105,7 @@ class Watcher:
             self._scans += 1
             self._error = ""
             self._settled.inc(result.settled, network=str(self._chain.network))
+            self._watch_clock(result)
         except Conflict:
             pass  # another watcher scans this chain now, into the same ledger
         except ConfigurationError as error:
@@ -119,6 +126,13 @@ class Watcher:
             severity="critical" if critical else "warning",
             network=str(self._chain.network),
         )
+
+    def _watch_clock(self, result: ScanResult) -> None:
+        self._skew.set(result.skew_ms / 1000, network=str(self._chain.network))
+        skewed = result.skewed
+        if skewed is not None and not self._skew_told:
+            self._errors.handle(skewed, severity="warning" if result.expires else "critical")
+        self._skew_told = skewed is not None
 
     async def _watch_age(self) -> None:
         status = await self.status()

@@ -28,6 +28,7 @@ def scan_values(result: ScanResult) -> dict[str, object]:
         "waiting": result.waiting,
         "expired": result.expired,
         "chain_time": answers.time(result.chain_ms) if result.chain_ms else None,
+        "clock_skew_s": result.skew_ms / 1000,
         "requests": result.requests,
     }
 

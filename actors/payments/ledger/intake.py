@@ -196,7 +196,8 @@ class Intake:
                 .where(
                     _of(cursor),
                     table.status == "waiting",
-                    table.next_ms <= now_ms,
+                    # Or so late as only a clock can have said that was ahead, and is not any more.
+                    sa.or_(table.next_ms <= now_ms, table.next_ms > now_ms + _pause_ms(now_ms)),
                 )
                 .group_by(table.tx_id)
                 .order_by(matched.desc(), sa.func.max(table.next_ms), block_ms, table.tx_id)
@@ -218,13 +219,11 @@ class Intake:
     def postpone(self, cursor: Cursor, tx_id: str, now_ms: int) -> None:
         """Ask for a receipt later: it is not solid yet."""
         table = schema.sightings.c
-        age = (now_ms - table.block_ms) / _RETRY_SHARE
-        pause = sa.case((age > RETRY_MS, age), else_=RETRY_MS)
         with self._database.writing() as connection:
             connection.execute(
                 schema.sightings.update()
                 .where(_of(cursor), table.tx_id == tx_id, table.status == "waiting")
-                .values(next_ms=now_ms + sa.cast(pause, sa.BigInteger), asked=table.asked + 1)
+                .values(next_ms=now_ms + _pause_ms(now_ms), asked=table.asked + 1)
             )
 
     def defer(self, cursor: Cursor, tx_id: str, now_ms: int) -> None:
@@ -327,6 +326,12 @@ class Intake:
 def _is(cursor: Cursor) -> sa.ColumnElement[bool]:
     table = schema.cursors.c
     return sa.and_(table.network == str(cursor.network), table.account == cursor.account)
+
+
+def _pause_ms(now_ms: int) -> sa.ColumnElement[int]:
+    """Until a receipt is asked for again that is not solid at `now_ms`."""
+    age_ms = (now_ms - schema.sightings.c.block_ms) / _RETRY_SHARE
+    return sa.cast(sa.case((age_ms > RETRY_MS, age_ms), else_=RETRY_MS), sa.BigInteger)
 
 
 def _of(cursor: Cursor) -> sa.ColumnElement[bool]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import base64
 import re
 import secrets
+import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 ID_BYTES: Final = 10
 COMMENT_BYTES: Final = 16  # size of a TON comment; 128 bits cannot be guessed
-_COMMENT: Final = re.compile(rf"[0-9a-f]{{{2 * COMMENT_BYTES}}}")
+_COMMENT: Final = re.compile(rf"(?<![0-9a-z])[0-9a-f]{{{2 * COMMENT_BYTES}}}(?![0-9a-z])")
 
 
 class OrderState(StrEnum):
@@ -227,6 +228,11 @@ def new_comment() -> str:
     return secrets.token_hex(COMMENT_BYTES)
 
 
-def is_comment(text: str) -> bool:
-    """Whether `text` has the form of such a comment; people send whatever they like."""
-    return _COMMENT.fullmatch(text) is not None
+def comment_in(text: str) -> str:
+    """The comment of an order in what came with a payment; "" if there is none, or more than one.
+
+    People and wallets add capitals, quotes, words, and characters that nobody sees.
+    """
+    seen = (one for one in unicodedata.normalize("NFKC", text) if unicodedata.category(one) != "Cf")
+    found = set(_COMMENT.findall("".join(seen).lower()))
+    return found.pop() if len(found) == 1 else ""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
+from actors.payments.chains.clock_skew import TOLERATED_MS
 from actors.payments.chains.money import Method, Network
 from actors.payments.ledger import order_book, queries, schema
 from actors.payments.ledger.orders import (
@@ -22,7 +23,7 @@ from actors.payments.ledger.orders import (
     OrderState,
     PaymentKey,
     TransferCandidate,
-    is_comment,
+    comment_in,
     judge,
 )
 
@@ -126,10 +127,15 @@ def by_amount(
 
 
 def in_time(candidates: Iterable[Order], block_ms: int) -> Order | None:
-    """The one of several orders for one amount whose reservation holds at a block's time."""
-    for order in candidates:
-        if order.created_ms <= block_ms <= order.reserved_until_ms:
-            return order
+    """The one of several orders for one amount whose reservation holds at a block's time.
+
+    The order's time is the shop's, which may be a little ahead of the chain's.
+    """
+    orders = list(candidates)
+    for early_ms in (0, TOLERATED_MS):
+        for order in orders:
+            if order.created_ms - early_ms <= block_ms <= order.reserved_until_ms:
+                return order
     return None
 
 
@@ -138,12 +144,14 @@ def _match_comments(
 ) -> list[tuple[str | None, bool]]:
     table = schema.orders.c
     # Other comments are not looked up: PostgreSQL refuses some of them, such as those with a NUL.
-    comments = (one.comment for one in transfers if is_comment(one.comment))
-    rows = queries.select_in(connection, sa.select(schema.orders), table.comment, comments)
+    comments = [comment_in(one.comment) for one in transfers]
+    rows = queries.select_in(
+        connection, sa.select(schema.orders), table.comment, filter(None, comments)
+    )
     named = {row.comment: order_book.order_of(row) for row in rows}
     found: list[tuple[str | None, bool]] = []
-    for one in transfers:
-        order = named.get(one.comment)
+    for one, comment in zip(transfers, comments, strict=True):
+        order = named.get(comment)
         if order is None:
             found.append((None, False))
         else:

@@ -186,6 +186,15 @@ class Chains:
         return most
 
 
+SERVED: dict[str, Chains] = {}
+"""What is served, by URL."""
+
+
+def clock_of(url: str) -> int:
+    """What a right clock says beside the chains that are served there, ms."""
+    return SERVED["/".join(url.split("/")[:3])].head_ms or NOW
+
+
 def _remembered(account: TonAccount) -> TonAccount:
     """What toncenter lists of an account: it follows its state, which an end takes with it."""
     ends = [number for number, one in enumerate(account.made) if one.ended]
@@ -210,9 +219,12 @@ def serving(chains: Chains) -> Iterator[str]:
     thread = threading.Thread(target=loop.run_until_complete, args=(main(),), daemon=True)
     thread.start()
     assert ready.wait(120)
+    url = f"http://127.0.0.1:{ports[0]}"
+    SERVED[url] = chains
     try:
-        yield f"http://127.0.0.1:{ports[0]}"
+        yield url
     finally:
+        del SERVED[url]
         loop.call_soon_threadsafe(stopping.set)
         thread.join(120)
         for task in asyncio.all_tasks(loop):

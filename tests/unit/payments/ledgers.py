@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from actors.payments.chains.clock_skew import TOLERATED_MS
 from actors.payments.ledger import schema
 from actors.payments.ledger.orders import SETTLED, OrderState
 
@@ -109,6 +110,6 @@ def _check_payment(order: Any, payment: Any, reviews: dict[Any, Any]) -> None:
     assert payment.block_ms <= order.expires_ms
     if order.method == "tron":
         assert payment.amount == order.amount
-        assert payment.block_ms >= order.created_ms
+        assert payment.block_ms >= order.created_ms - TOLERATED_MS
     else:
         assert payment.amount >= order.amount

@@ -343,3 +343,31 @@ def test_what_had_vanished_and_is_confirmed_after_all_is_paid(counter: Counter) 
     chains.add(row(one.amount, "paid"), receipt(log(one.amount), name="paid"))
     counter.scan()
     assert counter.state(one) is OrderState.CONFIRMED
+
+
+@SEVERAL
+@given(
+    off_ms=st.integers(-(10**8), 10**8) | st.sampled_from([-120_000, 120_000, -29_000, 31_000]),
+    paid_after_ms=st.integers(0, WINDOW_MS - 1000),
+)
+def test_whatever_the_clock_says_no_payment_is_lost(
+    counter: Counter, off_ms: int, paid_after_ms: int
+) -> None:
+    """In time by the chain: settled while the clock is a little off, else at least in review."""
+    chains = counter.clear()
+    one = order(counter.ledger, now_ms=NOW + off_ms)
+    at = NOW + paid_after_ms
+    for until in (NOW, at + 1000, NOW + 2 * WINDOW_MS):
+        if until > NOW:
+            chains.rows = [row(one.amount, "paid", block_ms=at)]
+            proof = receipt(log(one.amount), name="paid", block_ms=at)
+            chains.receipts = {proof["id"]: proof}
+        chains.head_ms, counter.clock_ms = until, until + off_ms
+        counter.scan()
+        large = abs(off_ms) > 180_000
+        assert not large or counter.state(one) is not OrderState.EXPIRED
+    assert counter.recorded() == {tx_id("paid")}
+    late = at > one.expires_ms
+    if -120_000 <= off_ms <= 120_000 and not late:
+        assert counter.state(one) is OrderState.CONFIRMED
+    ledgers.check(counter.ledger)

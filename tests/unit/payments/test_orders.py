@@ -170,5 +170,47 @@ def test_ids_and_comments_are_of_their_form() -> None:
     assert len({orders.new_id() for _ in range(100)}) == 100
     assert re.fullmatch("[a-z2-7]{16}", orders.new_id())
     assert len(bytes.fromhex(orders.new_comment())) == 16
-    assert orders.is_comment(orders.new_comment())
-    assert not any(map(orders.is_comment, ("", "\0" * 32, "A" * 32, "a" * 31, "a" * 32 + "\n")))
+    drawn = orders.new_comment()
+    assert orders.comment_in(drawn) == drawn
+
+
+WORD = "0123456789abcdef" * 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        WORD,
+        WORD.upper(),
+        WORD.capitalize(),
+        f'"{WORD}"',
+        f"\u00ab{WORD}\u00bb",
+        f"\u200b{WORD[:9]}\u200b{WORD[9:]}\ufeff",
+        f"order {WORD}",
+        f"Order: {WORD}.",
+        f"\u0437\u0430\u043a\u0430\u0437 {WORD}\n",
+        f"{WORD} {WORD.upper()}",
+        f"{'a' * 31} {WORD} {'b' * 33}",
+        "".join(chr(ord(one) + 0xFEE0) for one in WORD),  # full-width
+    ],
+)
+def test_a_comment_is_found_in_what_people_send(text: str) -> None:
+    """Exactly one word of 32 hexadecimal digits stands in it."""
+    assert orders.comment_in(text) == WORD
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\0" * 32, "a" * 31, "a" * 33, f"x{WORD}", f"{WORD}z", f"{WORD} {'a' * 32}"]
+)
+def test_a_comment_is_not_guessed(text: str) -> None:
+    """None, a part of a longer word, or two of them: none."""
+    assert orders.comment_in(text) == ""
+
+
+@given(
+    before=st.text(st.characters(exclude_characters="0123456789abcdefABCDEF"), max_size=20),
+    after=st.text(st.characters(exclude_characters="0123456789abcdefABCDEF"), max_size=20),
+)
+def test_a_word_that_stands_alone_is_found_in_any_text(before: str, after: str) -> None:
+    """Whatever else is around it, short of other digits."""
+    assert orders.comment_in(f"{before} {WORD} {after}") == WORD

@@ -26,6 +26,7 @@ from hypothesis.stateful import (
 from pydantic import SecretStr
 
 from actors.payments.chains import tron
+from actors.payments.chains.clock_skew import TOLERATED_MS
 from actors.payments.chains.money import Method, Network
 from actors.payments.chains.verdict import Rejected, Transfer
 from actors.payments.errors import OrdersFull, UnknownReview
@@ -81,7 +82,18 @@ def cursor(ledger: Ledger, method: Method) -> Cursor:
 PAID = st.tuples(
     st.integers(0, 2),
     st.sampled_from([-100, -1, 0, 0, 0, 1]),
-    st.sampled_from([-1, 0, MINUTE, 2 * MINUTE, WINDOW_MS, WINDOW_MS + 1, RESERVED_MS * 2]),
+    st.sampled_from(
+        [
+            -TOLERATED_MS - 1,
+            -TOLERATED_MS,
+            0,
+            MINUTE,
+            2 * MINUTE,
+            WINDOW_MS,
+            WINDOW_MS + 1,
+            RESERVED_MS * 2,
+        ]
+    ),
     st.integers(0, 1),
 )
 
@@ -164,7 +176,11 @@ def test_every_transfer_ends_settled_or_in_review(
             for draw in paid
             if draw[0] == number
             and draw[2] <= WINDOW_MS
-            and (draw[1] == 0 and draw[2] >= 0 if one.method is Method.TRON else draw[1] >= 0)
+            and (
+                draw[1] == 0 and draw[2] >= -TOLERATED_MS
+                if one.method is Method.TRON
+                else draw[1] >= 0
+            )
         ]
         assert (shared.orders.get(one.id).state in SETTLED) == bool(good)
 

@@ -20,11 +20,11 @@ from actors.payments.errors import (
     ChainUnavailable,
     UntrustedHistory,
 )
-from actors.payments.ledger.order_book import WINDOW_MS
+from actors.payments.ledger.order_book import RESERVED_MS, WINDOW_MS
 from actors.payments.ledger.orders import OrderState
 from actors.runtime.errors import Conflict
 from tests.unit.payments import ledgers
-from tests.unit.payments.http_chain import Answer, Asked, Chains, serving
+from tests.unit.payments.http_chain import Answer, Asked, Chains, clock_of, serving
 from tests.unit.payments.shop import (
     JETTON_WALLET,
     MINUTE,
@@ -64,13 +64,14 @@ async def scan(
     ledger: Ledger,
     url: str,
     network: str = "tron",
-    clock: Callable[[], int] = lambda: CLOCK,
+    clock: Callable[[], int] | None = None,
     **kwargs: Any,
 ) -> ScanResult:
     chain = tron_chain(url) if network == "tron" else ton_chain(url)
     async with scanning.connect(chain) as api:
         api._pause_s = 0.001
-        return await scanning.scan(chain, ledger, api, clock=clock, **kwargs)
+        right = clock or (lambda: clock_of(url))
+        return await scanning.scan(chain, ledger, api, clock=right, **kwargs)
 
 
 def pay(chains: Chains, amount: int, name: object, block_ms: int = NOW + MINUTE) -> None:
@@ -290,7 +291,7 @@ async def test_a_receipt_that_fails_spoils_nothing_else(
     with pytest.raises(ChainUnavailable):
         await scan(ledger, url)
     assert state(ledger, one.id) is OrderState.SEEN
-    assert ledger.intake.cursors()[0].completed_ms == CLOCK
+    assert ledger.intake.cursors()[0].completed_ms == chains.head_ms
     chains.fault = lambda _: None
     assert (await scan(ledger, url)).settled == 1
 
@@ -350,6 +351,61 @@ async def test_a_clock_that_runs_ahead_moves_no_cursor(
     pay(chains, 8, "now", NOW)
     chains.ignores_times = True
     assert (await scan(ledger, url)).cursor == NOW
+
+
+@pytest.mark.parametrize(
+    ("behind_s", "expected"), [(0, 0), (29, 0), (31, 31), (-80, 0), (-91, -31)]
+)
+async def test_a_clock_that_is_off_is_told(
+    ledger: Ledger, url: str, behind_s: int, expected: int
+) -> None:
+    """By name, from half a minute on; a solid block may be a minute old."""
+    found = await scan(ledger, url, clock=lambda: clock_of(url) - behind_s * 1000)
+    told = found.skewed
+    assert (0 if told is None else round(found.skew_ms / 1000)) == expected
+    if told is not None:
+        assert f"{abs(expected)} s {'behind' if expected > 0 else 'ahead'}" in str(told)
+        assert "no order expires" not in str(told)
+
+
+@pytest.mark.parametrize("network", list(Network))
+@pytest.mark.parametrize("off", [-50 * MINUTE, -4 * MINUTE, 4 * MINUTE, 50 * MINUTE])
+async def test_nothing_expires_by_a_clock_that_is_wrong(
+    ledger: Ledger, url: str, chains: Chains, off: int, network: Network
+) -> None:
+    """However far the chain has come; once the clock is right, what is over ends."""
+    method = Method.TRON if network is Network.TRON else Method.TON
+    chains.head_ms = NOW
+    one = order(ledger, method=method, now_ms=NOW + off)
+    chains.head_ms = NOW + WINDOW_MS + RESERVED_MS
+    found = await scan(ledger, url, network, clock=lambda: clock_of(url) + off)
+    assert (found.expired, state(ledger, one.id)) == (0, OrderState.NEW)
+    assert "no order expires" in str(found.skewed)
+    chains.head_ms += 2 * WINDOW_MS
+    assert (await scan(ledger, url, network)).expired == 1
+
+
+async def test_a_clock_a_little_ahead_costs_no_payment(
+    ledger: Ledger, url: str, chains: Chains
+) -> None:
+    """Half a minute ahead, and paid 20 s after the order was made: the block is older than it."""
+    one = order(ledger, now_ms=NOW + 30_000)
+    pay(chains, one.amount, "paid", NOW + 20_000)
+    assert (await scan(ledger, url)).settled == 1
+    assert state(ledger, one.id) is OrderState.CONFIRMED
+    ledgers.check(ledger)
+
+
+async def test_a_clock_that_was_far_ahead_delays_no_receipt(
+    ledger: Ledger, url: str, chains: Chains
+) -> None:
+    """What was put off to the next year by it is asked for once it is right."""
+    one = order(ledger)
+    pay(chains, one.amount, "paid")
+    chains.fault = lambda asked: Answer(body={}) if "gettransactioninfo" in asked.path else None
+    await scan(ledger, url, clock=lambda: clock_of(url) + 10**10)
+    chains.fault = lambda _: None
+    assert (await scan(ledger, url)).settled == 1
 
 
 async def test_a_time_that_no_calendar_has_spoils_no_list(
@@ -577,7 +633,7 @@ async def test_toncenter_is_read_back_to_the_shops_beginning_only(
 ) -> None:
     """A used wallet may have any history before."""
     monkeypatch.setattr(ton_source, "MAX_BACKLOG", 50)
-    chains.page = 10
+    monkeypatch.setattr(ton_source, "CENTER_PAGE", 10)
     shop = chains.accounts[TON_WALLET]
     for number in range(100):
         shop.pay("x", 1 + number, time_s=NOW // 1000 + number)

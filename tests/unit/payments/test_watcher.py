@@ -41,6 +41,7 @@ class Watched:
     def __init__(self, ledger: Ledger, url: str, tmp_path: Path, chains: Chains) -> None:
         self.ledger, self.url, self.chains = ledger, url, chains
         self.now = NOW + 5 * MINUTE
+        self.off_ms = 0  # that the clock is off
         self.alerts: list[Alert] = []
         self.metrics = MemoryMetrics()
         chain = tron_chain(url)
@@ -62,6 +63,7 @@ class Watched:
             )
             watcher._api = api
             for _ in range(count):
+                self.chains.head_ms = self.now - self.off_ms
                 await watcher.poll()
                 self.now += int(step_s * 1000)
             return watcher
@@ -124,6 +126,30 @@ def test_an_outage_is_told_and_survived(watched: Watched) -> None:
 
     asyncio.run(run())
     assert watched.metrics.value("x0tta6bl4_payments_cursor_age_seconds", network="tron") > STALE_S
+
+
+def test_a_clock_that_is_wrong_wakes_a_person_once(watched: Watched) -> None:
+    """And once more after it was right; a little is a warning."""
+
+    async def run() -> None:
+        watched.off_ms = -40_000
+        watcher = await watched.polls(2)
+        assert watched.alerts == []
+        warned = watched.metrics.value(
+            "x0tta6bl4_errors_total",
+            error_type="ClockSkewed",
+            context="payments-tron",
+            severity="warning",
+        )
+        assert warned == 1
+        for off_ms in (0, -50 * MINUTE, -50 * MINUTE, 0, 50 * MINUTE):
+            watched.off_ms = off_ms
+            await watched.polls(1, at=watcher)
+        assert [alert.error_type for alert in watched.alerts] == ["ClockSkewed"] * 2
+
+    asyncio.run(run())
+    skew = watched.metrics.value("x0tta6bl4_payments_clock_skew_seconds", network="tron")
+    assert skew == -(50 - 1) * 60
 
 
 def test_goods_that_cannot_be_made_hide_no_outage(watched: Watched) -> None:
