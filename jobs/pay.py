@@ -24,7 +24,7 @@ BUSY_S: Final = 120.0  # that a scan waits for another process that is at it
 app = typer.Typer(
     no_args_is_help=True,
     context_settings=dict(reporting.HELP),
-    help="Take payments in USDT and TON: orders, scans of the chains, the review queue.",
+    help="Take payments in USDT and GRAM (formerly TON): orders, scans of the chains, reviews.",
 )
 app.add_typer(pay_review.app, name="review")
 app.add_typer(pay_sandbox.app, name="sandbox")
@@ -74,7 +74,7 @@ def order(
     method: Annotated[
         str | None,
         typer.Option(
-            help="Pay with: tron (USDT on TRON), ton, or ton-usdt. "
+            help="Pay with: tron (USDT on TRON), ton (GRAM, formerly TON), or ton-usdt. "
             "Default: the first that the plan has and the shop offers."
         ),
     ] = None,
@@ -108,7 +108,7 @@ def order(
         )
         values = answers.order(offers, made).values()
     wanted = {
-        "pay": f"{values['amount']} {values['symbol']}, exactly",
+        "pay": f"{values['amount']} {made.method.symbol}, exactly",
         "to": values["pay_to"],
         "on": values["network"],
         **({"with the comment": values["comment"]} if made.comment else {}),

@@ -183,7 +183,7 @@ def pay(
         "kind": kind,
         "method": str(found.method),
         "amount": sent,
-        "symbol": found.method.symbol,
+        "symbol": found.method.ticker,
         "transactions": made,
     }
     report.result(

@@ -83,7 +83,7 @@ class OrderSummary(PaymentsAnswer):
     plan: str
     method: str
     network: str
-    symbol: str
+    symbol: str = Field(description="USDT or TON; TON is what is called GRAM now")
     amount: str = Field(description=f"to be paid, exactly; {_AMOUNT}")
     price: str
     pay_to: str
@@ -290,7 +290,7 @@ def _order(shop: Shop, one: Order) -> dict[str, str]:
         "plan": one.plan,
         "method": str(one.method),
         "network": str(one.method.network),
-        "symbol": one.method.symbol,
+        "symbol": one.method.ticker,
         "amount": money.text(one.amount, one.method),
         "price": money.text(one.price, one.method),
         "pay_to": shown_wallet(shop, one),
@@ -313,7 +313,7 @@ def review(one: Review) -> ReviewEntry:
         cause=str(one.cause),
         order=one.order,
         method=None if one.method is None else str(one.method),
-        symbol=None if one.method is None else one.method.symbol,
+        symbol=None if one.method is None else one.method.ticker,
         amount=text(one.amount),
         sender=one.sender,
         block=None if one.block_ms is None else time(one.block_ms),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from actors.payments.chains.money import Method
+from actors.payments.chains.money import GRAM, Method
 from actors.payments.ledger.orders import OrderState
 
 if TYPE_CHECKING:
@@ -81,11 +81,11 @@ EN: Final = Phrases(
     },
     methods={
         Method.TRON: "USDT on TRON (TRC-20)",
-        Method.TON: "TON",
+        Method.TON: GRAM,
         Method.TON_USDT: "USDT on TON",
     },
-    welcome="Welcome! Choose a plan, pay for it in USDT or TON, and what you bought comes here by "
-    "itself.",
+    welcome=f"Welcome! Choose a plan, pay for it in USDT or {GRAM}, and what you bought comes here "
+    "by itself.",
     how="How it works:\n"
     "1. /plans shows what can be bought. Choose a plan and a way to pay.\n"
     "2. Pay exactly the amount that I name, in one transfer, before the time is over.\n"
@@ -170,10 +170,10 @@ RU: Final = Phrases(
     },
     methods={
         Method.TRON: "USDT в сети TRON (TRC-20)",
-        Method.TON: "TON",
+        Method.TON: GRAM,
         Method.TON_USDT: "USDT в сети TON",
     },
-    welcome="Здравствуйте! Выберите тариф, оплатите его в USDT или TON, и покупка сама придёт "
+    welcome=f"Здравствуйте! Выберите тариф, оплатите его в USDT или {GRAM}, и покупка сама придёт "
     "сюда.",
     how="Как это работает:\n"
     "1. /plans показывает, что можно купить. Выберите тариф и способ оплаты.\n"

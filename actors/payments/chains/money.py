@@ -10,6 +10,8 @@ import re
 from enum import StrEnum
 from typing import Final
 
+GRAM: Final = "GRAM (formerly TON)"
+"""The coin of the chain TON, as people are told: Toncoin has been called Gram since June 2026."""
 MAX_AMOUNT: Final = 2**63 - 1  # largest value of a column; no coin has as many units
 _DECIMAL: Final = re.compile(r"([0-9]{1,19})(?:\.([0-9]{1,18}))?")
 
@@ -35,7 +37,12 @@ class Method(StrEnum):
 
     @property
     def symbol(self) -> str:
-        """What amounts are counted in."""
+        """What amounts are counted in, as people are told."""
+        return GRAM if self is Method.TON else "USDT"
+
+    @property
+    def ticker(self) -> str:
+        """The same for programs, which know it by the name that it had first."""
         return "TON" if self is Method.TON else "USDT"
 
     @property

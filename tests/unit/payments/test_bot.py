@@ -68,7 +68,7 @@ def test_from_start_to_delivery(api: BotApi, sold: BotShop, language: str) -> No
         buyer.says("/start")
         welcome = buyer.wait(words.welcome)
         buyer.presses(welcome, words.plans)
-        menu = buyer.wait("9.9 USDT / 3.2 TON")
+        menu = buyer.wait("9.9 USDT / 3.2 GRAM (formerly TON)")
         assert menu.id == welcome.id  # menus change in place
         title = "One <month> & more_" if words is phrases.EN else "Один <месяц> и *больше*"
         assert title in menu.text
@@ -138,7 +138,7 @@ def test_what_goes_wrong_with_a_payment_is_told(api: BotApi, sold: BotShop) -> N
         sold.pay(sold.order(1), late_ms=60_000)
         first.wait("came after its time")
         sold.pay(sold.order(2), amount=1)
-        second.wait("is less than 3.2 TON")
+        second.wait("is less than 3.2 GRAM (formerly TON)")
         sold.expire(sold.order(3))
         third.wait("No payment for order")
         third.says("/status")
@@ -280,7 +280,7 @@ def test_a_button_pressed_again_makes_one_order(api: BotApi, sold: BotShop) -> N
     with sold.selling(api):
         buyer.says("/buy month")
         ways = buyer.wait("How will you pay?")
-        data = ways.buttons["TON"]
+        data = ways.buttons["GRAM (formerly TON)"]
         buyer.sends(ways.id, data, times=5)
         buyer.wait(lambda one: bool(one.picture))
         api.settled()

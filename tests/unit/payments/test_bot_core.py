@@ -20,7 +20,7 @@ from actors.payments.bot.offers import Offer
 from actors.payments.bot.phrases import EN, RU, Phrases
 from actors.payments.bot.rich_text import MAX_CAPTION, Mark, Part, RichText, code, fill, units
 from actors.payments.catalogue import ShopPlan
-from actors.payments.chains.money import MAX_AMOUNT, Method
+from actors.payments.chains.money import GRAM, MAX_AMOUNT, Method
 from actors.payments.delivery import Goods
 from actors.payments.ledger.orders import Delivers, Order, OrderState
 from tests.unit.payments import bot_api
@@ -172,6 +172,21 @@ def test_both_languages_say_the_same_things() -> None:
     for words in (EN, RU):
         assert set(words.states) == set(OrderState)
         assert set(words.methods) == set(Method)
+
+
+@LANGUAGES
+def test_the_coin_is_called_by_its_name(words: Phrases) -> None:
+    """What was Toncoin is GRAM wherever people read it, with the name that it had; TON is the
+    chain."""
+    order = an_order(Method.TON)
+    plan = ShopPlan("x", {"en": "X"}, dict.fromkeys(Method, 3_200_000_000), Delivers("licence"))
+    page = offers.page([Offer(plan, tuple(Method))], 0)
+    assert "3.2 GRAM (formerly TON)" in texts.plans(page, words).plain()
+    assert "GRAM (formerly TON)" in texts.order("t", order, "w", NOW, words).plain()
+    assert words.methods[Method.TON] == GRAM
+    for text in templates(words):
+        others = text.replace(GRAM, "").replace("on TON", "").replace("в сети TON", "")
+        assert "TON" not in others
 
 
 @pytest.mark.parametrize(

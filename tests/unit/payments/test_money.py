@@ -74,7 +74,8 @@ def test_text_of_differences_has_a_sign() -> None:
 def test_methods_belong_to_chains() -> None:
     """Two chains, three ways to pay."""
     assert [method.network for method in Method] == [Network.TRON, Network.TON, Network.TON]
-    assert [method.symbol for method in Method] == ["USDT", "TON", "USDT"]
+    assert [method.symbol for method in Method] == ["USDT", "GRAM (formerly TON)", "USDT"]
+    assert [method.ticker for method in Method] == ["USDT", "TON", "USDT"]
 
 
 class _First:
