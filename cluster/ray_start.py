@@ -1,10 +1,10 @@
-"""One call of `ray start --head`: its options, its environment, and its output.
+"""One start of a head (the program `cluster.head`): its options, its environment, and its output.
 
-Ray's command is run, and Ray is not imported: the caller stays a small process that starts at once.
+Ray is not imported: the caller stays a small process that starts at once.
 
 Security: token authentication (see `token`), files under umask 077, no Ray Client server, no secret
 of one part in the environment of all, and every port on loopback, those of gRPC included; metrics
-where the operator wants them (see `only_loopback`). Ray 2.60 replaces a loopback address by the
+where the operator wants them (see `process_start`). Ray 2.60 replaces a loopback address by the
 host's own and then listens on all, unless it is told that this host forms no cluster with others:
 see `ONE_HOST`, which each process that joins needs too (`spawn.connect` sets it).
 """
@@ -12,6 +12,7 @@ see `ONE_HOST`, which each process that joins needs too (`spawn.connect` sets it
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import re
@@ -30,6 +31,8 @@ from cluster.ports import Ports
 
 OBJECT_STORE_BYTES: Final = 512 * 2**20  # modest: the mesh sends batches, not large objects
 _OUTPUT: Final = "ray-start.out"
+DASHBOARD: Final = "dashboard: "  # begins the line by which `head` says its URL
+_AGENT_PORTS: Final = 3  # of Ray's agents: metrics, their HTTP, and that of environments
 _SAID_AT_END: Final = 2000  # characters of a failed command's output that an error repeats
 _SERVE_PORTS: Final = (
     "RAY_SERVE_HAPROXY_STATS_PORT",
@@ -47,7 +50,7 @@ _FOREIGN: Final = ("RAY_ADDRESS", "RAY_NAMESPACE", "RAY_TMPDIR")  # they point t
 
 @dataclass(frozen=True, slots=True)
 class StartingHead:
-    """A running `ray start`. All processes that it starts are in the session `session`."""
+    """A running `cluster.head`. All processes that it starts are in the session `session`."""
 
     command: subprocess.Popen[bytes]
     temp_dir: Path
@@ -72,7 +75,7 @@ class StartingHead:
         except subprocess.TimeoutExpired:
             raise self._failed(f"it was not ready after {timeout_s:g} s") from None
         if code != 0:
-            raise self._failed(f"`ray start` ended with code {code}")
+            raise self._failed(f"its start ended with code {code}")
         return self._address(), self._dashboard_url() if self.dashboard else ""
 
     def _address(self) -> str:
@@ -82,7 +85,7 @@ class StartingHead:
         raise self._failed("it left no address")
 
     def _dashboard_url(self) -> str:
-        match = re.search(r"RAY_API_SERVER_ADDRESS='(http://[^']+)'", self._said())
+        match = re.search(rf"^{DASHBOARD}(http://\S+)$", self._said(), re.MULTILINE)
         if match is None:
             raise self._failed("it gave no address of a dashboard")
         return match[1]
@@ -121,7 +124,7 @@ class HeadOptions:
 
 
 def launch(temp_dir: Path, options: HeadOptions) -> StartingHead:
-    """Start `ray start --head` and return at once.
+    """Start a head and return at once.
 
     Args:
         temp_dir: existing directory for this cluster alone.
@@ -130,33 +133,20 @@ def launch(temp_dir: Path, options: HeadOptions) -> StartingHead:
     Raises:
         ConfigurationError: Ray is not installed beside this Python.
     """
-    arguments = [
-        str(_ray_command()),
-        "start",
-        "--head",
-        # 0: Ray picks, so that two starts at once do not collide.
-        "--port=0",
-        f"--dashboard-port={options.ports.dashboard}",
-        "--dashboard-agent-listen-port=0",
-        "--dashboard-host=127.0.0.1",
-        f"--include-dashboard={str(options.dashboard).lower()}",
-        f"--temp-dir={temp_dir}",
-        f"--object-store-memory={options.object_store_bytes}",
-        "--disable-usage-stats",
-        "--log-style=record",
-        "--log-color=false",
-        # One machine: nothing to scale, and drivers read no logs over the wire.
-        "--no-monitor",
-        "--include-log-monitor=false",
-    ]
-    if options.num_cpus is not None:
-        arguments.append(f"--num-cpus={options.num_cpus}")
-    if options.ports.metrics:
-        arguments.append(f"--metrics-export-port={options.ports.metrics}")
+    _check_installed()
+    told = {
+        "dashboard": options.dashboard,
+        "dashboard_port": options.ports.dashboard,
+        "num_cpus": options.num_cpus,
+        "object_store_bytes": options.object_store_bytes,
+        "metrics_port": options.ports.metrics or None,
+        "agent_ports": free_ports(_AGENT_PORTS),
+    }
+    arguments = [sys.executable, "-m", "cluster.head", str(temp_dir), json.dumps(told)]
     with (temp_dir / _OUTPUT).open("wb") as said:
         # A file and not a pipe: the daemons inherit it, and would hold a pipe open for ever.
         # A session of its own: Ctrl-C reaches only the caller, which ends this in order.
-        command = subprocess.Popen(  # noqa: S603 - our own interpreter's `ray`, no shell
+        command = subprocess.Popen(  # noqa: S603 - our own program, no shell
             arguments,
             stdin=subprocess.DEVNULL,
             stdout=said,
@@ -169,16 +159,14 @@ def launch(temp_dir: Path, options: HeadOptions) -> StartingHead:
     return StartingHead(command, temp_dir, options.dashboard)
 
 
-def _ray_command() -> Path:
-    command = Path(sysconfig.get_path("scripts")) / "ray"
-    if not command.exists():
+def _check_installed() -> None:
+    if find_spec("ray") is None:
         raise ConfigurationError(
             "Ray cannot be started",
-            f"there is no {command}",
+            f"{sys.executable} has no package `ray`",
             "Run `make setup`, and start with the Python of its .venv.",
             variable="PATH",
         )
-    return command
 
 
 def _environment(temp_dir: Path, options: HeadOptions) -> dict[str, str]:
@@ -204,9 +192,8 @@ def _environment(temp_dir: Path, options: HeadOptions) -> dict[str, str]:
     environment.setdefault("RAY_worker_niceness", "0")
     # Since 2.50 Ray announces a change of how it hides GPUs from actors that ask for none.
     environment.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    environment["RAY_START_HOOK"] = "cluster.start_hook.without_client_server"
     here = Path(__file__).resolve().parent
-    paths = [str(here / "only_loopback")]
+    paths = [str(here / "process_start")]
     if here.parent != Path(sysconfig.get_path("purelib")).resolve():
         paths.append(
             str(here.parent)

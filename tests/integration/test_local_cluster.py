@@ -143,7 +143,7 @@ def test_the_remains_of_a_start_that_was_killed_are_found(tmp_path: Path) -> Non
 
 def test_a_start_that_fails_repeats_what_ray_said(tmp_path: Path) -> None:
     """Ray's own complaint is in the error, and nothing is left."""
-    with pytest.raises(Unavailable, match="ray start") as caught:
+    with pytest.raises(Unavailable, match="did not start") as caught:
         LocalCluster.start(tmp_path, HeadOptions(object_store_bytes=1))
     assert "object" in str(caught.value).lower()
     assert LocalCluster.load(tmp_path) is None

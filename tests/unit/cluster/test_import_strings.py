@@ -70,6 +70,6 @@ def test_the_names_that_ray_imports_are_among_them() -> None:
     """The search finds what it is for, and tells a wrong name."""
     found = _found()
     assert {"serve_apps.web.turnstile.middlewares", "serve_apps.gateway.app:app"} <= set(found)
-    assert "cluster.start_hook.without_client_server" in found
+    assert "cluster.head" in found
     assert not _resolves("serve_apps.web.turnstile.nothing")
     assert not _resolves("serve_apps.nothing")
