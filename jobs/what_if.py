@@ -339,7 +339,7 @@ def _from_file(path: Path, given: Mapping[str, Any]) -> Scenario:
     Raises:
         InvalidInput: the file cannot be read or is no scenario, or there are options beside it.
     """
-    from actors.topology import fetch, radio
+    from actors.topology import fetch, radio_spec
     from actors.twin import scenario
 
     if given:
@@ -357,7 +357,7 @@ def _from_file(path: Path, given: Mapping[str, Any]) -> Scenario:
         ) from error
     found = scenario.parse(text, str(path))
     where = found.topology
-    if where is None or fetch.is_url(where) or where.startswith(radio.PREFIX):
+    if where is None or fetch.is_url(where) or where.startswith(radio_spec.PREFIX):
         return found
     return found.model_copy(update={"topology": str(path.parent / Path(where).expanduser())})
 

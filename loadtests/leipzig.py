@@ -8,11 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from actors.topology import radio
+from actors.topology import radio_spec
 from serve_apps.settings import Settings
 
 MAP: Final = Path(__file__).parents[2] / "shared/data/topologies/freifunk-leipzig.meshviewer.json"
-STAND_IN: Final = f"{radio.PREFIX}144"
+STAND_IN: Final = f"{radio_spec.PREFIX}144"
 
 
 def settings(other: str | None = None, *, vpn: bool = True, **overrides: object) -> Settings:

@@ -16,7 +16,7 @@ from actors.mesh.actor import MeshShard
 from actors.mesh.coordinator import MeshCoordinator
 from actors.runtime import spawn
 from actors.runtime.flags import Flags
-from actors.topology import radio
+from actors.topology import radio_spec
 from loadtests import drilling, footprint, mesh_load, payload, private_cluster
 from loadtests.benchmark import Findings, Progress, Table, benchmark, named
 from loadtests.load_plan import Load
@@ -114,7 +114,7 @@ def measure(
         TopologyError: no mesh of that size can be made.
         Unavailable: a mesh did not become ready or did not deliver.
     """
-    radio.parse(f"{radio.PREFIX}{nodes}")
+    radio_spec.parse(f"{radio_spec.PREFIX}{nodes}")
     sizes = [*(size for size in SMALLER if size < nodes), nodes]
     with private_cluster.started(progress) as cluster:
         lone = _lone_actors(cluster, progress)
@@ -161,7 +161,7 @@ def _mesh(cluster: LocalCluster, nodes: int, progress: Progress) -> Sized:
             drill_peak=footprint.footprint(processes).peak,
         )
 
-    settings = Settings.load(topology=f"{radio.PREFIX}{nodes}:{SEED}")
+    settings = Settings.load(topology=f"{radio_spec.PREFIX}{nodes}:{SEED}")
     return private_cluster.on_mesh(settings, tell, use, Flags())
 
 

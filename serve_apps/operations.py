@@ -15,7 +15,7 @@ from actors.observe import client as observer
 from actors.observe import condition
 from actors.payments import control as payments
 from actors.payments.contract import PREFIX
-from actors.runtime import remote, spawn
+from actors.runtime import remote
 from actors.runtime.actor_health import ActorContract
 from actors.runtime.errors import NotRunning, X0Error
 from actors.runtime.unwaited import in_thread
@@ -44,6 +44,8 @@ async def session_state(networks: Collection[Network]) -> dict[str, Any]:
         ActorUnavailable: the coordinator or the observer does not answer.
         TopologyError: the topology could not be read at the start.
     """
+    from actors.runtime import spawn  # noqa: PLC0415 - it imports Ray, which may not be needed yet
+
     asked = {Network.EMULATED: _mesh, Network.OBSERVED: _observed}
     mesh, observed = await asyncio.gather(
         *(_if_there(ask if network in networks else _nobody) for network, ask in asked.items())

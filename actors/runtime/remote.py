@@ -7,28 +7,50 @@ in a process. A call goes over the actor's Unix socket where the actor serves on
 
 Every call ends in an answer or in an `X0Error`: one that the actor raised itself, `NotRunning`,
 `ActorUnavailable` (whether the call ran is then unknown), or `ActorFailed`.
+
+Ray is imported when it is first needed: who calls inside `by_sockets` needs no cluster.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from weakref import WeakKeyDictionary
 
-from actors.runtime import spawn, unix_rpc
-from actors.runtime.errors import ActorFailed, ActorUnavailable, X0Error
+from actors.runtime import unix_rpc
+from actors.runtime.errors import ActorFailed, ActorUnavailable, NotRunning, X0Error
 from actors.runtime.unix_rpc import Disconnected
 from actors.runtime.unwaited import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from actors.runtime.unix_rpc import Caller, Listener
 
 C = TypeVar("C")
 
 AVOID: Final = 9.0  # pause after a failed connection, as a multiple of the attempt's duration
+_BY_SOCKETS: Final[ContextVar[tuple[str, str] | None]] = ContextVar("_BY_SOCKETS", default=None)
+
+
+@contextlib.contextmanager
+def by_sockets(session: str, namespace: str) -> Iterator[None]:
+    """Call actors of another process's cluster on this machine by their sockets, and only so.
+
+    No cluster is joined, and Ray is not imported. An actor that has no socket is `NotRunning`.
+
+    Args:
+        session: name of the cluster's Ray session, as of `spawn.scope`.
+        namespace: that the actors are in.
+    """
+    before = _BY_SOCKETS.set((session, namespace))
+    try:
+        yield
+    finally:
+        _BY_SOCKETS.reset(before)
 
 
 class Remote:
@@ -92,6 +114,10 @@ class Remote:
         *,
         cancels: bool,
     ) -> Any:  # noqa: ANN401 - the method's
+        if _BY_SOCKETS.get() is not None:
+            raise NotRunning(f"actor {self._name}", why="it has no socket on this machine")
+        from actors.runtime import spawn  # noqa: PLC0415 - it imports Ray
+
         answer = None
         try:
             if self._handle is None:
@@ -106,6 +132,10 @@ class Remote:
         except Exception as error:
             self._handle = None  # the actor may have been made again
             raise spawn.explained(error, self._name) from error
+
+    async def has_socket(self) -> bool:
+        """Whether the actor can be called by its socket now."""
+        return await self._connection() is not None
 
     async def _connection(self) -> Caller | None:
         if self._caller is not None and self._caller.is_open:
@@ -198,4 +228,9 @@ async def serve(name: str, target: object, contract: type) -> Listener:
 
 
 def _socket_name(name: str) -> str:
-    return unix_rpc.socket_name(*spawn.scope(), name)
+    scope = _BY_SOCKETS.get()
+    if scope is None:
+        from actors.runtime import spawn  # noqa: PLC0415 - it imports Ray
+
+        scope = spawn.scope()
+    return unix_rpc.socket_name(*scope, name)

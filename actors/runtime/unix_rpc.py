@@ -27,14 +27,13 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import numpy as np
-
 from actors.runtime import log, packing
 from actors.runtime.packing import BadFrame
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
+_SMALL: Final = 2**16  # bytes that may well be set to zero before they are received
 LARGEST: Final = 256 * 2**20  # most bytes of one frame
 MOST_CALLS: Final = 1024  # most calls under way on one connection
 CONNECT_S: Final = 1.0  # longest wait for a listener whose queue is full
@@ -112,6 +111,15 @@ def _is_own(peer: socket.socket) -> bool:
     return bool(user == os.geteuid())
 
 
+def _buffer(size: int) -> memoryview:
+    """Memory for a frame."""
+    if size <= _SMALL:
+        return memoryview(bytearray(size))
+    import numpy as np  # noqa: PLC0415 - slow to import, and a small question needs none
+
+    return np.empty(size, np.uint8).data  # unlike a bytearray, not set to zero
+
+
 class _Frames(asyncio.BufferedProtocol, ABC):
     """One end of a connection, which sends and receives whole values."""
 
@@ -143,7 +151,7 @@ class _Frames(asyncio.BufferedProtocol, ABC):
         try:
             if not self._rest:
                 size, self._parts = packing.parse_prefix(self._prefix, LARGEST)
-                self._rest = np.empty(size, np.uint8).data  # unlike a bytearray, not set to zero
+                self._rest = _buffer(size)
                 return
             rest, self._rest = self._rest, _NO_MEMORY
             self.take(packing.unpack(rest, self._parts))

@@ -22,7 +22,6 @@ links of kind `wifi`, equal arguments give equal topologies.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -31,17 +30,11 @@ from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial import Delaunay, cKDTree
 from scipy.special import ndtri
 
-from actors.topology.errors import TopologyError
 from actors.topology.model import KINDS, Topology
+from actors.topology.radio_spec import DEFAULT_SEED, PREFIX, parse
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-PREFIX: Final = "radio:"
-MIN_NODES: Final = 2
-MAX_NODES: Final = 50_000
-MAX_SEED: Final = 2**63 - 1
-DEFAULT_SEED: Final = 1
 
 LINKS_PER_NODE: Final = 290 / 144
 SHADOWING: Final = 0.4  # standard deviation of the natural logarithm of radio length
@@ -60,29 +53,6 @@ WORSE_VALUE: Final = (
 # any part evenly.
 REGAINS_NONE: Final = 0.09
 REGAINS_ALL: Final = 0.31
-
-_SPEC: Final = re.compile(r"radio:([0-9]{1,20})(?::([0-9]{1,20}))?")
-
-
-def parse(spec: str) -> tuple[int, int]:
-    """Read `radio:N` or `radio:N:SEED` as (number of nodes, seed).
-
-    Raises:
-        TopologyError: `spec` has another form, or a number is out of range.
-    """
-    match = _SPEC.fullmatch(spec)
-    if match is None:
-        raise _refused(
-            spec, "it is not radio:N or radio:N:SEED", "Write for example radio:144 or radio:144:7."
-        )
-    n_nodes, seed = int(match[1]), int(match[2] or DEFAULT_SEED)
-    if not MIN_NODES <= n_nodes <= MAX_NODES:
-        raise _refused(
-            spec, f"{n_nodes} nodes are out of range", f"Ask for {MIN_NODES} to {MAX_NODES} nodes."
-        )
-    if seed > MAX_SEED:
-        raise _refused(spec, "the seed is out of range", f"Give a seed of 0 to {MAX_SEED}.")
-    return n_nodes, seed
 
 
 def generate(n_nodes: int, seed: int = DEFAULT_SEED) -> Topology:
@@ -172,7 +142,3 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.int64]:
     ranks = np.empty(len(values), np.int64)
     ranks[np.argsort(values)] = np.arange(1, len(values) + 1)
     return ranks
-
-
-def _refused(spec: str, why: str, remedy: str) -> TopologyError:
-    return TopologyError(f"cannot make the topology {spec[:80]!a}", why, remedy, source=spec[:80])

@@ -12,7 +12,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
-from actors.topology import map_documents, radio
+from actors.topology import map_documents, radio, radio_spec
 from actors.topology.fetch import refuse, shown
 from actors.topology.formats import content
 from actors.topology.formats.metrics import AUTO
@@ -39,7 +39,7 @@ def read(
     Raises:
         TopologyError: the source cannot be read or used; it names the entry and the remedy.
     """
-    if source.startswith(radio.PREFIX):
+    if source.startswith(radio_spec.PREFIX):
         return _made_up(source)
     # In a new thread, since the caller's may run an event loop (as a notebook's does).
     with ThreadPoolExecutor(max_workers=1) as thread:
@@ -91,7 +91,7 @@ class TopologyFeed:
             TopologyError: see `read`; the feed is unchanged and may be polled again.
         """
         async with self._polling:
-            if self._source.startswith(radio.PREFIX):
+            if self._source.startswith(radio_spec.PREFIX):
                 if self._last is None:
                     self._last = await asyncio.to_thread(_made_up, self._source)
                     return self._last
@@ -134,5 +134,5 @@ def _import(found: MapDocuments, source: str, wanted: Wanted) -> Imported:
 
 
 def _made_up(spec: str) -> Imported:
-    n_nodes, seed = radio.parse(spec)
+    n_nodes, seed = radio_spec.parse(spec)
     return Imported(radio.generate(n_nodes, seed), "radio", {})

@@ -11,9 +11,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import httpx
-
-from actors.runtime import spawn
 from actors.runtime.errors import Unavailable
 from actors.runtime.settings import variable
 from actors.topology.provenance import Network
@@ -22,6 +19,8 @@ from cluster.ray_start import free_ports
 from jobs.launch.gateway_companion import url
 
 if TYPE_CHECKING:
+    import httpx
+
     from actors.runtime.spawn import Errand
     from jobs.launch.readiness import Progress
     from serve_apps.settings import Settings
@@ -71,6 +70,8 @@ class Opening:
         Raises:
             Unavailable: it is not in time; the error says what it waits for.
         """
+        import httpx
+
         progress("waiting for the gateway")
         deadline = time.monotonic() + _READY_S
         self.deployed()
@@ -103,6 +104,8 @@ def begin(settings: Settings, networks: tuple[Network, ...] = (Network.EMULATED,
         settings: of the gateway; its port has been chosen.
         networks: those of its session.
     """
+    from actors.runtime import spawn
+
     return Opening(url(settings), spawn.run_once(_deploy, settings.for_orders(), networks))
 
 

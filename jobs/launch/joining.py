@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actors.mesh import control
-from actors.runtime import remote, spawn
+from actors.runtime import remote
 from actors.runtime.actor_health import ActorContract
 from actors.runtime.errors import Unavailable
 from jobs.launch import interruption
@@ -35,8 +35,17 @@ def join(address: str, namespace: str) -> None:
         NotRunning: none answers at `address`.
         ConfigurationError: it refuses this user's token, or the address is not host:port.
     """
+    from actors.runtime import spawn
+
     spawn.connect(address, namespace)
     interruption.rearm()
+
+
+def leave() -> None:
+    """Leave the cluster, if this process has joined one; its actors live on."""
+    from actors.runtime import spawn
+
+    spawn.disconnect()
 
 
 def ask(question: Callable[[CoordinatorContract], Coroutine[Any, Any, T]], timeout_s: float) -> T:

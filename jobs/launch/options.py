@@ -20,7 +20,7 @@ from actors.observe.contract import ObserverOptions
 from actors.observe.observed_source import ObservedSource
 from actors.runtime.errors import ConfigurationError
 from actors.runtime.settings import variable
-from actors.topology import radio
+from actors.topology import radio_spec
 from actors.topology.fetch import is_url, shown
 from actors.twin.contract import TwinOptions
 from jobs.launch.record import journals, observations
@@ -39,7 +39,7 @@ _DIGEST_LENGTH: Final = 12  # hex digits
 
 def absolute(topology: str) -> str:
     """The source of a topology, with a path made absolute."""
-    if topology.startswith(radio.PREFIX) or is_url(topology):
+    if topology.startswith(radio_spec.PREFIX) or is_url(topology):
         return topology
     return str(Path(topology).expanduser().absolute())
 

@@ -34,11 +34,14 @@ class PaymentWatchers(Companion):
 
     def start(self, plan: Plan) -> None:
         """Start a watcher for each chain."""
-        from actors.payments.actor import PaymentsWatcher
         from actors.payments.shop import Shop
-        from actors.runtime import spawn
 
         shop = Shop.of(plan.settings)
+        if not shop.on:
+            return
+        from actors.payments.actor import PaymentsWatcher
+        from actors.runtime import spawn
+
         for network in shop.chains:
             options = WatcherOptions(network, shop.only(network), plan.settings.log_level)
             spawn.detached(PaymentsWatcher, actor_name(network), options)

@@ -49,6 +49,7 @@ class SessionRecord:
         gateway_url: of the HTTP gateway, or "".
         logs: directory of what all processes of its own cluster say, or "".
         observed: sources of the network that it observes, without credentials, or "".
+        session: name of Ray's session, by which its actors' sockets are found, or "".
     """
 
     address: str
@@ -61,6 +62,7 @@ class SessionRecord:
     gateway_url: str = ""
     logs: str = ""
     observed: str = ""
+    session: str = ""
 
     @property
     def what(self) -> dict[str, str]:

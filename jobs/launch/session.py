@@ -26,10 +26,10 @@ from actors.mesh.errors import NoEmulatedMesh
 from actors.observe import client as observer
 from actors.observe import control as observer_control
 from actors.observe.contract import OBSERVER
-from actors.runtime import log, spawn
+from actors.runtime import log
 from actors.runtime.errors import Conflict, NotRunning, Unavailable, X0Error
 from actors.runtime.state_files import ensure_directory, exclusive_lock
-from actors.topology import fetch, radio, source
+from actors.topology import fetch, radio_spec
 from actors.topology.provenance import Network
 from cluster.local import LocalCluster
 from jobs.launch import companions, gateway_companion, interruption, joining, ray_head, readiness
@@ -38,7 +38,6 @@ from jobs.launch.found import FoundSession
 from jobs.launch.gateway_companion import GatewayCompanion
 from jobs.launch.options import mesh_options, names_of, observer_options
 from jobs.launch.record import LOCK, START_ONE, SessionRecord, nothing_on_record
-from serve_apps import operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -127,12 +126,14 @@ class Session:
             Unavailable: it has ended, or an actor of it is restarting.
         """
         there = {Network.EMULATED: self.record.source, Network.OBSERVED: self.record.observed}
+        from serve_apps import operations
+
         state = await operations.session_state([each for each, source in there.items() if source])
         return FoundSession(self.record, self.settings.state_dir, state)
 
     def close(self) -> None:
         """Leave the session to itself: disconnect this process."""
-        spawn.disconnect()
+        joining.leave()
 
     def end(self, *, keep_logs: Path | None = None) -> None:
         """End it and what was started for it; its journals stay. Again: nothing happens.
@@ -144,6 +145,8 @@ class Session:
             Conflict: something does not end; the error says what.
             Unavailable: the cluster, which is another's, does not answer.
         """
+        from actors.runtime import spawn
+
         if self.cluster is not None:
             spawn.disconnect()
             self.cluster.stop(
@@ -218,7 +221,7 @@ def launch(
             if session is not None:
                 session.end(keep_logs=keep)
             else:
-                spawn.disconnect()
+                joining.leave()
                 if cluster is not None:
                     cluster.stop(keep_logs=keep)
             raise
@@ -238,6 +241,8 @@ def _registered(
     Raises:
         Conflict: the namespace is taken.
     """
+    from actors.runtime import spawn
+
     settings = plan.settings
     joining.join(address, settings.namespace)
     if present := spawn.listing():
@@ -259,6 +264,7 @@ def _registered(
         gateway_url=_gateway_url(plan, chosen),
         logs=str(cluster.logs) if cluster else "",
         observed=names_of(plan.observer.sources) if plan.observer else "",
+        session=spawn.scope()[0],
     )
     session = Session(settings, record, plan.mesh, cluster)
     try:
@@ -287,6 +293,7 @@ def _populated(plan: Plan, chosen: tuple[Companion, ...], tell: Progress) -> tup
         _check_observed()
     tell("starting the mesh")
     from actors.mesh.coordinator import MeshCoordinator
+    from actors.runtime import spawn
 
     spawn.detached(MeshCoordinator, COORDINATOR, plan.mesh)
     waits = _started(chosen, plan, Stage.BESIDE)
@@ -390,12 +397,12 @@ def _joined(settings: Settings, record: SessionRecord | None, named: str) -> Mes
         joining.join(record.address if record is not None else named, settings.namespace)
         return _mesh_there(record)
     except NotRunning as error:
-        spawn.disconnect()
+        joining.leave()
         if record is None or record.own_cluster:
             raise  # nothing on record, or a cluster that `x0 down` has yet to end
         raise _gone(settings, record, error.why) from error
     except BaseException:
-        spawn.disconnect()
+        joining.leave()
         raise
 
 
@@ -418,6 +425,8 @@ def _mesh_there(record: SessionRecord | None) -> MeshOptions | None:
 
 def _unrecorded(settings: Settings, address: str, options: MeshOptions | None) -> SessionRecord:
     """What can be told of a session that was started from another state directory."""
+    from actors.runtime import spawn
+
     names = spawn.listing()
     observed = joining.wait_for(observer.sources) if OBSERVER in names else ()
     return SessionRecord(
@@ -490,9 +499,11 @@ def _check_source(plan: Plan) -> None:
     options = plan.mesh
     if options is None or options.observed is not None:
         return
-    if options.topology.startswith(radio.PREFIX):
-        radio.parse(options.topology)
+    if options.topology.startswith(radio_spec.PREFIX):
+        radio_spec.parse(options.topology)
     elif not fetch.is_url(options.topology):
+        from actors.topology import source
+
         source.read(
             options.topology,
             vpn=options.vpn,

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.topology import radio
+from actors.topology import radio, radio_spec
 from actors.topology.errors import TopologyError
 from tests.examples import share
 
 
 @settings(max_examples=share(1 / 2), deadline=None)
-@given(st.integers(2, 400), st.integers(0, radio.MAX_SEED))
+@given(st.integers(2, 400), st.integers(0, radio_spec.MAX_SEED))
 def test_any_size_and_seed_is_one_mesh(n_nodes: int, seed: int) -> None:
     """Every size and seed gives that many nodes in one component, the same each time."""
     topology = radio.generate(n_nodes, seed)
@@ -81,7 +81,7 @@ def test_shape_is_near_the_measured_mesh() -> None:
 )
 def test_specs_are_read(spec: str, expected: tuple[int, int]) -> None:
     """radio:N has seed 1, radio:N:SEED its own."""
-    assert radio.parse(spec) == expected
+    assert radio_spec.parse(spec) == expected
 
 
 @pytest.mark.parametrize(
@@ -95,6 +95,6 @@ def test_specs_are_read(spec: str, expected: tuple[int, int]) -> None:
 def test_bad_specs_are_refused(spec: str) -> None:
     """Anything else is refused with the spec and an example or the range."""
     with pytest.raises(TopologyError) as caught:
-        radio.parse(spec)
+        radio_spec.parse(spec)
     assert caught.value.source == spec[:80]
     assert "radio:144" in caught.value.remedy or "to" in caught.value.remedy
