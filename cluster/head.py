@@ -19,7 +19,7 @@ import sys
 from types import ModuleType
 from typing import Any, Final
 
-import ray._private.services
+import ray.util
 from ray._private.authentication.authentication_token_setup import ensure_token_if_auth_enabled
 from ray._private.node import Node
 from ray._private.parameter import RayParams
@@ -44,7 +44,8 @@ class _Head(Node):
 
     def start_raylet(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - Ray's own
         port = self.dashboard_agent_listen_port
-        persist_port(self.get_session_dir_path(), self.node_id, _LISTEN_PORT, port)
+        session = self.get_session_dir_path()  # type: ignore[no-untyped-call]
+        persist_port(session, self.node_id, _LISTEN_PORT, port)
         super().start_raylet(*arguments, **named)
 
 
@@ -55,7 +56,7 @@ def main() -> None:
     metrics, listening, environments = options["agent_ports"]
     sys.modules.setdefault(_CHECKED, ModuleType(_CHECKED))
     ensure_token_if_auth_enabled(None, create_token_if_missing=False)
-    address = ray._private.services.get_node_ip_address()  # noqa: SLF001 - Ray exports no other
+    address = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
     parameters = RayParams(
         node_ip_address=address,
         node_name=address,
@@ -72,7 +73,7 @@ def main() -> None:
         metrics_export_port=options["metrics_port"],
         # One machine: nothing to scale, and drivers read no logs over the wire.
         no_monitor=True,
-        include_log_monitor=False,
+        include_log_monitor=False,  # type: ignore[arg-type]  # Ray's annotation is wrong
     )
     head = _Head(parameters, head=True, shutdown_at_exit=False, spawn_reaper=False)
     if dashboard:

@@ -85,6 +85,7 @@ def command(
             summary.where(found),
             f"ready after {ready_s:.1f} s",
         )
+        launched = launched.follow()
         foreground.leave_or_stay(launched, report, announce, detach=detach)
     return 0
 

@@ -295,6 +295,15 @@ def tear_down(namespace: str | None = None, *, timeout_s: float = 10.0) -> tuple
     return tuple(sorted(ended))
 
 
+def end(name: str) -> None:
+    """End the actor `name` of this process's namespace for good; it may be this process.
+
+    Raises:
+        NotRunning: this process is in no cluster, or there is no such actor.
+    """
+    ray.kill(find(name), no_restart=True)
+
+
 def cancel(answer: Any) -> None:  # noqa: ANN401 - Ray's reference, whose type is its content's
     """Make an async actor end the call behind the reference `answer`, at its next await."""
     ray.cancel(answer)

@@ -7,14 +7,14 @@ there is none. A companion ends with the cluster or the namespace that it lives 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from actors.topology.provenance import Network
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from actors.mesh.contract import MeshOptions
     from actors.observe.contract import ObserverOptions
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 READY: Final = "ready"
 OFF: Final = "off"
+STARTER: Final = "starter"  # name of the actor that starts those that nobody waits for
 
 
 class Stage(Enum):
@@ -35,6 +36,9 @@ class Stage(Enum):
     BESIDE = auto()  # while the shards load the map
     LATE = auto()  # after they have loaded it: earlier it would only delay them
     LAST = auto()  # when all others have been started
+
+
+LATER: Final = (Stage.BESIDE, Stage.LAST)  # without a mesh: after the twin can be asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,9 @@ class Companion(ABC):
             What waits until it can be used; None if nobody needs to wait.
         """
 
+    def load(self) -> None:  # noqa: B027 - most have nothing to do
+        """Import what `start` imports, if that takes time. Needs no cluster."""
+
     def owns(self, _actor: str) -> bool:
         """Whether the actor of this name is of this companion."""
         return False
@@ -142,4 +149,36 @@ class Companion(ABC):
     def states(self, seen: Seen) -> tuple[State, ...]:
         """How it is: one state for each of its actors."""
         own = tuple(state for name, state in seen.actors.items() if self.owns(name))
-        return own or (State(self.name, OFF, self.off),)
+        return own or (self.not_there(seen),)
+
+    def not_there(self, seen: Seen) -> State:
+        """How it is while there is nothing of it: still to be started, or off."""
+        starter = seen.actors.get(STARTER)
+        if starter is not None and self.stage in LATER:
+            return State(self.name, starter.state, starter.why)
+        return State(self.name, OFF, self.off)
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Companions of a session that are still to be started.
+
+    Attributes:
+        plan: the session.
+        companions: in the order in which they are to be started.
+    """
+
+    plan: Plan
+    companions: tuple[Companion, ...]
+
+    @classmethod
+    def of(cls, plan: Plan, companions: Iterable[Companion]) -> Self | None:
+        """Those, the latest stage last; None if there are none."""
+        inorder = tuple(sorted(companions, key=lambda each: LATER.index(each.stage)))
+        needed = replace(plan, settings=plan.settings.for_orders())  # it goes to an actor
+        return cls(needed, inorder) if inorder else None
+
+    @property
+    def why(self) -> str:
+        """What is still to be done."""
+        return f"still to be started: {', '.join(each.name for each in self.companions)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
 from actors.observe.contract import OBSERVER
@@ -31,6 +32,10 @@ class ObserverCompanion(Companion):
         assert plan.observer is not None  # noqa: S101 - it is wanted
         spawn.detached(ObserverActor, OBSERVER, plan.observer)
         return joining.until_ready(OBSERVER)
+
+    def load(self) -> None:
+        """Import the class of the actor."""
+        importlib.import_module("actors.observe.actor")
 
     def owns(self, actor: str) -> bool:
         """There is one."""

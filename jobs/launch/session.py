@@ -14,6 +14,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import threading
 import time
 import uuid
 from dataclasses import dataclass, replace
@@ -32,8 +33,8 @@ from actors.runtime.state_files import ensure_directory, exclusive_lock
 from actors.topology import fetch, radio_spec
 from actors.topology.provenance import Network
 from cluster.local import LocalCluster
-from jobs.launch import companions, gateway_companion, interruption, joining, ray_head, readiness
-from jobs.launch.companion import Plan, Stage
+from jobs.launch import companions, gateway_companion, interruption, joining, ray_head
+from jobs.launch.companion import LATER, STARTER, Plan, Rest, Stage
 from jobs.launch.found import FoundSession
 from jobs.launch.gateway_companion import GatewayCompanion
 from jobs.launch.options import mesh_options, names_of, observer_options
@@ -69,6 +70,7 @@ class Session:
         options: what its emulated mesh was started with; None: it has none.
         cluster: the cluster, if it was started for this session and ends with it.
         waits: what waits for the companions that this process has started.
+        rest: companions that are still to be started, see `follow`.
     """
 
     settings: Settings
@@ -76,6 +78,7 @@ class Session:
     options: MeshOptions | None
     cluster: LocalCluster | None = None
     waits: tuple[Wait, ...] = ()
+    rest: Rest | None = None
 
     @property
     def gateway_url(self) -> str:
@@ -113,6 +116,8 @@ class Session:
         Raises:
             Unavailable: it is not ready in time; the error says what is missing.
         """
+        from jobs.launch import readiness
+
         tell = progress or _silence
         status = await readiness.wait(self.status, tell, self.mesh.shard.host.hold_s, timeout_s)
         for wait in self.waits:
@@ -129,7 +134,23 @@ class Session:
         from serve_apps import operations
 
         state = await operations.session_state([each for each, source in there.items() if source])
+        if self.rest is not None:
+            state["actors"][STARTER] = {"state": "starting", "why": self.rest.why}
         return FoundSession(self.record, self.settings.state_dir, state)
+
+    def follow(self) -> Session:
+        """Have the companions started that nobody waits for; they start also if this process ends.
+
+        Returns:
+            The session as it then is.
+        """
+        if self.rest is None:
+            return self
+        from actors.runtime import spawn
+        from jobs.launch.starter import StarterActor
+
+        spawn.detached(StarterActor, STARTER, self.rest)
+        return replace(self, rest=None)
 
     def close(self) -> None:
         """Leave the session to itself: disconnect this process."""
@@ -172,7 +193,8 @@ def launch(
     """Start a session, and a cluster for it unless RAY_ADDRESS names one.
 
     Returns when the emulated mesh is agreed; its nodes then are starting to speak, and
-    `Session.wait_ready` waits for the routes. Without a mesh, returns when the twin can be asked.
+    `Session.wait_ready` waits for the routes. Without a mesh, returns when the twin can be asked;
+    `Session.follow` then has the other companions started.
 
     Args:
         settings: what to start it with.
@@ -208,14 +230,16 @@ def launch(
             tell("starting Ray")
             # Ray's dashboard costs a second and 200 MB: it is for whoever runs a mesh.
             own = ray_head.options(settings, dashboard=emulate and not flags.minimal)
-            cluster = LocalCluster.start(settings.state_dir, own)
+            with _loading(chosen):
+                cluster = LocalCluster.start(settings.state_dir, own)
             address = cluster.address
         session = None
         try:
             session = _registered(plan, address, cluster, chosen)
             if own is not None:
                 ray_head.write_targets(settings, own, session.record.gateway_url)
-            return replace(session, waits=_populated(plan, chosen, tell))
+            waits, rest = _populated(plan, chosen, tell)
+            return replace(session, waits=waits, rest=rest)
         except BaseException as error:
             keep = settings.state_dir if is_failure(error) else None
             if session is not None:
@@ -225,6 +249,24 @@ def launch(
                 if cluster is not None:
                     cluster.stop(keep_logs=keep)
             raise
+
+
+@contextlib.contextmanager
+def _loading(chosen: tuple[Companion, ...]) -> Iterator[None]:
+    """Import Ray and the classes of actors in a thread, while this block waits for a process."""
+
+    def load() -> None:
+        from actors.runtime import spawn  # noqa: F401 - it imports Ray
+
+        for companion in chosen:
+            companion.load()
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def _registered(
@@ -275,8 +317,14 @@ def _registered(
     return session
 
 
-def _populated(plan: Plan, chosen: tuple[Companion, ...], tell: Progress) -> tuple[Wait, ...]:
-    """Start all that is planned, in the order in which one needs the other; what is to wait for.
+def _populated(
+    plan: Plan, chosen: tuple[Companion, ...], tell: Progress
+) -> tuple[tuple[Wait, ...], Rest | None]:
+    """Start what is planned, in the order in which one needs the other.
+
+    Returns:
+        What is to wait for, and what is left to `Session.follow`: without a mesh, all that an
+        answer of the twin does not need and would be delayed by.
 
     Raises:
         X0Error: what kept it from starting.
@@ -286,8 +334,7 @@ def _populated(plan: Plan, chosen: tuple[Companion, ...], tell: Progress) -> tup
     if plan.mesh is None:  # the twin can load while the observer asks its sources
         _await_all(_started(chosen, plan, Stage.FIRST) + _started(chosen, plan, Stage.LATE), tell)
         _check_observed()
-        waits = _started(chosen, plan, Stage.BESIDE)  # only now: it would delay the others
-        return waits + _started(chosen, plan, Stage.LAST)
+        return (), Rest.of(plan, [each for each in chosen if each.stage in LATER])
     _await_all(_started(chosen, plan, Stage.FIRST), tell)
     if plan.observer is not None:
         _check_observed()
@@ -299,7 +346,7 @@ def _populated(plan: Plan, chosen: tuple[Companion, ...], tell: Progress) -> tup
     waits = _started(chosen, plan, Stage.BESIDE)
     joining.ask(lambda mesh: mesh.membership(), _TOPOLOGY_TIMEOUT_S)
     waits += _started(chosen, plan, Stage.LATE)
-    return waits + _started(chosen, plan, Stage.LAST)
+    return waits + _started(chosen, plan, Stage.LAST), None
 
 
 def _check_observed() -> None:

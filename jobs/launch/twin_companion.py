@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
 from actors.twin.contract import TWIN
@@ -32,6 +33,10 @@ class TwinCompanion(Companion):
         options = TwinOptions(plan.watched, settings.hello_s, settings.log_level)
         spawn.detached(TwinActor, TWIN, options)
         return None if plan.mesh is not None else joining.until_ready(TWIN)
+
+    def load(self) -> None:
+        """Import the class of the actor."""
+        importlib.import_module("actors.twin.actor")
 
     def owns(self, actor: str) -> bool:
         """There is one."""

@@ -145,7 +145,9 @@ def where(found: Values) -> RenderableType:
     if gateway:
         state = found["gateway"]
         lines["gateway"] = gateway if state == "ready" else f"{gateway} ({state})"
-        if state != "ready":
+        if state.startswith("starting"):
+            lines["gateway"] = f"{gateway} (starting)"
+        elif state != "ready":
             lines[""] = "It is started again within seconds; its log is in `serve` of the logs."
         lines["its API page"] = f"{gateway}/docs"
         lines["its token"] = found["gateway_token"]
