@@ -133,6 +133,8 @@ class TwinActor(ActorShell):
         self._view = view
         if not self._known.is_set():
             self._log.info("twin ready", nodes=topology.n_nodes, links=topology.n_links)
+            # Whoever has just started a session asks something soon.
+            self._start(asyncio.to_thread(intact.prepare))
         self._known.set()
 
     # -- answering -------------------------------------------------------------------------------

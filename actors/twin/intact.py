@@ -98,6 +98,10 @@ class Intact:
         draw = np.random.default_rng(self.conditions.seed)
         return np.sort(draw.choice(self._wanted, min(most, len(self._wanted) - 1), replace=False))
 
+    def prepare(self) -> None:
+        """Compute what questions about any failure need; they compute it otherwise."""
+        _ = self.unknown, self.delivery, self.routes.hops
+
     @cached_property
     def sampled(self) -> bool:
         """Whether some destinations had to be left out."""

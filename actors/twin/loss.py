@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from actors.topology.model import Topology
     from actors.topology.spf import Trees
     from actors.topology.surviving import Surviving
+
+_CACHED_CELLS: Final = 2**15
 
 
 def hop_delivery(topology: Topology, retries: int) -> NDArray[np.float64]:
@@ -104,17 +106,22 @@ class Routes:
     def _along(self, value: NDArray[np.generic], combine: np.ufunc) -> NDArray[np.generic]:
         """Values of the links of each route combined, [k, n], by pointer doubling."""
         link, n = self.trees.next_link, self.topology.n_nodes
-        moving = link >= 0
-        at = np.broadcast_to(np.arange(n, dtype=np.int32), link.shape).copy()
-        at[moving] = self.topology.link_target[link[moving]]
-        total = np.full(link.shape, combine.identity, value.dtype)
-        total[moving] = value[link[moving]]
-        while True:
-            onward = np.take_along_axis(at, at, axis=1)
-            if np.array_equal(onward, at):
-                return total
-            total = combine(total, np.take_along_axis(total, at, axis=1))
-            at = onward
+        total = np.empty(link.shape, value.dtype)
+        worth = np.append(value, np.asarray(combine.identity, value.dtype))  # -1: no link
+        target = np.append(self.topology.link_target, 0).astype(np.intp)
+        own = np.arange(n, dtype=np.intp)
+        # A few rows at a time: what is gathered then stays in the caches of a core.
+        chunk = max(1, _CACHED_CELLS // max(n, 1))
+        for start in range(0, len(link), chunk):
+            rows = link[start : start + chunk]
+            first = n * np.arange(len(rows), dtype=np.intp)[:, None]
+            at = (np.where(rows >= 0, target[rows], own) + first).reshape(-1)
+            found = worth[rows].reshape(-1)
+            while not np.array_equal(onward := at.take(at), at):
+                found = combine(found, found.take(at))
+                at = onward
+            total[start : start + chunk] = found.reshape(rows.shape)
+        return total
 
     def load(self, rate: NDArray[np.float64]) -> NDArray[np.float64]:
         """What each link carries, both directions together, float64 [n_links].
