@@ -22,6 +22,7 @@ import os
 import socket
 import stat
 import struct
+import sys
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -33,7 +34,6 @@ from actors.runtime.packing import BadFrame
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-_SMALL: Final = 2**16  # bytes that may well be set to zero before they are received
 LARGEST: Final = 256 * 2**20  # most bytes of one frame
 MOST_CALLS: Final = 1024  # most calls under way on one connection
 CONNECT_S: Final = 1.0  # longest wait for a listener whose queue is full
@@ -112,12 +112,12 @@ def _is_own(peer: socket.socket) -> bool:
 
 
 def _buffer(size: int) -> memoryview:
-    """Memory for a frame."""
-    if size <= _SMALL:
+    """Memory for a frame; unlike a bytearray, an array is not set to zero before."""
+    numpy = sys.modules.get("numpy")  # slow to import; who calls much has it
+    if numpy is None:
         return memoryview(bytearray(size))
-    import numpy as np  # noqa: PLC0415 - slow to import, and a small question needs none
-
-    return np.empty(size, np.uint8).data  # unlike a bytearray, not set to zero
+    found: memoryview = numpy.empty(size, numpy.uint8).data
+    return found
 
 
 class _Frames(asyncio.BufferedProtocol, ABC):

@@ -1,4 +1,4 @@
-"""The network that a command lists: that of the running session, asked of its gateway, or a map.
+"""The network that a command lists: that of the running session, or a map.
 
 Where a session observes a real network it is that one, else its emulated mesh; the listing says
 which. Imports nothing that takes time before it is known that a map is wanted.
@@ -13,9 +13,11 @@ from actors.runtime.errors import Unavailable
 from actors.topology.listing import ListedLink, ListedNode, NetworkListing, etx_of
 from jobs.launch import found
 from jobs.launch.gateway_client import NoAnswer
+from jobs.launch.record import SessionRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from actors.topology.model import Topology
     from jobs.launch.gateway_client import GatewayClient
@@ -25,6 +27,8 @@ OBSERVED: Final = "observed"
 EMULATED: Final = "emulated"
 MAP: Final = "map"
 _OF: Final = {OBSERVED: "/v1/network", EMULATED: "/v1/mesh"}
+_OF_A_NODE: Final = ("id", "name", "state", "since", "gateway", "clients", "location")
+_OF_A_LINK: Final = ("a", "b", "kind", "state", "quality", "parallel")
 
 
 def of(options: Mapping[str, Any], report: Report) -> NetworkListing:
@@ -39,11 +43,30 @@ def of(options: Mapping[str, Any], report: Report) -> NetworkListing:
         Unavailable: a session is running, and does not tell.
     """
     if all(value is None for value in options.values()):
-        client = found.gateway(found.state_dir())
+        state_dir = found.state_dir()
+        observed = _of_observer(state_dir)
+        if observed is not None:
+            return observed
+        client = found.gateway(state_dir)
         if client is not None:
             report.progress("asking the running session")
             return of_session(client)
     return _of_map(options, report)
+
+
+def _of_observer(state_dir: Path) -> NetworkListing | None:
+    """What the observer of the session on record tells; None: there is none on this machine."""
+    from actors.observe import client as observer
+    from actors.observe.contract import OBSERVER
+    from jobs.launch import by_socket
+
+    network = by_socket.asked(state_dir, OBSERVER, observer.network)
+    record = SessionRecord.load(state_dir)
+    if network is None or record is None:
+        return None
+    nodes = [{name: getattr(node, name) for name in _OF_A_NODE} for node in network.nodes]
+    links = [{name: getattr(link, name) for name in _OF_A_LINK} for link in network.links]
+    return _listing(OBSERVED, record.observed, nodes, links)
 
 
 def of_session(client: GatewayClient, answer_s: float = 8.0) -> NetworkListing:

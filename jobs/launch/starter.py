@@ -18,6 +18,7 @@ from actors.runtime.shell import ActorShell
 from jobs.launch.companion import STARTER, Rest
 
 if TYPE_CHECKING:
+    from actors.runtime.metrics import Metrics
     from jobs.launch.companion import Companion
 
 _BEHIND: Final = 10  # niceness: whoever asks something now goes first
@@ -30,16 +31,17 @@ class StarterActor(ActorShell):
 
     Args:
         rest: what is to be started.
+        metrics: where it counts; None: Ray exports it.
     """
 
-    def __init__(self, rest: Rest) -> None:
-        os.nice(_BEHIND)
-        super().__init__(STARTER, log_level=rest.plan.settings.log_level)
+    def __init__(self, rest: Rest, *, metrics: Metrics | None = None) -> None:
+        super().__init__(STARTER, log_level=rest.plan.settings.log_level, metrics=metrics)
         self._rest = rest
         self._waits_for = rest.why
         self._begin(self._start_all(), ActorContract)
 
     async def _start_all(self) -> None:
+        os.nice(_BEHIND)
         plan, failed = self._rest.plan, []
         for place, companion in enumerate(self._rest.companions):
             self._waits_for = Rest(plan, self._rest.companions[place:]).why
@@ -48,6 +50,9 @@ class StarterActor(ActorShell):
             except X0Error as error:  # the others are no worse for it
                 self._errors.handle(error, companion=companion.name)
                 failed.append(f"{companion.name}: {error}")
+            except Exception as error:  # noqa: BLE001 - handled, and told as well
+                self._errors.handle(error, companion=companion.name)
+                failed.append(f"{companion.name}: {type(error).__name__}: {error}")
         if failed:
             raise Unavailable(
                 "not all companions could be started",

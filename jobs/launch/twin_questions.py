@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from typing import TYPE_CHECKING, Final
 
 from pydantic import TypeAdapter
 
-from actors.runtime import remote
 from actors.runtime.errors import NotRunning, Unavailable
 from actors.topology import fetch
 from actors.twin import client, progress
 from actors.twin.contract import TWIN
 from actors.twin.results import About, Reply, ScenarioAnswer
-from jobs.launch import found, interruption
+from jobs.launch import by_socket, found, interruption
 from jobs.launch.gateway_client import NoAnswer
-from jobs.launch.record import SessionRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,25 +61,12 @@ class _NothingRuns(Exception):  # noqa: N818 - caught above
 
 def _of_running(scenario: Scenario, settings: Settings, report: Report, *, plot: bool) -> Reply:
     with _progress(report, "the twin of the running mesh"):
-        answered = _by_socket(scenario, settings, plot=plot)
+        answered = by_socket.asked(
+            settings.state_dir, TWIN, lambda: client.ask(scenario, plot=plot, limit_s=LIVE_S)
+        )
         if answered is None and not plot:
             answered = _by_gateway(scenario, settings)
         return answered or _by_ray(scenario, settings, plot=plot)
-
-
-def _by_socket(scenario: Scenario, settings: Settings, *, plot: bool) -> Reply | None:
-    """Ask the twin of the session on record directly; None: it has no socket on this machine."""
-    record = SessionRecord.load(settings.state_dir)
-    if record is None or not record.session or os.environ.get("RAY_ADDRESS"):
-        return None
-
-    async def asked() -> Reply | None:
-        if not await remote.to(TWIN).has_socket():
-            return None
-        return await client.ask(scenario, plot=plot, limit_s=LIVE_S)
-
-    with remote.by_sockets(record.session, record.namespace):
-        return interruption.run(asked())
 
 
 def _by_gateway(scenario: Scenario, settings: Settings) -> Reply | None:
