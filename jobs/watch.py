@@ -46,8 +46,9 @@ def command(
 ) -> int:
     """Observe a real network until Ctrl-C; or leave it observed.
 
-    Starts the observer, the twin and the gateway: no mesh is emulated. Routers are sent the read
-    requests of the sources, and nothing else. The gateway opens some seconds after the twin.
+    Starts the observer and the twin, and then the historian and the gateway: no mesh is emulated.
+    Routers are sent the read requests of the sources, and nothing else. Ready is when the twin can
+    be asked; the other two follow within seconds, and `x0 status` says how they are.
 
     x0 watch https://map.example.org/data/meshviewer.json --detach
 

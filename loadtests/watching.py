@@ -37,9 +37,10 @@ _METHOD: Final = """\
 A meshviewer map of {nodes:,} made-up radio nodes, made anew for each request by a server on \
 loopback. `x0 watch URL --detach` and then `x0 what-if --fail HOSTNAME --json` are run as a user \
 runs them, each as a process of its own, on a cluster of their own that is started by the first; \
-{runs} runs. The answer is checked to be about the observed network and the node of that name. \
-At rest: a map of {rest:,} nodes, polled every {poll:.0f} s, over {polls} polls; what the process \
-of the observer takes."""
+{runs} runs. The answer is checked to be about the observed network and the node of that name. The \
+first command returns when the twin can be asked; the historian and the gateway start while the \
+second one asks. At rest: a map of {rest:,} nodes, polled every {poll:.0f} s, over {polls} polls; \
+what the process of the observer takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ def _at_rest(progress: Progress, nodes: int) -> tuple[float, float]:
             if cluster is None:
                 raise defect("the cluster has ended")
             observers = footprint.actors(cluster, ["ObserverActor"])
-            time.sleep(20.0)  # for the gateway to open
+            time.sleep(30.0)  # for the historian and the gateway to start
             before, began = footprint.cpu_s(observers), time.monotonic()
             for poll in range(POLLS):
                 progress(f"at rest: poll {poll + 1} of {POLLS}")

@@ -99,8 +99,8 @@ def test_what_is_still_to_be_started_is_not_off() -> None:
 
 def test_secrets_of_others_do_not_go_to_it(tmp_path: Path) -> None:
     """Only what the companions need, none of which watches a chain or is the bot."""
-    token = "123:secret"
-    rest = Rest.of(plan(tmp_path, telegram_token=token), (One("late", Stage.LAST),))
+    said = "123:secret"
+    rest = Rest.of(plan(tmp_path, telegram_token=said), (One("late", Stage.LAST),))
     assert rest is not None
     assert rest.plan.settings.telegram_token is None
     assert Rest.of(plan(tmp_path), ()) is None
