@@ -69,12 +69,20 @@ class LoopLag:
     Args:
         clock: clock that measures the delays.
         tell: called about once a second with the largest delay since the last call, s.
+        probe_s: time between two looks, s; a delay is told too short by less than that.
     """
 
-    def __init__(self, clock: Clock, tell: Callable[[float], None] | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        tell: Callable[[float], None] | None = None,
+        *,
+        probe_s: float = PROBE_S,
+    ) -> None:
         self._slices: deque[tuple[float, Lag]] = deque()  # end of each, and its largest delay
         self._clock = clock
         self._tell = tell
+        self._probe_s = probe_s
         self._untold_s = 0.0
         self._tell_at = -math.inf
 
@@ -104,9 +112,11 @@ class LoopLag:
         """Measure delays until cancelled."""
         queue = RunQueue()
         try:
+            before, began = queue.waited_s(), self._clock.now()
             while True:
-                waited, due = queue.waited_s(), self._clock.now() + PROBE_S
-                await asyncio.sleep(PROBE_S)
-                self.note(max(0.0, self._clock.now() - due), queue.waited_s() - waited)
+                await asyncio.sleep(self._probe_s)
+                waited, now = queue.waited_s(), self._clock.now()
+                self.note(max(0.0, now - began - self._probe_s), waited - before)
+                before, began = waited, now  # each is read once: the probe never rests
         finally:
             queue.close()

@@ -12,14 +12,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from actors.runtime import ids, log, remote, spawn
 from actors.runtime.actor_health import ActorHealth
 from actors.runtime.clock import SystemClock
 from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.errors import X0Error
-from actors.runtime.lag import LoopLag
+from actors.runtime.lag import PROBE_S, LoopLag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -48,7 +48,12 @@ class ActorShell:
         log_level: least severe line to log.
         context: label of the actor's errors in metrics, shared by actors of one kind.
         metrics: metrics to count in; None for Ray's.
+
+    Attributes:
+        probe_s: time between two looks at the lag of the loop, s; each takes processor time.
     """
+
+    probe_s: ClassVar[float] = PROBE_S
 
     def __init__(
         self, name: str, *, log_level: str, context: str = "", metrics: Metrics | None = None
@@ -69,7 +74,9 @@ class ActorShell:
             "Largest delay of the event loop in the last second",
             ("actor",),
         )
-        self._lag = LoopLag(self._clock, lambda late_s: gauge.set(late_s, actor=name))
+        self._lag = LoopLag(
+            self._clock, lambda late_s: gauge.set(late_s, actor=name), probe_s=self.probe_s
+        )
         self._start(self._lag.probe())
 
     def __repr__(self) -> str:
