@@ -6,7 +6,8 @@ TEMP_DIR is the cluster's, OPTIONS are those of `HeadOptions` as JSON. `ray star
 seconds more: it imports all of Ray's commands, runs a dashboard's process also where no dashboard
 is wanted, and its raylet waits for two agents of Ray to have started before it takes a driver. Here
 the agents are told their ports, so that nobody waits for them; a worker waits by itself if it needs
-one. The Ray Client server, of no use here, is left out: it opens a port on the host's address.
+one. Workers are set up by `worker_setup`. The Ray Client server, of no use here, is left out: it
+opens a port on the host's address.
 
 It is run with the environment that `ray_start` makes. It says the URL of the dashboard, if there is
 one, on a line of its own; Ray's file `ray_current_cluster` in TEMP_DIR then has the address.
@@ -26,6 +27,7 @@ from ray._private.parameter import RayParams
 from ray._private.utils import write_ray_address
 from ray._raylet import persist_port  # type: ignore[attr-defined]  # missing in Ray's stub
 
+from cluster import worker_setup
 from cluster.ray_start import DASHBOARD
 
 # The file by which an agent tells the raylet a port for which the raylet has no option.
@@ -71,6 +73,7 @@ def main() -> None:
         dashboard_agent_listen_port=listening,
         runtime_env_agent_port=environments,
         metrics_export_port=options["metrics_port"],
+        setup_worker_path=worker_setup.__file__,
         # One machine: nothing to scale, and drivers read no logs over the wire.
         no_monitor=True,
         include_log_monitor=False,  # type: ignore[arg-type]  # Ray's annotation is wrong
