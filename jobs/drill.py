@@ -1,4 +1,4 @@
-"""`x0 drill`: break something on purpose, and measure how the mesh heals."""
+"""`x0 drill`: break something on purpose, or by hand, and measure what happens."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _STATUS_S: Final = 15.0  # for an answer about the mesh; the coordinator itself waits for shards
 SCENARIOS = "worst-node, random-node, link, partition, shard-kill"
+DEFAULT = "worst-node"
 
 
 @reporting.reported
@@ -38,7 +39,7 @@ def command(
         typer.Option(
             help=f"What to break: {SCENARIOS}.", autocompletion=completion.words(SCENARIOS)
         ),
-    ] = "worst-node",
+    ] = DEFAULT,
     target: Annotated[
         str | None,
         typer.Option(
@@ -91,6 +92,31 @@ def command(
             "running mesh. Spoils one that is under way.",
         ),
     ] = False,
+    expect: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NODE|A,B",
+            help="Break nothing: say what the failure of this node, or link, would cause in the "
+            "observed network, wait until it is observed, and compare. Repeatable.",
+            autocompletion=completion.nodes,
+        ),
+    ] = None,
+    real: Annotated[
+        bool,
+        typer.Option(
+            "--real",
+            help="Break --target in the laboratory of `x0 lab` that is observed, and mend it.",
+        ),
+    ] = False,
+    within: Annotated[
+        float | None,
+        typer.Option(
+            metavar="S",
+            min=1,
+            max=86_400,
+            help="With --expect or --real: the longest wait. Default: 900, or 60 Hellos and 30 s.",
+        ),
+    ] = None,
     as_json: reporting.AsJson = False,
 ) -> int:
     """Break something silently under steady traffic, and measure how the mesh heals.
@@ -99,26 +125,24 @@ def command(
     datagrams, which are tried four times over each hop and not repeated; the digital twin predicts
     it, and who is cut off. What was broken is mended afterwards.
 
-    Exit code: 0 when the mesh healed as promised and the twin was right, 3 when not; another one
-    when the drill failed (see `x0 --help`).
+    With --expect or --real it is about the network that `x0 watch` observes, whatever its source:
+    the twin predicts, the observer tells when what was seen. Nothing is sent to its routers.
+
+    x0 drill --expect roof-north --expect "mast,school" --within 1800
+
+    Exit code: 0 when the mesh healed as promised and the twin was right, 3 when not, or when the
+    network changed meanwhile; another one when the drill failed (see `x0 --help`).
     """
-    from actors.mesh.drill.drill_plan import DrillScenario
     from actors.runtime import log
-    from actors.runtime.errors import InvalidInput
     from actors.topology import naming
     from serve_apps.settings import Settings
 
     report = reporting.Report(as_json)
-    try:
-        chosen = DrillScenario(scenario)
-    except ValueError as error:
-        raise InvalidInput(
-            f"no scenario {scenario}", "a drill is one of a few", f"Choose from: {SCENARIOS}."
-        ) from error
+    chosen = _scenario(scenario)
     options = {
         "topology": topology,
         "vpn": False if no_vpn else None,
-        "all_components": True if all_components else None,
+        "all_components": all_components or None,
         "quality": quality,
         "shards": shards,
         "hello_s": hello,
@@ -128,14 +152,10 @@ def command(
     log.configure("ERROR" if settings.log_level == "INFO" else settings.log_level)
     private = any(value is not None for value in options.values())
     names = tuple(naming.listed(target)) if target else ()
-    if mend:
-        if private or names:
-            raise InvalidInput(
-                "--mend is about all that is broken in the running mesh",
-                "a target, or an option of a private mesh, was given too",
-                "Give --mend alone.",
-            )
-        return _mend(settings, report)
+    emulated = private or rate is not None or scenario != DEFAULT
+    other = _OtherDrill(mend, tuple(expect or ()), real, within)
+    if other != _OtherDrill():
+        return other.run(settings, names, report, emulated=emulated)
     with _mesh(settings, report, private=private) as session:
         result, comparison, called, state = interruption.run(
             _drill(session, chosen, names, rate, seed, report)
@@ -147,6 +167,70 @@ def command(
         *_readable(result, comparison, called, lacking, targeted=bool(names)),
     )
     return exit_codes.NOT_WELL if result.shortcomings or wrong(comparison) else 0
+
+
+def _scenario(name: str) -> DrillScenario:
+    """The scenario of a name.
+
+    Raises:
+        InvalidInput: there is none.
+    """
+    from actors.mesh.drill.drill_plan import DrillScenario
+    from actors.runtime.errors import InvalidInput
+
+    try:
+        return DrillScenario(name)
+    except ValueError as error:
+        raise InvalidInput(
+            f"no scenario {name}", "a drill is one of a few", f"Choose from: {SCENARIOS}."
+        ) from error
+
+
+class _OtherDrill(NamedTuple):
+    """The options of what is no drill of an emulated mesh."""
+
+    mend: bool = False
+    expect: tuple[str, ...] = ()
+    real: bool = False
+    within_s: float | None = None
+
+    def run(
+        self,
+        settings: Settings,
+        names: tuple[str, ...],
+        report: reporting.Report,
+        *,
+        emulated: bool,
+    ) -> int:
+        """Do it.
+
+        Args:
+            settings: name the session.
+            names: those of the target.
+            report: is told the progress, and the result.
+            emulated: whether an option of a drill of an emulated mesh is given.
+
+        Raises:
+            InvalidInput: the options are not about the same thing.
+        """
+        from actors.runtime.errors import InvalidInput
+
+        one = [self.mend, bool(self.expect), self.real].count(True) == 1
+        if emulated or not one or bool(names) != self.real or (self.mend and self.within_s):
+            raise InvalidInput(
+                "these options do not belong together",
+                "a drill is of the emulated mesh, or --expect, or --real with --target; --mend is"
+                " about all that is broken in the running mesh",
+                "Give --mend alone, --within with one of --expect and --real, and these two without"
+                " the others.",
+            )
+        if self.mend:
+            return _mend(settings, report)
+        from jobs.launch import watched_drill
+
+        if self.real:
+            return watched_drill.real(settings, names, self.within_s, report)
+        return watched_drill.expect(settings, self.expect, self.within_s, report)
 
 
 def _mend(settings: Settings, report: reporting.Report) -> int:
@@ -245,7 +329,10 @@ async def _drill(
     except BaseException:
         await told.broken_off()
         raise
-    await told.ended(result)
+    bad = result.shortcomings
+    healed = "never" if result.healed_s is None else f"within {result.healed_s:.2f} s"
+    said = f"it fell short: {'; '.join(bad)}" if bad else f"all routes were whole {healed}"
+    await told.ended(said, well=not bad)
     comparison = await asyncio.to_thread(compared_with_twin, membership, chosen, result)
     return result, comparison, named.names_in(result.failed, membership.topology), state
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -20,8 +20,6 @@ app = typer.Typer(
     context_settings=dict(reporting.HELP),
 )
 _HELLOS: Final = 16  # that babeld judges a link by
-_PATIENCE: Final = 60  # Hello intervals in which a fault must be observed
-_SETTLED: Final = 0.95  # quality of a link that has lost nothing lately
 
 Node = Annotated[str, typer.Argument(metavar="NODE", help="Id of a node, see `x0 lab status`.")]
 
@@ -119,121 +117,6 @@ def loss(
         f"{a},{b} loses {percent} % of its frames in both directions",
     )
     return 0
-
-
-@app.command("drill")
-@reporting.reported
-def drill(
-    target: Annotated[
-        str, typer.Argument(metavar="NODE|A,B", help="A node that dies, or a link that is cut.")
-    ],
-    poll: Annotated[
-        float, typer.Option(metavar="S", min=0.05, max=60, help="Seconds between two polls.")
-    ] = 0.5,
-    as_json: reporting.AsJson = False,
-) -> int:
-    """Break a node or a link, and time how it is observed beside what the twin predicted before.
-
-    The network is watched through the sockets of babeld alone. It is mended afterwards. babeld
-    itself notes a missing Hello 1.7 to 2.7 Hello intervals after the last one, and takes a link
-    that is cut for lost about nine intervals after.
-
-    Exit code: 0 when what was observed is what was predicted, 3 when not.
-    """
-    from jobs.launch import interruption
-
-    report = reporting.Report(as_json)
-    values = interruption.run(_drilled(_load(), target, poll, report))
-    fault, back = values["fault"], values["return"]
-    predicted = values["predicted"]
-    agrees = values["agrees"]
-    report.result(
-        values,
-        reporting.pairs(
-            f"Drill of {target}",
-            {
-                "predicted": f"{len(predicted['silent'])} silent,"
-                f" {len(predicted['cut_off'])} cut off, {predicted['pairs_lost']} pairs lost",
-                "cut off": ", ".join(predicted["cut_off"]) or "nobody",
-                "first seen": _seconds(fault["seen_s"]),
-                "as predicted": _seconds(fault["agreed_s"]),
-                "back, first seen": _seconds(back["seen_s"]),
-                "back, all as before": _seconds(back["agreed_s"]),
-            },
-        ),
-        *(
-            reporting.table(
-                title, ("after", "event"), [(_seconds(e["after_s"]), e["what"]) for e in events]
-            )
-            for title, events in (("Fault", fault["timeline"]), ("Return", back["timeline"]))
-        ),
-        "What was observed is what the twin predicted."
-        if agrees
-        else "What was observed is NOT what the twin predicted.",
-    )
-    return 0 if agrees else exit_codes.NOT_WELL
-
-
-def _seconds(value: float | None) -> str:
-    return "never" if value is None else f"{value:.2f} s"
-
-
-async def _drilled(
-    lab: Laboratory, target: str, poll_s: float, report: reporting.Report
-) -> dict[str, Any]:
-    """Drill, and mend whatever happens."""
-    import asyncio
-
-    from actors.observe.sources import babel_sockets
-    from actors.observe.sources.babeld import BabelSource
-    from jobs.launch import observed_drill
-
-    a, comma, b = target.partition(",")
-    nodes, links = ([], [(a, b)]) if comma else ([target], [])
-    sockets = babel_sockets.parse(lab.source.partition(":")[2])
-    source = BabelSource(sockets, timeout_s=lab.hello_s)
-    watched = observed_drill.WatchedNetwork(source, poll_s)
-    limit_s = _PATIENCE * lab.hello_s
-
-    async def break_it() -> float:
-        if comma:
-            return (await asyncio.to_thread(lab.lose, a, b, 100))[1]
-        return (await asyncio.to_thread(lab.fail, target))[1]
-
-    async def mend_it() -> float:
-        if comma:
-            return (await asyncio.to_thread(lab.lose, a, b, 0))[1]
-        return (await asyncio.to_thread(lab.mend, target))[1]
-
-    broken = False
-    try:
-        report.progress("waiting until all nodes and links are up")
-        await watched.wait_settled(len(lab.nodes), _SETTLED, limit_s)
-        before = watched.now()
-        predicted = observed_drill.predict(watched.topology(), nodes, links, lab.hello_s)
-        report.progress(f"breaking {target}")
-        broken = True
-        fault = await watched.follow(break_it, predicted.network, limit_s)
-        report.progress(f"mending {target}")
-        broken = False
-        back = await watched.follow(mend_it, before, limit_s)
-    finally:
-        if broken:
-            await mend_it()
-        await source.close()
-    return {
-        "target": target,
-        "hello_s": lab.hello_s,
-        "poll_s": poll_s,
-        "predicted": {
-            "silent": sorted(predicted.network.silent),
-            "cut_off": list(predicted.cut_off),
-            "pairs_lost": predicted.pairs_lost,
-        },
-        "fault": fault.as_dict(),
-        "return": back.as_dict(),
-        "agrees": fault.agreed_s is not None and back.agreed_s is not None,
-    }
 
 
 def _state_dir() -> Path:

@@ -11,6 +11,7 @@ from jobs.terminal import exit_codes, reporting
 from loadtests import (
     calls,
     compare,
+    faults,
     gateway,
     heal,
     history,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 RATE: Final = "6800"  # messages per second that the project was asked for
 BENCHMARKS: Final[dict[str, Callable[[Progress], Outcome]]] = {
     "heal": heal.measure,
+    "faults": faults.measure,
     "scale": scale.measure,
     "routes": routes.measure,
     "calls": calls.measure,

@@ -14,7 +14,6 @@ from actors.topology.provenance import Network
 
 if TYPE_CHECKING:
     from actors.mesh.drill.drill_plan import DrillPlan
-    from actors.mesh.drill.report import DrillReport
     from actors.topology.model import Topology
 
 SOURCE: Final = "drill"
@@ -22,38 +21,39 @@ SOURCE: Final = "drill"
 
 @dataclass(frozen=True, slots=True)
 class DrillInHistory:
-    """One drill of the emulated mesh, as the history tells it.
+    """One drill, as the history tells it.
 
     Attributes:
         what: scenario and what fails, with names.
         scenario: the kind of drill.
         nodes: ids of the nodes that fail, and of the ends of failing links.
+        network: that is drilled.
     """
 
     what: str
     scenario: str
     nodes: tuple[str, ...]
+    network: Network
     _incarnation: int = field(default_factory=ids.random_id)
 
     @classmethod
     def of(cls, plan: DrillPlan, topology: Topology) -> Self:
-        """The drill of a plan."""
+        """The drill of a plan, of the emulated mesh."""
         ends = {int(end) for link in plan.links for end in topology.ends[link]}
         failing = [topology.ids[row] for row in sorted({*plan.nodes, *ends})]
         called = [topology.naming.label(one) if one in topology else one for one in plan.failed]
         some = ", ".join(called[:3]) + (f" and {len(called) - 3} more" if len(called) > 3 else "")
-        return cls(f"drill {plan.scenario.value} of {some}", plan.scenario.value, tuple(failing))
+        scenario = plan.scenario.value
+        what = f"drill {scenario} of {some}"
+        return cls(what, scenario, tuple(failing), Network.EMULATED)
 
     async def began(self) -> None:
         """Tell that it begins."""
         await self._tell(1, "begin", EventSeverity.INFO, f"{self.what} begins")
 
-    async def ended(self, result: DrillReport) -> None:
+    async def ended(self, said: str, *, well: bool) -> None:
         """Tell how it ended."""
-        bad = result.shortcomings
-        healed = "never" if result.healed_s is None else f"within {result.healed_s:.2f} s"
-        said = f"it fell short: {'; '.join(bad)}" if bad else f"all routes were whole {healed}"
-        severity = EventSeverity.WARNING if bad else EventSeverity.INFO
+        severity = EventSeverity.INFO if well else EventSeverity.WARNING
         await self._tell(2, "end", severity, f"{self.what} has ended: {said}")
 
     async def broken_off(self) -> None:
@@ -69,4 +69,4 @@ class DrillInHistory:
         )
         page = EventPage(self._incarnation, 0, (event,))
         with suppress(Unavailable):  # a private mesh has no history, nor has one under MINIMAL
-            await client.report(SOURCE, Network.EMULATED, page)
+            await client.report(SOURCE, self.network, page)

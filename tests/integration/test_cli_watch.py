@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from commands import answer, x0
+from commands import answer, popen, x0
 
 from jobs.terminal import exit_codes
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -23,13 +25,14 @@ LINKS = [("n1", "n2"), ("n2", "n3"), ("n3", "n4"), ("n2", "n5"), ("n1", "n5")]
 PATIENCE_S = 60.0
 
 
-def publish(path: Path, links: list[tuple[str, str]]) -> None:
-    """Write the map, as of now, in one step."""
+def publish(path: Path, links: list[tuple[str, str]], silent: str = "") -> None:
+    """Write the map, as of now, in one step; some nodes are offline, and so are their links."""
+    links = [link for link in links if silent not in link]
     document = {
         "timestamp": datetime.now(UTC).isoformat(),
         "nodes": [
-            {"node_id": each, "hostname": name, "is_online": True, "is_gateway": each == "n1",
-             "clients": 3}
+            {"node_id": each, "hostname": name, "is_online": each != silent,
+             "is_gateway": each == "n1", "clients": 3}
             for each, name in NAMES.items()
         ],
         "links": [
@@ -68,7 +71,8 @@ def watching(tmp_path_factory: pytest.TempPathFactory, published: Path) -> Itera
         yield state
     finally:
         assert x0(state, "down", "--purge").returncode == exit_codes.OK
-    assert x0(state, "status").returncode == exit_codes.NO_MESH
+    for asked in (("status",), ("drill", "--expect", "mill")):
+        assert x0(state, *asked).returncode == exit_codes.NO_MESH
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +127,53 @@ def test_a_lost_link_is_seen_told_and_found_again(
     assert all("n4" in event["nodes"] or "n4" in (event["link"] or ()) for event in down)
     publish(published, LINKS)
     until(states, lambda seen: set(seen.values()) == {"up"})
+
+
+def expecting(state: Path, *arguments: str) -> subprocess.Popen[str]:
+    """`x0 drill --expect`, once it has said that the plug may be pulled."""
+    process = popen(state, "drill", *arguments, "--json")
+    assert process.stderr is not None
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if line.startswith("Now have"):
+            return process
+    raise AssertionError(said)
+
+
+def test_a_plug_that_is_pulled_by_hand_is_timed_beside_the_prediction(
+    watching: Path, published: Path
+) -> None:
+    """As predicted, by name; another failure besides is named; Ctrl-C leaves nothing behind."""
+    process = expecting(watching, "--expect", "church-tower")
+    publish(published, LINKS, "n3")
+    told = json.loads(process.communicate(timeout=PATIENCE_S)[0])
+    assert process.returncode == exit_codes.OK
+    assert told["verdict"] == "as_predicted"
+    assert told["predicted"]["cut_off"] == ["n4"]
+    assert told["predicted"]["clients_without_gateway"] == 3
+    assert told["names"]["n3"] == "church-tower"
+    assert told["fault"]["timeline"][0]["what"].startswith("church-tower (n3) is silent")
+    publish(published, LINKS)
+
+    process = expecting(watching, "--expect", "town-hall,church-tower", "--within", "60")
+    publish(published, [link for link in LINKS if link != ("n2", "n3")], "n5")
+    told = json.loads(process.communicate(timeout=PATIENCE_S)[0])
+    assert process.returncode == exit_codes.NOT_WELL
+    assert told["verdict"] == "network_changed"
+    assert any("mill (n5) is silent" in change for change in told["fault"]["changes"])
+    publish(published, LINKS)
+
+    until(
+        lambda: {one["state"] for one in answer(watching, "nodes")["nodes"]},
+        lambda states: states == {"up"},
+    )
+    process = expecting(watching, "--expect", "mill")
+    process.send_signal(signal.SIGINT)
+    assert json.loads(process.communicate(timeout=PATIENCE_S)[0])["error"]["type"] == "Interrupted"
+    assert process.returncode == 128 + signal.SIGINT
+    refused = x0(watching, "drill", "--expect", "nobody")
+    assert refused.returncode == exit_codes.BAD_INPUT
 
 
 def test_a_map_that_cannot_be_read_is_not_healthy(

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
+
+COMMANDS = str(Path(__file__).parent.parent / "integration")
+if COMMANDS not in sys.path:
+    sys.path.append(COMMANDS)  # of the module that runs `x0` as a process
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,14 @@ to the one that hears us in turn.
 A link is what two routers say of the same pair of addresses. Each direction is measured by the one
 that receives (rxcost); where that one is not asked, by what it last told the other (txcost). A link
 is down if a direction has infinite cost, if no Hello of the last sixteen was heard, or if a router
-that answers does not know the neighbour that hears it. A router whose socket has stopped to answer
-and whose newest Hello is missed by all who know it is dead; by Hellos alone it would take babeld
-sixteen of them to say so, and one lost Hello says nothing.
+that answers does not know the neighbour that hears it.
+
+babeld itself takes a link for lost only after twelve missed Hellos. Sooner, and never by one lost
+Hello alone, are told:
+- a router whose socket has stopped to answer is dead, if somebody who had heard every Hello of it
+  misses the newest, or all who know it do;
+- a link is down, if both its ends had heard every Hello and both miss the newest three: six losses
+  in a row of a link that had lost nothing.
 
 With the link type `wireless`, rxcost is 256 divided by the share of Hellos heard (RFC 8966,
 appendix A.2.2); with `wired` it is 96, and loss is not seen until the link is down.
@@ -32,6 +37,8 @@ if TYPE_CHECKING:
     from actors.observe.sources.babel_table import BabelNeighbour, BabelTable
 
 FORMAT: Final = "babeld"
+BOTH: Final = 2  # ends of a link
+CUT: Final = 3  # newest Hellos that both ends miss
 _DEFAULT: Final = ("::/0", "0.0.0.0/0")
 _RADIO: Final = ("wl", "ath", "mesh", "radio", "ibss", "phy")  # beginnings of interface names
 
@@ -209,12 +216,17 @@ class _Joining:
             )
 
     def _find_dead(self, views: Sequence[_View]) -> set[str]:
-        """Routers that have stopped to answer, and whose newest Hello nobody heard."""
-        missed: defaultdict[str, list[bool]] = defaultdict(list)
+        """Routers that have stopped to answer, and whose newest Hello was missed."""
+        by: defaultdict[str, list[BabelNeighbour]] = defaultdict(list)
         for view in views:
-            missed[view.peer].append(view.told.newest_missed)
+            by[view.peer].append(view.told)
         stopped = {n for n, one in self._asked.items() if one.table is not None and one.failure}
-        return {node for node in stopped if missed[node] and all(missed[node])}
+        return {
+            node
+            for node in stopped & by.keys()
+            if any(told.missed and told.steady for told in by[node])
+            or all(told.missed for told in by[node])
+        }
 
     # -- what is made of it ----------------------------------------------------------------------
 
@@ -223,12 +235,13 @@ class _Joining:
         of: dict[str, BabelNeighbour] = {view.node: view.told for view in group}
         costs = (self._cost(of, b, a), self._cost(of, a, b))
         heard = all(told.heard for told in of.values()) and not {a, b} & self._dead
+        cut = len(of) == BOTH and all(told.steady and told.missed >= CUT for told in of.values())
         return NetworkLink(
             a,
             b,
             quality=(of_babel_rxcost(costs[0]), of_babel_rxcost(costs[1])),
             kind=_kind(group[0].told.interface),
-            up=heard and max(costs) < BABEL_INFINITY,
+            up=heard and not cut and max(costs) < BABEL_INFINITY,
             metric=BABEL,
             cost=costs,
         )

@@ -19,7 +19,7 @@ from actors.topology.network import LeftOut
 
 MAX_THINGS: Final = 100_000  # neighbours, routes and interfaces of one router
 MAX_FAULTS: Final = 20  # unreadable lines that are named one by one
-_NEWEST: Final = 0x8000  # bit of the newest Hello
+_BITS: Final = 16  # Hellos in a register; the newest is the highest bit
 _SHOWN: Final = 60  # characters of a line that is named
 _VERBS: Final = ("add", "change", "flush")
 UNREADABLE: Final = "unreadable lines"
@@ -64,9 +64,15 @@ class BabelNeighbour:
         return bool(self.reach or self.unicast_reach)
 
     @property
-    def newest_missed(self) -> bool:
-        """Whether the last Hello that was due has not been heard."""
-        return not (self.reach | self.unicast_reach) & _NEWEST
+    def missed(self) -> int:
+        """How many Hellos were missed since the last one that was heard; 16: all that are told."""
+        return _BITS - (self.reach | self.unicast_reach).bit_length()
+
+    @property
+    def steady(self) -> bool:
+        """Whether every Hello was heard up to those that are `missed`, of more than half."""
+        heard = self.reach | self.unicast_reach
+        return self.missed < _BITS // 2 and heard == (1 << heard.bit_length()) - 1
 
 
 @dataclass(frozen=True, slots=True)

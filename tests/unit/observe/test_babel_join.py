@@ -144,6 +144,60 @@ def test_a_router_that_only_stopped_to_answer_lives() -> None:
     assert {node.online for node in reading.nodes} == {True}
 
 
+def heard_by(*reaches: str) -> bool:
+    """Whether z, which has stopped to answer, counts as heard by those who know it so."""
+    around = [
+        AskedRouter(
+            f"n{at}",
+            "x",
+            table(
+                f"n{at}", interface("e0", f"fe80::{at}"), neighbour("fe80::z", "e0", reach=reach)
+            ),
+            2.0,
+        )
+        for at, reach in enumerate(reaches)
+    ]
+    z = table("zz", interface("e0", "fe80::z"))
+    reading = joined(*around, AskedRouter("z", "z", z, 1.0, "no answer"))
+    return {node.id: node.online for node in reading.nodes}["z"] is True
+
+
+@pytest.mark.parametrize(
+    ("reaches", "heard"),
+    [
+        (("7fff", "ffff", "ffff"), False),  # the one that looks first has missed nothing before
+        (("7ffe", "ffff", "ffff"), True),  # one that loses Hellos anyway says nothing alone
+        (("7ffe", "2f7f"), False),  # all of them do
+        (("0fff", "ffff"), False),
+        (("00ff", "ffff"), True),  # what it heard before is too long ago
+    ],
+)
+def test_who_hears_well_need_not_wait_for_the_others(
+    reaches: tuple[str, ...], *, heard: bool
+) -> None:
+    """babeld looks for missing Hellos at moments of its own, as much as 3.6 intervals late."""
+    assert heard_by(*reaches) is heard
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "up"),
+    [
+        ("1fff", "1fff", False),
+        ("07ff", "1fff", False),
+        ("3fff", "1fff", True),  # two lost Hellos happen
+        ("1fff", "ffff", True),  # one direction is what its cost says
+        ("1ffe", "1fff", True),  # of a link that loses Hellos, three say little
+        ("9fff", "1fff", True),  # heard again
+    ],
+)
+def test_a_link_that_both_ends_miss_is_down(here: str, there: str, *, up: bool) -> None:
+    """Long before babeld takes it for lost, which it does after twelve missed Hellos."""
+    a = table("aa", interface("e0", "fe80::a"), neighbour("fe80::b", "e0", reach=here))
+    b = table("bb", interface("e0", "fe80::b"), neighbour("fe80::a", "e0", reach=there))
+    for one, other in ((a, b), (b, a)):
+        assert only(joined(one, other)).up is up
+
+
 def test_two_links_of_one_pair_are_two() -> None:
     """They are told apart by their addresses, and one may be a tunnel."""
     one = table(
