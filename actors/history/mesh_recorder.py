@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from actors.topology.live import LiveMesh
 
 FORMING_S: Final = 30.0  # longest time for which a new mesh forms; some links of a map never work
-_FORMAT: Final = 1
-_ARRAYS: Final = ("gateway", "present", "heard", "ends", "up", "degraded")
+_FORMAT: Final = 2
+_ARRAYS: Final = ("gateway", "present", "heard", "ends", "up", "degraded", "nexthop")
 _OF_SHARDS: Final = (EventKind.SHARD_DOWN, EventKind.SHARD_BACK, EventKind.SHARD_RESTARTED)
 
 
@@ -131,6 +131,7 @@ def _restored(view: bytes) -> _Base | None:
         ends=np.array(kept["ends"], np.int32).reshape(-1, 2),
         up=np.array(kept["up"], bool),
         degraded=np.array(kept["degraded"], bool),
+        nexthop=np.array(kept["nexthop"], np.int32),
         lives=kept["lives"],
         down=kept["down"],
     )

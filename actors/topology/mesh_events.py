@@ -5,6 +5,10 @@ least one neighbour hears it, which is how the mesh itself tells; a link is up w
 advertise it. What a shard that does not answer hosts keeps its last known state: it is not known
 to have failed. A change that is undone between two looks is not seen.
 
+Of routes, those to the nearest gateway are followed, by the costs that the nodes advertise. While
+the next hop is on one of the cheapest paths, it stays: which of equals the tables have is not told.
+All that change between two looks are one event.
+
 A state may be stored and compared with one of a later process, since ids decide, not indices.
 """
 
@@ -14,8 +18,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse import coo_array, csr_array
+from scipy.sparse.csgraph import connected_components, dijkstra
 
 from actors.topology import naming
 from actors.topology.events import EventKind, EventSeverity, NetworkEvent
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from actors.topology.live import LiveMesh
+    from actors.topology.model import Topology
 
 DEGRADED_BELOW: Final = 0.5  # quality of the worse direction of a link
 RECOVERED_ABOVE: Final = 0.6
@@ -46,6 +51,8 @@ class MeshState:
         ends: int32 [n_links, 2], node indices of each link's ends.
         up: bool [n_links].
         degraded: bool [n_links], links that are up and lose much.
+        nexthop: int32 [n_nodes], the neighbour on the way to the nearest gateway; -1 for gateways
+            and for nodes that reach none.
         lives: incarnation of each shard that was heard.
         down: shards that do not answer, and why.
     """
@@ -58,6 +65,7 @@ class MeshState:
     ends: NDArray[np.int32]
     up: NDArray[np.bool_]
     degraded: NDArray[np.bool_]
+    nexthop: NDArray[np.int32]
     lives: Mapping[str, int]
     down: Mapping[str, str]
 
@@ -103,13 +111,15 @@ def state_of(
         ends=topology.ends,
         up=up & present[topology.ends[:, 0]] & present[topology.ends[:, 1]],
         degraded=np.zeros(topology.n_links, bool),
+        nexthop=np.full(topology.n_nodes, -1, np.int32),
         lives=lives,
         down=dict(down),
     )
     worse = quality.reshape(-1, 2).min(axis=1)
-    was = _aligned(before, state).degraded if before is not None else state.degraded
-    limit = np.where(was, RECOVERED_ABOVE, DEGRADED_BELOW)
-    return replace(state, degraded=state.up & (worse < limit))
+    was = state if before is None else _aligned(before, state)
+    limit = np.where(was.degraded, RECOVERED_ABOVE, DEGRADED_BELOW)
+    hops = _next_hops(topology, np.where(np.repeat(state.up, 2), cost, 0), state, was.nexthop)
+    return replace(state, degraded=state.up & (worse < limit), nexthop=hops)
 
 
 def changes(
@@ -126,6 +136,7 @@ def changes(
     aligned = _aligned(before, now)
     told = [*_shards(before, now), *_nodes(aligned, now), *_links(aligned, now)]
     told += _parts(aligned, now)
+    told += _routes(aligned, now)
     return tuple(
         NetworkEvent(number, at, one.kind, one.severity, one.nodes, one.link, one.what, one.data)
         for number, one in enumerate(told, first)
@@ -154,6 +165,7 @@ class _Aligned:
     known: NDArray[np.bool_]  # [n_links] whether it knew the link, with both its ends present
     up: NDArray[np.bool_]
     degraded: NDArray[np.bool_]
+    nexthop: NDArray[np.int32]  # [n_nodes]; -1 also where the later state does not know the hop
     gone: tuple[tuple[str, str], ...]  # labels and ids of nodes that the later one does not know
     lost: tuple[tuple[str, str], ...]  # ids of ends of links that were up and are not known now
 
@@ -168,6 +180,9 @@ def _aligned(before: MeshState, now: MeshState) -> _Aligned:
         names[row[at]] = before.names[at]
     present, heard = np.zeros(n, bool), np.zeros(n, bool)
     present[row[old]], heard[row[old]] = before.present[old], before.heard[old]
+    hops = np.full(n, -1, np.int32)
+    leads = old[before.nexthop[old] >= 0]
+    hops[row[leads]] = row[before.nexthop[leads]]
     was_there = before.present[before.ends[:, 0]] & before.present[before.ends[:, 1]]
     mapped = row[before.ends].reshape(-1, 2)
     old_keys = np.where((mapped >= 0).all(axis=1), _keys(mapped, n), -1)
@@ -187,6 +202,7 @@ def _aligned(before: MeshState, now: MeshState) -> _Aligned:
         known=columns[0],
         up=columns[1],
         degraded=columns[2],
+        nexthop=hops,
         gone=tuple(
             (before.label(at), before.ids[at])
             for at in np.flatnonzero((row < 0) & before.present).tolist()
@@ -345,6 +361,57 @@ def _parted(
     return _Happening(
         kind, severity, f"{what}: parts of {counts} nodes", {"sides": data}, _some(smaller, now)
     )
+
+
+# -- routes --------------------------------------------------------------------------------------
+
+
+def _next_hops(
+    topology: Topology, cost: NDArray[np.int32], state: MeshState, was: NDArray[np.int32]
+) -> NDArray[np.int32]:
+    """The next hop of each node to its nearest gateway, see `MeshState.nexthop`.
+
+    Args:
+        topology: nodes and links of the state.
+        cost: cost of each directed link; 0 where it is down.
+        state: who leads to the internet, and who is heard.
+        was: next hops before, which stay while they are on a cheapest path.
+    """
+    n = topology.n_nodes
+    found = np.full(n, -1, np.int32)
+    gateways = np.flatnonzero(state.gateway & state.heard)
+    links = np.flatnonzero(cost > 0)
+    if not len(gateways) or not len(links):
+        return found
+    source, target = topology.link_source[links], topology.link_target[links]
+    price = cost[links].astype(np.float64)
+    # Backwards, from the gateways: a route costs what its links cost in its own direction.
+    graph = csr_array((price, (target, source)), shape=(n, n))
+    far = dijkstra(graph, indices=gateways, min_only=True)
+    cheapest = np.isfinite(far[target]) & (price + far[target] == far[source])
+    source, target = source[cheapest], target[cheapest]
+    found[source[::-1]] = target[::-1]
+    stays = was[source] == target
+    found[source[stays]] = target[stays]
+    found[gateways] = -1
+    return found
+
+
+def _routes(before: _Aligned, now: MeshState) -> Iterator[_Happening]:
+    old, new = before.nexthop, now.nexthop
+    rows = np.flatnonzero((old >= 0) & (new >= 0) & (old != new)).tolist()
+    if not rows:
+        return
+    what = f"{len(rows)} nodes changed the next hop to the gateway"
+    if len(rows) == 1:
+        (row,) = rows
+        what = (
+            f"node {now.label(row)} reaches its gateway over {now.label(new[row])},"
+            f" no longer over {now.label(old[row])}"
+        )
+    routes = {now.ids[row]: [now.ids[old[row]], now.ids[new[row]]] for row in rows[:LISTED]}
+    data = {"count": len(rows), "routes": routes}
+    yield _Happening(EventKind.ROUTE_CHANGED, _INFO, what, data, _some(rows, now))
 
 
 def _reaching(

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 LINKS = [(0, 1), (1, 2), (2, 0), (2, 3), (3, 4), (4, 5), (5, 3)]
 
 
-def table(n: int, names: tuple[str, ...] = ()) -> NodeTable:
-    known = NodeTable.unknown(n)
-    return replace(known, names=names or ("",) * n, gateway=np.arange(n) == 0)
+def table(ids: str, names: tuple[str, ...] = ()) -> NodeTable:
+    known = NodeTable.unknown(len(ids))
+    gateway = np.array([name == "a" for name in ids])
+    return replace(known, names=names or ("",) * len(ids), gateway=gateway)
 
 
 def mesh(
@@ -38,13 +39,16 @@ def mesh(
     present: list[bool] | None = None,
     life: int = 1,
     names: tuple[str, ...] = (),
+    dear: dict[int, int] = {},  # noqa: B006 - it is only read
 ) -> LiveMesh:
-    """A mesh of one shard, some of whose links (by index) are down."""
-    topology = Topology.of(ids, links, nodes=table(len(ids), names))
+    """A mesh of one shard, some of whose links (by index) are down, and some dear."""
+    topology = Topology.of(ids, links, nodes=table(ids, names))
     here = np.ones(len(ids), bool) if present is None else np.array(present)
     live = LiveMesh(Roster(1, "test", topology, here, ("s0",)))
     cost = np.full(2 * len(links), 256, np.int32)
     heard = np.ones(2 * len(links))
+    for link, price in dear.items():
+        cost[2 * link : 2 * link + 2] = price
     for link in down:
         cost[2 * link : 2 * link + 2] = 0
     if lossy is not None:
@@ -67,17 +71,16 @@ def kinds(before: MeshState, now: MeshState) -> Counter[str]:
 def test_nothing_is_told_of_what_stays() -> None:
     """The same state twice, also in another numbering, is no event."""
     other = state(ids="fedcba", links=[(5 - a, 5 - b) for a, b in LINKS])
-    other = replace(other, gateway=other.gateway[::-1])
     assert mesh_events.changes(state(), state(), first=1, at=0) == ()
     assert mesh_events.changes(state(), other, first=1, at=0) == ()
 
 
 def test_a_link_that_fails_alone_is_a_warning() -> None:
-    """Its end is told with both ids, and no node is silent by it."""
-    (event,) = mesh_events.changes(state(), state({0}), first=7, at=12.5)
-    assert (event.kind, event.link, event.nodes) == (EventKind.LINK_DOWN, ("a", "b"), ("a", "b"))
+    """Its end is told with both ids, and no node is silent by it, nor takes another way."""
+    (event,) = mesh_events.changes(state(), state({5}), first=7, at=12.5)
+    assert (event.kind, event.link, event.nodes) == (EventKind.LINK_DOWN, ("e", "f"), ("e", "f"))
     assert (event.severity, event.number, event.at) == (EventSeverity.WARNING, 7, 12.5)
-    assert kinds(state({0}), state()) == {"link_up": 1}
+    assert kinds(state({5}), state()) == {"link_up": 1}
 
 
 def test_a_bridge_that_fails_splits_the_mesh_and_takes_the_gateway() -> None:
@@ -107,8 +110,10 @@ def test_names_are_told_with_ids() -> None:
     names = ("Tower", "", "", "", "", "")
     (renamed,) = mesh_events.changes(state(), state(names=names), first=1, at=0)
     assert (renamed.kind, renamed.nodes) == (EventKind.NODE_RENAMED, ("a",))
-    (down,) = mesh_events.changes(state(names=names), state({0}, names=names), first=1, at=0)
+    before, now = state(names=names), state({0}, names=names)
+    down, route = mesh_events.changes(before, now, first=1, at=0)
     assert down.what == "link Tower (a)--b is down"
+    assert route.what == "node b reaches its gateway over c, no longer over Tower (a)"
 
 
 def test_a_link_that_loses_much_is_degraded_until_it_is_clearly_better() -> None:
@@ -125,6 +130,38 @@ def test_a_link_that_loses_much_is_degraded_until_it_is_clearly_better() -> None
     assert fresh is not None
     assert kinds(state(), fresh) == {}
     assert kinds(stays, state()) == {"link_recovered": 1}
+
+
+def test_another_way_to_the_gateway_is_told_once() -> None:
+    """With both hops; e and f go either way round, and change only when theirs is dearer."""
+    before = state()
+    assert before.nexthop.tolist() == [-1, 0, 0, 2, 3, 3]
+    (event,) = mesh_events.changes(before, state(dear={2: 600}), first=1, at=0)
+    assert (event.kind, event.severity) == (EventKind.ROUTE_CHANGED, EventSeverity.INFO)
+    assert event.nodes == ("c",)
+    assert event.what == "node c reaches its gateway over b, no longer over a"
+    assert event.data == {"count": 1, "routes": {"c": ["a", "b"]}}
+
+
+def test_of_equally_cheap_ways_the_old_one_stays() -> None:
+    """In a square, d reaches a over b or c; the mesh alone knows which of them."""
+    square = [(0, 1), (0, 2), (1, 3), (2, 3)]
+
+    def look(before: MeshState | None, **how: object) -> MeshState:
+        live = mesh(ids="abcd", links=square, **how)  # type: ignore[arg-type]
+        found = mesh_events.state_of(live, {}, before)
+        assert found is not None
+        return found
+
+    over_b = look(None, dear={3: 300})
+    over_c = look(None, dear={2: 300})
+    assert [each.nexthop[3] for each in (over_b, over_c)] == [1, 2]
+    for before in (over_b, over_c):
+        assert kinds(before, look(before)) == {}
+    assert kinds(over_b, look(over_b, down={2})) == {"link_down": 1, "route_changed": 1}
+    lost = look(over_b, down={2, 3})
+    assert kinds(over_b, lost) == {"link_down": 2, "node_silent": 1}
+    assert lost.nexthop[3] == -1
 
 
 def test_membership_is_told() -> None:
