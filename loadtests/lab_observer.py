@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Final, Self
 
 from actors.observe import answers
-from actors.observe.contract import ObserverRules
+from actors.observe.contract import EVENTS_KEPT, ObserverRules
 from actors.observe.event_ring import EventRing
 from actors.observe.moment import Moment
 from actors.observe.observation import Observation
@@ -22,11 +22,11 @@ from jobs.launch.observed_drill import Before, Follower
 
 if TYPE_CHECKING:
     from actors.observe.contract import ObservedNetwork
-    from actors.topology.events import EventPage
+    from actors.topology.events import EventKind, EventPage
     from cluster.lab.laboratory import Laboratory
 
 LOOK_S: Final = 0.05  # time between two questions of a drill
-SETTLED: Final = 0.95  # quality of a link that has lost nothing lately
+SETTLED: Final = 1.0  # quality of a link that has lost nothing lately
 
 
 class LabObserver:
@@ -77,6 +77,10 @@ class LabObserver:
     async def events(self, after: int, most: int) -> EventPage:
         """See `Watching.events`."""
         return self._world.ring.page(after, most)
+
+    def has_told(self, kind: EventKind) -> bool:
+        """Whether there was an event of this kind."""
+        return any(event.kind is kind for event in self._world.ring.page(0, EVENTS_KEPT).events)
 
     def follower(self) -> Follower:
         """What follows the events."""

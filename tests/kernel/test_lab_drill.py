@@ -64,12 +64,20 @@ def kinds(turn: Turn) -> set[EventKind]:
 
 
 async def there_and_back(
-    lab: Laboratory, fault: Fault, witnesses: list[Witness]
+    lab: Laboratory, fault: Fault, around: list[int], says: Callable[[dict[str, str]], bool]
 ) -> tuple[Expectation, Turn, Turn, float]:
-    """Break, and mend: what was expected, both turns, and how long the daemons knew it first, s."""
+    """Break, and mend: what was expected, both turns, and how long the daemons knew it first, s.
+
+    Args:
+        lab: the laboratory.
+        fault: what to break.
+        around: nodes whose daemons notice it.
+        says: whether their words about a neighbour mean the fault.
+    """
     async with LabObserver(lab, POLL_S) as observer:
         follower = observer.follower()
         expected = Expectation.of(await observer.settled(LIMIT_S), fault)
+        witnesses = [Witness(lab.directory / f"{one}.sock", says) for one in around]
         at = [lab.fail(node)[1] for node in fault.nodes]
         at += [lab.lose(*link, 100)[1] for link in fault.links]
         try:
@@ -96,11 +104,9 @@ async def test_a_silent_death_and_a_return_are_seen(lab: Laboratory) -> None:
     for node, cut_off in (("d", ("a", "b", "c")), ("f", ("leaf",)), *[("e", ())] * (TIMES - 2)):
         row = IDS.index(node)
         around = [b if a == row else a for a, b in LINKS if row in (a, b)]
-        seen = [
-            Witness(lab.directory / f"{one}.sock", lambda said: said["reach"][0] in "01234567")
-            for one in around
-        ]
-        expected, broken, mended, late_s = await there_and_back(lab, Fault((node,)), seen)
+        expected, broken, mended, late_s = await there_and_back(
+            lab, Fault((node,)), around, lambda said: said["reach"][0] in "01234567"
+        )
         assert expected.predicted.cut_off == cut_off
         assert EventKind.NODE_SILENT in kinds(broken)
         assert kinds(mended) & {EventKind.NODE_BACK, EventKind.REJOINED}
@@ -110,14 +116,10 @@ async def test_a_silent_death_and_a_return_are_seen(lab: Laboratory) -> None:
 
 
 async def test_a_split_and_a_return_are_seen(lab: Laboratory) -> None:
-    """A link that is cut: within two Hellos and a poll of the daemon's taking it for lost."""
+    """A link that is cut: within two Hellos and a poll of both daemons' missing three of them."""
     for _ in range(TIMES):
-        seen = [
-            Witness(lab.directory / f"{one}.sock", lambda said: said["rxcost"] == "65535")
-            for one in (2, 3)
-        ]
         expected, broken, mended, late_s = await there_and_back(
-            lab, Fault(links=(("c", "d"),)), seen
+            lab, Fault(links=(("c", "d"),)), [2, 3], lambda said: said["reach"][0] in "01"
         )
         assert expected.predicted.pairs_lost == 3 * 5
         assert EventKind.SPLIT in kinds(broken)
@@ -125,3 +127,32 @@ async def test_a_split_and_a_return_are_seen(lab: Laboratory) -> None:
         assert late_s <= 2 * HELLO_S + POLL_S
         assert mended.seen_s is not None
         assert mended.seen_s <= 2 * HELLO_S + POLL_S
+
+
+async def test_a_link_that_loses_is_seen(lab: Laboratory) -> None:
+    """Loss of 40 %: within two Hellos and a poll of the daemon's measuring it, five times."""
+    for _ in range(TIMES):
+        async with LabObserver(lab, POLL_S) as observer:
+            before = await observer.settled(LIMIT_S)
+            seen = [
+                Witness(
+                    lab.directory / f"{one}.sock", lambda said: 366 < int(said["rxcost"]) < 65535
+                )
+                for one in (0, 1)
+            ]
+            lab.lose("a", "b", 40)
+            try:
+                turn = await observer.follower().follow(
+                    before.event,
+                    lambda _, watch=observer: watch.has_told(EventKind.LINK_DEGRADED),
+                    LIMIT_S,
+                )
+            finally:
+                lab.lose("a", "b", 0)
+                for witness in seen:
+                    witness.close()
+        known = [one.at for one in seen if one.at is not None]
+        told = [event.at for event in turn.timeline if event.kind is EventKind.LINK_DEGRADED]
+        assert known
+        assert told
+        assert told[0] - min(known) <= 2 * HELLO_S + POLL_S

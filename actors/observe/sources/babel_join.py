@@ -12,10 +12,10 @@ that answers does not know the neighbour that hears it.
 
 babeld itself takes a link for lost only after twelve missed Hellos. Sooner, and never by one lost
 Hello alone, are told:
-- a router whose socket has stopped to answer is dead, if somebody who had heard every Hello of it
-  misses the newest, or all who know it do;
-- a link is down, if both its ends had heard every Hello and both miss the newest three: six losses
-  in a row of a link that had lost nothing.
+- a router whose socket has stopped to answer is dead, if somebody who had heard nine of its Hellos
+  in a row misses the newest, or all who know it do;
+- a link is down, if both its ends had heard nine Hellos in a row and both miss the newest three:
+  six losses at once of a link that had lost nothing.
 
 With the link type `wireless`, rxcost is 256 divided by the share of Hellos heard (RFC 8966,
 appendix A.2.2); with `wired` it is 96, and loss is not seen until the link is down.

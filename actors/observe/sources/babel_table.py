@@ -20,6 +20,8 @@ from actors.topology.network import LeftOut
 MAX_THINGS: Final = 100_000  # neighbours, routes and interfaces of one router
 MAX_FAULTS: Final = 20  # unreadable lines that are named one by one
 _BITS: Final = 16  # Hellos in a register; the newest is the highest bit
+# Hellos heard in a row that make a good witness of those that are missed: whose rxcost is perfect.
+_STEADY: Final = 9
 _SHOWN: Final = 60  # characters of a line that is named
 _VERBS: Final = ("add", "change", "flush")
 UNREADABLE: Final = "unreadable lines"
@@ -70,9 +72,9 @@ class BabelNeighbour:
 
     @property
     def steady(self) -> bool:
-        """Whether every Hello was heard up to those that are `missed`, of more than half."""
-        heard = self.reach | self.unicast_reach
-        return self.missed < _BITS // 2 and heard == (1 << heard.bit_length()) - 1
+        """Whether the `_STEADY` Hellos before those that are `missed` were all heard."""
+        before = (self.reach | self.unicast_reach) >> max(_BITS - self.missed - _STEADY, 0)
+        return before == (1 << _STEADY) - 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,8 +166,9 @@ def heard_by(*reaches: str) -> bool:
     ("reaches", "heard"),
     [
         (("7fff", "ffff", "ffff"), False),  # the one that looks first has missed nothing before
-        (("7ffe", "ffff", "ffff"), True),  # one that loses Hellos anyway says nothing alone
-        (("7ffe", "2f7f"), False),  # all of them do
+        (("7f7f", "ffff", "ffff"), True),  # one that loses Hellos anyway says nothing alone
+        (("7f7f", "2f7f"), False),  # all of them do
+        (("7ff0", "ffff"), False),  # what was lost long ago is forgotten
         (("0fff", "ffff"), False),
         (("00ff", "ffff"), True),  # what it heard before is too long ago
     ],
@@ -186,7 +187,8 @@ def test_who_hears_well_need_not_wait_for_the_others(
         ("07ff", "1fff", False),
         ("3fff", "1fff", True),  # two lost Hellos happen
         ("1fff", "ffff", True),  # one direction is what its cost says
-        ("1ffe", "1fff", True),  # of a link that loses Hellos, three say little
+        ("1fef", "1fff", True),  # of a link that loses Hellos, three say little
+        ("1ff8", "1ff9", False),  # what was lost long ago is forgotten
         ("9fff", "1fff", True),  # heard again
     ],
 )
