@@ -336,7 +336,7 @@ def looked_up(found: LookedUp) -> FoundTransaction:
             FoundTransfer(
                 subject=one.subject,
                 method=str(one.method),
-                symbol=one.method.symbol,
+                symbol=one.method.ticker,
                 amount=money.text(one.amount, one.method),
                 order=one.order_id,
                 settles=one.settles,

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from actors.payments import lookup
 from actors.payments.chains.money import Method
+from actors.runtime.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 MAX_DATA: Final = 64  # bytes of a button's data
 _PLAN: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -73,37 +78,27 @@ class Renew:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """What has become of the transaction that a text names."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unclear:
     """Nothing that the bot knows."""
 
 
-Ask = Start | Help | Plans | Choose | Buy | Orders | Status | Renew | Unclear
+Ask = Start | Help | Plans | Choose | Buy | Orders | Status | Renew | Claim | Unclear
 
 
 def typed(text: str) -> Ask:
     """What a message asks. The name of the bot after a command (`/buy@shop`) is passed over."""
     words = text[:_MAX_READ].split()
     if not words or not words[0].startswith("/"):
-        return Unclear()
-    ask: Ask = Unclear()
-    match words[0][1:].partition("@")[0].lower(), words[1:]:
-        case "start", given:
-            ask = _start(given)
-        case "help", _:
-            ask = Help()
-        case "plans" | "buy", []:
-            ask = Plans()
-        case "buy", [plan]:
-            ask = _plan(plan)
-        case "buy", [plan, method]:
-            ask = _buy(plan, method.lower())
-        case "orders", []:
-            ask = Orders()
-        case "status", []:
-            ask = Status()
-        case "status", [order]:
-            ask = _status(order.lower())
-    return ask
+        return _claim(text)
+    understands = _COMMANDS.get(words[0][1:].partition("@")[0].lower())
+    return understands(words[1:]) if understands is not None else Unclear()
 
 
 def pressed(data: str) -> Ask:
@@ -147,9 +142,46 @@ def data(ask: Help | Plans | Choose | Buy | Orders | Status | Renew) -> str:
     return text
 
 
+def _claim(text: str) -> Ask:
+    """Whoever sends the id of a transaction, or its link, asks what has become of it."""
+    try:
+        lookup.transaction_in(text)
+    except InvalidInput:
+        return Unclear()
+    return Claim(text)
+
+
 def _start(given: list[str]) -> Ask:
     """Links may carry what is not for the bot, such as the name of a campaign."""
     return Start(given[0]) if len(given) == 1 and _PLAN.fullmatch(given[0]) else Start()
+
+
+def _plans(given: list[str]) -> Ask:
+    return Unclear() if given else Plans()
+
+
+def _bought(given: list[str]) -> Ask:
+    match given:
+        case []:
+            return Plans()
+        case [plan]:
+            return _plan(plan)
+        case [plan, method]:
+            return _buy(plan, method.lower())
+    return Unclear()
+
+
+def _orders(given: list[str]) -> Ask:
+    return Unclear() if given else Orders()
+
+
+def _asked(given: list[str]) -> Ask:
+    match given:
+        case []:
+            return Status()
+        case [order]:
+            return _status(order.lower())
+    return Unclear()
 
 
 def _plan(plan: str) -> Ask:
@@ -164,3 +196,15 @@ def _buy(plan: str, method: str) -> Ask:
 
 def _status(order: str) -> Ask:
     return Status(order) if _ORDER.fullmatch(order) else Unclear()
+
+
+_COMMANDS: Final[Mapping[str, Callable[[list[str]], Ask]]] = {
+    "start": _start,
+    "help": lambda _: Help(),
+    "plans": _plans,
+    "buy": _bought,
+    "paid": lambda given: Claim(" ".join(given)),
+    "orders": _orders,
+    "status": _asked,
+}
+"""What each command asks, with the words that follow it."""

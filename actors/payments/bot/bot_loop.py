@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from actors.payments import tokens
 from actors.payments.bot import polling, webhook
+from actors.payments.bot.claim_desk import ClaimDesk
 from actors.payments.bot.reception import Reception
 from actors.payments.bot.seller import Seller
 from actors.payments.bot.telegram import TelegramClient
@@ -82,7 +83,8 @@ async def run(
     shop.check_catalogue()
     delivery = Delivery(shop, ledger, await asyncio.to_thread(tokens.ensure_key, shop.state_dir))
     async with TelegramClient(token, api_url.rstrip("/")) as client:
-        reception = Reception(Seller(shop, plans, ledger, delivery, errors.handle), client, errors)
+        seller = Seller(shop, plans, ledger, delivery, errors.handle)
+        reception = Reception(seller, ClaimDesk(shop, ledger), client, errors)
         began(await _begun(client, hook, token, errors))
         relay = OutboxRelay(ledger, delivery, TelegramTransport(client))
         try:

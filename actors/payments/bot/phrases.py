@@ -59,6 +59,14 @@ class Phrases:
     licence: str
     ended: str
     missing: str
+    claim_how: str
+    claim_often: str
+    claim_unknown: str
+    claim_nothing: str
+    claim_waiting: str
+    claim_unmatched: str
+    claim_others: str
+    claim_yours: str
 
 
 EN: Final = Phrases(
@@ -75,6 +83,7 @@ EN: Final = Phrases(
     commands={
         "plans": "What can be bought",
         "buy": "Buy a plan",
+        "paid": "Show me a payment that I missed: /paid TRANSACTION",
         "orders": "Your orders",
         "status": "Your latest order, or the one that you name",
         "help": "How it works",
@@ -92,7 +101,8 @@ EN: Final = Phrases(
     "3. I tell you when the payment is seen, when the chain has confirmed it, and then bring what "
     "you bought.\n\n"
     "/orders lists your orders, /status ORDER shows one. What you bought can be fetched there "
-    "again. A download link works for a few days, and there you get a new one.",
+    "again. A download link works for a few days, and there you get a new one.\n"
+    "/paid TRANSACTION shows me a payment that I do not speak of: its id, or its link.",
     unclear="I did not understand that. /plans shows what can be bought, /help how it works.",
     which_plan="What would you like?",
     page=" (page {page} of {pages})",
@@ -148,6 +158,18 @@ EN: Final = Phrases(
     ended="Its link ended at {time} UTC. The button gives you a new one.",
     missing="What you bought cannot be fetched at the moment, and the shop has been told. Please "
     "ask again later with /status {order}.",
+    claim_how="If you have paid and I say nothing, send me the id (hash) of your transaction, or "
+    "its link in an explorer: /paid TRANSACTION. One at a time, please.",
+    claim_often="I can look up no more transactions for now. Please try again in {minutes} min.",
+    claim_unknown="The chain knows no such transaction, or not yet. Please look at the id again, "
+    "or send it again in a few minutes.",
+    claim_nothing="That transaction brings this shop nothing: it failed, or went to another "
+    "address, or is of another token.",
+    claim_waiting="That transaction is on the chain and not final yet. I will tell you as soon as "
+    "it is.",
+    claim_unmatched="That transaction has arrived. It names no order, so a person will look at it.",
+    claim_others="That transaction has arrived, and belongs to no order of yours. See /orders.",
+    claim_yours="That transaction has arrived and belongs to your order:",
 )
 
 RU: Final = Phrases(
@@ -164,6 +186,7 @@ RU: Final = Phrases(
     commands={
         "plans": "Что можно купить",
         "buy": "Купить тариф",
+        "paid": "Показать платёж, которого я не вижу: /paid ТРАНЗАКЦИЯ",
         "orders": "Ваши заказы",
         "status": "Последний заказ или тот, который вы назовёте",
         "help": "Как это работает",
@@ -180,7 +203,8 @@ RU: Final = Phrases(
     "2. Переведите ровно ту сумму, которую я назову, одним переводом и до указанного времени.\n"
     "3. Я сообщу, когда увижу платёж и когда сеть его подтвердит, а затем пришлю покупку.\n\n"
     "/orders — ваши заказы, /status ЗАКАЗ — один из них. Там же покупку можно получить ещё раз. "
-    "Ссылка на скачивание работает несколько дней, и там же вы получите новую.",
+    "Ссылка на скачивание работает несколько дней, и там же вы получите новую.\n"
+    "/paid ТРАНЗАКЦИЯ — показать платёж, о котором я молчу: его идентификатор или ссылку.",
     unclear="Не понимаю. /plans показывает, что можно купить, /help — как это работает.",
     which_plan="Что вы хотите купить?",
     page=" (страница {page} из {pages})",
@@ -234,6 +258,18 @@ RU: Final = Phrases(
     ended="Ссылка перестала работать {time} UTC. Кнопка даст новую.",
     missing="Покупку сейчас нельзя получить, и магазин об этом уже знает. Спросите, пожалуйста, "
     "позже: /status {order}.",
+    claim_how="Если вы заплатили, а я молчу, пришлите идентификатор (хеш) транзакции или ссылку на "
+    "неё в обозревателе: /paid ТРАНЗАКЦИЯ. Пожалуйста, по одной.",
+    claim_often="Сейчас я больше не могу искать транзакции. Попробуйте через {minutes} мин.",
+    claim_unknown="Такой транзакции в сети нет или ещё нет. Проверьте идентификатор или пришлите "
+    "его снова через несколько минут.",
+    claim_nothing="Эта транзакция ничего не принесла магазину: она не прошла, ушла на другой адрес "
+    "или сделана в другом токене.",
+    claim_waiting="Эта транзакция в сети, но ещё не окончательна. Сообщу, как только станет.",
+    claim_unmatched="Эта транзакция пришла. Заказа она не называет, поэтому её посмотрит человек.",
+    claim_others="Эта транзакция пришла и не относится ни к одному вашему заказу. Смотрите "
+    "/orders.",
+    claim_yours="Эта транзакция пришла и относится к вашему заказу:",
 )
 
 _LANGUAGES: Final = {words.language: words for words in (EN, RU)}

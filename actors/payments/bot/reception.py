@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from telegram import CallbackQuery, Update
 
+    from actors.payments.bot.claim_desk import ClaimDesk
     from actors.payments.bot.seller import Seller
     from actors.payments.bot.telegram import TelegramClient
     from actors.runtime.error_handler import ErrorHandler
@@ -42,12 +43,16 @@ class Reception:
 
     Args:
         seller: knows the answers.
+        claims: knows those about transactions that buyers name.
         client: sends the answers.
         errors: handles failures.
     """
 
-    def __init__(self, seller: Seller, client: TelegramClient, errors: ErrorHandler) -> None:
+    def __init__(
+        self, seller: Seller, claims: ClaimDesk, client: TelegramClient, errors: ErrorHandler
+    ) -> None:
         self._seller = seller
+        self._claims = claims
         self._client = client
         self._errors = errors
         self._chats: dict[int, _Queue] = {}
@@ -113,6 +118,8 @@ class Reception:
 
     async def _answer(self, asked: BuyerQuestion) -> BotReply:
         try:
+            if isinstance(asked.ask, asks.Claim):
+                return await self._claims.answer(asked.ask.text, asked.chat, asked.language)
             async with self._asking:
                 return await asyncio.to_thread(self._seller.answer, asked)
         except Exception as error:  # noqa: BLE001 - people are told, and so is the shop

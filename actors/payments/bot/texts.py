@@ -42,6 +42,11 @@ def ways(offer: Offer, words: Phrases) -> RichText:
     return fill("{plan}\n{question}", plan=title, question=words.which_way)
 
 
+def head(title: str, one: Order, words: Phrases) -> RichText:
+    """Which order it is, and its state."""
+    return fill(words.head, order=code(one.id), plan=bold(title), state=words.states[one.state])
+
+
 def order(title: str, one: Order, wallet: str, now_ms: int, words: Phrases) -> RichText:
     """An order: where it stands, and what to pay while it waits for that.
 
@@ -52,10 +57,10 @@ def order(title: str, one: Order, wallet: str, now_ms: int, words: Phrases) -> R
         now_ms: the time.
         words: the phrases of the buyer's language.
     """
-    head = fill(words.head, order=code(one.id), plan=bold(title), state=words.states[one.state])
+    head_ = head(title, one, words)
     if not is_payable(one, now_ms):
         waits = one.state in {OrderState.NEW, OrderState.EXPIRED}  # only its time is over
-        return head + _GAP + RichText((Part(words.no_more),)) if waits else head
+        return head_ + _GAP + RichText((Part(words.no_more),)) if waits else head_
     amount = code(money.text(one.amount, one.method))
     address = code(wallet)
     if one.method is Method.TRON:
@@ -66,7 +71,7 @@ def order(title: str, one: Order, wallet: str, now_ms: int, words: Phrases) -> R
         pay = fill(words.pay_ton, amount=amount, symbol=symbol, address=address, comment=comment)
     left = str(-(-(one.expires_ms - now_ms) // _MINUTE_MS))  # rounded up
     until = fill(words.deadline, time=bold(_time(one.expires_ms)), minutes=left)
-    return head + _GAP + pay + _GAP + until
+    return head_ + _GAP + pay + _GAP + until
 
 
 def told(kind: str, one: Order, words: Phrases) -> RichText:

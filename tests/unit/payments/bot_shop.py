@@ -17,7 +17,7 @@ from actors.payments.chains.verdict import Sighting, Transfer
 from actors.payments.delivery import Delivery
 from actors.payments.ledger import schema
 from actors.payments.ledger.ledger import Ledger
-from actors.payments.shop import Shop
+from actors.payments.shop import Shop, ShopChain
 from actors.runtime.database import now_ms
 from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.metrics import MemoryMetrics
@@ -76,6 +76,7 @@ class BotShop:
     """
 
     directory: Path
+    chains: tuple[ShopChain, ...] = (tron_chain(), ton_chain())
     ledger: Ledger = field(init=False)
     shop: Shop = field(init=False)
     failures: list[BaseException] = field(default_factory=list)
@@ -87,7 +88,7 @@ class BotShop:
         url = SecretStr(f"sqlite:///{self.directory / 'payments.db'}")
         self.ledger = Ledger(url)
         self.shop = Shop(
-            chains={Network.TRON: tron_chain(), Network.TON: ton_chain()},
+            chains={chain.network: chain for chain in self.chains},
             database_url=url,
             catalogue=self.directory / "catalogue.yaml",
             public_url="https://shop.example",

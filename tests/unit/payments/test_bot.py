@@ -17,11 +17,14 @@ from actors.payments.bot.keyboards import Button
 from actors.payments.bot.rich_text import Mark, Part, RichText
 from actors.payments.bot.seller import BotReply
 from actors.payments.bot.telegram import TelegramClient
-from actors.payments.chains.money import Method
+from actors.payments.chains.money import Method, Network
+from actors.payments.claims import OF_ONE
 from actors.payments.errors import BotRefused, TransportBusy, TransportRefused
 from actors.payments.ledger.orders import OrderState
+from actors.payments.sandbox.kinds import Payment, PaymentKind
 from actors.runtime.database import now_ms
 from cluster.ray_start import free_ports
+from tests.unit.payments import sandboxed
 from tests.unit.payments.bot_api import TOKEN, BotApi, Refusal, Sent, User, serving
 from tests.unit.payments.bot_shop import BotShop
 from tests.unit.payments.shop import WALLET
@@ -255,6 +258,51 @@ def test_who_has_bought_gets_it_in_the_end(api: BotApi, sold: BotShop) -> None:
         buyer.sends(ended.id, ended.buttons["New link"])  # it works, so it stays
         buyer.says("/status")
         buyer.wait(lambda one: one.id > renewed.id and new in one.text)
+
+
+def test_a_buyer_names_a_transaction(api: BotApi, tmp_path: Path) -> None:
+    """One that no index lists is found by its link, and brings what it pays; one that is another's
+    helps the other, of whose order no word is said; what brings nothing or is nobody's is told,
+    and nobody can ask without end."""
+    (tmp_path / "shop").mkdir()
+    with sandboxed.stall(tmp_path) as stall:
+        sold = BotShop(tmp_path / "shop", tuple(stall.chain(network) for network in Network))
+        buyer, other, third = api.user(1), api.user(2), api.user(3)
+        with sold.selling(api):
+            for user in (buyer, other):
+                user.says("/buy licence tron")
+                user.wait(lambda one: bool(one.picture))
+            (lost,) = stall.pay(sold.order(1), PaymentKind.UNLISTED)
+            buyer.says(f"I paid! https://tronscan.org/#/transaction/{lost}")
+            found = buyer.wait("belongs to your order")
+            assert sold.order(1).id in found.text
+            buyer.wait("Here is the licence")
+
+            (lost,) = stall.pay(sold.order(2), PaymentKind.UNLISTED)
+            third.says(f"/paid {lost}")
+            told = third.wait("belongs to no order of yours")
+            assert sold.order(2).id not in told.text
+            other.wait("Here is the licence")
+
+            (nameless,) = stall.client.pay(
+                [Payment(Method.TRON, PaymentKind.EXACT, sold.order(2).wallet, 12_345, "", "x", 0)]
+            )[0]
+            third.says(nameless)
+            third.wait("names no order")
+            third.says("/paid")
+            third.wait("send me the id")
+            third.says("/paid " + "0" * 64)
+            third.wait("knows no such transaction")
+            (worthless,) = stall.pay(sold.order(2), PaymentKind.FAKE_TOKEN)
+            third.says(worthless)
+            third.wait("brings this shop nothing")
+            for _ in range(OF_ONE):
+                third.says(worthless)
+                api.settled()
+            third.wait("no more transactions for now")
+        sold.ledger.close()
+        assert sold.failures == []
+        assert sold.handled == []
 
 
 def test_only_private_chats_are_served(api: BotApi, sold: BotShop) -> None:

@@ -149,6 +149,13 @@ def test_whatever_is_sent_is_some_ask(text: str) -> None:
         ("/status ABCDEFGHIJKLMNOP", asks.Status("abcdefghijklmnop")),
         ("/status 1", asks.Unclear()),
         ("/orders", asks.Orders()),
+        (f"/paid 0x{'A' * 64}", asks.Claim(f"0x{'A' * 64}")),
+        ("/paid", asks.Claim("")),
+        (
+            f"see https://x.example/tx/{'a' * 64}",
+            asks.Claim(f"see https://x.example/tx/{'a' * 64}"),
+        ),
+        (f"{'a' * 64} or {'b' * 64}", asks.Unclear()),
         ("/help", asks.Help()),
         ("plans", asks.Unclear()),
         ("", asks.Unclear()),
