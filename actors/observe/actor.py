@@ -74,6 +74,7 @@ class ObserverActor(ActorShell):
         self._untried = {source.name for source in options.sources}
         self._stored_at = -STORE_S
         self._network: tuple[object, ObservedNetwork] | None = None
+        self._revisions = 0
         self._view: tuple[object, MeshView] | None = None
         self._begin(self._first_look(), ObserverContract)
         self._vital(self._let_time_pass())
@@ -238,8 +239,15 @@ class ObserverActor(ActorShell):
     def _answer_network(self, world: Observation) -> ObservedNetwork:
         stamp = _stamp(world)
         if self._network is None or self._network[0] != stamp:
-            self._network = (stamp, answers.network(world))
+            self._revisions += 1
+            revision = (self._incarnation, self._revisions)
+            self._network = (stamp, replace(answers.network(world), revision=revision))
         return replace(self._network[1], at=world.at)
+
+    async def network_if_changed(self, known: tuple[int, int]) -> ObservedNetwork | float:
+        """See `ObserverContract.network_if_changed`."""
+        found = await self.network()
+        return found.at if found.revision == known else found
 
     async def _mesh_view(self) -> MeshView:
         return await self._ask(self._answer_view)

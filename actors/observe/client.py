@@ -25,6 +25,11 @@ async def network() -> ObservedNetwork:
     return await _observer().network()
 
 
+async def network_if_changed(known: tuple[int, int]) -> ObservedNetwork | float:
+    """See `ObserverContract.network_if_changed`."""
+    return await _observer().network_if_changed(known)
+
+
 async def sources() -> tuple[SourceState, ...]:
     """See `ObserverContract.sources`."""
     return await _observer().sources()

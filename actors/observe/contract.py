@@ -268,6 +268,7 @@ class ObservedNetwork:
         main_part: number of the part that counts as the network, see `ObservedNode.part`.
         nodes: the members, in the order in which they joined.
         links: their links.
+        revision: another one after each change of anything but `at`; a restart is a change.
     """
 
     at: float
@@ -275,6 +276,7 @@ class ObservedNetwork:
     main_part: int
     nodes: tuple[ObservedNode, ...]
     links: tuple[ObservedLink, ...]
+    revision: tuple[int, int] = (0, 0)
 
 
 class ObserverContract(ActorContract, Protocol):
@@ -298,6 +300,10 @@ class ObserverContract(ActorContract, Protocol):
 
     async def network(self) -> ObservedNetwork:
         """All that is known, see `ObservedNetwork`."""
+        ...
+
+    async def network_if_changed(self, known: tuple[int, int]) -> ObservedNetwork | float:
+        """All that is known; of a network whose revision still is `known`, only its `at`."""
         ...
 
     async def sources(self) -> tuple[SourceState, ...]:

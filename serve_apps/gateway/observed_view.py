@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from actors.observe import condition
@@ -24,6 +24,10 @@ class AskObserver(Protocol):
 
     async def network(self) -> ObservedNetwork:
         """All that is known."""
+        ...
+
+    async def network_if_changed(self, known: tuple[int, int]) -> ObservedNetwork | float:
+        """All that is known; of a network whose revision still is `known`, only its `at`."""
         ...
 
     async def sources(self) -> tuple[SourceState, ...]:
@@ -87,7 +91,7 @@ class ObservedView:
             if self.last is not None and self._clock.now() - self._told_at <= most_s:
                 return self.last
             try:
-                network = await observer.network()
+                network = await self._network(observer)
                 sources = await observer.sources()
             except X0Error as error:
                 self.error = str(error)
@@ -100,6 +104,13 @@ class ObservedView:
                 self.last = Observed(network, sources, version)
             assert self.last is not None  # noqa: S101 - set above
             return self.last
+
+    async def _network(self, observer: AskObserver) -> ObservedNetwork:
+        """The network; one of thousands of nodes is told only if it has changed."""
+        if self.last is None:
+            return await observer.network()
+        told = await observer.network_if_changed(self.last.network.revision)
+        return replace(self.last.network, at=told) if isinstance(told, float) else told
 
     def asked(self) -> AskObserver:
         """Whom to ask.

@@ -103,6 +103,9 @@ async def test_a_map_in_a_file_is_followed(tmp_path: Path) -> None:
     assert [(node.id, node.name, node.state) for node in network.nodes] == [
         ("a", "A", "up"), ("b", "B", "up"), ("c", "C", "up"),
     ]  # fmt: skip
+    at = await actor.network_if_changed(network.revision)  # nothing has: only the time is told
+    assert isinstance(at, float)
+    assert at >= network.at
     (state,) = await actor.sources()
     assert (state.state, state.kind, state.nodes, state.links) == ("ok", "map", 3, 2)
     assert sum(state.left_out.values()) == len(state.examples) == 1
@@ -110,7 +113,9 @@ async def test_a_map_in_a_file_is_followed(tmp_path: Path) -> None:
     assert metrics.value("x0tta6bl4_observe_left_out_records", source=source.name) == 1
     write(0.4)
     await until(lambda: _has(actor, "link_degraded"))
-    assert {one.state for one in (await actor.network()).links} == {"degraded"}
+    changed = await actor.network_if_changed(network.revision)
+    assert not isinstance(changed, float)
+    assert {one.state for one in changed.links} == {"degraded"}
     assert (await actor.health()).state == "ready"
     await ended(actor)
 
