@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -46,6 +47,9 @@ POLL_LIMIT_S: Final = 300.0  # longest time of one poll
 TICK_S: Final = 5.0  # longest time between two looks at the clock
 STORE_S: Final = 300.0  # interval between two writes of what changes without an event
 READY_S: Final = 8.0  # longest wait of a question for the first look
+# A reading is tens of thousands of objects that live until the next one: to look through them for
+# garbage while they are being made finds none, and takes a third of the time.
+_COLLECT: Final = (100_000, 10, 10)
 LOCK_S: Final = 5.0  # longest wait for a predecessor that is just ending
 
 T = TypeVar("T")
@@ -63,6 +67,7 @@ class ObserverActor(ActorShell):
 
     def __init__(self, options: ObserverOptions, *, metrics: Metrics | None = None) -> None:
         super().__init__(OBSERVER, log_level=options.log_level, metrics=metrics)
+        gc.set_threshold(*_COLLECT)
         self._options = options
         self._path = options.directory / "observer.state"
         self._counts = ObserverMetrics(self._metrics)

@@ -82,6 +82,18 @@ def gateway(watching: Path) -> str:
     return str(told["gateway_url"])
 
 
+def test_what_follows_is_not_waited_for_and_is_told(watching: Path) -> None:
+    """Nodes are listed at once; the historian and the gateway are starting, and then are there."""
+    told = answer(watching, "nodes")
+    assert [node["name"] for node in told["nodes"]] == sorted(NAMES.values())
+    states = answer(watching, "status")["companions"]
+    assert "off" not in {states[name]["state"] for name in ("historian", "gateway")}
+    until(
+        lambda: answer(watching, "status")["companions"],
+        lambda seen: seen["historian"]["state"] == seen["gateway"]["state"] == "ready",
+    )
+
+
 def test_the_twin_answers_about_the_observed_network_by_name(watching: Path) -> None:
     """The tower's failure costs the school its gateway, and says that this is the real network."""
     told = answer(watching, "what-if", "--fail", "church-tower")
