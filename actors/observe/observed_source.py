@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from actors.observe.condition import provenance
 from actors.observe.contract import OBSERVER, TIMEOUT_S, ObserverContract
-from actors.observe.sampling import sampled
 from actors.runtime import remote
 
 if TYPE_CHECKING:
@@ -42,6 +41,9 @@ class ObservedSource:
 
     async def sample(self) -> NetworkSample:
         """The network as it is known now, in columns."""
+        # It imports numpy, which a command that only names this source need not wait for.
+        from actors.observe.sampling import sampled  # noqa: PLC0415
+
         return await asyncio.to_thread(sampled, await _observer().network())
 
 
