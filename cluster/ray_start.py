@@ -32,7 +32,9 @@ from cluster.ports import Ports
 OBJECT_STORE_BYTES: Final = 512 * 2**20  # modest: the mesh sends batches, not large objects
 _OUTPUT: Final = "ray-start.out"
 DASHBOARD: Final = "dashboard: "  # begins the line by which `head` says its URL
-_AGENT_PORTS: Final = 3  # of Ray's agents: metrics, their HTTP, and that of environments
+# Of Ray's agents: metrics from actors, metrics for Prometheus, HTTP, and that of environments. All
+# are chosen here: the raylet waits for an agent that chooses, and dies if that takes it 15 s.
+_AGENT_PORTS: Final = 4
 _SAID_AT_END: Final = 2000  # characters of a failed command's output that an error repeats
 _SERVE_PORTS: Final = (
     "RAY_SERVE_HAPROXY_STATS_PORT",
@@ -134,13 +136,14 @@ def launch(temp_dir: Path, options: HeadOptions) -> StartingHead:
         ConfigurationError: Ray is not installed beside this Python.
     """
     _check_installed()
+    metrics, exported, listening, environments = free_ports(_AGENT_PORTS)
     told = {
         "dashboard": options.dashboard,
         "dashboard_port": options.ports.dashboard,
         "num_cpus": options.num_cpus,
         "object_store_bytes": options.object_store_bytes,
-        "metrics_port": options.ports.metrics or None,
-        "agent_ports": free_ports(_AGENT_PORTS),
+        "metrics_port": options.ports.metrics or exported,
+        "agent_ports": (metrics, listening, environments),
     }
     arguments = [sys.executable, "-m", "cluster.head", str(temp_dir), json.dumps(told)]
     with (temp_dir / _OUTPUT).open("wb") as said:
