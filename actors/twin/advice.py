@@ -21,6 +21,7 @@ from actors.topology.model import Topology
 from actors.topology.surviving import connected_pairs
 from actors.twin import progress
 from actors.twin.intact import Intact
+from actors.twin.internet import counted, people
 from actors.twin.limits import MAX_LINKS
 from actors.twin.placing import Gains, best_link
 from actors.twin.results import AddedLink, Advice
@@ -30,18 +31,26 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from actors.twin.failure import Failure
+    from actors.twin.internet import Internet
+    from actors.twin.results import NodesAndClients
     from actors.twin.spans import Spans
 
 _ALL_JOINED: Final = "no pair is left to reconnect"
 
 
-def advise(intact: Intact, k: int = 1, spans: Spans | None = None) -> Advice:
+def advise(
+    intact: Intact,
+    k: int = 1,
+    spans: Spans | None = None,
+    internet: Internet | None = None,
+) -> Advice:
     """The `k` links that spare most pairs over all single failures, one after the other.
 
     Args:
         intact: the mesh.
         k: number of links.
         spans: the pairs that a link may join; None: any.
+        internet: the gateways of the mesh; None: none is known.
 
     Raises:
         InvalidInput: `k` is not in 1..`limits.MAX_LINKS`.
@@ -62,10 +71,28 @@ def advise(intact: Intact, k: int = 1, spans: Spans | None = None) -> Advice:
                 told,
                 spof_nodes_after=int((mesh.cuts.by_node > 0).sum()),
                 bridges_after=int((mesh.cuts.by_link > 0).sum()),
+                offline=_by_any_one(internet, mesh.topology),
             )
         )
     reason = "no further link that may be added would spare any pair" if len(added) < k else ""
-    return _advice(total, added, reason, intact.topology, spans, for_failure=False)
+    offline = _by_any_one(internet, intact.topology)
+    return _advice(total, offline, added, reason, intact.topology, spans, for_failure=False)
+
+
+def _by_any_one(internet: Internet | None, topology: Topology) -> NodesAndClients | None:
+    """Who has no gateway, summed over the mesh as it is and every failure of one node or link.
+
+    Args:
+        internet: of the mesh before links were added; None: no gateway is known.
+        topology: the mesh, with links that have been added, which never fail.
+    """
+    if internet is None:
+        return None
+    now, n_links = replace(internet, topology=topology), internet.topology.n_links
+    cut_off = now.cut_off.by_node.sum(axis=1) + now.cut_off.by_link[:, :n_links].sum(axis=1)
+    # Who has none as it is has none in any case, but the one in which he fails himself.
+    never = now.weights[:, ~now.online].sum(axis=1)
+    return counted(cut_off + (topology.n_nodes + n_links) * never)
 
 
 def _best(mesh: Intact, fallible: int, spans: Spans | None) -> BestPair | None:
@@ -79,7 +106,13 @@ def _best(mesh: Intact, fallible: int, spans: Spans | None) -> BestPair | None:
     return BestPair(best.gain, a, b, len(best.ends[0]) * len(best.ends[1]))
 
 
-def reconnect(intact: Intact, failure: Failure, k: int = 1, spans: Spans | None = None) -> Advice:
+def reconnect(
+    intact: Intact,
+    failure: Failure,
+    k: int = 1,
+    spans: Spans | None = None,
+    internet: Internet | None = None,
+) -> Advice:
     """The `k` links that would have kept most of the pairs that `failure` loses.
 
     Args:
@@ -87,6 +120,7 @@ def reconnect(intact: Intact, failure: Failure, k: int = 1, spans: Spans | None 
         failure: what fails.
         k: number of links.
         spans: the pairs that a link may join; None: any.
+        internet: the gateways of the mesh; None: none is known.
 
     Raises:
         InvalidInput: `k` is not in 1..`limits.MAX_LINKS`.
@@ -96,7 +130,7 @@ def reconnect(intact: Intact, failure: Failure, k: int = 1, spans: Spans | None 
     left = failure.survivors(topology)
     # Parts of one component of the intact mesh; joining two gives back the pairs between them.
     part, whole = left.components.copy(), topology.components()
-    added = list[AddedLink]()
+    added, offline = list[AddedLink](), _in_parts(internet, part)
     total = lost = connected_pairs(whole[left.node_alive]) - connected_pairs(part)
     while lost and len(added) < k:
         best = _rejoining(topology, part, spans)
@@ -104,11 +138,21 @@ def reconnect(intact: Intact, failure: Failure, k: int = 1, spans: Spans | None 
             break
         part[part == part[best.b]] = part[best.a]
         lost -= best.gain
-        added.append(_told(topology, best, lost))
+        told = _told(topology, best, lost)
+        added.append(replace(told, offline=_in_parts(internet, part)))
     reason = ""
     if len(added) < k:
         reason = "no link that may be added joins what is left" if lost else _ALL_JOINED
-    return _advice(total, added, reason, topology, spans, for_failure=True)
+    return _advice(total, offline, added, reason, topology, spans, for_failure=True)
+
+
+def _in_parts(internet: Internet | None, part: NDArray[np.int32]) -> NodesAndClients | None:
+    """Survivors in parts without a gateway that reached one before; `part` is -1 for the failed."""
+    if internet is None:
+        return None
+    alive = part >= 0
+    served = np.isin(part, part[alive & internet.gateway])
+    return people(internet.topology, internet.online & alive & ~served)
 
 
 def _rejoining(topology: Topology, part: NDArray[np.int32], spans: Spans | None) -> BestPair | None:
@@ -153,6 +197,7 @@ def _told(topology: Topology, best: BestPair, remaining: int) -> AddedLink:
         removes=best.gain,
         remaining=remaining,
         alternatives=best.alternatives,
+        offline=None,
         spof_nodes_after=None,
         bridges_after=None,
     )
@@ -160,6 +205,7 @@ def _told(topology: Topology, best: BestPair, remaining: int) -> AddedLink:
 
 def _advice(
     total: int,
+    offline: NodesAndClients | None,
     added: list[AddedLink],
     reason: str,
     topology: Topology,
@@ -170,6 +216,7 @@ def _advice(
     return Advice(
         for_failure=for_failure,
         separated_pairs=total,
+        offline=offline,
         links=added,
         reason=reason,
         max_km=spans.max_km if spans else None,

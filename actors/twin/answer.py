@@ -78,15 +78,15 @@ def answer(
         if scenario.doubles
         else None,
         worst_pairs=worst_pairs(intact, scenario.worst_pairs) if scenario.worst_pairs else None,
-        random_failures=random_failures(intact, draws) if draws else None,
-        cascade=cascade(intact, failure, tolerance=tolerance)
+        random_failures=random_failures(intact, draws, internet) if draws else None,
+        cascade=cascade(intact, failure, internet, tolerance=tolerance)
         if falling and failure is not None
         else None,
-        random_cascades=random_cascades(intact, draws, tolerance=tolerance)
+        random_cascades=random_cascades(intact, draws, internet, tolerance=tolerance)
         if falling and draws
         else None,
-        availability=_availability(scenario, intact, groups),
-        advice=_advice(scenario, intact, failure),
+        availability=_availability(scenario, intact, groups, internet),
+        advice=_advice(scenario, intact, failure, internet),
     )
 
 
@@ -160,7 +160,10 @@ def _draws(scenario: Scenario, groups: Mapping[str, Failure]) -> Draws | None:
 
 
 def _availability(
-    scenario: Scenario, intact: Intact, groups: Mapping[str, Failure]
+    scenario: Scenario,
+    intact: Intact,
+    groups: Mapping[str, Failure],
+    internet: Internet | None,
 ) -> Availability | None:
     asked = scenario.availability
     if asked is None:
@@ -173,6 +176,7 @@ def _availability(
         confidence=asked.confidence,
         seed=scenario.seed,
         method=asked.method,
+        internet=internet,
     )
 
 
@@ -191,12 +195,14 @@ def _outages(asked: Reliability, topology: Topology, groups: Mapping[str, Failur
     return Outages(nodes, links, together)
 
 
-def _advice(scenario: Scenario, intact: Intact, failure: Failure | None) -> Advice | None:
+def _advice(
+    scenario: Scenario, intact: Intact, failure: Failure | None, internet: Internet | None
+) -> Advice | None:
     asked = scenario.advice
     if asked is None:
         return None
     longest = MAX_KM[asked.kind] if asked.max_km is None else asked.max_km
     spans = Spans.of(intact.topology, longest, anywhere=asked.anywhere)
     if asked.for_failure and failure is not None:
-        return reconnect(intact, failure, asked.links, spans)
-    return advise(intact, asked.links, spans)
+        return reconnect(intact, failure, asked.links, spans, internet)
+    return advise(intact, asked.links, spans, internet)

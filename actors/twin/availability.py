@@ -22,13 +22,14 @@ from numpy.typing import NDArray
 from actors.runtime.errors import InvalidInput
 from actors.twin import interval, progress
 from actors.twin.partitions import FailedSets
-from actors.twin.results import Availability, PairAvailability
+from actors.twin.results import Availability, InternetAvailability, PairAvailability
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actors.twin.failure import Failure
     from actors.twin.intact import Intact
+    from actors.twin.internet import Internet
     from actors.twin.results import Interval
 
 MAX_ENUMERATED: Final = 15  # most fallible things of an enumeration: 32,768 states
@@ -81,6 +82,8 @@ class _Tally:
     joined: NDArray[np.float64]  # [pairs]
     shares: list[NDArray[np.float64]]  # share of connected pairs kept, state by state
     share: float  # their weighted sum
+    weights: list[NDArray[np.float64]]  # of the states
+    offline: list[NDArray[np.int64]]  # who is down or cut off, see `internet.weights`
 
 
 def availability(
@@ -92,6 +95,7 @@ def availability(
     confidence: float = 0.95,
     seed: int = 1,
     method: Method | None = None,
+    internet: Internet | None = None,
 ) -> Availability:
     """Availability of the mesh and of these pairs of nodes.
 
@@ -103,6 +107,7 @@ def availability(
         confidence: confidence level of the intervals, in (0, 1).
         seed: seed of the draws.
         method: method to use; None: enumeration where it is feasible.
+        internet: the gateways of the mesh; None: none is known.
 
     Raises:
         UnknownNode: a node of `pairs` does not exist.
@@ -125,9 +130,9 @@ def availability(
         )
     enumerated = method == "enumeration" or (method is None and count <= MAX_ENUMERATED)
     drawn = fallible.all_states() if enumerated else fallible.draw(samples, seed)
-    tally = _Tally(0, 0.0, 0.0, np.zeros(len(ends)), np.zeros(len(ends)), [], 0.0)
+    tally = _Tally(0, 0.0, 0.0, np.zeros(len(ends)), np.zeros(len(ends)), [], 0.0, [], [])
     for down, weight in drawn:
-        _count(tally, intact, ends, *fallible.failed(down), weight)
+        _count(tally, intact, internet, ends, *fallible.failed(down), weight)
 
     def chance(event: float, given: float) -> Interval:
         if enumerated:
@@ -157,6 +162,34 @@ def availability(
                 pairs, tally.joined.tolist(), tally.ends_up.tolist(), strict=True
             )
         ],
+        internet=_internet(tally, internet, None if enumerated else confidence)
+        if internet
+        else None,
+    )
+
+
+def _internet(tally: _Tally, internet: Internet, confidence: float | None) -> InternetAvailability:
+    """What people have of it; exactly, where no confidence is given."""
+    weight = np.concatenate(tally.weights)
+    offline, clients, _ = np.concatenate(tally.offline, axis=1)
+    everybody, all_clients, known = internet.reaching.tolist()
+
+    def share(lost: NDArray[np.int64], whole: int) -> Interval:
+        kept = 1.0 - lost / whole
+        if confidence is None:
+            return interval.exact(min(1.0, float(weight @ kept)), tally.states)
+        return interval.share(kept, confidence)
+
+    chance = (
+        interval.exact(min(1.0, float(weight @ (offline == 0))), tally.states)
+        if confidence is None
+        else interval.probability(int((offline == 0).sum()), tally.states, confidence)
+    )
+    return InternetAvailability(
+        nodes=share(offline, everybody),  # gateways are among them
+        clients=share(clients, all_clients) if all_clients else None,
+        everybody=chance,
+        clients_known=known,
     )
 
 
@@ -221,6 +254,7 @@ class _Fallible:
 def _count(
     tally: _Tally,
     intact: Intact,
+    internet: Internet | None,
     ends: NDArray[np.int64],
     nodes: NDArray[np.bool_],
     links: NDArray[np.bool_],
@@ -245,3 +279,6 @@ def _count(
         tally.joined += weight @ (up & (a == b))
         tally.shares.append(share)
         tally.share += float(weight @ share)
+        if internet is not None:
+            tally.weights.append(weight)
+            tally.offline.append(internet.cut_off_in(part) + internet.failed_in(part))

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from actors.topology.blocks import Blocks
     from actors.topology.forest import Forest
     from actors.topology.surviving import Surviving
+    from actors.twin.partitions import SurvivorComponents
 
 NOBODY = NodesAndClients(0, 0, 0)
 
@@ -159,6 +160,31 @@ class Internet:
         served = self.served(left)
         return self.online & left.node_alive & ~served[left.components]
 
+    def cut_off_in(self, parts: SurvivorComponents) -> NDArray[np.int64]:
+        """Sums of `weights` over whom each failed set cuts off, int64 [3, n_sets]."""
+        row, node = parts.apart_from(np.flatnonzero(self.gateway))
+        lost = self.online[node]
+        return self._summed(row[lost], node[lost], parts.n_sets)
+
+    def failed_in(self, parts: SurvivorComponents) -> NDArray[np.int64]:
+        """The same over the failed nodes themselves that reached a gateway."""
+        node = parts.forest.node[parts.failed_place]
+        lost = self.online[node]
+        return self._summed(parts.failed_row[lost], node[lost], parts.n_sets)
+
+    def _summed(
+        self, row: NDArray[np.intp] | NDArray[np.int64], node: NDArray[np.int32], n_sets: int
+    ) -> NDArray[np.int64]:
+        # Exact in floats: far below 2**53.
+        sums = [np.bincount(row, weight[node], n_sets) for weight in self.weights]
+        return np.stack(sums).astype(np.int64)
+
+    @cached_property
+    def reaching(self) -> NDArray[np.int64]:
+        """Sums of `weights` over those that reach a gateway while nothing has failed, int64 [3]."""
+        sums: NDArray[np.int64] = self.weights[:, self.online].sum(axis=1)
+        return sums
+
     def served(self, left: Surviving) -> NDArray[np.bool_]:
         """Which components of the survivors have a gateway, bool [n_components + 1]; last False."""
         served = np.zeros(left.n_components + 1, np.bool_)
@@ -172,5 +198,5 @@ class Internet:
         return InternetAccess(
             gateways=[ids[node] for node in np.flatnonzero(self.gateway).tolist()],
             given=self.given,
-            reaching=people(self.topology, self.online),
+            reaching=counted(self.reaching),
         )

@@ -133,11 +133,26 @@ class SurvivorComponents:
     failed_row: NDArray[np.int64]
     failed_place: NDArray[np.int64]
 
+    @property
+    def n_sets(self) -> int:
+        """How many sets these are."""
+        return int(self.label.shape[1])
+
     def components_of(self, nodes: NDArray[np.int64]) -> NDArray[np.int32]:
         """Component of each of these nodes in each set, int32 [sets, len(nodes)]; -1 if failed."""
         label = self.label[self.forest.place[nodes]].T
         alive = label < len(self.component) - 1
         return np.where(alive, self.component[label], np.int32(-1))
+
+    def apart_from(self, nodes: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+        """Survivors that are connected with none of these nodes: their sets, and they."""
+        found = self.components_of(nodes)
+        away = np.ones(len(self.size), np.bool_)
+        away[found[found >= 0]] = False
+        fragment = away[self.component]
+        fragment[-1] = False  # the failed
+        place, row = np.nonzero(fragment[self.label])
+        return row, self.forest.node[place]
 
     def figures(self) -> Figures:
         """Count each set."""

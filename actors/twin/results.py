@@ -260,6 +260,17 @@ class DoubleFailures(Result):
 
 
 @dataclass(frozen=True, slots=True)
+class RandomCutOff(Result):
+    """How many survivors lose every gateway by random failed sets."""
+
+    nodes: Interval
+    clients: Interval | None  # their clients, where known; None: of nobody who has a gateway
+    nobody: Interval  # chance that nobody does
+    most: NodesAndClients  # by the set that cuts most off: most clients, then most nodes
+    most_failed: list[str]  # nodes and links of that set
+
+
+@dataclass(frozen=True, slots=True)
 class RandomFailures(Result):
     """The consequences of random failed sets."""
 
@@ -273,6 +284,7 @@ class RandomFailures(Result):
     failed_nodes: Interval
     worst_pairs_lost: int
     worst_failed: list[str]  # nodes and links of the costliest set drawn
+    cut_off: RandomCutOff | None  # None: no gateway is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +299,7 @@ class RandomCascades(Result):
     links_overloaded: Interval
     spreads: Interval  # chance that any link is overloaded
     unsettled: int  # cascades cut short by the limit of rounds
+    cut_off: RandomCutOff | None  # in the end; None: no gateway is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +308,7 @@ class CascadeRound(Result):
 
     overloaded: list[str]  # links that fail next
     pairs_lost: int
+    cut_off: NodesAndClients | None  # survivors without a gateway by then; None: none is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +320,20 @@ class Cascade(Result):
     links_failed: int  # number of links failed by overload
     pairs_lost: int
     share_lost: float
+    cut_off: NodesAndClients | None  # survivors that lose every gateway; None: none is known
+
+
+@dataclass(frozen=True, slots=True)
+class InternetAvailability(Result):
+    """How likely people have the internet at a random moment.
+
+    Of the nodes that reach a gateway while nothing has failed. Who is down himself has none.
+    """
+
+    nodes: Interval  # mean share of these nodes that are up and reach a gateway
+    clients: Interval | None  # of their clients, where known; None: of none, or there are none
+    everybody: Interval  # chance that all of them do
+    clients_known: int  # nodes of which it is known how many clients they have
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +362,7 @@ class Availability(Result):
     survivors_connected: Interval  # the nodes that are up have lost no pair among them
     pair_share: Interval  # mean share of the intact mesh's connected pairs that are up, connected
     pairs: list[PairAvailability]
+    internet: InternetAvailability | None  # None: no gateway is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,7 +371,8 @@ class AddedLink(Result):
 
     `km` is None where the place of an end is not known.
 
-    The last two are None in advice for one failure.
+    `offline` are those without a gateway then, as in `Advice`. The last two are None in advice for
+    one failure.
     """
 
     a: str
@@ -352,16 +382,22 @@ class AddedLink(Result):
     removes: int  # number of separated pairs that it connects
     remaining: int
     alternatives: int  # pairs of ends at this place that remove as many
+    offline: NodesAndClients | None
     spof_nodes_after: int | None
     bridges_after: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Advice(Result):
-    """Links to add, best first, each chosen on top of the previous."""
+    """Links to add, best first, each chosen on top of the previous.
+
+    `offline` are survivors: over all single failures those without a gateway, summed like the
+    pairs; over one failure those that lose every gateway by it. None: no gateway is known.
+    """
 
     for_failure: bool  # over the one failure asked about; else over all single failures
     separated_pairs: int  # number now, summed over the cases of the advice
+    offline: NodesAndClients | None  # those without a gateway now
     links: list[AddedLink]
     reason: str  # why there are fewer links than asked for; empty otherwise
     max_km: float | None  # length of the longest link proposed; None: any

@@ -25,8 +25,15 @@ from actors.runtime.errors import InvalidInput
 from actors.twin import interval, progress
 from actors.twin.conditions import overloaded
 from actors.twin.failure import Failure
+from actors.twin.internet import counted, people
 from actors.twin.partitions import CELLS, FailedSets, Figures
-from actors.twin.results import Cascade, CascadeRound, RandomCascades, RandomFailures
+from actors.twin.results import (
+    Cascade,
+    CascadeRound,
+    RandomCascades,
+    RandomCutOff,
+    RandomFailures,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,6 +41,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from actors.twin.intact import Intact
+    from actors.twin.internet import Internet
+    from actors.twin.results import NodesAndClients
 
 Kind = Literal["nodes", "links", "elements", "groups"]
 
@@ -74,23 +83,32 @@ class Draws:
             )
 
 
-def random_failures(intact: Intact, draws: Draws) -> RandomFailures:
+def random_failures(
+    intact: Intact, draws: Draws, internet: Internet | None = None
+) -> RandomFailures:
     """The cost of random failed sets.
+
+    Args:
+        intact: the mesh.
+        draws: how the sets are drawn.
+        internet: its gateways; None: none is known.
 
     Raises:
         InvalidInput: there are fewer than `k` things to draw from.
     """
     figures: list[Figures] = []
     worst, worst_failed = -1, Failure.at()
+    offline = _Offline(intact, internet) if internet is not None else None
     for nodes, links in _drawn(intact, draws):
-        some = intact.partitioner.figures(FailedSets.masked(nodes, links))
+        parts = list(intact.partitioner.parts(FailedSets.masked(nodes, links)))
+        some = Figures.joined(part.figures() for part in parts)
         figures.append(some)
         costliest = int(some.pairs_lost.argmax())
         if some.pairs_lost[costliest] > worst:
             worst = int(some.pairs_lost[costliest])
-            worst_failed = Failure.at(
-                np.flatnonzero(nodes[costliest]), np.flatnonzero(links[costliest])
-            )
+            worst_failed = _row(nodes, links, costliest)
+        if offline is not None:
+            offline.take(nodes, links, [offline.internet.cut_off_in(part) for part in parts])
     found = Figures.joined(figures)
     lost, confidence = found.pairs_lost, draws.confidence
     return RandomFailures(
@@ -106,7 +124,48 @@ def random_failures(intact: Intact, draws: Draws) -> RandomFailures:
         failed_nodes=interval.mean(found.failed, confidence),
         worst_pairs_lost=worst,
         worst_failed=worst_failed.names(intact.topology),
+        cut_off=offline.told(confidence) if offline else None,
     )
+
+
+def _row(nodes: NDArray[np.bool_], links: NDArray[np.bool_], row: int) -> Failure:
+    return Failure.at(np.flatnonzero(nodes[row]), np.flatnonzero(links[row]))
+
+
+@dataclass(slots=True, eq=False)
+class _Offline:
+    """Whom the sets drawn so far cut off from every gateway."""
+
+    intact: Intact
+    internet: Internet
+    sums: list[NDArray[np.int64]] = field(default_factory=list)  # of `weights`, [3, sets] each
+    most: NDArray[np.int64] = field(default_factory=lambda: np.full(3, -1))
+    most_failed: Failure = field(default_factory=Failure.at)
+
+    def take(
+        self,
+        nodes: NDArray[np.bool_],
+        links: NDArray[np.bool_],
+        sums: list[NDArray[np.int64]],
+    ) -> None:
+        """Take in the failed nodes and links of some sets, and the sums over whom they cut off."""
+        joint = np.concatenate(sums, axis=1)
+        self.sums.append(joint)
+        row = int(np.lexsort((joint[0], joint[1]))[-1])
+        if (joint[1, row], joint[0, row]) > (self.most[1], self.most[0]):
+            self.most, self.most_failed = joint[:, row], _row(nodes, links, row)
+
+    def told(self, confidence: float) -> RandomCutOff:
+        """What that comes to."""
+        offline, clients, _ = np.concatenate(self.sums, axis=1)
+        known = self.internet.reaching[2]
+        return RandomCutOff(
+            nodes=interval.mean(offline, confidence),
+            clients=interval.mean(clients, confidence) if known else None,
+            nobody=interval.probability(int((offline == 0).sum()), len(offline), confidence),
+            most=counted(self.most),
+            most_failed=self.most_failed.names(self.intact.topology),
+        )
 
 
 def _share(lost: NDArray[np.int64], before: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -184,6 +243,7 @@ def _correlate(
 def cascade(
     intact: Intact,
     failure: Failure,
+    internet: Internet | None = None,
     *,
     tolerance: float | None = None,
     max_rounds: int = MAX_ROUNDS,
@@ -193,6 +253,7 @@ def cascade(
     Args:
         intact: the mesh; its traffic loads the links (one unit between all pairs if it has none).
         failure: the first failure.
+        internet: the gateways of the mesh; None: none is known.
         tolerance: capacity of each link beyond its intact (or the mean) load, as a share of it;
             None: the capacities of the conditions.
         max_rounds: number of rounds after which a cascade is cut short.
@@ -217,7 +278,8 @@ def cascade(
         routes = routes.after(left)
         over = overloaded(routes.load(rate), capacity) & left.link_alive
         names = [topology.link_name(link) for link in np.flatnonzero(over).tolist()]
-        rounds.append(CascadeRound(names, lost))
+        offline = people(topology, internet.offline(left)) if internet else None
+        rounds.append(CascadeRound(names, lost, offline))
         if not names or len(rounds) > max_rounds:
             return Cascade(
                 rounds=rounds,
@@ -225,6 +287,7 @@ def cascade(
                 links_failed=int(links.sum()) - given,
                 pairs_lost=lost,
                 share_lost=float(_share(np.array([lost]), before)[0]),
+                cut_off=offline,
             )
         links |= over
 
@@ -263,7 +326,11 @@ def _capacity(intact: Intact, tolerance: float | None) -> NDArray[np.float64]:
 
 
 def random_cascades(
-    intact: Intact, draws: Draws, *, tolerance: float | None = None
+    intact: Intact,
+    draws: Draws,
+    internet: Internet | None = None,
+    *,
+    tolerance: float | None = None,
 ) -> RandomCascades:
     """The cascades that random failed sets start.
 
@@ -277,11 +344,16 @@ def random_cascades(
             f"Ask for at most {MAX_CASCADES} samples.",
             entry="samples",
         )
-    found = [
-        cascade(intact, Failure.at(np.flatnonzero(a), np.flatnonzero(b)), tolerance=tolerance)
-        for nodes, links in _drawn(intact, draws)
-        for a, b in zip(nodes, links, strict=True)
-    ]
+    found: list[Cascade] = []
+    offline = _Offline(intact, internet) if internet is not None else None
+    for nodes, links in _drawn(intact, draws):
+        some = [
+            cascade(intact, _row(nodes, links, row), internet, tolerance=tolerance)
+            for row in range(len(nodes))
+        ]
+        found += some
+        if offline is not None:
+            offline.take(nodes, links, [_sums(one.cut_off) for one in some])
     confidence = draws.confidence
     overload = np.array([one.links_failed for one in found])
     return RandomCascades(
@@ -293,4 +365,11 @@ def random_cascades(
         links_overloaded=interval.mean(overload, confidence),
         spreads=interval.probability(int((overload > 0).sum()), len(found), confidence),
         unsettled=sum(not one.settled for one in found),
+        cut_off=offline.told(confidence) if offline else None,
     )
+
+
+def _sums(offline: NodesAndClients | None) -> NDArray[np.int64]:
+    """Some people as a column of the sums that they were, int64 [3, 1]."""
+    assert offline is not None  # noqa: S101 - a gateway is known
+    return np.array([[offline.nodes], [offline.clients or 0], [offline.clients_known]])

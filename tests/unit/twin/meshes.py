@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from actors.topology.model import Topology
 from actors.topology.node_table import UNKNOWN_CLIENTS, NodeTable
 from actors.twin.failure import Failure
+from actors.twin.results import NodesAndClients
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,6 +45,12 @@ class World:
         """Bridges that are the only link of their pair."""
         return bridges_of(self.topology, self.graph)
 
+    @property
+    def single_pairs(self) -> set[frozenset[int]]:
+        """Pairs that one link joins."""
+        topology = self.topology
+        return {frozenset(ends) for ends in topology.ends[topology.parallel == 1].tolist()}
+
     def failed(self, failure: Failure) -> nx.Graph:
         """The graph without what has failed."""
         after = self.graph.copy()
@@ -59,6 +66,17 @@ class World:
             return {v for part in nx.connected_components(graph) if part & gateways for v in part}
 
         return (served(self.graph) & set(after)) - served(after)
+
+    def without_gateway(self, after: nx.Graph) -> set[int]:
+        """Nodes of `after` that reach no gateway in it."""
+        gateways = set(np.flatnonzero(self.topology.nodes.gateway).tolist())
+        parts = nx.connected_components(after)
+        return {v for part in parts if not part & gateways for v in part}
+
+    def people(self, nodes: Iterable[int]) -> NodesAndClients:
+        """These nodes and their clients; unknown is not 0."""
+        known = self.clients(nodes := list(nodes))
+        return NodesAndClients(len(nodes), sum(known) if known or not nodes else None, len(known))
 
     def clients(self, nodes: Iterable[int]) -> list[int]:
         """The clients of those of these nodes of which it is known."""

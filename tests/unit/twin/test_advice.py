@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import networkx as nx
 import numpy as np
@@ -19,9 +20,13 @@ from actors.twin.advice import advise, reconnect, separated_pairs
 from actors.twin.failure import Failure
 from actors.twin.impact import impact
 from actors.twin.intact import Intact
+from actors.twin.internet import Internet
 from actors.twin.limits import MAX_LINKS
 from actors.twin.spans import Spans
 from tests.unit.twin.meshes import World, connected_pairs, failures, worlds
+
+if TYPE_CHECKING:
+    from actors.twin.results import NodesAndClients
 
 
 def apart(graph: nx.Graph) -> int:
@@ -53,12 +58,27 @@ def with_link(graph: nx.Graph, a: int, b: int) -> nx.Graph:
     return after
 
 
+def summed_offline(graph: nx.Graph, world: World) -> NodesAndClients:
+    """Who has no gateway, over the mesh as it is and all single failures of what it was."""
+    cases = [graph]
+    for node in graph:
+        cases.append(after := graph.copy())
+        after.remove_node(node)
+    for a, b in world.graph.edges:
+        cases.append(after := graph.copy())
+        if frozenset((a, b)) in world.single_pairs:
+            after.remove_edge(a, b)
+    return world.people(node for case in cases for node in world.without_gateway(case))
+
+
 @given(world=worlds(max_nodes=8), k=st.integers(1, 3))
 def test_no_link_is_better(world: World, k: int) -> None:
     """Each advised link spares just what trying it spares, and no other would spare more."""
     topology = world.topology
     graph = world.graph
-    found = advise(Intact(topology), k)
+    internet = Internet.of(topology)
+    found = advise(Intact(topology), k, internet=internet)
+    assert found.offline == (summed_offline(graph, world) if internet is not None else None)
     now = summed(graph, world)
     assert found.separated_pairs == separated_pairs(Intact(topology)) == now
     for number in range(k):
@@ -79,6 +99,7 @@ def test_no_link_is_better(world: World, k: int) -> None:
         graph = with_link(graph, a, b)
         now -= best
         assert link.remaining == now
+        assert link.offline == (summed_offline(graph, world) if internet is not None else None)
         assert link.spof_nodes_after == len(set(nx.articulation_points(graph)))
         several = {frozenset(ends) for ends in topology.ends[topology.parallel > 1].tolist()}
         assert link.bridges_after == len({*map(frozenset, nx.bridges(graph))} - several)
@@ -91,7 +112,10 @@ def test_reconnecting_after_a_failure(data: st.DataObject) -> None:
     world = data.draw(worlds(max_nodes=8))
     failure = data.draw(failures(world.topology))
     after = world.failed(failure)
-    found = reconnect(Intact(world.topology), failure)
+    internet = Internet.of(world.topology)
+    found = reconnect(Intact(world.topology), failure, internet=internet)
+    if internet is not None:
+        assert found.offline == world.people(world.offline(after))
     assert found.separated_pairs == impact(Intact(world.topology), failure).pairs_lost
     before = {frozenset(pair) for pair in combinations(after, 2) if nx.has_path(world.graph, *pair)}
 
@@ -108,6 +132,8 @@ def test_reconnecting_after_a_failure(data: st.DataObject) -> None:
     ends = frozenset((world.topology.index_of(link.a), world.topology.index_of(link.b)))
     assert link.removes == tried[ends] == max(tried.values())
     assert link.remaining == now - link.removes
+    if internet is not None:
+        assert link.offline == world.people(world.offline(with_link(after, *ends)))
 
 
 def test_all_parts_can_be_reconnected() -> None:

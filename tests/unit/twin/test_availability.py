@@ -20,10 +20,11 @@ from actors.twin import interval
 from actors.twin.availability import MAX_ENUMERATED, Outages, availability, unavailability
 from actors.twin.failure import Failure
 from actors.twin.intact import Intact
+from actors.twin.internet import Internet
 from tests.unit.twin.meshes import World, connected_before, connected_pairs, failures, worlds
 
 if TYPE_CHECKING:
-    from actors.twin.results import Interval
+    from actors.twin.results import InternetAvailability, Interval
 
 SURE = 0.99999  # confidence of intervals that must hold in every run
 
@@ -68,7 +69,8 @@ def test_enumeration_is_exact_and_draws_agree(data: st.DataObject) -> None:
     topology = world.topology
     given_outages = data.draw(outages(world))
     pairs = list(combinations(topology.ids, 2))
-    exact = availability(Intact(topology), given_outages, pairs)
+    internet = Internet.of(topology)
+    exact = availability(Intact(topology), given_outages, pairs, internet=internet)
     all_states = states(world, given_outages)
     assert (exact.method, exact.samples) == ("enumeration", len(all_states))
     assert 2**exact.elements == len(all_states)
@@ -80,7 +82,9 @@ def test_enumeration_is_exact_and_draws_agree(data: st.DataObject) -> None:
         seed=11,
         confidence=SURE,
         method="monte-carlo",
+        internet=internet,
     )
+    _check_internet(world, all_states, exact.internet, drawn.internet)
     assert (drawn.method, drawn.samples, drawn.all_up) == ("monte-carlo", 4000, exact.all_up)
     for name, value in _truth(world, all_states).items():
         _check(getattr(exact, name), getattr(drawn, name), value)
@@ -95,6 +99,31 @@ def test_enumeration_is_exact_and_draws_agree(data: st.DataObject) -> None:
             _check(one.given_ends_up, estimate.given_ends_up, joined / total)
         else:
             assert one.given_ends_up is estimate.given_ends_up is None
+
+
+def _check_internet(
+    world: World,
+    all_states: list[tuple[float, nx.Graph[int]]],
+    exact: InternetAvailability | None,
+    drawn: InternetAvailability | None,
+) -> None:
+    """Shares of nodes and clients that are up and reach a gateway, of those that ever do."""
+    having = set(world.graph) - world.without_gateway(world.graph)
+    if not having:
+        assert exact is drawn is None
+        return
+    assert exact is not None
+    assert drawn is not None
+    served = [(p, having & (set(graph) - world.without_gateway(graph))) for p, graph in all_states]
+    nodes = sum(p * len(now) / len(having) for p, now in served)
+    _check(exact.nodes, drawn.nodes, nodes)
+    _check(exact.everybody, drawn.everybody, sum(p for p, now in served if now == having))
+    assert exact.clients_known == drawn.clients_known == len(world.clients(having))
+    if clients := sum(world.clients(having)):
+        share = sum(p * sum(world.clients(now)) / clients for p, now in served)
+        _check(exact.clients, drawn.clients, share)
+    else:
+        assert exact.clients is drawn.clients is None
 
 
 def _truth(world: World, all_states: list[tuple[float, nx.Graph[int]]]) -> dict[str, float]:

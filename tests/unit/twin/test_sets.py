@@ -21,12 +21,15 @@ from actors.twin.conditions import Conditions, Traffic
 from actors.twin.failure import Failure
 from actors.twin.impact import impact
 from actors.twin.intact import Intact
+from actors.twin.internet import Internet, counted
+from actors.twin.partitions import FailedSets
 from actors.twin.sets import Draws, cascade, random_cascades, random_failures
-from tests.unit.twin.meshes import connected_before, connected_pairs, worlds
+from tests.unit.twin.meshes import connected_before, connected_pairs, failures, worlds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from actors.twin.results import RandomFailures
     from tests.unit.twin.meshes import World
 
 SURE = 0.99999  # confidence of intervals that must hold in every run
@@ -56,7 +59,8 @@ def test_means_lie_in_their_intervals(world: World, k: int, of: str) -> None:
         with pytest.raises(InvalidInput, match=f"there are {len(population)}"):
             random_failures(Intact(world.topology), draws)
         return
-    found = random_failures(Intact(world.topology), draws)
+    internet = Internet.of(world.topology)
+    found = random_failures(Intact(world.topology), draws, internet)
     all_sets = [_all_of(world, chosen) for chosen in combinations(population, k)]
     shares = [share_lost(world, failure) for failure in all_sets]
     assert found.share_lost.low - 1e-12 <= np.mean(shares) <= found.share_lost.high + 1e-12
@@ -71,6 +75,42 @@ def test_means_lie_in_their_intervals(world: World, k: int, of: str) -> None:
         assert found.failed_nodes.mean == k
     worst = _named(world.topology, found.worst_failed)
     assert impact(Intact(world.topology), worst).pairs_lost == found.worst_pairs_lost
+    _check_people(world, all_sets, found, internet)
+
+
+def _check_people(
+    world: World, all_sets: list[Failure], found: RandomFailures, internet: Internet | None
+) -> None:
+    """Who loses every gateway: the chance that nobody does, and the set that takes it from most."""
+    if internet is None:
+        assert found.cut_off is None
+        return
+    assert found.cut_off is not None
+    offline = [world.people(world.offline(world.failed(failure))) for failure in all_sets]
+    nobody = np.mean([one.nodes == 0 for one in offline])
+    assert found.cut_off.nobody.low - 1e-12 <= nobody <= found.cut_off.nobody.high + 1e-12
+    most = _named(world.topology, found.cut_off.most_failed)
+    assert found.cut_off.most == impact(Intact(world.topology), most, (), internet).cut_off
+    if len(all_sets) <= 20:  # all of them are among 400 draws, but for a chance of 1e-8
+        costs = [(one.clients or 0, one.nodes) for one in offline]
+        assert (found.cut_off.most.clients or 0, found.cut_off.most.nodes) == max(costs)
+
+
+@given(st.data())
+def test_whom_each_of_many_sets_cuts_off(data: st.DataObject) -> None:
+    """Sums over nodes, clients and nodes with known clients, for many sets at once."""
+    world = data.draw(worlds())
+    sets = data.draw(st.lists(failures(world.topology), min_size=1, max_size=6))
+    internet = Internet.of(world.topology)
+    if internet is None:
+        return
+    parts = list(Intact(world.topology).partitioner.parts(FailedSets.of(sets)))
+    cut_off = np.concatenate([internet.cut_off_in(part) for part in parts], axis=1)
+    failed = np.concatenate([internet.failed_in(part) for part in parts], axis=1)
+    having = set(world.graph) - world.without_gateway(world.graph)
+    for row, failure in enumerate(sets):
+        assert counted(cut_off[:, row]) == world.people(world.offline(world.failed(failure)))
+        assert counted(failed[:, row]) == world.people(having & set(failure.nodes.tolist()))
 
 
 def _all_of(world: World, chosen: Iterable[tuple[str, int]]) -> Failure:
@@ -216,6 +256,21 @@ def test_tolerance_is_of_the_intact_load(seed: int) -> None:
     assert lost == sorted(lost)
 
 
+@given(st.data())
+def test_a_cascade_says_who_loses_the_internet(data: st.DataObject) -> None:
+    """In each round, of what has failed by then; in the end, of all that has."""
+    world = data.draw(worlds(3, 8))
+    failure = data.draw(failures(world.topology))
+    internet = Internet.of(world.topology)
+    found = cascade(Intact(world.topology), failure, internet, tolerance=0.0)
+    gone = failure
+    for one in found.rounds:
+        offline = world.people(world.offline(world.failed(gone)))
+        assert one.cut_off == (offline if internet is not None else None)
+        gone |= _named(world.topology, one.overloaded)
+    assert found.cut_off == found.rounds[-1].cut_off
+
+
 def test_random_cascades_have_intervals() -> None:
     """With boundless tolerance they are plain random failures; with little they cost more."""
     intact = Intact(radio.generate(30))
@@ -227,6 +282,11 @@ def test_random_cascades_have_intervals() -> None:
     tense = random_cascades(intact, draws, tolerance=0.1)
     assert tense.pairs_lost.mean > calm.pairs_lost.mean
     assert tense.spreads.low > 0
+    internet = Internet.of(intact.topology, ["n0000"])
+    plain_of_people = random_failures(intact, draws, internet).cut_off
+    assert random_cascades(intact, draws, internet, tolerance=1e6).cut_off == plain_of_people
+    assert plain_of_people is not None
+    assert plain_of_people.clients is None  # nobody knows them
 
 
 def test_a_cascade_needs_capacities(monkeypatch: pytest.MonkeyPatch) -> None:
