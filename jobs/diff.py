@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from jobs.events import chosen_network
-from jobs.terminal import moments, reporting
+from jobs.terminal import moments, network_options, reporting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
     from actors.history.archive import Sampled
     from actors.history.differences import Difference
-    from actors.runtime.errors import InvalidInput
 
 _LISTED: Final = 200  # most lines of nodes, and of links
 
@@ -30,9 +28,11 @@ def command(
         str, typer.Option(metavar=moments.METAVAR, help="Compare with this time.")
     ] = "now",
     quality: Annotated[
-        float,
-        typer.Option(min=0.001, max=1, help="Smallest change of a link's quality that counts."),
-    ] = 0.1,
+        float | None,
+        typer.Option(
+            min=0.001, max=1, help="Smallest change of a link's quality that counts. Default: 0.1."
+        ),
+    ] = None,
     network: Annotated[
         str | None,
         typer.Option(
@@ -48,25 +48,17 @@ def command(
     Both moments are answered by the newest sample of the 15 minutes before them; without a
     running session, compare with a time at which one ran: --to.
     """
-    from actors.history.archive import Archive
-    from actors.history.differences import differences
+    from actors.history.archive import LEAST_QUALITY, Archive
     from serve_apps.settings import Settings
 
     report = reporting.Report(as_json)
     archive = Archive.of(Settings.load())
     before_at, now_at = moments.parsed(since), moments.parsed(to)
-    if before_at >= now_at:
-        raise _refused(moments.shown(now_at))
-    which, _ = archive.network(chosen_network(network))
-    before, now = archive.sampled(which, before_at), archive.sampled(which, now_at)
-    found = differences((before.nodes, before.links), (now.nodes, now.links), least_quality=quality)
-    values = {
-        "network": which.value,
-        "before": _moment(before),
-        "now": _moment(now),
-        "nodes": [one.as_dict() for one in found.nodes],
-        "links": [one.as_dict() for one in found.links],
-    }
+    which, _ = archive.network(network_options.asked(network))
+    compared = archive.compared(
+        which, before_at, now_at, least_quality=LEAST_QUALITY if quality is None else quality
+    )
+    before, now, found = compared.before, compared.now, compared.found
     head = (
         f"The {which.value} network at {moments.shown(before.at)} and at {moments.shown(now.at)}:"
     )
@@ -74,15 +66,8 @@ def command(
     parts += _table("nodes", found.nodes) + _table("links", found.links)
     if not found.nodes and not found.links:
         parts.append("No node, link, state or quality is different.")
-    report.result(values, *parts)
+    report.result(compared.as_dict(), *parts)
     return 0
-
-
-def _moment(sampled: Sampled) -> dict[str, Any]:
-    from actors.history.moments import iso
-
-    nodes, links = sampled.nodes.num_rows, sampled.links.num_rows
-    return {"at": iso(sampled.at), "nodes": nodes, "links": links}
 
 
 def _counts(before: Sampled, now: Sampled) -> str:
@@ -124,14 +109,6 @@ def _value(value: Any) -> str:  # noqa: ANN401 - a state, a name or qualities
     if isinstance(value, list):
         return " / ".join("?" if one is None else f"{one:.2f}" for one in value)
     return str(value)
-
-
-def _refused(now: str) -> InvalidInput:
-    from actors.runtime.errors import InvalidInput
-
-    return InvalidInput(
-        "the time before is refused", f"it is not before {now}", "Give an earlier one."
-    )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
 from actors.history.errors import NoHistory
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pydantic import SecretStr
 
+    from actors.history.differences import Differences
     from actors.history.event_store import EventStore
     from actors.history.metric_store import MetricStore
     from actors.history.settings import HistorySettings
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 DATABASE: Final = "history.db"  # in the state directory, unless a database is set
 RECORDED: Final = (Network.OBSERVED, Network.EMULATED)
 NEAR_S: Final = 900.0  # a sample answers for so long after it
+LEAST_QUALITY: Final = 0.1  # smaller changes of a link's quality are those of any radio
 METRICS: Final = "history"  # directory in the state directory
 
 
@@ -118,6 +120,36 @@ class Archive:
             self.metrics.moment(network, NODES, found).table,
             self.metrics.moment(network, LINKS, found).table,
         )
+
+    def compared(
+        self, network: Network, before: float, now: float, *, least_quality: float = LEAST_QUALITY
+    ) -> Compared:
+        """What is not as it was in a network.
+
+        Args:
+            network: which network.
+            before: the earlier moment, Unix time, s.
+            now: the later one.
+            least_quality: smallest change of a link's quality that counts.
+
+        Raises:
+            InvalidInput: the earlier moment is not before the later one.
+            NoHistory: there is no sample near one of them.
+        """
+        from actors.history.differences import differences  # noqa: PLC0415 - takes time to import
+
+        if before >= now:
+            raise InvalidInput(
+                "the time before is refused",
+                f"it is not before {iso(now)}",
+                "Give an earlier one.",
+                entry="since",
+            )
+        was, is_now = self.sampled(network, before), self.sampled(network, now)
+        found = differences(
+            (was.nodes, was.links), (is_now.nodes, is_now.links), least_quality=least_quality
+        )
+        return Compared(was, is_now, found)
 
     def naming(self, *moments: float, networks: Collection[Network] = RECORDED) -> KnownNodes:
         """Finds nodes by how they were called at moments (Unix time, s), the earlier ones first."""
@@ -228,6 +260,41 @@ class Sampled:
     at: float
     nodes: pa.Table
     links: pa.Table
+
+    def as_dict(self) -> dict[str, Any]:
+        """When it was, and how large the network was."""
+        return {"at": iso(self.at), "nodes": self.nodes.num_rows, "links": self.links.num_rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A network at two moments.
+
+    Attributes:
+        before, now: how it was, and is.
+        found: what is different.
+    """
+
+    before: Sampled
+    now: Sampled
+    found: Differences
+
+    def as_dict(self, most: int | None = None) -> dict[str, Any]:
+        """As JSON tells it: the first so many differences of nodes, and of links, and their number.
+
+        Args:
+            most: how many of each; None: all.
+        """
+        nodes, links = self.found.nodes, self.found.links
+        return {
+            "network": self.now.network.value,
+            "before": self.before.as_dict(),
+            "now": self.now.as_dict(),
+            "different_nodes": len(nodes),
+            "different_links": len(links),
+            "nodes": [one.as_dict() for one in nodes[:most]],
+            "links": [one.as_dict() for one in links[:most]],
+        }
 
 
 def _nothing(why: str) -> NoHistory:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     Key = tuple[str, ...]
     Row = Mapping[str, Any]
 
-LEAST_QUALITY: Final = 0.1  # smaller changes of a quality are those of any radio
 _QUALITIES: Final = ("quality_ab", "quality_ba")
 
 
@@ -67,7 +66,7 @@ def differences(
     before: tuple[pa.Table, pa.Table],
     now: tuple[pa.Table, pa.Table],
     *,
-    least_quality: float = LEAST_QUALITY,
+    least_quality: float,
 ) -> Differences:
     """Compare nodes and links of two moments.
 

@@ -38,10 +38,10 @@ SSE: Final = "text/event-stream"
 PAGE: Final = 1_000  # events of a page, unless asked otherwise
 SINCE_S: Final = 86_400.0  # how far a list goes back, unless asked otherwise
 _HIGHEST: Final = 2**63 - 1
-_TIME: Final = "2h, 3d, `yesterday 22:00`, or ISO 8601; in UTC unless it has a zone"
+TIME: Final = "2h, 3d, `yesterday 22:00`, or ISO 8601; in UTC unless it has a zone"
 
-Since = Annotated[str | None, Query(max_length=64, description=f"not before: {_TIME}")]
-Until = Annotated[str | None, Query(max_length=64, description=f"before: {_TIME}")]
+Since = Annotated[str | None, Query(max_length=64, description=f"not before: {TIME}")]
+Until = Annotated[str | None, Query(max_length=64, description=f"before: {TIME}")]
 Kinds = Annotated[
     list[EventKind], Query(max_length=len(EventKind), description="of one of these kinds")
 ]

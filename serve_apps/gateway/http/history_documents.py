@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -46,6 +46,67 @@ class EventList(BaseModel):
     model_config = example(events=[_EVENT], next=None)
     events: list[StoredEventDocument]
     next: int | None = Field(description="give it as `after` for the next page; null: the last one")
+
+
+class MomentDocument(BaseModel):
+    """A network at one moment."""
+
+    at: str = Field(description="when it was sampled, ISO 8601, UTC")
+    nodes: int
+    links: int
+
+
+class NodeDifference(BaseModel):
+    """A node that is not as it was."""
+
+    what: Literal["joined", "left", "state", "renamed"]
+    id: str
+    names: list[str] = Field(description='its name; "" where there is none')
+    before: str | None = Field(description="state or name of before; null: there was none")
+    now: str | None
+
+
+class LinkDifference(BaseModel):
+    """A link that is not as it was."""
+
+    what: Literal["added", "gone", "state", "quality"]
+    a: str
+    b: str
+    kind: str
+    names: list[str] = Field(description='of its ends; "" where there is none')
+    before: str | list[float | None] | None = Field(
+        description="state of before, or the qualities from a to b and back; null: not known"
+    )
+    now: str | list[float | None] | None
+
+
+class DifferenceList(BaseModel):
+    """What is not as it was."""
+
+    model_config = example(
+        network="observed",
+        before={"at": "2026-11-28T22:00:00.000Z", "nodes": 2, "links": 1},
+        now={"at": "2026-11-29T10:35:00.000Z", "nodes": 2, "links": 1},
+        different_nodes=1,
+        different_links=0,
+        nodes=[
+            {
+                "what": "state",
+                "id": "n0009",
+                "names": ["church tower"],
+                "before": "up",
+                "now": "cut_off",
+            }
+        ],
+        links=[],
+    )
+    network: Network
+    before: MomentDocument
+    now: MomentDocument
+    different_nodes: int = Field(description="how many differences of nodes there are in all")
+    different_links: int
+    nodes: list[NodeDifference]
+    links: list[LinkDifference]
 
 
 class SeriesDocument(BaseModel):

@@ -1,4 +1,4 @@
-"""What was measured of nodes and links, from the history."""
+"""What was measured of nodes and links, and what is not as it was, from the history."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import Query
 from fastapi.responses import JSONResponse
 
+from actors.history.archive import LEAST_QUALITY
 from actors.history.errors import NoHistory
 from actors.runtime.errors import InvalidInput
 from actors.runtime.ids import MAX_NODE_ID_LENGTH
 from serve_apps.gateway.http import history_documents
-from serve_apps.gateway.http.events import OfNetwork, Since, Until, moment_of
+from serve_apps.gateway.http.events import TIME, OfNetwork, Since, Until, moment_of
 from serve_apps.gateway.http.parameters import V1
 from serve_apps.web import documents as problem_documents
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from serve_apps.gateway.gateway_state import Gateway
 
 SINCE = "24h"
+DIFFERENCES = 1000  # of nodes, and of links, in an answer
 NodeName = Annotated[
     str, Query(min_length=1, max_length=MAX_NODE_ID_LENGTH, description="id or whole name")
 ]
@@ -86,6 +88,41 @@ def add(app: FastAPI, gateway: Gateway) -> None:
     ) -> Any:  # noqa: ANN401 - the same
         """The links of a pair over time, one of a kind, with the figures of both directions."""
         return await told({"a": a, "b": b}, since, until, step_s, network)
+
+    @app.get(
+        f"{V1}/history/diff",
+        tags=["history"],
+        response_model=history_documents.DifferenceList,
+        responses={**problem_documents.READS, **problem_documents.problems(404)},
+    )
+    async def get_differences(
+        since: Annotated[str, Query(max_length=64, description=f"the time before: {TIME}")],
+        until: Annotated[
+            str | None, Query(max_length=64, description=f"compared with it: {TIME}")
+        ] = None,
+        quality: Annotated[
+            float, Query(ge=0.001, le=1, description="smallest change of a quality that counts")
+        ] = LEAST_QUALITY,
+        network: OfNetwork = None,
+        limit: Annotated[
+            int, Query(ge=1, le=10_000, description="differences of nodes, and of links")
+        ] = DIFFERENCES,
+    ) -> Any:  # noqa: ANN401 - the same
+        """What is not as it was: members, states, links and qualities; compared with now.
+
+        Each moment is answered by the newest sample of the 15 minutes before it; without `network`,
+        of the network that was recorded last.
+        """
+        before = moment_of(since, "since")
+        now = time.time() if until is None else moment_of(until, "until")
+
+        def compared(archive: Archive) -> dict[str, Any]:
+            which, _ = archive.network(network)
+            found = archive.compared(which, before, now, least_quality=quality)
+            return found.as_dict(limit)
+
+        with gateway.lookups.one():
+            return JSONResponse(await gateway.history.within(compared))
 
 
 def _check(begin: float, end: float, step_s: int | None, most: int) -> None:

@@ -91,6 +91,10 @@ async def test_events_are_listed_in_pages(kept: Any) -> None:
         ("/v1/history/node?id=a&since=30d&step_s=60", 422),
         ("/v1/history/node?id=a&step_s=61", 422),
         ("/v1/history/link?a=a&b=c", 404),
+        ("/v1/history/diff", 422),
+        ("/v1/history/diff?since=2h&until=3h", 422),
+        ("/v1/history/diff?since=1w", 404),
+        ("/v1/history/diff?since=5m&network=emulated", 404),
         ("/v1/history/link?a=a", 422),
     ],
 )
@@ -116,10 +120,34 @@ async def test_series_of_nodes_and_links(kept: Any) -> None:
     assert (answer["series"][0]["a"], answer["series"][0]["kind"]) == ("a", "wifi")
 
 
+async def test_what_is_not_as_it_was(kept: Any) -> None:
+    """As `x0 diff` tells it: states, links, qualities; no more than asked for, and the count."""
+    gateway, client = kept
+    changed = sample({("a", "b"): 0.9}, clients=[3, 0])
+    await asyncio.to_thread(archive_of(gateway).metrics.write, REAL, changed, time.time())
+    query = {"since": "5m", "network": "observed"}
+    found = (await client.get("/v1/history/diff", params=query)).json()
+    links = {
+        one["a"] + one["b"]: (one["what"], one["before"], one["now"]) for one in found["links"]
+    }
+    assert found["network"] == "observed"
+    (left,) = found["nodes"]
+    assert (left["what"], left["id"], left["before"], left["now"]) == ("left", "c", "up", None)
+    assert links["ab"][0] == "quality"
+    assert links["bc"] == ("gone", "up", None)
+    assert (found["different_links"], found["now"]["links"], found["before"]["links"]) == (2, 1, 2)
+    few = (await client.get("/v1/history/diff", params=query | {"limit": 1})).json()
+    assert (few["links"], few["different_links"]) == (found["links"][:1], 2)
+    calm = (await client.get("/v1/history/diff", params=query | {"quality": 0.5})).json()
+    assert [one["what"] for one in calm["links"]] == ["gone"]
+    same = (await client.get("/v1/history/diff", params={"since": "8m", "until": "5m"})).json()
+    assert (same["nodes"], same["links"]) == ([], [])
+
+
 async def test_without_a_history_it_is_said(start: Any) -> None:
     """Nothing that can be asked hangs or is empty."""
     _, client = await start(archive=None)
-    for path in (EVENTS, STREAM, "/v1/history/node?id=a"):
+    for path in (EVENTS, STREAM, "/v1/history/node?id=a", "/v1/history/diff?since=1h"):
         assert is_problem(await client.get(path), 503)
     _, client = await start()
     assert is_problem(await client.get("/v1/history/node?id=a"), 404)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.history.archive import LEAST_QUALITY
 from actors.history.differences import Differences, differences
 from actors.history.metric_store import LINKS, NODES, MetricStore
 from actors.history.series import MOST_STEPS, STEPS_S, Series, series, step_for
@@ -101,7 +102,7 @@ def compare(tmp_path: Path, before: NetworkSample, now: NetworkSample) -> Differ
         (store.moment(REAL, NODES, at).table, store.moment(REAL, LINKS, at).table)
         for at in (HOUR, HOUR + 60)
     ]
-    return differences(*tables)
+    return differences(*tables, least_quality=LEAST_QUALITY)
 
 
 def test_what_is_not_as_it_was_is_listed_once(tmp_path: Path) -> None:
