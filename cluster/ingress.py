@@ -13,33 +13,52 @@ Serve does not bound the time for the head of a request, and opens two pages, of
 metrics, on all addresses. Here the head has to arrive within `HEAD_S`, and the pages are on
 loopback unless RAY_SERVE_HAPROXY_PAGES_HOST names another address.
 
+While no process of the gateway answers, Serve would have HAProxy say "Internal Server Error" in
+plain text, for ever if Ray has died under it. Here it says a problem document (RFC 9457) with a
+time after which to retry.
+
 Serve also logs every request with its path to the host's syslog, and the path of a download is all
 that is needed to get it. So there is no such log unless RAY_SERVE_HAPROXY_LOG_TARGET asks for it.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import sys
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 PROGRAM: Final = "x0-haproxy"
 CHOICE: Final = "RAY_SERVE_HAPROXY_BINARY_PATH"
 LOG_CHOICE: Final = "RAY_SERVE_HAPROXY_LOG_TARGET"
 PAGES_CHOICE: Final = "RAY_SERVE_HAPROXY_PAGES_HOST"
 HEAD_S: Final = 10  # longest time for the head of a request, s
+RETRY_S: Final = 5  # that whoever gets no answer of the gateway is told to wait, s
 _DEFAULTS: Final = re.compile(r"(^defaults\n +mode http\n)", re.MULTILINE)
 _PAGES: Final = re.compile(r"(^(?:frontend prometheus|listen stats)\n +bind )\S*:", re.MULTILINE)
 _BIND: Final = re.compile(r"(^frontend http_frontend\n) +bind [^\n]*\n", re.MULTILINE)
 _ACCESS_LOG: Final = re.compile(r"^ +log \S+ local0 info\n", re.MULTILINE)
 _SERVER: Final = re.compile(r"^ +server (?!.* backup\b)", re.MULTILINE)
+_ERROR_FILE: Final = re.compile(r"^( +errorfile (\d+)) \S+$", re.MULTILINE)
+_WHY: Final[Mapping[HTTPStatus, str]] = {
+    HTTPStatus.BAD_GATEWAY: "its process ended before its answer did, so the request may have had"
+    " its effect",
+    HTTPStatus.SERVICE_UNAVAILABLE: "it is being started again, or the Ray cluster under it has"
+    " died",
+    HTTPStatus.GATEWAY_TIMEOUT: "it took too long, so the request may have had its effect",
+}
+_REMEDY: Final = (
+    "Retry after the time in Retry-After; if that does not help, `x0 status` on the gateway's host"
+    " says what has died and what to do."
+)
 _OPENED: Final = ".opened"  # suffix of a file beside the configuration: the port has been opened
 
 
@@ -91,6 +110,50 @@ def confined(configuration: str, host: str) -> str:
     return text
 
 
+def problem(status: HTTPStatus) -> bytes:
+    """The whole answer while no process of the gateway answers, as an `errorfile` holds it."""
+    body = json.dumps(
+        {
+            "type": "urn:x0tta6bl4:problem:GatewayUnavailable",
+            "title": status.phrase,
+            "status": status,
+            "detail": f"the gateway does not answer: {_WHY[status]}",
+            "remedy": _REMEDY,
+        }
+    ).encode()
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}",
+        "content-type: application/problem+json",
+        f"content-length: {len(body)}",
+        f"retry-after: {RETRY_S}",
+        "cache-control: no-cache",
+        "connection: close",
+    )
+    return "".join(f"{line}\r\n" for line in (*head, "")).encode() + body
+
+
+def explained(configuration: str, directory: Path) -> str:
+    """The configuration with `problem` for what HAProxy answers by itself, written to a directory.
+
+    Raises:
+        ValueError: the configuration names no such answers.
+        OSError: they cannot be written.
+    """
+
+    def own(found: re.Match[str]) -> str:
+        status = HTTPStatus(int(found[2]))
+        if status not in _WHY:
+            return found[0]
+        path = directory / f"problem-{status.value}.http"
+        path.write_bytes(problem(status))
+        return f"{found[1]} {path}"
+
+    text, count = _ERROR_FILE.subn(own, configuration)
+    if not count:
+        raise ValueError("the configuration has no `errorfile`")
+    return text
+
+
 def prepare(arguments: Sequence[str]) -> list[str]:
     """Change the configuration that HAProxy is about to be started with.
 
@@ -113,6 +176,7 @@ def prepare(arguments: Sequence[str]) -> list[str]:
     changes: list[Callable[[str], str]] = [
         bounded,
         partial(confined, host=os.environ.get(PAGES_CHOICE, "127.0.0.1")),
+        partial(explained, directory=path.parent),
     ]
     if LOG_CHOICE not in os.environ:
         changes.append(silent)
@@ -124,7 +188,7 @@ def prepare(arguments: Sequence[str]) -> list[str]:
     for change in changes:
         try:
             configuration = change(configuration)
-        except ValueError as error:  # an early port is better than none
+        except (ValueError, OSError) as error:  # an early port is better than none
             failures.append(str(error))
     path.write_text(configuration)
     return failures

@@ -35,6 +35,7 @@ _STOP_TIMEOUT_S: Final = 20.0
 _TEMP_ROOT: Final = Path("/tmp")  # noqa: S108 - mkdtemp makes a private directory in it
 _TEMP_PREFIX: Final = "x0-"
 _TEMP_NAME: Final = "ray"
+_DAEMONS: Final = {"gcs_server": "the control process", "raylet": "the node's process"}
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 _log = log.get(__name__)
@@ -126,6 +127,15 @@ class LocalCluster:
             return ready
 
     @classmethod
+    def recorded(cls, state: Path) -> LocalCluster | None:
+        """The cluster on record in `state`, whether it lives or not; None if there is none.
+
+        Raises:
+            ConfigurationError: the record cannot be read.
+        """
+        return _read(state)
+
+    @classmethod
     def load(cls, state: Path) -> LocalCluster | None:
         """The running cluster on record in `state`; None if there is none.
 
@@ -146,10 +156,16 @@ class LocalCluster:
 
     def alive(self) -> bool:
         """Tell whether the head's processes live (a quick look, not a call)."""
+        return not self.dead()
+
+    def dead(self) -> str:
+        """Which of the head's processes are gone, in words; "" while all of them live."""
         if self.boot_id != _boot_id():
-            return False
-        carrying = processes.members(Path(self.temp_dir), self.session)
-        return {"gcs_server", "raylet"} <= processes.names(carrying)
+            return "the host has been restarted"
+        living = processes.names(processes.members(Path(self.temp_dir), self.session))
+        gone = [f"{does} ({name})" for name, does in _DAEMONS.items() if name not in living]
+        are = "is" if len(gone) == 1 else "are"
+        return f"{' and '.join(gone)} of its Ray cluster {are} gone" if gone else ""
 
     @property
     def logs(self) -> Path:
@@ -220,6 +236,7 @@ def _recover(state: Path) -> LocalCluster | None:
         "cleared the record of a cluster that is gone",
         record=str(state / RECORD),
         address=cluster.address or "never ready",
+        why=cluster.dead() or "its start was cut off",
     )
     _end(cluster, keep_logs=state)
     return None

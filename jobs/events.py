@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
-from jobs.terminal import moments, reporting
+from jobs.terminal import moments, network_options, reporting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from actors.history.archive import Archive
     from actors.history.event_store import EventQuery, StoredEvent
     from actors.topology.events import EventKind, EventSeverity
-    from actors.topology.provenance import Network
 
 FOLLOW_S: Final = 0.5  # between two looks for new events
 SINCE: Final = "24h"
@@ -95,7 +94,7 @@ def _query(
         kinds=[_kind(text) for text in kinds or ()],
         least=_severity(severity),
         nodes=_ids(archive, nodes or (), begin),
-        network=chosen_network(network),
+        network=network_options.asked(network),
         limit=limit,
         newest=True,
     )
@@ -146,27 +145,6 @@ def _severity(text: str) -> EventSeverity:
             "there is no such severity",
             "Give info, warning or critical.",
         ) from None
-
-
-def chosen_network(text: str | None) -> Network | None:
-    """The network that an option names; None if it was not given.
-
-    Raises:
-        InvalidInput: there is none of that name.
-    """
-    from actors.history.archive import RECORDED
-    from actors.runtime.errors import InvalidInput
-
-    if text is None:
-        return None
-    for network in RECORDED:
-        if text.strip().lower() == network.value:
-            return network
-    raise InvalidInput(
-        f"--network {text[:40]} is refused",
-        "there is no such network",
-        "Give observed (the real one) or emulated (the laboratory).",
-    )
 
 
 def _follow(

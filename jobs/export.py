@@ -28,6 +28,7 @@ def command(
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write it there; else to stdout.")
     ] = None,
+    of_network: network_options.OfNetwork = None,
     topology: network_options.Topology = None,
     no_vpn: network_options.NoVpn = False,
     quality: network_options.Quality = None,
@@ -43,7 +44,8 @@ def command(
 
     report = reporting.Report(as_json)
     _check(form, output, as_json=as_json)
-    network = listings.of(network_options.chosen(topology, quality, no_vpn=no_vpn), report)
+    chosen = network_options.chosen(topology, quality, no_vpn=no_vpn)
+    network = listings.of(chosen, report, network_options.running(of_network, chosen))
     graph = listings.topology_of(network)
     text = _written(graph, form)
     if form == "geojson" and (lost := sum(node.location is None for node in network.nodes)):

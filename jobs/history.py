@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from jobs.events import chosen_network
-from jobs.terminal import moments, reporting
+from jobs.terminal import moments, network_options, reporting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,7 +77,7 @@ def command(
     if begin >= end:
         raise _refused("--since", f"it is not before --until, {moments.shown(end)}")
     archive = Archive.of(Settings.load())
-    which, _ = archive.network(chosen_network(network))
+    which, _ = archive.network(network_options.asked(network))
     most = MOST_STEPS if as_csv or as_json else _WIDTH
     found, lost = _series(archive, which, of, (begin, end), step, most)
     if not found:

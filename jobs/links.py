@@ -43,6 +43,7 @@ def command(
         typer.Option(help=f"By {ORDERS}.", autocompletion=completion.words(ORDERS)),
     ] = "quality",
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    of_network: network_options.OfNetwork = None,
     topology: network_options.Topology = None,
     no_vpn: network_options.NoVpn = False,
     quality: network_options.Quality = None,
@@ -61,7 +62,8 @@ def command(
     from jobs.terminal import listing_tables
 
     report = reporting.Report(as_json)
-    network = listings.of(network_options.chosen(topology, quality, no_vpn=no_vpn), report)
+    chosen = network_options.chosen(topology, quality, no_vpn=no_vpn)
+    network = listings.of(chosen, report, network_options.running(of_network, chosen))
     end = None if node is None else network.nodes[network.naming().find(node)].id
     fitting = listing.chosen_links(network.links, node=end, kinds=kind or (), states=state or ())
     rows = listing.ordered_links(fitting, sort)[:limit]

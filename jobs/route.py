@@ -25,6 +25,7 @@ def command(
         str,
         typer.Argument(help=f"To this node: {_NODE}.", autocompletion=completion.node),
     ],
+    of_network: network_options.OfNetwork = None,
     topology: network_options.Topology = None,
     no_vpn: network_options.NoVpn = False,
     quality: network_options.Quality = None,
@@ -44,7 +45,8 @@ def command(
     from jobs.terminal import listing_tables
 
     report = reporting.Report(as_json)
-    network = listings.of(network_options.chosen(topology, quality, no_vpn=no_vpn), report)
+    chosen = network_options.chosen(topology, quality, no_vpn=no_vpn)
+    network = listings.of(chosen, report, network_options.running(of_network, chosen))
     naming = network.naming()
     start, end = (network.nodes[naming.find(text)].id for text in (source, destination))
     found = _found(network, start, end)
@@ -65,6 +67,7 @@ def _found(network: NetworkListing, source: str, destination: str) -> FoundRoute
     """The route between two ids; None if there is none."""
     from actors.topology import route
     from actors.topology.errors import TopologyError
+    from actors.topology.provenance import Network
     from jobs.launch import found, listings
     from serve_apps.gateway.errors import NoRoute
 
@@ -72,7 +75,7 @@ def _found(network: NetworkListing, source: str, destination: str) -> FoundRoute
         topology = listings.topology_of(network)
     except TopologyError:  # no link is up
         return None
-    client = found.gateway(found.state_dir()) if network.network == listings.EMULATED else None
+    client = found.gateway(found.state_dir()) if network.network == Network.EMULATED else None
     if client is None:
         return route.best(topology, topology.index_of(source), topology.index_of(destination))
     try:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from jobs.terminal import completion, reporting
+from jobs.terminal import completion, network_options, reporting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from actors.runtime.errors import InvalidInput
+    from actors.topology.provenance import Network
     from actors.twin.scenario import Scenario
 
 # Assumed of every node where --availability is asked without more, in h say.
@@ -151,12 +152,20 @@ def command(
         Path | None,
         typer.Option(metavar="FILE.png", help="Draw the mesh and what is lost of it."),
     ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            metavar="observed|emulated",
+            help="Ask about this network of the running session. Without it: about the emulated "
+            "mesh, or where nothing is emulated about the observed network.",
+        ),
+    ] = None,
     topology: Annotated[
         str | None,
         typer.Option(
             metavar="PATH|URL|radio:N[:SEED]",
             help="Ask about this map. Without this option and the two below: about the running "
-            "mesh, or if there is none about X0TTA6BL4_TOPOLOGY.",
+            "session, or if there is none about X0TTA6BL4_TOPOLOGY.",
         ),
     ] = None,
     no_vpn: Annotated[bool, typer.Option("--no-vpn", help="Drop vpn links of the map.")] = False,
@@ -215,14 +224,18 @@ def command(
         "all_components": True if all_components or question.all_components else None,
         "quality": quality,
     }
-    _answer(question, options, plot, report)
+    _answer(question, options, network_options.running(network, options), plot, report)
     return 0
 
 
 def _answer(
-    question: Scenario, options: Mapping[str, Any], plot: Path | None, report: reporting.Report
+    question: Scenario,
+    options: Mapping[str, Any],
+    network: Network | None,
+    plot: Path | None,
+    report: reporting.Report,
 ) -> None:
-    """Ask about the map of the options, or without any about the running mesh; tell and draw it."""
+    """Ask about the map of the options, or without any about the running one; tell and draw it."""
     from actors.runtime import log
     from jobs.launch import twin_questions
     from jobs.terminal import consequences
@@ -233,7 +246,9 @@ def _answer(
     settings = Settings.load(**options)
     log.configure("ERROR" if settings.log_level == "INFO" else settings.log_level)
     a_map = any(value is not None for value in options.values())
-    reply = twin_questions.ask(question, settings, report, live=not a_map, plot=plot is not None)
+    reply = twin_questions.ask(
+        question, settings, report, live=not a_map, plot=plot is not None, network=network
+    )
     picture = None
     if plot is not None and reply.picture is not None:
         _write(plot, reply.picture)

@@ -119,6 +119,16 @@ def connection() -> tuple[str, str, str]:
     return context.get_node_id(), context.get_job_id(), namespace
 
 
+def control_address() -> str:
+    """Where the control process of the joined cluster (the GCS) listens, "host:port".
+
+    Raises:
+        NotRunning: this process is in no cluster.
+    """
+    _joined_namespace(None)
+    return str(ray.get_runtime_context().gcs_address)
+
+
 def scope() -> tuple[str, str]:
     """The scope in which names of actors are unique: Ray session and namespace.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.topology.listing import of_topology
+from actors.topology.provenance import Network
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -28,7 +29,7 @@ def to_networkx(topology: Topology) -> nx.Graph[str]:
     """
     import networkx as nx  # noqa: PLC0415 - slow to import, and mostly not needed
 
-    listing = of_topology(topology, "map", "")
+    listing = of_topology(topology, Network.MAP, "")
     graph: nx.Graph[str] = nx.Graph()
     for node in listing.nodes:
         graph.add_node(node.id, **_of_node(node))
@@ -46,7 +47,7 @@ def graphml(topology: Topology) -> str:
 
 def geojson(topology: Topology) -> dict[str, Any]:
     """GeoJSON (RFC 7946): a point a node, a line a link, of what has a place."""
-    listing = of_topology(topology, "map", "")
+    listing = of_topology(topology, Network.MAP, "")
     places = {node.id: node.location for node in listing.nodes if node.location is not None}
     points = [
         _feature("Point", _position(places[node.id]), {"id": node.id, **_of_node(node)})
@@ -71,7 +72,7 @@ def netjson(topology: Topology) -> dict[str, Any]:
     The metric is that of batadv-vis, 1 / quality: the only one that tells both directions apart. A
     direction that is not known has no cost.
     """
-    listing = of_topology(topology, "map", "")
+    listing = of_topology(topology, Network.MAP, "")
     return {
         "type": "NetworkGraph",
         "protocol": "x0tta6bl4",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from actors.topology.model import Topology
+    from actors.topology.provenance import Network
 
 Row = TypeVar("Row")
 DOWN: Final = "down"  # the state of a link that carries nothing
@@ -80,7 +81,7 @@ class NetworkListing:
     """A network.
 
     Attributes:
-        network: `observed`, `emulated` or `map`: which one it is.
+        network: which one it is.
         source: where it is known from.
         nodes: all of them.
         links: all of them.
@@ -88,7 +89,7 @@ class NetworkListing:
         warnings: sentences on what is missing or odd in it.
     """
 
-    network: str
+    network: Network
     source: str
     nodes: tuple[ListedNode, ...]
     links: tuple[ListedLink, ...]
@@ -120,7 +121,7 @@ class NetworkListing:
         return Reading(self.source, self.network, tuple(nodes), tuple(links), records)
 
 
-def of_topology(topology: Topology, network: str, source: str) -> NetworkListing:
+def of_topology(topology: Topology, network: Network, source: str) -> NetworkListing:
     """The listing of a map. A quality that nobody measured is not known."""
     table, ids = topology.nodes, topology.ids
     names = [name or None for name in table.names]

@@ -24,7 +24,7 @@ from actors.runtime.shell import ActorShell
 from actors.topology.live import Watch
 from actors.twin import progress
 from actors.twin.conditions import Conditions
-from actors.twin.contract import LONGEST_S, TWIN, TwinContract
+from actors.twin.contract import LONGEST_S, TwinContract
 from actors.twin.intact import Intact
 from actors.twin.layout import layout
 from actors.twin.reply import reply
@@ -82,7 +82,7 @@ class TwinActor(ActorShell):
     """
 
     def __init__(self, options: TwinOptions) -> None:
-        super().__init__(TWIN, log_level=options.log_level)
+        super().__init__(options.name, log_level=options.log_level)
         self._options = options
         self._watch = Watch(options.source, self._clock)
         self._view: _View | None = None

@@ -1,4 +1,4 @@
-"""Asks the twin of the live mesh, from a job, a notebook or Serve alike."""
+"""Asks the twin of a live network, from a job, a notebook or Serve alike."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from actors.twin.scenario import Scenario
 
 
-async def ask(scenario: Scenario, *, plot: bool, limit_s: float) -> Reply:
-    """Have a scenario answered for the mesh of this process's namespace.
+async def ask(scenario: Scenario, *, plot: bool, limit_s: float, twin: str = TWIN) -> Reply:
+    """Have a scenario answered for a network of this process's namespace.
 
     The twin stops work on a question when the caller stops waiting for it.
 
@@ -22,6 +22,7 @@ async def ask(scenario: Scenario, *, plot: bool, limit_s: float) -> Reply:
         scenario: the questions; a topology in it is ignored.
         plot: whether to draw.
         limit_s: time after which the twin gives up, s.
+        twin: which one, of `contract.twins`.
 
     Raises:
         Unavailable: there is no twin, it is restarting, not ready, or has too many questions.
@@ -29,10 +30,10 @@ async def ask(scenario: Scenario, *, plot: bool, limit_s: float) -> Reply:
         UnknownNode: a name belongs to no node.
     """
     try:
-        return await remote.proxy(TwinContract, TWIN, cancels=True).ask(scenario, plot, limit_s)
+        return await remote.proxy(TwinContract, twin, cancels=True).ask(scenario, plot, limit_s)
     except NotRunning as error:
         raise Unavailable(
-            "the mesh has no twin",
+            "the network has no twin",
             f"{error.why}: the mesh is just starting, or runs under X0TTA6BL4_MINIMAL",
             "Retry, or start it without that flag; of its map anything can be asked at any time.",
             retry_after_s=5.0,

@@ -58,6 +58,11 @@ def gateway(state_dir: Path) -> GatewayClient | None:
     return GatewayClient.of(SessionRecord.load(state_dir), state_dir)
 
 
+def has_gateway(record: SessionRecord) -> bool:
+    """Whether a gateway of this session is to be asked: none if RAY_ADDRESS names another."""
+    return bool(record.gateway_url) and not os.environ.get("RAY_ADDRESS")
+
+
 def by_gateway(state_dir: Path) -> FoundSession | None:
     """Ask the gateway of the session on record: no cluster is joined, and Ray is not even imported.
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
-from actors.mesh.errors import MailboxFull, NodeSilent, ShardUnavailable
+from actors.mesh.errors import MailboxFull, NodeSilent, NoEmulatedMesh, ShardUnavailable
 from actors.runtime.errors import ActorUnavailable, Conflict, Unavailable, X0Error
 from actors.topology.errors import AmbiguousNode, UnknownNode
-from serve_apps.gateway.errors import NoRoute
+from serve_apps.gateway.errors import NoObserver, NoRoute
 from serve_apps.web.auth import token_path
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ _OF_THE_MESH: Final[Mapping[str, type[X0Error]]] = {
     kind.__name__: kind
     for kind in (
         *(UnknownNode, AmbiguousNode, MailboxFull, NodeSilent, NoRoute),
+        *(NoEmulatedMesh, NoObserver),
         *(ShardUnavailable, ActorUnavailable, Unavailable, Conflict),
     )
 }

@@ -1,56 +1,64 @@
 """The network that a command lists: that of the running session, or a map.
 
-Where a session observes a real network it is that one, else its emulated mesh; the listing says
-which. Imports nothing that takes time before it is known that a map is wanted.
+Where a session has both networks and neither is named, it is the observed one; the listing says
+which it is. Imports nothing that takes time before it is known that a map is wanted.
 """
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from actors.mesh.errors import NoEmulatedMesh
 from actors.runtime.errors import Unavailable
 from actors.topology.listing import ListedLink, ListedNode, NetworkListing, etx_of
+from actors.topology.provenance import Network
 from jobs.launch import found
-from jobs.launch.gateway_client import NoAnswer
-from jobs.launch.record import SessionRecord
+from jobs.launch.gateway_client import GatewayClient, NoAnswer
+from jobs.launch.record import SessionRecord, nothing_on_record
+from serve_apps.gateway.errors import NoObserver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from actors.topology.model import Topology
-    from jobs.launch.gateway_client import GatewayClient
     from jobs.terminal.reporting import Report
 
-OBSERVED: Final = "observed"
-EMULATED: Final = "emulated"
-MAP: Final = "map"
-_OF: Final = {OBSERVED: "/v1/network", EMULATED: "/v1/mesh"}
+OPENING_S: Final = 60.0  # age of a session after which its gateway is not waited for
+_POLL_S: Final = 0.25
+_OF: Final = {Network.OBSERVED: "/v1/network", Network.EMULATED: "/v1/mesh"}
 _OF_A_NODE: Final = ("id", "name", "state", "since", "gateway", "clients", "location")
 _OF_A_LINK: Final = ("a", "b", "kind", "state", "quality", "parallel")
 
 
-def of(options: Mapping[str, Any], report: Report) -> NetworkListing:
+def of(
+    options: Mapping[str, Any], report: Report, network: Network | None = None
+) -> NetworkListing:
     """The network that a command is about.
 
     Args:
         options: those that choose a map, by the name of their setting; None for what is not given.
         report: is told the progress, and what the answer is about.
+        network: of the running session; None: what it observes, else what it emulates, else a map.
 
     Raises:
+        NotRunning: a network of the running session is asked for, and none runs.
         TopologyError: the map cannot be used.
         Unavailable: a session is running, and does not tell.
     """
     if all(value is None for value in options.values()):
         state_dir = found.state_dir()
-        observed = _of_observer(state_dir)
+        observed = _of_observer(state_dir) if network is not Network.EMULATED else None
         if observed is not None:
             return observed
-        client = found.gateway(state_dir)
-        if client is not None:
+        record = SessionRecord.load(state_dir)
+        if record is not None and found.has_gateway(record):
             report.progress("asking the running session")
-            return of_session(client)
+            return _of_recorded(record, state_dir, report, network)
+        if network is not None:
+            raise nothing_on_record(state_dir)
     return _of_map(options, report)
 
 
@@ -66,27 +74,61 @@ def _of_observer(state_dir: Path) -> NetworkListing | None:
         return None
     nodes = [{name: getattr(node, name) for name in _OF_A_NODE} for node in network.nodes]
     links = [{name: getattr(link, name) for name in _OF_A_LINK} for link in network.links]
-    return _listing(OBSERVED, record.observed, nodes, links)
+    return _listing(Network.OBSERVED, record.observed, nodes, links)
 
 
-def of_session(client: GatewayClient, answer_s: float = 8.0) -> NetworkListing:
-    """What the gateway of a session tells.
+def _of_recorded(
+    record: SessionRecord, state_dir: Path, report: Report, network: Network | None
+) -> NetworkListing:
+    """What the session on record tells; one that has just been started is waited for.
+
+    Its gateway opens some seconds after `x0 watch --detach` has returned.
+
+    Raises:
+        Unavailable: it does not tell.
+    """
+    while True:
+        try:
+            client = GatewayClient.of(record, state_dir)
+            if client is None:  # its token is made when it opens
+                raise _no_answer("its gateway has not opened yet")
+            return of_session(client, network)
+        except Unavailable as error:
+            if not 0 <= time.time() - record.started_at < OPENING_S:
+                raise
+            report.progress(f"waiting for the session, which has just been started: {error.why}")
+        time.sleep(_POLL_S)
+
+
+def of_session(
+    client: GatewayClient, network: Network | None = None, answer_s: float = 8.0
+) -> NetworkListing:
+    """What the gateway of a session tells of this network, or of the first that it tells of.
 
     Raises:
         Unavailable: it does not tell.
     """
     reasons = []
-    for network, path in _OF.items():
+    for asked in _OF if network is None else (network,):
+        path = _OF[asked]
         try:
             nodes = client.ask("GET", f"{path}/nodes", answer_s=answer_s)["nodes"]
             links = client.ask("GET", f"{path}/links", answer_s=answer_s)["links"]
-        except NoAnswer as error:
-            reasons.append(f"of the {network} network: {error}")
+        except (NoObserver, NoEmulatedMesh):
+            if network is not None:
+                raise
             continue
-        return _listing(network, client.url, nodes, links)
-    raise Unavailable(
+        except NoAnswer as error:
+            reasons.append(f"of the {asked} network: {error}")
+            continue
+        return _listing(asked, client.url, nodes, links)
+    raise _no_answer("; ".join(reasons))
+
+
+def _no_answer(why: str) -> Unavailable:
+    return Unavailable(
         "the running session does not tell its network",
-        "; ".join(reasons),
+        why,
         "See `x0 status`; with --topology a map is listed instead.",
         retry_after_s=2.0,
     )
@@ -124,7 +166,7 @@ def topology_of(listing: NetworkListing) -> Topology:
 
 
 def _listing(
-    network: str, source: str, nodes: list[dict[str, Any]], links: list[dict[str, Any]]
+    network: Network, source: str, nodes: list[dict[str, Any]], links: list[dict[str, Any]]
 ) -> NetworkListing:
     names = {node["id"]: node.get("name") or None for node in nodes}
     degree = dict.fromkeys(names, 0)
@@ -187,5 +229,5 @@ def _of_map(options: Mapping[str, Any], report: Report) -> NetworkListing:
     imported = source.read(
         settings.topology, vpn=settings.vpn, all_components=True, quality=settings.quality
     )
-    listing = of_topology(imported.topology, MAP, name)
+    listing = of_topology(imported.topology, Network.MAP, name)
     return replace(listing, left_out=imported.left_out, warnings=imported.warnings)

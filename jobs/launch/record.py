@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Self
 
 from actors.runtime.errors import ConfigurationError, NotRunning
 from actors.runtime.state_files import write_atomic
+from actors.topology.provenance import Network
 from serve_apps.web.auth import token_path
 
 if TYPE_CHECKING:
@@ -65,6 +67,12 @@ class SessionRecord:
     session: str = ""
 
     @property
+    def networks(self) -> tuple[Network, ...]:
+        """The networks of the session."""
+        there = {Network.EMULATED: self.source, Network.OBSERVED: self.observed}
+        return tuple(network for network, source in there.items() if source)
+
+    @property
     def what(self) -> dict[str, str]:
         """The networks of the session, by kind, each with its source."""
         both = {"mesh": self.source, "observed network": self.observed}
@@ -103,8 +111,18 @@ class SessionRecord:
 
 def nothing_on_record(state_dir: Path) -> NotRunning:
     """The error that nothing was started from a state directory."""
-    why = f"{state_dir} (X0TTA6BL4_STATE_DIR) has no mesh on record"
-    return NotRunning("mesh", why=why, remedy=START_ONE)
+    from cluster.local import KEPT_LOGS
+
+    why = f"{state_dir} (X0TTA6BL4_STATE_DIR) has no session on record"
+    logs = state_dir / KEPT_LOGS
+    try:
+        failed = datetime.fromtimestamp(logs.stat().st_ctime, UTC).astimezone()
+    except OSError:
+        return NotRunning("the session", why=why, remedy=START_ONE)
+    last = f"the last one that ended by a fault, on {failed:%Y-%m-%d at %H:%M}"
+    return NotRunning(
+        "the session", why=f"{why}; {last}, left its logs in {logs}", remedy=START_ONE
+    )
 
 
 def exports(state_dir: Path) -> dict[str, str]:

@@ -31,14 +31,13 @@ from actors.runtime import log
 from actors.runtime.errors import Conflict, NotRunning, Unavailable, X0Error
 from actors.runtime.state_files import ensure_directory, exclusive_lock
 from actors.topology import fetch, radio_spec
-from actors.topology.provenance import Network
-from cluster.local import LocalCluster
+from cluster.local import KEPT_LOGS, LocalCluster
 from jobs.launch import companions, gateway_companion, interruption, joining, ray_head
 from jobs.launch.companion import LATER, STARTER, Plan, Rest, Stage
 from jobs.launch.found import FoundSession
 from jobs.launch.gateway_companion import GatewayCompanion
 from jobs.launch.options import mesh_options, names_of, observer_options
-from jobs.launch.record import LOCK, START_ONE, SessionRecord, nothing_on_record
+from jobs.launch.record import LOCK, SessionRecord, nothing_on_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -130,10 +129,9 @@ class Session:
         Raises:
             Unavailable: it has ended, or an actor of it is restarting.
         """
-        there = {Network.EMULATED: self.record.source, Network.OBSERVED: self.record.observed}
         from serve_apps import operations
 
-        state = await operations.session_state([each for each, source in there.items() if source])
+        state = await operations.session_state(self.record.networks)
         if self.rest is not None:
             state["actors"][STARTER] = {"state": "starting", "why": self.rest.why}
         return FoundSession(self.record, self.settings.state_dir, state)
@@ -432,9 +430,11 @@ def _own_cluster(settings: Settings, record: SessionRecord) -> LocalCluster | No
     """The cluster that was started for the mesh, if one was."""
     if not record.own_cluster:
         return None
-    cluster = LocalCluster.load(settings.state_dir)
-    if cluster is None or cluster.address != record.address:
-        raise _gone(settings, record, "its cluster has ended")
+    cluster = LocalCluster.recorded(settings.state_dir)
+    same = cluster is not None and cluster.address == record.address
+    if why := cluster.dead() if cluster is not None and same else "its Ray cluster has ended":
+        LocalCluster.load(settings.state_dir)  # ends what is left of it, and keeps the logs
+        raise _gone(settings, record, why)
     return cluster
 
 
@@ -562,7 +562,14 @@ def _check_source(plan: Plan) -> None:
 def _gone(settings: Settings, record: SessionRecord, why: str) -> NotRunning:
     _log.warning("cleared the record of a session that is gone", address=record.address, why=why)
     record.remove(settings.state_dir)
-    return NotRunning("mesh", why=f"the one on record is gone: {why}", remedy=START_ONE)
+    again = "`x0 up`" if record.source else "`x0 watch`"
+    logs = f", and its logs in {settings.state_dir / KEPT_LOGS}" if record.own_cluster else ""
+    return NotRunning(
+        "the session",
+        why=f"that of {', '.join(record.what.values())} is gone: {why}",
+        remedy=f"Start it again with {again}; what was accepted or known is kept{logs}. A service"
+        " manager does it by itself, see the README.",
+    )
 
 
 def _on_record(settings: Settings, address: str | None) -> SessionRecord | None:

@@ -1,11 +1,11 @@
-"""The digital twin beside an emulated mesh, or of an observed network."""
+"""The digital twins of a session: of its emulated mesh, of the network that it observes."""
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING
 
-from actors.twin.contract import TWIN
+from actors.twin.contract import OBSERVED_TWIN, TWIN, twins
 from jobs.launch.companion import Companion
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class TwinCompanion(Companion):
-    """One actor that holds the network of the session; the emulated one, if there are two."""
+    """One actor for each network of the session."""
 
     name = "twin"
     off = "not kept under X0TTA6BL4_MINIMAL"
@@ -23,15 +23,19 @@ class TwinCompanion(Companion):
         return True
 
     def start(self, plan: Plan) -> Wait | None:
-        """Start the actor. A mesh does not wait for it."""
+        """Start them. A mesh does not wait for its twin."""
+        from actors.observe.observed_source import ObservedSource
         from actors.runtime import spawn
+        from actors.topology.provenance import Network
         from actors.twin.actor import TwinActor
         from actors.twin.contract import TwinOptions
         from jobs.launch import joining
 
         settings = plan.settings
-        options = TwinOptions(plan.watched, settings.hello_s, settings.log_level)
-        spawn.detached(TwinActor, TWIN, options)
+        for network, name in twins(plan.networks).items():
+            source = ObservedSource() if network is Network.OBSERVED else plan.watched
+            options = TwinOptions(source, settings.hello_s, settings.log_level, name)
+            spawn.detached(TwinActor, name, options)
         return None if plan.mesh is not None else joining.until_ready(TWIN)
 
     def load(self) -> None:
@@ -39,5 +43,5 @@ class TwinCompanion(Companion):
         importlib.import_module("actors.twin.actor")
 
     def owns(self, actor: str) -> bool:
-        """There is one."""
-        return actor == TWIN
+        """There are two, at most."""
+        return actor in {TWIN, OBSERVED_TWIN}

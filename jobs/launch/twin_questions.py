@@ -1,4 +1,4 @@
-"""Whom the twin's questions go to: the actor of the running mesh, or a map that is read here."""
+"""Whom the twin's questions go to: an actor of the running session, or a map that is read here."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import TypeAdapter
 
+from actors.mesh.errors import NoEmulatedMesh
 from actors.runtime.errors import NotRunning, Unavailable
 from actors.topology import fetch
+from actors.topology.provenance import Network
 from actors.twin import client, progress
-from actors.twin.contract import TWIN
+from actors.twin.contract import TWIN, twins
 from actors.twin.results import About, Reply, ScenarioAnswer
 from jobs.launch import by_socket, found, interruption
 from jobs.launch.gateway_client import NoAnswer
+from jobs.launch.record import SessionRecord
+from serve_apps.gateway.errors import NoObserver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from actors.twin.scenario import Scenario
     from jobs.terminal.reporting import Report
@@ -30,69 +34,110 @@ _OF_A_MAP: Final = {"topology", "vpn", "all_components"}  # of a scenario
 _TICK_S: Final = 2.0  # between two words of progress
 
 
-def ask(scenario: Scenario, settings: Settings, report: Report, *, live: bool, plot: bool) -> Reply:
+def ask(
+    scenario: Scenario,
+    settings: Settings,
+    report: Report,
+    *,
+    live: bool,
+    plot: bool,
+    network: Network | None = None,
+) -> Reply:
     """Ask everything that a scenario asks.
 
     Args:
         scenario: the questions.
-        settings: name the map, and where a mesh may be running.
+        settings: name the map, and where a session may be running.
         report: is told the progress.
-        live: about the running mesh, if there is one.
+        live: about a network of the running session, if there is one.
         plot: whether to draw.
+        network: of the running session; None: the emulated mesh, else the observed network.
 
     Raises:
+        NotRunning: a network of the running session is asked about, and none runs.
+        NoEmulatedMesh, NoObserver: the running session has no such network.
         UnknownNode: a name is of no node.
         InvalidInput: the scenario cannot be asked of this mesh.
         TopologyError: the map cannot be used.
         Unavailable: the twin of the running mesh does not answer.
     """
     if live:
-        report.progress("looking for a running mesh")
+        report.progress("looking for a running session")
         try:
-            return _of_running(scenario, settings, report, plot=plot)
-        except _NothingRuns:
-            report.note(f"no mesh is running: this is about {fetch.shown(settings.topology)}")
+            return _of_running(scenario, settings, report, network, plot=plot)
+        except _NothingRuns as error:
+            if network is not None:
+                raise error.why from None
+            report.note(f"no session is running: this is about {fetch.shown(settings.topology)}")
     return _of_map(scenario, settings, report, plot=plot)
 
 
 class _NothingRuns(Exception):  # noqa: N818 - caught above
-    """There is no mesh to ask about."""
+    """There is no session to ask about."""
+
+    def __init__(self, why: NotRunning) -> None:
+        super().__init__()
+        self.why = why
 
 
-def _of_running(scenario: Scenario, settings: Settings, report: Report, *, plot: bool) -> Reply:
-    with _progress(report, "the twin of the running mesh"):
+def _of_running(
+    scenario: Scenario, settings: Settings, report: Report, network: Network | None, *, plot: bool
+) -> Reply:
+    with _progress(report, "the twin of the running session"):
+        record = SessionRecord.load(settings.state_dir)
+        name = _twin_of(network, record.networks) if record is not None else TWIN
         answered = by_socket.asked(
-            settings.state_dir, TWIN, lambda: client.ask(scenario, plot=plot, limit_s=LIVE_S)
+            settings.state_dir,
+            name,
+            lambda: client.ask(scenario, plot=plot, limit_s=LIVE_S, twin=name),
         )
         if answered is None and not plot:
-            answered = _by_gateway(scenario, settings)
-        return answered or _by_ray(scenario, settings, plot=plot)
+            answered = _by_gateway(scenario, settings, network)
+        return answered or _by_ray(scenario, settings, network, plot=plot)
 
 
-def _by_gateway(scenario: Scenario, settings: Settings) -> Reply | None:
+def _twin_of(network: Network | None, networks: Collection[Network]) -> str:
+    """Name of the twin of this network of a session that has some; None: of the one it means.
+
+    Raises:
+        NoEmulatedMesh, NoObserver: the session has no such network.
+    """
+    if network is None:
+        return TWIN
+    names = twins(networks)
+    if network not in names:
+        raise NoEmulatedMesh if network is Network.EMULATED else NoObserver
+    return names[network]
+
+
+def _by_gateway(scenario: Scenario, settings: Settings, network: Network | None) -> Reply | None:
     """Ask through the gateway; None: there is none, or the question is too much for it."""
     client = found.gateway(settings.state_dir)
     if client is None:
         return None
     asked = scenario.model_dump(mode="json", exclude_unset=True, exclude=_OF_A_MAP)
     try:
-        told = client.ask("POST", "/v1/twin/scenarios", asked, _GATEWAY_S)
+        path = "/v1/twin/scenarios" if network is None else f"/v1/twin/scenarios?network={network}"
+        told = client.ask("POST", path, asked, _GATEWAY_S)
     except (NoAnswer, Unavailable):
         return None
     about, names = About(**told.pop("mesh")), told.pop("names")
     return Reply(about, TypeAdapter(ScenarioAnswer).validate_python(told), names)
 
 
-def _by_ray(scenario: Scenario, settings: Settings, *, plot: bool) -> Reply:
+def _by_ray(
+    scenario: Scenario, settings: Settings, network: Network | None, *, plot: bool
+) -> Reply:
     """Ask the actor from this process, which joins the cluster."""
     from jobs.launch import session
 
     try:
         running = session.running(settings)
     except NotRunning as error:
-        raise _NothingRuns from error
+        raise _NothingRuns(error) from error
     try:
-        return interruption.run(client.ask(scenario, plot=plot, limit_s=LIVE_S))
+        name = _twin_of(network, running.record.networks)
+        return interruption.run(client.ask(scenario, plot=plot, limit_s=LIVE_S, twin=name))
     finally:
         running.close()
 

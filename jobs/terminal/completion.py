@@ -104,7 +104,7 @@ def _naming(topology: str | None) -> Naming | None:
     if topology is None:
         client = found.gateway(found.state_dir())
         if client is not None:
-            return listings.of_session(client, ANSWER_S).naming()
+            return listings.of_session(client, answer_s=ANSWER_S).naming()
         topology = os.environ.get("X0TTA6BL4_TOPOLOGY")
     return None if topology is None else _of_map(topology)
 

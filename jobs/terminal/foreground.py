@@ -42,7 +42,8 @@ def leave_or_stay(
         Unavailable: its cluster has ended by itself.
     """
     if detach:
-        announce()
+        with contextlib.suppress(BrokenPipeError):  # who reads has enough, as `head -1` has
+            announce()
         launched.close()
         return
     report.note(_stay(launched, report, announce))
@@ -115,7 +116,7 @@ def _ended(launched: Session) -> bool:
     state_dir = launched.settings.state_dir
     if SessionRecord.load(state_dir) != launched.record:
         return True
-    if launched.cluster is None or launched.cluster.alive():
+    if launched.cluster is None or not (why := launched.cluster.dead()):
         return False
     with exclusive_lock(state_dir / LOCK, timeout_s=_DOWN_S):  # `x0 down` may be about it
         if SessionRecord.load(state_dir) != launched.record:
@@ -123,7 +124,7 @@ def _ended(launched: Session) -> bool:
     again = "`x0 up`" if launched.options else "`x0 watch`"
     raise Unavailable(
         "the mesh has ended" if launched.options else "the observer has ended",
-        f"the processes of its cluster at {launched.record.address} are gone",
+        why,
         f"Start it again with {again}; what was accepted or known is kept, and so are its logs, in"
         f" {state_dir / KEPT_LOGS}.",
         retry_after_s=5.0,

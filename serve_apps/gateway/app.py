@@ -26,7 +26,9 @@ from actors.payments.shop import Shop
 from actors.runtime import log, spawn
 from actors.topology.provenance import Network
 from actors.twin import client as twin
+from actors.twin.contract import twins
 from serve_apps import operations
+from serve_apps.gateway.cluster_watch import ClusterWatch
 from serve_apps.gateway.gateway_state import Gateway
 from serve_apps.gateway.http.application import build
 from serve_apps.gateway.settings import GatewayOptions
@@ -59,7 +61,9 @@ def _application(
         options=options,
         archive=archive,
     )
-    gateway.twin = twin.ask
+    gateway.cluster = watch = ClusterWatch(spawn.control_address())
+    for network, name in twins(options.networks).items():
+        gateway.twins[network] = functools.partial(twin.ask, twin=name)
     gateway.operations = functools.partial(operations.session_state, options.networks)
     if Network.OBSERVED in options.networks:
         gateway.observed.observer = observer
@@ -69,7 +73,7 @@ def _application(
         # What was imported and built stays. Collections of the oldest generation would go through
         # it on this loop: a tenth of a second each.
         gc.freeze()
-        tasks = [asyncio.create_task(gateway.counts.lag.probe())]
+        tasks = [asyncio.create_task(work) for work in (gateway.counts.lag.probe(), watch.run())]
         if Network.EMULATED in options.networks:
             tasks.append(asyncio.create_task(MeshWatcher(gateway).run()))
         if Network.OBSERVED in options.networks:

@@ -5,6 +5,7 @@ X0Error
 ├── Conflict
 │   └── NoObserver      409  this session observes no network
 ├── Unavailable
+│   ├── ClusterDied     503  the Ray cluster that all of this runs on is ending
 │   ├── MeshNotReady    503  the mesh is starting, or a part of it does not answer
 │   └── NetworkNotWell  503  what is known of the observed network is old, held or nothing
 ├── NoRoute             404  the mesh has no path between two nodes now
@@ -30,6 +31,20 @@ class NoObserver(Conflict):
             "this session only emulates a mesh",
             "GET /v1/mesh/status tells of the mesh; `x0 watch` and `x0 up --from-observed` observe"
             " a network.",
+        )
+
+
+class ClusterDied(Unavailable):
+    """The control process of the Ray cluster has died, and everything else follows it."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            "the Ray cluster has died",
+            f"its control process (gcs_server) is gone: {why}; all that runs on it ends within a"
+            " minute",
+            "`x0 status` on the gateway's host clears what is left and says how to start it again;"
+            " what was accepted or known is kept.",
+            retry_after_s=30.0,
         )
 
 

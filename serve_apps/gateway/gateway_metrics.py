@@ -79,7 +79,11 @@ class GatewayMetrics(Collector):
         observed, troubles = gateway.how_observed()
         yield from _of_network(gateway.observed.last, len(troubles), known=observed == "ready")
         for name, text, value in (
-            ("ready", "1 once the emulated mesh is ready", gateway.ready),
+            (
+                "ready",
+                "1 once the emulated mesh is ready",
+                gateway.ready and not gateway.cluster_gone,
+            ),
             ("requests_in_flight", "Requests under way", gateway.in_flight.taken),
             ("long_polls", "Long polls under way", gateway.long_polls.taken),
             ("event_streams", "Event streams open", gateway.streams.taken),

@@ -21,7 +21,7 @@ from actors.topology.errors import UnknownNode
 from actors.topology.etx import COST_UNIT
 from actors.topology.provenance import Network
 from serve_apps import probing
-from serve_apps.gateway.errors import MeshNotReady, NoRoute
+from serve_apps.gateway.errors import ClusterDied, MeshNotReady, NoObserver, NoRoute
 from serve_apps.gateway.gateway_metrics import GatewayMetrics
 from serve_apps.gateway.history_reader import HistoryReader
 from serve_apps.gateway.limits import Limits
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from actors.topology.model import Topology
     from actors.twin.results import Reply
     from actors.twin.scenario import Scenario
+    from serve_apps.gateway.cluster_watch import ClusterWatch
     from serve_apps.gateway.decoding import Messages
     from serve_apps.gateway.mesh_view import Snapshot
     from serve_apps.gateway.send_batcher import SendOutcome
@@ -60,7 +61,7 @@ _NOTHING_SENT = (
 
 
 class AskTwin(Protocol):
-    """Whoever answers about the mesh, as `actors.twin.client.ask` does."""
+    """Whoever answers about a network, as `actors.twin.client.ask` does."""
 
     async def __call__(self, scenario: Scenario, *, plot: bool, limit_s: float) -> Reply:
         """Answer everything that a scenario asks."""
@@ -125,7 +126,8 @@ class Gateway:
         self.progress = "looking for the mesh"
         self.ready = False
         self.mesh: Mesh | None = None
-        self.twin: AskTwin | None = None
+        self.cluster: ClusterWatch | None = None
+        self.twins: dict[Network, AskTwin] = {}
         self.operations: Callable[[], Awaitable[dict[str, Any]]] | None = None
         self.batcher = SendBatcher(self.joined, limits.queued, limits.answer_s)
         self.idempotent = IdempotentRequests(
@@ -165,13 +167,24 @@ class Gateway:
         """Tell whether all networks of this session can be used now, and are known as they should.
 
         Raises:
+            ClusterDied: what all of them run on is ending.
             MeshNotReady: one starts, a shard does not answer, or all nodes are silent.
             NetworkNotWell: a source of the observed one failed, is held or stale, or no node is up.
         """
+        self._check_cluster()
         if Network.OBSERVED in self.networks:
             self.observed.check()
         if Network.EMULATED in self.networks:
             self._check_mesh()
+
+    @property
+    def cluster_gone(self) -> str:
+        """Why the cluster that all of this runs on is taken for dead; "" while it lives."""
+        return self.cluster.gone if self.cluster is not None else ""
+
+    def _check_cluster(self) -> None:
+        if self.cluster_gone:
+            raise ClusterDied(self.cluster_gone)
 
     def how_observed(self) -> tuple[str | None, list[str]]:
         """What is known of the observed network, in a word, and what is wrong; None: none is."""
@@ -301,8 +314,10 @@ class Gateway:
         """How this session is, asked anew: as `operations.session_state`.
 
         Raises:
+            ClusterDied: Ray, which is asked too, would be waited for in vain.
             Unavailable: the coordinator or the observer does not answer.
         """
+        self._check_cluster()
         if self.operations is None:
             raise Unavailable(
                 "the mesh cannot be asked",
@@ -312,19 +327,32 @@ class Gateway:
             )
         return await self.operations()
 
-    async def ask(self, scenario: Scenario, *, plot: bool = False) -> Reply:
-        """Ask the twin of the mesh.
+    async def ask(
+        self, scenario: Scenario, network: Network | None = None, *, plot: bool = False
+    ) -> Reply:
+        """Ask the twin of a network.
+
+        Args:
+            scenario: the questions.
+            network: which one; None: the emulated mesh, or without one the observed network.
+            plot: whether to draw.
 
         Raises:
+            NoEmulatedMesh: it is asked about, and this session only observes.
+            NoObserver: the observed network is asked about, and there is none.
             UnknownNode: a name is of no node.
             InvalidInput: the scenario cannot be asked of this mesh, or takes too long.
             TooBusy: too many questions are under way.
             Unavailable: the network is not known yet, or the twin is not ready or does not answer.
         """
-        if Network.EMULATED in self.networks:
+        if network is None:
+            both = Network.EMULATED in self.networks
+            network = Network.EMULATED if both else Network.OBSERVED
+        if network is Network.EMULATED:
             self.joined()
-        twin = self.twin
-        assert twin is not None  # noqa: S101 - set before the mesh is looked for
+        elif network not in self.networks:
+            raise NoObserver
+        twin = self.twins[network]
         limit_s = self.limits.twin_s
         with self.questions.one():
             try:

@@ -105,7 +105,11 @@ def test_the_twin_answers_about_the_observed_network_by_name(watching: Path) -> 
 
 def test_what_emulates_says_that_nothing_is_emulated(watching: Path, gateway: str) -> None:
     """Sending and drilling are refused, and so are the routes of the emulated mesh."""
-    for refused in (("send", "n1", "n2", "hello"), ("drill",)):
+    emulated = ("--network", "emulated")
+    for refused in (
+        *(("send", "n1", "n2", "hello"), ("drill",)),
+        *(("what-if", "--fail", "n1", *emulated), ("nodes", *emulated)),
+    ):
         done = x0(watching, *refused)
         assert done.returncode == exit_codes.CONFLICT, done.stderr
         assert "Traceback" not in done.stderr
@@ -213,6 +217,12 @@ def test_the_laboratory_is_a_copy_of_what_is_observed(
         assert started["nodes"] == len(NAMES)
         told = answer(tmp_path, "what-if", "--fail", "church-tower")
         assert told["mesh"]["network"] == "emulated"
+        told = answer(tmp_path, "what-if", "--fail", "church-tower", "--network", "observed")
+        assert told["mesh"]["network"] == "observed"
+        assert told["impact"]["cut_off"] == {"nodes": 1, "clients": 3, "clients_known": 1}
+        for network in ("observed", "emulated"):
+            listed = answer(tmp_path, "nodes", "--network", network)
+            assert (listed["about"]["network"], len(listed["nodes"])) == (network, len(NAMES))
         sent = answer(tmp_path, "send", "n1", "n4", "hello")
         assert sent["outcome"] == "delivered"
     finally:

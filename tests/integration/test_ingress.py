@@ -135,6 +135,26 @@ def test_pages_are_where_somebody_asks_for_them() -> None:
         ingress.confined("listen stats\n  bind *:84\n", "10.0.0.1")
 
 
+async def test_without_a_gateway_the_answer_is_a_problem_document(serve: Any, port: int) -> None:
+    """When nothing behind HAProxy lives, it says so itself, with a time to retry."""
+    async with serving(lambda *_: response(200)) as server:
+        replica = haproxy.ServerConfig(name="S", host=server.host, port=server.port)
+        serve.set_backend_configs(backends(replica))
+        await serve.start()
+    try:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            for _ in range(2):
+                answer = await client.get(f"http://127.0.0.1:{port}/v1/mesh/nodes")
+                assert answer.status_code == 503
+                assert answer.headers["content-type"] == "application/problem+json"
+                assert int(answer.headers["retry-after"]) == ingress.RETRY_S
+                assert answer.json()["status"] == 503
+                assert "x0 status" in answer.json()["remedy"]
+                await serve.reload()
+    finally:
+        await serve.stop()
+
+
 async def test_the_port_opens_with_the_first_server_and_stays_open(serve: Any, port: int) -> None:
     """Nobody is answered before a replica can answer; from then on nobody is refused."""
     async with serving(lambda *_: response(200)) as server:
@@ -187,7 +207,7 @@ def test_a_configuration_of_another_shape_is_left_alone(tmp_path: Path) -> None:
         timeout=30,
         check=False,
     )
-    assert done.stderr.count("x0-haproxy: HAProxy runs as Serve configured it") == 3
+    assert done.stderr.count("x0-haproxy: HAProxy runs as Serve configured it") == 4
     assert "haproxy version" in done.stderr
     assert path.read_text() == before
 

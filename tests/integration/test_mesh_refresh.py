@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
+import httpx
 import numpy as np
 import pytest
 from living_mesh import MeshStarter, ask, inject, status, until
@@ -19,14 +21,18 @@ from actors.mesh.membership import Faults
 from actors.mesh.status_document import document
 from actors.topology.diff import LinkAdded, LinkRemoved, NodeAdded, NodeRemoved
 from actors.topology.errors import TopologyError, UnknownNode
+from serve_apps.gateway.gateway_state import Gateway
+from serve_apps.gateway.http.application import build
+from serve_apps.gateway.watching import MeshWatcher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
     from pathlib import Path
 
     from actors.topology.diff import Event
 
 RING = tuple(f"r{number}" for number in range(8))
+UNREAD = (b"unread", b"unread too")
 RING_LINKS = tuple(zip(RING, (*RING[1:], RING[0]), strict=True))
 
 
@@ -164,20 +170,52 @@ async def test_what_a_node_that_left_has_not_read_can_be_read(
     path = tmp_path / "map.json"
     path.write_bytes(map_of(RING, RING_LINKS))
     async with starter.running(topology=str(path)) as mesh:
-        sent = await mesh.send("r0", "r7", b"unread")
+        sent = [await mesh.send("r0", "r7", text, port=port) for port, text in enumerate(UNREAD)]
 
         async def arrived() -> bool:
-            return sum(shard.unread_messages for shard in (await status()).shards) == 1
+            return sum(shard.unread_messages for shard in (await status()).shards) == 2
 
-        await until(arrived, "the message has arrived")
+        await until(arrived, "the messages have arrived")
         path.write_bytes(map_of(RING[:7], RING_LINKS[:6]))
         await refresh()
         shards = (await status()).shards
         assert sum(shard.nodes for shard in shards) == 7
         assert sum(shard.left for shard in shards) == 1
-        assert sum(shard.unread_of_left for shard in shards) == 1
-        assert [(m.id, m.payload) for m in await NodeRef("r7").receive()] == [(sent, b"unread")]
+        assert sum(shard.unread_of_left for shard in shards) == 2
+        read = await NodeRef("r7").receive(port=0)
+        assert [(m.id, m.payload) for m in read] == [(sent[0], UNREAD[0])]
+        async with gateway_of_this_process() as client:
+            inbox = "/v1/mesh/nodes/r7/inbox"
+            (left,) = (await client.get(inbox, params={"port": 1})).json()["messages"]
+            assert (left["id"], left["payload"].encode()) == (str(sent[1]), UNREAD[1])
+            taken = await client.post(f"{inbox}/ack", json={"receipts": [left["receipt"]]})
+            assert taken.status_code == 200, taken.text
+            # It is of the mesh no more: nothing can be sent to it.
+            message = {"source": "r0", "destination": "r7", "payload": "x"}
+            assert (await client.post("/v1/mesh/messages", json=message)).status_code == 404
         assert [shard.unread_messages for shard in (await status()).shards] == [0, 0]
+
+
+@contextlib.asynccontextmanager
+async def gateway_of_this_process() -> AsyncIterator[httpx.AsyncClient]:
+    """A gateway over the running mesh, and a client with its token."""
+    gateway = Gateway("a-token-of-the-tests")
+    watching = asyncio.create_task(MeshWatcher(gateway).run())
+    headers = {"authorization": "Bearer a-token-of-the-tests"}
+    transport = httpx.ASGITransport(build(gateway))
+    try:
+
+        async def ready() -> bool:
+            return gateway.ready
+
+        await until(ready, "the gateway knows the mesh")
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://localhost", headers=headers
+        ) as client:
+            yield client
+    finally:
+        watching.cancel()
+        await asyncio.wait([watching])
 
 
 async def test_a_mesh_whose_nodes_are_silent_is_not_healthy(starter: MeshStarter) -> None:

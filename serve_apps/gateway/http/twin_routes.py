@@ -1,4 +1,4 @@
-"""The digital twin of the live mesh: what a failure would cost."""
+"""The digital twins of the live networks: what a failure would cost."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing_extensions import TypeAliasType
 from actors.runtime.errors import InvalidInput
 from actors.runtime.ids import MAX_NODE_ID_LENGTH
 from actors.topology import naming
+from actors.topology.provenance import Network
 from actors.twin import scenario as scenarios
 from actors.twin.limits import MAX_PAIRS
 from actors.twin.scenario import Failing, Scenario
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from serve_apps.gateway.gateway_state import Gateway
 
+AskedNetwork = TypeAliasType("AskedNetwork", Literal["emulated", "observed"])
 Ranking = TypeAliasType("Ranking", Literal["clients", "nodes", "pairs"])
 MOST: Final = 256  # nodes, and links, of one question in a URL
 
@@ -53,6 +55,14 @@ Rank = Annotated[
         " without it, the first of these that is known"
     ),
 ]
+Of = Annotated[
+    AskedNetwork | None,
+    Query(
+        alias="network",
+        description="which network; without it, the emulated mesh, or the observed network where"
+        " nothing is emulated",
+    ),
+]
 LinkEnds = Annotated[
     list[Annotated[str, Query(min_length=3, max_length=4 * MAX_NODE_ID_LENGTH + 5)]],
     Query(max_length=MOST, description="links that fail with them, each as its ends: A,B"),
@@ -75,6 +85,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
     async def get_single_failures(
         rank_by: Rank = None,
         gateway_node: Gateways = [],  # noqa: B006 - FastAPI copies it
+        of: Of = None,
     ) -> Response:
         """Every node and link whose failure alone would cut others off, the costliest first.
 
@@ -82,7 +93,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         are null.
         """
         asked = Scenario(singles=True, rank_by=rank_by, gateways=tuple(gateway_node) or None)
-        reply = await gateway.ask(asked)
+        reply = await gateway.ask(asked, _network(of))
         return await _answer(reply.as_dict(), "internet", "single_failures")
 
     @app.get(
@@ -96,6 +107,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         most: Annotated[int, Query(ge=1, le=MAX_PAIRS, description="pairs of each kind")] = 20,
         rank_by: Rank = None,
         gateway_node: Gateways = [],  # noqa: B006 - FastAPI copies it
+        of: Of = None,
     ) -> Response:
         """Which two must not fail together: two nodes, two links, a node and a link.
 
@@ -104,7 +116,8 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         """
         gateway.access.check(request.headers)
         gateways = tuple(gateway_node) or None
-        reply = await gateway.ask(Scenario(doubles=most, rank_by=rank_by, gateways=gateways))
+        asked = Scenario(doubles=most, rank_by=rank_by, gateways=gateways)
+        reply = await gateway.ask(asked, _network(of))
         return await _answer(reply.as_dict(), "internet", "double_failures")
 
     @app.get(
@@ -117,6 +130,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         node: NodeIds = [],  # noqa: B006 - FastAPI copies it
         link: LinkEnds = [],  # noqa: B006 - the same
         gateway_node: Gateways = [],  # noqa: B006 - the same
+        of: Of = None,
     ) -> Response:
         """What happens if these nodes and links fail together: may I take it down tonight?
 
@@ -124,7 +138,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         in s.
         """
         asked = _failing(node, link).model_copy(update={"gateways": tuple(gateway_node) or None})
-        reply = await gateway.ask(asked)
+        reply = await gateway.ask(asked, _network(of))
         return await _answer(reply.as_dict(), "internet", "impact")
 
     @app.get(
@@ -137,9 +151,13 @@ def add(app: FastAPI, gateway: Gateway) -> None:
             200: twin_documents.PICTURE,
         },
     )
-    async def get_picture(node: NodeIds = [], link: LinkEnds = []) -> Response:  # noqa: B006 - the same
+    async def get_picture(
+        node: NodeIds = [],  # noqa: B006 - the same
+        link: LinkEnds = [],  # noqa: B006 - the same
+        of: Of = None,
+    ) -> Response:
         """The mesh drawn, with what the failure of these nodes and links cuts off marked."""
-        reply = await gateway.ask(_failing(node, link), plot=True)
+        reply = await gateway.ask(_failing(node, link), _network(of), plot=True)
         return Response(reply.picture, media_type=twin_documents.PNG)
 
     @app.post(
@@ -149,7 +167,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         responses={**problem_documents.CHANGES, **problem_documents.problems(404)},
         openapi_extra={"requestBody": twin_documents.SCENARIO_BODY},
     )
-    async def ask_scenario(request: Request) -> Response:
+    async def ask_scenario(request: Request, of: Of = None) -> Response:
         """Ask a whole scenario of the live mesh.
 
         It may also ask for random failures, shared risks, cascades, availability and links to add.
@@ -158,8 +176,12 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         gateway.access.check(request.headers)
         given = await bodies.read_json(request, gateway.limits.twin_bytes)
         asked = await asyncio.to_thread(_asked, given, gateway.limits.twin_samples)
-        reply = await gateway.ask(asked)
+        reply = await gateway.ask(asked, _network(of))
         return await _answer(reply.as_dict())
+
+
+def _network(of: str | None) -> Network | None:
+    return None if of is None else Network(of)
 
 
 async def _answer(found: Mapping[str, Any], *parts: str) -> Response:

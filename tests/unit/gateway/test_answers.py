@@ -9,6 +9,8 @@ from typing import Any
 import msgpack
 import pytest
 
+from actors.topology.model import Topology
+from serve_apps.gateway.cluster_watch import ClusterWatch
 from serve_apps.gateway.limits import Limits
 from tests.unit.gateway.conftest import look
 
@@ -54,6 +56,46 @@ async def test_a_shard_that_does_not_answer_is_told(start: Any) -> None:
     assert (await client.post("/v1/mesh/messages", json=ONE, headers=AUTH)).status_code == 200
     await gateway.take(look(world))
     assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_a_mesh_in_which_no_node_hears_another_is_not_ready(start: Any) -> None:
+    """/readyz is a 503 that says so; one link that is heard is enough, and so is a mesh without."""
+    gateway, client = await start()
+    world = gateway.view.topology
+    await gateway.take(look(world, cut=(0, 1, 2, 3)))
+    answer = await client.get("/readyz")
+    assert is_problem(answer, 503)
+    assert "no node hears another" in answer.json()["detail"]
+    await gateway.take(look(world, cut=(0, 1, 2)))
+    assert (await client.get("/readyz")).status_code == 200
+    await gateway.take(look(Topology.of(["a", "b"], [])))
+    assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_a_cluster_that_has_died_is_told(start: Any) -> None:
+    """When Ray's control process listens no more: no readiness, no question to it, and why."""
+    gateway, client = await start()
+
+    async def status() -> dict[str, Any]:
+        return {"healthy": True}
+
+    gateway.operations = status
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    gateway.cluster = ClusterWatch(f"{host}:{port}")
+    await gateway.cluster.look()
+    assert (await client.get("/readyz")).status_code == 200
+    assert (await client.get("/v1/status", headers=AUTH)).status_code == 200
+    server.close()
+    await server.wait_closed()
+    await gateway.cluster.look()
+    for path in ("/readyz", "/v1/status"):
+        answer = await client.get(path, headers=AUTH)
+        assert is_problem(answer, 503)
+        assert answer.headers["retry-after"]
+        assert "gcs_server" in answer.json()["detail"]
+        assert "x0 status" in answer.json()["remedy"]
+    assert (await client.get("/v1/mesh/nodes")).status_code == 200  # what needs no Ray
 
 
 @pytest.mark.parametrize("ready", [False, True])

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from actors.runtime.errors import Unavailable
 from actors.topology.model import Topology
+from actors.topology.provenance import Network
 from actors.twin.intact import Intact
 from actors.twin.reply import reply
 from actors.twin.results import About, Reply
 from serve_apps.gateway.limits import Limits
+from serve_apps.gateway.settings import GatewayOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +41,7 @@ def asked(start: Callable[..., Any]) -> Callable[..., Any]:
 
     async def started(limits: Limits | None = None, answering: Any = twin) -> Any:
         gateway, client = await start(limits)
-        gateway.twin = answering
+        gateway.twins[Network.EMULATED] = answering
         return client
 
     return started
@@ -270,9 +273,41 @@ async def test_a_twin_that_is_not_there_is_a_503(asked: Callable[..., Any]) -> N
 async def test_nothing_is_asked_before_the_mesh_is_ready(start: Callable[..., Any]) -> None:
     """While the mesh starts, every question is a 503."""
     gateway, client = await start(ready=False)
-    gateway.twin = twin
+    gateway.twins[Network.EMULATED] = twin
     for path in ("/v1/twin/single", "/v1/twin/impact?node=a", "/v1/twin/picture.png"):
         assert (await client.get(path)).status_code == 503
+
+
+async def test_each_network_has_its_twin(start: Callable[..., Any]) -> None:
+    """`?network=` chooses; without it, the emulated mesh; what a session lacks is refused."""
+    both = GatewayOptions(networks=(Network.EMULATED, Network.OBSERVED))
+    gateway, client = await start(options=both)
+    gateway.twins[Network.EMULATED] = twin
+
+    async def observed(scenario: Scenario, *, plot: bool, limit_s: float) -> Reply:
+        found = await twin(scenario, plot=plot, limit_s=limit_s)
+        return replace(found, about=replace(found.about, network=Network.OBSERVED))
+
+    gateway.twins[Network.OBSERVED] = observed
+    asked = {"fail": {"nodes": ["a"]}}
+    for query, network in (
+        ("", "map"),
+        ("network=emulated", "map"),
+        ("network=observed", "observed"),
+    ):
+        for path in ("single", "impact", "double"):
+            answer = await client.get(f"/v1/twin/{path}?{query}", headers=TOKEN)
+            assert answer.json()["mesh"]["network"] == network
+        answer = await client.post(f"/v1/twin/scenarios?{query}", json=asked, headers=TOKEN)
+        assert answer.json()["mesh"]["network"] == network
+    gateway.ready = False  # the observed network can be asked about while the mesh starts
+    assert (await client.get("/v1/twin/single?network=observed")).status_code == 200
+    assert (await client.get("/v1/twin/single")).status_code == 503
+    assert (await client.get("/v1/twin/single?network=map")).status_code == 422
+    for networks, refused in (((Network.EMULATED,), "observed"), ((Network.OBSERVED,), "emulated")):
+        gateway, client = await start(options=GatewayOptions(networks=networks))
+        answer = await client.get(f"/v1/twin/single?network={refused}")
+        assert (answer.status_code, bool(answer.json()["remedy"])) == (409, True)
 
 
 async def test_the_document_tells_of_the_twin(asked: Callable[..., Any]) -> None:

@@ -21,6 +21,7 @@ from actors.runtime.errors import X0Error
 from actors.topology.etx import COST_UNIT
 from actors.topology.link_state import LinkState
 from actors.topology.model import Topology
+from actors.topology.provenance import Network
 from actors.twin.intact import Intact
 from actors.twin.reply import reply
 from actors.twin.results import About
@@ -127,7 +128,7 @@ class Running:
         self.mesh = PostMesh()
         self.gateway = Gateway(ensure_token(state))
         self.gateway.mesh = self.mesh  # type: ignore[assignment]
-        self.gateway.twin = self._twin
+        self.gateway.twins[Network.EMULATED] = self._twin
         self._up = threading.Event()
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = self._listening.getsockname()[1]
@@ -275,7 +276,7 @@ def test_without_an_answer_ray_is_asked(
     assert running.x0("send", "a", "c", "x") == BY_RAY | COST
     assert asked == [("a", "c", b"x", None, 30.0)]
 
-    def by_ray(scenario: Scenario, _settings: object, *, plot: bool) -> Reply:
+    def by_ray(scenario: Scenario, *_of: object, plot: bool) -> Reply:
         return reply(scenario, ABOUT, Intact(WORLD), plot=plot)
 
     monkeypatch.setattr(twin_questions, "_by_ray", by_ray)
@@ -326,7 +327,7 @@ def test_what_if_is_answered_as_by_the_twin(
     env = {"X0TTA6BL4_STATE_DIR": str(running.state)}
     values, text = [], []
 
-    def by_ray(scenario: Scenario, _settings: object, *, plot: bool) -> Reply:
+    def by_ray(scenario: Scenario, *_of: object, plot: bool) -> Reply:
         return reply(scenario, ABOUT, Intact(WORLD), plot=plot)
 
     for way in (pytest.fail, by_ray):
@@ -347,7 +348,7 @@ def test_what_if_asks_the_actor_for_what_the_gateway_refuses(
     """Pictures and many draws; a node that is not there, the gateway tells itself."""
     asked = []
 
-    def by_ray(scenario: Scenario, _settings: object, *, plot: bool) -> Reply:
+    def by_ray(scenario: Scenario, *_of: object, plot: bool) -> Reply:
         asked.append((scenario.random is not None, plot))
         return reply(Scenario(fail=scenario.fail, singles=True), ABOUT, Intact(WORLD), plot=plot)
 

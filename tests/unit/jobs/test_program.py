@@ -102,7 +102,7 @@ def test_an_error_that_cannot_be_printed_is_still_said(tmp_path: Path) -> None:
         )
     assert done.returncode == exit_codes.NO_MESH
     assert done.stderr.count("\n") == 1
-    assert "has no mesh on record" in done.stderr
+    assert "has no session on record" in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("pay", "sandbox", "kinds")])

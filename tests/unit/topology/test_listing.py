@@ -14,6 +14,7 @@ from actors.topology import listing
 from actors.topology.listing import ListedLink, ListedNode
 from actors.topology.model import Topology
 from actors.topology.node_table import NodeTable
+from actors.topology.provenance import Network
 from actors.topology.selection import Wanted, select
 
 
@@ -92,7 +93,7 @@ def test_a_map_is_listed_with_what_is_known_of_it() -> None:
     )
     world = Topology.of("abc", [(0, 1), (1, 2)], [[0.5, 0.8], [1.0, 1.0]], nodes=table)
     measured = np.array([[True, True], [False, True]])
-    found = listing.of_topology(replace(world, measured=measured), "map", "town.json")
+    found = listing.of_topology(replace(world, measured=measured), Network.MAP, "town.json")
     assert [(n.name, n.gateway, n.clients, n.location, n.links) for n in found.nodes] == [
         ("tower", True, None, (50.7, 6.1), 1),
         (None, None, 0, None, 2),
@@ -114,7 +115,7 @@ def test_a_listing_has_all_that_a_topology_has(
     """Listed and made a topology again: the same nodes, links and measurements."""
     world = Topology.of("abcd", [(0, 1), (1, 2), (0, 2)], quality, [0, 1, 2])
     world = replace(world, measured=np.array(measured))
-    found = listing.of_topology(world, "map", "x")
+    found = listing.of_topology(world, Network.MAP, "x")
     again = select(found.reading(), Wanted(all_components=True)).topology
     assert (again.ids, again.ends.tolist()) == (world.ids, world.ends.tolist())
     assert again.measured.tolist() == world.measured.tolist()
