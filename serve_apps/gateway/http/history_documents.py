@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
+from typing_extensions import TypeAliasType
 
 from actors.topology.events import EventKind, EventSeverity
 from actors.topology.provenance import Network
@@ -22,6 +23,10 @@ _EVENT = {
     "data": {},
     "source": "mesh",
 }
+
+
+NodeChange = TypeAliasType("NodeChange", Literal["joined", "left", "state", "renamed"])
+LinkChange = TypeAliasType("LinkChange", Literal["added", "gone", "state", "quality"])
 
 
 class StoredEventDocument(BaseModel):
@@ -59,7 +64,7 @@ class MomentDocument(BaseModel):
 class NodeDifference(BaseModel):
     """A node that is not as it was."""
 
-    what: Literal["joined", "left", "state", "renamed"]
+    what: NodeChange
     id: str
     names: list[str] = Field(description='its name; "" where there is none')
     before: str | None = Field(description="state or name of before; null: there was none")
@@ -69,7 +74,7 @@ class NodeDifference(BaseModel):
 class LinkDifference(BaseModel):
     """A link that is not as it was."""
 
-    what: Literal["added", "gone", "state", "quality"]
+    what: LinkChange
     a: str
     b: str
     kind: str
