@@ -15,7 +15,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from actors.observe import answers, saving
-from actors.observe.contract import MAX_LINKS, MAX_NODES, OBSERVER, ObserverContract
+from actors.observe.contract import (
+    MAX_LINKS,
+    MAX_NODES,
+    OBSERVER,
+    ObserverContract,
+    RecallingSource,
+)
 from actors.observe.errors import ObserverStateUnreadable
 from actors.observe.event_ring import EventRing
 from actors.observe.moment import Moment
@@ -23,7 +29,7 @@ from actors.observe.observation import Observation
 from actors.observe.observer_metrics import ObserverMetrics
 from actors.observe.source_record import SourceRecord
 from actors.observe.sources.configured import ConfiguredSource
-from actors.runtime.errors import InvalidInput, Unavailable, X0Error
+from actors.runtime.errors import InvalidInput, Unavailable, X0Error, close_matches
 from actors.runtime.shell import ActorShell
 from actors.runtime.state_files import ensure_directory, exclusive_lock, write_atomic
 from actors.topology.events import EventSeverity
@@ -33,6 +39,7 @@ if TYPE_CHECKING:
 
     from actors.observe.answers import MeshView
     from actors.observe.contract import (
+        LeftOutPage,
         ObservedNetwork,
         ObserverOptions,
         ReadingSource,
@@ -92,6 +99,9 @@ class ObserverActor(ActorShell):
         """Load the stored state, and wait until each source was tried, or members are known."""
         self._waits_for = f"the state in {self._options.directory}"
         self._world = await asyncio.to_thread(self._load)
+        for source in self._options.sources:
+            if isinstance(source, RecallingSource):
+                source.recall(self._world.records[source.name].nodes)
         self._loaded.set()
         world = self._world
         self._log.info(
@@ -286,6 +296,23 @@ class ObserverActor(ActorShell):
         async with self._turn:
             assert self._world is not None  # noqa: S101 - it is loaded
             return answers.source_states(self._world, self._now())
+
+    async def left_out(self, source: str, after: int, most: int) -> LeftOutPage:
+        """See `ObserverContract.left_out`."""
+        await self._loaded_or_failed()
+        async with self._turn:
+            assert self._world is not None  # noqa: S101 - it is loaded
+            record = self._world.records.get(source)
+            if record is None:
+                raise InvalidInput(
+                    f"source {source[:80]!a} is refused",
+                    "there is none of that name",
+                    close_matches(source, self._world.records)
+                    or "GET /v1/network/sources has the names.",
+                    source="query",
+                    entry="source",
+                )
+            return answers.left_out(record, after, most)
 
     async def events(self, after: int, most: int) -> EventPage:
         """See `ObserverContract.events`."""

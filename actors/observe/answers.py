@@ -10,6 +10,7 @@ import numpy as np
 
 from actors.observe.contract import (
     OBSERVER,
+    LeftOutPage,
     LinkCondition,
     NodeState,
     ObservedLink,
@@ -105,6 +106,18 @@ def _link(world: Observation, link: KnownLink) -> ObservedLink:
 def source_states(world: Observation, now: Moment) -> tuple[SourceState, ...]:
     """How each source is."""
     return tuple(_source(record, now) for record in world.records.values())
+
+
+def left_out(record: SourceRecord, after: int, most: int) -> LeftOutPage:
+    """Records of a source's last answer, those that were left out first."""
+    records = record.left_out + record.altered
+    shown = range(len(records))[after : after + most]
+    return LeftOutPage(
+        tuple(records[at] for at in shown),
+        tuple(at >= len(record.left_out) for at in shown),
+        sum(record.account.left_out.values()) + sum(record.account.altered.values()),
+        more=after + len(shown) < len(records),
+    )
 
 
 def _source(record: SourceRecord, now: Moment) -> SourceState:

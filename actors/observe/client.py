@@ -11,7 +11,7 @@ from actors.observe.contract import OBSERVER, TIMEOUT_S, ObserverContract
 from actors.runtime import remote
 
 if TYPE_CHECKING:
-    from actors.observe.contract import ObservedNetwork, SourceState
+    from actors.observe.contract import LeftOutPage, ObservedNetwork, SourceState
     from actors.topology.events import EventPage
     from actors.topology.network import Reading
 
@@ -33,6 +33,11 @@ async def network_if_changed(known: tuple[int, int]) -> ObservedNetwork | float:
 async def sources() -> tuple[SourceState, ...]:
     """See `ObserverContract.sources`."""
     return await _observer().sources()
+
+
+async def left_out(source: str, after: int, most: int) -> LeftOutPage:
+    """See `ObserverContract.left_out`."""
+    return await _observer().left_out(source, after, most)
 
 
 async def events(after: int, most: int) -> EventPage:

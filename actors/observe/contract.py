@@ -11,19 +11,19 @@ or by `retired` in both. Whoever folds the events has the states.
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - pydantic reads it
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from actors.runtime.actor_health import ActorContract
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from actors.topology.events import EventPage
     from actors.topology.link_state import LinkState, Roster
-    from actors.topology.network import LeftOut, Reading
+    from actors.topology.network import LeftOut, NetworkNode, Reading
 
 OBSERVER: Final = "observer"  # also the name of the one shard of its roster
 TIMEOUT_S: Final = 10.0  # for an answer
@@ -31,6 +31,7 @@ MAX_NODES: Final = 65_536  # most members, and most nodes of one reading
 MAX_LINKS: Final = 524_288  # most links, and most of one reading
 MAX_PUSHING: Final = 64  # most sources that push
 LEFT_OUT_SHOWN: Final = 100  # most left-out records that a `SourceState` lists
+LEFT_OUT_KEPT: Final = 10_000  # most of one answer that can be asked for
 EVENTS_KEPT: Final = 10_000
 MOST_EVENTS: Final = 5_000  # most events of one page
 
@@ -56,6 +57,15 @@ class ReadingSource(Protocol):
         Raises:
             X0Error: there is no answer, or it cannot be read at all.
         """
+        ...
+
+
+@runtime_checkable
+class RecallingSource(Protocol):
+    """A source that can make use of what it said before its process ended."""
+
+    def recall(self, nodes: Mapping[str, NetworkNode]) -> None:
+        """Take in the nodes that it listed last, by id, before the first poll."""
         ...
 
 
@@ -149,7 +159,7 @@ class SourceState:
         records: number of records of its last answer, taken over or held.
         left_out: number of records of that answer that were left out, by reason.
         altered: number of records that were used otherwise than they stand, by reason.
-        examples: some of both, at most `LEFT_OUT_SHOWN`.
+        examples: some of both, at most `LEFT_OUT_SHOWN`; `ObserverContract.left_out` tells all.
         notes: sentences about the answer as a whole.
         pushes: whether it sends its readings by itself.
     """
@@ -279,6 +289,24 @@ class ObservedNetwork:
     revision: tuple[int, int] = (0, 0)
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOutPage:
+    """Some records of a source's last answer that were not used, or not as they stand.
+
+    Attributes:
+        records: the records.
+        used: of each, whether it was used otherwise than it stands.
+        total: how many there were in that answer; `LEFT_OUT_KEPT` of each kind can be asked for,
+            and after a restart none before the next answer.
+        more: whether more can be asked for, after these.
+    """
+
+    records: tuple[LeftOut, ...]
+    used: tuple[bool, ...]
+    total: int
+    more: bool
+
+
 class ObserverContract(ActorContract, Protocol):
     """The methods of the observer. With `roster` and `link_state` it can be watched as a mesh."""
 
@@ -308,6 +336,14 @@ class ObserverContract(ActorContract, Protocol):
 
     async def sources(self) -> tuple[SourceState, ...]:
         """How each source is, in their order; those that push follow."""
+        ...
+
+    async def left_out(self, source: str, after: int, most: int) -> LeftOutPage:
+        """At most `most` records that were left out or altered, after so many of them.
+
+        Raises:
+            InvalidInput: there is no such source.
+        """
         ...
 
     async def events(self, after: int, most: int) -> EventPage:

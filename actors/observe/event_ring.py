@@ -12,7 +12,7 @@ from actors.topology.events import EventPage, NetworkEvent
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from actors.observe.telling import Happening
+    from actors.observe.step import Happening
 
 
 class EventRing:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from actors.observe.merging import LinkKey, Picture, SeenLink, SeenNode
     from actors.observe.moment import Moment
     from actors.observe.observation import Observation
-    from actors.observe.telling import Step
+    from actors.observe.step import Step
     from actors.topology.network import NetworkNode
 
 

@@ -15,7 +15,8 @@ from actors.observe.judging import Judging
 from actors.observe.merging import Picture
 from actors.observe.parts import Parts
 from actors.observe.source_record import SourceRecord
-from actors.observe.telling import SourceChange, Step, tell
+from actors.observe.step import SourceChange, Step
+from actors.observe.telling import tell
 from actors.runtime.errors import Conflict
 from actors.topology.errors import UnknownNode
 from actors.topology.events import EventKind

@@ -15,7 +15,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from actors.observe.contract import LEFT_OUT_SHOWN, MAX_LINKS, MAX_NODES
+from actors.observe.contract import LEFT_OUT_KEPT, LEFT_OUT_SHOWN, MAX_LINKS, MAX_NODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -75,6 +75,8 @@ class SourceRecord:
         tells_links: whether it tells links at all.
         good_at: Unix time of the last answer that was taken over, s.
         account: how its last answer was read.
+        left_out: the first `LEFT_OUT_KEPT` records that were left out of it; not stored.
+        altered: the same of those that were used otherwise than they stand.
         tried: whether it has answered or failed since this process began.
         failed: why the last poll failed; empty if it did not.
         held: why its last answer was not taken over; empty if it was.
@@ -100,6 +102,8 @@ class SourceRecord:
     tells_links: bool = False
     good_at: float | None = None
     account: Account = field(default_factory=Account)
+    left_out: tuple[LeftOut, ...] = ()
+    altered: tuple[LeftOut, ...] = ()
     tried: bool = False
     failed: str = ""
     held: str = ""
@@ -114,6 +118,8 @@ class SourceRecord:
         """Take an answer over, or hold it."""
         self.tried, self.failed = True, ""
         self.account = Account.of(reading)
+        self.left_out = reading.left_out[:LEFT_OUT_KEPT]
+        self.altered = reading.altered[:LEFT_OUT_KEPT]
         why = _too_odd(reading, rules) or ("" if not whole else self._lost(reading, rules))
         self.insisted = self.insisted + 1 if why and self._says_same(reading, rules) else 1
         if why and (_too_odd(reading, rules) or self.insisted < rules.accept_after):

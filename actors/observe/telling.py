@@ -6,90 +6,22 @@ their links, other links, splits, gateways; then what came back.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from actors.observe.contract import LinkCondition, NodeState
+from actors.observe.explanation import Explanation, counted
+from actors.observe.step import SourceChange
 from actors.topology.events import EventKind, EventSeverity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from actors.observe.merging import LinkKey
-    from actors.observe.parts import Joining, Split
+    from actors.observe.step import Happening, Step
 
-RETIRED: Final = "retired"
-NAMED: Final = 5  # most nodes that a sentence names
 _AWAY: Final = (NodeState.SILENT, NodeState.GONE)
 
 _INFO, _WARNING, _CRITICAL = EventSeverity.INFO, EventSeverity.WARNING, EventSeverity.CRITICAL
-
-
-@dataclass(frozen=True, slots=True)
-class SourceChange:
-    """What became of a source.
-
-    Attributes:
-        kind: the kind of event.
-        source: its name.
-        why: the reason, or "".
-    """
-
-    kind: EventKind
-    source: str
-    why: str = ""
-
-
-@dataclass(slots=True)
-class Step:
-    """All that changed at one moment.
-
-    Attributes:
-        shown: a node as sentences name it, also one that has just been retired.
-        sources: what became of sources.
-        nodes: state before and after by id; None before: it joined; None after: it was retired.
-        links: the same of links.
-        source_of: the source by which a node has become unknown, or is known again.
-        as_before: ids of the nodes that are known again and are what they were before.
-        splits, joinings: what became of the parts.
-        main_part: number of the main part.
-        gateway_lost: ids of the nodes that lost their last gateway.
-        gateway_back: ids of those that have one again.
-        renamed: name before and after by id.
-        routes: next hop before and after by id.
-        retired: why nodes were retired.
-        clients: number of clients of some nodes.
-    """
-
-    shown: Callable[[str], str]
-    clients: Callable[[Iterable[str]], int]
-    sources: list[SourceChange] = field(default_factory=list)
-    nodes: dict[str, tuple[NodeState | None, NodeState | None]] = field(default_factory=dict)
-    links: dict[LinkKey, tuple[LinkCondition | None, LinkCondition | None]] = field(
-        default_factory=dict
-    )
-    source_of: dict[str, str] = field(default_factory=dict)
-    as_before: set[str] = field(default_factory=set)
-    splits: Sequence[Split] = ()
-    joinings: Sequence[Joining] = ()
-    main_part: int = 0
-    gateway_lost: list[str] = field(default_factory=list)
-    gateway_back: list[str] = field(default_factory=list)
-    renamed: dict[str, tuple[str, str]] = field(default_factory=dict)
-    routes: dict[str, tuple[str, str]] = field(default_factory=dict)
-    retired: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Happening:
-    """An event that has no number yet; see `NetworkEvent`."""
-
-    kind: EventKind
-    severity: EventSeverity
-    what: str
-    nodes: tuple[str, ...] = ()
-    link: tuple[str, str] | None = None
-    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 def tell(step: Step) -> list[Happening]:
@@ -100,19 +32,13 @@ def tell(step: Step) -> list[Happening]:
 class _Telling:
     def __init__(self, step: Step) -> None:
         self._step = step
-        self._nodes = dict(step.nodes)
-        self._links = dict(step.links)
-        self._by_end: dict[str, list[LinkKey]] = {}
-        for key in step.links:
-            self._by_end.setdefault(key.a, []).append(key)
-            self._by_end.setdefault(key.b, []).append(key)
+        self._account = Explanation(step)
         self._single = {
             split.sides[1][0]
             for split in step.splits
             if [len(side) for side in split.sides[1:]] == [1]
             and step.nodes.get(split.sides[1][0], (None, None))[1] is NodeState.CUT_OFF
         }
-        self._told: list[Happening] = []
 
     def tell(self) -> list[Happening]:
         self._sources()
@@ -134,52 +60,8 @@ class _Telling:
         self._other_parts()
         self._qualities()
         self._names_and_routes()
-        if self._nodes or self._links:
-            raise AssertionError(f"not explained: {self._nodes} {self._links}")
-        return self._told
-
-    # -- what an event explains ------------------------------------------------------------------
-
-    def _take_nodes(
-        self,
-        names: Iterable[str],
-        accept: Callable[[NodeState | None, NodeState | None], bool] = lambda _old, _new: True,
-    ) -> dict[str, list[str]]:
-        """The states that an event explains, of nodes that no earlier event explained."""
-        found: dict[str, list[str]] = {}
-        for name in names:
-            change = self._nodes.get(name)
-            if change is not None and accept(*change):
-                del self._nodes[name]
-                found.setdefault(str(change[1] or RETIRED), []).append(name)
-        return found
-
-    def _take_links(
-        self,
-        keys: Iterable[LinkKey],
-        accept: Callable[[LinkCondition | None, LinkCondition | None], bool],
-    ) -> dict[str, list[list[str]]]:
-        found: dict[str, list[list[str]]] = {}
-        for key in keys:
-            change = self._links.get(key)
-            if change is not None and accept(*change):
-                del self._links[key]
-                found.setdefault(str(change[1] or RETIRED), []).append(list(key))
-        return found
-
-    def _add(
-        self,
-        kind: EventKind,
-        severity: EventSeverity,
-        what: str,
-        nodes: Iterable[str] = (),
-        *,
-        link: LinkKey | None = None,
-        **data: object,
-    ) -> None:
-        ends = None if link is None else (link.a, link.b)
-        given = {name: value for name, value in data.items() if value not in ({}, None)}
-        self._told.append(Happening(kind, severity, what, tuple(nodes), ends, given))
+        self._account.check()
+        return self._account.told
 
     # -- sources and members ---------------------------------------------------------------------
 
@@ -188,7 +70,7 @@ class _Telling:
         told = {change.source for change in changes if change.kind is EventKind.MAP_STALE}
         late = {
             self._step.source_of[name]
-            for name, (old, new) in self._nodes.items()
+            for name, (old, new) in self._account.nodes.items()
             if old is not None and new is NodeState.UNKNOWN
         }
         changes += [
@@ -201,7 +83,7 @@ class _Telling:
             severity = _INFO if change.kind in _GOOD_NEWS else _WARNING
             what = _SOURCE_WORDS[change.kind].format(source=change.source)
             why = f": {change.why}" if change.why else ""
-            self._add(
+            self._account.add(
                 change.kind,
                 severity,
                 f"{what}{why}{_concerned(nodes)}",
@@ -214,61 +96,63 @@ class _Telling:
     def _states_of(self, change: SourceChange) -> dict[str, list[str]]:
         mine = [n for n, source in self._step.source_of.items() if source == change.source]
         if change.kind is EventKind.MAP_STALE:
-            return self._take_nodes(
+            return self._account.take_nodes(
                 mine, lambda old, new: old is not None and new is NodeState.UNKNOWN
             )
         if change.kind is EventKind.MAP_FRESH:
             known = [name for name in mine if self._is_as_before(name)]
-            return self._take_nodes(known, lambda old, _: old is NodeState.UNKNOWN)
+            return self._account.take_nodes(known, lambda old, _: old is NodeState.UNKNOWN)
         return {}
 
     def _is_as_before(self, name: str) -> bool:
         return name in self._step.as_before or self._step.nodes[name][1] is NodeState.UP
 
     def _joined(self) -> None:
-        names = [name for name, (old, _) in self._nodes.items() if old is None]
+        names = [name for name, (old, _) in self._account.nodes.items() if old is None]
         if not names:
             return
-        states = self._take_nodes(names)
-        what = f"{self._list(names)} joined"
+        states = self._account.take_nodes(names)
+        what = f"{self._account.list_of(names)} joined"
         others = {state: found for state, found in states.items() if state != NodeState.UP}
         said = ", ".join(f"{len(found)} {_words(state)}" for state, found in others.items())
         if said:
             what += f" ({said})" if len(names) > 1 else f", {_words(next(iter(others)))}"
-        self._add(EventKind.NODE_JOINED, _INFO, what, names, states=states)
+        self._account.add(EventKind.NODE_JOINED, _INFO, what, names, states=states)
 
     def _retired(self) -> None:
-        for name, (_, new) in list(self._nodes.items()):
+        for name, (_, new) in list(self._account.nodes.items()):
             if new is None:
-                states = self._take_nodes([name])
-                links = self._take_links(self._by_end.get(name, ()), lambda _, new: new is None)
+                states = self._account.take_nodes([name])
+                links = self._account.take_links(
+                    self._account.links_of(name), lambda _, new: new is None
+                )
                 why = self._step.retired[name]
                 what = f"{self._step.shown(name)} is retired: {why}"
-                self._add(
+                self._account.add(
                     EventKind.NODE_RETIRED, _INFO, what, [name], states=states, links=links, why=why
                 )
-        rest = [key for key, (_, new) in self._links.items() if new is None]
+        rest = [key for key, (_, new) in self._account.links.items() if new is None]
         if rest:
-            links = self._take_links(rest, lambda _, new: new is None)
-            what = f"{_count(len(rest), 'link')} retired"
-            self._add(EventKind.LINK_RETIRED, _INFO, what, _ends(rest), links=links)
+            links = self._account.take_links(rest, lambda _, new: new is None)
+            what = f"{counted(len(rest), 'link')} retired"
+            self._account.add(EventKind.LINK_RETIRED, _INFO, what, _ends(rest), links=links)
 
     # -- going -----------------------------------------------------------------------------------
 
     def _away(self) -> None:
-        for name, (_, new) in list(self._nodes.items()):
+        for name, (_, new) in list(self._account.nodes.items()):
             if new not in _AWAY:
                 continue
-            states = self._take_nodes([name])
-            links = self._take_links(
-                self._by_end.get(name, ()),
+            states = self._account.take_nodes([name])
+            links = self._account.take_links(
+                self._account.links_of(name),
                 lambda old, new: old is not None and new is LinkCondition.DOWN,
             )
             silent = new is NodeState.SILENT
             kind = EventKind.NODE_SILENT if silent else EventKind.NODE_GONE
             what = "is silent" if silent else "is gone from the map"
             clients = self._step.clients([name])
-            self._add(
+            self._account.add(
                 kind,
                 _WARNING,
                 f"{self._step.shown(name)} {what}",
@@ -279,21 +163,21 @@ class _Telling:
             )
 
     def _links_down(self) -> None:
-        for key, (old, new) in list(self._links.items()):
+        for key, (old, new) in list(self._account.links.items()):
             if old is not None and new is LinkCondition.DOWN:
-                self._link(EventKind.LINK_DOWN, _WARNING, "is down", key)
+                self._account.link(EventKind.LINK_DOWN, _WARNING, "is down", key)
 
     def _splits(self) -> None:
         for split in self._step.splits:
             apart = [name for side in split.sides[1:] for name in side]
             if self._single.issuperset(apart):
                 continue  # told as one node that is cut off
-            states = self._take_nodes(apart, lambda _, new: new is NodeState.CUT_OFF)
+            states = self._account.take_nodes(apart, lambda _, new: new is NodeState.CUT_OFF)
             of_main = split.part == self._step.main_part
-            what = f"{self._list(apart)} split off from {len(split.sides[0])} nodes" + (
+            what = f"{self._account.list_of(apart)} split off from {len(split.sides[0])} nodes" + (
                 "" if of_main else " of another part"
             )
-            self._add(
+            self._account.add(
                 EventKind.SPLIT,
                 _CRITICAL if of_main else _WARNING,
                 what,
@@ -304,11 +188,11 @@ class _Telling:
             )
 
     def _cut_off(self) -> None:
-        for name, (old, new) in list(self._nodes.items()):
+        for name, (old, new) in list(self._account.nodes.items()):
             if new is NodeState.CUT_OFF and (old is not NodeState.UP or name in self._single):
-                states = self._take_nodes([name])
+                states = self._account.take_nodes([name])
                 what = f"{self._step.shown(name)} is cut off: it works, and no path leads to it"
-                self._add(EventKind.NODE_CUT_OFF, _WARNING, what, [name], states=states)
+                self._account.add(EventKind.NODE_CUT_OFF, _WARNING, what, [name], states=states)
 
     def _gateways(
         self, kind: EventKind, names: Sequence[str], old: NodeState, new: NodeState
@@ -317,14 +201,14 @@ class _Telling:
         lost = kind is EventKind.GATEWAY_LOST
         if not names:
             return
-        states = self._take_nodes(names, lambda was, now: was is old and now is new)
+        states = self._account.take_nodes(names, lambda was, now: was is old and now is new)
         clients = self._step.clients(names)
-        said = f" ({_count(clients, 'client')})" if clients else ""
+        said = f" ({counted(clients, 'client')})" if clients else ""
         what = "lost the last gateway" if lost else "reached a gateway again"
-        self._add(
+        self._account.add(
             kind,
             _CRITICAL if lost else _INFO,
-            f"{self._list(names)}{said} {what}",
+            f"{self._account.list_of(names)}{said} {what}",
             names,
             states=states,
             clients=clients or None,
@@ -334,17 +218,17 @@ class _Telling:
 
     def _back_from_away(self) -> None:
         away = (*_AWAY, NodeState.UNKNOWN)
-        for name, (old, new) in list(self._nodes.items()):
+        for name, (old, new) in list(self._account.nodes.items()):
             if old not in away or new is not NodeState.UP:
                 continue
             self._back(name)
 
     def _back(self, name: str) -> None:
-        states = self._take_nodes([name])
-        links = self._take_links(
-            self._by_end.get(name, ()), lambda old, new: old is LinkCondition.DOWN and new != old
+        states = self._account.take_nodes([name])
+        links = self._account.take_links(
+            self._account.links_of(name), lambda old, new: old is LinkCondition.DOWN and new != old
         )
-        self._add(
+        self._account.add(
             EventKind.NODE_BACK,
             _INFO,
             f"{self._step.shown(name)} is back",
@@ -354,65 +238,70 @@ class _Telling:
         )
 
     def _links_up(self) -> None:
-        added = [key for key, (old, _) in self._links.items() if old is None]
+        added = [key for key, (old, _) in self._account.links.items() if old is None]
         if added:
-            links = self._take_links(added, lambda old, _: old is None)
+            links = self._account.take_links(added, lambda old, _: old is None)
             down = len(links.get(str(LinkCondition.DOWN), ()))
             what = (
-                f"{self._link_name(added[0])} was added"
+                f"{self._account.link_name(added[0])} was added"
                 if len(added) == 1
-                else f"{_count(len(added), 'link')} added"
+                else f"{counted(len(added), 'link')} added"
             ) + (f", {down} of them down" if down else "")
             only = added[0] if len(added) == 1 else None
-            self._add(EventKind.LINK_ADDED, _INFO, what, _ends(added), link=only, links=links)
-        for key, (old, _) in list(self._links.items()):
+            self._account.add(
+                EventKind.LINK_ADDED, _INFO, what, _ends(added), link=only, links=links
+            )
+        for key, (old, _) in list(self._account.links.items()):
             if old is LinkCondition.DOWN:
-                self._link(EventKind.LINK_UP, _INFO, "is up", key)
+                self._account.link(EventKind.LINK_UP, _INFO, "is up", key)
 
     def _joinings(self) -> None:
         for joining in self._step.joinings:
             if len(joining.came) == 1:
                 name = joining.came[0]
-                if self._nodes.get(name, (None, None))[1] is NodeState.UP:
+                if self._account.nodes.get(name, (None, None))[1] is NodeState.UP:
                     self._back(name)
                     continue
-            states = self._take_nodes(
+            states = self._account.take_nodes(
                 joining.came, lambda old, new: old is NodeState.CUT_OFF and new is NodeState.UP
             )
             main = joining.part == self._step.main_part
             to = "the main part" if main else "another part"
-            what = f"{self._list(joining.came)} rejoined {to}"
-            self._add(EventKind.REJOINED, _INFO, what, joining.came, states=states)
+            what = f"{self._account.list_of(joining.came)} rejoined {to}"
+            self._account.add(EventKind.REJOINED, _INFO, what, joining.came, states=states)
 
     def _other_parts(self) -> None:
         """States that changed because another part is the main one, or a gateway came or went."""
-        names = [name for name, (old, _) in self._nodes.items() if old is NodeState.UP]
+        names = [name for name, (old, _) in self._account.nodes.items() if old is NodeState.UP]
         if names:
-            what = f"{self._list(names)} cut off: no path leads to the main part or to a gateway"
-            states = self._take_nodes(names)
-            self._add(EventKind.SPLIT, _CRITICAL, what, names, states=states, sides=[names])
-        names = list(self._nodes)
+            listed = self._account.list_of(names)
+            what = f"{listed} cut off: no path leads to the main part or to a gateway"
+            states = self._account.take_nodes(names)
+            self._account.add(EventKind.SPLIT, _CRITICAL, what, names, states=states, sides=[names])
+        names = list(self._account.nodes)
         if names:
-            what = f"{self._list(names)} in reach again, of the main part or of a gateway"
-            states = self._take_nodes(names)
-            self._add(EventKind.REJOINED, _INFO, what, names, states=states)
+            what = (
+                f"{self._account.list_of(names)} in reach again, of the main part or of a gateway"
+            )
+            states = self._account.take_nodes(names)
+            self._account.add(EventKind.REJOINED, _INFO, what, names, states=states)
 
     # -- what else changes -----------------------------------------------------------------------
 
     def _qualities(self) -> None:
-        for key, (_, new) in list(self._links.items()):
+        for key, (_, new) in list(self._account.links.items()):
             if new is LinkCondition.DEGRADED:
-                self._link(EventKind.LINK_DEGRADED, _WARNING, "is degraded", key)
+                self._account.link(EventKind.LINK_DEGRADED, _WARNING, "is degraded", key)
             else:
-                self._link(EventKind.LINK_RECOVERED, _INFO, "has recovered", key)
+                self._account.link(EventKind.LINK_RECOVERED, _INFO, "has recovered", key)
 
     def _names_and_routes(self) -> None:
         for name, (old, new) in self._step.renamed.items():
             what = f"{old} ({name}) is now named {new}"
-            self._add(EventKind.NODE_RENAMED, _INFO, what, [name], names=[old, new])
+            self._account.add(EventKind.NODE_RENAMED, _INFO, what, [name], names=[old, new])
         if self._step.routes:
             routes = self._step.routes
-            what = f"{self._list(list(routes))} changed the next hop to the gateway"
+            what = f"{self._account.list_of(list(routes))} changed the next hop to the gateway"
             if len(routes) == 1:
                 ((name, (old, new)),) = routes.items()
                 what = (
@@ -420,21 +309,7 @@ class _Telling:
                     f" no longer over {self._step.shown(old)}"
                 )
             data_routes = {name: list(change) for name, change in routes.items()}
-            self._add(EventKind.ROUTE_CHANGED, _INFO, what, routes, routes=data_routes)
-
-    # -- words -----------------------------------------------------------------------------------
-
-    def _link(self, kind: EventKind, severity: EventSeverity, what: str, key: LinkKey) -> None:
-        links = self._take_links([key], lambda _old, _new: True)
-        self._add(kind, severity, f"{self._link_name(key)} {what}", key[:2], link=key, links=links)
-
-    def _link_name(self, key: LinkKey) -> str:
-        return f"{key.kind} link {self._step.shown(key.a)} to {self._step.shown(key.b)}"
-
-    def _list(self, names: Sequence[str]) -> str:
-        if len(names) <= NAMED:
-            return ", ".join(self._step.shown(name) for name in names)
-        return _count(len(names), "node")
+            self._account.add(EventKind.ROUTE_CHANGED, _INFO, what, routes, routes=data_routes)
 
 
 _GOOD_NEWS: Final = {EventKind.MAP_FRESH, EventKind.MAP_ACCEPTED, EventKind.SOURCE_BACK}
@@ -453,12 +328,8 @@ def _words(state: str) -> str:
     return state.replace("_", " ")
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def _concerned(nodes: Sequence[str]) -> str:
-    return f" ({_count(len(nodes), 'node')} concerned)" if nodes else ""
+    return f" ({counted(len(nodes), 'node')} concerned)" if nodes else ""
 
 
 def _ends(keys: Iterable[LinkKey]) -> list[str]:

@@ -29,6 +29,7 @@ from serve_apps.gateway.mesh_view import MeshView
 from serve_apps.gateway.observed_view import ObservedView
 from serve_apps.gateway.payment_desk import Payments
 from serve_apps.gateway.receipts import InboxPosition, Receipts
+from serve_apps.gateway.report_key import ReportKey
 from serve_apps.gateway.send_batcher import SendBatcher
 from serve_apps.gateway.settings import GatewayOptions
 from serve_apps.web.access import Access
@@ -109,6 +110,7 @@ class Gateway:
         )
         self.errors = ErrorHandler("gateway", metrics or MemoryMetrics())
         self.receipts = Receipts(token.encode())
+        self.report_key = ReportKey(token.encode())
         self.view = MeshView(time.time_ns() // 1000)
         self.observed = ObservedView(None, SystemClock())
         self.history = HistoryReader(archive)

@@ -11,7 +11,7 @@ from actors.runtime.errors import Unavailable, X0Error
 from serve_apps.gateway.errors import MeshNotReady, NetworkNotWell, NoObserver
 
 if TYPE_CHECKING:
-    from actors.observe.contract import ObservedNetwork, SourceState
+    from actors.observe.contract import LeftOutPage, ObservedNetwork, SourceState
     from actors.runtime.clock import Clock
     from actors.topology.network import Reading
 
@@ -32,6 +32,10 @@ class AskObserver(Protocol):
 
     async def sources(self) -> tuple[SourceState, ...]:
         """How each source is."""
+        ...
+
+    async def left_out(self, source: str, after: int, most: int) -> LeftOutPage:
+        """Records that were not used, or not as they stand."""
         ...
 
     async def take(self, reading: Reading, *, whole: bool) -> None:

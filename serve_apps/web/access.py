@@ -27,15 +27,19 @@ class Access:
         self._rate = rate
         self._origins = origins
 
-    def check(self, headers: Mapping[str, str]) -> None:
+    def check(self, headers: Mapping[str, str], *, has_key: bool = False) -> None:
         """Let only the holder of the token through.
+
+        Args:
+            headers: of the request.
+            has_key: whether it carries a key that stands for the token here.
 
         Raises:
             Unauthorised: the token is missing or wrong.
             Forbidden: a page of another site sent the request.
             TooBusy: requests come too fast.
         """
-        if not is_bearer(headers.get("authorization"), self._token):
+        if not has_key and not is_bearer(headers.get("authorization"), self._token):
             raise Unauthorised
         origin = headers.get("origin")
         if not is_own_origin(origin, headers.get("host")) and origin not in self._origins:

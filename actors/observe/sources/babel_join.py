@@ -2,8 +2,8 @@
 
 A router knows a neighbour by its link-local address alone. Whose address that is, is found out in
 this order: a router that is asked has it on an interface; a router announces a route of its own
-(refmetric 0) over it; it was so in an earlier reading. An address that several routers have belongs
-to the one that hears us in turn.
+(refmetric 0) over it; it was so in an earlier reading, or in an earlier process. An address that
+several routers have belongs to the one that hears us in turn.
 
 A link is what two routers say of the same pair of addresses. Each direction is measured by the one
 that receives (rxcost); where that one is not asked, by what it last told the other (txcost). A link
@@ -32,7 +32,7 @@ from actors.topology.link_kinds import VPN, is_radio, is_tunnel
 from actors.topology.network import LeftOut, NetworkLink, NetworkNode, Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from actors.observe.sources.babel_table import BabelNeighbour, BabelTable
 
@@ -88,6 +88,16 @@ class BabelJoin:
 
     def __init__(self) -> None:
         self._remembered: dict[str, str] = {}
+
+    def recall(self, nodes: Mapping[str, NetworkNode]) -> None:
+        """Remember the addresses of the nodes of an earlier process, where one node has each."""
+        owners: defaultdict[str, set[str]] = defaultdict(set)
+        for name, node in nodes.items():
+            for address in node.addresses:
+                owners[address].add(name)
+        for address, names in owners.items():
+            if len(names) == 1:
+                self._remembered.setdefault(address, *names)
 
     def reading(self, source: str, routers: Sequence[AskedRouter]) -> Reading:
         """The network that the routers describe together."""
@@ -171,6 +181,7 @@ class _Joining:
 
     def _learn(self) -> None:
         """Learn whose addresses are, and who leads to the internet, from routes."""
+        self._recognise()
         for table in self._answering.values():
             # Later ones win: those in use after those that are not, retracted ones first.
             for route in sorted(
@@ -181,6 +192,14 @@ class _Joining:
                     self._remembered[route.via] = origin
                 if route.prefix in _DEFAULT and route.metric < BABEL_INFINITY:
                     self._gateways.add(origin)
+
+    def _recognise(self) -> None:
+        """Know routers that have not answered yet by an address that was their own."""
+        own = [r for t in self._answering.values() for r in t.routes.values() if r.refmetric == 0]
+        for route in own:
+            router = self._asked.get(self._remembered.get(route.via, ""))
+            if router is not None and router.table is None:
+                self._of_router_id.setdefault(route.router_id, router.node_id)
 
     def _peer(self, address: str, node: str, own_address: str) -> str:
         """Id of the node that has an address which `node` hears; "" if it is not known."""
@@ -267,6 +286,8 @@ class _Joining:
             addresses = [a for i in table.interfaces.values() for a in i.addresses]
             gateway = any(prefix in _DEFAULT for prefix in table.announced.values())
             nexthop = self._nexthop(node, table)
+        else:
+            addresses = [a for a, owner in self._remembered.items() if owner == node]
         return NetworkNode(
             node,
             name=router.name or (table.host if table else ""),

@@ -15,12 +15,12 @@ from actors.observe.sources.babel_join import AskedRouter, BabelJoin
 from actors.topology.errors import TopologyError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from actors.observe.sources.babel_sockets import ControlSocket
     from actors.observe.sources.babel_table import BabelTable
-    from actors.topology.network import Reading
+    from actors.topology.network import NetworkNode, Reading
 
 TIMEOUT_S: Final = 5.0  # for the answer of one router
 _AT_ONCE: Final = 32  # routers asked at a time
@@ -56,6 +56,10 @@ class BabelSource:
     def __getstate__(self) -> dict[str, Any]:
         """All but the connections, which are of this process."""
         return self.__dict__ | {"_connections": {}}
+
+    def recall(self, nodes: Mapping[str, NetworkNode]) -> None:
+        """Learn whose addresses were whose: a router that is dead now cannot tell its own."""
+        self._join.recall(nodes)
 
     async def poll(self) -> Reading:
         """Read all routers.

@@ -6,13 +6,16 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from actors.observe.contract import RecallingSource
 from actors.runtime.clock import SystemClock
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from actors.observe.contract import ReadingSource
     from actors.observe.sources.source_spec import SourceSpec
     from actors.runtime.clock import Clock
-    from actors.topology.network import Reading
+    from actors.topology.network import NetworkNode, Reading
 
 
 class ConfiguredSource:
@@ -36,6 +39,11 @@ class ConfiguredSource:
         self._community = spec.community
         self._clock = clock or SystemClock()
         self._asked_at = -math.inf
+
+    def recall(self, nodes: Mapping[str, NetworkNode]) -> None:
+        """See `RecallingSource`."""
+        if isinstance(self._source, RecallingSource):
+            self._source.recall(nodes)
 
     async def poll(self) -> Reading | None:
         """Ask the source; None if it says the same as before, or is not to be asked yet.

@@ -13,7 +13,9 @@ from serve_apps.gateway.decoding import MSGPACK, NDJSON
 from serve_apps.web import documents, idempotency
 from serve_apps.web.documents import example
 
-NodeState = TypeAliasType("NodeState", Literal["up", "silent"])  # a neighbour hears it, or none
+MeshNodeState = TypeAliasType(
+    "MeshNodeState", Literal["up", "silent"]
+)  # a neighbour hears it, or none
 LinkState = TypeAliasType("LinkState", Literal["up", "down"])  # up in both directions, or not
 # What a probe comes to; returned: the destination was found unreachable.
 ProbeState = TypeAliasType("ProbeState", Literal["delivered", "returned", "under way"])
@@ -115,7 +117,7 @@ class Node(BaseModel):
 
     id: str
     name: str | None = Field(description=_NAME)
-    state: NodeState
+    state: MeshNodeState
     links: int
     gateway: bool | None = Field(description="leads to the internet, by the map; null: not told")
     clients: int | None = Field(description="people's devices, by the map; null: not told")
@@ -162,7 +164,7 @@ class NodeDetail(BaseModel):
     )
     id: str
     name: str | None = Field(description=_NAME)
-    state: NodeState
+    state: MeshNodeState
     neighbours: list[Neighbour]
 
 

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from pydantic import BaseModel, Field
-from typing_extensions import TypeAliasType
 
+from actors.observe.contract import ObservedLink, ObservedNode
 from serve_apps.gateway.network_reports import NodeReport
 from serve_apps.web import documents
 from serve_apps.web.documents import example
 from serve_apps.web.strict_json import JSON
-
-ObservedNodeState = TypeAliasType(  # of `NodeState`, of the observer
-    "ObservedNodeState", Literal["up", "cut_off", "silent", "gone", "unknown"]
-)
-ObservedLinkState = TypeAliasType(  # of `LinkCondition`
-    "ObservedLinkState", Literal["up", "degraded", "down", "unknown"]
-)
 
 
 class LeftOutRecord(BaseModel):
@@ -26,6 +19,22 @@ class LeftOutRecord(BaseModel):
     reason: str = Field(description="the kind of fault")
     entry: str = Field(description="where it stands in the source")
     why: str
+
+
+class OddRecord(LeftOutRecord):
+    """The same, of one source."""
+
+    used: bool = Field(description="it was used, otherwise than it stands")
+
+
+class LeftOutList(BaseModel):
+    """Records of the last answer of one source."""
+
+    network: str = Field(description="observed")
+    source: str
+    total: int = Field(description="how many that answer had")
+    records: list[OddRecord]
+    next: int | None = Field(description="give it as `after` for the next page; null: the last one")
 
 
 class Source(BaseModel):
@@ -45,7 +54,9 @@ class Source(BaseModel):
     records: int
     left_out: dict[str, int] = Field(description="number of records, by reason")
     altered: dict[str, int]
-    examples: list[LeftOutRecord]
+    examples: list[LeftOutRecord] = Field(
+        description="up to 100 of them; GET /v1/network/left-out has all"
+    )
     notes: list[str]
     pushes: bool = Field(description="it sends its readings to POST /v1/network/reports")
 
@@ -78,61 +89,18 @@ class NetworkSummary(BaseModel):
     sources: list[Source]
 
 
-class ObservedNodeDocument(BaseModel):
-    """A member of the network; of one that is not up, the rest is as it was last known."""
-
-    id: str
-    name: str
-    state: ObservedNodeState
-    since: float
-    joined_at: float
-    seen_at: float | None
-    part: int
-    reaches_gateway: bool | None
-    gateway: bool | None
-    vpn: bool
-    clients: int | None
-    nexthop: str
-    model: str
-    role: str
-    firmware: str
-    domain: str
-    location: tuple[float, float] | None = Field(description="latitude and longitude")
-    telemetry: dict[str, float]
-    addresses: list[str]
-    aliases: list[str]
-    sources: list[str]
-    disputed: dict[str, dict[str, Any]]
-
-
 class ObservedNodeList(BaseModel):
     """All members."""
 
     network: str = Field(description="observed")
-    nodes: list[ObservedNodeDocument]
-
-
-class ObservedLinkDocument(BaseModel):
-    """A link; of one that is down, the rest is as it was last known."""
-
-    a: str
-    b: str
-    kind: str
-    state: ObservedLinkState
-    since: float
-    quality: tuple[float | None, float | None] = Field(description="from a to b, from b to a")
-    usual: float | None
-    metric: str
-    cost: tuple[float | None, float | None]
-    parallel: int
-    sources: list[str]
+    nodes: list[ObservedNode]
 
 
 class ObservedLinkList(BaseModel):
     """All links."""
 
     network: str = Field(description="observed")
-    links: list[ObservedLinkDocument]
+    links: list[ObservedLink]
 
 
 class ReportTaken(BaseModel):
@@ -144,6 +112,17 @@ class ReportTaken(BaseModel):
     nodes: int
     links: int
     left_out: dict[str, int]
+
+
+class ReportKeyDocument(BaseModel):
+    """What a sender without headers puts into its URL."""
+
+    model_config = example(
+        key="5d41402abc4b2a76b9719d911017c592",
+        path="/v1/network/reports?key=5d41402abc4b2a76b9719d911017c592",
+    )
+    key: str
+    path: str
 
 
 class Retired(BaseModel):

@@ -12,6 +12,7 @@ from fastapi import Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from actors.observe import condition
+from actors.observe.contract import ObservedNode
 from actors.topology.naming import Naming
 from actors.topology.provenance import Network
 from serve_apps.gateway import network_reports
@@ -28,11 +29,12 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-    from actors.observe.contract import ObservedNode
     from serve_apps.gateway.gateway_state import Gateway
     from serve_apps.gateway.observed_view import Observed
 
 REPORTS: Final = f"{V1}/network/reports"
+PAGE: Final = 1000  # left-out records of a page
+_HIGHEST: Final = 10**9
 _LARGE: Final = 500  # rows of an answer that a thread builds
 _CACHED: Final[dict[int | str, dict[str, Any]]] = {
     304: {"description": "Nothing has changed since the answer that `If-None-Match` names"},
@@ -47,6 +49,10 @@ Sender = Annotated[
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$",
         description="name of the sender, under which its reports are one source",
     ),
+]
+Key = Annotated[
+    str | None,
+    Query(max_length=128, description="see /v1/network/reports/key; instead of the token"),
 ]
 
 
@@ -99,7 +105,7 @@ def _add_answers(app: FastAPI, gateway: Gateway) -> None:
     @app.get(
         f"{V1}/network/nodes/{{id}}",
         tags=["network"],
-        response_model=network_documents.ObservedNodeDocument,
+        response_model=ObservedNode,
         responses={**_READS, **problem_documents.problems(404)},
     )
     async def get_observed_node(id: NodeId) -> Any:  # noqa: A002, ANN401 - the name in the path
@@ -129,6 +135,38 @@ def _add_answers(app: FastAPI, gateway: Gateway) -> None:
         told = [condition.source_document(source) for source in found.sources]
         return JSONResponse({"network": _OBSERVED, "sources": told})
 
+    @app.get(
+        f"{V1}/network/left-out",
+        tags=["network"],
+        response_model=network_documents.LeftOutList,
+        responses=_READS,
+    )
+    async def list_left_out(
+        source: Annotated[
+            str, Query(min_length=1, max_length=4096, description="its name in /v1/network/sources")
+        ],
+        after: Annotated[int, Query(ge=0, le=_HIGHEST, description="`next` of the page")] = 0,
+        limit: Annotated[int, Query(ge=1, le=10_000, description="records of a page")] = PAGE,
+    ) -> Any:  # noqa: ANN401 - the same
+        """Every record of a source's last answer that was not used, or not as it stands, and why.
+
+        The first 10,000 of each kind; `total` counts all. The source answers anew at each poll, so
+        a walk over pages is of one answer only between two polls.
+        """
+        page = await gateway.observed.asked().left_out(source, after, limit)
+        records = [
+            {**asdict(one), "used": used} for one, used in zip(page.records, page.used, strict=True)
+        ]
+        return JSONResponse(
+            {
+                "network": _OBSERVED,
+                "source": source,
+                "total": page.total,
+                "records": records,
+                "next": after + len(records) if page.more else None,
+            }
+        )
+
 
 def _add_changes(app: FastAPI, gateway: Gateway) -> None:
     @app.post(
@@ -138,13 +176,14 @@ def _add_changes(app: FastAPI, gateway: Gateway) -> None:
         responses=_CHANGES,
         openapi_extra={"requestBody": network_documents.REPORT_BODY},
     )
-    async def report_network(request: Request, source: Sender = "http") -> Any:  # noqa: ANN401 - the same
+    async def report_network(request: Request, source: Sender = "http", key: Key = None) -> Any:  # noqa: ANN401 - the same
         """Send what a part of the network looks like, or what one node measured.
 
         A network is all that its sender knows: what it listed before and does not list now is gone
-        for it. Each sender is a source of the observer, with a state and an age of its own.
+        for it. Each sender is a source of the observer, with a state and an age of its own. One
+        that can set no header, such as OpenWISP, gives `key` instead of the token.
         """
-        gateway.access.check(request.headers)
+        gateway.access.check(request.headers, has_key=gateway.report_key.matches(key))
         observer = gateway.observed.asked()
         members = await gateway.observed.now()
         kind = bodies.media_type(request.headers)
@@ -167,6 +206,21 @@ def _add_changes(app: FastAPI, gateway: Gateway) -> None:
                 "left_out": dict(left_out),
             }
         )
+
+    @app.get(
+        f"{REPORTS}/key",
+        tags=["network"],
+        response_model=network_documents.ReportKeyDocument,
+        responses=_CHANGES,
+    )
+    async def get_report_key(request: Request) -> Any:  # noqa: ANN401 - the same
+        """The key for senders that can set no header: it lets them report, and nothing else.
+
+        It changes with the token.
+        """
+        gateway.access.check(request.headers)
+        key = gateway.report_key.text
+        return JSONResponse({"key": key, "path": f"{REPORTS}?key={key}"})
 
     @app.post(
         f"{V1}/network/nodes/{{id}}/retire",

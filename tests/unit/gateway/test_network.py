@@ -6,17 +6,17 @@ import asyncio
 import json
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import httpx
 import pytest
 
 from actors.observe.actor import ObserverActor
-from actors.observe.contract import LinkCondition, NodeState, ObserverOptions, ObserverRules
+from actors.observe.contract import ObserverOptions, ObserverRules
 from actors.runtime.metrics import MemoryMetrics
 from actors.topology.provenance import Network
 from jobs.launch import sources
 from serve_apps.gateway.gateway_state import Gateway
-from serve_apps.gateway.http import network_documents
 from serve_apps.gateway.http.application import build
 from serve_apps.gateway.settings import GatewayOptions
 
@@ -89,6 +89,32 @@ async def test_the_network_is_told_with_all_that_was_left_out(observed: Any) -> 
     }
     (source,) = (await get(client, "/v1/network/sources"))["sources"]
     assert (source["state"], len(source["examples"])) == ("ok", 1)
+    page = await get(client, f"/v1/network/left-out?source={quote(source['name'], safe='')}")
+    assert page["records"] == [{**source["examples"][0], "used": False}]
+    assert (page["total"], page["next"]) == (1, None)
+    await get(client, "/v1/network/left-out?source=nobody", 422)
+    await get(client, "/v1/network/left-out", 422)
+
+
+async def test_a_sender_without_headers_reports_by_a_key(observed: Any) -> None:
+    """As OpenWISP does, in the query; the key opens nothing else, and the token is not one."""
+    gateway, client, _ = await observed(network())
+    assert (await client.get("/v1/network/reports/key")).status_code == 401
+    told = await get(client, "/v1/network/reports/key")
+    collection = {"type": "NetworkGraph", "protocol": "olsr", "version": "1", "metric": "ETX"}
+    body = json.dumps(collection | {"nodes": [{"id": "b1"}], "links": []})
+    text = {"content-type": "text/plain"}
+    sent = await client.post(f"{told['path']}&source=openwisp", content=body, headers=text)
+    assert (sent.status_code, sent.json()["nodes"]) == (200, 1), sent.text
+    await gateway.observed.now(0.0)
+    assert (await get(client, "/v1/network/nodes/b1"))["id"] == "b1"
+    for path in (
+        *("/v1/network/reports?key=", f"/v1/network/reports?key={TOKEN}"),
+        *("/v1/network/reports", "/v1/network/reports?key=%F0%9F%98%80"),
+    ):
+        assert (await client.post(path, content=body, headers=text)).status_code == 401
+    retire = await client.post(f"/v1/network/nodes/a4/retire?key={told['key']}")
+    assert retire.status_code in {401, 422}
 
 
 async def test_a_node_is_found_by_its_name(observed: Any) -> None:
@@ -232,10 +258,3 @@ async def test_the_old_route_names_the_new_one(start: Any) -> None:
     answer = await client.post("/v1/mesh/telemetry", json={}, headers=AUTH)
     assert answer.status_code == 410
     assert "/v1/network/reports" in answer.json()["remedy"]
-
-
-def test_the_document_knows_all_states() -> None:
-    """The values that the OpenAPI document lists are those of the observer."""
-    assert set(network_documents.ObservedNodeState.__value__.__args__) == set(map(str, NodeState))
-    links = network_documents.ObservedLinkState.__value__.__args__
-    assert set(links) == set(map(str, LinkCondition))

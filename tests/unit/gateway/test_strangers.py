@@ -63,7 +63,14 @@ async def test_enumerations_and_objects_have_names(start: Any) -> None:
     """Every set of values and every object stands under a name of its own among the schemas."""
     found = await document(start)
     schemas = found["components"]["schemas"]
-    assert {"NodeState", "LinkState", "OrderState", "ReviewDecision", "Scenario"} <= set(schemas)
+    assert {
+        "NodeState",
+        "MeshNodeState",
+        "LinkState",
+        "OrderState",
+        "ReviewDecision",
+        "Scenario",
+    } <= set(schemas)
     bodies = {
         name: {key: value for key, value in schema.items() if key != "enum"}
         for name, schema in schemas.items()

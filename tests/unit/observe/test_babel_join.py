@@ -106,6 +106,32 @@ def test_an_address_stays_known_when_routes_are_gone() -> None:
     assert (only(later).a, only(later).b) == ("aa", "bb")
 
 
+def test_a_dead_router_with_a_name_is_one_node_also_after_a_restart() -> None:
+    """Its routes outlive it at its neighbours; by an address of its own they are known as its."""
+    heard = table(
+        "aa",
+        interface("wlan0", "fe80::a"),
+        neighbour("fe80::b", "wlan0", INFINITE, 512, "0000"),
+        route("bb", "fe80::b", "wlan0"),
+        route("bb", "fe80::b", "wlan0", prefix="::/0"),
+    )
+    roof = AskedRouter("roof", "y", B, 1.0)
+    known = {node.id: node for node in joined(AskedRouter("", "x", A, 1.0), roof).nodes}
+    dead = AskedRouter("roof", "y", None, 0.0, "connection refused")
+    for _ in range(2):  # also after another restart, while it still is dead
+        join = BabelJoin()
+        join.recall(known)
+        reading = join.reading("s", [AskedRouter("", "x", heard, 2.0), dead])
+        known = {node.id: node for node in reading.nodes}
+        assert sorted(known) == ["aa", "roof"]
+        assert (known["roof"].online, known["roof"].gateway) == (False, None)
+        assert (only(reading).a, only(reading).b, only(reading).up) == ("aa", "roof", False)
+        assert known["roof"].addresses == ("fe80::b",)
+    # Without that memory nothing says that they are one.
+    forgotten = joined(AskedRouter("", "x", heard, 2.0), dead)
+    assert sorted(node.id for node in forgotten.nodes) == ["aa", "bb", "roof"]
+
+
 @pytest.mark.parametrize(
     ("rxcost", "txcost", "reach"), [(INFINITE, 256, "00ff"), (256, INFINITE, "ffff")]
 )

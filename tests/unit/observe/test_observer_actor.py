@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,14 +15,14 @@ from actors.observe.actor import ObserverActor
 from actors.observe.contract import OBSERVER, ObserverOptions, ObserverRules
 from actors.observe.sources.published import MapSource
 from actors.runtime.clock import SystemClock
-from actors.runtime.errors import Conflict, Unavailable, X0Error
+from actors.runtime.errors import Conflict, InvalidInput, Unavailable, X0Error
 from actors.runtime.metrics import MemoryMetrics
 from actors.topology.live import Watch
-from actors.topology.network import NetworkLink, NetworkNode, Reading
+from actors.topology.network import LeftOut, NetworkLink, NetworkNode, Reading
 from tests.unit.observe.networks import kinds, link, reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from actors.topology.link_state import LinkState, Roster
@@ -145,6 +146,45 @@ async def test_a_restart_goes_on_with_members_events_and_their_numbers(tmp_path:
     assert (state.state, state.nodes) == ("failed", 3)
     assert "it is off" in state.why
     await ended(second)
+
+
+class Recalling(Told):
+    """A source that is told what it said before its process ended."""
+
+    recalled: tuple[str, ...] = ()
+
+    def recall(self, nodes: Mapping[str, NetworkNode]) -> None:
+        self.recalled = tuple(nodes)
+
+
+async def test_a_source_is_told_what_it_said_before(tmp_path: Path) -> None:
+    """Before its first poll, by its own ids; nothing at the very first start."""
+    for expected in ((), ("a", "b")):
+        source = Recalling(reading("ab", [link("a", "b")], source="map"))
+        actor = started(tmp_path, source)
+        await actor.network()
+        assert source.recalled == expected
+        await ended(actor)
+
+
+async def test_every_left_out_record_can_be_asked_for(tmp_path: Path) -> None:
+    """In pages, what was left out before what was altered; of an unknown source none."""
+    odd = tuple(LeftOut("dangling links", f"links[{n}]", "no such node") for n in range(250))
+    changed = (LeftOut("names in another encoding", "nodes[0]", "latin-1"),)
+    said = replace(reading("ab", [link("a", "b")]), records=4000, left_out=odd, altered=changed)
+    actor = started(tmp_path, Told(said, "map"))
+    await actor.network()
+    found: list[tuple[LeftOut, bool]] = []
+    more = True
+    while more:
+        page = await actor.left_out("map", len(found), 100)
+        assert page.total == 251
+        found += zip(page.records, page.used, strict=True)
+        more = page.more
+    assert found == [*((one, False) for one in odd), *((one, True) for one in changed)]
+    with pytest.raises(InvalidInput, match="Did you mean map"):
+        await actor.left_out("mapp", 0, 100)
+    await ended(actor)
 
 
 async def test_a_watch_sees_the_network_as_a_mesh(tmp_path: Path) -> None:
