@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 import typer
 
 from jobs.launch import interruption
-from jobs.terminal import completion, exit_codes, reporting
+from jobs.terminal import completion, exit_codes, map_options, reporting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -67,17 +67,9 @@ def command(
             "which ends with the drill; without them the running mesh is drilled, if there is one."
         ),
     ] = None,
-    no_vpn: Annotated[bool, typer.Option("--no-vpn", help="Leave vpn links out.")] = False,
-    all_components: Annotated[
-        bool, typer.Option("--all-components", help="Keep more than the largest component.")
-    ] = False,
-    quality: Annotated[
-        str | None,
-        typer.Option(
-            metavar="auto|tq|babel|throughput",
-            help="What the map's qualities are. Default: auto, told by their values.",
-        ),
-    ] = None,
+    no_vpn: map_options.NoVpn = False,
+    all_components: map_options.AllComponents = False,
+    quality: map_options.Quality = None,
     shards: Annotated[int | None, typer.Option(help="Processes that host nodes.")] = None,
     hello: Annotated[float | None, typer.Option(help="Seconds between Hellos.")] = None,
     no_feedback: Annotated[

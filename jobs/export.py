@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.terminal import completion, network_options, reporting
+from jobs.terminal import completion, map_options, network_options, reporting
 
 if TYPE_CHECKING:
     from actors.runtime.errors import InvalidInput
@@ -30,8 +30,8 @@ def command(
     ] = None,
     of_network: network_options.OfNetwork = None,
     topology: network_options.Topology = None,
-    no_vpn: network_options.NoVpn = False,
-    quality: network_options.Quality = None,
+    no_vpn: map_options.NoVpn = False,
+    quality: map_options.Quality = None,
     as_json: reporting.AsJson = False,
 ) -> int:
     """Write the network as other tools read it: its nodes, and its links that are up.

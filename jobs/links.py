@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.terminal import completion, network_options, reporting
+from jobs.terminal import completion, map_options, network_options, reporting
 
 ORDERS = "quality (the worst first), etx, kind, state, name"
 STATES = "up, degraded, down, unknown"
@@ -45,8 +45,8 @@ def command(
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
     of_network: network_options.OfNetwork = None,
     topology: network_options.Topology = None,
-    no_vpn: network_options.NoVpn = False,
-    quality: network_options.Quality = None,
+    no_vpn: map_options.NoVpn = False,
+    quality: map_options.Quality = None,
     as_json: reporting.AsJson = False,
 ) -> int:
     """List links: of the observed network, else of the emulated mesh, or of a map.

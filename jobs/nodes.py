@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.terminal import completion, network_options, reporting
+from jobs.terminal import completion, map_options, network_options, reporting
 
 ORDERS = "name, id, state, since, links, clients"
 STATES = "up, cut_off, silent, gone, unknown"
@@ -35,8 +35,8 @@ def command(
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
     of_network: network_options.OfNetwork = None,
     topology: network_options.Topology = None,
-    no_vpn: network_options.NoVpn = False,
-    quality: network_options.Quality = None,
+    no_vpn: map_options.NoVpn = False,
+    quality: map_options.Quality = None,
     as_json: reporting.AsJson = False,
 ) -> int:
     """List nodes: of the observed network, else of the emulated mesh, or of a map.

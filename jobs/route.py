@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.terminal import completion, exit_codes, network_options, reporting
+from jobs.terminal import completion, exit_codes, map_options, network_options, reporting
 
 if TYPE_CHECKING:
     from actors.topology.listing import NetworkListing
@@ -27,8 +27,8 @@ def command(
     ],
     of_network: network_options.OfNetwork = None,
     topology: network_options.Topology = None,
-    no_vpn: network_options.NoVpn = False,
-    quality: network_options.Quality = None,
+    no_vpn: map_options.NoVpn = False,
+    quality: map_options.Quality = None,
     as_json: reporting.AsJson = False,
 ) -> int:
     """Tell the route between two nodes, hop by hop.

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
-from pathlib import Path  # noqa: TC003 - typer reads annotations at run time
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from jobs.launch import interruption
-from jobs.terminal import exit_codes, reporting
+from jobs.terminal import exit_codes, map_options, reporting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from actors.observe.contract import ReadingSource
     from actors.observe.sources.source_spec import SourceSpec
@@ -58,9 +58,7 @@ def read_once(
         list[str] | None,
         typer.Argument(metavar="KIND:WHERE...", help="Sources; `x0 source kinds` lists the kinds."),
     ] = None,
-    sources: Annotated[
-        Path | None, typer.Option(metavar="FILE.toml", help="And the sources of this file.")
-    ] = None,
+    sources: map_options.SourcesFile = None,
     timeout: Annotated[
         float | None,
         typer.Option(metavar="S", min=1, max=600, help="Seconds for each, instead of its own."),

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from pathlib import Path  # noqa: TC003 - typer reads annotations at run time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jobs.launch import interruption
-from jobs.terminal import reporting
+from jobs.terminal import map_options, reporting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from jobs.launch.session import Session
 
@@ -29,18 +29,9 @@ def command(
             "Default: radio:144.",
         ),
     ] = None,
-    no_vpn: Annotated[bool, typer.Option("--no-vpn", help="Drop vpn links of the map.")] = False,
-    all_components: Annotated[
-        bool,
-        typer.Option("--all-components", help="Keep more than the largest component."),
-    ] = False,
-    quality: Annotated[
-        str | None,
-        typer.Option(
-            metavar="auto|tq|babel|throughput",
-            help="What the map's qualities are. Default: auto, told by their values.",
-        ),
-    ] = None,
+    no_vpn: map_options.NoVpn = False,
+    all_components: map_options.AllComponents = False,
+    quality: map_options.Quality = None,
     from_observed: Annotated[
         bool,
         typer.Option(
@@ -55,9 +46,7 @@ def command(
             help="What to observe, as for `x0 watch`. May be repeated.",
         ),
     ] = None,
-    sources: Annotated[
-        Path | None, typer.Option(metavar="FILE.toml", help="And the sources of this file.")
-    ] = None,
+    sources: map_options.SourcesFile = None,
     refresh: Annotated[
         float | None,
         typer.Option(metavar="S", help="Seconds between polls of the map. Default: 30."),

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import functools
 import time
-from pathlib import Path  # noqa: TC003 - typer reads annotations at run time
 from typing import Annotated
 
 import typer
 
 from jobs.launch import interruption
-from jobs.terminal import reporting
+from jobs.terminal import map_options, reporting
 
 
 @reporting.reported
@@ -23,9 +22,7 @@ def command(
             show_default=False,
         ),
     ] = None,
-    sources: Annotated[
-        Path | None, typer.Option(metavar="FILE.toml", help="And the sources of this file.")
-    ] = None,
+    sources: map_options.SourcesFile = None,
     poll: Annotated[
         float | None,
         typer.Option(metavar="S", help="Seconds between two polls of a source. Default: 60."),

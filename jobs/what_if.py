@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from jobs.terminal import completion, network_options, reporting
+from jobs.terminal import completion, map_options, network_options, reporting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -168,17 +168,9 @@ def command(
             "session, or if there is none about X0TTA6BL4_TOPOLOGY.",
         ),
     ] = None,
-    no_vpn: Annotated[bool, typer.Option("--no-vpn", help="Drop vpn links of the map.")] = False,
-    all_components: Annotated[
-        bool, typer.Option("--all-components", help="Keep more than the largest component.")
-    ] = False,
-    quality: Annotated[
-        str | None,
-        typer.Option(
-            metavar="auto|tq|babel|throughput",
-            help="What the map's qualities are. Default: auto, told by their values.",
-        ),
-    ] = None,
+    no_vpn: map_options.NoVpn = False,
+    all_components: map_options.AllComponents = False,
+    quality: map_options.Quality = None,
     as_json: reporting.AsJson = False,
 ) -> int:
     """Ask what a failure would cost, before it happens. Nothing is touched.

@@ -28,14 +28,6 @@ OfNetwork = Annotated[
         help="Of this network of the running session, where it has two.",
     ),
 ]
-NoVpn = Annotated[bool, typer.Option("--no-vpn", help="Without the VPN links of the map.")]
-Quality = Annotated[
-    str | None,
-    typer.Option(
-        metavar="auto|tq|babel|throughput",
-        help="What the qualities of the map are, where it does not say.",
-    ),
-]
 
 
 def chosen(topology: str | None, quality: str | None, *, no_vpn: bool) -> dict[str, Any]:
