@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +17,8 @@ from typer.testing import CliRunner
 from actors.topology.etx import COST_UNIT
 from actors.topology.link_state import LinkState
 from jobs.cli import app
+from jobs.launch import listings
+from jobs.launch.record import SessionRecord
 from jobs.terminal import exit_codes
 from serve_apps.gateway.mesh_view import Snapshot
 from tests.unit.jobs.test_by_gateway import WORLD, Running
@@ -204,6 +208,39 @@ def test_the_shell_completes_names_of_a_map(town: str, tmp_path: Path) -> None:
     assert completed(f"x0 route --topology {town} sch", tmp_path, "bash").split() == ["a1", "a2"]
     assert "--gateways" in completed("x0 nodes --gat", tmp_path)
     assert "clients" in completed("x0 nodes --sort cl", tmp_path)
+
+
+def test_a_session_that_has_just_been_started_is_waited_for(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its gateway, and with it the token, come some seconds later; of a session no map is told."""
+    token = running.state / "gateway.token"
+    text = token.read_text()
+    token.unlink()
+    record = SessionRecord.load(running.state)
+    assert record is not None
+    told("nodes", state=running.state, code=exit_codes.UNAVAILABLE)  # it was started long ago
+    replace(record, started_at=time.time()).save(running.state)
+    waited: list[float] = []
+
+    def opens(pause_s: float) -> None:
+        waited.append(pause_s)
+        token.write_text(text)
+
+    monkeypatch.setattr(listings.time, "sleep", opens)
+    assert told("nodes", state=running.state)["about"]["network"] == "emulated"
+    assert len(waited) == 1
+
+
+def test_a_network_of_the_session_is_asked_for_by_name(running: Running, tmp_path: Path) -> None:
+    """What the session lacks is refused, and so is a map beside it, and a session that is none."""
+    emulated = ("nodes", "--network", "emulated")
+    assert told(*emulated, state=running.state)["about"]["network"] == "emulated"
+    lacking = told("nodes", "--network", "observed", state=running.state, code=exit_codes.CONFLICT)
+    assert lacking["error"]["what"] == "no network is observed"
+    told(*emulated, "--topology", "radio:9", state=running.state, code=exit_codes.BAD_INPUT)
+    told("nodes", "--network", "x", state=running.state, code=exit_codes.BAD_INPUT)
+    told(*emulated, state=tmp_path / "none", code=exit_codes.NO_MESH)
 
 
 def test_the_shell_completes_nodes_of_a_session(running: Running) -> None:
