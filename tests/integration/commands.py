@@ -19,7 +19,7 @@ def x0(state: Path, *arguments: str, **settings: str) -> subprocess.CompletedPro
         env=_environment(state, settings),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 

@@ -22,7 +22,12 @@ from cluster.local import LocalCluster  # noqa: E402 - keeps the order
 from cluster.ray_start import HeadOptions  # noqa: E402 - the same
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractAsyncContextManager
+
+    from living_mesh import MeshStarter
+
+    from actors.mesh.client import Mesh
 
 
 @pytest.fixture(scope="session")
@@ -66,3 +71,41 @@ def namespace(cluster: LocalCluster) -> Iterator[str]:
         spawn.tear_down(fresh)
         assert spawn.listing(fresh) == ()
         spawn.disconnect()
+
+
+@pytest.fixture(scope="module")
+def shared(
+    cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MeshStarter]:
+    """A mesh of the usual kind for many tests of a file, in a namespace of its own."""
+    from living_mesh import MeshStarter
+
+    from actors.runtime import spawn
+
+    started = MeshStarter(f"test-{uuid.uuid4().hex[:12]}", tmp_path_factory.mktemp("shared"))
+    spawn.disconnect()
+    spawn.connect(cluster.address, started.namespace)
+    started.begin(started.options())
+    try:
+        yield started
+    finally:
+        spawn.disconnect()
+        spawn.connect(cluster.address, started.namespace)
+        spawn.tear_down(started.namespace)
+        assert spawn.listing(started.namespace) == ()
+        spawn.disconnect()
+
+
+@pytest.fixture
+def rested(
+    shared: MeshStarter, cluster: LocalCluster
+) -> Iterator[Callable[[], AbstractAsyncContextManager[Mesh]]]:
+    """The shared mesh, for a block that leaves it as it found it."""
+    from living_mesh import at_rest
+
+    from actors.runtime import spawn
+
+    spawn.disconnect()  # whichever namespace the test before was in
+    spawn.connect(cluster.address, shared.namespace)
+    yield lambda: at_rest(shared.options().shard.host.hold_s)
+    spawn.disconnect()

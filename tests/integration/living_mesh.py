@@ -66,6 +66,25 @@ class MeshStarter:
             await asyncio.to_thread(spawn.tear_down, self.namespace)
 
 
+@asynccontextmanager
+async def at_rest(hold_s: float) -> AsyncIterator[Mesh]:
+    """The mesh of this process's namespace, for one of several tests on it.
+
+    It is ready before, and after the block mended; the test must have left no message in it.
+    """
+    await ready(hold_s)
+    try:
+        yield await Mesh.attach()
+    finally:
+        await inject(Faults())
+
+    async def empty() -> bool:
+        shards = (await status()).shards
+        return not any(shard.open_messages or shard.unread_messages for shard in shards)
+
+    await until(empty, "no message is left")
+
+
 async def ready(hold_s: float) -> MeshStatus:
     """Wait until the mesh of this process's namespace is ready, as `x0 up` does."""
     return await readiness.wait(status, lambda _: None, hold_s, READY_S)

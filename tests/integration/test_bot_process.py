@@ -120,14 +120,14 @@ def test_killed_in_the_middle_it_loses_nothing(
     buyer = api.user(1, "ru")
     with started(sold.directory, api.url) as bot:
         buyer.says("/buy month")
-        ways = buyer.wait("Как будете платить?", 60)
+        ways = buyer.wait("Как будете платить?", 180)
         killed = kill_at(api, "editMessageMedia", "Заказ", bot, arrives=arrives)
         buyer.presses(ways, "TON")
         assert killed.wait(120)
         bot.end()
     order = sold.order(1)  # it was made, and perhaps not shown
     with started(sold.directory, api.url) as bot:
-        buyer.wait(lambda one: bool(one.picture), 60)
+        buyer.wait(lambda one: bool(one.picture), 180)
         api.settled()
         killed = kill_at(api, "sendMessage", "/downloads/", bot, arrives=arrives)
         sold.pay(order)
@@ -141,7 +141,7 @@ def test_killed_in_the_middle_it_loses_nothing(
             assert time.monotonic() < deadline
             time.sleep(0.05)
         buyer.says("/status")
-        buyer.wait("Состояние: доставлен", 60)
+        buyer.wait("Состояние: доставлен", 180)
         assert bot.end().splitlines()[-1] == "SIGTERM: ending"
         assert bot.process.returncode == 0
     told = [one.text.split("https://")[1].split()[0] for one in buyer.heard if "https" in one.text]
@@ -179,7 +179,7 @@ def test_the_token_is_told_to_nobody(api: BotApi, sold: BotShop) -> None:
             time.sleep(0.05)
         api.settled()
         buyer.says("/buy licence tron")
-        buyer.wait(lambda one: bool(one.picture), 60)
+        buyer.wait(lambda one: bool(one.picture), 180)
         sold.pay(sold.order(1))
         licence = buyer.wait("Here is the licence", 60).codes[1]
 

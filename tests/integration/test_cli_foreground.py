@@ -55,7 +55,7 @@ def started(state: Path, *arguments: str, **more: str) -> Iterator[subprocess.Po
         )
 
 
-def cluster_dir(state: Path, *, timeout_s: float = 30) -> str:
+def cluster_dir(state: Path, *, timeout_s: float = 180) -> str:
     """The temporary directory of the cluster that is being started."""
     deadline = time.monotonic() + timeout_s
     while not (state / "cluster.json").exists():
@@ -153,7 +153,7 @@ def test_a_bad_answer_of_a_url_ends_what_was_started(tmp_path: Path) -> None:
         url = f"http://127.0.0.1:{server.server_port}/meshviewer.json"
         with started(tmp_path, "--topology", url, "--json") as process:
             temp_dir = cluster_dir(tmp_path)
-            stdout, stderr = process.communicate(timeout=60)
+            stdout, stderr = process.communicate(timeout=180)
         server.shutdown()
     assert process.returncode == 2, stderr
     error = json.loads(stdout)["error"]
@@ -188,7 +188,7 @@ def test_a_cluster_that_dies_ends_it_with_an_error(tmp_path: Path) -> None:
         process.stdout.readline()
         (gcs,) = (one for one in members(Path(temp_dir)) if one.name() == "gcs_server")
         gcs.kill()
-        stdout, stderr = process.communicate(timeout=90)
+        stdout, stderr = process.communicate(timeout=180)
     assert process.returncode == 4, stderr
     error = json.loads(stdout)["error"]
     assert error["what"] == "the mesh has ended"

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from living_mesh import MeshStarter, inject, status, until
+from living_mesh import inject, status, until
 
 from actors.mesh.client import Mesh
 from actors.mesh.drill import conductor
@@ -16,14 +16,12 @@ from actors.mesh.membership import Faults
 from actors.runtime.errors import Conflict
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
+    Rested = Callable[[], AbstractAsyncContextManager[Mesh]]
 
 RATE = 2000.0  # messages per second
-
-
-@pytest.fixture
-def starter(namespace: str, tmp_path: Path) -> MeshStarter:
-    return MeshStarter(namespace, tmp_path)
 
 
 def conducting(mesh: Mesh, scenario: DrillScenario, told: list[str]) -> Conductor:
@@ -35,11 +33,11 @@ async def faults() -> Faults:
 
 
 async def test_every_scenario_heals_as_promised(
-    starter: MeshStarter, monkeypatch: pytest.MonkeyPatch
+    rested: Rested, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each scenario in turn, on one mesh: no shortcoming, and the mesh is mended after it."""
     monkeypatch.setattr(conductor, "WARM_UP_S", 0.5)
-    async with starter.running():
+    async with rested():
         for scenario in DrillScenario:
             told: list[str] = []
             mesh = await Mesh.attach()
@@ -63,9 +61,9 @@ async def test_every_scenario_heals_as_promised(
             assert await faults() == Faults()
 
 
-async def test_a_broken_mesh_is_not_drilled(starter: MeshStarter) -> None:
+async def test_a_broken_mesh_is_not_drilled(rested: Rested) -> None:
     """A drill refuses a mesh into which faults are injected, and leaves them alone."""
-    async with starter.running():
+    async with rested():
         broken = Faults(silent=frozenset({3}))
         await inject(broken)
         with pytest.raises(Conflict, match="injected"):
@@ -73,15 +71,15 @@ async def test_a_broken_mesh_is_not_drilled(starter: MeshStarter) -> None:
         assert await faults() == broken
 
 
-async def test_an_interrupted_drill_leaves_no_fault(starter: MeshStarter) -> None:
+async def test_an_interrupted_drill_leaves_no_fault(rested: Rested) -> None:
     """A drill that is cancelled takes its fault and its messages back."""
-    async with starter.running() as mesh:
+    async with rested() as mesh:
         drilling = asyncio.create_task(conducting(mesh, DrillScenario.WORST_NODE, []).run())
 
         async def broken() -> bool:
             return await faults() != Faults()
 
-        await until(broken, "the fault is injected", 60)
+        await until(broken, "the fault is injected")
         drilling.cancel()
         with pytest.raises(asyncio.CancelledError):
             await drilling

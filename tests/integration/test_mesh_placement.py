@@ -47,13 +47,14 @@ async def _back(dead: int) -> bool:
 
 async def test_clients_follow_a_take_over(starter: MeshStarter) -> None:
     """After a take-over a client with the old map is told so and recovers by itself."""
-    async with starter.running(failover=True) as mesh:
+    # So patient that no message is returned while the other shard takes over.
+    async with starter.running(failover=True, hello_s=30.0) as mesh:
         here, there = (side[0] for side in sides(mesh))
         old = mesh.membership.placement
         assert old.shard_of == ("mesh-shard-00", "mesh-shard-01")
         early = [await mesh.send(here, there, b"%d" % number) for number in range(3)]
         pid = await sigkill("mesh-shard-00")
-        await until(lambda: _back(pid), "the dead shard is back", 60)
+        await until(lambda: _back(pid), "the dead shard is back")
         assert (await Mesh.attach()).membership.placement.shards == ("mesh-shard-01",)
         with pytest.raises(StalePlacement) as refused:
             await ask("mesh-shard-00", "pending", 0, old.version, NONE)

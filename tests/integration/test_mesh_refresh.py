@@ -286,7 +286,8 @@ async def test_a_change_loses_no_message_under_way(starter: MeshStarter, tmp_pat
         map_of(RING, RING_LINKS[1:]),
         map_of(RING, RING_LINKS),
     ]
-    async with starter.running(topology=str(path)) as mesh:
+    # So patient that what waits for new routes is not returned meanwhile.
+    async with starter.running(topology=str(path), hello_s=2.0) as mesh:
         sent: dict[int, bytes] = {}
 
         async def send(number: int) -> None:

@@ -19,7 +19,7 @@ RESTART_S = 20.0
 
 def lined(name: str) -> Any:
     handle = spawn.detached(Lined, name, name)
-    spawn.wait_ready([handle], timeout_s=30)
+    spawn.wait_ready([handle], timeout_s=180)
     return handle
 
 

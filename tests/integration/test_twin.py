@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pytest
 from living_mesh import MeshStarter, ask, inject, pid_of, sigkill, status, until
 from test_mesh_refresh import RING, RING_LINKS, map_of
 
+from actors.mesh.client import Mesh
 from actors.mesh.contract import COORDINATOR
 from actors.mesh.membership import Faults
 from actors.runtime import spawn
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from actors.mesh.client import Mesh
     from actors.twin.results import Reply
 
 
@@ -46,6 +47,22 @@ async def twinned(starter: MeshStarter, **settings: Any) -> AsyncIterator[Mesh]:
         yield mesh
 
 
+Beside = Callable[[], AbstractAsyncContextManager[Mesh]]
+
+
+@pytest.fixture
+def beside(shared: MeshStarter, rested: Beside) -> Beside:
+    """The mesh that most of these tests share, and its twin."""
+
+    @asynccontextmanager
+    async def resting() -> AsyncIterator[Mesh]:
+        async with rested() as mesh:
+            spawn.detached(TwinActor, TWIN, twin_options(shared.options()))
+            yield mesh
+
+    return resting
+
+
 async def what(*, limit_s: float = 60.0, plot: bool = False, **asked: Any) -> Reply:
     return await client.ask(of(asked), plot=plot, limit_s=limit_s)
 
@@ -60,10 +77,10 @@ async def seen(nodes: int, links: int) -> None:
     await until(so, f"the twin sees {nodes} nodes and {links} links")
 
 
-async def test_the_live_mesh_is_answered_as_its_map(starter: MeshStarter) -> None:
+async def test_the_live_mesh_is_answered_as_its_map(beside: Beside) -> None:
     """Once all links are up: pairs, parts and single failures are those of the map, exactly;
     losses, of which the nodes know what they have measured, are near; and Hellos are the mesh's."""
-    async with twinned(starter) as mesh:
+    async with beside() as mesh:
         whole = mesh.membership.topology
         await seen(whole.n_nodes, whole.n_links)
         known = Intact(whole, Conditions(hello_s=0.2))
@@ -94,9 +111,9 @@ async def test_the_live_mesh_is_answered_as_its_map(starter: MeshStarter) -> Non
                 assert found.loss.before == pytest.approx(expected.loss.before, abs=0.1)
 
 
-async def test_faults_are_seen_and_forgotten(starter: MeshStarter) -> None:
+async def test_faults_are_seen_and_forgotten(beside: Beside) -> None:
     """A node that falls silent has no links in the twin until it speaks again."""
-    async with twinned(starter) as mesh:
+    async with beside() as mesh:
         whole = mesh.membership.topology
         await seen(whole.n_nodes, whole.n_links)
         node = int(whole.degree.argmax())
@@ -128,9 +145,9 @@ async def test_a_new_map_is_followed(starter: MeshStarter, tmp_path: Path) -> No
             await what(fail={"nodes": [RING[-1]]})
 
 
-async def test_it_survives_sigkill_and_the_mesh_does_not_notice(starter: MeshStarter) -> None:
+async def test_it_survives_sigkill_and_the_mesh_does_not_notice(beside: Beside) -> None:
     """After SIGKILL the restarted twin looks at the mesh anew and answers as before."""
-    async with twinned(starter) as mesh:
+    async with beside() as mesh:
         whole = mesh.membership.topology
         await seen(whole.n_nodes, whole.n_links)
         before = await what(singles=True)
@@ -148,9 +165,9 @@ async def test_it_survives_sigkill_and_the_mesh_does_not_notice(starter: MeshSta
         assert [shard.pid for shard in (await status()).shards] == shards
 
 
-async def test_a_shard_that_is_killed_takes_nothing_from_the_twin(starter: MeshStarter) -> None:
+async def test_a_shard_that_is_killed_takes_nothing_from_the_twin(beside: Beside) -> None:
     """While a shard is down the twin answers, and afterwards it sees the whole mesh again."""
-    async with twinned(starter) as mesh:
+    async with beside() as mesh:
         whole = mesh.membership.topology
         await seen(whole.n_nodes, whole.n_links)
         await sigkill("mesh-shard-01")
@@ -158,16 +175,25 @@ async def test_a_shard_that_is_killed_takes_nothing_from_the_twin(starter: MeshS
         await seen(whole.n_nodes, whole.n_links)
 
 
-async def test_questions_are_bounded(starter: MeshStarter) -> None:
+def _under_way(twin: Any) -> int:
+    under_way: int = twin._under_way
+    return under_way
+
+
+async def test_questions_are_bounded(beside: Beside) -> None:
     """Long questions end in time, saying how far they came; too many are refused at once; those
     whose askers have gone make room."""
     long = {"random": {"k": 5, "of": "elements", "samples": 1_000_000}}
-    async with twinned(starter):
+    async with beside():
         await what(fail={})
         with pytest.raises(InvalidInput, match=r"takes too long: .*random failed sets, \d+%"):
             await what(limit_s=0.3, **long)
-        tasks = [asyncio.create_task(what(limit_s=3.0, **long)) for _ in range(actor.WAITING)]
-        await asyncio.sleep(0.5)
+        tasks = [asyncio.create_task(what(limit_s=60, **long)) for _ in range(actor.WAITING)]
+
+        async def full() -> bool:
+            return bool(await ask(TWIN, "__ray_call__", _under_way) == actor.WAITING)
+
+        await until(full, "all these questions are under way")
         with pytest.raises(Unavailable, match="no more questions"):
             await what(fail={})
         for task in tasks:
@@ -176,9 +202,9 @@ async def test_questions_are_bounded(starter: MeshStarter) -> None:
         assert (await what(fail={})).answer.impact is not None
 
 
-async def test_it_draws(starter: MeshStarter) -> None:
+async def test_it_draws(beside: Beside) -> None:
     """The picture comes with the answer, of the same mesh."""
-    async with twinned(starter):
+    async with beside():
         found = await what(plot=True, singles=True)
         assert found.picture is not None
         assert found.picture.startswith(b"\x89PNG")
@@ -204,4 +230,4 @@ async def test_a_twin_without_a_mesh_is_not_ready(starter: MeshStarter) -> None:
     async def ready() -> bool:
         return (await what(fail={})).about.nodes == 24
 
-    await until(ready, "the twin is ready", 60)
+    await until(ready, "the twin is ready")

@@ -28,7 +28,7 @@ from actors.payments.shop import Shop, ShopChain
 from actors.payments.watcher import Watcher
 from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.metrics import MemoryMetrics
-from tests.unit.payments.shop import LICENCE, Method, ton_chain, tron_chain
+from tests.unit.payments.shop import DOWNLOAD, LICENCE, Method, ton_chain, tron_chain
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext
@@ -90,7 +90,8 @@ class Postbox:
 
 
 def shop_of(chains: list[ShopChain], directory: Path) -> Shop:
-    """A shop on these chains."""
+    """A shop on these chains, which has the file that it sells."""
+    (directory / DOWNLOAD.delivers.file).write_bytes(b"goods")
     return Shop(
         {chain.network: chain for chain in chains},
         SecretStr("sqlite:////nowhere"),

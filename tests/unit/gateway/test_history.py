@@ -167,6 +167,13 @@ async def _read(client: Any, query: str = "", **headers: str) -> list[tuple[str,
     return found
 
 
+async def _begun(gateway: Any) -> None:
+    """Until a stream is open: what is new from then on is told."""
+    async with asyncio.timeout(60):
+        while not gateway.streams.taken:  # noqa: ASYNC110 - nothing else tells
+            await asyncio.sleep(0.01)
+
+
 async def test_a_stream_goes_on_after_the_last_event_that_was_read(kept: Any, start: Any) -> None:
     """By the number in the history, also at another gateway, as after a restart."""
     gateway, client = kept
@@ -182,7 +189,7 @@ async def test_a_stream_without_an_id_tells_what_is_new(kept: Any) -> None:
     """And only what fits; what does not is passed."""
     gateway, client = kept
     reading = asyncio.create_task(_read(client, "?limit=1&severity=critical"))
-    await asyncio.sleep(0.3)
+    await _begun(gateway)
     await asyncio.to_thread(happened, archive_of(gateway), 5, ago_s=0)
     await asyncio.sleep(1.2)
     critical = {"severity": EventSeverity.CRITICAL, "kind": EventKind.SPLIT}
@@ -199,7 +206,7 @@ async def test_what_was_deleted_is_a_gap(kept: Any) -> None:
     assert gap[1:] == ("gap", {"missed": 2, "why": "they are older than what is kept"})
     assert last[0] == "4"
     reading = asyncio.create_task(_read(client, "?limit=1", **{"last-event-id": "999"}))
-    await asyncio.sleep(0.5)
+    await _begun(gateway)
     await asyncio.to_thread(happened, archive_of(gateway), 9, ago_s=0)
     (gap, last) = await reading
     assert (gap[2]["missed"], last[0]) == (None, "5")

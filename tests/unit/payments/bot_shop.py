@@ -21,6 +21,7 @@ from actors.payments.shop import Shop, ShopChain
 from actors.runtime.database import now_ms
 from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.metrics import MemoryMetrics
+from tests.unit.payments import ledgers
 from tests.unit.payments.bot_api import TOKEN
 from tests.unit.payments.shop import (
     BUYER,
@@ -85,7 +86,7 @@ class BotShop:
     def __post_init__(self) -> None:
         (self.directory / "catalogue.yaml").write_text(CATALOGUE)
         (self.directory / "month.zip").write_bytes(b"what was bought")
-        url = SecretStr(f"sqlite:///{self.directory / 'payments.db'}")
+        url = ledgers.sqlite(self.directory / "payments.db")
         self.ledger = Ledger(url)
         self.shop = Shop(
             chains={chain.network: chain for chain in self.chains},

@@ -50,9 +50,9 @@ def database_url(request: pytest.FixtureRequest, database_kind: str, tmp_path: P
 def ledger(request: pytest.FixtureRequest, database_kind: str, tmp_path: Path) -> Iterator[Ledger]:
     """An empty ledger on a database of that kind."""
     if database_kind == "sqlite":
-        url = f"sqlite:///{tmp_path / 'ledger.db'}"
+        url = ledgers.sqlite(tmp_path / "ledger.db")
     else:
-        url = request.getfixturevalue("_reused")
-    with Ledger(SecretStr(url), random.Random(1)) as opened:
+        url = SecretStr(request.getfixturevalue("_reused"))
+    with Ledger(url, random.Random(1)) as opened:
         ledgers.wipe(opened)
         yield opened

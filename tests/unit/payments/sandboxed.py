@@ -6,8 +6,6 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pydantic import SecretStr
-
 from actors.payments import scan
 from actors.payments.catalogue import ShopPlan
 from actors.payments.chains import addresses
@@ -21,6 +19,7 @@ from actors.payments.sandbox.client import SandboxClient
 from actors.payments.sandbox.kinds import Chains, Payment, PaymentKind
 from actors.payments.sandbox.server import serving
 from actors.payments.shop import ShopChain
+from tests.unit.payments import ledgers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,6 +96,6 @@ def stall(
     with (
         serving(stage) as url,
         SandboxClient(url) as client,
-        Ledger(SecretStr(f"sqlite:///{directory / 'ledger.db'}")) as ledger,
+        Ledger(ledgers.sqlite(directory / "ledger.db")) as ledger,
     ):
         yield Stall(stage, client, url, ledger, dialect)

@@ -438,7 +438,7 @@ async def test_two_do_not_scan_at_once(ledger: Ledger, url: str) -> None:
     with ledger.database.alone("scan-tron", timeout_s=0):
         with pytest.raises(Conflict):
             await scan(ledger, url)
-        waiting = asyncio.create_task(scan(ledger, url, wait_s=20))
+        waiting = asyncio.create_task(scan(ledger, url, wait_s=120))
         await asyncio.sleep(0.1)
         assert not waiting.done()
     assert (await waiting).network is Network.TRON
@@ -452,7 +452,7 @@ async def test_a_scan_that_is_cancelled_leaves_no_lock(
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.3):
             await scan(ledger, url)
-    with ledger.database.alone("scan-tron", timeout_s=1):
+    with ledger.database.alone("scan-tron", timeout_s=60):
         pass
 
 

@@ -54,6 +54,13 @@ def alerts() -> Iterator[list[Alert]]:
     shell._alert_sinks.clear()
 
 
+async def _ended(exits: list[int]) -> None:
+    """Until a process would have ended."""
+    async with asyncio.timeout(60):
+        while not exits:  # noqa: ASYNC110 - nothing else tells
+            await asyncio.sleep(0.01)
+
+
 async def good() -> None:
     await asyncio.sleep(0.01)
 
@@ -103,7 +110,7 @@ async def test_without_a_loop_its_process_ends(
 ) -> None:
     """However the loop ends, Ray then starts the actor anew."""
     actor = Actor(forever(), ending())
-    await asyncio.sleep(0.05)
+    await _ended(exits)
     assert exits == [os.EX_SOFTWARE]
     assert len(alerts) == 1
     assert (await actor.health()).state == "starting"
@@ -112,5 +119,5 @@ async def test_without_a_loop_its_process_ends(
 async def test_a_defect_at_the_start_ends_its_process(exits: list[int]) -> None:
     """As anything that a restart may mend."""
     Actor(defect())
-    await asyncio.sleep(0.05)
+    await _ended(exits)
     assert exits == [os.EX_SOFTWARE]
