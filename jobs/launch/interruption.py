@@ -24,6 +24,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ class _Guard:
         self._hook_before = sys.unraisablehook
         self._imports_before = _imports(sys._getframe())  # noqa: SLF001 - there is no other way
         self._raised = False
-        self._again: threading.Timer | None = None
+        self._sending = False  # whether a thread sends the signal again and again
+        self._senders: list[threading.Thread] = []
         self.cancel: Callable[[], object] | None = None  # ends what an event loop runs
         self.cancelled_by: int | None = None
 
@@ -72,24 +74,25 @@ class _Guard:
             signal.signal(number, self._handle)
 
     def disarm(self, *, last: bool) -> None:
+        self._sending = False
+        for sender in self._senders:
+            sender.join()  # before the handlers that its last signal would reach
         sys.unraisablehook = self._hook_before
         for number, handler in self._before.items():
             signal.signal(number, signal.SIG_IGN if last and self._raised else handler)
-        if self._again is not None:
-            self._again.cancel()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._raised:
-            return
+        if self._raised or self._is_losing(frame):
+            return  # in the hook it would be lost again; it is sent again
         if self.cancel is not None:
-            self._raised = True
+            self._raised, self._sending = True, False
             self.cancelled_by = number
             self.cancel()
             return
         if _imports(frame) > self._imports_before:
             self._send_again(number)
             return
-        self._raised = True
+        self._raised, self._sending = True, False
         raise Interrupted(number)
 
     def _lost(self, unraisable: sys.UnraisableHookArgs, /) -> None:
@@ -99,19 +102,38 @@ class _Guard:
         else:
             self._hook_before(unraisable)
 
+    def _is_losing(self, frame: FrameType | None) -> bool:
+        """Whether the hook runs, from which no exception comes out either."""
+        hook = _Guard._lost.__code__
+        return any(each.f_code is hook for each in _frames(frame))
+
     def _send_again(self, number: int) -> None:
-        self._again = threading.Timer(_AGAIN_S, os.kill, (os.getpid(), number))
-        self._again.daemon = True
-        self._again.start()
+        """Send a signal until it is taken: on a busy machine one may come too early again."""
+        if self._sending:
+            return
+
+        def send() -> None:
+            while self._sending:
+                time.sleep(_AGAIN_S)
+                if self._sending:
+                    os.kill(os.getpid(), number)
+
+        self._sending = True
+        sender = threading.Thread(target=send, daemon=True)
+        self._senders.append(sender)
+        sender.start()
+
+
+def _frames(frame: FrameType | None) -> Iterator[FrameType]:
+    """A frame and those that called it."""
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
 
 
 def _imports(frame: FrameType | None) -> int:
     """Count the frames of running imports."""
-    count = 0
-    while frame is not None:
-        count += frame.f_code.co_filename == _IMPORTS
-        frame = frame.f_back
-    return count
+    return sum(each.f_code.co_filename == _IMPORTS for each in _frames(frame))
 
 
 _current: list[_Guard] = []  # none or one

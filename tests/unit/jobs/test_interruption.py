@@ -102,9 +102,16 @@ def test_a_signal_during_an_import_is_raised_after_it(
     assert sys.modules.pop("swallows_signals").whole
 
 
+@pytest.mark.parametrize("again_s", [0.0, 0.01])
 @pytest.mark.parametrize("number", interruption.SIGNALS)
-def test_an_exception_that_python_cannot_hand_on_is_raised_again(number: signal.Signals) -> None:
-    """In the callback of a weak reference the exception is lost, but not the signal."""
+def test_an_exception_that_python_cannot_hand_on_is_raised_again(
+    number: signal.Signals, again_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the callback of a weak reference the exception is lost, but not the signal.
+
+    Nor if it comes again before the hook has ended that noticed it.
+    """
+    monkeypatch.setattr(interruption, "_AGAIN_S", again_s)
 
     def work() -> None:
         kept = {1}
