@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from actors.topology.network import NetworkLink, Reading
 
-WAIT_S = 30.0
+WAIT_S = 180.0
 HELLO_S = 1.0
 
 

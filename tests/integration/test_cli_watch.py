@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # A chain from the gateway to the school, by way of the tower; the mill is beside the town hall.
 NAMES = {"n1": "gateway", "n2": "town-hall", "n3": "church-tower", "n4": "school", "n5": "mill"}
 LINKS = [("n1", "n2"), ("n2", "n3"), ("n3", "n4"), ("n2", "n5"), ("n1", "n5")]
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 
 
 def publish(path: Path, links: list[tuple[str, str]], silent: str = "") -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from actors.runtime.actor_health import ActorHealth
     from actors.topology.events import NetworkEvent
 
-TIMEOUT_S = 60
+TIMEOUT_S = 180
 
 
 def write(path: Path, links: str) -> None:

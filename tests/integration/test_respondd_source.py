@@ -274,7 +274,7 @@ def namespaces() -> Iterator[tuple[str, str]]:
 def _wait_for_address(namespace: str) -> None:
     """The kernel gives an interface its link-local address when it has carrier."""
     show = f"ip -n {namespace} -6 -o addr show dev mesh0 scope link -tentative"
-    for _ in range(200):
+    for _ in range(2400):
         if subprocess.run(show.split(), capture_output=True, check=True).stdout:
             return
         time.sleep(0.05)

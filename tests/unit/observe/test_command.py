@@ -43,7 +43,7 @@ def before() -> set[int]:
 
 
 async def until_gone(pid: int) -> None:
-    for _ in range(200):
+    for _ in range(6000):
         if gone(pid):
             return
         await asyncio.sleep(0.02)
@@ -52,7 +52,7 @@ async def until_gone(pid: int) -> None:
 
 async def pid_in(path: Path) -> int:
     """The number that a process writes there; nobody tells when."""
-    for _ in range(1000):
+    for _ in range(6000):
         written = await asyncio.to_thread(lambda: path.exists() and path.read_text().strip())
         if written:
             return int(written)
