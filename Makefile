@@ -13,6 +13,7 @@ CHECK := $(BIN)/python -m pip check
 
 # What decides whether money has arrived: every branch of it must be tested.
 VERIFYING := chains.money chains.addresses chains.tron chains.ton chains.ton_body \
+	chains.clock_skew \
 	ledger.orders ledger.amount_tails tokens
 
 # Dozens of processes import the project, the tests' actors among them: they compile it once.
@@ -59,6 +60,7 @@ cover: setup-dev
 		--cov-report=term-missing $(VERIFYING:%=--cov=actors.payments.%) \
 		tests/unit/payments/test_money.py tests/unit/payments/test_addresses.py \
 		tests/unit/payments/test_tron.py tests/unit/payments/test_ton.py \
+		tests/unit/payments/test_clock_skew.py \
 		tests/unit/payments/test_orders.py tests/unit/payments/test_tokens_and_delivery.py
 
 # Types take as long as all the rest: side by side. No function above 15, in cyclomatic complexity as lizard counts it (with `and` and `or`) or in

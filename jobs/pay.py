@@ -221,6 +221,12 @@ def scan(
             "payments come from a few",
             f"Choose from {', '.join(Network)}.",
         )
+    if transaction is not None and (once or begin is not None):
+        raise InvalidInput(
+            "one transaction or the history, not both",
+            "--transaction reads nothing else",
+            "Leave out --once and --from, or --transaction.",
+        )
     offers = own_shop.of_environment(on=True)
     with own_shop.ledger(offers) as ledger:
         if transaction is not None:
@@ -328,7 +334,9 @@ async def _watch(offers: Shop, ledger: Ledger, network: Any, report: reporting.R
     chain = offers.chain(network)
     metrics = MemoryMetrics()
     delivery = own_shop.delivery(offers, ledger)
-    report.note(f"watching {chain.shown_wallet()}; Ctrl-C ends it")
+    wallet = chain.shown_wallet()
+    report.result({"network": str(network), "watching": wallet}, f"watching {wallet}")
+    report.note("Ctrl-C ends it")
     async with scanning.connect(chain) as api:
         errors = ErrorHandler(f"payments-{network}", metrics)
         await watcher.Watcher(chain, ledger, delivery, api, errors=errors, metrics=metrics).run()

@@ -5,24 +5,29 @@ time-outs, broken connections and broken JSON are asked again with growing pause
 a suspension stops *all* requests for its length, at least 30 s; any other 401 or 403 is a matter of
 settings and never repeated, and neither is an answer that is too large. Answers are bounded in size
 and time; redirects are not followed, so a key goes to no other host; keys travel in a header and
-stand in no URL and no error.
+stand in no URL and no error. HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY hold as for other
+programs; what is on this machine is asked without.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
+import ipaddress
 import json
 import random
 import re
 import ssl
+import urllib.request
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 import stamina
 from aiolimiter import AsyncLimiter
 
 from actors.payments.errors import AnswerTooLarge, ChainRefused, ChainUnavailable
+from actors.runtime.errors import ConfigurationError
 from actors.runtime.settings import variable
 
 if TYPE_CHECKING:
@@ -79,7 +84,8 @@ class Api:
         self.base_url = base_url
         self._sleep = sleep
         self._pause_s = pause_s
-        self._paced = _Paced(rate, sleep)
+        self._proxy = proxy_of(base_url)
+        self._paced = _Paced(rate, sleep, _transport(self._proxy))
         self.client = httpx.AsyncClient(
             transport=self._paced,
             headers={"Accept": "application/json", "Accept-Encoding": "identity", **headers},
@@ -158,7 +164,8 @@ class Api:
         except Broken as error:
             raise ChainUnavailable(self.network, str(error)) from None
         except (httpx.TransportError, TimeoutError, ssl.SSLError) as error:
-            why = f"{type(error).__name__}, after {ATTEMPTS} attempts"
+            by = "" if self._proxy is None else " through the proxy that the environment names"
+            why = f"{type(error).__name__}{by}, after {ATTEMPTS} attempts"
             raise ChainUnavailable(self.network, why) from None
         raise AssertionError("an attempt returns or raises")
 
@@ -240,11 +247,46 @@ def _tls() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
+def is_here(host: str) -> bool:
+    """Whether a host is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def proxy_of(base_url: str) -> str | None:
+    """The proxy that the environment names for a URL; None for none."""
+    parts = urlsplit(base_url)
+    host = parts.hostname or ""
+    if is_here(host) or urllib.request.proxy_bypass(host):
+        return None
+    named = urllib.request.getproxies()
+    return named.get(parts.scheme) or named.get("all")
+
+
+def _transport(proxy: str | None) -> httpx.AsyncHTTPTransport:
+    try:
+        return httpx.AsyncHTTPTransport(verify=_tls(), proxy=proxy)
+    except (ValueError, ImportError, httpx.InvalidURL):
+        raise ConfigurationError(
+            "the APIs of the chains cannot be asked through the proxy",
+            "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY is no http(s) URL",  # its password is not shown
+            "Correct it, or name the API's host in NO_PROXY.",
+            variable="HTTPS_PROXY",
+        ) from None
+
+
 class _Paced(httpx.AsyncBaseTransport):
     """Sends evenly, waits out suspensions, and reads answers whole within the bounds."""
 
-    def __init__(self, rate: float, sleep: Callable[[float], Awaitable[None]]) -> None:
-        self._inner = httpx.AsyncHTTPTransport(verify=_tls())
+    def __init__(
+        self,
+        rate: float,
+        sleep: Callable[[float], Awaitable[None]],
+        inner: httpx.AsyncBaseTransport,
+    ) -> None:
+        self._inner = inner
         self._limiter = AsyncLimiter(1, 1 / rate)  # a bucket of one: no bursts
         self._sleep = sleep
         self._resumes_at = 0.0
@@ -270,8 +312,12 @@ class _Paced(httpx.AsyncBaseTransport):
         response = await self._inner.handle_async_request(request)
         body = bytearray()
         try:
-            if "Content-Encoding" in response.headers:  # not asked for, and could be a bomb
-                raise httpx.RemoteProtocolError("it is compressed", request=request)
+            encoding = response.headers.get("Content-Encoding", "identity")
+            if encoding.lower() != "identity":  # which could be a bomb
+                raise Broken(
+                    f"its answer is encoded as {encoding[:20]!r}, which was not asked for:"
+                    " something between it and here compresses it"
+                )
             async for piece in response.aiter_raw():
                 body += piece
                 if len(body) > MAX_BYTES:

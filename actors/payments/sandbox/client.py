@@ -6,12 +6,12 @@ sandbox.
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
 import httpx
 
+from actors.payments.chains.api import is_here
 from actors.payments.sandbox.app import NAME
 from actors.runtime.errors import InvalidInput, Unavailable
 
@@ -38,7 +38,7 @@ class SandboxClient:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        if not _is_here(parts.hostname or ""):
+        if not is_here(parts.hostname or ""):
             raise InvalidInput(
                 f"{url} is no sandbox",
                 "a sandbox is on this machine",
@@ -140,13 +140,6 @@ class SandboxClient:
 
     def __exit__(self, *_exception: object) -> None:
         self.close()
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _gone(error: httpx.TransportError, client: httpx.Client) -> Unavailable:

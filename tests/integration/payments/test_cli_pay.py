@@ -256,7 +256,7 @@ def test_a_watcher_in_the_foreground(desk: Desk, chains: tuple[Chains, str]) -> 
     time.sleep(0.01)
     pay_tron(chains[0], units(made["amount"]), "paid")
     watcher = subprocess.Popen(
-        [sys.executable, "-m", "jobs.pay", "scan", "--network", "tron"],
+        [sys.executable, "-m", "jobs.pay", "scan", "--network", "tron", "--json"],
         env=desk.env,
         cwd=Path(__file__).parents[3],
         stdout=subprocess.PIPE,
@@ -272,7 +272,7 @@ def test_a_watcher_in_the_foreground(desk: Desk, chains: tuple[Chains, str]) -> 
         out, _ = watcher.communicate(timeout=120)
     desk.said += out
     assert watcher.returncode == 0  # as it is meant to end
-    assert "watching" in out
+    assert '"watching": "' in out
     assert desk.json("orders", made["id"])["order"]["goods"].count("-") == 7
 
 

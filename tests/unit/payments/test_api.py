@@ -14,6 +14,7 @@ from actors.payments.chains import tron_source
 from actors.payments.chains.api import Api
 from actors.payments.chains.money import Network
 from actors.payments.errors import AnswerTooLarge, ChainRefused, ChainUnavailable
+from actors.runtime.errors import ConfigurationError
 from tests.unit.payments.http_chain import Answer, Asked, Chains, serving
 from tests.unit.payments.shop import tron_chain
 
@@ -187,10 +188,39 @@ async def test_answers_are_bounded(chains: Chains, url: str) -> None:
 
 
 async def test_answers_are_not_compressed(chains: Chains, url: str) -> None:
-    """A small bomb cannot grow here."""
+    """A small bomb cannot grow here; and the error says what is wrong with the answer."""
     chains.fault = first(10**6, Answer(raw=b"\x1f\x8b", headers={"Content-Encoding": "gzip"}))
-    with pytest.raises(ChainUnavailable):
+    with pytest.raises(ChainUnavailable, match="encoded as 'gzip', which was not asked for"):
         await get(url)
+    chains.fault = first(0, Answer())
+    assert await get(url) == {"fine": 1}
+
+
+async def test_an_answer_may_say_that_it_is_not_encoded(chains: Chains, url: str) -> None:
+    """It is as it was asked for."""
+    plain = Answer(body={"fine": 2}, headers={"Content-Encoding": "Identity"})
+    chains.fault = first(10**6, plain)
+    assert await get(url) == {"fine": 2}
+
+
+async def test_the_proxy_of_the_environment_is_used(
+    chains: Chains, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by other programs: not for what NO_PROXY names, and not for this machine."""
+    chains.fault = first(0, Answer())
+    monkeypatch.setenv("HTTP_PROXY", url)
+    monkeypatch.setenv("http_proxy", url)
+    monkeypatch.setenv("NO_PROXY", "elsewhere.test")
+    monkeypatch.setenv("no_proxy", "elsewhere.test")
+    assert await get("http://api.test") == {"fine": 1}
+    assert chains.asked[0].headers["host"] == "api.test"
+    assert apis.proxy_of("http://elsewhere.test") is None
+    assert [apis.proxy_of(here) for here in (url, "http://localhost:1")] == [None, None]
+    for wrong in ("socks5://user:canary@127.0.0.1:1", "gopher://canary"):
+        monkeypatch.setenv("http_proxy", wrong)
+        with pytest.raises(ConfigurationError, match="NO_PROXY") as caught:
+            Api(Network.TRON, "http://api.test", {}, 1)
+        assert "canary" not in str(caught.value)
 
 
 async def test_a_missing_key_is_not_replaced(chains: Chains, url: str) -> None:

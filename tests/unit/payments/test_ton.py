@@ -351,6 +351,12 @@ def test_a_history_begins_with_the_first_or_before_the_shop(first: int, since_s:
             chained(whole[first:], after_lt=0, mark="", since_ms=since_ms)
 
 
+def test_the_accounts_that_count() -> None:
+    """The jetton wallet is one of them once it is known."""
+    assert TonShop(TON_WALLET, MASTER, "").accounts == (TON_WALLET,)
+    assert TonShop(TON_WALLET, MASTER, JETTON_WALLET).accounts == (TON_WALLET, JETTON_WALLET)
+
+
 def test_verdicts_are_split() -> None:
     """Transfers to one side, the rest to the other."""
     verdicts = [judged(HISTORY.made[0]), taken(comment("x"), 0)]

@@ -196,6 +196,8 @@ BAD_LOGS: list[Any] = [
     {},
     log(7, to=BUYER),
     log(7, token=FAKE_USDT),
+    {**log(7), "address": "garbage"},
+    {**log(7), "address": None},
     log(0),
     log(MAX_AMOUNT + 1),
     log(7, topic="8c5be1e5ebec7d5bd14f71427d1e84f3dd0314c0f7b2291e5b200ac8c7c3b925"),  # Approval
