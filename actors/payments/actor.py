@@ -19,6 +19,7 @@ from actors.runtime.shell import ActorShell
 
 if TYPE_CHECKING:
     from actors.payments.contract import WatcherOptions, WatcherStatus
+    from actors.payments.lookup import LookedUp
 
 
 class PaymentsWatcher(ActorShell):
@@ -55,6 +56,17 @@ class PaymentsWatcher(ActorShell):
 
     async def status(self) -> WatcherStatus:
         """See `PaymentsWatcherContract.status`."""
+        return await (await self._watching()).status()
+
+    async def look_up(self, text: str) -> LookedUp:
+        """See `PaymentsWatcherContract.look_up`."""
+        return await (await self._watching()).look_up(text)
+
+    async def rescan(self, from_ms: int) -> None:
+        """See `PaymentsWatcherContract.rescan`."""
+        (await self._watching()).rescan(from_ms)
+
+    async def _watching(self) -> Watcher:
         if not self._started.is_set():
             raise Unavailable(
                 f"{self._name} does not watch yet",
@@ -65,7 +77,7 @@ class PaymentsWatcher(ActorShell):
         await self._ready()
         if self._watcher is None:
             raise AssertionError("a watcher that is ready has been opened")
-        return await self._watcher.status()
+        return self._watcher
 
 
 _KEEPS: type[PaymentsWatcherContract] = PaymentsWatcher

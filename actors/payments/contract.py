@@ -13,6 +13,7 @@ from actors.runtime.actor_health import ActorContract
 
 if TYPE_CHECKING:
     from actors.payments.chains.money import Network
+    from actors.payments.lookup import LookedUp
     from actors.payments.shop import Shop
 
 PREFIX: Final = "payments-"  # starts the names of all watchers
@@ -84,5 +85,24 @@ class PaymentsWatcherContract(ActorContract, Protocol):
         Raises:
             Unavailable: it is starting; its ledger's database has not answered yet.
             X0Error: what its start failed at.
+        """
+        ...
+
+    async def look_up(self, text: str) -> LookedUp:
+        """Bring in one transaction.
+
+        Args:
+            text: its id, or a text that has it, see `lookup.transaction_in`.
+
+        Raises:
+            As `status`, and as `lookup.look_up`.
+        """
+        ...
+
+    async def rescan(self, from_ms: int) -> None:
+        """Read again, at once, what came in from a time on; it goes on after this returns.
+
+        Raises:
+            As `status`.
         """
         ...

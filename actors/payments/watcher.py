@@ -9,9 +9,11 @@ that is off the chain's is told once, and again once it was right in between.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from typing import TYPE_CHECKING, Final
 
+from actors.payments import lookup
 from actors.payments import scan as scanning
 from actors.payments.contract import WatcherStatus
 from actors.payments.errors import CursorStale
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from actors.payments.chains.api import Api
     from actors.payments.delivery import Delivery
     from actors.payments.ledger.ledger import Ledger
+    from actors.payments.lookup import LookedUp
     from actors.payments.scan import ScanResult
     from actors.payments.shop import ShopChain
     from actors.runtime.error_handler import ErrorHandler
@@ -73,6 +76,8 @@ class Watcher:
         self._started_ms = clock()
         self._stale_told = False
         self._skew_told = False
+        self._from_ms: int | None = None  # what is to be read again
+        self._asked = asyncio.Event()
         network = ("network",)
         self._settled = metrics.counter(
             "x0tta6bl4_payments_settled_total", "Orders that got their payment", network
@@ -95,13 +100,27 @@ class Watcher:
         """Poll until cancelled."""
         while True:
             await self.poll()
-            await asyncio.sleep(POLL_S * (1 + self._rng.uniform(-JITTER, JITTER)))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(POLL_S * (1 + self._rng.uniform(-JITTER, JITTER))):
+                    await self._asked.wait()
+            self._asked.clear()
+
+    def rescan(self, from_ms: int) -> None:
+        """Have what came in from a time on read again at the next poll, which is at once."""
+        self._from_ms = from_ms if self._from_ms is None else min(from_ms, self._from_ms)
+        self._asked.set()
+
+    async def look_up(self, text: str) -> LookedUp:
+        """Bring in one transaction; raises as `lookup.look_up`."""
+        found = await lookup.look_up(self._chain, self._ledger, self._api, text, clock=self._clock)
+        self._asked.set()  # what it paid for is due
+        return found
 
     async def poll(self) -> ScanResult | None:
         """Scan once and carry what is due; None if that failed or another process is at it."""
         result = None
         try:
-            result = await scanning.scan(self._chain, self._ledger, self._api, clock=self._clock)
+            result = await self._scan()
             self._scans += 1
             self._error = ""
             self._settled.inc(result.settled, network=str(self._chain.network))
@@ -117,6 +136,20 @@ class Watcher:
         with self._errors.guard():
             self._reviews.set(await asyncio.to_thread(self._ledger.reviews.count))
             await self._watch_age()
+        return result
+
+    async def _scan(self) -> ScanResult:
+        from_ms = self._from_ms
+        result = await scanning.scan(
+            self._chain,
+            self._ledger,
+            self._api,
+            others=scanning.OTHERS if from_ms is None else scanning.MATCHED,
+            from_ms=from_ms,
+            clock=self._clock,
+        )
+        if self._from_ms == from_ms:  # nobody has asked for more meanwhile
+            self._from_ms = None
         return result
 
     def _fail(self, error: Exception, *, critical: bool) -> None:

@@ -10,31 +10,42 @@ import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from actors.payments import answers, catalogue, tokens
 from actors.payments.chains import money
+from actors.payments.chains.money import Network
 from actors.payments.checkout import Checkout, transfer_method
+from actors.payments.contract import PaymentsWatcherContract, actor_name
 from actors.payments.delivery import Delivery
 from actors.payments.errors import PaymentsOff
 from actors.payments.ledger.ledger import Ledger
+from actors.runtime import remote
 from actors.runtime.database import now_ms
 from actors.runtime.errors import InvalidInput
-from serve_apps.gateway.http.payment_documents import Decided, OrderList, PlanList, ReviewList
+from serve_apps.gateway.http.payment_documents import (
+    Decided,
+    OrderList,
+    PlanList,
+    ReviewList,
+    ScanBegun,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from actors.payments.answers import LedgerReport, OrderInFull, OrderSummary
+    from actors.payments.answers import FoundTransaction, LedgerReport, OrderInFull, OrderSummary
     from actors.payments.ledger.orders import Order, OrderState
     from actors.payments.shop import Shop
-    from serve_apps.gateway.payment_requests import OrderRequest, ReviewDecision
+    from serve_apps.gateway.payment_requests import OrderRequest, ReviewDecision, ScanRequest
     from serve_apps.web.admission import Slots
 
 T = TypeVar("T")
 
 THREADS: Final = 4  # SQLite takes one writer at a time, PostgreSQL's pool five connections
+WATCHER_S: Final = 60.0  # longest wait for a watcher, whose requests are paced
 CHANNEL: Final = "pull"  # who orders over HTTP asks by himself what has become of it
 
 
@@ -76,6 +87,18 @@ class Payments:
         with self._slots.one():
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._threads, lambda: work(self._opened(shop)))
+
+    def watcher(self, network: Network) -> PaymentsWatcherContract:
+        """The watcher of a chain, which has the keys of its API.
+
+        Raises:
+            PaymentsOff: no wallet is set.
+            ConfigurationError: none is set for that network.
+        """
+        if self._shop is None:
+            raise PaymentsOff
+        self._shop.chain(network)
+        return remote.proxy(PaymentsWatcherContract, actor_name(network), timeout_s=WATCHER_S)
 
     def _opened(self, shop: Shop) -> Desk:
         with self._opening:
@@ -187,6 +210,22 @@ def _units(desk: Desk, subject: str, amount: str | None) -> int | None:
             source="body",
             entry="amount",
         ) from None
+
+
+async def scan(payments: Payments, wanted: ScanRequest) -> FoundTransaction | ScanBegun:
+    """Have a chain's watcher bring in a transaction, or read again from a time on.
+
+    Raises:
+        As `Payments.watcher` and the methods of `PaymentsWatcherContract`.
+    """
+    watcher = payments.watcher(Network(wanted.network))
+    begin = wanted.begin
+    if begin is None:
+        return answers.looked_up(await watcher.look_up(wanted.transaction or ""))
+    aware = begin if begin.tzinfo is not None else begin.replace(tzinfo=UTC)
+    from_ms = max(0, int(aware.timestamp() * 1000))
+    await watcher.rescan(from_ms)
+    return ScanBegun(network=wanted.network, begin=answers.time(from_ms))
 
 
 def report(desk: Desk, since_ms: int) -> LedgerReport:

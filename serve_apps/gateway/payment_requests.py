@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from datetime import datetime
+from typing import Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import TypeAliasType
 
 MAX_REQUEST: Final = 100
@@ -42,6 +43,36 @@ class OrderRequest(BaseModel):
         "", max_length=64, pattern=PRINTABLE, description="whose order it is; few may be open each"
     )
     language: Language = Field("en", description="language of its messages")
+
+
+class ScanRequest(BaseModel):
+    """What is to be read of a chain besides what is new: one transaction, or a time again."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+        json_schema_extra={
+            "examples": [
+                {"network": "tron", "transaction": "0" * 64},
+                {"network": "ton", "from": "2026-01-31T12:00:00Z"},
+            ]
+        },
+    )
+
+    network: Literal["tron", "ton"]
+    transaction: str | None = Field(
+        None, min_length=1, max_length=500, pattern=_NO_NUL, description="its id, or a link"
+    )
+    begin: datetime | None = Field(
+        None, alias="from", description="read again from this time on; UTC if it names no zone"
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.transaction is None) == (self.begin is None):
+            raise ValueError("give either `transaction` or `from`")
+        return self
 
 
 class ReviewDecision(BaseModel):

@@ -50,6 +50,7 @@ WHY: Final = {
     422: "The request breaks a rule; the document says which",
     429: "Too much at once: retry after Retry-After",
     500: "An internal error, which the log has",
+    502: "Another server that was asked contradicts itself",
     503: "Not ready, off, or a part is down: the document says which; retry after Retry-After",
 }
 

@@ -13,7 +13,7 @@ from actors.payments.answers import (
     PlanSummary,
     ReviewEntry,
 )
-from serve_apps.gateway.payment_requests import OrderRequest, ReviewDecision
+from serve_apps.gateway.payment_requests import OrderRequest, ReviewDecision, ScanRequest
 from serve_apps.web import documents as problem_documents
 from serve_apps.web.documents import example
 
@@ -81,12 +81,21 @@ class Decided(PaymentsAnswer):
     order: str | None = Field(description="that it is about")
 
 
+class ScanBegun(PaymentsAnswer):
+    """The history is being read again."""
+
+    model_config = example(network="tron", begin="2026-01-31T12:00:00+00:00")
+    network: str
+    begin: str = Field(description="from when on")
+
+
 READS: Final = problem_documents.problems(401, 403, 422, 429, 503)
 
 
 ORDER_BODY: Final = problem_documents.body("OrderRequest")
 DECISION_BODY: Final = problem_documents.body("ReviewDecision")
-COMPONENTS: Final = problem_documents.components(OrderRequest, ReviewDecision)
+SCAN_BODY: Final = problem_documents.body("ScanRequest")
+COMPONENTS: Final = problem_documents.components(OrderRequest, ReviewDecision, ScanRequest)
 FILE: Final[dict[int | str, dict[str, Any]]] = {
     status: {
         "description": text,

@@ -15,7 +15,7 @@ from actors.payments.ledger.orders import OrderState  # noqa: TC001 - FastAPI re
 from serve_apps.gateway import payment_desk
 from serve_apps.gateway.http import payment_documents
 from serve_apps.gateway.http.parameters import V1
-from serve_apps.gateway.payment_requests import PRINTABLE, OrderRequest, ReviewDecision
+from serve_apps.gateway.payment_requests import PRINTABLE, OrderRequest, ReviewDecision, ScanRequest
 from serve_apps.web import bodies
 from serve_apps.web import documents as problem_documents
 from serve_apps.web.parsing import parse
@@ -45,6 +45,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
     """Add the routes."""
     _add_orders(app, gateway)
     _add_reviews(app, gateway)
+    _add_scans(app, gateway)
     _add_downloads(app, gateway)
 
 
@@ -171,6 +172,26 @@ def _add_reviews(app: FastAPI, gateway: Gateway) -> None:
         gateway.access.check(request.headers)
         work = partial(payment_desk.report, since_ms=_ms(since))
         return await _answered(gateway, work)
+
+
+def _add_scans(app: FastAPI, gateway: Gateway) -> None:
+    @app.post(
+        f"{V1}/payments/scans",
+        tags=["payments"],
+        response_model=answers.FoundTransaction | payment_documents.ScanBegun,
+        responses={**problem_documents.CHANGES, **problem_documents.problems(502, 503)},
+        openapi_extra={"requestBody": payment_documents.SCAN_BODY},
+    )
+    async def scan_chain(request: Request) -> Any:  # noqa: ANN401 - documented by the model
+        """Bring in one transaction by its id, or have a chain read again from a time on.
+
+        The receipt, or the cells, decide, and whatever is read again counts once.
+        """
+        gateway.access.check(request.headers)
+        value = await bodies.read_json(request, gateway.limits.payment_bytes)
+        wanted = parse(ScanRequest, value)
+        found = await payment_desk.scan(gateway.payments, wanted)
+        return JSONResponse(found.values())
 
 
 def _add_downloads(app: FastAPI, gateway: Gateway) -> None:

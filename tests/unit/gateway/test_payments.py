@@ -9,17 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from pydantic import SecretBytes, SecretStr
 
 from actors.payments import tokens
-from actors.payments.chains.money import Method
+from actors.payments.chains.money import Method, Network
+from actors.payments.delivery import Delivery
 from actors.payments.ledger.orders import OrderState
+from actors.payments.sandbox.kinds import PaymentKind
+from actors.payments.shop import Shop
+from actors.payments.watcher import Watcher
+from actors.runtime.error_handler import ErrorHandler
+from actors.runtime.metrics import MemoryMetrics
+from serve_apps.gateway import payment_desk
 from serve_apps.gateway.gateway_state import Gateway
 from serve_apps.gateway.http.application import build
 from serve_apps.gateway.limits import Limits
+from tests.unit.payments import sandboxed
 from tests.unit.payments.bot_shop import BotShop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 TOKEN = "a-token-of-the-tests"  # noqa: S105 - opens nothing
@@ -32,6 +41,7 @@ ROUTES = [
     ("GET", "/v1/payments/reviews"),
     ("POST", "/v1/payments/reviews/tron:0:0"),
     ("GET", "/v1/payments/report"),
+    ("POST", "/v1/payments/scans"),
 ]
 
 
@@ -299,11 +309,11 @@ async def test_payments_that_are_off_say_how_to_turn_them_on(
     gateway = Gateway(TOKEN, shop=off if has_shop else None)
     async with client_of(gateway) as client:
         for method, path in [*ROUTES, ("GET", "/downloads/" + "A" * 44)]:
-            body = {"plan": "month", "decision": "dismiss"}
+            body = {"decision": "dismiss"}
             if path.endswith("orders"):
-                body.pop("decision")
-            else:
-                body.pop("plan")
+                body = {"plan": "month"}
+            elif path.endswith("scans"):
+                body = {"network": "tron", "transaction": "0" * 64}
             answer = await client.request(method, path, json=body if method == "POST" else None)
             assert is_problem(answer, 503), path
             assert "X0TTA6BL4_TRON_WALLET" in answer.json()["remedy"]
@@ -350,3 +360,68 @@ async def test_a_shop_that_is_set_up_wrongly_is_not_told_to_strangers(
         answer = await client.get("/v1/payments/catalogue")
         assert is_problem(answer, 500)
         assert "catalogue.yaml" not in answer.text
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(120):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.01)
+
+
+async def test_a_transaction_is_brought_in_and_a_history_read_again(
+    served: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the watcher of the chain, which has the key of its API."""
+    (tmp_path / "stall").mkdir()
+    with sandboxed.stall(tmp_path / "stall") as stall:
+        one, two = stall.order(Method.TRON, 1), stall.order(Method.TRON, 2)
+        (paid,) = stall.pay(one, PaymentKind.UNLISTED)
+        (hidden,) = stall.pay(two, PaymentKind.UNLISTED)
+        chain = stall.chain(Network.TRON)
+        shop = Shop({chain.network: chain}, SecretStr(""), tmp_path, "", tmp_path)
+        delivery = Delivery(shop, stall.ledger, SecretBytes(b"k" * 32))
+        metrics, clock = MemoryMetrics(), stall.stage.chains.clock.now_ms
+        async with stall.api(Network.TRON) as api, client_of(served) as client:
+            errors = ErrorHandler("payments-tron", metrics)
+            watcher = Watcher(
+                chain, stall.ledger, delivery, api, errors=errors, metrics=metrics, clock=clock
+            )
+
+            class Proxy:  # what stands between: the watcher's actor
+                look_up = staticmethod(watcher.look_up)
+
+                async def rescan(self, from_ms: int) -> None:
+                    watcher.rescan(from_ms)
+
+            monkeypatch.setattr(payment_desk.remote, "proxy", lambda *_, **__: Proxy())
+            asked = {"network": "tron", "transaction": f"https://tronscan.org/#/transaction/{paid}"}
+            found = (await client.post("/v1/payments/scans", json=asked)).json()
+            assert (found["outcome"], found["transaction"]) == ("recorded", paid)
+            assert [(each["order"], each["settles"]) for each in found["transfers"]] == [
+                (one.id, True)
+            ]
+            assert (await client.post("/v1/payments/scans", json=asked)).json()[
+                "outcome"
+            ] == "known"
+            watching = asyncio.create_task(watcher.run())
+            try:
+                await until(lambda: bool(watcher._scans))
+                stall.forward(60 * 60_000)
+                await stall.scan(Network.TRON)
+                stall.stage.chains.tron.list_after_all(hidden)
+                begin = {"network": "tron", "from": "2026-01-31T12:00:00"}
+                again = (await client.post("/v1/payments/scans", json=begin)).json()
+                assert again == {"network": "tron", "begin": "2026-01-31T12:00:00+00:00"}
+                state = lambda: stall.ledger.orders.get(two.id).state  # noqa: E731 - short
+                await until(lambda: state() is OrderState.DELIVERED)
+            finally:
+                watching.cancel()
+            for wrong in (
+                {"network": "tron"},
+                {"network": "doge", "transaction": paid},
+                {**asked, "from": "2026-01-31"},
+                {"network": "tron", "transaction": "paid!"},
+            ):
+                assert is_problem(await client.post("/v1/payments/scans", json=wrong), 422)
