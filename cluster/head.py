@@ -15,6 +15,7 @@ one, on a line of its own; Ray's file `ray_current_cluster` in TEMP_DIR then has
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from types import ModuleType
@@ -82,6 +83,7 @@ def main() -> None:
     if dashboard:
         sys.stdout.write(f"{DASHBOARD}http://{head.webui_url}\n")
     write_ray_address(head.address, temp_dir)
+    gc.freeze()  # or Python looks through all of Ray for garbage before this process ends
 
 
 if __name__ == "__main__":

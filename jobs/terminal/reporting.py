@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import gc
 import inspect
 import json
 import math
@@ -304,6 +305,9 @@ def start(app: typer.Typer) -> NoReturn:
             app()
         finally:
             sys.stdout.flush()
+            # Python looks through all objects for garbage when it ends: with Ray loaded, for longer
+            # than many a command takes. All of it goes with the process anyway.
+            gc.freeze()
     except SystemExit as ended:
         if isinstance(ended.__context__, BrokenPipeError):
             sys.exit(_READER_LEFT)
