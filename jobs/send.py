@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from actors.mesh.contract import MAX_PORT
 from jobs.terminal import completion, exit_codes, reporting
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def command(
         int | None,
         typer.Option(
             min=0,
-            max=65535,
+            max=MAX_PORT,
             help="Leave the message to the application that reads this port. "
             "Default: a random dynamic port, taken out of the inbox again on arrival.",
         ),

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
+from actors.mesh.contract import MAX_PORT
 from actors.topology.etx import COST_UNIT
 
 if TYPE_CHECKING:
     from actors.mesh.client import Mesh
 
-DYNAMIC_PORTS: Final = (49152, 65535)  # RFC 6335, section 6: assigned to nobody
+DYNAMIC_PORTS: Final = (49152, MAX_PORT)  # RFC 6335, section 6: assigned to nobody
 _POLL_S: Final = 0.02
 _TIDY_S: Final = 10.0  # longest wait for a message whose sender leaves
 

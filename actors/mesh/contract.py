@@ -33,7 +33,11 @@ COORDINATOR: Final = "mesh-coordinator"
 SHARD_PREFIX: Final = "mesh-shard-"
 MAX_SHARDS: Final = 64
 MAX_PAYLOAD: Final = 64 * 1024  # largest payload of a message, bytes
-MAX_PORT: Final = 0xFFFF
+DRILL_PORTS: Final = (
+    0xFF00,
+    0xFFFF,
+)  # first and last; of drills alone; unread messages do not stay there
+MAX_PORT: Final = DRILL_PORTS[0] - 1  # of applications
 STATUS_S: Final = 2.0  # longest wait of the coordinator for a shard's status
 
 

@@ -236,6 +236,8 @@ class MeshHost:
         if now >= self._scan_at:
             self._scan_at = now + SCAN_S
             self._give_up_hopeless(now)
+            for partition in self.partitions.values():
+                partition.discard_drills(now)
             self._forwarder.home += self._no_room
             self._no_room = []
         for partition in self.partitions.values():

@@ -72,6 +72,7 @@ class Chunk:
     first: int  # offset of the first message; the others follow
     batch: MessageBatch
     unread: NDArray[np.bool_]
+    seen_at: float | None = None  # when `Inbox.unfetched` first met it, s
 
 
 class Inbox:
@@ -178,6 +179,29 @@ class Inbox:
                 break
         joined = np.concatenate(offsets) if offsets else np.empty(0, np.int64)
         return joined, messages.concat(found)
+
+    def unfetched(
+        self, ports: tuple[int, int], now: float, patience_s: float
+    ) -> dict[int, NDArray[np.int64]]:
+        """Offsets of unread messages that nobody has fetched for long, by port.
+
+        Args:
+            ports: the first and the last port to look at.
+            now: time of any steady clock, s; each call notes what it meets first.
+            patience_s: how long is long, s.
+        """
+        found: dict[int, NDArray[np.int64]] = {}
+        first, last = ports
+        for port in [port for port in self._ports if first <= port <= last]:
+            old = []
+            for chunk in self._ports[port]:
+                if chunk.seen_at is None:
+                    chunk.seen_at = now
+                elif now - chunk.seen_at >= patience_s:
+                    old.append(chunk.first + chunk.unread.nonzero()[0])
+            if old:
+                found[port] = np.concatenate(old)
+        return found
 
     def consume(self, port: int, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
         """Mark these messages as received; the offsets that were unread until now."""

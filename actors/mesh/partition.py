@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from actors.mesh.batch import UNREACHABLE, MessageBatch, copied, distinct, parted
+from actors.mesh.contract import DRILL_PORTS
 from actors.mesh.frames import Settlement
 from actors.mesh.mailbox_space import admit
 from actors.mesh.message_inbox import WINDOW, Inbox, SeenWindow
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from actors.mesh.journal import Buffer, Journal
 
+DRILL_UNFETCHED_S = 30.0  # after so long on a port of drills, a message's drill was killed
 CLIENTS = 512  # clients whose last request is remembered, so that repeating it changes nothing
 
 
@@ -204,6 +206,11 @@ class Partition:
         news = self.inbox.consume(port, offsets)
         if len(news):
             self._journal.append(_Kind.CONSUMED, _PORT.pack(port), news.tobytes())
+
+    def discard_drills(self, now: float) -> None:
+        """Discard what drills that were killed have left: one that lives fetches at once."""
+        for port, offsets in self.inbox.unfetched(DRILL_PORTS, now, DRILL_UNFETCHED_S).items():
+            self.consume(port, offsets)
 
     def give_up(self, ids: NDArray[np.uint64]) -> Settlement:
         """Promise the origin never to take these messages, unless they were taken already."""

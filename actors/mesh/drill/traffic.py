@@ -1,7 +1,8 @@
 """The application that a drill runs: steady traffic between all pairs, every message accounted.
 
 Each message carries its own serial number and a pattern derived from it, records its route, and
-goes to a port of the drill's own, so that no other application's messages are touched.
+goes to a port of the drill's own, so that no other application's messages are touched. What a drill
+that was killed leaves there, the mesh itself discards.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from scipy.sparse.csgraph import dijkstra
 
 from actors.mesh import batch as messages
 from actors.mesh.batch import UNREACHABLE
+from actors.mesh.contract import DRILL_PORTS
 from actors.mesh.drill.judgement import revisits
 from actors.mesh.partition import Refusal
 
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 
 TICK_S = 0.05  # interval between two batches
 PAYLOAD = 96  # bytes: the serial number and eleven words derived from it
-DYNAMIC_PORTS = (49152, 65535)  # port range of RFC 6335, section 6
 READ_LIMIT = 50_000
 HOPS_PER_S = 80_000.0  # messages times hops; two shards on two cores carry several times that
 MAX_RATE = 10_000.0  # messages per second
@@ -81,7 +82,7 @@ class DrillTraffic:
 
     def __post_init__(self) -> None:
         draw = np.random.default_rng()  # another drill's leftovers are on another port
-        self.port = int(draw.integers(*DYNAMIC_PORTS, endpoint=True))
+        self.port = int(draw.integers(*DRILL_PORTS, endpoint=True))
         self.active = np.ones(len(self.pairs), bool)
         self._order = np.random.default_rng(self.seed).permutation(len(self.pairs))
 

@@ -18,9 +18,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from actors.mesh import batch as messages
 from actors.mesh.batch import UNREACHABLE
+from actors.mesh.contract import DRILL_PORTS, MAX_PORT
 from actors.mesh.frames import Settlement
 from actors.mesh.journal import FileJournal, MemoryJournal
-from actors.mesh.partition import Partition, Refusal
+from actors.mesh.partition import DRILL_UNFETCHED_S, Partition, Refusal
 from tests.examples import share
 
 NODES, CAPACITY, ORIGIN, HERE = 3, 4, 9, 2
@@ -204,6 +205,41 @@ def test_a_silent_node_accepts_nothing() -> None:
     answer = partition.accept(1, 1, messages.build([0, 1, 2], 0, [b"a", b"b", b"c"]), silent)
     assert answer.refusal.tolist() == [Refusal.NONE, Refusal.NODE_SILENT, Refusal.NONE]
     assert len(partition.outbox) == 2
+
+
+def test_what_a_killed_drill_has_left_is_discarded_and_nothing_else(tmp_path: Path) -> None:
+    """After half a minute, counted from when this process first met it; also for good."""
+
+    def arriving(port: int, number: int) -> messages.MessageBatch:
+        batch = messages.build([1], [number % NODES], [b"x"], port=port)
+        batch.head["id"] = messages.message_ids(ORIGIN, number, 1)
+        return batch
+
+    def opened() -> Partition:
+        partition = Partition(HERE, NODES, FileJournal(tmp_path), CAPACITY)
+        partition.recover()
+        return partition
+
+    partition = opened()
+    for number, port in enumerate((0, MAX_PORT, *DRILL_PORTS)):
+        partition.take(arriving(port, 1 + number))
+    partition.commit()
+    partition.close()
+    partition = opened()
+    partition.discard_drills(1000.0)
+    partition.discard_drills(1000.0 + DRILL_UNFETCHED_S - 1)
+    assert len(partition.inbox) == 4
+    partition.take(arriving(DRILL_PORTS[0], 9))  # its drill may be another, which lives
+    partition.discard_drills(1000.0 + DRILL_UNFETCHED_S)
+    assert len(partition.inbox) == 3
+    partition.commit()
+    partition.close()
+    partition = opened()
+    assert len(partition.inbox) == 3
+    partition.discard_drills(0.0)
+    partition.discard_drills(DRILL_UNFETCHED_S)
+    assert sorted(int(each.batch.head["port"][0]) for each in partition.inbox) == [0, MAX_PORT]
+    partition.close()
 
 
 WORKER = """
