@@ -22,8 +22,11 @@ import numpy as np
 
 from actors.topology.arrays import read_only
 from actors.topology.model import Topology
+from actors.topology.naming import link_label
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from actors.topology.node_table import NodeTable
@@ -74,6 +77,21 @@ class LinkChanged:
 
 
 Event = NodeAdded | NodeRemoved | LinkAdded | LinkRemoved | LinkChanged
+
+
+def in_words(event: Event, label: Callable[[str], str]) -> str:
+    """An event as people are told of it; `label` names a node."""
+    match event:
+        case NodeAdded(node):
+            return f"node {label(node)} is new"
+        case NodeRemoved(node):
+            return f"node {label(node)} is gone"
+        case LinkAdded():
+            return f"link {link_label(label(event.a), label(event.b))} is new"
+        case LinkRemoved():
+            return f"link {link_label(label(event.a), label(event.b))} is gone"
+        case LinkChanged():
+            return f"link {link_label(label(event.a), label(event.b))} has another quality or kind"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,6 +3,9 @@
 The fault is silent: nothing tells the mesh but its own protocol. Times are read on the machine's
 monotonic clock, from the moment the first shard applied the fault; routes are sampled, so that
 `healed_s` errs on the late side by up to one sample.
+
+Everything is judged by the map as it was before. The coordinator reads no new one while faults are
+injected, unless it is told to: then, and before the fault, the map may change, which is told.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +26,7 @@ from actors.mesh.drill.traffic import DrillTraffic, SentMessages, easy_rate
 from actors.mesh.membership import Faults
 from actors.mesh.partition import Refusal
 from actors.runtime.errors import Conflict, Unavailable
+from actors.topology import diff
 from actors.topology.bound import convergence_bound_s, detection_bound_s
 
 if TYPE_CHECKING:
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from actors.mesh.client import Mesh
+    from actors.mesh.membership import Membership
     from actors.topology.surviving import Surviving
 
 MAX_PAIRS = 25_000  # ordered pairs; of larger meshes as many are chosen at random
@@ -62,6 +67,10 @@ class Conductor:
     rate: float | None
     seed: int
     progress: Callable[[str], None]
+    _before: Membership = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._before = self.mesh.membership
 
     async def run(self) -> DrillReport:
         """Drill, mend, report.
@@ -77,7 +86,7 @@ class Conductor:
                 "faults are injected into this mesh already",
                 "Wait for the other drill to end; if it was killed, `x0 drill --mend`.",
             )
-        topology = self.mesh.membership.topology
+        topology = self._before.topology
         before, truth = topology.without(), self.plan.truth(topology)
         destinations, pairs = self._choose_pairs()
         rate = easy_rate(topology, self.seed) if self.rate is None else self.rate
@@ -109,6 +118,7 @@ class Conductor:
             await self._drain(traffic, 2 * patience + RESTART_S)
             traffic.check()
             detected = await self._first_notice(fault_at)
+            map_changes = await self._map_changes()
         finally:
             await self._leave(traffic, broken=broken)
         sent, arrived = traffic.account()
@@ -122,7 +132,7 @@ class Conductor:
         judged = np.sort(pairs[traffic.active], axis=1)
         apart = judged[components[judged[:, 0]] != components[judged[:, 1]]]
         arrivals = arrived.head[arrived.head["flags"] == 0]
-        n = int(self.mesh.membership.present.sum())
+        n = int(self._before.present.sum())
         return DrillReport(
             nodes=n,
             links=topology.n_links,
@@ -159,11 +169,12 @@ class Conductor:
             loss_before=loss_before,
             loss_after=loss_after,
             hops_mean=round(float(arrivals["hops"].mean()), 2) if len(arrivals) else 0.0,
+            map_changes=map_changes,
         )
 
     def _choose_pairs(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Destinations to watch, and ordered pairs [p, 2] for traffic (both ways of each)."""
-        nodes = np.flatnonzero(self.mesh.membership.present).astype(np.int32)
+        nodes = np.flatnonzero(self._before.present).astype(np.int32)
         n = len(nodes)
         if n * (n - 1) <= MAX_PAIRS:
             source, destination = np.nonzero(~np.eye(n, dtype=bool))
@@ -185,7 +196,7 @@ class Conductor:
             at = time.monotonic()
             await control.kill(self.plan.shard)
             return at
-        faults = self.plan.faults(self.mesh.membership.topology)
+        faults = self.plan.faults(self._before.topology)  # links are renumbered by a new map
         applied = await control.coordinator().inject(faults)
         if not applied:
             raise Unavailable(
@@ -197,16 +208,38 @@ class Conductor:
         return min(applied.values())
 
     async def _mend(self, destinations: NDArray[np.int32], before: Surviving) -> float | None:
-        """Remove the fault and wait until the mesh is as before; how long that took, s."""
+        """Remove the fault and wait until the mesh is as before; how long that took, s.
+
+        None if there was none to remove, or if the map has changed meanwhile.
+        """
         if self.plan.scenario is DrillScenario.SHARD_KILL:
             return None
         self.progress("mending")
         at = time.monotonic()
         await control.coordinator().inject(Faults())
-        await self._wait_whole(destinations, before, WHOLE_TIMEOUT_S)
-        return round(time.monotonic() - at, 3)
+        try:
+            if not await self._map_changes():
+                await self._wait_whole(destinations, before, WHOLE_TIMEOUT_S)
+                return round(time.monotonic() - at, 3)
+        except Unavailable:
+            if not await self._map_changes():
+                raise
+        return None  # it never is as before again
 
     # -- observation -----------------------------------------------------------------------------
+
+    async def _map_changes(self) -> list[str]:
+        """What has changed in the map since the drill began, in words."""
+        now = await control.coordinator().membership()
+        old, new = (
+            each.topology.subgraph(each.present) if each.present.any() else each.topology
+            for each in (self._before, now)
+        )
+
+        def label(node: str) -> str:
+            return (new if node in new else old).naming.label(node)
+
+        return [diff.in_words(event, label) for event in diff.diff(old, new)]
 
     async def _tables(self, destinations: NDArray[np.int32]) -> NDArray[np.int32] | None:
         """Next hops [destination, node], each node's by its own shard; None if one is missing."""
@@ -220,13 +253,14 @@ class Conductor:
                 return None
 
         answers = await asyncio.gather(*(one(shard) for shard in shards))
-        table = np.full((len(destinations), membership.topology.n_nodes), -1, np.int32)
+        n = self._before.topology.n_nodes  # a new map may have more, with higher numbers
+        table = np.full((len(destinations), n), -1, np.int32)
         missing = set(range(len(membership.placement.shard_of)))
         for answer in answers:
             if answer is not None:
                 partitions, hops = answer
-                mine = np.isin(membership.placement.partition_of, partitions)
-                table[:, mine] = hops[:, mine]
+                mine = np.isin(self._before.placement.partition_of, partitions)
+                table[:, mine] = np.where(hops[:, :n] < n, hops[:, :n], -1)[:, mine]
                 missing -= set(partitions)
         return None if missing else table
 
@@ -284,7 +318,7 @@ class Conductor:
         if self.plan.scenario is DrillScenario.SHARD_KILL:
             deaths = await control.coordinator().deaths(fault_at)
             return min((at for at, shard in deaths if shard == self.plan.shard), default=None)
-        topology = self.mesh.membership.topology
+        topology = self._before.topology
         nodes = set(self.plan.nodes)
         links = {tuple(sorted(topology.ends[link].tolist())) for link in self.plan.links}
         found = []

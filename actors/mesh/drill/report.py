@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
+
+LISTED: Final = 5  # most changes of the map that a sentence names
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class DrillReport:
     loss_before: float | None  # share of datagrams between survivors lost, before the fault
     loss_after: float | None  # the same when routes have changed; None: no pair survives
     hops_mean: float
+    map_changes: list[str]  # what changed in the map of the mesh during the drill, in words
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -57,6 +60,13 @@ class DrillReport:
     @property
     def shortcomings(self) -> list[str]:
         """What did not go as it must, in words; empty if the mesh healed as promised."""
+        if self.map_changes:  # what was true before is no measure of what happened
+            changes = "; ".join(self.map_changes[:LISTED])
+            more = len(self.map_changes) - LISTED
+            return [
+                f"the map changed during the drill: {changes}"
+                + (f"; and {more} changes more" if more > 0 else "")
+            ]
         bad = []
         counts = {
             "accepted messages lost": self.lost_accepted,
