@@ -326,6 +326,8 @@ class Mesh:
             under_way = np.flatnonzero(fate == DatagramFate.ELSEWHERE)
             if not len(under_way):
                 break
+            if at[under_way].max() >= self.membership.topology.n_nodes:
+                await self._refresh()  # the route uses a node that joined since
             where = self.membership.placement.partition_of[at[under_way]]
             for partition in np.unique(where).tolist():
                 rows = under_way[where == partition]
