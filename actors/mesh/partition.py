@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from actors.mesh.journal import Buffer, Journal
 
-DRILL_UNFETCHED_S = 30.0  # after so long on a port of drills, a message's drill was killed
+DRILL_UNFETCHED_S = 60.0  # after so long on a port of drills, a message's drill was killed
 CLIENTS = 512  # clients whose last request is remembered, so that repeating it changes nothing
 
 

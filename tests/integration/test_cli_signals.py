@@ -114,8 +114,8 @@ def test_the_messages_of_a_killed_drill_are_discarded(state: Path) -> None:
     time.sleep(1.0)
     drill.kill()
     drill.communicate(timeout=60)
-    assert begun(state, "drill", "--mend").wait(timeout=120) == 0  # it may have come to that
     assert left(state)[3] > 0
+    assert begun(state, "drill", "--mend").wait(timeout=120) == 0  # it may have come to that
     deadline = time.monotonic() + 180
     while left(state) != (0, 0, 0, 0):
         assert time.monotonic() < deadline, left(state)

@@ -208,7 +208,7 @@ def test_a_silent_node_accepts_nothing() -> None:
 
 
 def test_what_a_killed_drill_has_left_is_discarded_and_nothing_else(tmp_path: Path) -> None:
-    """After half a minute, counted from when this process first met it; also for good."""
+    """After a while, counted from when this process first met it; also for good."""
 
     def arriving(port: int, number: int) -> messages.MessageBatch:
         batch = messages.build([1], [number % NODES], [b"x"], port=port)
