@@ -16,6 +16,7 @@ from actors.topology.diff import (
     NodeAdded,
     NodeRemoved,
     diff,
+    in_words,
     merge,
     renamed,
 )
@@ -159,3 +160,24 @@ def test_a_node_that_is_called_otherwise_is_renamed() -> None:
     old = town({"a": "church", "b": "", "c": "mill"})
     assert renamed(old, town({"c": "mill", "b": "", "a": "church"})) == []
     assert renamed(old, town({"d": "x", "b": "y", "a": "belfry"})) == ["b", "a"]
+
+
+def test_events_are_told_in_words() -> None:
+    """With the names of nodes; each kind has a sentence."""
+    told = [
+        in_words(event, str.upper)
+        for event in (
+            NodeAdded("a"),
+            NodeRemoved("a"),
+            LinkAdded("a", "b", (1.0, 1.0), "wifi"),
+            LinkRemoved("a", "b"),
+            LinkChanged("a", "b", (1.0, 1.0), "wifi", (0.5, 1.0), "wifi"),
+        )
+    ]
+    assert told == [
+        "node A is new",
+        "node A is gone",
+        "link A--B is new",
+        "link A--B is gone",
+        "link A--B has another quality or kind",
+    ]
