@@ -10,8 +10,9 @@ import multiprocessing
 import os
 import random
 import signal
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import SecretBytes, SecretStr
 from sqlalchemy import event
@@ -131,8 +132,23 @@ def run(database: str, url: str, directory: Path, now_ms: int, kill: Kill | None
     return process.exitcode
 
 
-def watch(database: str, url: str, directory: Path, rate: float, seed: int) -> None:
-    """Watch both chains until ended."""
+class ShopClock:
+    """A clock beside made-up chains: what it is set to, and at most a minute on from there."""
+
+    def __init__(self, set_to: Any) -> None:
+        self._set_to = set_to  # shared by processes, ms
+        self._seen_ms = 0
+        self._since_s = 0.0
+
+    def __call__(self) -> int:
+        if self._seen_ms != self._set_to.value:
+            self._seen_ms, self._since_s = self._set_to.value, time.monotonic()
+        return self._seen_ms + min(60_000, int(1000 * (time.monotonic() - self._since_s)))
+
+
+def watch(database: str, url: str, directory: Path, rate: float, seed: int, set_to: Any) -> None:
+    """Watch both chains until ended, by a `ShopClock`."""
+    clock = ShopClock(set_to)
 
     async def one(chain: ShopChain, ledger: Ledger) -> None:
         metrics = MemoryMetrics()
@@ -140,7 +156,9 @@ def watch(database: str, url: str, directory: Path, rate: float, seed: int) -> N
         errors = ErrorHandler(f"payments-{chain.network}", metrics)
         rng = random.Random(seed)
         async with scanning.connect(chain) as api:
-            watcher = Watcher(chain, ledger, delivery, api, errors=errors, metrics=metrics)
+            watcher = Watcher(
+                chain, ledger, delivery, api, errors=errors, metrics=metrics, clock=clock
+            )
             while True:
                 await watcher.poll()
                 await asyncio.sleep(rng.uniform(0.05, 0.3))  # instead of half a minute

@@ -30,6 +30,7 @@ from tests.unit.payments.shop import (
 )
 
 if TYPE_CHECKING:
+    from multiprocessing.sharedctypes import Synchronized
     from pathlib import Path
 
 RATE = 150.0  # requests per second, of each chain
@@ -156,7 +157,9 @@ def pay_ton(chains: Chains, code: str, one: Order) -> None:
         shop.pay(one.comment, amount, time_s=time_s)
 
 
-def arrive(chains: Chains, waiting: list[tuple[Method, str, Order, str]]) -> None:
+def arrive(
+    chains: Chains, waiting: list[tuple[Method, str, Order, str]], clock: Synchronized[int]
+) -> None:
     """Have money arrive while the watchers run; in the end the time of every order is over."""
     for start in range(0, len(waiting), 200):
         for method, code, one, name in waiting[start : start + 200]:
@@ -167,6 +170,7 @@ def arrive(chains: Chains, waiting: list[tuple[Method, str, Order, str]]) -> Non
         time.sleep(0.5)
     chains.rows[:] = [one for one in chains.rows if not one.get("_unconfirmed")]
     chains.head_ms = max(one.expires_ms for _, _, one, _ in waiting) + 10 * 60_000
+    clock.value = chains.head_ms
 
 
 def test_two_watchers_and_2000_orders(postgres_base: str, tmp_path: Path) -> None:
@@ -180,16 +184,19 @@ def test_two_watchers_and_2000_orders(postgres_base: str, tmp_path: Path) -> Non
         waiting = [_ordered(ledger, number, begun) for number in range(2000)]
     expected = {one.id: ENDS[code] for _, code, one, _ in waiting}
     random.Random(2).shuffle(waiting)
+    clock = lives.PROCESSES.Value("q", begun + 3 * 60_000)
     faults = Faults(chains)
     chains.fault = faults
     with serving(chains) as url:
         watchers = [
-            lives.PROCESSES.Process(target=lives.watch, args=(database, url, tmp_path, RATE, n))
+            lives.PROCESSES.Process(
+                target=lives.watch, args=(database, url, tmp_path, RATE, n, clock)
+            )
             for n in range(2)
         ]
         for process in watchers:
             process.start()
-        arriving = threading.Thread(target=arrive, args=(chains, waiting))
+        arriving = threading.Thread(target=arrive, args=(chains, waiting, clock))
         arriving.start()
         try:
             wrong = _wait(database, expected, [process.pid for process in watchers])
