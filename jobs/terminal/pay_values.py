@@ -73,12 +73,17 @@ def order_values(shop: Shop, ledger: Ledger, one: Order) -> dict[str, Any]:
 
 def order_lines(values: Mapping[str, Any]) -> dict[str, object]:
     """The same, in words."""
+    from actors.payments.chains.money import Method
+
     paid = [
         f"{one['amount']} in {one['tx_id']} from {one['sender']}, {one['block']}"
         + ("" if one["settles"] else ", which settles nothing")
         for one in values["payments"]
     ]
-    shown = {name: value for name, value in values.items() if not name.startswith("goods")}
+    shown: dict[str, object] = {
+        name: value for name, value in values.items() if not name.startswith("goods")
+    }
+    shown["symbol"] = Method(values["method"]).symbol  # as people are told, not as programs are
     return {**shown, "payments": "\n".join(paid) or "none", **_goods_lines(values)}
 
 

@@ -118,7 +118,8 @@ class Seller:
             return _saying(words.no_order, keyboards.home(words))
         except OrdersFull:
             return _saying(words.full, keyboards.home(words))
-        except Unavailable:
+        except Unavailable as error:  # such as USDT on TON before the first scan
+            self._tell(error)
             return _saying(words.unavailable)
 
     def _answer(self, asked: BuyerQuestion, words: Phrases) -> BotReply:
