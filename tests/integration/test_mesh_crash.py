@@ -200,7 +200,7 @@ async def test_a_restarted_coordinator_keeps_the_shards_together(
 ) -> None:
     """A shard that dies after the coordinator did comes back to one placement, and delivers."""
     # So patient that no message is returned while the shard restarts.
-    async with starter.running(failover=flag == "on", hello_s=30.0) as mesh:
+    async with starter.running(failover=flag == "on", hello_s=10.0) as mesh:
         here, there = (side[0] for side in sides(mesh))
         await sigkill(COORDINATOR)
         await Mesh.attach()  # the coordinator is back

@@ -48,7 +48,7 @@ async def _back(dead: int) -> bool:
 async def test_clients_follow_a_take_over(starter: MeshStarter) -> None:
     """After a take-over a client with the old map is told so and recovers by itself."""
     # So patient that no message is returned while the other shard takes over.
-    async with starter.running(failover=True, hello_s=30.0) as mesh:
+    async with starter.running(failover=True, hello_s=10.0) as mesh:
         here, there = (side[0] for side in sides(mesh))
         old = mesh.membership.placement
         assert old.shard_of == ("mesh-shard-00", "mesh-shard-01")

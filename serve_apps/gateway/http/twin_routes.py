@@ -78,7 +78,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         response_model=twin_documents.SingleReply,
         responses={
             **problem_documents.READS,
-            **problem_documents.problems(404),
+            **problem_documents.problems(404, 409),
             200: twin_documents.SINGLE_EXAMPLE,
         },
     )
@@ -100,7 +100,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         f"{V1}/twin/double",
         tags=["twin"],
         response_model=twin_documents.DoubleReply,
-        responses={**problem_documents.CHANGES, **problem_documents.problems(404)},
+        responses={**problem_documents.CHANGES, **problem_documents.problems(404, 409)},
     )
     async def get_double_failures(
         request: Request,
@@ -124,7 +124,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         f"{V1}/twin/impact",
         tags=["twin"],
         response_model=twin_documents.ImpactReply,
-        responses={**problem_documents.READS, **problem_documents.problems(404)},
+        responses={**problem_documents.READS, **problem_documents.problems(404, 409)},
     )
     async def get_impact(
         node: NodeIds = [],  # noqa: B006 - FastAPI copies it
@@ -147,7 +147,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         response_class=Response,
         responses={
             **problem_documents.READS,
-            **problem_documents.problems(404),
+            **problem_documents.problems(404, 409),
             200: twin_documents.PICTURE,
         },
     )
@@ -164,7 +164,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         f"{V1}/twin/scenarios",
         tags=["twin"],
         response_model=twin_documents.ScenarioReply,
-        responses={**problem_documents.CHANGES, **problem_documents.problems(404)},
+        responses={**problem_documents.CHANGES, **problem_documents.problems(404, 409)},
         openapi_extra={"requestBody": twin_documents.SCENARIO_BODY},
     )
     async def ask_scenario(request: Request, of: Of = None) -> Response:

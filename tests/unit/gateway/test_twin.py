@@ -14,6 +14,8 @@ from actors.topology.provenance import Network
 from actors.twin.intact import Intact
 from actors.twin.reply import reply
 from actors.twin.results import About, Reply
+from serve_apps.gateway.gateway_state import Gateway
+from serve_apps.gateway.http.application import build
 from serve_apps.gateway.limits import Limits
 from serve_apps.gateway.settings import GatewayOptions
 
@@ -325,3 +327,11 @@ async def test_the_document_tells_of_the_twin(asked: Callable[..., Any]) -> None
         answer = await client.post("/v1/twin/scenarios", json=example["value"], headers=TOKEN)
         assert answer.status_code in {200, 404, 422}  # their nodes are of another mesh
         assert "the scenario" not in answer.json().get("detail", "")
+
+
+def test_that_a_network_may_not_be_there_is_documented() -> None:
+    """A session that only emulates has no observed network, and one that only watches no mesh."""
+    paths = build(Gateway("t" * 43)).openapi()["paths"]
+    asking = [one for path, all_ in paths.items() if "/twin/" in path for one in all_.values()]
+    assert len(asking) >= 5
+    assert all("409" in one["responses"] for one in asking)
