@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from jobs import bot, pay_demo, pay_review, pay_sandbox
+from jobs import bot, pay_demo, pay_refund, pay_review, pay_sandbox
 from jobs.launch import interruption, own_shop
 from jobs.pay_review import Limit  # noqa: TC001 - typer reads annotations at run time
 from jobs.terminal import exit_codes, pay_values, reporting
@@ -27,6 +27,7 @@ app = typer.Typer(
     help="Take payments in USDT and GRAM (formerly TON): orders, scans of the chains, reviews.",
 )
 app.add_typer(pay_review.app, name="review")
+app.add_typer(pay_refund.app, name="refund")
 app.add_typer(pay_sandbox.app, name="sandbox")
 app.command("demo")(pay_demo.command)
 app.command("bot")(bot.command)
@@ -277,6 +278,49 @@ def report_(
         ),
         reporting.pairs("", {"open reviews": reviews, "messages to send": found.unsent}),
     )
+    return 0
+
+
+@app.command("licence")
+@reporting.reported
+def licence(
+    code: Annotated[str, typer.Argument(help="Licence code, in any case and grouping.")],
+    as_json: reporting.AsJson = False,
+) -> int:
+    """Say which paid order a licence code belongs to; another shop's code is an error."""
+    from actors.payments import answers
+
+    report = reporting.Report(as_json)
+    offers = own_shop.of_environment()
+    with own_shop.ledger(offers) as ledger:
+        found = own_shop.delivery(offers, ledger).licensee(code)
+    values = answers.licence(found).values()
+    report.result({"licence": values}, reporting.pairs("Genuine licence", values))
+    return 0
+
+
+@app.command("key")
+@reporting.reported
+def key(
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Make a new key: all links and licences become void."),
+    ] = False,
+    as_json: reporting.AsJson = False,
+) -> int:
+    """Show the fingerprint of the key that links and licences are signed with."""
+    from actors.payments import delivery, tokens
+    from actors.runtime.database import now_ms
+
+    report = reporting.Report(as_json)
+    offers = own_shop.of_environment()
+    with own_shop.ledger(offers) as ledger:
+        if replace:
+            made = tokens.replace_key(offers.state_dir)
+            ledger.signing_keys.replace(tokens.fingerprint(made), now_ms())
+        found = tokens.fingerprint(delivery.open_key(offers.state_dir, ledger))
+    values = {"key": str(offers.state_dir / tokens.KEY), "fingerprint": found, "replaced": replace}
+    report.result(values, reporting.pairs("Key", values))
     return 0
 
 

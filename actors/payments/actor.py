@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from actors.payments import scan, tokens
+from actors.payments import scan
 from actors.payments.contract import PaymentsWatcherContract, actor_name
 from actors.payments.delivery import Delivery
 from actors.payments.ledger.ledger import Ledger
@@ -36,9 +36,7 @@ class PaymentsWatcher(ActorShell):
         shop = self._options.shop
         chain = shop.chain(self._options.network)
         ledger = await self._ledger()
-        delivery = Delivery(
-            shop, ledger, await asyncio.to_thread(tokens.ensure_key, shop.state_dir)
-        )
+        delivery = await asyncio.to_thread(Delivery.opened, shop, ledger)
         self._watcher = Watcher(
             chain, ledger, delivery, scan.connect(chain), errors=self._errors, metrics=self._metrics
         )

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from actors.payments.catalogue import ShopPlan
     from actors.payments.delivery import Goods
     from actors.payments.ledger.intake import Cursor
-    from actors.payments.ledger.order_book import ReceivedPayment
+    from actors.payments.ledger.ledger import Ledger
     from actors.payments.ledger.orders import Order
-    from actors.payments.ledger.reviews import Review
+    from actors.payments.ledger.review_entries import Review
     from actors.payments.ledger.sums import LedgerSums
     from actors.payments.lookup import LookedUp
     from actors.payments.shop import Shop
@@ -78,7 +78,7 @@ class OrderSummary(PaymentsAnswer):
     id: str
     state: str = Field(
         description="new, seen, confirmed, overpaid, delivering, delivered; expired, paid_late, "
-        "underpaid, review"
+        "underpaid, review, closed"
     )
     plan: str
     method: str
@@ -101,7 +101,33 @@ class OrderPayment(PaymentsAnswer):
     sender: str
     amount: str = Field(description=_AMOUNT)
     block: str = Field(description="time of its block")
-    settles: bool = Field(description="it pays the order; else a person decides, or has decided")
+    settles: bool = Field(
+        description="it pays the order, or a part of it; else a person decides, or has decided"
+    )
+
+
+class ReviewEntry(PaymentsAnswer):
+    """What came in and settles nothing by itself, or was too much, or cannot be delivered."""
+
+    subject: str = Field(description="name of the entry")
+    cause: str
+    order: str | None
+    likely: str | None = Field(
+        description="order that it probably pays, where it names none: a guess"
+    )
+    method: str | None
+    symbol: str | None
+    amount: str | None
+    sender: str = Field(description="where it came from, which may be an exchange's address")
+    comment: str = Field(description="the text that came with it")
+    block: str | None = Field(description="time of the transfer's block")
+    verified: bool = Field(description="its receipt was read; hearsay cannot be decided about")
+    decision: str
+    note: str
+    refund_to: str = Field(description="empty while the buyer has not said where to")
+    refund: str | None
+    refund_tx: str = Field(description="transaction that sent it; empty while nobody has")
+    refund_sent: str | None = Field(description="when that was noted")
 
 
 class OrderInFull(OrderSummary):
@@ -118,12 +144,16 @@ class OrderInFull(OrderSummary):
                 "settles": True,
             }
         ],
+        received=ORDER_EXAMPLE["amount"],
+        reviews=[],
         delivers="licence",
         goods="X0-EXAMPLE",
         goods_until=None,
         goods_state="ready",
     )
     payments: list[OrderPayment]
+    received: str = Field(description=f"what came in time and counts for it, {_AMOUNT}")
+    reviews: list[ReviewEntry] = Field(description="what waits for a person, or was decided")
     delivers: str | None = Field(None, description="of a paid order: download or licence")
     goods: str | None = Field(
         None, description="of a paid order: the link, or the code; null while it opens nothing"
@@ -136,22 +166,13 @@ class OrderInFull(OrderSummary):
     )
 
 
-class ReviewEntry(PaymentsAnswer):
-    """What came in and settles nothing by itself, or cannot be delivered."""
+class LicenceOf(PaymentsAnswer):
+    """The paid order that a licence code belongs to."""
 
-    subject: str = Field(description="name of the entry")
-    cause: str
-    order: str | None
-    method: str | None
-    symbol: str | None
-    amount: str | None
-    sender: str
-    block: str | None = Field(description="time of the transfer's block")
-    verified: bool = Field(description="its receipt was read; hearsay cannot be accepted")
-    decision: str
-    note: str
-    refund_to: str
-    refund: str | None
+    model_config = _example(order="abcdefghijklmnop", plan="licence", state="delivered")
+    order: str
+    plan: str
+    state: str
 
 
 class MethodTakings(PaymentsAnswer):
@@ -162,7 +183,10 @@ class MethodTakings(PaymentsAnswer):
     excess: str = Field(description="of it, what was paid beyond what was asked")
     review: int = Field(description="payments that settle nothing")
     review_amount: str
-    refunds_proposed: str
+    dust: int = Field(description="payments that name no order and are too small to be looked at")
+    dust_amount: str
+    refunds_proposed: str = Field(description="and not sent yet")
+    refunds_sent: str
 
 
 class FoundTransfer(PaymentsAnswer):
@@ -208,7 +232,10 @@ class LedgerReport(PaymentsAnswer):
                 "excess": "0",
                 "review": 0,
                 "review_amount": "0",
+                "dust": 0,
+                "dust_amount": "0",
                 "refunds_proposed": "0",
+                "refunds_sent": "0",
             }
         },
         reviews=0,
@@ -245,26 +272,24 @@ def order(shop: Shop, one: Order) -> OrderSummary:
 
 
 def order_in_full(
-    shop: Shop,
-    one: Order,
-    goods: Goods | None,
-    payments: Iterable[ReceivedPayment],
-    now_ms: int,
+    shop: Shop, ledger: Ledger, one: Order, goods: Goods | None, now_ms: int
 ) -> OrderInFull:
-    """An order, with what came in for it and what it brings now."""
-    received = [
+    """An order, with what came in for it, what was decided about that, and what it brings."""
+    payments = [
         OrderPayment(
             tx_id=paid.tx_id,
             sender=paid.sender,
-            amount=money.text(paid.amount, one.method),
+            amount=money.text(paid.amount, paid.method),
             block=time(paid.block_ms),
             settles=paid.settles,
         )
-        for paid in payments
+        for paid in ledger.orders.payments(one.id)
     ]
     return OrderInFull(
         **_order(shop, one),
-        payments=received,
+        payments=payments,
+        received=money.text(ledger.orders.received(one), one.method),
+        reviews=[review(entry) for entry in ledger.reviews.of_order(one.id)],
         **({} if goods is None else _goods(goods, now_ms)),
     )
 
@@ -312,16 +337,20 @@ def review(one: Review) -> ReviewEntry:
         subject=one.subject,
         cause=str(one.cause),
         order=one.order,
+        likely=one.likely,
         method=None if one.method is None else str(one.method),
         symbol=None if one.method is None else one.method.ticker,
         amount=text(one.amount),
         sender=one.sender,
+        comment=one.comment,
         block=None if one.block_ms is None else time(one.block_ms),
         verified=one.verified,
         decision=one.decision,
         note=one.note,
         refund_to=one.refund_to,
         refund=text(one.refund_amount),
+        refund_tx=one.refund_tx,
+        refund_sent=None if one.sent_ms is None else time(one.sent_ms),
     )
 
 
@@ -346,6 +375,11 @@ def looked_up(found: LookedUp) -> FoundTransaction:
     )
 
 
+def licence(one: Order) -> LicenceOf:
+    """The order that a licence code belongs to."""
+    return LicenceOf(order=one.id, plan=one.plan, state=str(one.state))
+
+
 def report(found: LedgerSums, cursors: Iterable[Cursor], reviews: int) -> LedgerReport:
     """Sums of a ledger, how far each account was read, and how many reviews are open."""
     return LedgerReport(
@@ -357,7 +391,10 @@ def report(found: LedgerSums, cursors: Iterable[Cursor], reviews: int) -> Ledger
                 excess=money.text(sums.excess, way),
                 review=sums.review,
                 review_amount=money.text(sums.review_amount, way),
+                dust=sums.dust,
+                dust_amount=money.text(sums.dust_amount, way),
                 refunds_proposed=money.text(found.refunds.get(way, 0), way),
+                refunds_sent=money.text(found.refunded.get(way, 0), way),
             )
             for way, sums in found.takings.items()
         },

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from actors.payments.catalogue import LANGUAGES
-from actors.payments.chains import addresses
+from actors.payments.chains import addresses, money
 from actors.payments.chains.money import Method, Network
 from actors.payments.errors import UnknownPlan, UnknownReview
 from actors.payments.ledger.order_book import NewOrder
@@ -111,6 +111,8 @@ class Checkout:
         if method is Method.TON_USDT:
             _check_jetton_wallet(ledger, chain)
         new = NewOrder(request, found, method, channel, recipient, language)
+        # Those of a former wallet, or of a network that was switched off, lock nobody out.
+        ledger.intake.end_unpayable(self._shop.chains.values(), self._clock())
         return ledger.orders.create(new, chain, self._clock())
 
 
@@ -122,14 +124,51 @@ def shown_wallet(shop: Shop, order: Order) -> str:
     return addresses.ton_friendly(order.wallet, test=chain.test if chain else False)
 
 
-def transfer_method(ledger: Ledger, subject: str) -> Method:
-    """How the transfer of an open review was paid.
+def below(text: str) -> dict[Method, int]:
+    """An amount in whole coins, as the least that is not below it, for each way to pay.
 
     Raises:
-        UnknownReview: there is no such open entry of a transfer.
+        InvalidInput: it is no amount.
     """
-    found = ledger.reviews.get(subject)
-    if found.method is None:
+    try:
+        finest = money.parse(text, Method.TON)
+    except ValueError as error:
+        raise InvalidInput(
+            "entries cannot be chosen by that amount", str(error), "Give an amount such as 0.01."
+        ) from None
+    decimals = {method: Method.TON.decimals - method.decimals for method in Method}
+    return {method: -(-finest // 10**more) for method, more in decimals.items()}
+
+
+def money_of(ledger: Ledger, subject: str, amount: str | None) -> int | None:
+    """An amount of the coin of an entry, in its smallest unit; None for none.
+
+    Raises:
+        UnknownReview: there is no entry of money under that name.
+        InvalidInput: it is no amount.
+    """
+    if amount is None:
+        return None
+    try:
+        return money.parse(amount, transfer_method(ledger, subject))
+    except ValueError as error:
+        raise InvalidInput(
+            "the refund cannot be proposed",
+            str(error),
+            "Give an amount such as 9.90.",
+            source="body",
+            entry="amount",
+        ) from None
+
+
+def transfer_method(ledger: Ledger, subject: str) -> Method:
+    """How what a review is about was paid.
+
+    Raises:
+        UnknownReview: there is no entry of money under that name.
+    """
+    found = ledger.reviews.find(subject)
+    if found is None or found.method is None:
         raise UnknownReview(subject)
     return found.method
 

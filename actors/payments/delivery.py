@@ -10,10 +10,18 @@ mistake in the catalogue is mended for what was sold, too, by correcting it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from actors.payments import catalogue, tokens
-from actors.payments.errors import GoodsMissing, TokenRefused, UnknownOrder, UnknownPlan
+from actors.payments.errors import (
+    GoodsMissing,
+    TokenRefused,
+    UnknownLicence,
+    UnknownOrder,
+    UnknownPlan,
+)
+from actors.payments.ledger.orders import SETTLED
+from actors.runtime.database import now_ms
 from actors.runtime.errors import ConfigurationError, Unavailable
 
 if TYPE_CHECKING:
@@ -56,13 +64,39 @@ class Delivery:
     Args:
         shop: the shop that delivers.
         ledger: knows who is entitled.
-        key: see `tokens.ensure_key`.
+        key: see `open_key`.
     """
 
     def __init__(self, shop: Shop, ledger: Ledger, key: SecretBytes) -> None:
         self._shop = shop
         self._ledger = ledger
         self._key = key
+
+    @classmethod
+    def opened(cls, shop: Shop, ledger: Ledger) -> Self:
+        """The delivery of a shop with its own key.
+
+        Raises:
+            ConfigurationError: as `open_key`.
+        """
+        return cls(shop, ledger, open_key(shop.state_dir, ledger))
+
+    def licensee(self, code: str) -> Order:
+        """The paid order that a licence code belongs to.
+
+        Raises:
+            UnknownLicence: it is not of this shop, or of no order that was paid.
+        """
+        order_id = tokens.licensed(self._key, code)
+        if order_id is None:
+            raise UnknownLicence
+        try:
+            order = self._ledger.orders.get(order_id)
+        except UnknownOrder:
+            raise UnknownLicence from None
+        if order.delivers.kind != "licence" or order.state not in SETTLED:
+            raise UnknownLicence
+        return order
 
     def goods(self, order: Order, entitled_until_ms: int) -> Goods:
         """What a paid order brings, to be delivered.
@@ -85,7 +119,7 @@ class Delivery:
         until = self._ledger.orders.entitled_until_ms(order.id)
         return None if until is None else self._goods(order, until)
 
-    def again(self, order_id: str, now_ms: int) -> Order:
+    def again(self, order_id: str, at_ms: int) -> Order:
         """Have a paid order delivered once more, with a link that works; the order afterwards.
 
         Raises:
@@ -94,8 +128,8 @@ class Delivery:
             GoodsMissing: it brings a file that is not there; nothing has changed then.
             ConfigurationError: as `goods`.
         """
-        self.goods(self._ledger.orders.get(order_id), now_ms)
-        return self._ledger.outbox.deliver_again(order_id, now_ms)
+        self.goods(self._ledger.orders.get(order_id), at_ms)
+        return self._ledger.outbox.deliver_again(order_id, at_ms)
 
     def _goods(self, order: Order, until_ms: int) -> Goods:
         if order.delivers.kind == "licence":
@@ -116,14 +150,14 @@ class Delivery:
                 found = catalogue.shelved(directory, plan.delivers.file)
         return found
 
-    def open(self, token: str, now_ms: int) -> Path:
+    def open(self, token: str, at_ms: int) -> Path:
         """The file that a download token opens.
 
         Raises:
             TokenRefused: the token opens nothing.
             Unavailable: the file is not there.
         """
-        order_id, expires_ms = tokens.verify(self._key, token, now_ms)
+        order_id, expires_ms = tokens.verify(self._key, token, at_ms)
         try:
             order = self._ledger.orders.get(order_id)
         except UnknownOrder:
@@ -141,3 +175,33 @@ class Delivery:
                 retry_after_s=600.0,
             )
         return path
+
+
+def open_key(state_dir: Path, ledger: Ledger) -> SecretBytes:
+    """The key that this shop signs with: the first opening makes it, and the ledger notes which.
+
+    Raises:
+        ConfigurationError: the file holds no key, or is gone, or is not the one that was noted.
+    """
+    path, noted = state_dir / tokens.KEY, ledger.signing_keys.fingerprint()
+    key = tokens.read_key(state_dir)
+    if key is None:
+        if noted is not None or ledger.signing_keys.has_delivered():
+            raise _wrong_key(path, "it is not there", noted)
+        key = tokens.ensure_key(state_dir)
+    found = tokens.fingerprint(key)
+    noted = ledger.signing_keys.note(found, now_ms())
+    if noted != found:
+        raise _wrong_key(path, f"its fingerprint is {found}", noted)
+    return key
+
+
+def _wrong_key(path: Path, why: str, noted: str | None) -> ConfigurationError:
+    known = f", and this ledger has sold with the key {noted}" if noted else ""
+    return ConfigurationError(
+        f"{path} is not the key that links and licences of this shop are signed with",
+        why + known,
+        f"Restore {path} from a copy, or from the host that this ledger was begun on. If it is "
+        "lost for good, `x0 pay key --replace` makes a new one and voids what was sold.",
+        variable="X0TTA6BL4_STATE_DIR",
+    )

@@ -5,6 +5,7 @@ X0Error
 ├── UnknownOrder            404
 ├── UnknownPlan             404
 ├── UnknownReview           404
+├── UnknownLicence          404  a code is forged, foreign or of an order that was not paid
 ├── TokenRefused            404  a download token is forged, foreign or expired
 ├── Conflict
 │   └── InvalidTransition   409
@@ -75,6 +76,19 @@ class UnknownReview(X0Error):
             why,
             "List it with `x0 pay review`.",
             subject=subject,
+        )
+
+
+class UnknownLicence(X0Error):
+    """A licence code is not one that this shop has sold."""
+
+    http_status = 404
+
+    def __init__(self) -> None:
+        super().__init__(
+            "that is no licence of this shop",
+            "its code was not made here, or belongs to no order that was paid",
+            "Copy the code again, whole: eight groups of four.",
         )
 
 

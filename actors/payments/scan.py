@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actors.payments.chains import ton, ton_source, tron, tron_source
 from actors.payments.chains.clock_skew import HEAD_LAG_MS, TOLERATED_MS, WARN_MS, skew_ms
-from actors.payments.chains.money import Network
+from actors.payments.chains.money import Method, Network
 from actors.payments.chains.ton import TonShop
 from actors.payments.chains.tron_source import TronSource
 from actors.payments.chains.verdict import Reason, Rejected
@@ -234,6 +234,7 @@ class _TronScan:
                 sifted.sightings,
                 self._clock(),
                 position=frontier.position() if is_last and not self._nameless else None,
+                dust=self._chain.dust.get(Method.TRON, 0),
             )
             self._result.review += unmatched
         self._result.transfers = len(listed)
@@ -276,7 +277,9 @@ class _TronScan:
             self._result.rejected[str(found.reason)] += 1
             await asyncio.to_thread(intake.refuse, cursor, one.tx_id, found.reason)
         else:
-            effect = await asyncio.to_thread(intake.settle, cursor, one.tx_id, found, self._clock())
+            effect = await asyncio.to_thread(
+                intake.settle, cursor, one.tx_id, found, self._clock(), dust=self._chain.dust
+            )
             self._result.settled += effect.settled
             if one.matched:  # the others were counted when the index listed them
                 self._result.review += effect.review
@@ -363,6 +366,7 @@ class _TonScan:
                 self._clock(),
                 position=new[-1].lt,
                 mark=new[-1].mark,
+                dust=self._chain.dust,
             )
             lt, mark = new[-1].lt, new[-1].mark
             self._result.transfers += len(transfers)

@@ -20,6 +20,19 @@ class PaymentsSettings(DatabaseSettings):
     payments_since: datetime | None = Field(
         None, description="time such as 2026-01-31; what came in before is not the shop's"
     )
+    payments_window_minutes: int = Field(
+        45, ge=5, le=1440, description="minutes that a buyer has to pay, by the time of the block"
+    )
+    payments_tolerance_percent: float = Field(
+        0.0,
+        ge=0.0,
+        le=10.0,
+        description="share of the price that may lack on TON, such as the fee of an exchange",
+    )
+    dust_usdt: str = Field(
+        "0.01", description="less in USDT that names no order is counted and not queued; 0 for none"
+    )
+    dust_ton: str = Field("0.005", description="the same in TON")
     public_url: str | None = Field(
         None, pattern=URL, description="http(s) URL under which buyers reach the gateway"
     )

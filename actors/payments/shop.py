@@ -8,21 +8,23 @@ text over the network), or nothing starts and the error names the variable.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC
+from fractions import Fraction
 from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import urlsplit
 
 from actors.payments import catalogue
-from actors.payments.chains import addresses
+from actors.payments.chains import addresses, money
 from actors.payments.chains.money import Method, Network
 from actors.payments.errors import PaymentsOff
+from actors.payments.ledger.order_book import WINDOW_MS
 from actors.runtime.database_settings import url_of
 from actors.runtime.errors import ConfigurationError
 from actors.runtime.settings import variable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from pydantic import SecretStr
@@ -62,6 +64,11 @@ class ShopChain:
         rate: requests per second, at most.
         test: whether addresses are shown as of a test net.
         since_ms: transfers before this time do not concern the shop; 0 means that all do.
+        window_ms: how long an order may be paid.
+        tolerance: share of the price that may lack, in fraction of 1; on TRON nothing may, because
+            there the amount names the order.
+        dust: amount below which a transfer that names no order is counted and not queued, by
+            method; none for those that are left out.
     """
 
     network: Network
@@ -72,6 +79,9 @@ class ShopChain:
     rate: float
     test: bool = False
     since_ms: int = 0
+    window_ms: int = WINDOW_MS
+    tolerance: Fraction = Fraction(0)
+    dust: Mapping[Method, int] = field(default_factory=dict)
 
     @property
     def methods(self) -> tuple[Method, ...]:
@@ -79,6 +89,10 @@ class ShopChain:
         if self.network is Network.TRON:
             return (Method.TRON,)
         return (Method.TON, Method.TON_USDT) if self.contract else (Method.TON,)
+
+    def tolerated(self, method: Method, price: int) -> int:
+        """What may lack of a price, in its smallest unit."""
+        return 0 if method is Method.TRON else int(price * self.tolerance)
 
     def contract_of(self, method: Method) -> str:
         """The token's contract; empty for the coin itself."""
@@ -214,6 +228,8 @@ def _tron(settings: PaymentsSettings) -> ShopChain | None:
         contract,
         settings.tron_rate or _rate(KEYLESS_TRON, net is not None, settings.tron_api_key),
         since_ms=_since_ms(settings),
+        window_ms=_window_ms(settings),
+        dust={Method.TRON: _dust("dust_usdt", settings.dust_usdt, Method.TRON)},
     )
 
 
@@ -243,6 +259,12 @@ def _ton(settings: PaymentsSettings) -> ShopChain | None:
         settings.ton_rate or _rate(KEYLESS_TON, public, settings.ton_api_key),
         test,
         _since_ms(settings),
+        _window_ms(settings),
+        Fraction(str(settings.payments_tolerance_percent)) / 100,
+        {
+            Method.TON: _dust("dust_ton", settings.dust_ton, Method.TON),
+            Method.TON_USDT: _dust("dust_usdt", settings.dust_usdt, Method.TON_USDT),
+        },
     )
 
 
@@ -251,6 +273,23 @@ def _since_ms(settings: PaymentsSettings) -> int:
     if since is None:
         return 0
     return max(0, int((since if since.tzinfo else since.replace(tzinfo=UTC)).timestamp() * 1000))
+
+
+def _window_ms(settings: PaymentsSettings) -> int:
+    return settings.payments_window_minutes * 60_000
+
+
+def _dust(name: str, text: str, method: Method) -> int:
+    """A bound of dust in the smallest unit; 0 for none."""
+    try:
+        return 0 if text.strip() == "0" else money.parse(text, method)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{variable(name)} cannot be used",
+            str(error),
+            "Write an amount such as 0.01, or 0 for no bound.",
+            variable=variable(name),
+        ) from None
 
 
 def _rate(keyless: tuple[float, float], public: bool, key: SecretStr | None) -> float:  # noqa: FBT001 - private

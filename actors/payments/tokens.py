@@ -7,7 +7,8 @@ A download token is
 in base64url, so a function of the order, its entitlement and the shop's key: a repeated delivery
 carries the same one, no table of tokens exists that could leak, and one order's token opens nothing
 of another. A licence code is the order id and 10 bytes of an HMAC in base32, in groups of four;
-whoever has the key can check it. The key is made once and kept in the state directory, mode 0600.
+whoever has the key can check it. The key is made once and kept in the state directory, mode 0600;
+its fingerprint, by which the ledger knows it, tells nothing about it.
 """
 
 from __future__ import annotations
@@ -53,9 +54,38 @@ def ensure_key(state_dir: Path) -> SecretBytes:
     with exclusive_lock(state_dir / _LOCK, timeout_s=_LOCK_S):
         if not path.exists():
             write_atomic(path, secrets.token_hex(_KEY_BYTES).encode(), private=True)
-        if path.stat().st_mode & 0o077:
-            path.chmod(0o600)
-        text = path.read_text(encoding="ascii", errors="replace")
+        return _read(path)
+
+
+def read_key(state_dir: Path) -> SecretBytes | None:
+    """The shop's key; None if there is none.
+
+    Raises:
+        ConfigurationError: the file does not hold a key.
+    """
+    path = state_dir / KEY
+    return _read(path) if path.exists() else None
+
+
+def replace_key(state_dir: Path) -> SecretBytes:
+    """Make a new key; the one before, if there is one, is kept beside it.
+
+    Raises:
+        ConfigurationError: the new file cannot be read.
+    """
+    ensure_directory(state_dir)
+    path = state_dir / KEY
+    with exclusive_lock(state_dir / _LOCK, timeout_s=_LOCK_S):
+        if path.exists():
+            path.rename(path.with_name(f"{KEY}.{secrets.token_hex(4)}.old"))
+        write_atomic(path, secrets.token_hex(_KEY_BYTES).encode(), private=True)
+        return _read(path)
+
+
+def _read(path: Path) -> SecretBytes:
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+    text = path.read_text(encoding="ascii", errors="replace")
     try:
         key = bytes.fromhex(text)
     except ValueError:
@@ -68,6 +98,11 @@ def ensure_key(state_dir: Path) -> SecretBytes:
             variable="X0TTA6BL4_STATE_DIR",
         )
     return SecretBytes(key)
+
+
+def fingerprint(key: SecretBytes) -> str:
+    """What tells a key from others, and nothing else of it: 32 hex digits."""
+    return _mac(key, b"fingerprint", b"")[:_MAC_BYTES].hex()
 
 
 def sign(key: SecretBytes, order_id: str, expires_ms: int) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
-from alembic import command, context
+from alembic import command, context, op
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -87,6 +87,47 @@ def run() -> None:
         transactional_ddl=False,  # the transaction is the caller's
     )
     context.run_migrations()
+
+
+def replace_check(table: str, name: str, condition: str) -> None:
+    """In a migration: have a CHECK constraint of a table demand something else.
+
+    SQLite has no statement for it. The text of the table is corrected where it is kept, as its
+    documentation advises for changes of constraints (lang_altertable.html, section 7): rows stay
+    where they are, and other tables go on referring to this one.
+
+    Raises:
+        ValueError: the table has no such constraint.
+    """
+    if op.get_bind().dialect.name != "sqlite":
+        op.drop_constraint(op.f(name), table, type_="check")
+        op.create_check_constraint(op.f(name), table, condition)
+        return
+    connection = op.get_bind()
+    kept = "FROM sqlite_master WHERE type = 'table' AND name = :table"
+    written = connection.scalar(sa.text(f"SELECT sql {kept}"), {"table": table})
+    before, found, rest = (written or "").partition(f"CONSTRAINT {name} CHECK ")
+    if not found:
+        raise ValueError(f"table {table} has no CHECK {name}")
+    after = rest[_closed(rest) :]
+    connection.exec_driver_sql("PRAGMA writable_schema = ON")
+    connection.execute(
+        sa.text("UPDATE sqlite_master SET sql = :sql WHERE type = 'table' AND name = :table"),
+        {"sql": f"{before}{found}({condition}){after}", "table": table},
+    )
+    version = connection.exec_driver_sql("PRAGMA schema_version").scalar_one()
+    connection.exec_driver_sql(f"PRAGMA schema_version = {version + 1}")
+    connection.exec_driver_sql("PRAGMA writable_schema = RESET")
+
+
+def _closed(text: str) -> int:
+    """Length of the parenthesis that `text` begins with."""
+    depth = 0
+    for position, letter in enumerate(text):
+        depth += {"(": 1, ")": -1}.get(letter, 0)
+        if depth == 0:
+            return position + 1
+    raise ValueError("a parenthesis is not closed")
 
 
 def _revision(connection: Connection, version_table: str) -> str | None:

@@ -53,7 +53,6 @@ def delivery(shop: Shop, ledger: Ledger) -> Delivery:
     Raises:
         ConfigurationError: the shop's key cannot be used.
     """
-    from actors.payments import tokens
     from actors.payments.delivery import Delivery
 
-    return Delivery(shop, ledger, tokens.ensure_key(shop.state_dir))
+    return Delivery.opened(shop, ledger)

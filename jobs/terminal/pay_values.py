@@ -63,12 +63,12 @@ def found_lines(found: Mapping[str, Any]) -> dict[str, object]:
 def order_values(shop: Shop, ledger: Ledger, one: Order) -> dict[str, Any]:
     """An order for `--json`, with what came in for it, and what it brings."""
     from actors.payments import answers
+    from actors.payments.ledger.orders import SETTLED
     from actors.runtime.database import now_ms
     from jobs.launch import own_shop
 
-    goods = own_shop.delivery(shop, ledger).of(one)
-    payments = ledger.orders.payments(one.id)
-    return answers.order_in_full(shop, one, goods, payments, now_ms()).values()
+    goods = own_shop.delivery(shop, ledger).of(one) if one.state in SETTLED else None
+    return answers.order_in_full(shop, ledger, one, goods, now_ms()).values()
 
 
 def order_lines(values: Mapping[str, Any]) -> dict[str, object]:
@@ -84,7 +84,22 @@ def order_lines(values: Mapping[str, Any]) -> dict[str, object]:
         name: value for name, value in values.items() if not name.startswith("goods")
     }
     shown["symbol"] = Method(values["method"]).symbol  # as people are told, not as programs are
-    return {**shown, "payments": "\n".join(paid) or "none", **_goods_lines(values)}
+    return {
+        **shown,
+        "payments": "\n".join(paid) or "none",
+        "reviews": "\n".join(_entry_line(one) for one in values["reviews"]) or "none",
+        **_goods_lines(values),
+    }
+
+
+def _entry_line(one: Mapping[str, Any]) -> str:
+    """What came in beside, and what was decided about it."""
+    parts = [f"{one['subject']}: {one['cause']}", one["decision"] or "waits for a person"]
+    if one["refund"]:
+        parts.append(f"{one['refund']} to {one['refund_to'] or 'whom the buyer names'}")
+    if one["refund_tx"]:
+        parts.append(f"sent in {one['refund_tx']}")
+    return ", ".join(parts)
 
 
 def _goods_lines(values: Mapping[str, Any]) -> dict[str, object]:

@@ -13,21 +13,23 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from actors.payments import answers, catalogue, tokens
+from actors.payments import answers, catalogue
 from actors.payments.chains import money
 from actors.payments.chains.money import Network
-from actors.payments.checkout import Checkout, transfer_method
+from actors.payments.checkout import Checkout, money_of
 from actors.payments.contract import PaymentsWatcherContract, actor_name
 from actors.payments.delivery import Delivery
 from actors.payments.errors import PaymentsOff
 from actors.payments.ledger.ledger import Ledger
 from actors.runtime import remote
 from actors.runtime.database import now_ms
-from actors.runtime.errors import InvalidInput
 from serve_apps.gateway.http.payment_documents import (
     Decided,
+    Dismissed,
     OrderList,
     PlanList,
+    RefundChanged,
+    RefundList,
     ReviewList,
     ScanBegun,
 )
@@ -36,10 +38,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from actors.payments.answers import FoundTransaction, LedgerReport, OrderInFull, OrderSummary
+    from actors.payments.answers import (
+        FoundTransaction,
+        LedgerReport,
+        LicenceOf,
+        OrderInFull,
+        OrderSummary,
+    )
     from actors.payments.ledger.orders import Order, OrderState
+    from actors.payments.ledger.review_entries import Review, ReviewFilter
     from actors.payments.shop import Shop
-    from serve_apps.gateway.payment_requests import OrderRequest, ReviewDecision, ScanRequest
+    from serve_apps.gateway.payment_requests import (
+        Dismissal,
+        OrderRequest,
+        RefundChange,
+        ReviewDecision,
+        ScanRequest,
+    )
     from serve_apps.web.admission import Slots
 
 T = TypeVar("T")
@@ -104,8 +119,7 @@ class Payments:
         with self._opening:
             if self._desk is None:
                 ledger = Ledger(shop.database_url)
-                key = tokens.ensure_key(shop.state_dir)
-                self._desk = Desk(shop, ledger, Delivery(shop, ledger, key))
+                self._desk = Desk(shop, ledger, Delivery.opened(shop, ledger))
             return self._desk
 
     def close(self) -> None:
@@ -161,15 +175,21 @@ def deliver(desk: Desk, order_id: str) -> OrderInFull:
 
 
 def _in_full(desk: Desk, one: Order) -> OrderInFull:
-    received = desk.ledger.orders.payments(one.id)
-    return answers.order_in_full(desk.shop, one, desk.delivery.of(one), received, now_ms())
+    return answers.order_in_full(desk.shop, desk.ledger, one, desk.delivery.of(one), now_ms())
 
 
-def reviews(desk: Desk, limit: int, *, closed: bool) -> ReviewList:
-    """The review queue, or what was decided."""
-    listed = desk.ledger.reviews.listing(closed=closed, limit=limit)
+def reviews(desk: Desk, limit: int, chosen: ReviewFilter, after: str | None) -> ReviewList:
+    """The review queue, or what was decided.
+
+    Raises:
+        UnknownReview: there is no entry `after`.
+    """
+    queue = desk.ledger.reviews
+    listed = queue.listing(chosen=chosen, limit=limit, after=after)
     return ReviewList(
-        reviews=[answers.review(one) for one in listed], open=desk.ledger.reviews.count()
+        reviews=[answers.review(one) for one in listed],
+        open=queue.count(),
+        next=listed[-1].subject if len(listed) == limit else None,
     )
 
 
@@ -177,39 +197,72 @@ def decide(desk: Desk, subject: str, wanted: ReviewDecision) -> Decided:
     """Decide about an open entry; the order that it is about afterwards, if it is about one.
 
     Raises:
-        As the methods of `ReviewQueue`.
+        As the methods of `ReviewQueue` and `Refunds`.
         InvalidInput: the amount of a refund is none.
     """
     queue = desk.ledger.reviews
-    about = None
+    about, amounts = None, {}
     match wanted.decision:
         case "accept":
-            about = queue.accept(subject, now_ms(), order_id=wanted.order)
+            about = queue.accept(
+                subject, now_ms(), order_id=wanted.order, underpaid=wanted.underpaid
+            )
+            amounts = _amounts(desk, about)
         case "refund":
-            units = _units(desk, subject, wanted.amount)
-            about = queue.propose_refund(
+            units = money_of(desk.ledger, subject, wanted.amount)
+            about = desk.ledger.refunds.propose(
                 subject, now_ms(), to=wanted.to, amount=units, note=wanted.note
             ).order
         case "dismiss":
             queue.dismiss(subject, now_ms(), note=wanted.note)
         case "retry":
             about = queue.retry(subject, now_ms())
-    return Decided(subject=subject, decision=wanted.decision, order=about)
+    return Decided(subject=subject, decision=wanted.decision, order=about, **amounts)
 
 
-def _units(desk: Desk, subject: str, amount: str | None) -> int | None:
-    if amount is None:
-        return None
-    try:
-        return money.parse(amount, transfer_method(desk.ledger, subject))
-    except ValueError as error:
-        raise InvalidInput(
-            "the refund cannot be proposed",
-            str(error),
-            "Give an amount such as 9.90.",
-            source="body",
-            entry="amount",
-        ) from None
+def _amounts(desk: Desk, order_id: str) -> dict[str, str]:
+    """What an order was paid, and what it costs."""
+    one = desk.ledger.orders.get(order_id)
+    paid = sum(part.amount for part in desk.ledger.orders.payments(order_id) if part.settles)
+    return {"paid": money.text(paid, one.method), "price": money.text(one.price, one.method)}
+
+
+def dismiss(desk: Desk, wanted: Dismissal) -> Dismissed:
+    """Close entries with nothing to be done, all or none; raises as `ReviewQueue.dismiss_all`."""
+    desk.ledger.reviews.dismiss_all(wanted.dismiss, now_ms(), note=wanted.note)
+    return Dismissed(dismissed=wanted.dismiss)
+
+
+def refunds(desk: Desk, limit: int, after: str | None, *, sent: bool) -> RefundList:
+    """Refunds that are still to be sent, or that were; raises as `Refunds.listing`."""
+    listed = desk.ledger.refunds.listing(sent=sent, limit=limit, after=after)
+    return RefundList(
+        refunds=[answers.review(one) for one in listed],
+        next=listed[-1].subject if len(listed) == limit else None,
+    )
+
+
+def change_refund(desk: Desk, subject: str, wanted: RefundChange) -> RefundChanged:
+    """Mark a refund as sent, correct it or take it back; raises as the methods of `Refunds`."""
+    every = desk.ledger.refunds
+    found: Review | None
+    if wanted.sent is not None:
+        found = every.sent(subject, wanted.sent, now_ms())
+    elif wanted.withdraw:
+        found = every.withdraw(subject, now_ms())
+    else:
+        units = money_of(desk.ledger, subject, wanted.amount)
+        found = every.correct(subject, now_ms(), to=wanted.to, amount=units)
+    return RefundChanged(review=None if found is None else answers.review(found))
+
+
+def licence(desk: Desk, code: str) -> LicenceOf:
+    """The paid order that a licence code belongs to.
+
+    Raises:
+        UnknownLicence: it is none of this shop's.
+    """
+    return answers.licence(desk.delivery.licensee(code))
 
 
 async def scan(payments: Payments, wanted: ScanRequest) -> FoundTransaction | ScanBegun:

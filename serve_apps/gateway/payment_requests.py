@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import TypeAliasType
@@ -14,6 +14,20 @@ _NO_NUL: Final = r"^[^\x00]*$"  # which PostgreSQL's texts cannot hold
 
 
 Language = TypeAliasType("Language", Literal["en", "ru"])
+CauseKind = TypeAliasType(
+    "CauseKind",
+    Literal[
+        "unmatched",
+        "underpaid",
+        "late",
+        "duplicate",
+        "unusual",
+        "wrong_asset",
+        "undeliverable",
+        "overpaid",
+    ],
+)
+MethodKind = TypeAliasType("MethodKind", Literal["tron", "ton", "ton-usdt"])
 DecisionKind = TypeAliasType("DecisionKind", Literal["accept", "refund", "dismiss", "retry"])
 
 
@@ -99,11 +113,14 @@ class ReviewDecision(BaseModel):
         pattern=PRINTABLE,
         description="accept: the order it pays, if the entry names none",
     )
+    underpaid: bool = Field(
+        default=False, description="accept: take it although it is less than the price"
+    )
     to: str | None = Field(
         None,
         max_length=80,
         pattern=PRINTABLE,
-        description="refund: address; the sender's if none",
+        description="refund: address that the buyer has named; the buyer is asked if none",
     )
     amount: str | None = Field(
         None, max_length=40, description="refund: in whole coins; all of it if left out"
@@ -111,3 +128,52 @@ class ReviewDecision(BaseModel):
     note: str = Field(
         "", max_length=500, pattern=_NO_NUL, description="why, for those who read it later"
     )
+
+
+class Dismissal(BaseModel):
+    """Entries of the review queue that are to be closed with nothing to be done."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"examples": [{"dismiss": [f"tron:{'0' * 64}:0"], "note": "dust"}]},
+    )
+
+    dismiss: list[Annotated[str, Field(min_length=1, max_length=100, pattern=PRINTABLE)]] = Field(
+        min_length=1, max_length=1000, description="names of the entries: all are closed, or none"
+    )
+    note: str = Field(
+        "", max_length=500, pattern=_NO_NUL, description="why, for those who read it later"
+    )
+
+
+class RefundChange(BaseModel):
+    """What has become of a proposed refund."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"examples": [{"sent": "0" * 64}, {"amount": "9.90"}]},
+    )
+
+    sent: str | None = Field(
+        None,
+        min_length=1,
+        max_length=80,
+        pattern=PRINTABLE,
+        description="id of the transaction that sent it; again, to correct that",
+    )
+    to: str | None = Field(
+        None, max_length=80, pattern=PRINTABLE, description="address that it should go to"
+    )
+    amount: str | None = Field(None, max_length=40, description="in whole coins")
+    withdraw: bool = Field(
+        default=False, description="take the proposal back: its entry is open again"
+    )
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> Self:
+        corrects = self.to is not None or self.amount is not None
+        if (self.sent is not None) + corrects + self.withdraw != 1:
+            raise ValueError("say one of: sent; to and amount; withdraw")
+        return self

@@ -85,11 +85,19 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class RefundTo:
+    """Where the refunds of one of one's orders are to go."""
+
+    order: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unclear:
     """Nothing that the bot knows."""
 
 
-Ask = Start | Help | Plans | Choose | Buy | Orders | Status | Renew | Claim | Unclear
+Ask = Start | Help | Plans | Choose | Buy | Orders | Status | Renew | Claim | RefundTo | Unclear
 
 
 def typed(text: str) -> Ask:
@@ -198,6 +206,13 @@ def _status(order: str) -> Ask:
     return Status(order) if _ORDER.fullmatch(order) else Unclear()
 
 
+def _refund(given: list[str]) -> Ask:
+    match given:
+        case [order, address] if _ORDER.fullmatch(order.lower()):
+            return RefundTo(order.lower(), address)
+    return Unclear()
+
+
 _COMMANDS: Final[Mapping[str, Callable[[list[str]], Ask]]] = {
     "start": _start,
     "help": lambda _: Help(),
@@ -206,5 +221,6 @@ _COMMANDS: Final[Mapping[str, Callable[[list[str]], Ask]]] = {
     "paid": lambda given: Claim(" ".join(given)),
     "orders": _orders,
     "status": _asked,
+    "refund": _refund,
 }
 """What each command asks, with the words that follow it."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from actors.payments import tokens
 from actors.payments.bot import polling, webhook
 from actors.payments.bot.claim_desk import ClaimDesk
 from actors.payments.bot.reception import Reception
@@ -81,7 +80,7 @@ async def run(
     _check_secret(api_url)
     plans = CatalogueFile(shop.catalogue, errors.handle)
     shop.check_catalogue()
-    delivery = Delivery(shop, ledger, await asyncio.to_thread(tokens.ensure_key, shop.state_dir))
+    delivery = await asyncio.to_thread(Delivery.opened, shop, ledger)
     async with TelegramClient(token, api_url.rstrip("/")) as client:
         seller = Seller(shop, plans, ledger, delivery, errors.handle)
         reception = Reception(seller, ClaimDesk(shop, ledger), client, errors)

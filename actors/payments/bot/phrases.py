@@ -54,6 +54,8 @@ class Phrases:
     pay_ton: str
     deadline: str
     no_more: str
+    no_refund: str
+    no_address: str
     told: Mapping[str, str]
     download: str
     licence: str
@@ -86,6 +88,7 @@ EN: Final = Phrases(
         "paid": "Show me a payment that I missed: /paid TRANSACTION",
         "orders": "Your orders",
         "status": "Your latest order, or the one that you name",
+        "refund": "Say where a refund is to go: /refund ORDER ADDRESS",
         "help": "How it works",
     },
     methods={
@@ -125,8 +128,9 @@ EN: Final = Phrases(
         OrderState.DELIVERED: "delivered",
         OrderState.EXPIRED: "expired",
         OrderState.PAID_LATE: "paid too late, being looked at",
-        OrderState.UNDERPAID: "paid too little, being looked at",
+        OrderState.UNDERPAID: "not paid in full",
         OrderState.REVIEW: "paid, could not be sent to you",
+        OrderState.CLOSED: "closed, not paid",
     },
     pay_tron="Pay exactly {amount} USDT on TRON (TRC-20) to\n{address}\n\n"
     "The amount is how I recognise your payment, so send it to the last digit, in one transfer. "
@@ -136,6 +140,9 @@ EN: Final = Phrases(
     "this amount, in one transfer. Fees of an exchange or a wallet come on top.",
     deadline="Pay before {time} UTC ({minutes} min from now).",
     no_more="Please do not pay for it any more.",
+    no_refund="There is nothing to send back for that order. See /orders.",
+    no_address="That is no address on the chain that the payment came by. Copy it again, whole: "
+    "/refund ORDER ADDRESS.",
     told={
         "seen": "Your payment for order {order} is on the chain. I will tell you as soon as it is "
         "confirmed.",
@@ -147,8 +154,25 @@ EN: Final = Phrases(
         "decides.",
         "paid_late": "Your payment for order {order} came after its time. It is not lost: a person "
         "will look at it.",
-        "underpaid": "Your payment for order {order} is less than {amount} {symbol}. It is not "
-        "lost: a person will look at it.",
+        "underpaid": "{received} of {amount} {symbol} has come for order {order}. Send the missing "
+        "{missing} {symbol} with the same comment before {time} UTC, and it is paid. Otherwise a "
+        "person will look at it; nothing is lost.",
+        "duplicate": "Another {paid} {coin} has come for order {order}, which needed no more. It "
+        "is not lost: a person will look at it.",
+        "unusual": "{paid} {coin} for order {order} came in an unusual way and does not count by "
+        "itself. It is not lost: a person will look at it.",
+        "wrong_asset": "{paid} {coin} has come for order {order}, which asks for {amount} "
+        "{symbol}, so it does not count for it. It is not lost: a person will look at it.",
+        "refund_asked": "{refund} {coin} that came for order {order} is to go back to you. Tell "
+        "me where: /refund {order} ADDRESS. Name a wallet of your own: what goes back to an "
+        "exchange may be credited to nobody.",
+        "refund_planned": "{refund} {coin} that came for order {order} is to go back to {address}. "
+        "If that is wrong, say so before it is sent: /refund {order} ADDRESS.",
+        "refund_sent": "{refund} {coin} that came for order {order} was sent to {address}, in the "
+        "transaction {tx}.",
+        "dismissed": "A person has looked at {paid} {coin} that came for order {order}, and "
+        "nothing more will be done about it. If you think that is wrong, tell the shop and name "
+        "the order.",
     },
     download="Here is what you bought with order {order}:\n{link}\n\n"
     "The link works until {time} UTC and is for you alone. After that, /status {order} gives you a "
@@ -189,6 +213,7 @@ RU: Final = Phrases(
         "paid": "Показать платёж, которого я не вижу: /paid ТРАНЗАКЦИЯ",
         "orders": "Ваши заказы",
         "status": "Последний заказ или тот, который вы назовёте",
+        "refund": "Назвать адрес для возврата: /refund ЗАКАЗ АДРЕС",
         "help": "Как это работает",
     },
     methods={
@@ -227,8 +252,9 @@ RU: Final = Phrases(
         OrderState.DELIVERED: "доставлен",
         OrderState.EXPIRED: "просрочен",
         OrderState.PAID_LATE: "оплачен поздно, на проверке",
-        OrderState.UNDERPAID: "оплачен не полностью, на проверке",
+        OrderState.UNDERPAID: "оплачен не полностью",
         OrderState.REVIEW: "оплачен, но доставить не удалось",
+        OrderState.CLOSED: "закрыт, не оплачен",
     },
     pay_tron="Переведите ровно {amount} USDT в сети TRON (TRC-20) на адрес\n{address}\n\n"
     "По сумме я узнаю ваш платёж, поэтому переведите её до последней цифры и одним переводом. "
@@ -239,6 +265,9 @@ RU: Final = Phrases(
     "меньше этой суммы и одним переводом. Комиссию биржи или кошелька платите сверху.",
     deadline="Оплатите до {time} UTC (осталось {minutes} мин).",
     no_more="Пожалуйста, больше не оплачивайте его.",
+    no_refund="По этому заказу возвращать нечего. Смотрите /orders.",
+    no_address="Это не адрес той сети, по которой пришёл платёж. Скопируйте его целиком: "
+    "/refund ЗАКАЗ АДРЕС.",
     told={
         "seen": "Платёж по заказу {order} появился в сети. Сообщу, как только он подтвердится.",
         "confirmed": "Платёж по заказу {order} подтверждён. Спасибо!",
@@ -249,8 +278,24 @@ RU: Final = Phrases(
         "человек.",
         "paid_late": "Платёж по заказу {order} пришёл позже срока. Он не потерян: его посмотрит "
         "человек.",
-        "underpaid": "Платёж по заказу {order} меньше, чем {amount} {symbol}. Он не потерян: его "
-        "посмотрит человек.",
+        "underpaid": "По заказу {order} пришло {received} из {amount} {symbol}. Переведите "
+        "недостающие {missing} {symbol} с тем же комментарием до {time} UTC, и заказ будет "
+        "оплачен. Иначе его посмотрит человек; ничего не потеряно.",
+        "duplicate": "По заказу {order} пришло ещё {paid} {coin}, хотя больше не требовалось. "
+        "Деньги не потеряны: их посмотрит человек.",
+        "unusual": "По заказу {order} необычным образом пришло {paid} {coin}; само по себе это не "
+        "засчитывается. Деньги не потеряны: их посмотрит человек.",
+        "wrong_asset": "По заказу {order} пришло {paid} {coin}, а требуется {amount} {symbol}, "
+        "поэтому это не засчитывается. Деньги не потеряны: их посмотрит человек.",
+        "refund_asked": "{refund} {coin} по заказу {order} вернут вам. Напишите куда: "
+        "/refund {order} АДРЕС. Укажите свой собственный кошелёк: возврат на биржу может никому "
+        "не зачислиться.",
+        "refund_planned": "{refund} {coin} по заказу {order} вернут на адрес {address}. Если он "
+        "неверен, напишите об этом до отправки: /refund {order} АДРЕС.",
+        "refund_sent": "{refund} {coin} по заказу {order} отправлены на адрес {address}, "
+        "транзакция {tx}.",
+        "dismissed": "Человек посмотрел {paid} {coin} по заказу {order}; больше с ними ничего "
+        "делать не будут. Если это неверно, сообщите магазину и назовите заказ.",
     },
     download="Ваша покупка по заказу {order}:\n{link}\n\n"
     "Ссылка работает до {time} UTC и только для вас. Потом новую даст /status {order}.",

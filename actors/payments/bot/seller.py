@@ -7,7 +7,7 @@ on the way. All of it is synchronous and waits for the database: call it from a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from actors.payments.bot import asks, keyboards, offers, phrases, qr, texts
@@ -24,7 +24,7 @@ from actors.payments.errors import (
 from actors.payments.ledger.orders import OrderState
 from actors.payments.ledger.outbox import undeliverable
 from actors.runtime.database import now_ms
-from actors.runtime.errors import Conflict, Unavailable
+from actors.runtime.errors import Conflict, InvalidInput, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from actors.payments.shop import Shop
 
 CHANNEL: Final = "telegram"
+_GAP: Final = RichText((Part("\n\n"),))
 LISTED: Final = 10  # most orders that one answer lists
 
 
@@ -146,6 +147,8 @@ class Seller:
                 one = self._own(asked.chat, order)
                 self._renew(one)
                 reply = self._state(one, words)
+            case asks.RefundTo(order, address):
+                reply = self._refund_to(self._own(asked.chat, order), address, words)
         return reply
 
     def _start(self, plan: str | None, words: Phrases) -> BotReply:
@@ -203,18 +206,33 @@ class Seller:
             raise UnknownOrder(order or "")
         return found[0]
 
+    def _refund_to(self, order: Order, address: str, words: Phrases) -> BotReply:
+        try:
+            self._ledger.refunds.address_given(order.id, address, self._clock())
+        except UnknownReview:
+            return _saying(words.no_refund, keyboards.home(words))
+        except InvalidInput:
+            return _saying(words.no_address)
+        return self._state(order, words)
+
     def _state(self, order: Order, words: Phrases) -> BotReply:
         """Where an order stands: with how to pay it, or with what it brought."""
         now = self._clock()
+        received = self._ledger.orders.received(order)
+        if order.state is OrderState.UNDERPAID:  # what is still to be paid is the rest
+            order = replace(order, amount=max(1, order.amount - received))
         wallet = shown_wallet(self._shop, order)
         text = texts.order(self._title(order, words), order, wallet, now, words)
         if texts.is_payable(order, now):
             keyboard = keyboards.invoice(order, wallet, words)
             return BotReply(text, keyboard, qr.content(order, wallet))
         brought = self._delivery.of(order)
+        for entry in self._ledger.reviews.of_order(order.id):
+            said = texts.entry(order, entry, received, words)
+            text += _GAP + said if said is not None else RichText(())
         if brought is None:
             return BotReply(text, keyboards.after(order, words))
-        text += RichText((Part("\n\n"),)) + texts.goods_now(order, brought, now, words)
+        text += _GAP + texts.goods_now(order, brought, now, words)
         if brought.is_missing:
             shelf = str(self._shop.catalogue.parent)
             self._tell(GoodsMissing(order.plan, order.delivers.file, shelf))

@@ -15,8 +15,21 @@ if TYPE_CHECKING:
     from actors.payments.bot.phrases import Phrases
     from actors.payments.delivery import Goods
     from actors.payments.ledger.orders import Order
+    from actors.payments.ledger.outbox import OwedMessage
+    from actors.payments.ledger.review_entries import Review
 
 _MINUTE_MS: Final = 60_000
+OF_ENTRIES: Final = frozenset(
+    {
+        "duplicate",
+        "unusual",
+        "wrong_asset",
+        "refund_asked",
+        "refund_planned",
+        "refund_sent",
+        "dismissed",
+    }
+)
 _GAP: Final = RichText((Part("\n\n"),))
 
 
@@ -74,10 +87,48 @@ def order(title: str, one: Order, wallet: str, now_ms: int, words: Phrases) -> R
     return head_ + _GAP + pay + _GAP + until
 
 
-def told(kind: str, one: Order, words: Phrases) -> RichText:
-    """The news that an order has come to a state, by the kind of the message in the outbox."""
+def told(message: OwedMessage, words: Phrases) -> RichText:
+    """The news of an order, by the kind of the message in the outbox."""
+    return _told(message.kind, message.order, message.review, message.received, words)
+
+
+def entry(one: Order, review: Review, received: int, words: Phrases) -> RichText | None:
+    """What has become of a transfer that settles nothing by itself; None if its order says it."""
+    kind = None
+    match review.decision:
+        case "":
+            kind = str(review.cause)
+        case "dismissed":
+            kind = "dismissed"
+        case "refund" if review.refund_tx:
+            kind = "refund_sent"
+        case "refund":
+            kind = "refund_planned" if review.refund_to else "refund_asked"
+    if kind is None or kind not in OF_ENTRIES:
+        return None
+    return _told(kind, one, review, received, words)
+
+
+def _told(kind: str, one: Order, review: Review | None, received: int, words: Phrases) -> RichText:
     amount = money.text(one.amount, one.method)
-    return fill(words.told[kind], order=code(one.id), amount=code(amount), symbol=one.method.symbol)
+    values: dict[str, str | Part] = {
+        "order": code(one.id),
+        "amount": code(amount),
+        "symbol": one.method.symbol,
+        "received": money.text(received, one.method),
+        "missing": code(money.text(max(0, one.amount - received), one.method)),
+        "time": bold(_time(one.expires_ms)),
+    }
+    if review is not None and review.method is not None and review.amount is not None:
+        refund = review.refund_amount or review.amount
+        values |= {
+            "paid": money.text(review.amount, review.method),
+            "coin": review.method.symbol,
+            "refund": money.text(refund, review.method),
+            "address": code(review.refund_to),
+            "tx": code(review.refund_tx),
+        }
+    return fill(words.told[kind], **values)
 
 
 def goods(one: Order, brought: Goods, words: Phrases) -> RichText:
@@ -99,7 +150,8 @@ def goods_now(one: Order, brought: Goods, now_ms: int, words: Phrases) -> RichTe
 
 def is_payable(one: Order, now_ms: int) -> bool:
     """Whether a buyer should still be shown how to pay an order."""
-    return one.state is OrderState.NEW and now_ms <= one.expires_ms
+    adds_up = one.state is OrderState.UNDERPAID and bool(one.comment)
+    return (one.state is OrderState.NEW or adds_up) and now_ms <= one.expires_ms
 
 
 def _time(time_ms: int) -> str:

@@ -47,4 +47,4 @@ def news(message: OwedMessage, goods: Goods | None) -> BotReply:
     words = phrases.of(order.language)
     if message.kind == DELIVERY and goods is not None:
         return BotReply(texts.goods(order, goods, words), keyboards.of_order(order, words))
-    return BotReply(texts.told(message.kind, order, words), keyboards.of_order(order, words))
+    return BotReply(texts.told(message, words), keyboards.of_order(order, words))

@@ -18,13 +18,14 @@ from actors.payments.ledger import order_book, orders, queries, schema, settling
 from actors.payments.ledger.orders import OrderState, PaymentKey
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy.engine import Connection
 
     from actors.payments.chains.verdict import Sighting, Transfer
     from actors.payments.ledger.orders import Order
     from actors.payments.ledger.settling import Effect
+    from actors.payments.shop import ShopChain
     from actors.runtime.database import Database
 
 CATCH_UP_MS: Final = 2 * 60_000  # how far an index may lag behind its chain
@@ -154,6 +155,7 @@ class Intake:
         now_ms: int,
         *,
         position: int | None = None,
+        dust: int = 0,
     ) -> tuple[int, int]:
         """Note what a page of TRON's index lists; orders that it names are seen.
 
@@ -163,13 +165,14 @@ class Intake:
             sightings: the rows of the page.
             now_ms: the time.
             position: the new one, if the page justifies one.
+            dust: amount below which nobody asks for the receipt of what no order waits for.
 
         Returns:
-            How many transactions are new, and how many of them no order waits for.
+            How many transactions are new, and how many of them no order waits for, dust aside.
         """
         with self._database.writing() as connection:
             _cursor(connection, cursor.network, cursor.account, lock=True)
-            new, unmatched = _note(connection, cursor, contract, sightings, now_ms)
+            new, unmatched = _note(connection, cursor, contract, sightings, now_ms, dust)
             if position is not None:
                 _move(connection, cursor, position, "")
         return new, unmatched
@@ -244,12 +247,18 @@ class Intake:
             _unsee(connection, cursor, tx_id)
 
     def settle(
-        self, cursor: Cursor, tx_id: str, transfers: Sequence[Transfer], now_ms: int
+        self,
+        cursor: Cursor,
+        tx_id: str,
+        transfers: Sequence[Transfer],
+        now_ms: int,
+        *,
+        dust: Mapping[Method, int] | None = None,
     ) -> Effect:
-        """Record what a solid receipt of TRON says."""
+        """Record what a solid receipt of TRON says; `dust` as in `settling.record`."""
         with self._database.writing() as connection:
             _cursor(connection, cursor.network, cursor.account, lock=True)
-            effect = settling.record(connection, transfers, now_ms)
+            effect = settling.record(connection, transfers, now_ms, dust)
             _close_sighting(connection, cursor, tx_id, "read", "")
             _unsee(connection, cursor, tx_id)
         return effect
@@ -262,19 +271,33 @@ class Intake:
         *,
         position: int,
         mark: str,
+        dust: Mapping[Method, int] | None = None,
     ) -> Effect:
-        """Record a page of TON transactions that follows the cursor without a gap."""
+        """Record a page of TON transactions that follows the cursor without a gap.
+
+        `dust` is as in `settling.record`.
+        """
         with self._database.writing() as connection:
             _cursor(connection, cursor.network, cursor.account, lock=True)
-            effect = settling.record(connection, transfers, now_ms)
+            effect = settling.record(connection, transfers, now_ms, dust)
             _move(connection, cursor, position, mark)
         return effect
 
-    def bring_in(self, cursor: Cursor, transfers: Sequence[Transfer], now_ms: int) -> Effect:
-        """Record transfers on TON out of their turn; the cursor stays."""
+    def bring_in(
+        self,
+        cursor: Cursor,
+        transfers: Sequence[Transfer],
+        now_ms: int,
+        *,
+        dust: Mapping[Method, int] | None = None,
+    ) -> Effect:
+        """Record transfers on TON out of their turn; the cursor stays.
+
+        `dust` is as in `settling.record`.
+        """
         with self._database.writing() as connection:
             _cursor(connection, cursor.network, cursor.account, lock=True)
-            return settling.record(connection, transfers, now_ms)
+            return settling.record(connection, transfers, now_ms, dust)
 
     def recorded(self, network: Network, tx_ids: Sequence[str]) -> list[RecordedTransfer]:
         """What is in the ledger of these transactions."""
@@ -292,10 +315,50 @@ class Intake:
                 Method(row.method),
                 row.amount,
                 row.order_id,
-                row.role == "settling",
+                row.role in order_book.PAYS,
             )
             for row in rows
         ]
+
+    def end_unpayable(self, chains: Collection[ShopChain], now_ms: int) -> int:
+        """End orders past their time whose wallet or token the shop does not take any more.
+
+        No scan reads their history, so only the clock can: they would be open for ever. How many.
+
+        Args:
+            chains: all chains of the shop.
+            now_ms: the time.
+        """
+        table = schema.orders.c
+        taken = [
+            sa.and_(
+                table.method == str(method),
+                table.wallet == chain.wallet,
+                table.contract == chain.contract_of(method),
+            )
+            for chain in chains
+            for method in chain.methods
+        ]
+        waits = sa.and_(queries.one_of(table.state, orders.OPEN), table.expires_ms < now_ms)
+        over = sa.and_(table.reserved, table.reserved_until_ms < now_ms)
+        left = sa.and_(sa.not_(sa.or_(sa.false(), *taken)), sa.or_(waits, over))
+        with self._database.reading() as connection:
+            if not connection.scalar(sa.select(sa.exists().where(left))):
+                return 0
+        with self._database.writing() as connection:
+            rows = connection.execute(
+                sa.select(schema.orders).where(left).order_by(table.id).with_for_update()
+            ).all()
+            found = [order_book.order_of(row) for row in rows]
+            ended = [one for one in found if orders.has_expired(one, now_ms)]
+            for one in ended:
+                settling.advance(connection, one, OrderState.EXPIRED, now_ms)
+            connection.execute(
+                schema.orders.update()
+                .where(left, over)
+                .values(reserved=False, version=table.version + 1)
+            )
+        return len(ended)
 
     def complete(self, cursors: Sequence[Cursor], chain_ms: int, now_ms: int) -> int:
         """Note that a scan came to its end; how many orders expired by it.
@@ -366,24 +429,28 @@ def _note(
     contract: str,
     sightings: Sequence[Sighting],
     now_ms: int,
+    dust: int,
 ) -> tuple[int, int]:
     listed = {(one.tx_id, one.amount or 0): one for one in sightings}
     known = _known(connection, cursor, sightings)
-    found_again = {
-        one.tx_id for key, one in listed.items() if one.confirmed and known.get(key) == _VANISHED
-    }
-    for tx_id in sorted(found_again):
+    gone = {key for key, reason in known.items() if reason == _VANISHED}
+    for tx_id in sorted({key[0] for key in gone & set(listed) if listed[key].confirmed}):
         _ask_again(connection, cursor, tx_id, now_ms)
     new = [one for key, one in listed.items() if key not in known]
     if not new:
         return 0, 0
     seen = _seen_by(connection, cursor, contract, new, now_ms)
-    connection.execute(
-        schema.sightings.insert(),
-        [_waiting(cursor, one, order, now_ms) for one, order in zip(new, seen, strict=True)],
-    )
+    noted = [
+        _waiting(cursor, one, order, now_ms, dust) for one, order in zip(new, seen, strict=True)
+    ]
+    connection.execute(schema.sightings.insert(), noted)
     _see(connection, {order.id for order in seen if order is not None}, now_ms)
-    return len(new), sum(order is None for order in seen)
+    return len(new), _count_unmatched(noted)
+
+
+def _count_unmatched(noted: Sequence[Mapping[str, object]]) -> int:
+    """How many rows no order waits for, dust aside."""
+    return sum(row["status"] == "waiting" and row["order_id"] is None for row in noted)
 
 
 def _known(
@@ -423,8 +490,10 @@ def _ask_again(connection: Connection, cursor: Cursor, tx_id: str, now_ms: int) 
     )
 
 
-def _waiting(cursor: Cursor, one: Sighting, order: Order | None, now_ms: int) -> dict[str, object]:
-    """The row of a sighting whose receipt is still to be read."""
+def _waiting(
+    cursor: Cursor, one: Sighting, order: Order | None, now_ms: int, dust: int
+) -> dict[str, object]:
+    """The row of a sighting whose receipt is still to be read, if it is worth that."""
     return {
         "network": str(cursor.network),
         "account": cursor.account,
@@ -432,7 +501,8 @@ def _waiting(cursor: Cursor, one: Sighting, order: Order | None, now_ms: int) ->
         "amount": one.amount or 0,
         "order_id": None if order is None else order.id,
         "block_ms": one.block_ms or now_ms,
-        "status": "waiting",
+        # What names no amount may be any.
+        "status": "dust" if order is None and 0 < (one.amount or 0) < dust else "waiting",
         "reason": "",
         "next_ms": now_ms,
         "asked": 0,
@@ -468,12 +538,17 @@ def _unsee(connection: Connection, cursor: Cursor, tx_id: str) -> None:
 
 
 def _end(connection: Connection, cursor: Cursor, chain_ms: int, now_ms: int) -> int:
-    """Expire orders and free reservations whose time is over on the chain."""
+    """Expire orders and free reservations whose time is over on the chain.
+
+    What is paid is kept until a second payment of the buyer's would be late.
+    """
     table = schema.orders.c
-    # Orders of a wallet that the shop no longer uses are left: its history is not read.
+    # Those of other wallets are left to `end_unpayable`: their history is not read.
     mine = table.wallet == cursor.account
     waiting = queries.one_of(table.state, orders.OPEN)
-    over = sa.and_(table.reserved, table.reserved_until_ms < chain_ms)
+    paid = queries.one_of(table.state, orders.SETTLED)
+    until = sa.case((paid, table.expires_ms), else_=table.reserved_until_ms)
+    over = sa.and_(table.reserved, until < chain_ms)
     # Locked in the order that all transactions use, before the update would lock them in its own.
     rows = connection.execute(
         sa.select(schema.orders)

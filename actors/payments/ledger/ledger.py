@@ -16,7 +16,9 @@ from actors.payments.ledger.entitlements import Entitlements
 from actors.payments.ledger.intake import Intake
 from actors.payments.ledger.order_book import OrderBook
 from actors.payments.ledger.outbox import MessageOutbox
+from actors.payments.ledger.refunds import Refunds
 from actors.payments.ledger.reviews import ReviewQueue
+from actors.payments.ledger.signing_keys import SigningKeys
 from actors.runtime.database import Database
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ class Ledger:
         intake: records what scans read.
         outbox: the messages that are owed to buyers.
         reviews: the queue of what a person decides.
+        refunds: what is to go back, and what did.
+        signing_keys: which key its links and licences are signed with.
 
     Raises:
         ConfigurationError: the database cannot be opened.
@@ -50,6 +54,8 @@ class Ledger:
         self.intake = Intake(self.database)
         self.outbox = MessageOutbox(self.database)
         self.reviews = ReviewQueue(self.database)
+        self.refunds = Refunds(self.database)
+        self.signing_keys = SigningKeys(self.database)
 
     def report(self, *, since_ms: int = 0) -> LedgerSums:
         """See `sums.report`."""

@@ -2,14 +2,15 @@
 
 Invariants: a request makes one order however often it is repeated, and nobody gets another's by
 repeating it with other words; a new TRON order asks for an amount that no live reservation has, and
-that no earlier order of this amount could still be paid with; one recipient has few open orders,
-and keeps few amounts from others by orders that it never paid.
+that no unpaid order of this amount could still be paid with; one recipient has few open orders,
+and keeps few amounts from others by orders that it never paid; an order whose wallet nobody reads
+any more ends with its time and locks nobody out.
 """
 
 from __future__ import annotations
 
 import random
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
@@ -30,12 +31,17 @@ if TYPE_CHECKING:
     from actors.payments.shop import ShopChain
     from actors.runtime.database import Database
 
-WINDOW_MS: Final = 45 * 60_000  # how long an order may be paid
+WINDOW_MS: Final = 45 * 60_000  # how long an order may be paid, by default
 RESERVED_MS: Final = 24 * 3_600_000  # how long after that a late payment is still recognised
 MAX_OPEN: Final = 5  # most unpaid orders of one recipient
 MAX_KEPT: Final = 20
 """Amounts on TRON that are kept for unpaid orders of one recipient, the expired ones included: they
 are kept for a day, so that otherwise a few buyers could take all of a price for everybody."""
+MAX_UNNAMED: Final = 20_000
+"""Amounts of one price that are kept for unpaid orders without a recipient, so that whoever opens
+those leaves more than half of all amounts to the others."""
+PAYS: Final = ("settling", "part")
+"""Roles of payments that an order is paid by."""
 _ATTEMPTS: Final = 20  # attempts at a free amount, as others may take it at the same time
 _MAX_LISTED: Final = 1000
 
@@ -67,13 +73,16 @@ class ReceivedPayment:
 
     Attributes:
         tx_id: id of its transaction.
+        method: the coin or token that came, which may be another than was asked for.
         sender: as `Transfer.sender`.
         amount: amount in the smallest unit.
         block_ms: time of its block, ms since the Unix epoch.
-        settles: it pays the order; else it waits for a person, or a person has decided.
+        settles: it pays the order, or a part of it; else it waits for a person, or a person has
+            decided.
     """
 
     tx_id: str
+    method: Method
     sender: str
     amount: int
     block_ms: int
@@ -121,7 +130,8 @@ class OrderBook:
         contract = chain.contract_of(new.method)
         amount = price
         if new.method is Method.TRON:
-            amount = self._tail(connection, chain.wallet, contract, price, now_ms)
+            _check_unnamed(connection, new, chain.wallet, price, now_ms)
+            amount = self._tail(connection, chain, contract, price, now_ms)
         order = Order(
             id=orders.new_id(),
             request=new.request,
@@ -137,28 +147,31 @@ class OrderBook:
             recipient=new.recipient,
             language=new.language,
             created_ms=now_ms,
-            expires_ms=now_ms + WINDOW_MS,
-            reserved_until_ms=now_ms + WINDOW_MS + RESERVED_MS,
+            expires_ms=now_ms + chain.window_ms,
+            reserved_until_ms=now_ms + chain.window_ms + RESERVED_MS,
             reserved=True,
             state=OrderState.NEW,
             version=0,
+            tolerance=chain.tolerated(new.method, price),
         )
         connection.execute(schema.orders.insert(), _values(order))
         return order
 
     def _tail(
-        self, connection: Connection, wallet: str, contract: str, price: int, now_ms: int
+        self, connection: Connection, chain: ShopChain, contract: str, price: int, now_ms: int
     ) -> int:
         table = schema.orders.c
-        taken = connection.scalars(
-            sa.select(table.amount).where(
-                table.wallet == wallet,
+        rows = connection.execute(
+            sa.select(table.amount, _is_kept(now_ms).label("kept")).where(
+                table.wallet == chain.wallet,
                 table.contract == contract,
                 table.amount.between(price, price + amount_tails.LARGEST),
-                _is_kept(now_ms),
+                sa.or_(_is_kept(now_ms), table.reserved_until_ms >= now_ms),
             )
         ).all()
-        amount = amount_tails.draw(price, taken, self._rng)
+        taken = {row.amount for row in rows if row.kept}
+        used = {row.amount for row in rows if not row.kept}
+        amount = amount_tails.draw(price, taken, self._rng, used=used)
         if amount is None:
             raise OrdersFull(
                 f"all {amount_tails.COUNT} amounts of this price are taken", retry_after_s=600.0
@@ -178,13 +191,23 @@ class OrderBook:
         """What came in for an order, in the order of the chain; empty for one that is unknown."""
         table = schema.payments.c
         query = (
-            sa.select(table.tx_id, table.sender, table.amount, table.block_ms, table.role)
+            sa.select(
+                table.tx_id, table.method, table.sender, table.amount, table.block_ms, table.role
+            )
             .where(table.order_id == order_id)
             .order_by(table.block_ms, table.tx_id, table.position)
         )
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
-        return [ReceivedPayment(*row[:4], row.role == "settling") for row in rows]
+        return [
+            ReceivedPayment(row.tx_id, Method(row.method), *row[2:5], row.role in PAYS)
+            for row in rows
+        ]
+
+    def received(self, order: Order) -> int:
+        """See the function `received`."""
+        with self._database.reading() as connection:
+            return received(connection, order)
 
     def entitled_until_ms(self, order_id: str) -> int | None:
         """Until when what the order brings can be fetched; None while it is not paid."""
@@ -255,12 +278,36 @@ def _check_open(connection: Connection, new: NewOrder, now_ms: int) -> None:
         raise OrdersFull(f"{MAX_KEPT} orders of a day were not paid", retry_after_s=3600.0)
 
 
+def _check_unnamed(
+    connection: Connection, new: NewOrder, wallet: str, price: int, now_ms: int
+) -> None:
+    if new.recipient:
+        return
+    table = schema.orders.c
+    kept = connection.scalar(
+        sa.select(sa.func.count()).where(
+            table.wallet == wallet,
+            table.amount.between(price, price + amount_tails.LARGEST),
+            table.recipient == "",
+            sa.not_(queries.one_of(table.state, orders.SETTLED)),
+            _is_kept(now_ms),
+        )
+    )
+    if (kept or 0) >= MAX_UNNAMED:
+        raise OrdersFull(
+            f"{MAX_UNNAMED} orders of this price without a recipient were not paid",
+            retry_after_s=600.0,
+        )
+
+
 def _is_kept(now_ms: int) -> sa.ColumnElement[bool]:
-    """Whether an order's amount is kept from others."""
+    """Whether an order's amount is kept from others: until its time is over, if it was paid."""
     table = schema.orders.c
     # A reservation may be over by the clock and not yet by the chain as far as it was read. A
     # payment may then still be found, so the amount stays taken.
-    return sa.or_(table.reserved, table.reserved_until_ms >= now_ms)
+    paid = queries.one_of(table.state, orders.SETTLED)
+    until = sa.case((paid, table.expires_ms), else_=table.reserved_until_ms)
+    return sa.or_(table.reserved, until >= now_ms)
 
 
 def fetch(connection: Connection, order_id: str, *, lock: bool = False) -> Order:
@@ -276,8 +323,27 @@ def fetch(connection: Connection, order_id: str, *, lock: bool = False) -> Order
     return order_of(row)
 
 
-def change(connection: Connection, order: Order, to: OrderState) -> None:
-    """Bring `order`, as it was read, to another state.
+def received(connection: Connection, order: Order) -> int:
+    """What came in time for an order and counts towards its amount, in the smallest unit."""
+    payments, reviews = schema.payments.c, schema.reviews.c
+    counts = sa.or_(payments.role.in_(PAYS), reviews.status == "open")
+    found = connection.scalar(
+        sa.select(sa.func.sum(payments.amount))
+        .join_from(schema.payments, schema.reviews, isouter=True)
+        .where(
+            payments.order_id == order.id,
+            payments.method == str(order.method),
+            payments.contract == order.contract,
+            payments.settles,
+            payments.block_ms <= order.expires_ms,
+            counts,
+        )
+    )
+    return int(found or 0)
+
+
+def change(connection: Connection, order: Order, to: OrderState) -> Order:
+    """Bring `order`, as it was read, to another state; what it is then.
 
     Raises:
         InvalidTransition: the state machine does not allow it, or the order was changed meanwhile.
@@ -291,6 +357,7 @@ def change(connection: Connection, order: Order, to: OrderState) -> None:
     )
     if changed.rowcount != 1:
         raise InvalidTransition(order.id, "changed by another", to)
+    return replace(order, state=to, version=order.version + 1)
 
 
 def order_of(row: Row[Any]) -> Order:

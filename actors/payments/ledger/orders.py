@@ -2,11 +2,12 @@
 
     new -> seen -> confirmed -> delivering -> delivered
 
-with the side states `expired`, `paid_late`, `underpaid`, `overpaid` and `review`. What settles an
-order is a function of the *set* of its transfers, not of the order in which they became known: the
-earliest that is sufficient and on time by the time of its block. So any permutation, repetition or
-split of the history gives the same state; and an order that expired during an outage is confirmed
-when the payment, made in time, is read at last.
+with the side states `expired`, `paid_late`, `underpaid`, `overpaid`, `review` and `closed`. What
+settles an order is a function of the *set* of its transfers, not of the order in which they became
+known: those on time by the time of their blocks, in the order of the chain, up to the first that
+makes their sum sufficient; that one alone, where it is sufficient alone. So any permutation,
+repetition or split of the history gives the same state; and an order that expired during an outage
+is confirmed when the payment, made in time, is read at last.
 
 Only time on the chain counts, never the clock on the wall.
 """
@@ -46,6 +47,7 @@ class OrderState(StrEnum):
     PAID_LATE = "paid_late"  # a person decides
     UNDERPAID = "underpaid"  # a person decides
     REVIEW = "review"  # paid, and it cannot be delivered: a person decides
+    CLOSED = "closed"  # a person has decided about all that came in, and it is not paid
 
 
 _PAID: Final = frozenset({OrderState.CONFIRMED, OrderState.OVERPAID})
@@ -54,8 +56,9 @@ TRANSITIONS: Final[Mapping[OrderState, frozenset[OrderState]]] = {
     OrderState.NEW: _JUDGED | {OrderState.SEEN, OrderState.EXPIRED},
     OrderState.SEEN: _JUDGED | {OrderState.NEW, OrderState.EXPIRED},
     OrderState.EXPIRED: _JUDGED,
-    OrderState.UNDERPAID: _PAID | {OrderState.PAID_LATE},
-    OrderState.PAID_LATE: _PAID,
+    OrderState.UNDERPAID: _PAID | {OrderState.PAID_LATE, OrderState.CLOSED},
+    OrderState.PAID_LATE: _PAID | {OrderState.UNDERPAID, OrderState.CLOSED},
+    OrderState.CLOSED: _JUDGED,
     OrderState.CONFIRMED: frozenset({OrderState.OVERPAID, OrderState.DELIVERING}),
     OrderState.OVERPAID: frozenset({OrderState.CONFIRMED, OrderState.DELIVERING}),
     OrderState.DELIVERING: frozenset({OrderState.DELIVERED, OrderState.REVIEW}),
@@ -88,6 +91,8 @@ class Order:
         contract: contract of the token, as `Transfer.contract`.
         price: price in the catalogue, in the smallest unit.
         amount: amount to pay: the price, and on TRON a tail that tells orders apart.
+        tolerance: what may lack of it, such as the fee of an exchange; 0 on TRON, where the amount
+            names the order.
         comment: text to send with the payment, on TON; empty on TRON.
         channel: how the buyer gets messages: "telegram", or "pull" if the buyer asks for them.
         recipient: address in that channel.
@@ -117,6 +122,12 @@ class Order:
     reserved: bool
     state: OrderState
     version: int
+    tolerance: int = 0
+
+    @property
+    def least(self) -> int:
+        """Least sum that settles it."""
+        return self.amount - self.tolerance
 
 
 class PaymentKey(NamedTuple):
@@ -134,6 +145,7 @@ class TransferCandidate:
     Attributes:
         decided: a person has disposed of it; it settles nothing any more by itself.
         settles: see `Transfer.settles`.
+        asked: it is the coin or token that the order asks for.
     """
 
     key: PaymentKey
@@ -141,6 +153,7 @@ class TransferCandidate:
     block_ms: int
     decided: bool = False
     settles: bool = True
+    asked: bool = True
 
 
 class Cause(StrEnum):
@@ -151,7 +164,9 @@ class Cause(StrEnum):
     LATE = "late"
     DUPLICATE = "duplicate"  # another transfer settles the order
     UNUSUAL = "unusual"  # it arrived in a way that may not settle an order
+    WRONG_ASSET = "wrong_asset"  # another coin or token than the order asks for
     UNDELIVERABLE = "undeliverable"  # concerns an order, not a transfer
+    OVERPAID = "overpaid"  # concerns what an order was paid beyond what was asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +174,16 @@ class Judgement:
     """What a set of transfers makes of an order.
 
     Attributes:
-        settling: the transfer that settles it, if one does.
+        settling: the transfer that settles it, or completes the sum that does; None if none does.
+        parts: the others of that sum.
+        excess: what that sum is beyond what was asked.
         state: the state that they give the order; None if they leave it as it is.
         causes: why each of the other transfers is in review.
     """
 
     settling: PaymentKey | None
+    parts: frozenset[PaymentKey]
+    excess: int
     state: OrderState | None
     causes: Mapping[PaymentKey, Cause]
 
@@ -173,25 +192,51 @@ def judge(order: Order, candidates: Iterable[TransferCandidate]) -> Judgement:
     """What `candidates`, all transfers that name `order`, make of it."""
     ranked = sorted(candidates, key=lambda one: (one.block_ms, one.key))
     causes = {one.key: _cause(order, one) for one in ranked}
-    winner = next(
-        (one for one in ranked if causes[one.key] is Cause.DUPLICATE and not one.decided), None
-    )
-    if winner is not None:
-        del causes[winner.key]
-        state = OrderState.OVERPAID if winner.amount > order.amount else OrderState.CONFIRMED
-        return Judgement(winner.key, state, causes)
-    waiting = {causes[one.key] for one in ranked if not one.decided}
+    settled = _sufficient(order, ranked)
+    if settled:
+        for one in settled:
+            del causes[one.key]
+        excess = max(0, sum(one.amount for one in settled) - order.amount)
+        state = OrderState.OVERPAID if excess else OrderState.CONFIRMED
+        parts = frozenset(one.key for one in settled[:-1])
+        return Judgement(settled[-1].key, parts, excess, state, causes)
+    return Judgement(None, frozenset(), 0, _unpaid(ranked, causes), causes)
+
+
+def _sufficient(order: Order, ranked: Iterable[TransferCandidate]) -> list[TransferCandidate]:
+    """The transfers, in the order of the chain, whose sum settles the order; empty if none do."""
+    counted: list[TransferCandidate] = []
+    for one in ranked:
+        if one.decided or not (one.settles and one.asked) or one.block_ms > order.expires_ms:
+            continue
+        if one.amount >= order.least:
+            return [one]
+        counted.append(one)
+        if sum(part.amount for part in counted) >= order.least:
+            return counted
+    return []
+
+
+def _unpaid(
+    ranked: Iterable[TransferCandidate], causes: Mapping[PaymentKey, Cause]
+) -> OrderState | None:
+    waiting: set[Cause] = set()
+    decided: set[Cause] = set()
+    for one in ranked:
+        (decided if one.decided else waiting).add(causes[one.key])
     if Cause.LATE in waiting:
-        return Judgement(None, OrderState.PAID_LATE, causes)
+        return OrderState.PAID_LATE
     if Cause.UNDERPAID in waiting:
-        return Judgement(None, OrderState.UNDERPAID, causes)
-    return Judgement(None, None, causes)
+        return OrderState.UNDERPAID
+    return OrderState.CLOSED if decided & {Cause.LATE, Cause.UNDERPAID} else None
 
 
 def _cause(order: Order, one: TransferCandidate) -> Cause:
+    if not one.asked:
+        return Cause.WRONG_ASSET
     if not one.settles:
         return Cause.UNUSUAL
-    if one.amount < order.amount:
+    if one.amount < order.least:
         return Cause.UNDERPAID
     if one.block_ms > order.expires_ms:
         return Cause.LATE

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
-from actors.payments.ledger import entitlements, order_book, schema
+from actors.payments.ledger import entitlements, order_book, review_entries, schema
 from actors.payments.ledger.orders import Cause, OrderState
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from actors.payments.ledger.orders import Order
+    from actors.payments.ledger.review_entries import Review
     from actors.runtime.database import Database
 
 DELIVERY: Final = "delivery"
@@ -39,11 +40,17 @@ class OwedMessage:
     Attributes:
         id: id of the row.
         claim: proves who holds it.
-        kind: a state of the order ("seen", "confirmed", "overpaid", "expired", "paid_late",
-            "underpaid"), or "delivery", which carries what was bought.
+        kind: a state of the order ("seen", "confirmed", "overpaid", "expired"); "delivery", which
+            carries what was bought; or what became of a transfer ("underpaid", "paid_late",
+            "duplicate", "unusual", "wrong_asset") or was decided about it ("dismissed",
+            "refund_asked", "refund_planned", "refund_sent").
         order: as it is now.
         attempts: number of attempts before this one.
         entitled_until_ms: time until which the goods of a paid order can be fetched; else None.
+        review: the entry of the transfer that it tells of; None if it tells of the order, or if
+            the transfer has come to count meanwhile.
+        received: what came in time for the order and counts towards its amount, in the smallest
+            unit.
     """
 
     id: int
@@ -52,6 +59,8 @@ class OwedMessage:
     order: Order
     attempts: int
     entitled_until_ms: int | None
+    review: Review | None = None
+    received: int = 0
 
 
 class MessageOutbox:
@@ -70,7 +79,7 @@ class MessageOutbox:
                 table.due_ms <= now_ms,
             )
             rows = connection.execute(
-                sa.select(table.id, table.order_id, table.kind, table.attempts)
+                sa.select(table.id, table.order_id, table.kind, table.attempts, table.about)
                 .where(
                     due,
                     ~sa.exists().where(
@@ -185,6 +194,14 @@ def _claim(
     now_ms: int,
 ) -> OwedMessage | None:
     order = order_book.fetch(connection, row.order_id, lock=True)
+    entry = review_entries.one(connection, row.about) if row.about else None
+    if row.about and entry is None:  # its transfer counts by now
+        connection.execute(
+            schema.outbox.update()
+            .where(schema.outbox.c.id == row.id, due)
+            .values(status="done", error="overtaken")
+        )
+        return None
     claim = secrets.token_hex(16)
     taken = connection.execute(
         schema.outbox.update()
@@ -199,7 +216,9 @@ def _claim(
     until = entitlements.until_ms(connection, order.id)
     if row.kind == DELIVERY:
         until = entitlements.extended(connection, order.id, now_ms)
-    return OwedMessage(row.id, claim, row.kind, order, row.attempts, until)
+    review = None if entry is None else review_entries.review_of(entry)
+    received = order_book.received(connection, order)
+    return OwedMessage(row.id, claim, row.kind, order, row.attempts, until, review, received)
 
 
 def _finish(connection: Connection, message: OwedMessage, status: str, error: str) -> bool:

@@ -7,7 +7,7 @@ itself holds:
 - an order has one settling payment at most, and one entitlement: a partial unique index and a
   primary key;
 - no two live reservations ask for the same amount in the same wallet: a partial unique index;
-- an order has one message of a kind: UNIQUE (order_id, kind);
+- an order has one message of a kind about one thing: UNIQUE (order_id, kind, about);
 - a request makes one order; a comment names one.
 
 The migrations in `migrations/` make these tables; a test compares the two.
@@ -73,6 +73,7 @@ orders = Table(
     Column("reserved", Boolean, nullable=False),
     Column("state", String(16), nullable=False),
     Column("version", Integer, nullable=False),
+    Column("tolerance", BigInteger, nullable=False, server_default="0"),
     CheckConstraint(f"method IN {_METHODS}", name="method"),
     CheckConstraint("delivers IN ('download', 'licence')", name="delivers"),
     CheckConstraint("price > 0 AND amount >= price", name="amount"),
@@ -81,9 +82,10 @@ orders = Table(
     CheckConstraint("created_ms < expires_ms AND expires_ms < reserved_until_ms", name="times"),
     CheckConstraint(
         "state IN ('new', 'seen', 'confirmed', 'overpaid', 'delivering', 'delivered', 'expired', "
-        "'paid_late', 'underpaid', 'review')",
+        "'paid_late', 'underpaid', 'review', 'closed')",
         name="state",
     ),
+    CheckConstraint("tolerance >= 0 AND tolerance < amount", name="tolerance"),
     Index(
         "uq_orders_reservation",
         "wallet",
@@ -120,7 +122,7 @@ sightings = Table(
     Column("next_ms", BigInteger, nullable=False),
     Column("asked", Integer, nullable=False, server_default="0"),
     CheckConstraint(f"network IN {_NETWORKS}", name="network"),
-    CheckConstraint("status IN ('waiting', 'read', 'refused')", name="status"),
+    CheckConstraint("status IN ('waiting', 'read', 'refused', 'dust')", name="status"),
     CheckConstraint("amount >= 0", name="amount"),
     Index("ix_sightings_waiting", "network", "account", "status", "next_ms"),
 )
@@ -146,8 +148,9 @@ payments = Table(
     CheckConstraint(f"method IN {_METHODS}", name="method"),
     CheckConstraint("amount > 0", name="amount"),
     CheckConstraint("position >= 0", name="position"),
-    CheckConstraint("role IN ('settling', 'review')", name="role"),
-    CheckConstraint("role <> 'settling' OR order_id IS NOT NULL", name="settling"),
+    # "settling" is the one that completes the sum, "part" are the others of it.
+    CheckConstraint("role IN ('settling', 'part', 'review', 'dust')", name="role"),
+    CheckConstraint("role NOT IN ('settling', 'part') OR order_id IS NOT NULL", name="settling"),
     Index(
         "uq_payments_settling",
         "order_id",
@@ -181,10 +184,13 @@ outbox = Table(
     Column("attempts", Integer, nullable=False),
     Column("claim", String(32), nullable=False),
     Column("error", Text, nullable=False),
-    UniqueConstraint("order_id", "kind"),
+    # Subject of the review that it tells of; empty where it tells of the order as a whole.
+    Column("about", String(96), nullable=False, server_default=""),
+    UniqueConstraint("order_id", "kind", "about"),
     CheckConstraint(
         "kind IN ('seen', 'confirmed', 'overpaid', 'delivery', 'expired', 'paid_late', "
-        "'underpaid')",
+        "'underpaid', 'duplicate', 'unusual', 'wrong_asset', 'refund_asked', 'refund_planned', "
+        "'refund_sent', 'dismissed')",
         name="kind",
     ),
     CheckConstraint("status IN ('due', 'claimed', 'done', 'refused')", name="status"),
@@ -207,12 +213,16 @@ reviews = Table(
     Column("note", Text, nullable=False),
     Column("refund_to", String(80), nullable=False),
     Column("refund_amount", BigInteger),
+    Column("amount", BigInteger),  # of what was paid beyond what was asked
+    Column("refund_tx", String(80), nullable=False, server_default=""),
+    Column("sent_ms", BigInteger),
     ForeignKeyConstraint(
         ["network", "tx_id", "position"],
         ["payments.network", "payments.tx_id", "payments.position"],
     ),
     CheckConstraint(
-        "cause IN ('unmatched', 'underpaid', 'late', 'duplicate', 'unusual', 'undeliverable')",
+        "cause IN ('unmatched', 'underpaid', 'late', 'duplicate', 'unusual', 'wrong_asset', "
+        "'undeliverable', 'overpaid')",
         name="cause",
     ),
     CheckConstraint("status IN ('open', 'closed')", name="status"),
@@ -221,7 +231,10 @@ reviews = Table(
     ),
     CheckConstraint("status = 'open' OR decided_ms IS NOT NULL", name="decided"),
     CheckConstraint("refund_amount IS NULL OR refund_amount > 0", name="refund"),
+    CheckConstraint("(cause = 'overpaid') = (amount IS NOT NULL)", name="amount"),
+    CheckConstraint("refund_tx = '' OR decision = 'refund'", name="sent"),
     Index("ix_reviews_status", "status", "opened_ms"),
+    Index("ix_reviews_order", "order_id"),
 )
 
 cursors = Table(
@@ -237,6 +250,15 @@ cursors = Table(
     Column("jetton_master", String(80), nullable=False, server_default=""),
     CheckConstraint(f"network IN {_NETWORKS}", name="network"),
     CheckConstraint("position >= 0", name="position"),
+)
+
+signing_keys = Table(
+    "signing_keys",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("fingerprint", String(32), nullable=False),
+    Column("noted_ms", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="single"),
 )
 
 TABLES: Final = Tables("ledger", METADATA, Path(__file__).parent / "migrations", "alembic_version")

@@ -1,8 +1,9 @@
 """Transfers become payments, and payments settle orders: in one transaction with all its effects.
 
 For each transfer that is new: the payment; for the order it names: its state by `orders.judge`, its
-entitlement and its messages; for what does not settle: an entry in the review queue. The caller
-holds the lock of the network's cursor, so transfers are recorded by one at a time.
+entitlement and its messages; for what does not settle: an entry in the review queue, of which the
+buyer is told; what names no order and is less than the bound of dust is counted and nothing more.
+The caller holds the lock of the network's cursor, so transfers are recorded by one at a time.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from actors.payments.ledger.orders import (
     SETTLED,
     TRANSITIONS,
     Cause,
+    Judgement,
     Order,
     OrderState,
     PaymentKey,
@@ -35,15 +37,28 @@ if TYPE_CHECKING:
     from actors.payments.chains.verdict import Transfer
 
 ENTITLED_MS: Final = 7 * 86_400_000  # how long goods can be fetched
+MAX_COMMENT: Final = 120  # characters of a transfer's comment that are kept
+# Of states that a transfer brings, the buyer is told with that transfer.
+_TOLD_OF_TRANSFERS: Final = frozenset({OrderState.PAID_LATE, OrderState.UNDERPAID})
+_OVERTAKEN: Final = ("seen", "expired", "paid_late", "underpaid")
+"""Messages that are out of date once the order is paid."""
 
 
 @dataclass(slots=True)
 class Effect:
-    """What one transaction did: how many transfers were new, and what became of them."""
+    """What one transaction did.
+
+    Attributes:
+        new: transfers that were not known.
+        settled: orders that got their payment.
+        review: transfers that entered the queue.
+        dust: transfers that were counted and nothing more.
+    """
 
     new: int = 0
     settled: int = 0
     review: int = 0
+    dust: int = 0
 
 
 def subject(key: PaymentKey) -> str:
@@ -51,8 +66,25 @@ def subject(key: PaymentKey) -> str:
     return f"{key.network}:{key.tx_id}:{key.position}"
 
 
-def record(connection: Connection, transfers: Sequence[Transfer], now_ms: int) -> Effect:
-    """Record `transfers`, of one network, and all that follows from them."""
+def excess_subject(order_id: str) -> str:
+    """Name of what an order was paid beyond what was asked, in the review queue."""
+    return f"excess:{order_id}"
+
+
+def record(
+    connection: Connection,
+    transfers: Sequence[Transfer],
+    now_ms: int,
+    dust: Mapping[Method, int] | None = None,
+) -> Effect:
+    """Record `transfers`, of one network, and all that follows from them.
+
+    Args:
+        connection: a writing transaction.
+        transfers: transfers that the chain confirms.
+        now_ms: the time.
+        dust: amount below which a transfer that names no order is not queued, by method.
+    """
     effect = Effect()
     keys = {(one.tx_id, one.position): one for one in transfers}
     for known in _known(connection, transfers):
@@ -61,25 +93,25 @@ def record(connection: Connection, transfers: Sequence[Transfer], now_ms: int) -
     if not new:
         return effect
     effect.new = len(new)
-    found = match(connection, new)
-    rows = []
+    rows, unmatched = [], []
     touched: set[str] = set()
-    for one, (order_id, settles) in zip(new, found, strict=True):
-        rows.append(_row(one, order_id, settles=settles, now_ms=now_ms))
+    for one, (order_id, settles) in zip(new, match(connection, new), strict=True):
+        is_dust = order_id is None and one.amount < (dust or {}).get(one.method, 0)
+        role = "dust" if is_dust else "review"
+        rows.append(_row(one, order_id, settles=settles, role=role, now_ms=now_ms))
+        effect.dust += is_dust
         if order_id is not None:
             touched.add(order_id)
+        elif not is_dust:
+            key = PaymentKey(one.network, one.tx_id, one.position)
+            unmatched.append(_review(key, Cause.UNMATCHED, None, now_ms))
     connection.execute(schema.payments.insert(), rows)
-    unmatched = [
-        _review(PaymentKey(one.network, one.tx_id, one.position), Cause.UNMATCHED, None, now_ms)
-        for one, (order_id, _) in zip(new, found, strict=True)
-        if order_id is None
-    ]
     if unmatched:
         connection.execute(schema.reviews.insert(), unmatched)
+    effect.review += len(unmatched)
     # Orders are locked in ascending order of id everywhere, so that transactions cannot deadlock.
     for order_id in sorted(touched):
         rejudge(connection, order_id, now_ms, effect)
-    effect.review = effect.new - effect.settled
     return effect
 
 
@@ -129,9 +161,10 @@ def by_amount(
 def in_time(candidates: Iterable[Order], block_ms: int) -> Order | None:
     """The one of several orders for one amount whose reservation holds at a block's time.
 
-    The order's time is the shop's, which may be a little ahead of the chain's.
+    The order's time is the shop's, which may be a little ahead of the chain's. An amount that was
+    paid may have been asked for again since: the latest order is meant.
     """
-    orders = list(candidates)
+    orders = sorted(candidates, key=lambda one: (one.created_ms, one.id), reverse=True)
     for early_ms in (0, TOLERATED_MS):
         for order in orders:
             if order.created_ms - early_ms <= block_ms <= order.reserved_until_ms:
@@ -167,48 +200,93 @@ def rejudge(connection: Connection, order_id: str, now_ms: int, effect: Effect) 
     rows = _payments_of(connection, order_id)
     holder = next((row for row in rows if row.role == "settling"), None)
     if holder is not None and holder.decision:
-        # A person has decided which transfer settles it; later transfers go to review.
-        judged = judge(order, [_candidate(row, decided=True) for row in rows])
-        _keep_reviews(connection, rows, judged.causes, order_id, now_ms)
+        # A person has decided which transfers settle it; later transfers go to review.
+        judged = judge(order, [_candidate(order, row, decided=True) for row in rows])
+        effect.review += _keep_reviews(connection, order, rows, judged.causes, now_ms)
         return
-    judged = judge(order, [_candidate(row, decided=bool(row.decision)) for row in rows])
-    if holder is None or _key(holder) != judged.settling:
-        _set_roles(connection, holder, judged.settling)
+    judged = judge(order, [_candidate(order, row, decided=bool(row.decision)) for row in rows])
+    _set_roles(connection, rows, judged)
     if holder is None and judged.settling is not None:
         effect.settled += 1
-    _keep_reviews(connection, rows, judged.causes, order_id, now_ms)
-    if judged.state is None or judged.state not in TRANSITIONS[order.state]:
-        return  # nothing has changed, or a person has decided about the present state
-    if order.state not in SETTLED:
-        advance(connection, order, judged.state, now_ms)
-    else:
-        order_book.change(connection, order, judged.state)
+    order = _follow(connection, order, judged, now_ms)
+    effect.review += _keep_reviews(connection, order, rows, judged.causes, now_ms)
+    if judged.settling is not None:
+        keep_excess(connection, order, judged.excess, now_ms)
 
 
-def advance(connection: Connection, order: Order, to: OrderState, now_ms: int) -> None:
+def _follow(connection: Connection, order: Order, judged: Judgement, now_ms: int) -> Order:
+    """Bring an order to the state that its transfers give it; what it is then."""
+    to = judged.state
+    if to is None and order.state in _TOLD_OF_TRANSFERS:
+        to = OrderState.CLOSED  # what it was paid with is another order's by now
+    if to is None or to not in TRANSITIONS[order.state]:
+        return order  # nothing has changed, or a person has decided about the present state
+    if order.state in SETTLED:
+        return order_book.change(connection, order, to)
+    return advance(connection, order, to, now_ms)
+
+
+def advance(connection: Connection, order: Order, to: OrderState, now_ms: int) -> Order:
     """Bring an order to a state that transfers, or a person, have decided, with what follows."""
-    order_book.change(connection, order, to)
+    order = order_book.change(connection, order, to)
     if to not in SETTLED:
-        say(connection, order, (str(to),), now_ms)
-        return
+        if to not in _TOLD_OF_TRANSFERS | {OrderState.CLOSED}:
+            say(connection, order, (str(to),), now_ms)
+        return order
     connection.execute(
         schema.entitlements.insert(),
         {"order_id": order.id, "granted_ms": now_ms, "expires_ms": now_ms + ENTITLED_MS},
     )
-    # Messages about earlier states that were not sent yet are out of date.
     table = schema.outbox.c
     connection.execute(
         schema.outbox.update()
-        .where(table.order_id == order.id, table.status == "due")
+        .where(table.order_id == order.id, table.status == "due", table.kind.in_(_OVERTAKEN))
         .values(status="done", error="overtaken")
     )
     say(connection, order, (str(to), "delivery"), now_ms)
+    return order
 
 
-def say(connection: Connection, order: Order, kinds: Iterable[str], now_ms: int) -> None:
-    """Put messages of these kinds into the outbox, each once an order."""
+def keep_excess(connection: Connection, order: Order, excess: int, now_ms: int) -> None:
+    """Keep the entry about what a settled order was paid beyond what was asked.
+
+    One that a person has decided about stays as it was decided.
+    """
+    table, name = schema.reviews.c, excess_subject(order.id)
+    known = connection.scalar(sa.select(table.status).where(table.subject == name))
+    mine = sa.and_(table.subject == name, table.status == "open")
+    if not excess:
+        connection.execute(schema.reviews.delete().where(mine))
+    elif known is None:
+        entry = _review(None, Cause.OVERPAID, order.id, now_ms)
+        connection.execute(schema.reviews.insert(), {**entry, "subject": name, "amount": excess})
+        say(connection, order, ("overpaid",), now_ms)
+    else:
+        connection.execute(schema.reviews.update().where(mine).values(amount=excess))
+
+
+def say(
+    connection: Connection,
+    order: Order,
+    kinds: Iterable[str],
+    now_ms: int,
+    *,
+    about: str = "",
+    again: bool = False,
+) -> None:
+    """Put messages of these kinds into the outbox, each once an order and review.
+
+    Args:
+        connection: a writing transaction.
+        order: the order whose buyer is told.
+        kinds: kinds of the messages.
+        now_ms: the time.
+        about: subject of the review that they tell of; empty for the order as a whole.
+        again: say also what was said before, because it has changed.
+    """
     table = schema.outbox.c
-    said = set(connection.scalars(sa.select(table.kind).where(table.order_id == order.id)))
+    mine = sa.and_(table.order_id == order.id, table.about == about)
+    said = set(connection.scalars(sa.select(table.kind).where(mine)))
     rows = [
         {
             "order_id": order.id,
@@ -220,12 +298,19 @@ def say(connection: Connection, order: Order, kinds: Iterable[str], now_ms: int)
             "attempts": 0,
             "claim": "",
             "error": "",
+            "about": about,
         }
         for kind in kinds
         if kind not in said
     ]
     if rows:
         connection.execute(schema.outbox.insert(), rows)
+    if again and said:
+        connection.execute(
+            schema.outbox.update()
+            .where(mine, queries.one_of(table.kind, said & set(kinds)))
+            .values(status="due", due_ms=now_ms, attempts=0, claim="", error="")
+        )
 
 
 def _payments_of(connection: Connection, order_id: str) -> Sequence[Any]:
@@ -236,11 +321,7 @@ def _payments_of(connection: Connection, order_id: str) -> Sequence[Any]:
             sa.func.coalesce(reviews.decision, "").label("decision"),
             reviews.cause,
         )
-        .join_from(
-            schema.payments,
-            schema.reviews,
-            isouter=True,
-        )
+        .join_from(schema.payments, schema.reviews, isouter=True)
         .where(payments.order_id == order_id)
     ).all()
 
@@ -249,52 +330,80 @@ def _key(row: Any) -> PaymentKey:  # noqa: ANN401 - a row
     return PaymentKey(row.network, row.tx_id, row.position)
 
 
-def _candidate(row: Any, *, decided: bool) -> TransferCandidate:  # noqa: ANN401 - a row
-    return TransferCandidate(_key(row), row.amount, row.block_ms, decided, row.settles)
+def _candidate(order: Order, row: Any, *, decided: bool) -> TransferCandidate:  # noqa: ANN401 - a row
+    asked = (order.method, order.wallet, order.contract) == (row.method, row.wallet, row.contract)
+    return TransferCandidate(_key(row), row.amount, row.block_ms, decided, row.settles, asked)
 
 
-def _set_roles(connection: Connection, holder: Any, winner: PaymentKey | None) -> None:  # noqa: ANN401 - a row
-    # First the old one: a unique index allows one settling payment for an order.
-    if holder is not None:
-        _set_role(connection, _key(holder), "review")
-    if winner is not None:
-        _set_role(connection, winner, "settling")
+def _set_roles(connection: Connection, rows: Iterable[Any], judged: Judgement) -> None:
+    roles = dict.fromkeys(judged.parts, "part")
+    if judged.settling is not None:
+        roles[judged.settling] = "settling"
+    changed = [
+        (_key(row), role) for row in rows if (role := roles.get(_key(row), "review")) != row.role
+    ]
+    # The settling one last: a unique index allows one for an order.
+    for key, role in sorted(changed, key=lambda one: one[1] == "settling"):
+        set_role(connection, key, role)
 
 
-def _set_role(connection: Connection, key: PaymentKey, role: str) -> None:
+def set_role(connection: Connection, key: PaymentKey, role: str, **values: object) -> None:
+    """Give a payment its role in the ledger, and other values."""
     table = schema.payments.c
     connection.execute(
         schema.payments.update()
         .where(table.network == key.network, table.tx_id == key.tx_id)
         .where(table.position == key.position)
-        .values(role=role)
+        .values(role=role, **values)
     )
 
 
 def _keep_reviews(
     connection: Connection,
+    order: Order,
     rows: Sequence[Any],
     causes: Mapping[PaymentKey, Cause],
-    order_id: str,
     now_ms: int,
-) -> None:
+) -> int:
+    """Queue what does not settle, take out what does by now; how many entered the queue."""
+    table = schema.reviews.c
+    for row in rows:
+        if row.cause is not None and _key(row) not in causes:
+            connection.execute(
+                schema.reviews.delete().where(
+                    table.subject == subject(_key(row)), table.status == "open"
+                )
+            )
     # The cause of a review never changes: it depends on the transfer and the order alone.
     known = {_key(row) for row in rows if row.cause is not None}
-    new = [
-        _review(key, cause, order_id, now_ms) for key, cause in causes.items() if key not in known
-    ]
+    new = {key: cause for key, cause in causes.items() if key not in known}
     if new:
-        connection.execute(schema.reviews.insert(), new)
+        connection.execute(
+            schema.reviews.insert(),
+            [_review(key, cause, order.id, now_ms) for key, cause in new.items()],
+        )
+    for key, cause in new.items():
+        say(connection, order, (told(order, cause),), now_ms, about=subject(key))
+    return len(new)
 
 
-def _review(key: PaymentKey, cause: Cause, order_id: str | None, now_ms: int) -> dict[str, object]:
+def told(order: Order, cause: Cause) -> str:
+    """The kind of the message that tells the buyer of a transfer in review."""
+    if cause in {Cause.UNDERPAID, Cause.LATE} and order.state in SETTLED:
+        return str(Cause.DUPLICATE)  # whatever else it is, its order needs it no more
+    return str(OrderState.PAID_LATE if cause is Cause.LATE else cause)
+
+
+def _review(
+    key: PaymentKey | None, cause: Cause, order_id: str | None, now_ms: int
+) -> dict[str, object]:
     return {
-        "subject": subject(key),
+        "subject": "" if key is None else subject(key),
         "cause": str(cause),
         "order_id": order_id,
-        "network": key.network,
-        "tx_id": key.tx_id,
-        "position": key.position,
+        "network": None if key is None else key.network,
+        "tx_id": None if key is None else key.tx_id,
+        "position": None if key is None else key.position,
         "opened_ms": now_ms,
         "status": "open",
         "decision": "",
@@ -305,7 +414,9 @@ def _review(key: PaymentKey, cause: Cause, order_id: str | None, now_ms: int) ->
     }
 
 
-def _row(one: Transfer, order_id: str | None, *, settles: bool, now_ms: int) -> dict[str, object]:
+def _row(
+    one: Transfer, order_id: str | None, *, settles: bool, role: str, now_ms: int
+) -> dict[str, object]:
     return {
         "network": str(one.network),
         "tx_id": one.tx_id,
@@ -318,6 +429,12 @@ def _row(one: Transfer, order_id: str | None, *, settles: bool, now_ms: int) -> 
         "amount": one.amount,
         "block_ms": one.block_ms,
         "settles": settles,
-        "role": "review",
+        "role": role,
         "recorded_ms": now_ms,
+        "comment": printable(one.comment),
     }
+
+
+def printable(text: str) -> str:
+    """What is kept of a text that anybody may have sent: no NUL, no control of a terminal."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text[:MAX_COMMENT])

@@ -22,7 +22,7 @@ from actors.payments.chains import addresses
 from actors.payments.chains.api import Api
 from actors.payments.chains.money import Network
 from actors.payments.checkout import Checkout
-from actors.payments.delivery import Delivery
+from actors.payments.delivery import Delivery, open_key
 from actors.payments.errors import ChainUnavailable
 from actors.payments.ledger.intake import RETRY_MS
 from actors.payments.ledger.ledger import Ledger
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.payments.ledger.orders import Order
-    from actors.payments.ledger.reviews import Review
+    from actors.payments.ledger.review_entries import Review
     from actors.payments.sandbox.client import SandboxClient
     from actors.payments.sandbox.demo_cases import DemoCase
     from actors.payments.scan import ScanResult
@@ -117,8 +117,8 @@ class Demo:
         (directory / FILE).write_text(CONTENT, encoding="utf-8")
         self._shop = _shop(directory, url, stage.chains)
         self._checkout = Checkout(self._shop, catalogue.load(self._shop.catalogue), self._clock)
-        self._key = tokens.ensure_key(directory)
         self._ledger = Ledger(self._shop.database_url)
+        self._key = open_key(directory, self._ledger)
 
     async def run(self) -> DemoReport:
         """Run it from the beginning to the end; what happened."""
@@ -236,7 +236,7 @@ class Demo:
                 self._ledger.reviews.accept(one.subject, self._clock())
                 done["accepted"] += 1
             elif one.cause in {Cause.LATE, Cause.DUPLICATE}:
-                self._ledger.reviews.propose_refund(one.subject, self._clock())
+                self._ledger.refunds.propose(one.subject, self._clock())
                 done["refunds proposed"] += 1
             else:
                 self._ledger.reviews.dismiss(one.subject, self._clock(), note="demonstration")
@@ -286,7 +286,13 @@ class Demo:
         paid = sum(one.order.state in SETTLED for one in self._report.endings)
         self._check("payments that settle an order", paid, sum(one.settled for one in takings))
         # The one that a person accepted is in no review any more.
-        causes = sum(len(one.case.causes) for one in self._report.endings) - 1
+        transfers = [
+            cause
+            for one in self._report.endings
+            for cause in one.case.causes
+            if cause is not Cause.OVERPAID
+        ]
+        causes = len(transfers) - 1
         self._check("payments that settle none", causes, sum(one.review for one in takings))
         unsent = self._ledger.report().unsent
         self._check("messages that are still owed", 0, unsent)
@@ -370,6 +376,7 @@ def _causes(queue: Iterable[Review], payers: dict[str, str]) -> dict[str, tuple[
     """For which causes transfers are in the queue, by the order that they were made for."""
     found: dict[str, list[Cause]] = {}
     for one in queue:
-        tx_id = one.subject.split(":")[1]
-        found.setdefault(payers.get(tx_id, ""), []).append(one.cause)
+        named = one.subject.split(":")[1]  # a transaction, or the order that was paid too much
+        order = one.order if one.cause is Cause.OVERPAID else payers.get(named)
+        found.setdefault(order or "", []).append(one.cause)
     return {order: tuple(sorted(causes)) for order, causes in found.items()}

@@ -20,7 +20,7 @@ class DemoCase:
     Attributes:
         method: how the buyer pays.
         kind: what the payment is like; None for no payment.
-        state: the state that the order must end in.
+        state: the state that the order must end in, after a person has decided.
         causes: why its transfers must have been in the review queue.
         plan: id of the plan that is bought.
     """
@@ -55,19 +55,19 @@ MAIN: Final = (
     _unpaid(Method.TRON, PaymentKind.APPROVAL),
     _unpaid(Method.TRON, None),
     DemoCase(Method.TON, PaymentKind.EXACT, OrderState.DELIVERED, plan=DOWNLOAD),
-    _paid(Method.TON, PaymentKind.OVER),
+    _paid(Method.TON, PaymentKind.OVER, Cause.OVERPAID),
     _paid(Method.TON, PaymentKind.TWICE, Cause.DUPLICATE),
-    DemoCase(Method.TON, PaymentKind.SHORT, OrderState.UNDERPAID, (Cause.UNDERPAID,)),
+    DemoCase(Method.TON, PaymentKind.SHORT, OrderState.CLOSED, (Cause.UNDERPAID,)),
     _unpaid(Method.TON, PaymentKind.NO_COMMENT, Cause.UNMATCHED),
     _unpaid(Method.TON, PaymentKind.ZERO),
     _unpaid(Method.TON, PaymentKind.BOUNCED),
     _unpaid(Method.TON, PaymentKind.FAKE_JETTON),
     _unpaid(Method.TON, None),
     _paid(Method.TON_USDT, PaymentKind.EXACT),
-    _paid(Method.TON_USDT, PaymentKind.OVER),
+    _paid(Method.TON_USDT, PaymentKind.OVER, Cause.OVERPAID),
     _paid(Method.TON_USDT, PaymentKind.SILENT),
     _paid(Method.TON_USDT, PaymentKind.TWICE, Cause.DUPLICATE),
-    DemoCase(Method.TON_USDT, PaymentKind.SHORT, OrderState.UNDERPAID, (Cause.UNDERPAID,)),
+    DemoCase(Method.TON_USDT, PaymentKind.SHORT, OrderState.CLOSED, (Cause.UNDERPAID,)),
     _unpaid(Method.TON_USDT, PaymentKind.NO_COMMENT, Cause.UNMATCHED),
     _unpaid(Method.TON_USDT, PaymentKind.ZERO),
     _unpaid(Method.TON_USDT, PaymentKind.FAKE_JETTON),
@@ -77,6 +77,6 @@ DURING_AN_OUTAGE: Final = tuple(_paid(method, PaymentKind.EXACT) for method in M
 """Paid in time, and read only after the time to pay."""
 LATE: Final = (
     _paid(Method.TRON, PaymentKind.LATE, Cause.LATE),  # a person accepts it
-    DemoCase(Method.TON, PaymentKind.LATE, OrderState.PAID_LATE, (Cause.LATE,)),
-    DemoCase(Method.TON_USDT, PaymentKind.LATE, OrderState.PAID_LATE, (Cause.LATE,)),
+    DemoCase(Method.TON, PaymentKind.LATE, OrderState.CLOSED, (Cause.LATE,)),
+    DemoCase(Method.TON_USDT, PaymentKind.LATE, OrderState.CLOSED, (Cause.LATE,)),
 )

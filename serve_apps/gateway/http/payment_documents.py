@@ -13,7 +13,13 @@ from actors.payments.answers import (
     PlanSummary,
     ReviewEntry,
 )
-from serve_apps.gateway.payment_requests import OrderRequest, ReviewDecision, ScanRequest
+from serve_apps.gateway.payment_requests import (
+    Dismissal,
+    OrderRequest,
+    RefundChange,
+    ReviewDecision,
+    ScanRequest,
+)
 from serve_apps.web import documents as problem_documents
 from serve_apps.web.documents import example
 
@@ -44,7 +50,7 @@ class OrderList(PaymentsAnswer):
 
 
 class ReviewList(PaymentsAnswer):
-    """The review queue, oldest first; or what was decided, newest first."""
+    """The review queue, first what names an order; or what was decided, newest first."""
 
     model_config = example(
         reviews=[
@@ -54,20 +60,50 @@ class ReviewList(PaymentsAnswer):
                 "order": "abcdefghijklmnop",
                 "method": "tron",
                 "symbol": "USDT",
+                "likely": None,
                 "amount": "9",
                 "sender": "TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t",
+                "comment": "",
                 "block": "2026-01-01T12:01:00+00:00",
                 "verified": True,
                 "decision": "",
                 "note": "",
                 "refund_to": "",
                 "refund": None,
+                "refund_tx": "",
+                "refund_sent": None,
             }
         ],
         open=1,
+        next=None,
     )
     reviews: list[ReviewEntry]
     open: int = Field(description="open entries in all")
+    next: str | None = Field(description="give it as `after` for the next page; null: the last")
+
+
+class RefundList(PaymentsAnswer):
+    """Refunds that are still to be sent, or that were; the latest decision first."""
+
+    model_config = example(refunds=[], next=None)
+    refunds: list[ReviewEntry]
+    next: str | None = Field(description="give it as `after` for the next page; null: the last")
+
+
+class RefundChanged(PaymentsAnswer):
+    """The refund as it is now."""
+
+    model_config = example(review=None)
+    review: ReviewEntry | None = Field(
+        description="null if it was withdrawn and its transfer now counts as a payment"
+    )
+
+
+class Dismissed(PaymentsAnswer):
+    """The entries are closed."""
+
+    model_config = example(dismissed=[f"tron:{'0' * 64}:0"])
+    dismissed: list[str]
 
 
 class Decided(PaymentsAnswer):
@@ -79,6 +115,8 @@ class Decided(PaymentsAnswer):
     subject: str
     decision: str
     order: str | None = Field(description="that it is about")
+    paid: str | None = Field(None, description="accept: what the order was paid in all")
+    price: str | None = Field(None, description="accept: what it costs")
 
 
 class ScanBegun(PaymentsAnswer):
@@ -95,7 +133,11 @@ READS: Final = problem_documents.problems(401, 403, 422, 429, 503)
 ORDER_BODY: Final = problem_documents.body("OrderRequest")
 DECISION_BODY: Final = problem_documents.body("ReviewDecision")
 SCAN_BODY: Final = problem_documents.body("ScanRequest")
-COMPONENTS: Final = problem_documents.components(OrderRequest, ReviewDecision, ScanRequest)
+DISMISSAL_BODY: Final = problem_documents.body("Dismissal")
+REFUND_BODY: Final = problem_documents.body("RefundChange")
+COMPONENTS: Final = problem_documents.components(
+    OrderRequest, ReviewDecision, ScanRequest, Dismissal, RefundChange
+)
 FILE: Final[dict[int | str, dict[str, Any]]] = {
     status: {
         "description": text,

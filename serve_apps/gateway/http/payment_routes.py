@@ -10,12 +10,23 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from fastapi import Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from actors.payments import answers
-from actors.payments.ledger.orders import OrderState  # noqa: TC001 - FastAPI reads it
+from actors.payments import answers, checkout
+from actors.payments.chains.money import Method
+from actors.payments.ledger.orders import Cause, OrderState
+from actors.payments.ledger.review_entries import ReviewFilter
 from serve_apps.gateway import payment_desk
 from serve_apps.gateway.http import payment_documents
 from serve_apps.gateway.http.parameters import V1
-from serve_apps.gateway.payment_requests import PRINTABLE, OrderRequest, ReviewDecision, ScanRequest
+from serve_apps.gateway.payment_requests import (
+    PRINTABLE,
+    CauseKind,
+    Dismissal,
+    MethodKind,
+    OrderRequest,
+    RefundChange,
+    ReviewDecision,
+    ScanRequest,
+)
 from serve_apps.web import bodies
 from serve_apps.web import documents as problem_documents
 from serve_apps.web.parsing import parse
@@ -36,6 +47,11 @@ OrderId = Annotated[
 Subject = Annotated[
     str, Path(min_length=1, max_length=100, pattern=PRINTABLE, examples=[f"tron:{'0' * 64}:0"])
 ]
+LicenceCode = Annotated[str, Path(min_length=1, max_length=80, pattern=PRINTABLE)]
+After = Annotated[
+    str | None,
+    Query(description="`next` of the page before", max_length=100, pattern=PRINTABLE),
+]
 Token = Annotated[str, Path(min_length=1, max_length=256)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 _KEY_BYTES: Final = 12
@@ -46,6 +62,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
     _add_orders(app, gateway)
     _add_reviews(app, gateway)
     _add_scans(app, gateway)
+    _add_refunds(app, gateway)
     _add_downloads(app, gateway)
 
 
@@ -134,12 +151,47 @@ def _add_reviews(app: FastAPI, gateway: Gateway) -> None:
     async def list_reviews(
         request: Request,
         closed: Annotated[bool, Query(description="what was decided, instead")] = False,  # noqa: FBT002 - a query
+        cause: Annotated[
+            list[CauseKind] | None, Query(description="only of these", max_length=10)
+        ] = None,
+        order: Annotated[
+            str | None, Query(description="only of this order", max_length=40, pattern=PRINTABLE)
+        ] = None,
+        method: Annotated[MethodKind | None, Query(description="only paid with this")] = None,
+        below: Annotated[
+            str | None, Query(description="only of less, in whole coins", max_length=40)
+        ] = None,
+        after: After = None,
         limit: Limit = 100,
     ) -> Any:  # noqa: ANN401 - documented by the model
-        """What came in and settles nothing by itself, for a person to decide."""
+        """What came in and settles nothing by itself, for a person to decide.
+
+        First what names an order, then the oldest.
+        """
         gateway.access.check(request.headers)
-        work = partial(payment_desk.reviews, limit=limit, closed=closed)
+        chosen = ReviewFilter(
+            closed=closed,
+            causes=[Cause(one) for one in cause or ()],
+            order=order,
+            method=None if method is None else Method(method),
+            below={} if below is None else checkout.below(below),
+        )
+        work = partial(payment_desk.reviews, limit=limit, chosen=chosen, after=after)
         return await _answered(gateway, work)
+
+    @app.post(
+        f"{V1}/payments/reviews",
+        tags=["payments"],
+        response_model=payment_documents.Dismissed,
+        responses={**problem_documents.CHANGES, **problem_documents.problems(404, 409)},
+        openapi_extra={"requestBody": payment_documents.DISMISSAL_BODY},
+    )
+    async def dismiss_reviews(request: Request) -> Any:  # noqa: ANN401 - the same
+        """Close many entries with nothing to be done: all of them, or none."""
+        gateway.access.check(request.headers)
+        value = await bodies.read_json(request, gateway.limits.dismissal_bytes)
+        wanted = parse(Dismissal, value)
+        return await _answered(gateway, partial(payment_desk.dismiss, wanted=wanted))
 
     @app.post(
         f"{V1}/payments/reviews/{{subject}}",
@@ -149,7 +201,10 @@ def _add_reviews(app: FastAPI, gateway: Gateway) -> None:
         openapi_extra={"requestBody": payment_documents.DECISION_BODY},
     )
     async def decide_review(request: Request, subject: Subject) -> Any:  # noqa: ANN401 - the same
-        """Decide about an entry, for good. A refund is written down and never sent."""
+        """Decide about an entry. A refund is written down and never sent.
+
+        Without an address the buyer is asked for one: the sender's may be an exchange's.
+        """
         gateway.access.check(request.headers)
         value = await bodies.read_json(request, gateway.limits.payment_bytes)
         wanted = parse(ReviewDecision, value)
@@ -192,6 +247,51 @@ def _add_scans(app: FastAPI, gateway: Gateway) -> None:
         wanted = parse(ScanRequest, value)
         found = await payment_desk.scan(gateway.payments, wanted)
         return JSONResponse(found.values())
+
+
+def _add_refunds(app: FastAPI, gateway: Gateway) -> None:
+    @app.get(
+        f"{V1}/payments/refunds",
+        tags=["payments"],
+        response_model=payment_documents.RefundList,
+        responses={**payment_documents.READS, **problem_documents.problems(404)},
+    )
+    async def list_refunds(
+        request: Request,
+        sent: Annotated[bool, Query(description="what was sent, instead")] = False,  # noqa: FBT002 - a query
+        after: After = None,
+        limit: Limit = 100,
+    ) -> Any:  # noqa: ANN401 - documented by the model
+        """Refunds that are still to be sent, from a wallet of yours."""
+        gateway.access.check(request.headers)
+        work = partial(payment_desk.refunds, limit=limit, after=after, sent=sent)
+        return await _answered(gateway, work)
+
+    @app.post(
+        f"{V1}/payments/refunds/{{subject}}",
+        tags=["payments"],
+        response_model=payment_documents.RefundChanged,
+        responses={**problem_documents.CHANGES, **problem_documents.problems(404, 409)},
+        openapi_extra={"requestBody": payment_documents.REFUND_BODY},
+    )
+    async def change_refund(request: Request, subject: Subject) -> Any:  # noqa: ANN401 - the same
+        """Mark a refund as sent, correct it, or take it back; the buyer is told."""
+        gateway.access.check(request.headers)
+        value = await bodies.read_json(request, gateway.limits.payment_bytes)
+        wanted = parse(RefundChange, value)
+        work = partial(payment_desk.change_refund, subject=subject, wanted=wanted)
+        return await _answered(gateway, work)
+
+    @app.get(
+        f"{V1}/payments/licences/{{code}}",
+        tags=["payments"],
+        response_model=answers.LicenceOf,
+        responses={**payment_documents.READS, **problem_documents.problems(404)},
+    )
+    async def check_licence(request: Request, code: LicenceCode) -> Any:  # noqa: ANN401 - the same
+        """The paid order that a licence code belongs to; 404 for a code of another shop."""
+        gateway.access.check(request.headers)
+        return await _answered(gateway, partial(payment_desk.licence, code=code))
 
 
 def _add_downloads(app: FastAPI, gateway: Gateway) -> None:

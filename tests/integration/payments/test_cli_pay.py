@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from actors.payments.chains.money import Method
 from actors.runtime.database import now_ms
 from tests.unit.payments.http_chain import Answer, Chains, serving
 from tests.unit.payments.shop import TON_WALLET, USDT, WALLET, log, receipt, row, tx_id
@@ -139,6 +140,42 @@ def test_what_was_bought_is_delivered_again(desk: Desk, chains: tuple[Chains, st
     assert desk.json("deliver", unpaid, code=5)["error"]["type"] == "Conflict"
 
 
+def _decide(desk: Desk, coins: str) -> None:
+    """A person looks through the queue, and sends back what is to go back."""
+    queue = {entry["cause"]: entry for entry in desk.json("review")["reviews"]}
+    assert set(queue) == {"unmatched", "underpaid"}
+    subject = queue["unmatched"]["subject"]
+    asked = desk.json("review", "refund", subject, code=2)["error"]
+    assert "exchange" in asked["why"], "there is nobody to ask for an address"
+    to = queue["unmatched"]["sender"]
+    refund = desk.json("review", "refund", subject, "--to", to, "--note", "asked")["review"]
+    assert (refund["refund"], refund["refund_to"], refund["decision"]) == ("1.5", to, "refund")
+    corrected = desk.json("refund", "correct", subject, "--amount", "1")["review"]
+    assert (corrected["refund"], corrected["refund_to"]) == ("1", to)
+    short = desk.json("review", "accept", queue["underpaid"]["subject"], code=2)["error"]
+    assert f"3.199999999 {Method.TON.symbol} came in" in short["why"]
+    assert f"costs 3.2 {Method.TON.symbol}" in short["why"]
+    accepted = desk.json("review", "accept", queue["underpaid"]["subject"], "--underpaid")
+    assert (accepted["order"], accepted["paid"], accepted["price"]) == (
+        coins,
+        "3.199999999",
+        "3.2",
+    )
+    assert desk.json("review")["open"] == 0
+    assert len(desk.json("review", "--closed")["reviews"]) == 2
+
+    report = desk.json("report")
+    assert report["orders"] == {"delivered": 1, "confirmed": 1}
+    assert report["takings"]["tron"]["settled"] == 1
+    assert report["takings"]["tron"]["refunds_proposed"] == "1"
+    assert [one["subject"] for one in desk.json("refund", "list")["refunds"]] == [subject]
+    assert desk.json("refund", "sent", subject, "6" * 64)["review"]["refund_tx"] == "6" * 64
+    assert desk.json("refund", "list")["refunds"] == []
+    assert "6" * 64 in desk.run("refund", "list", "--sent").stdout
+    assert desk.json("report")["takings"]["tron"]["refunds_sent"] == "1"
+    assert desk.json("report", "--since", "2099-01-01")["orders"] == {}
+
+
 def test_from_the_catalogue_to_the_goods(desk: Desk, chains: tuple[Chains, str]) -> None:
     """List, order, pay, scan, and there is the link; everything else goes to a person."""
     known, _ = chains
@@ -182,25 +219,7 @@ def test_from_the_catalogue_to_the_goods(desk: Desk, chains: tuple[Chains, str])
     listed = desk.json("orders", "--state", "underpaid")["orders"]
     assert [one["id"] for one in listed] == [coins["id"]]
 
-    queue = {entry["cause"]: entry for entry in desk.json("review")["reviews"]}
-    assert set(queue) == {"unmatched", "underpaid"}
-    subject = queue["unmatched"]["subject"]
-    refund = desk.json("review", "refund", subject, "--amount", "1", "--note", "asked")["review"]
-    assert (refund["refund"], refund["refund_to"], refund["decision"]) == (
-        "1",
-        queue["unmatched"]["sender"],
-        "refund",
-    )
-    accepted = desk.json("review", "accept", queue["underpaid"]["subject"])
-    assert accepted["order"] == coins["id"]
-    assert desk.json("review")["open"] == 0
-    assert len(desk.json("review", "--closed")["reviews"]) == 2
-
-    report = desk.json("report")
-    assert report["orders"] == {"delivered": 1, "confirmed": 1}
-    assert report["takings"]["tron"]["settled"] == 1
-    assert report["takings"]["tron"]["refunds_proposed"] == "1"
-    assert desk.json("report", "--since", "2099-01-01")["orders"] == {}
+    _decide(desk, coins["id"])
 
     for command in (["catalogue"], ["orders"], ["orders", made["id"]], ["review"], ["report"]):
         done = desk.run(*command)
@@ -222,6 +241,13 @@ def test_from_the_catalogue_to_the_goods(desk: Desk, chains: tuple[Chains, str])
         (["review", "refund", "tron:x", "--amount", "1"], "UnknownReview"),
         (["review", "dismiss", "tron:x"], "UnknownReview"),
         (["review", "retry", "order:x"], "UnknownReview"),
+        (["review", "dismiss"], "InvalidInput"),
+        (["review", "dismiss", "--cause", "x"], "InvalidInput"),
+        (["review", "--below", "x"], "InvalidInput"),
+        (["refund", "sent", "tron:x:0", "6"], "UnknownReview"),
+        (["refund", "correct", "tron:x:0", "--amount", "1"], "UnknownReview"),
+        (["refund", "withdraw", "tron:x:0"], "UnknownReview"),
+        (["licence", "AAAA"], "UnknownLicence"),
     ],
 )
 def test_errors_say_what_to_do(desk: Desk, arguments: list[str], kind: str) -> None:
@@ -273,7 +299,17 @@ def test_a_watcher_in_the_foreground(desk: Desk, chains: tuple[Chains, str]) -> 
     desk.said += out
     assert watcher.returncode == 0  # as it is meant to end
     assert '"watching": "' in out
-    assert desk.json("orders", made["id"])["order"]["goods"].count("-") == 7
+    code = desk.json("orders", made["id"])["order"]["goods"]
+    assert code.count("-") == 7
+    assert desk.json("licence", code.lower())["licence"]["order"] == made["id"]
+    key = desk.directory / "state" / "payments.key"
+    kept = key.read_text()
+    key.unlink()
+    lost = desk.json("licence", code, code=2)["error"]
+    assert str(key) in lost["remedy"]
+    assert not key.exists(), "it is never made anew by itself"
+    key.write_text(kept)
+    assert desk.json("key")["replaced"] is False
 
 
 def test_no_secret_comes_out(

@@ -26,6 +26,7 @@ from serve_apps.gateway.http.application import build
 from serve_apps.gateway.limits import Limits
 from tests.unit.payments import sandboxed
 from tests.unit.payments.bot_shop import BotShop
+from tests.unit.payments.shop import TON_BUYER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,6 +41,10 @@ ROUTES = [
     ("GET", "/v1/payments/orders/abcdefghijklmnop"),
     ("GET", "/v1/payments/reviews"),
     ("POST", "/v1/payments/reviews/tron:0:0"),
+    ("POST", "/v1/payments/reviews"),
+    ("GET", "/v1/payments/refunds"),
+    ("POST", "/v1/payments/refunds/tron:0:0"),
+    ("GET", "/v1/payments/licences/AAAA"),
     ("GET", "/v1/payments/report"),
     ("POST", "/v1/payments/scans"),
 ]
@@ -167,8 +172,12 @@ async def test_a_person_decides_over_http(sold: BotShop, served: Gateway) -> Non
         assert is_problem(await decide(made[0], decision="refund", amount="much"), 422)
         assert is_problem(await decide(made[0], decision="retry"), 404)
         assert is_problem(await decide(made[0], decision="give away"), 422)
-        accepted = await decide(made[0], decision="accept")
-        assert accepted.json()["order"] == made[0].id
+        short = await decide(made[0], decision="accept")
+        assert is_problem(short, 422)
+        assert f"1 {Method.TON.symbol} came in" in short.json()["detail"]
+        assert f"costs 3.2 {Method.TON.symbol}" in short.json()["detail"]
+        accepted = (await decide(made[0], decision="accept", underpaid=True)).json()
+        assert (accepted["order"], accepted["paid"], accepted["price"]) == (made[0].id, "1", "3.2")
         assert sold.ledger.orders.get(made[0].id).state is OrderState.CONFIRMED
         assert is_problem(await decide(made[0], decision="accept"), 404)  # it is closed
         refund = await decide(made[1], decision="refund", amount="0.5", note="too little")
@@ -181,6 +190,68 @@ async def test_a_person_decides_over_http(sold: BotShop, served: Gateway) -> Non
         assert {one["decision"] for one in closed["reviews"]} == {"accepted", "refund", "dismissed"}
         (refunded,) = [one for one in closed["reviews"] if one["decision"] == "refund"]
         assert (refunded["refund"], refunded["note"]) == ("0.5", "too little")
+        assert refunded["refund_to"] == "", "its buyer is asked"
+        listed = (await client.get("/v1/payments/refunds")).json()
+        assert [one["subject"] for one in listed["refunds"]] == [names[made[1].id]]
+        path = f"/v1/payments/refunds/{names[made[1].id]}"
+        for wrong in ({}, {"sent": "x", "withdraw": True}, {"to": "x"}, {"sent": "x"}):
+            assert is_problem(await client.post(path, json=wrong), 422)
+        assert is_problem(await client.post(f"{path}0", json={"sent": "x"}), 404)
+        corrected = await client.post(path, json={"to": TON_BUYER, "amount": "0.4"})
+        assert corrected.json()["review"]["refund"] == "0.4"
+        sent = (await client.post(path, json={"sent": "5" * 64})).json()["review"]
+        assert (sent["refund_tx"], bool(sent["refund_sent"])) == ("5" * 64, True)
+        assert is_problem(await client.post(path, json={"withdraw": True}), 409)
+        assert (await client.get("/v1/payments/refunds")).json() == {"refunds": [], "next": None}
+        assert len((await client.get("/v1/payments/refunds?sent=true")).json()["refunds"]) == 1
+        shown = (await client.get(f"/v1/payments/orders/{made[1].id}")).json()
+        assert shown["state"] == "closed"
+        assert [one["refund_tx"] for one in shown["reviews"]] == ["5" * 64]
+
+
+async def test_a_long_queue_is_read_and_cleared_over_http(sold: BotShop, served: Gateway) -> None:
+    """Filtered, page by page, and many entries at once: all of them, or none."""
+    async with client_of(served) as client:
+        for number in range(3):
+            wanted = {"plan": "month", "method": "ton", "recipient": f"r{number}"}
+            made = (await client.post("/v1/payments/orders", json=wanted)).json()
+            sold.pay(sold.ledger.orders.get(made["id"]), amount=10**9 * (number + 1))
+        everything = (await client.get("/v1/payments/reviews")).json()["reviews"]
+        first = (await client.get("/v1/payments/reviews?limit=2")).json()
+        rest = (await client.get(f"/v1/payments/reviews?limit=2&after={first['next']}")).json()
+        assert first["reviews"] + rest["reviews"] == everything
+        assert rest["next"] is None
+
+        async def found(query: str) -> list[str]:
+            answer = await client.get(f"/v1/payments/reviews?{query}")
+            return [one["amount"] for one in answer.json()["reviews"]]
+
+        assert await found("below=2.5") == ["1", "2"]
+        assert await found("cause=late") == await found("method=tron") == []
+        assert await found(f"order={everything[0]['order']}") == ["1"]
+        for wrong in ("below=much", "cause=x", "method=x"):
+            assert is_problem(await client.get(f"/v1/payments/reviews?{wrong}"), 422)
+        names = [one["subject"] for one in everything]
+        for wrong in ([*names, "tron:x"], []):
+            answer = await client.post("/v1/payments/reviews", json={"dismiss": wrong})
+            assert is_problem(answer, 404 if wrong else 422)
+        cleared = await client.post("/v1/payments/reviews", json={"dismiss": names, "note": "x"})
+        assert cleared.json() == {"dismissed": names}
+        assert (await client.get("/v1/payments/reviews")).json()["open"] == 0
+
+
+async def test_a_licence_can_be_checked(sold: BotShop, served: Gateway) -> None:
+    """In any case and grouping; a code of nothing that was paid is none."""
+    async with client_of(served) as client:
+        made = (await client.post("/v1/payments/orders", json={"plan": "licence"})).json()
+        code = tokens.licence(tokens.ensure_key(sold.directory), made["id"])
+        assert is_problem(await client.get(f"/v1/payments/licences/{code}"), 404)
+        sold.pay(sold.ledger.orders.get(made["id"]))
+        for spelt in (code, code.lower().replace("-", "")):
+            answer = await client.get(f"/v1/payments/licences/{spelt}")
+            assert answer.json() == {"order": made["id"], "plan": "licence", "state": "confirmed"}
+        for wrong in (code[:-1], "x", "A" * 32):
+            assert is_problem(await client.get(f"/v1/payments/licences/{wrong}"), 404)
 
 
 @pytest.mark.parametrize(
@@ -309,11 +380,15 @@ async def test_payments_that_are_off_say_how_to_turn_them_on(
     gateway = Gateway(TOKEN, shop=off if has_shop else None)
     async with client_of(gateway) as client:
         for method, path in [*ROUTES, ("GET", "/downloads/" + "A" * 44)]:
-            body = {"decision": "dismiss"}
+            body: dict[str, Any] = {"decision": "dismiss"}
             if path.endswith("orders"):
                 body = {"plan": "month"}
             elif path.endswith("scans"):
                 body = {"network": "tron", "transaction": "0" * 64}
+            elif path.endswith("reviews"):
+                body = {"dismiss": ["tron:0:0"]}
+            elif "refunds" in path:
+                body = {"withdraw": True}
             answer = await client.request(method, path, json=body if method == "POST" else None)
             assert is_problem(answer, 503), path
             assert "X0TTA6BL4_TRON_WALLET" in answer.json()["remedy"]

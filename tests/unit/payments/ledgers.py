@@ -49,7 +49,7 @@ def snapshot(ledger: Ledger) -> dict[str, list[tuple[Any, ...]]]:
     wanted = {
         "orders": (schema.orders, ("request", "state", "reserved")),
         "payments": (schema.payments, ("tx_id", "position", "amount", "role", "settles")),
-        "reviews": (schema.reviews, ("subject", "cause", "status", "decision")),
+        "reviews": (schema.reviews, ("subject", "cause", "status", "decision", "amount")),
         "sightings": (schema.sightings, ("tx_id", "amount", "status", "reason")),
     }
     found = {
@@ -59,6 +59,11 @@ def snapshot(ledger: Ledger) -> dict[str, list[tuple[Any, ...]]]:
         for name, (table, columns) in wanted.items()
     }
     names = {row.id: row.request for row in rows(ledger, schema.orders)}
+    # An entry about an order bears its id, which is drawn.
+    found["reviews"] = sorted(
+        (names.get(subject.partition(":")[2], subject), *rest)
+        for subject, *rest in found["reviews"]
+    )
     found["entitlements"] = sorted(
         (names[row.order_id],) for row in rows(ledger, schema.entitlements)
     )
@@ -81,52 +86,109 @@ def messages(ledger: Ledger) -> list[tuple[str, str, str]]:
 def check(ledger: Ledger) -> None:
     """What holds at every moment, whatever happens (properties 1, 4, 5 and 9)."""
     orders = {row.id: row for row in rows(ledger, schema.orders)}
-    reviews = {(row.network, row.tx_id, row.position): row for row in rows(ledger, schema.reviews)}
+    reviews = {
+        row.subject if row.tx_id is None else (row.network, row.tx_id, row.position): row
+        for row in rows(ledger, schema.reviews)
+    }
     entitled = {row.order_id for row in rows(ledger, schema.entitlements)}
-    settling = _settling(rows(ledger, schema.payments), reviews)
+    settling, parts = _settling(rows(ledger, schema.payments), reviews)
     for order in orders.values():
         paid = OrderState(order.state) in SETTLED
         assert paid == (order.id in entitled) == (order.id in settling)
+        assert paid or order.id not in parts, "a part without the whole"
         if paid:
-            _check_payment(order, settling[order.id], reviews)
+            _check_payment(order, [*parts.get(order.id, ()), settling[order.id]], reviews)
+        _check_speaks(order, reviews)
     live = [
         (order.wallet, order.contract, order.amount)
         for order in orders.values()
         if order.reserved and order.method == "tron"
     ]
     assert len(live) == len(set(live)), "two live reservations are equal"
-    kinds = [(row.order_id, row.kind) for row in rows(ledger, schema.outbox)]
+    kinds = [(row.order_id, row.kind, row.about) for row in rows(ledger, schema.outbox)]
     assert len(kinds) == len(set(kinds)), "a message is owed twice"
-    assert {order_id for order_id, kind in kinds if kind == "delivery"} <= entitled
+    assert {order_id for order_id, kind, _ in kinds if kind == "delivery"} <= entitled
 
 
-def _settling(payments: list[Any], reviews: dict[Any, Any]) -> dict[str, Any]:
-    """By order, what settles it: one payment. All others are in review."""
+def check_told(ledger: Ledger) -> None:
+    """Whoever paid has heard, or is owed, what became of it: of each transfer that settles
+    nothing, and of each decision about one."""
+    owed = [(row.order_id, row.kind, row.about) for row in rows(ledger, schema.outbox)]
+    for entry in rows(ledger, schema.reviews):
+        if entry.order_id is None or entry.cause == "undeliverable":
+            continue
+        about = {kind for _, kind, about in owed if about == entry.subject}
+        if entry.cause == "overpaid":
+            assert (entry.order_id, "overpaid", "") in owed
+        elif entry.decision != "accepted":  # an entry may have been given to another order
+            assert about & {{"late": "paid_late"}.get(entry.cause, entry.cause), "duplicate"}
+        _check_decision_told(entry, about)
+
+
+def _check_decision_told(entry: Any, about: set[str]) -> None:
+    if entry.decision == "dismissed":
+        assert "dismissed" in about
+    if entry.decision == "refund":
+        assert about & {"refund_planned" if entry.refund_to else "refund_asked", "refund_sent"}
+
+
+def _settling(
+    payments: list[Any], reviews: dict[Any, Any]
+) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """By order, what completes its sum, and the rest of it. All others are in review, or dust."""
     settling: dict[str, Any] = {}
+    parts: dict[str, list[Any]] = {}
     for payment in payments:
         review = reviews.get((payment.network, payment.tx_id, payment.position))
         if payment.role == "settling":
             assert payment.order_id not in settling, "two payments settle one order"
             settling[payment.order_id] = payment
             assert review is None or review.decision == "accepted"
+        elif payment.role == "part":
+            parts.setdefault(payment.order_id, []).append(payment)
+            assert review is None or review.decision == "accepted"
+        elif payment.role == "dust":
+            assert review is None, "dust is not queued"
+            assert payment.order_id is None
         else:
-            assert review is not None, "a transfer is neither settled nor in review"
+            assert review is not None, "a transfer is neither settled, nor in review, nor dust"
             assert review.decision != "accepted"
-    return settling
+    return settling, parts
 
 
-def _check_payment(order: Any, payment: Any, reviews: dict[Any, Any]) -> None:
-    assert (payment.method, payment.wallet, payment.contract) == (
-        order.method,
-        order.wallet,
-        order.contract,
-    )
-    if (payment.network, payment.tx_id, payment.position) in reviews:
+def _check_payment(order: Any, payments: list[Any], reviews: dict[Any, Any]) -> None:
+    """What settles an order is enough, in time, and without anything that is not needed for it."""
+    for payment in payments:
+        assert (payment.method, payment.wallet, payment.contract) == (
+            order.method,
+            order.wallet,
+            order.contract,
+        )
+    last = payments[-1]
+    entry = reviews.get(f"excess:{order.id}")
+    paid = sum(payment.amount for payment in payments)
+    assert (paid > order.amount) == (entry is not None), "who overpaid waits for nobody"
+    if entry is not None and entry.status == "open":
+        assert entry.amount == paid - order.amount
+    if (last.network, last.tx_id, last.position) in reviews:
         return  # a person has accepted it
-    assert payment.settles
-    assert payment.block_ms <= order.expires_ms
+    assert paid >= order.amount - order.tolerance > paid - last.amount
+    for payment in payments:
+        assert payment.settles
+        assert payment.block_ms <= order.expires_ms
     if order.method == "tron":
-        assert payment.amount == order.amount
-        assert payment.block_ms >= order.created_ms - TOLERATED_MS
-    else:
-        assert payment.amount >= order.amount
+        assert [payment.amount for payment in payments] == [order.amount]
+        assert last.block_ms >= order.created_ms - TOLERATED_MS
+
+
+def _check_speaks(order: Any, reviews: dict[Any, Any]) -> None:
+    """A state that speaks of a person has an entry that a person can act on, and no other has."""
+    mine = [entry for entry in reviews.values() if entry.order_id == order.id]
+    if order.state in {"underpaid", "paid_late"}:
+        wanted = {"underpaid": "underpaid", "paid_late": "late"}[order.state]
+        assert wanted in {entry.cause for entry in mine if entry.status == "open"}
+    if order.state == "closed":
+        waiting = {entry.cause for entry in mine if entry.status == "open"}
+        assert not waiting & {"underpaid", "late"}
+    if order.state == "review":
+        assert any(entry.cause == "undeliverable" for entry in mine)

@@ -141,7 +141,7 @@ def test_what_goes_wrong_with_a_payment_is_told(api: BotApi, sold: BotShop) -> N
         sold.pay(sold.order(1), late_ms=60_000)
         first.wait("came after its time")
         sold.pay(sold.order(2), amount=1)
-        second.wait("is less than 3.2 GRAM (formerly TON)")
+        second.wait("of 3.2 GRAM (formerly TON) has come")
         sold.expire(sold.order(3))
         third.wait("No payment for order")
         third.says("/status")

@@ -13,6 +13,7 @@ import pytest
 import zxingcpp
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import CheckConstraint
 
 from actors.payments.bot import asks, keyboards, offers, phrases, qr, texts
 from actors.payments.bot.chat_throttle import INTERVAL_S, ChatThrottle
@@ -22,7 +23,10 @@ from actors.payments.bot.rich_text import MAX_CAPTION, Mark, Part, RichText, cod
 from actors.payments.catalogue import ShopPlan
 from actors.payments.chains.money import GRAM, MAX_AMOUNT, Method
 from actors.payments.delivery import Goods
-from actors.payments.ledger.orders import Delivers, Order, OrderState
+from actors.payments.ledger import schema
+from actors.payments.ledger.orders import Cause, Delivers, Order, OrderState
+from actors.payments.ledger.outbox import OwedMessage
+from actors.payments.ledger.review_entries import Review
 from tests.unit.payments import bot_api
 from tests.unit.payments.shop import MASTER, NOW, TON_WALLET, USDT, WALLET
 
@@ -231,20 +235,62 @@ def test_only_an_open_order_is_to_be_paid(words: Phrases, state: OrderState) -> 
     assert (WALLET in texts.order("t", order, WALLET, NOW, words).plain()) == (
         state is OrderState.NEW
     )
+    coins = an_order(Method.TON, state=state)  # of which the rest can be paid
+    assert (WALLET in texts.order("t", coins, WALLET, NOW, words).plain()) == (
+        state in {OrderState.NEW, OrderState.UNDERPAID}
+    )
     after = texts.order("t", order, WALLET, order.expires_ms + 1, words).plain()
     assert WALLET not in after
     assert (words.no_more in after) == (state in {OrderState.NEW, OrderState.EXPIRED})
     assert words.states[state] in after
 
 
+def _kinds() -> set[str]:
+    """All kinds of messages that the outbox can hold."""
+    (check,) = (
+        one
+        for one in schema.outbox.constraints
+        if str(one.name).endswith("kind") and isinstance(one, CheckConstraint)
+    )
+    return set(re.findall("'([a-z_]+)'", str(check.sqltext)))
+
+
 @LANGUAGES
 def test_every_message_of_the_outbox_can_be_said(words: Phrases) -> None:
     """There are words for each kind, and a delivery carries its goods whole."""
-    kinds = {"seen", "confirmed", "overpaid", "expired", "paid_late", "underpaid"}
+    kinds = _kinds() - {"delivery"}
     assert set(words.told) == kinds
     order = an_order()
+    entry = Review(
+        "ton:x:1",
+        Cause.LATE,
+        order.id,
+        Method.TON,
+        7,
+        "",
+        NOW,
+        NOW,
+        verified=True,
+        decision="refund",
+        note="",
+        refund_to="ADDRESS",
+        refund_amount=5,
+        refund_tx="TX",
+    )
     for kind in kinds:
-        assert order.id in texts.told(kind, order, words).plain()
+        about = entry if kind in texts.OF_ENTRIES else None
+        message = OwedMessage(1, "", kind, order, 0, None, about, 3)
+        assert order.id in texts.told(message, words).plain()
+    sent = texts.entry(order, entry, 0, words)
+    assert sent is not None
+    assert all(word in sent.plain() for word in ("0.000000005", "ADDRESS", "TX"))
+    planned = texts.entry(order, replace(entry, refund_tx=""), 0, words)
+    asked = texts.entry(order, replace(entry, refund_tx="", refund_to=""), 0, words)
+    assert planned is not None
+    assert asked is not None
+    assert "ADDRESS" in planned.plain()
+    assert f"/refund {order.id}" in asked.plain()
+    assert texts.entry(order, replace(entry, decision=""), 0, words) is None, "its state says it"
     link = "https://shop.example/downloads/" + "A" * 44
     shown = texts.goods(order, Goods("download", link, NOW), words)
     assert link in bot_api.parsed(shown.html(), "HTML")[0]

@@ -7,10 +7,12 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from pydantic import SecretStr
@@ -20,7 +22,7 @@ from actors.payments.chains.clock_skew import TOLERATED_MS
 from actors.payments.chains.money import Method, Network
 from actors.payments.chains.verdict import Reason, Sighting
 from actors.payments.errors import InvalidTransition, OrdersFull, UnknownOrder, UnknownPlan
-from actors.payments.ledger import order_book, schema
+from actors.payments.ledger import amount_tails, order_book, schema
 from actors.payments.ledger.intake import CATCH_UP_MS
 from actors.payments.ledger.ledger import Ledger
 from actors.payments.ledger.order_book import MAX_KEPT, MAX_OPEN, RESERVED_MS, WINDOW_MS, NewOrder
@@ -76,21 +78,30 @@ def state(ledger: Ledger, order_id: str) -> OrderState:
 
 def test_the_migrations_make_the_tables_of_the_schema(ledger: Ledger) -> None:
     """Nothing is in one and not in the other, on either database."""
+    _check_tables(ledger)
+
+
+def _check_tables(ledger: Ledger) -> None:
     with ledger.database.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, schema.METADATA) == []
         checks = {
-            check["name"]
+            check["name"]: check["sqltext"]
             for table in schema.METADATA.tables
             for check in sa.inspect(connection).get_check_constraints(table)
         }
+        if ledger.database.is_sqlite:
+            assert connection.exec_driver_sql("PRAGMA integrity_check").all() == [("ok",)]
+            assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
     declared = {
-        constraint.name
+        constraint.name: str(constraint.sqltext)
         for table in schema.METADATA.tables.values()
         for constraint in table.constraints
         if isinstance(constraint, sa.CheckConstraint)
     }
-    assert declared <= checks
+    assert set(declared) == set(checks)
+    if ledger.database.is_sqlite:  # PostgreSQL writes them in its own way
+        assert checks == declared
 
 
 def test_migrations_are_run_once_by_many(database_url: str) -> None:
@@ -111,20 +122,114 @@ def test_migrations_are_run_once_by_many(database_url: str) -> None:
     assert failures == []
 
 
-def test_a_ledger_of_the_first_version_is_kept(database_url: str) -> None:
-    """Its rows stay; of which master its jetton wallet is, nobody noted, so it is asked again."""
+OLD_ORDER = {
+    "request": "r",
+    "plan": "month",
+    "delivers": "licence",
+    "file": "",
+    "method": "ton",
+    "wallet": chain_of(Method.TON).wallet,
+    "contract": "",
+    "price": 100,
+    "amount": 100,
+    "channel": "pull",
+    "recipient": "b",
+    "language": "en",
+    "created_ms": NOW,
+    "expires_ms": NOW + WINDOW_MS,
+    "reserved_until_ms": NOW + WINDOW_MS + RESERVED_MS,
+    "reserved": True,
+    "version": 3,
+}
+
+
+def make_old(database_url: str, revision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger as an earlier release made it: an overpaid order, and one that waits."""
+    head = command.upgrade
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "upgrade", lambda config, _: head(config, revision))
+        ledger = Ledger(SecretStr(database_url))
+    with ledger, ledger.database.writing() as connection:
+
+        def insert(table: str, **values: object) -> None:
+            names = ", ".join(values)
+            places = ", ".join(f":{name}" for name in values)
+            statement = f"INSERT INTO {table} ({names}) VALUES ({places})"  # noqa: S608 - names of ours
+            connection.execute(sa.text(statement), values)
+
+        for name, state in (("a", "overpaid"), ("b", "new")):
+            values = OLD_ORDER | {"id": name * 16, "comment": name * 32, "request": name}
+            insert("orders", **values, state=state)
+        insert(
+            "payments",
+            network="ton",
+            tx_id=tx_id("old"),
+            position=1,
+            method="ton",
+            order_id="a" * 16,
+            wallet=OLD_ORDER["wallet"],
+            contract="",
+            sender="s",
+            amount=107,
+            block_ms=NOW + MINUTE,
+            settles=True,
+            role="settling",
+            recorded_ms=NOW,
+        )
+        insert("entitlements", order_id="a" * 16, granted_ms=NOW, expires_ms=NOW + 1)
+        for kind in ("overpaid", "delivery"):
+            insert(
+                "outbox",
+                order_id="a" * 16,
+                kind=kind,
+                channel="pull",
+                status="due",
+                created_ms=NOW,
+                due_ms=NOW,
+                attempts=2,
+                claim="",
+                error="x",
+            )
+        insert(
+            "cursors",
+            network="ton",
+            account=chain_of(Method.TON).wallet,
+            position=7,
+            mark="m",
+            chain_ms=NOW,
+            completed_ms=NOW,
+            jetton_wallet=JETTON_WALLET,
+        )
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
+def test_a_ledger_of_an_earlier_release_is_kept(
+    database_url: str, revision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows stay and go on: who overpaid gets the entry that was promised; messages go out."""
+    make_old(database_url, revision, monkeypatch)
     with Ledger(SecretStr(database_url)) as ledger:
-        one, at = order(ledger), cursor(ledger, Method.TON)
-        ledger.intake.pin_jetton_wallet(at, MASTER, JETTON_WALLET)
-        with ledger.database.writing() as connection:
-            connection.exec_driver_sql("ALTER TABLE cursors DROP COLUMN jetton_master")
-            connection.exec_driver_sql("ALTER TABLE sightings DROP COLUMN asked")
-            connection.exec_driver_sql("ALTER TABLE payments DROP COLUMN comment")
-            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
-    with Ledger(SecretStr(database_url)) as ledger:
-        assert ledger.orders.get(one.id) == one
-        after = cursor(ledger, Method.TON)
-        assert [after.jetton_wallet_of(master) for master in ("", MASTER)] == ["", ""]
+        ledgers.check(ledger)
+        one = ledger.orders.get("a" * 16)
+        assert (one.state, one.version, one.tolerance) == (OrderState.OVERPAID, 3, 0)
+        (entry,) = ledger.reviews.listing()
+        assert (entry.cause, entry.amount, entry.order) == ("overpaid", 7, one.id)
+        at = cursor(ledger, Method.TON)
+        assert (at.position, at.mark) == (7, "m")
+        # Of which master its jetton wallet is, nobody noted, so it is asked for again.
+        assert [at.jetton_wallet_of(master) for master in ("", MASTER)] == ["", ""]
+        (first,) = ledger.outbox.claim("pull", NOW)
+        assert (first.kind, first.attempts) == ("overpaid", 2)
+        assert ledger.outbox.done(first)
+        assert ledger.outbox.claim("pull", NOW)[0].kind == "delivery"
+        two = ledger.orders.get("b" * 16)
+        settle(ledger, transfer(60, 1, method=Method.TON, comment=two.comment, position=8))
+        settle(ledger, transfer(40, 2, method=Method.TON, comment=two.comment, position=9))
+        assert state(ledger, two.id) is OrderState.CONFIRMED, "the new words are allowed"
+        new = order(ledger, "new")
+        settle(ledger, transfer(new.amount, "new"))
+        ledgers.check(ledger)
+        _check_tables(ledger)
 
 
 def test_what_is_no_database_cannot_be_opened(tmp_path: Path) -> None:
@@ -246,38 +351,133 @@ def test_one_recipient_keeps_few_amounts_from_others(ledger: Ledger) -> None:
 
 
 def test_amounts_run_out_and_come_back(database_url: str) -> None:
-    """All 999 are used; then no order can be opened until a reservation ends on the chain."""
+    """All are used; then no order can be opened until a reservation ends on the chain."""
     with Ledger(SecretStr(database_url), random.Random(3)) as ledger:
         at = cursor(ledger)
-        rows = [
-            {
-                **{column.name: getattr(sample, column.name, None) for column in schema.orders.c},
-                "id": f"{number:016d}",
-                "request": f"r{number}",
-                "amount": sample.price + 100 * number,
-                "method": "tron",
-                "state": "new",
-                "delivers": "licence",
-                "file": "",
-            }
-            for sample in [order(ledger, "sample")]
-            for number in range(1, 1000)
-            if sample.price + 100 * number != sample.amount
-        ]
-        with ledger.database.writing() as connection:
-            connection.execute(schema.orders.insert(), rows)
-        with pytest.raises(OrdersFull, match="999"):
+        sample = order(ledger, "sample")
+        _take_all(ledger, sample)
+        with pytest.raises(OrdersFull, match=f"{amount_tails.COUNT} amounts"):
             order(ledger, "late")
         over = NOW + WINDOW_MS + RESERVED_MS + 1
         # Over on the wall, but the chain was not read so far: still waited for.
-        with pytest.raises(OrdersFull, match="999"):
+        with pytest.raises(OrdersFull, match="amounts"):
             order(ledger, "late", now_ms=over)
         ledger.intake.complete([at], over + 3 * MINUTE, over + 3 * MINUTE)
         # Over on the chain, but not on our clock, which may be slow: two orders of one amount
         # would then both be waited for at one time.
-        with pytest.raises(OrdersFull, match="999"):
+        with pytest.raises(OrdersFull, match="amounts"):
             order(ledger, "late", now_ms=over - 1)
         assert order(ledger, "late", now_ms=over).state is OrderState.NEW
+
+
+def test_what_was_paid_frees_its_amount(database_url: str) -> None:
+    """Not for a day but for its time to pay, in which the same buyer may pay it twice."""
+    with Ledger(SecretStr(database_url), random.Random(3)) as ledger:
+        at = cursor(ledger)
+        sample = order(ledger, "sample")
+        _take_all(ledger, sample)
+        settle(ledger, transfer(sample.amount))
+        with pytest.raises(OrdersFull, match="amounts"):
+            order(ledger, "late")
+        over = sample.expires_ms + 1
+        ledger.intake.complete([at], over + 3 * MINUTE, over + 3 * MINUTE)
+        new = order(ledger, "late", now_ms=over)
+        assert new.amount == sample.amount
+        # A payment of each is told from the other's by the time of its block.
+        settle(
+            ledger,
+            transfer(new.amount, "again", block_ms=over - 1),
+            transfer(new.amount, "new", block_ms=over + MINUTE),
+        )
+        found = {row.tx_id: row.order_id for row in ledgers.rows(ledger, schema.payments)}
+        assert (found[tx_id("again")], found[tx_id("new")]) == (sample.id, new.id)
+        ledgers.check(ledger)
+
+
+def _take_all(ledger: Ledger, sample: Order) -> None:
+    """An order, expired and kept for a day, for each amount of a price that is left."""
+    tails = [*range(100, 50_000, 100), *(tail for tail in range(50_001, 100_000) if tail % 10)]
+    assert len(tails) == amount_tails.COUNT
+    values = {column.name: getattr(sample, column.name, None) for column in schema.orders.c}
+    fixed = {"method": "tron", "state": "expired", "delivers": "licence", "file": ""}
+    rows = [
+        {**values, **fixed, "id": f"{tail:016d}", "request": f"r{tail}", "recipient": f"b{tail}"}
+        | {"amount": sample.price + tail}
+        for tail in tails
+        if sample.price + tail != sample.amount
+    ]
+    with ledger.database.writing() as connection:
+        connection.execute(schema.orders.insert(), rows)
+
+
+def test_who_names_nobody_leaves_amounts_to_others(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Orders without a recipient are bounded together, and those that were paid do not count."""
+    monkeypatch.setattr(order_book, "MAX_UNNAMED", 3)
+    made = [unnamed(ledger, number) for number in range(3)]
+    with pytest.raises(OrdersFull, match="without a recipient"):
+        unnamed(ledger, 3)
+    assert order(ledger, "somebody").state is OrderState.NEW
+    settle(ledger, transfer(made[0].amount))
+    assert unnamed(ledger, 3).state is OrderState.NEW
+
+
+def unnamed(ledger: Ledger, number: int) -> Order:
+    new = NewOrder(f"unnamed {number}", LICENCE, Method.TRON, "pull", "")
+    return ledger.orders.create(new, tron_chain(), NOW)
+
+
+@pytest.mark.parametrize("gone", ["wallet", "contract", "network", "method"])
+def test_orders_that_can_no_longer_be_paid_end(ledger: Ledger, gone: str) -> None:
+    """Five of them, of a former wallet, token or network, do not lock their buyer out for ever."""
+
+    def another(number: int) -> Order:
+        new = NewOrder(f"r{number}", LICENCE, Method.TON_USDT, "telegram", "7")
+        return ledger.orders.create(new, chain_of(Method.TON_USDT), now)
+
+    now = NOW
+    made = [another(number) for number in range(MAX_OPEN)]
+    kept = order(ledger, "of another wallet")
+    chain = chain_of(Method.TON_USDT)
+    left = {
+        "wallet": [replace(chain, wallet="0:" + "7" * 64), tron_chain()],
+        "contract": [replace(chain, contract="0:" + "8" * 64), tron_chain()],
+        "method": [replace(chain, contract=""), tron_chain()],
+        "network": [tron_chain()],
+    }[gone]
+    assert ledger.intake.end_unpayable([chain, tron_chain()], NOW + 10**10) == 0, "it is read"
+    assert ledger.intake.end_unpayable(left, NOW + WINDOW_MS) == 0, "their time is not over"
+    with pytest.raises(OrdersFull):
+        another(99)
+    now = NOW + WINDOW_MS + 1
+    assert ledger.intake.end_unpayable(left, now) == MAX_OPEN
+    assert ledger.intake.end_unpayable(left, now) == 0
+    assert {state(ledger, one.id) for one in made} == {OrderState.EXPIRED}
+    assert state(ledger, kept.id) is OrderState.NEW
+    told = [said for said in ledgers.messages(ledger) if said[1] == "expired"]
+    assert len(told) == MAX_OPEN, "each buyer hears of it"
+    assert another(99).state is OrderState.NEW
+    # Should the wallet be read again after all, what was paid in time counts.
+    paid = transfer(made[0].amount, method=Method.TON_USDT, comment=made[0].comment)
+    settle(ledger, paid)
+    assert state(ledger, made[0].id) is OrderState.CONFIRMED
+    ledgers.check(ledger)
+
+
+def test_a_former_wallet_keeps_no_amounts_from_its_buyers(ledger: Ledger) -> None:
+    """Those of orders that were never paid are let go when no payment would be recognised."""
+    made = [
+        ledger.orders.create(
+            NewOrder(f"r{number}", LICENCE, Method.TRON, "telegram", str(number)), tron_chain(), NOW
+        )
+        for number in range(3)
+    ]
+    moved = [replace(tron_chain(), wallet=tron_address("another shop"))]
+    ledger.intake.end_unpayable(moved, NOW + WINDOW_MS + 1)
+    assert all(ledger.orders.get(one.id).reserved for one in made)
+    ledger.intake.end_unpayable(moved, NOW + WINDOW_MS + RESERVED_MS + 1)
+    assert not any(ledger.orders.get(one.id).reserved for one in made)
 
 
 def test_unknown_things(ledger: Ledger) -> None:
@@ -428,12 +628,122 @@ def test_what_arrived_in_an_unusual_way_settles_nothing(ledger: Ledger) -> None:
 
 
 def test_the_wrong_coin_settles_nothing(ledger: Ledger) -> None:
-    """The right comment on the wrong asset names the order and is for review."""
+    """The right comment on the wrong asset names the order, is for review, and is told as such."""
     one = order(ledger, method=Method.TON_USDT)
     settle(ledger, transfer(10**12, method=Method.TON, comment=one.comment))
     assert state(ledger, one.id) is OrderState.NEW
     (review,) = ledger.reviews.listing()
-    assert (review.cause, review.order) == ("unusual", one.id)
+    assert (review.cause, review.order, review.method) == ("wrong_asset", one.id, Method.TON)
+    (told,) = ledger.outbox.claim("pull", NOW)
+    assert (told.kind, told.order.id, told.review) == ("wrong_asset", one.id, review)
+    assert told.received == 0, "it does not count"
+    ledgers.check(ledger)
+
+
+def test_partial_payments_with_the_right_comment_add_up(ledger: Ledger) -> None:
+    """The order is settled once, by the transfer that completes the sum, and the rest is told."""
+    one = order(ledger, method=Method.TON)
+    third = one.amount // 3
+    comment = one.comment
+
+    def part(amount: int, number: int, after: int = 1) -> Transfer:
+        return transfer(
+            amount,
+            f"part {number}",
+            position=number,
+            method=Method.TON,
+            comment=comment,
+            block_ms=NOW + after,
+        )
+
+    assert settle(ledger, part(third, 1)) == Effect(new=1, review=1)
+    assert state(ledger, one.id) is OrderState.UNDERPAID
+    (told,) = ledger.outbox.claim("pull", NOW)
+    assert (told.kind, told.received) == ("underpaid", third)
+    assert ledger.outbox.done(told)
+    assert settle(ledger, part(third, 2)) == Effect(new=1, review=1)
+    (told,) = ledger.outbox.claim("pull", NOW)
+    assert (told.kind, told.received) == ("underpaid", 2 * third)
+    late = part(10 * third, 3, after=WINDOW_MS + 1)
+    assert settle(ledger, late) == Effect(new=1, review=1), "what is late does not add up"
+    assert state(ledger, one.id) is OrderState.PAID_LATE
+    assert settle(ledger, part(one.amount - 2 * third, 4)) == Effect(new=1, settled=1)
+    assert state(ledger, one.id) is OrderState.CONFIRMED
+    assert [review.cause for review in ledger.reviews.listing()] == ["late"]
+    takings = ledger.report().takings[Method.TON]
+    assert (takings.settled, takings.settled_amount, takings.excess) == (3, one.amount, 0)
+    assert [paid.settles for paid in ledger.orders.payments(one.id)] == [True] * 3 + [False]
+    ledgers.check(ledger)
+
+
+def test_the_fee_of_an_exchange_may_lack(ledger: Ledger) -> None:
+    """As much as the tolerance that was set when the order was made, to the last unit, on TON."""
+    chain = replace(chain_of(Method.TON), tolerance=Fraction(1, 100))
+    price = LICENCE.prices[Method.TON]
+    made = [
+        ledger.orders.create(NewOrder(f"r{n}", LICENCE, Method.TON, "pull", f"b{n}"), chain, NOW)
+        for n in range(2)
+    ]
+    for number, (one, lacks) in enumerate(zip(made, (price // 100, price // 100 + 1), strict=True)):
+        paid = transfer(price - lacks, number, position=number, method=Method.TON)
+        settle(ledger, replace(paid, comment=one.comment))
+    states = [state(ledger, one.id) for one in made]
+    assert states == [OrderState.CONFIRMED, OrderState.UNDERPAID]
+    exact = replace(tron_chain(), tolerance=Fraction(1, 100))
+    new = NewOrder("tron", LICENCE, Method.TRON, "pull", "b")
+    assert ledger.orders.create(new, exact, NOW).tolerance == 0, "there the amount is the name"
+    ledgers.check(ledger)
+
+
+def test_the_time_to_pay_is_the_shops(ledger: Ledger) -> None:
+    """As it was set when the order was made."""
+    chain = replace(tron_chain(), window_ms=7 * MINUTE)
+    made = ledger.orders.create(NewOrder("r", LICENCE, Method.TRON, "pull", "b"), chain, NOW)
+    assert made.expires_ms == NOW + 7 * MINUTE
+    assert made.reserved_until_ms == NOW + 7 * MINUTE + RESERVED_MS
+
+
+def test_dust_is_counted_and_not_queued(ledger: Ledger) -> None:
+    """On both chains, and what names an order is none, however small."""
+    one, two = order(ledger, 1), order(ledger, 2, method=Method.TON)
+    dust = {Method.TRON: 100, Method.TON: 100}
+    at, coins = cursor(ledger), cursor(ledger, Method.TON)
+    listed = [Sighting(tx_id(n), n, NOW + MINUTE, confirmed=True) for n in (1, 99, 100)]
+    assert ledger.intake.note(at, USDT, listed, NOW, dust=100) == (3, 1)
+    assert [found.tx_id for found in ledger.intake.waiting(at, NOW, limit=9)] == [tx_id(100)]
+    read = ledger.intake.settle(at, tx_id(99), [transfer(99, 99)], NOW, dust=dust)
+    assert read == Effect(new=1, dust=1)
+    page = [
+        transfer(99, "small", position=1, method=Method.TON),
+        transfer(100, "large", position=2, method=Method.TON),
+        transfer(1, "part", position=3, method=Method.TON, comment=two.comment),
+    ]
+    effect = ledger.intake.apply(coins, page, NOW, position=3, mark="00", dust=dust)
+    assert effect == Effect(new=3, review=2, dust=1)
+    assert state(ledger, two.id) is OrderState.UNDERPAID
+    takings = ledger.report().takings
+    assert (takings[Method.TRON].dust, takings[Method.TRON].dust_amount) == (2, 100)
+    assert (takings[Method.TON].dust, takings[Method.TON].dust_amount) == (1, 99)
+    assert {review.subject for review in ledger.reviews.listing()} == {
+        f"tron:{tx_id(100)}",
+        f"ton:{tx_id('large')}:2",
+        f"ton:{tx_id('part')}:3",
+    }
+    assert state(ledger, one.id) is OrderState.NEW
+    ledgers.check(ledger)
+
+
+def test_what_is_too_much_is_counted_order_by_order(ledger: Ledger) -> None:
+    """One that lacks something within the tolerance makes up for no other's excess."""
+    chain = replace(chain_of(Method.TON), tolerance=Fraction(1, 100))
+    for number, difference in enumerate((1, -2, 5)):
+        new = NewOrder(f"r{number}", LICENCE, Method.TON, "pull", f"b{number}")
+        one = ledger.orders.create(new, chain, NOW)
+        paid = transfer(one.amount + difference, number, position=number, method=Method.TON)
+        settle(ledger, replace(paid, comment=one.comment))
+    assert ledger.report().takings[Method.TON].excess == 6
+    entries = ledger.reviews.listing()
+    assert sorted((one.cause, one.amount) for one in entries) == [("overpaid", 1), ("overpaid", 5)]
     ledgers.check(ledger)
 
 

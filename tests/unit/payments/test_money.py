@@ -83,17 +83,56 @@ class _First:
         return items[0]
 
 
-@given(price=st.integers(1, 10**12), taken=st.sets(st.integers(1, 999), max_size=999))
-@example(price=1, taken=set(range(1, 999)))  # the last one is left
-@example(price=1, taken=set(range(1, 1000)))
+SHORT = range(100, 50_000, 100)
+LONG = [tail for tail in range(50_001, 100_000) if tail % 10]
+
+
+@given(price=st.integers(1, 10**12), taken=st.sets(st.sampled_from(SHORT)))
+@example(price=1, taken=set(SHORT) - {300})  # the last one is left
+@example(price=1, taken=set())
 def test_a_tail_is_free_and_never_zero(price: int, taken: set[int]) -> None:
-    """An amount lies 0.0001 to 0.0999 USDT above the price and is nobody else's."""
-    amounts = {price + number * 100 for number in taken}
+    """While a tail of four decimals is left, it is one of these, and nobody else's."""
+    amounts = {price + tail for tail in taken}
     drawn = amount_tails.draw(price, amounts, _First())  # type: ignore[arg-type]  # only choice is used
-    if len(taken) == 999:
-        assert drawn is None
-    else:
-        assert drawn is not None
-        assert drawn not in amounts
-        assert 100 <= drawn - price <= 99_900
-        assert (drawn - price) % 100 == 0
+    assert drawn is not None
+    assert drawn not in amounts
+    assert (drawn - price in SHORT) == (taken < set(SHORT))
+
+
+def test_six_decimals_give_room() -> None:
+    """When all tails of four decimals are taken, there are 45,000 of six; then none."""
+    short = {7 + tail for tail in SHORT}
+    every = short | {7 + tail for tail in LONG}
+    assert len(every) == amount_tails.COUNT == 499 + 45_000
+    drawn = amount_tails.draw(7, short, _First())  # type: ignore[arg-type]  # the same
+    assert drawn in every - short
+    left = every - {7 + LONG[-1]}
+    assert amount_tails.draw(7, left, _First()) == 7 + LONG[-1]  # type: ignore[arg-type]  # the same
+    assert amount_tails.draw(7, every, _First()) is None  # type: ignore[arg-type]  # the same
+
+
+@given(price=st.integers(1, 10**9).map(lambda cents: cents * 10_000), tail=st.sampled_from(LONG))
+def test_a_rounded_amount_is_nobody_elses(price: int, tail: int) -> None:
+    """Cut or rounded to fewer decimals, an amount of six names no other order of any price."""
+    every = {*SHORT, *LONG}
+    for digits in (10, 100, 1000, 10_000):
+        cut = (price + tail) // digits * digits
+        for rounded in (cut, cut + digits):
+            rest = (rounded - price) % 100_000
+            assert rounded - price not in every
+            assert rest not in LONG
+    # An older ledger may hold an amount of four decimals there.
+    old = price + tail - tail % 100
+    nothing_else = {price + one for one in every if one != tail}
+    assert amount_tails.draw(price, nothing_else, _First()) == price + tail  # type: ignore[arg-type]  # the same
+    assert amount_tails.draw(price, nothing_else | {old}, _First()) is None  # type: ignore[arg-type]  # the same
+
+
+def test_what_was_paid_lately_is_asked_for_last() -> None:
+    """Somebody may pay it twice."""
+    every = {7 + tail for tail in (*SHORT, *LONG)}
+    free, paid = 7 + SHORT[3], 7 + SHORT[0]
+    first = _First()
+    taken = every - {free, paid}
+    assert amount_tails.draw(7, taken, first, used={paid}) == free  # type: ignore[arg-type]  # the same
+    assert amount_tails.draw(7, taken | {free}, first, used={paid}) == paid  # type: ignore[arg-type]  # the same

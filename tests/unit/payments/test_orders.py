@@ -18,6 +18,7 @@ from actors.payments.ledger.orders import (
     TRANSITIONS,
     Cause,
     Delivers,
+    Judgement,
     Order,
     OrderState,
     PaymentKey,
@@ -51,7 +52,7 @@ ORDER = Order(
 CANDIDATES = st.builds(
     TransferCandidate,
     key=st.builds(PaymentKey, st.just("ton"), st.sampled_from("abcd"), st.integers(0, 3)),
-    amount=st.sampled_from([1, 99, 100, 101]),
+    amount=st.sampled_from([1, 40, 60, 99, 100, 101]),
     block_ms=st.sampled_from([1000, 1500, 2000, 2001, 5000]),
     decided=st.booleans(),
     settles=st.booleans(),
@@ -74,21 +75,41 @@ def test_the_order_of_arrival_does_not_matter(
     assert judge(ORDER, shuffled) == judge(ORDER, found)
 
 
-@given(found=SETS)
-def test_each_transfer_settles_or_has_a_cause(found: list[TransferCandidate]) -> None:
-    """One settles at most, it is sufficient, on time and undecided; the rest are for review."""
-    judged = judge(ORDER, found)
+def counts_for_order(one: TransferCandidate) -> bool:
+    return one.settles and one.asked and not one.decided and one.block_ms <= ORDER.expires_ms
+
+
+@given(found=SETS, tolerance=st.sampled_from([0, 1, 40]))
+def test_each_transfer_settles_or_has_a_cause(
+    found: list[TransferCandidate], tolerance: int
+) -> None:
+    """An order is paid exactly if all that counts adds up, and by no more than it takes."""
+    order = replace(ORDER, tolerance=tolerance)
+    judged = judge(order, found)
     keys = {candidate.key for candidate in found}
-    assert set(judged.causes) == keys - {judged.settling}
-    if judged.settling is not None:
-        winner = next(c for c in found if c.key == judged.settling)
-        assert winner.settles
-        assert not winner.decided
-        assert winner.amount >= ORDER.amount
-        assert winner.block_ms <= ORDER.expires_ms
-        assert judged.state in {OrderState.CONFIRMED, OrderState.OVERPAID}
-    else:
-        assert judged.state not in SETTLED
+    used = judged.parts | ({judged.settling} - {None})
+    assert set(judged.causes) == keys - used
+    counts = [c for c in found if counts_for_order(c)]
+    paid = sum(c.amount for c in counts) >= ORDER.amount - tolerance
+    assert (judged.settling is not None) == paid == (judged.state in SETTLED)
+    assert paid or not judged.parts
+    if paid:
+        check_sum(judged, found, [c for c in counts if c.key in used], tolerance)
+
+
+def check_sum(
+    judged: Judgement,
+    found: list[TransferCandidate],
+    taken: list[TransferCandidate],
+    tolerance: int,
+) -> None:
+    (last,) = (c for c in found if c.key == judged.settling)
+    total = sum(c.amount for c in taken)
+    assert len(taken) == len(judged.parts) + 1
+    assert total >= ORDER.amount - tolerance > total - last.amount
+    assert all((c.block_ms, c.key) <= (last.block_ms, last.key) for c in taken)
+    assert judged.excess == max(0, total - ORDER.amount)
+    assert judged.state is (OrderState.OVERPAID if judged.excess else OrderState.CONFIRMED)
 
 
 @pytest.mark.parametrize(
@@ -103,16 +124,22 @@ def test_each_transfer_settles_or_has_a_cause(found: list[TransferCandidate]) ->
         ([one(block_ms=2001), one(99, name="b")], OrderState.PAID_LATE, None),
         ([one(99), one(name="b", block_ms=1900)], OrderState.CONFIRMED, "b"),
         ([one(block_ms=1600), one(name="b", block_ms=1500)], OrderState.CONFIRMED, "b"),
+        ([one(99), one(1, name="b")], OrderState.CONFIRMED, "b"),
+        ([one(60), one(60, name="b")], OrderState.OVERPAID, "b"),
+        ([one(60), one(60, name="b", decided=True)], OrderState.UNDERPAID, None),
+        ([one(60), one(60, name="b", block_ms=2001)], OrderState.UNDERPAID, None),
         ([one(settles=False)], None, None),
+        ([one(asked=False)], None, None),
         ([one(decided=True)], None, None),
-        ([one(99, decided=True)], None, None),
-        ([one(block_ms=2001, decided=True)], None, None),
+        ([one(99, decided=True)], OrderState.CLOSED, None),
+        ([one(block_ms=2001, decided=True)], OrderState.CLOSED, None),
+        ([one(99, decided=True), one(98, name="b")], OrderState.UNDERPAID, None),
     ],
 )
 def test_verdicts(
     found: list[TransferCandidate], state: OrderState | None, settling: str | None
 ) -> None:
-    """The earliest sufficient transfer on time settles; else late outranks underpaid."""
+    """What adds up first on time settles; else late outranks underpaid, until it is decided."""
     judged = judge(ORDER, found)
     assert judged.state is state
     assert (judged.settling.tx_id if judged.settling else None) == settling
@@ -128,6 +155,7 @@ def test_causes() -> None:
             one(99, name="c"),
             one(name="d", block_ms=2001),
             one(name="e", settles=False),
+            one(name="f", settles=False, asked=False),
         ],
     )
     assert {key.tx_id: cause for key, cause in judged.causes.items()} == {
@@ -135,6 +163,7 @@ def test_causes() -> None:
         "c": Cause.UNDERPAID,
         "d": Cause.LATE,
         "e": Cause.UNUSUAL,
+        "f": Cause.WRONG_ASSET,
     }
 
 

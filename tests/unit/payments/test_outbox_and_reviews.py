@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import SecretBytes, SecretStr
 
 from actors.payments.chains import addresses, money
 from actors.payments.chains.money import Method
+from actors.payments.chains.verdict import Sighting
 from actors.payments.delivery import Delivery, Goods
 from actors.payments.errors import (
     BotRefused,
@@ -22,8 +24,9 @@ from actors.payments.errors import (
 )
 from actors.payments.ledger import schema
 from actors.payments.ledger.order_book import WINDOW_MS
-from actors.payments.ledger.orders import OrderState
+from actors.payments.ledger.orders import Cause, OrderState
 from actors.payments.ledger.outbox import CLAIM_MS, FIRST_RETRY_MS, OwedMessage
+from actors.payments.ledger.review_entries import ReviewFilter
 from actors.payments.ledger.settling import ENTITLED_MS
 from actors.payments.outbox_relay import OutboxRelay, Pull
 from actors.payments.shop import Shop
@@ -47,7 +50,10 @@ if TYPE_CHECKING:
 
     from actors.payments.ledger.ledger import Ledger
     from actors.payments.ledger.orders import Order
-    from actors.payments.ledger.reviews import Review
+    from actors.payments.ledger.review_entries import Review
+
+
+SYMBOL = re.escape(Method.TON.symbol)
 
 
 def pay(ledger: Ledger, one: Order, difference: int = 0, name: object = "", after: int = 1) -> None:
@@ -204,7 +210,7 @@ def test_a_delivery_that_cannot_be_is_for_review_and_can_be_tried_again(ledger: 
             "blocked by the user",
             None,
         )
-        for wrong in (ledger.reviews.accept, ledger.reviews.propose_refund):
+        for wrong in (ledger.reviews.accept, ledger.refunds.propose):
             with pytest.raises(UnknownReview, match="not of a transfer"):
                 wrong(entry.subject, NOW)
         assert ledger.reviews.retry(entry.subject, NOW) == one.id
@@ -232,7 +238,13 @@ def test_a_person_accepts(ledger: Ledger, difference: int) -> None:
     pay(ledger, one, difference, after=1 if difference else WINDOW_MS + 1)
     entry = only(ledger)
     assert entry.order == one.id
-    assert ledger.reviews.accept(entry.subject, NOW) == one.id
+    if difference:
+        came, costs = (money.text(units, Method.TON) for units in (one.amount - 5, one.price))
+        with pytest.raises(InvalidInput, match=f"{came} {SYMBOL} came in.*costs {costs} {SYMBOL}"):
+            ledger.reviews.accept(entry.subject, NOW)
+        assert only(ledger) == entry
+    accepted = ledger.reviews.accept(entry.subject, NOW, underpaid=bool(difference))
+    assert accepted == one.id
     assert state(ledger, one) is OrderState.CONFIRMED
     with pytest.raises(UnknownReview):
         ledger.reviews.accept(entry.subject, NOW)
@@ -243,6 +255,25 @@ def test_a_person_accepts(ledger: Ledger, difference: int) -> None:
     pay(ledger, one, name="after")
     assert state(ledger, one) is OrderState.CONFIRMED
     assert only(ledger).cause == "duplicate"
+    ledgers.check(ledger)
+
+
+def test_what_was_paid_in_parts_is_accepted_as_a_whole(ledger: Ledger) -> None:
+    """What else is too small counts with it, and what that is too little by is said."""
+    one = order(ledger, method=Method.TON)
+    pay(ledger, one, -one.amount + 7, name="small")
+    pay(ledger, one, -one.amount + 5, name="smaller")
+    first, second = ledger.reviews.listing()
+    with pytest.raises(InvalidInput, match=rf"0\.000000012 {SYMBOL} came in"):
+        ledger.reviews.accept(second.subject, NOW)
+    assert ledger.reviews.accept(second.subject, NOW, underpaid=True) == one.id
+    assert ledger.reviews.listing() == []
+    assert {one.subject for one in ledger.reviews.listing(closed=True)} == {
+        first.subject,
+        second.subject,
+    }
+    takings = ledger.report().takings[Method.TON]
+    assert (takings.settled, takings.settled_amount, takings.review) == (2, 12, 0)
     ledgers.check(ledger)
 
 
@@ -259,36 +290,148 @@ def test_a_person_names_the_order(ledger: Ledger) -> None:
     assert ledger.reviews.accept(subject, NOW, order_id=one.id) == one.id
     assert state(ledger, one) is OrderState.OVERPAID
     assert ledger.report().takings[Method.TRON].excess == 10**7 - one.amount
+    assert (only(ledger).cause, only(ledger).amount) == ("overpaid", 10**7 - one.amount)
     ledgers.check(ledger)
+    ledger.reviews.dismiss(only(ledger).subject, NOW)
     more = transfer(5, "more")
     ledger.intake.settle(at, more.tx_id, [more], NOW)
     with pytest.raises(Conflict):
         ledger.reviews.accept(only(ledger).subject, NOW, order_id=one.id)
 
 
-def test_refunds_are_proposed(ledger: Ledger) -> None:
-    """To the sender and whole, unless told so; never more than came; and nothing is sent."""
+def test_what_named_another_order_is_taken_from_it(ledger: Ledger) -> None:
+    """Which then waits for nobody any more, and says so."""
     one, two = order(ledger, 1, method=Method.TON), order(ledger, 2, method=Method.TON)
+    pay(ledger, one, after=WINDOW_MS + 1)
+    assert ledger.reviews.accept(only(ledger).subject, NOW, order_id=two.id) == two.id
+    assert (state(ledger, one), state(ledger, two)) == (OrderState.CLOSED, OrderState.CONFIRMED)
+    ledgers.check(ledger)
+
+
+def test_who_overpaid_waits_for_a_person(ledger: Ledger) -> None:
+    """The excess is an entry of its own: it is sent back or dismissed, and the order stays paid."""
+    one = order(ledger, method=Method.TON)
+    pay(ledger, one, 7)
+    entry = only(ledger)
+    assert (entry.subject, entry.cause, entry.order, entry.method, entry.amount) == (
+        f"excess:{one.id}",
+        "overpaid",
+        one.id,
+        Method.TON,
+        7,
+    )
+    assert entry.verified
+    for wrong in (ledger.reviews.accept, ledger.reviews.retry):
+        with pytest.raises(UnknownReview):
+            wrong(entry.subject, NOW)
+    with pytest.raises(InvalidInput, match="came in"):
+        ledger.refunds.propose(entry.subject, NOW, amount=8)
+    proposed = ledger.refunds.propose(entry.subject, NOW)
+    assert (proposed.refund_amount, proposed.refund_to) == (7, "")
+    assert ledger.report().refunds == {Method.TON: 7}
+    assert state(ledger, one) is OrderState.OVERPAID
+    ledgers.check(ledger)
+
+
+def said(ledger: Ledger) -> list[str]:
+    """What is owed to the only buyer, in order, all of it sent."""
+    kinds = []
+    while messages := ledger.outbox.claim("pull", NOW):
+        for message in messages:
+            kinds.append(message.kind)
+            assert ledger.outbox.done(message)
+    return kinds
+
+
+def test_a_refund_goes_where_the_buyer_says(ledger: Ledger) -> None:
+    """Never by default to where it came from, which may be an exchange: the buyer is asked, may
+    correct himself until it is sent, and hears of each step."""
+    one = order(ledger, method=Method.TON)
     pay(ledger, one, -5)
     entry = only(ledger)
     for wrong in (0, -1, one.amount - 4):
-        with pytest.raises(InvalidInput, match=f"{money.text(one.amount - 5, Method.TON)} GRAM"):
-            ledger.reviews.propose_refund(entry.subject, NOW, amount=wrong)
+        with pytest.raises(
+            InvalidInput, match=f"{money.text(one.amount - 5, Method.TON)} {SYMBOL} came"
+        ):
+            ledger.refunds.propose(entry.subject, NOW, amount=wrong)
     for nowhere in ("", "elsewhere", TON_BUYER[:-1], BUYER):
         with pytest.raises(InvalidInput, match="Copy the address again"):
-            ledger.reviews.propose_refund(entry.subject, NOW, to=nowhere)
-    proposed = ledger.reviews.propose_refund(entry.subject, NOW, note="asked for it")
+            ledger.refunds.propose(entry.subject, NOW, to=nowhere)
+    proposed = ledger.refunds.propose(entry.subject, NOW, note="asked for it")
     assert (proposed.refund_to, proposed.refund_amount, proposed.note) == (
-        TON_BUYER,
+        "",
         one.amount - 5,
         "asked for it",
     )
-    assert ledger.report().refunds == {Method.TON: one.amount - 5}
-    pay(ledger, two, -5)
-    elsewhere = addresses.ton_friendly("0:" + "7" * 64)
-    again = ledger.reviews.propose_refund(only(ledger).subject, NOW, to=elsewhere, amount=3)
-    assert (again.refund_to, again.refund_amount) == (elsewhere, 3)
+    assert state(ledger, one) is OrderState.CLOSED, "nobody looks at it any more"
+    assert said(ledger) == ["underpaid", "refund_asked"]
+    with pytest.raises(InvalidInput, match="where it is to go"):
+        ledger.refunds.sent(entry.subject, tx_id("refund"), NOW)
+    with pytest.raises(InvalidInput, match="Copy the address again"):
+        ledger.refunds.address_given(one.id, BUYER, NOW)
+    first, second = (addresses.ton_friendly("0:" + digit * 64) for digit in "78")
+    for address in (first, second):
+        (given,) = ledger.refunds.address_given(one.id, address, NOW)
+        assert given.refund_to == address
+        assert said(ledger) == ["refund_planned"]
+    corrected = ledger.refunds.correct(entry.subject, NOW, amount=3)
+    assert (corrected.refund_to, corrected.refund_amount) == (second, 3)
+    assert said(ledger) == ["refund_planned"]
+    assert [found.subject for found in ledger.refunds.listing()] == [entry.subject]
+    assert ledger.report().refunds == {Method.TON: 3}
+    for wrong in ("", "x" * 81, "a\nb", "é"):
+        with pytest.raises(InvalidInput, match="no id of a transaction"):
+            ledger.refunds.sent(entry.subject, wrong, NOW)
+    for name in ("mistyped", "refund", "refund"):
+        assert ledger.refunds.sent(entry.subject, tx_id(name), NOW).refund_tx == tx_id(name)
+    assert said(ledger) == ["refund_sent"], "told once, if nothing was sent in between"
+    assert ledger.refunds.listing() == []
+    (found,) = ledger.refunds.listing(sent=True)
+    assert (found.refund_tx, found.sent_ms) == (tx_id("refund"), NOW)
+    assert ledger.report().refunds == {}
+    assert ledger.report().refunded == {Method.TON: 3}
+    for change in (
+        lambda: ledger.refunds.correct(entry.subject, NOW, amount=2),
+        lambda: ledger.refunds.withdraw(entry.subject, NOW),
+    ):
+        with pytest.raises(Conflict, match="was sent in"):
+            change()
+    with pytest.raises(UnknownReview):
+        ledger.refunds.address_given(one.id, first, NOW)
+    ledgers.check(ledger)
+
+
+def test_a_refund_of_nobody_known_needs_an_address(ledger: Ledger) -> None:
+    """There is no buyer to ask."""
+    at = ledger.intake.open(Method.TRON.network, tron_chain().wallet)
+    ledger.intake.settle(at, tx_id("stray"), [transfer(5, "stray")], NOW)
+    subject = only(ledger).subject
+    with pytest.raises(InvalidInput, match="nobody to ask"):
+        ledger.refunds.propose(subject, NOW)
+    assert ledger.refunds.propose(subject, NOW, to=BUYER).refund_to == BUYER
+    for unknown in ("tron:x:0", "order:x"):
+        with pytest.raises(UnknownReview, match="no refund"):
+            ledger.refunds.correct(unknown, NOW)
+
+
+def test_a_proposal_is_withdrawn(ledger: Ledger) -> None:
+    """Its entry is open again and the order waits again; and what adds up by then counts."""
+    one = order(ledger, method=Method.TON)
+    pay(ledger, one, -5, name="most")
+    subject = only(ledger).subject
+    ledger.refunds.propose(subject, NOW)
+    reopened = ledger.refunds.withdraw(subject, NOW)
+    assert reopened is not None
+    assert (reopened.decision, reopened.refund_to, reopened.refund_amount) == ("", "", None)
     assert state(ledger, one) is OrderState.UNDERPAID
+    assert only(ledger).subject == subject
+    assert said(ledger) == ["underpaid"], "what is no longer true is not said"
+    ledger.refunds.propose(subject, NOW)
+    pay(ledger, one, 5 - one.amount, name="rest")
+    assert state(ledger, one) is OrderState.UNDERPAID, "what is to go back does not count"
+    assert ledger.refunds.withdraw(subject, NOW) is None
+    assert state(ledger, one) is OrderState.CONFIRMED
+    assert ledger.reviews.listing() == []
     ledgers.check(ledger)
 
 
@@ -296,12 +439,116 @@ def test_what_a_person_has_disposed_of_settles_nothing(ledger: Ledger) -> None:
     """A refunded duplicate does not become the payment when an earlier one is found."""
     one = order(ledger, method=Method.TON)
     pay(ledger, one, after=WINDOW_MS + 1)
-    ledger.reviews.propose_refund(only(ledger).subject, NOW)
+    ledger.refunds.propose(only(ledger).subject, NOW)
+    assert state(ledger, one) is OrderState.CLOSED
     pay(ledger, one, -1, name="less")
-    assert state(ledger, one) is OrderState.PAID_LATE
+    assert state(ledger, one) is OrderState.UNDERPAID
     pay(ledger, one, name="whole")
     assert state(ledger, one) is OrderState.CONFIRMED
     ledgers.check(ledger)
+
+
+@pytest.mark.parametrize(
+    ("case", "kinds"),
+    [
+        ("duplicate", ["confirmed", "delivery", "duplicate"]),
+        ("extra", ["confirmed", "delivery", "duplicate"]),
+        ("late", ["paid_late"]),
+        ("overpaid", ["overpaid", "delivery"]),
+    ],
+)
+def test_whoever_pays_hears_what_became_of_it(ledger: Ledger, case: str, kinds: list[str]) -> None:
+    """Every transfer, and then every decision about it."""
+    one = order(ledger, method=Method.TON)
+    if case in {"duplicate", "extra"}:
+        pay(ledger, one)
+        pay(ledger, one, -3 if case == "extra" else 0, name="again", after=2)
+    else:
+        late = case == "late"
+        pay(ledger, one, 0 if late else 3, after=WINDOW_MS + 1 if late else 1)
+    assert said(ledger) == kinds
+    entry = only(ledger)
+    ledger.reviews.dismiss(entry.subject, NOW)
+    (message,) = ledger.outbox.claim("pull", NOW)
+    assert (message.kind, message.review.subject if message.review else None) == (
+        "dismissed",
+        entry.subject,
+    )
+    assert [found.decision for found in ledger.reviews.of_order(one.id)] == ["dismissed"]
+    ledgers.check(ledger)
+
+
+def test_many_entries_are_found_and_dismissed_at_once(ledger: Ledger) -> None:
+    """Those that name an order come first, page by page; filters pick the rest; all or none."""
+    at = ledger.intake.open(Method.TRON.network, tron_chain().wallet)
+    for number in range(1, 8):
+        stray = transfer(number, number, block_ms=NOW - 10**9)
+        ledger.intake.settle(at, stray.tx_id, [stray], NOW + number)
+    one = order(ledger, method=Method.TON)
+    pay(ledger, one, -5)
+    ledger.intake.note(at, "", [Sighting(tx_id("u"), 3, NOW, confirmed=True)], NOW)
+    ledger.intake.note(at, "", [Sighting(tx_id("v"), 30, NOW + 1, confirmed=True)], NOW)
+    whole = [found.subject for found in ledger.reviews.listing()]
+    assert len(whole) == ledger.reviews.count() == 10
+    assert ledger.reviews.listing()[0].order == one.id
+    paged: list[str] = []
+    while page := ledger.reviews.listing(limit=3, after=paged[-1] if paged else None):
+        paged += [found.subject for found in page]
+    assert paged == whole
+
+    def chosen(**values: Any) -> list[int | None]:
+        return [found.amount for found in ledger.reviews.listing(chosen=ReviewFilter(**values))]
+
+    assert chosen(order=one.id) == chosen(method=Method.TON) == [one.amount - 5]
+    assert chosen(causes=[Cause.LATE]) == []
+    assert chosen(below={Method.TRON: 3}) == [1, 2]
+    assert chosen(causes=[Cause.UNMATCHED], below={Method.TRON: 4}) == [1, 2, 3, 3]
+    strays = [name for name in whole if name.count(":") == 2 and name.startswith("tron")]
+    unread = whole[-1]
+    with pytest.raises(UnknownReview, match="receipt was not read"):
+        ledger.reviews.dismiss_all([*strays, unread], NOW)
+    assert ledger.reviews.count() == 10, "all or none"
+    ledger.reviews.dismiss_all([*strays, strays[0]], NOW, note="dust")
+    assert {found.note for found in ledger.reviews.listing(closed=True)} == {"dust"}
+    closed: list[Any] = []
+    while page := ledger.reviews.listing(
+        closed=True, limit=2, after=closed[-1] if closed else None
+    ):
+        closed += [found.subject for found in page]
+    assert sorted(closed) == sorted(strays)
+    with pytest.raises(UnknownReview, match="go on from"):
+        ledger.reviews.listing(after="nothing")
+    ledgers.check(ledger)
+
+
+def test_the_likely_order_is_proposed(ledger: Ledger) -> None:
+    """By what is left of its comment, or by the amount, if one stands out; nothing by force."""
+    orders = [order(ledger, number) for number in range(2)]
+    coins = order(ledger, "coins", method=Method.TON)
+    at = ledger.intake.open(Method.TRON.network, tron_chain().wallet)
+    one = max(orders, key=lambda found: found.amount)
+    for name, amount, block_ms in (
+        ("rounded up", one.amount + 1, NOW + 1),
+        ("less a fee of one", one.amount - 10**6, NOW + 1),
+        ("from before", one.amount + 1, NOW - 1),
+        ("something else", 10, NOW + 1),
+    ):
+        stray = transfer(amount, name, block_ms=block_ms)
+        ledger.intake.settle(at, stray.tx_id, [stray], NOW)
+    cut = transfer(
+        coins.amount // 3, "cut", method=Method.TON, comment=f"for {coins.comment[:20]}", position=4
+    )
+    coin_at = ledger.intake.open(cut.network, cut.wallet)
+    ledger.intake.apply(coin_at, [cut], NOW, position=4, mark="00")
+    found = {entry.subject.split(":")[1]: entry for entry in ledger.reviews.listing()}
+    assert {name: found[tx_id(name)].likely for name in ("rounded up", "less a fee of one")} == {
+        "rounded up": one.id,
+        "less a fee of one": one.id,
+    }
+    assert found[tx_id("from before")].likely is None
+    assert found[tx_id("something else")].likely is None
+    assert found[tx_id("cut")].likely == coins.id
+    assert found[tx_id("cut")].comment == f"for {coins.comment[:20]}"
 
 
 def test_dismissing(ledger: Ledger) -> None:

@@ -15,8 +15,8 @@ from pydantic import SecretBytes, SecretStr
 
 from actors.payments import tokens
 from actors.payments.chains.money import Method
-from actors.payments.delivery import Delivery
-from actors.payments.errors import GoodsMissing, TokenRefused
+from actors.payments.delivery import Delivery, open_key
+from actors.payments.errors import GoodsMissing, TokenRefused, UnknownLicence
 from actors.payments.ledger import orders
 from actors.payments.ledger.entitlements import LEAST_MS
 from actors.payments.ledger.orders import OrderState
@@ -141,6 +141,63 @@ def test_the_key_is_made_once_and_kept_private(
         path.write_bytes(damaged)
         with pytest.raises(ConfigurationError, match="void"):
             tokens.ensure_key(tmp_path / "state")
+
+
+def test_a_key_that_is_gone_or_another_is_an_error(
+    ledger: Ledger, shop: Shop, tmp_path: Path
+) -> None:
+    """It is never made anew by itself: what to restore is named, and only a person gives it up."""
+    path = tmp_path / tokens.KEY
+    key = open_key(tmp_path, ledger)
+    assert open_key(tmp_path, ledger) == key
+    found = tokens.fingerprint(key)
+    assert ledger.signing_keys.fingerprint() == found
+    assert found not in path.read_text()
+    kept = path.read_text()
+    path.unlink()
+    with pytest.raises(ConfigurationError, match=f"Restore {path}") as caught:
+        open_key(tmp_path, ledger)
+    assert found in str(caught.value)
+    assert not path.exists()
+    other = tokens.ensure_key(tmp_path)
+    with pytest.raises(ConfigurationError, match=f"{found}"):
+        Delivery.opened(shop, ledger)
+    path.write_text(kept)
+    assert open_key(tmp_path, ledger) == key
+    new = tokens.replace_key(tmp_path)
+    assert new not in (key, other)
+    assert [one.read_text() for one in tmp_path.glob("*.old")] == [kept]
+    ledger.signing_keys.replace(tokens.fingerprint(new), NOW)
+    assert open_key(tmp_path, ledger) == new
+    assert tokens.replace_key(tmp_path / "empty") != new
+    assert tokens.read_key(tmp_path / "nowhere") is None
+
+
+def test_a_ledger_that_has_sold_knows_that_its_key_is_gone(ledger: Ledger, tmp_path: Path) -> None:
+    """Also one of an earlier release, which noted none; of two hosts the first one's counts."""
+    paid(ledger, "sold", download=False)
+    assert not ledger.signing_keys.has_delivered(), "the first sale still finds or makes its key"
+    for _ in ("confirmed", "delivery"):
+        (message,) = ledger.outbox.claim("pull", NOW)
+        assert ledger.outbox.done(message)
+    with pytest.raises(ConfigurationError, match="it is not there"):
+        open_key(tmp_path, ledger)
+    key = tokens.ensure_key(tmp_path)  # restored from a copy
+    assert open_key(tmp_path, ledger) == key
+    assert ledger.signing_keys.note("another", NOW) == tokens.fingerprint(key)
+
+
+def test_a_licence_names_its_order(ledger: Ledger, shop: Shop) -> None:
+    """If it was paid; a code of an order that was not, or of a download, is none."""
+    delivery = Delivery(shop, ledger, KEY)
+    one, other = paid(ledger, "one", download=False), paid(ledger, "download")
+    assert delivery.licensee(tokens.licence(KEY, one.id)) == one
+    unpaid = order(ledger, "unpaid")
+    for wrong in (unpaid.id, other.id, "a" * 16):
+        with pytest.raises(UnknownLicence):
+            delivery.licensee(tokens.licence(KEY, wrong))
+    with pytest.raises(UnknownLicence):
+        delivery.licensee(tokens.licence(OTHER, one.id))
 
 
 @pytest.fixture
