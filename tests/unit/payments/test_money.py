@@ -85,6 +85,7 @@ class _First:
 
 SHORT = range(100, 50_000, 100)
 LONG = [tail for tail in range(50_001, 100_000) if tail % 10]
+PRICE = 2_500_000  # µUSDT
 
 
 @given(price=st.integers(1, 10**12), taken=st.sets(st.sampled_from(SHORT)))
@@ -101,14 +102,14 @@ def test_a_tail_is_free_and_never_zero(price: int, taken: set[int]) -> None:
 
 def test_six_decimals_give_room() -> None:
     """When all tails of four decimals are taken, there are 45,000 of six; then none."""
-    short = {7 + tail for tail in SHORT}
-    every = short | {7 + tail for tail in LONG}
+    short = {PRICE + tail for tail in SHORT}
+    every = short | {PRICE + tail for tail in LONG}
     assert len(every) == amount_tails.COUNT == 499 + 45_000
-    drawn = amount_tails.draw(7, short, _First())  # type: ignore[arg-type]  # the same
+    drawn = amount_tails.draw(PRICE, short, _First())  # type: ignore[arg-type]  # the same
     assert drawn in every - short
-    left = every - {7 + LONG[-1]}
-    assert amount_tails.draw(7, left, _First()) == 7 + LONG[-1]  # type: ignore[arg-type]  # the same
-    assert amount_tails.draw(7, every, _First()) is None  # type: ignore[arg-type]  # the same
+    left = every - {PRICE + LONG[-1]}
+    assert amount_tails.draw(PRICE, left, _First()) == PRICE + LONG[-1]  # type: ignore[arg-type]  # the same
+    assert amount_tails.draw(PRICE, every, _First()) is None  # type: ignore[arg-type]  # the same
 
 
 @given(price=st.integers(1, 10**9).map(lambda cents: cents * 10_000), tail=st.sampled_from(LONG))
