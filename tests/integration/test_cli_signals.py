@@ -104,6 +104,23 @@ def test_an_interrupted_drill_leaves_the_mesh_as_it_was(
     assert left(state) == (0, 0, 0, 0)
 
 
+def test_the_messages_of_a_killed_drill_are_discarded(state: Path) -> None:
+    """After SIGKILL nobody fetches them: the mesh does away with them by itself."""
+    drill = begun(state, "drill", "--scenario", "link", "--rate", "8000")
+    assert drill.stderr is not None
+    for line in drill.stderr:
+        if "breaking" in line:  # so that its traffic flows
+            break
+    drill.kill()
+    drill.communicate(timeout=60)
+    assert left(state)[3] > 0
+    assert begun(state, "drill", "--mend").wait(timeout=120) == 0
+    deadline = time.monotonic() + 180
+    while left(state) != (0, 0, 0, 0):
+        assert time.monotonic() < deadline, left(state)
+        time.sleep(1.0)
+
+
 def test_the_mesh_is_as_good_as_before(state: Path) -> None:
     """After all those, a whole drill heals as promised."""
     drill = begun(state, "drill", "--json")

@@ -6,9 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from living_mesh import inject, status, until
+from living_mesh import MeshStarter, ask, inject, status, until
 
 from actors.mesh.client import Mesh
+from actors.mesh.contract import COORDINATOR
 from actors.mesh.drill import conductor
 from actors.mesh.drill.conductor import Conductor
 from actors.mesh.drill.drill_plan import DrillScenario, plan
@@ -18,6 +19,7 @@ from actors.runtime.errors import Conflict
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
 
     Rested = Callable[[], AbstractAsyncContextManager[Mesh]]
 
@@ -87,3 +89,34 @@ async def test_an_interrupted_drill_leaves_no_fault(rested: Rested) -> None:
         assert [shard.unread_messages for shard in (await status()).shards] == [0, 0]
         again = await conducting(await Mesh.attach(), DrillScenario.LINK, []).run()
         assert (again.lost_accepted, again.duplicates, again.loops) == (0, 0, 0)
+
+
+async def test_a_map_that_changes_during_a_drill_is_the_verdict(
+    namespace: str, tmp_path: Path
+) -> None:
+    """A refresh by hand is not held: a node joins, one leaves, and the drill judges no more."""
+    path = tmp_path / "map.csv"
+    ring = [(f"r{at}", f"r{(at + 1) % 8}") for at in range(8)]
+
+    def publish(links: list[tuple[str, str]]) -> None:
+        path.write_text("source,target\n" + "".join(f"{a},{b}\n" for a, b in links))
+
+    publish(ring)
+    async with MeshStarter(namespace, tmp_path).running(topology=str(path)) as mesh:
+        drilling = asyncio.create_task(conducting(mesh, DrillScenario.LINK, []).run())
+
+        async def broken() -> bool:
+            return await faults() != Faults()
+
+        await until(broken, "the fault is injected")
+        publish([*ring[:6], ("r6", "new"), ("new", "r0")])
+        await ask(COORDINATOR, "refresh")
+        report = await drilling
+        assert "node r7 is gone" in report.map_changes
+        assert "node new is new" in report.map_changes
+        (verdict,) = report.shortcomings
+        assert verdict.startswith("the map changed during the drill: ")
+        assert report.restored_s is None
+        assert await faults() == Faults()
+        again = await conducting(await Mesh.attach(), DrillScenario.WORST_NODE, []).run()
+        assert (again.map_changes, again.shortcomings, again.nodes) == ([], [], 8)
