@@ -2,8 +2,8 @@
 
 A TRC-20 transfer carries no text. One wallet therefore asks each open order for an amount of its
 own: price + tail. First come the short tails, 1 to 499 times 100 µUSDT, of four decimals; when all
-are taken, the long ones, from 50,001 to 99,999 µUSDT, of six decimals whose last is not 0. A tail
-is never zero, and at most 0.099999 USDT.
+are taken, and the price is in whole cents, the long ones, from 50,001 to 99,999 µUSDT, of six
+decimals whose last is not 0. A tail is never zero, and at most 0.099999 USDT.
 
 Invariant: an amount with a long tail that is rounded or cut to fewer decimals, as some wallets and
 exchanges do, is the amount of no other order, since all amounts of fewer decimals lie below 0.05.
@@ -22,8 +22,14 @@ SHORT: Final = 499
 _LONG: Final = range(50_001, 100_000)
 _ROUND: Final = 10  # a long tail is not a multiple of it
 LARGEST: Final = _LONG[-1]
+_CENT: Final = 10_000  # µUSDT
 COUNT: Final = SHORT + sum(tail % _ROUND != 0 for tail in _LONG)
-"""Amounts of one price that can be asked for at a time."""
+"""Amounts of a price in whole cents that can be asked for at a time."""
+
+
+def count(price: int) -> int:
+    """How many amounts of a price can be asked for at a time."""
+    return SHORT if price % _CENT else COUNT
 
 
 def draw(
@@ -42,7 +48,7 @@ def draw(
     """
     gone = frozenset(taken)
     for avoided in (gone | frozenset(used), gone) if used else (gone,):
-        for tails in (_short(), _long()):
+        for tails in (_short(),) if price % _CENT else (_short(), _long()):
             free = [price + tail for tail in tails if _is_free(price + tail, avoided)]
             if free:
                 return rng.choice(free)

@@ -174,7 +174,8 @@ class OrderBook:
         amount = amount_tails.draw(price, taken, self._rng, used=used)
         if amount is None:
             raise OrdersFull(
-                f"all {amount_tails.COUNT} amounts of this price are taken", retry_after_s=600.0
+                f"all {amount_tails.count(price)} amounts of this price are taken",
+                retry_after_s=600.0,
             )
         return amount
 

@@ -89,12 +89,16 @@ PRICE = 2_500_000  # µUSDT
 
 
 @given(price=st.integers(1, 10**12), taken=st.sets(st.sampled_from(SHORT)))
+@example(price=10_000, taken=set(SHORT))
 @example(price=1, taken=set(SHORT) - {300})  # the last one is left
 @example(price=1, taken=set())
 def test_a_tail_is_free_and_never_zero(price: int, taken: set[int]) -> None:
     """While a tail of four decimals is left, it is one of these, and nobody else's."""
     amounts = {price + tail for tail in taken}
     drawn = amount_tails.draw(price, amounts, _First())  # type: ignore[arg-type]  # only choice is used
+    if taken == set(SHORT) and price % 10_000:
+        assert drawn is None
+        return
     assert drawn is not None
     assert drawn not in amounts
     assert (drawn - price in SHORT) == (taken < set(SHORT))
@@ -102,14 +106,23 @@ def test_a_tail_is_free_and_never_zero(price: int, taken: set[int]) -> None:
 
 def test_six_decimals_give_room() -> None:
     """When all tails of four decimals are taken, there are 45,000 of six; then none."""
-    short = {PRICE + tail for tail in SHORT}
-    every = short | {PRICE + tail for tail in LONG}
-    assert len(every) == amount_tails.COUNT == 499 + 45_000
-    drawn = amount_tails.draw(PRICE, short, _First())  # type: ignore[arg-type]  # the same
+    price = 9_900_000
+    short = {price + tail for tail in SHORT}
+    every = short | {price + tail for tail in LONG}
+    assert len(every) == amount_tails.count(price) == amount_tails.COUNT == 499 + 45_000
+    drawn = amount_tails.draw(price, short, _First())  # type: ignore[arg-type]  # the same
     assert drawn in every - short
-    left = every - {PRICE + LONG[-1]}
-    assert amount_tails.draw(PRICE, left, _First()) == PRICE + LONG[-1]  # type: ignore[arg-type]  # the same
-    assert amount_tails.draw(PRICE, every, _First()) is None  # type: ignore[arg-type]  # the same
+    left = every - {price + LONG[-1]}
+    last = amount_tails.draw(price, left, _First())  # type: ignore[arg-type]  # the same
+    assert last == price + LONG[-1]
+    assert amount_tails.draw(price, every, _First()) is None  # type: ignore[arg-type]  # the same
+
+
+def test_a_price_that_is_no_whole_cents_has_tails_of_four_decimals_alone() -> None:
+    """Of six, one that is cut could be the amount of another order."""
+    assert amount_tails.count(9_900_500) == 499
+    taken = {9_900_500 + tail for tail in SHORT}
+    assert amount_tails.draw(9_900_500, taken, _First()) is None  # type: ignore[arg-type]  # the same
 
 
 @given(price=st.integers(1, 10**9).map(lambda cents: cents * 10_000), tail=st.sampled_from(LONG))
@@ -131,9 +144,10 @@ def test_a_rounded_amount_is_nobody_elses(price: int, tail: int) -> None:
 
 def test_what_was_paid_lately_is_asked_for_last() -> None:
     """Somebody may pay it twice."""
-    every = {7 + tail for tail in (*SHORT, *LONG)}
-    free, paid = 7 + SHORT[3], 7 + SHORT[0]
+    every = {20_000 + tail for tail in (*SHORT, *LONG)}
+    free, paid = 20_000 + SHORT[3], 20_000 + SHORT[0]
     first = _First()
     taken = every - {free, paid}
-    assert amount_tails.draw(7, taken, first, used={paid}) == free  # type: ignore[arg-type]  # the same
-    assert amount_tails.draw(7, taken | {free}, first, used={paid}) == paid  # type: ignore[arg-type]  # the same
+    assert amount_tails.draw(20_000, taken, first, used={paid}) == free  # type: ignore[arg-type]  # the same
+    taken |= {free}
+    assert amount_tails.draw(20_000, taken, first, used={paid}) == paid  # type: ignore[arg-type]  # the same

@@ -29,6 +29,10 @@ def test_the_documented_defaults_hold() -> None:
     """With an empty environment the settings are those of the README."""
     settings = Settings.load()
     assert settings.model_dump(exclude={"state_dir"}) == {
+        "dust_ton": "0.005",
+        "dust_usdt": "0.01",
+        "payments_tolerance_percent": 0.0,
+        "payments_window_minutes": 45,
         "namespace": "x0",
         "topology": "radio:144",
         "vpn": True,
