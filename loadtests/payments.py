@@ -36,6 +36,7 @@ RUNS: Final = 5
 PROMISED_S: Final = 5.0
 RATE: Final = KEYLESS_TRON[1]
 _BEGUN_MS: Final = 1_760_000_000_000
+_PRICE: Final = 9_900_000  # µUSDT; other transfers are of about half, which is not dust
 _METHOD: Final = """\
 A history of {rows:,} confirmed transfers to the wallet, served on loopback by a process of its \
 own, in pages of 200; {orders:,} open orders; {paid} of the rows pay one of them each. The ledger \
@@ -53,7 +54,7 @@ def measure(
     rows: Annotated[
         int, typer.Option(min=100, max=200_000, help="Transfers in the history.")
     ] = ROWS,
-    orders: Annotated[int, typer.Option(min=10, max=1_900, help="Open orders.")] = ORDERS,
+    orders: Annotated[int, typer.Option(min=10, max=40_000, help="Open orders.")] = ORDERS,
     runs: Annotated[int, typer.Option(min=1, max=100, help="Runs, each on a new ledger.")] = RUNS,
 ) -> Findings:
     """Measure how fast a TRC-20 history is read, and what many open orders cost.
@@ -125,15 +126,14 @@ def _one(path: Path, rows: int, orders: int) -> tuple[float, float, int, int]:
 def _history(ledger: Ledger, rows: int, orders: int) -> list[dict[str, object]]:
     """Open the orders; returns the wallet's transfers, some of which pay for orders."""
     chain = ShopChain(Network.TRON, "", None, history_api.WALLET, history_api.USDT, RATE)
+    plan = ShopPlan("plan", {"en": "Plan"}, {Method.TRON: _PRICE}, Delivers("licence"))
     opened = []
     for number in range(orders):
-        # Two prices: one has no more than 999 amounts.
-        price = 9_900_000 + 1_000_000 * (number % 2)
-        plan = ShopPlan("plan", {"en": "Plan"}, {Method.TRON: price}, Delivers("licence"))
         new = NewOrder(f"request {number}", plan, Method.TRON, "pull", f"buyer {number}")
         opened.append(ledger.orders.create(new, chain, _BEGUN_MS))
     listed = [
-        history_api.row(number, 1 + number, _BEGUN_MS + 100 * number) for number in range(rows)
+        history_api.row(number, _PRICE // 2 + number, _BEGUN_MS + 100 * number)
+        for number in range(rows)
     ]
     for number, order in enumerate(opened[:PAID]):
         at = number * (rows // PAID)
