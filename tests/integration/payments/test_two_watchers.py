@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 import time
@@ -57,10 +58,11 @@ class Faults:
     def __init__(self, chains: Chains) -> None:
         self._chains = chains
         self._rng = random.Random(7)
+        self._numbers = itertools.count(1)
         self.seen: dict[str, int] = {}
 
     def __call__(self, asked: Asked) -> Answer | None:
-        if asked.number == 40:
+        if next(self._numbers) == 40:
             return self._count("403", Answer(403, SUSPENDED))
         draw = self._rng.random()
         for share, name, answer in (
