@@ -417,7 +417,7 @@ def test_down_ends_all_and_messages_survive_it(state: Path, up: dict[str, Any]) 
 
     default = x0(state, "what-if", "--all-single", "--json")
     assert json.loads(default.stdout)["mesh"]["source"] == "radio:144"
-    assert "no mesh is running: this is about radio:144" in default.stderr
+    assert "no session is running: this is about radio:144" in default.stderr
 
     again = x0(state, "down")
     assert (again.returncode, again.stdout) == (0, "nothing was running\n")

@@ -146,7 +146,7 @@ def _add_reviews(app: FastAPI, gateway: Gateway) -> None:
         f"{V1}/payments/reviews",
         tags=["payments"],
         response_model=payment_documents.ReviewList,
-        responses=payment_documents.READS,
+        responses={**payment_documents.READS, **problem_documents.problems(404)},
     )
     async def list_reviews(
         request: Request,
