@@ -14,6 +14,7 @@ _NO_NUL: Final = r"^[^\x00]*$"  # which PostgreSQL's texts cannot hold
 
 
 Language = TypeAliasType("Language", Literal["en", "ru"])
+PaymentNetwork = TypeAliasType("PaymentNetwork", Literal["tron", "ton"])
 CauseKind = TypeAliasType(
     "CauseKind",
     Literal[
@@ -74,7 +75,7 @@ class ScanRequest(BaseModel):
         },
     )
 
-    network: Literal["tron", "ton"]
+    network: PaymentNetwork
     transaction: str | None = Field(
         None, min_length=1, max_length=500, pattern=_NO_NUL, description="its id, or a link"
     )
