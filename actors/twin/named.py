@@ -78,7 +78,7 @@ def label_of(text: str, names: Mapping[str, str]) -> str:
     if text in names:
         return label(text, names[text])
     # Ids may contain the mark themselves: the more names, the likelier the division.
-    divisions = [(len(names.keys() & set(ends)), ends) for ends in link_ends(text)]
+    divisions = [(sum(end in names for end in ends), ends) for ends in link_ends(text)]
     known, ends = max(divisions, default=(0, ("", "")))
     return link_label(*(label(end, names.get(end)) for end in ends)) if known else text
 

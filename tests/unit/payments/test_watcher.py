@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -199,16 +200,18 @@ def test_the_loop_goes_on_and_ends_when_cancelled(
     """With a pause that is jittered around half a minute."""
     pauses: list[float] = []
 
-    async def pause(pause_s: float) -> None:
+    def pause(pause_s: float) -> asyncio.Timeout:
         pauses.append(pause_s)
         if len(pauses) == 4:
             raise asyncio.CancelledError
+        return asyncio.timeout(0)  # it is over at once
 
     async def run() -> None:
         watcher = await watched.polls(0)
         async with scanning.connect(tron_chain(watched.url)) as api:
             watcher._api = api
-            monkeypatch.setattr(watching.asyncio, "sleep", pause)
+            quick = SimpleNamespace(timeout=pause, to_thread=asyncio.to_thread)
+            monkeypatch.setattr(watching, "asyncio", quick)
             with pytest.raises(asyncio.CancelledError):
                 await watcher.run()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actors.mesh.drill.drill_plan import DrillScenario, plan
@@ -119,6 +119,7 @@ ID = st.text("ab-", min_size=1, max_size=5).filter(lambda t: "--" not in t.strip
 
 
 @given(st.dictionaries(ID, st.text("XY", min_size=1, max_size=2), max_size=4), ID, ID)
+@example({"--": "X", "---": "X"}, "--", "--")
 def test_a_label_has_every_name_of_a_link(names: dict[str, str], a: str, b: str) -> None:
     """Of a node and a link alike; without names, it is what it was."""
     assert named.label_of(a, {}) == a
