@@ -2,8 +2,8 @@
 
     python -m cluster.head TEMP_DIR OPTIONS
 
-TEMP_DIR is the cluster's, OPTIONS are those of `HeadOptions` as JSON. `ray start` takes six
-seconds more: it imports all of Ray's commands, runs a dashboard's process also where no dashboard
+TEMP_DIR is the cluster's, OPTIONS are those of `HeadOptions` as JSON. `ray start` takes twice
+as long: it imports all of Ray's commands, runs a dashboard's process also where no dashboard
 is wanted, and its raylet waits for two agents of Ray to have started before it takes a driver. Here
 the agents are told their ports, so that nobody waits for them; a worker waits by itself if it needs
 one. Workers are set up by `worker_setup`. The Ray Client server, of no use here, is left out: it

@@ -39,8 +39,10 @@ loopback. `x0 watch URL --detach` and then `x0 what-if --fail HOSTNAME --json` a
 runs them, each as a process of its own, on a cluster of their own that is started by the first; \
 {runs} runs. The answer is checked to be about the observed network and the node of that name. The \
 first command returns when the twin can be asked; the historian and the gateway start while the \
-second one asks. At rest: a map of {rest:,} nodes, polled every {poll:.0f} s, over {polls} polls; \
-what the process of the observer takes."""
+second one asks."""
+_AT_REST: Final = """ \
+At rest: a map of {rest:,} nodes, polled every {poll:.0f} s, over {polls} polls; what the process \
+of the observer takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,8 @@ def measure(
         if memory > MEMORY_MIB:
             short.append(f"the observer takes more than {MEMORY_MIB:g} MiB")
     return Findings(
-        method=_METHOD.format(nodes=nodes, runs=runs, rest=rest, poll=POLL_S, polls=POLLS),
+        method=_METHOD.format(nodes=nodes, runs=runs)
+        + (_AT_REST.format(rest=rest, poll=POLL_S, polls=POLLS) if rest else ""),
         tables=tables,
         findings=[],
         values=values,

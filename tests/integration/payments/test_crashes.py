@@ -1,4 +1,4 @@
-"""3: a crash at any point, and then a replay, equals no crash. The crashes are real SIGKILLs."""
+"""A crash at any point, and then a replay, equals no crash. The crashes are real SIGKILLs."""
 
 from __future__ import annotations
 

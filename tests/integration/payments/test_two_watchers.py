@@ -1,4 +1,4 @@
-"""10 and 8: two watchers on one PostgreSQL, an API that misbehaves in every way, 2,000 orders."""
+"""Two watchers on one PostgreSQL, an API that misbehaves in every way, 2,000 orders."""
 
 from __future__ import annotations
 
