@@ -4,6 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
+READY_TRAIN := $(VENV)/.ready-train
+
+# Not in a lock file: each place that offers torch has a build of its own, with other hashes.
+TORCH ?= torch==2.13.0
 
 # The lock files name every package, so pip resolves nothing: no later release of any package can
 # change what is installed. What it then does not ask either, whether all is there, `pip check` does.
@@ -19,15 +23,16 @@ VERIFYING := chains.money chains.addresses chains.tron chains.ton chains.ton_bod
 # Dozens of processes import the project, the tests' actors among them: they compile it once.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup setup-dev run test cover lint lint-types lint-rest bench lock clean
+.PHONY: setup setup-dev setup-train run test cover lint lint-types lint-rest bench lock clean
 setup: $(READY)
 setup-dev: $(READY_DEV)
+setup-train: $(READY_TRAIN)
 
 # A changed lock file makes a new environment, so that nothing of the old one stays.
 $(VENV)/.locked: requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "x0tta6bl4 needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv --clear $(VENV)
-	@echo "installing what running needs into $(VENV): 1030 MiB, one to three minutes"
+	@echo "installing what running needs into $(VENV): 1400 MiB, one to three minutes"
 	$(LOCKED) -r requirements.lock
 	touch $@
 
@@ -43,6 +48,14 @@ $(READY_DEV): $(READY) requirements-dev.lock
 	$(CHECK)
 	touch $@
 
+$(READY_TRAIN): $(READY) requirements-train.lock
+	@echo "installing what training models needs besides: 860 MiB where $(TORCH) is a build for the"
+	@echo "processor alone; with CUDA (PyPI's for Linux on x86-64) it downloads 2.6 GiB"
+	$(LOCKED) -r requirements-train.lock
+	$(BIN)/python -m pip install --quiet '$(TORCH)'
+	$(CHECK)
+	touch $@
+
 # Again while the mesh is up: drills the one that runs.
 run: setup
 	$(BIN)/x0 status --json >/dev/null 2>&1 || $(BIN)/x0 up --detach
@@ -52,7 +65,7 @@ run: setup
 # Two at a time, a file each: most tests wait for clusters and for protocol time. In the order of
 # their paths, so that the long files come first: xdist would begin with those of many tests.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
-test: setup-dev
+test: setup-dev setup-train
 	$(PYTEST)
 
 cover: setup-dev
@@ -88,11 +101,14 @@ bench: setup-dev
 # demands it, or with UPGRADE=--upgrade. The second file holds only what the first does not.
 COMPILE := uv pip compile --quiet $(UPGRADE) --universal --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links pyproject.toml --group setup
-NAMES = sed -n 's/^\([a-z0-9-]*\)==.*/\1/p' requirements.lock | sort -u
+NAMES = sed -n 's/^\([a-z0-9-]*\)==.*/\1/p'
+OMIT := 's/^/--no-emit-package /'
 lock:
 	$(COMPILE) -o requirements.lock
-	$(COMPILE) --group dev -c requirements.lock $$($(NAMES) | sed 's/^/--no-emit-package /') \
-		-o requirements-dev.lock
+	$(COMPILE) --group train -c requirements.lock $$($(NAMES) requirements.lock | sed $(OMIT)) \
+		-o requirements-train.lock
+	$(COMPILE) --group dev -c requirements.lock -c requirements-train.lock \
+		$$($(NAMES) requirements.lock requirements-train.lock | sed $(OMIT)) -o requirements-dev.lock
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .complexipy_cache
