@@ -98,17 +98,15 @@ bench: setup-dev
 	$(BIN)/python -m loadtests
 
 # Needs uv (pip install uv). Resolves for every platform; versions change only where pyproject.toml
-# demands it, or with UPGRADE=--upgrade. The second file holds only what the first does not.
+# demands it, or with UPGRADE=--upgrade. The other files hold only what the first does not.
 COMPILE := uv pip compile --quiet $(UPGRADE) --universal --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links pyproject.toml --group setup
-NAMES = sed -n 's/^\([a-z0-9-]*\)==.*/\1/p'
-OMIT := 's/^/--no-emit-package /'
+BUT_RUNTIME = $$(sed -n 's/^\([a-z0-9-]*\)==.*/--no-emit-package \1/p' requirements.lock | sort -u)
 lock:
 	$(COMPILE) -o requirements.lock
-	$(COMPILE) --group train -c requirements.lock $$($(NAMES) requirements.lock | sed $(OMIT)) \
+	$(COMPILE) --group dev -c requirements.lock $(BUT_RUNTIME) -o requirements-dev.lock
+	$(COMPILE) --group train -c requirements.lock -c requirements-dev.lock $(BUT_RUNTIME) \
 		-o requirements-train.lock
-	$(COMPILE) --group dev -c requirements.lock -c requirements-train.lock \
-		$$($(NAMES) requirements.lock requirements-train.lock | sed $(OMIT)) -o requirements-dev.lock
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .complexipy_cache

@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 RUNTIME = "requirements.lock"
 DEVELOPMENT = "requirements-dev.lock"
+TRAINING = "requirements-train.lock"
 
 Pins = dict[NormalizedName, Version]
 
@@ -113,7 +114,8 @@ def unmet(
         extras.extend(wanted)
 
     for one in asked_for:
-        check("pyproject.toml", one)
+        if one.marker is None or one.marker.evaluate({**environment, "extra": ""}):
+            check("pyproject.toml", one)
     while extras:
         name, extra = extras.popleft()
         package = packages.get(name)

@@ -18,6 +18,7 @@ from tests.unit.packaging.locks import (
     PROJECT,
     ROOT,
     RUNTIME,
+    TRAINING,
     asked,
     installed,
     linux,
@@ -55,9 +56,22 @@ def test_whatever_development_requires_is_locked(python: str) -> None:
     assert unmet(chosen, asked("setup", "dev"), PACKAGES, environment) == []
 
 
-def test_what_is_locked_is_what_is_installed() -> None:
+@pytest.mark.parametrize("python", [*PYTHONS, HERE])
+def test_whatever_training_requires_is_locked_but_torch(python: str) -> None:
+    """So is what torch-geometric requires, and on this Python torch, which no lock file has."""
+    environment = linux(python)
+    chosen = pins(read(RUNTIME, TRAINING), environment)
+    wanted = asked("setup", "train")
+    torch = PACKAGES.get(canonicalize_name("torch"))
+    if torch is not None and python == HERE:
+        wanted += [one for one in torch.requires if one.marker is None]
+    assert unmet(chosen, wanted, PACKAGES, environment) == []
+
+
+@pytest.mark.parametrize("other", [DEVELOPMENT, TRAINING])
+def test_what_is_locked_is_what_is_installed(other: str) -> None:
     """On this Python every locked package is installed in its locked version, so all were read."""
-    assert unread(pins(read(RUNTIME, DEVELOPMENT), linux(HERE)), PACKAGES) == []
+    assert unread(pins(read(RUNTIME, other), linux(HERE)), PACKAGES) == []
 
 
 @pytest.mark.parametrize("python", PYTHONS[::2])
@@ -96,16 +110,17 @@ def test_a_pin_that_is_too_old_or_wanted_with_an_extra_is_told() -> None:
 
 
 def test_make_installs_nothing_else() -> None:
-    """The commands of the Makefile resolve nothing and, with all installed, need no registry."""
+    """All but torch: what is resolved is nothing and, with all installed, needs no registry."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     said = subprocess.run(
-        ["make", "--dry-run", "--always-make", "setup-dev"],
+        ["make", "--dry-run", "--always-make", "setup-dev", "setup-train"],
         cwd=ROOT, env=clean, check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
     commands = [shlex.split(line) for line in said.splitlines() if "pip install" in line]
     locked = [command for command in commands if "-r" in command]
-    assert [command[-1] for command in locked] == [RUNTIME, DEVELOPMENT]
-    assert all("--no-deps" in command for command in commands)
+    assert [command[-1] for command in locked] == [RUNTIME, DEVELOPMENT, TRAINING]
+    (torch,) = [command for command in commands if "--no-deps" not in command]
+    assert torch[-1].startswith("torch==")
     for command in locked:
         assert {"--require-hashes", "--only-binary"} <= set(command)
         offline = [sys.executable, *command[1:], "--isolated", "--no-index", "--dry-run"]
