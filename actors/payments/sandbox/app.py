@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from actors.payments.chains import addresses
 from actors.payments.chains.money import MAX_AMOUNT, Method, Network
-from actors.payments.sandbox import kinds, tonapi, toncenter, trongrid
+from actors.payments.sandbox import chain_ton, kinds, tonapi, toncenter, trongrid
 from actors.payments.sandbox.faults import ApiFaults, Fault, FaultPlan, Limit
 from actors.payments.sandbox.kinds import Chains, Payment, PaymentKind
 from actors.runtime.errors import InvalidInput, Unavailable, X0Error
@@ -218,8 +218,7 @@ def create(sandbox: Sandbox) -> ASGIApp:
 
 
 def _check_room(chains: Chains, payments: int) -> None:
-    # A payment is four transactions at most.
-    if len(chains.tron) + len(chains.ton) + 4 * payments > MAX_TRANSACTIONS:
+    if len(chains.tron) + len(chains.ton) + chain_ton.MOST * payments > MAX_TRANSACTIONS:
         raise Unavailable(
             "the sandbox takes no more payments",
             f"it keeps {MAX_TRANSACTIONS} transactions in memory",

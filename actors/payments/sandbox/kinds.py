@@ -186,7 +186,7 @@ def _pay_ton(chain: TonChain, one: Payment) -> list[str]:
     units = amount(one.kind, one.amount)
     text = "" if one.kind is PaymentKind.NO_COMMENT else one.comment
     if one.kind is PaymentKind.FAKE_JETTON:
-        return [chain.forge_jettons("forger", to, units, text).tx_id]
+        return [chain.pay_jettons("forger", to, units, text, master=chain.fake_master)[-1].tx_id]
     made = []
     for _ in range(2 if one.kind is PaymentKind.TWICE else 1):
         if one.method is Method.TON:

@@ -7,7 +7,7 @@ of account states are made up, since no contract runs here: each is a hash of wh
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from pytoniq_core.boc.address import Address
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from pytoniq_core.boc.cell import Cell
 
+TRANSFER: Final = 0x0F8A7EA5  # what jettons are sent by (TEP-74)
 FORWARD_FEE: Final = 266_669  # nanotons, of a small message
 _FIRST_COMMENT: Final = 123  # bytes in a body's first cell, after its 32 bits
 _NEXT_COMMENT: Final = 127
@@ -44,6 +45,7 @@ class TonEnvelope:
         body: body of the message.
         bounce: whether it wants to come back if nobody can take it.
         bounced: whether it is one that came back.
+        created: logical time and time, s, at which it was sent.
     """
 
     source: str
@@ -52,9 +54,10 @@ class TonEnvelope:
     body: Cell
     bounce: bool = False
     bounced: bool = False
+    created: tuple[int, int] = (0, 0)
 
-    def cell(self, lt: int, time_s: int) -> Cell:
-        """As `Message Any`, made at a logical time."""
+    def cell(self) -> Cell:
+        """As `Message Any`."""
         info = InternalMsgInfo(
             ihr_disabled=True,
             bounce=self.bounce,
@@ -64,11 +67,30 @@ class TonEnvelope:
             value=CurrencyCollection(self.value),
             ihr_fee=0,
             fwd_fee=FORWARD_FEE,
-            created_lt=lt,
-            created_at=time_s,
+            created_lt=self.created[0],
+            created_at=self.created[1],
         )
         made: Cell = MessageAny(info, None, self.body).serialize()
         return made
+
+
+@dataclass(frozen=True, slots=True)
+class TonExternal:
+    """A message from outside that a wallet has taken: its owner's.
+
+    Attributes:
+        destination: the wallet, raw form.
+        message: as it came, a `Message Any`.
+        sends: what it has the wallet send.
+    """
+
+    destination: str
+    message: Cell
+    sends: TonEnvelope
+
+    def cell(self) -> Cell:
+        """As `Message Any`."""
+        return self.message
 
 
 def comment(text: str) -> Cell:
@@ -132,6 +154,31 @@ def internal_transfer(query: int, amount: int, sender: str, forward: int, text: 
     )
 
 
+def jetton_transfer(query: int, amount: int, to: str, owner: str, forward: int, text: str) -> Cell:
+    """`transfer`: what an owner asks of the own jetton wallet (TEP-74).
+
+    Args:
+        query: id of the query.
+        amount: number of the jetton's smallest units.
+        to: whom they go to.
+        owner: who gets the change.
+        forward: nanotons for the notification; 0 for none.
+        text: text of the comment.
+    """
+    return _end(
+        Builder()
+        .store_uint(TRANSFER, 32)
+        .store_uint(query, 64)
+        .store_coins(amount)
+        .store_address(Address(to))
+        .store_address(Address(owner))
+        .store_bit(0)  # nothing for the jetton wallet's own use
+        .store_coins(forward)
+        .store_bit(1)
+        .store_ref(comment(text))
+    )
+
+
 def excesses(query: int) -> Cell:
     """`excesses`: the change of a jetton transfer (TEP-74)."""
     return _end(Builder().store_uint(ton_body.EXCESSES, 32).store_uint(query, 64))
@@ -170,7 +217,7 @@ class TonRecord:
     lt: int
     time_s: int
     previous: tuple[int, str]
-    incoming: TonEnvelope
+    incoming: TonEnvelope | TonExternal
     outgoing: tuple[TonEnvelope, ...]
     active: bool
     bounced: bool
@@ -180,7 +227,7 @@ class TonRecord:
 
 
 def transaction(
-    incoming: TonEnvelope,
+    incoming: TonEnvelope | TonExternal,
     outgoing: Sequence[TonEnvelope],
     *,
     lt: int,
@@ -194,8 +241,8 @@ def transaction(
 
     Args:
         incoming: the message.
-        outgoing: the messages that it sends.
-        lt: its logical time; the message was made just before, the outgoing ones are just after.
+        outgoing: the messages that it sends; the record has them with the time of that.
+        lt: its logical time; the outgoing messages are made just after it.
         time_s: time of its block, s since the Unix epoch.
         before: the account's last transaction.
         active: whether the account has code, which runs and succeeds.
@@ -208,11 +255,14 @@ def transaction(
     previous = (0, "00" * 32) if before is None else (before.lt, before.tx_id)
     old = _FIRST_STATE if before is None else before.state
     begins = NONEXIST if before is None else before.ends
-    arrived = incoming.cell(lt - 1, time_s)
+    arrived = incoming.cell()
     new = hashlib.sha256(old + arrived.hash).digest()
     sent = HashMap(15, value_serializer=lambda cell, builder: builder.store_ref(cell))
+    outgoing = [
+        replace(one, created=(lt + 1 + number, time_s)) for number, one in enumerate(outgoing)
+    ]
     for number, one in enumerate(outgoing):
-        sent.set_int_key(number, one.cell(lt + 1 + number, time_s))
+        sent.set_int_key(number, one.cell())
     messages = Builder().store_bit(1).store_ref(arrived)
     messages.store_dict(sent.serialize() if outgoing else None)
     update = Builder().store_uint(0x72, 8).store_bytes(old).store_bytes(new).end_cell()
@@ -249,13 +299,20 @@ def transaction(
     )
 
 
-def _description(incoming: TonEnvelope, sent: int, *, active: bool, bounced: bool) -> Cell:
-    """`trans_ord`: without a storage phase, with a credit phase."""
-    builder = Builder().store_bits("0000")
-    builder.store_bit(int(not incoming.bounce))  # credit_first: before a compute phase may bounce
+def _description(
+    incoming: TonEnvelope | TonExternal, sent: int, *, active: bool, bounced: bool
+) -> Cell:
+    """`trans_ord`: without a storage phase, with a credit phase if the message brings value."""
+    first = (
+        isinstance(incoming, TonExternal) or not incoming.bounce
+    )  # credit_first: before a compute phase may bounce
+    builder = Builder().store_bits("0000").store_bit(int(first))
     builder.store_bit(0)  # storage phase
-    builder.store_bit(1).store_bit(0)  # credit phase, no fees were due
-    builder.store_cell(CurrencyCollection(incoming.value).serialize())
+    if isinstance(incoming, TonExternal):
+        builder.store_bit(0)
+    else:
+        builder.store_bit(1).store_bit(0)  # credit phase, no fees were due
+        builder.store_cell(CurrencyCollection(incoming.value).serialize())
     if active:
         builder.store_bits("1100").store_coins(400_000).store_ref(_computed())
         builder.store_bit(1).store_ref(_actions(sent))

@@ -16,6 +16,7 @@ from fastapi import APIRouter, HTTPException, Query, Request
 
 from actors.payments.chains import addresses
 from actors.payments.sandbox.faults import Fault
+from actors.payments.sandbox.ton_cells import TonExternal
 
 if TYPE_CHECKING:
     import random
@@ -122,7 +123,10 @@ def _shown(one: TonRecord) -> dict[str, Any]:
     }
 
 
-def _message(one: TonEnvelope) -> dict[str, Any]:
+def _message(one: TonEnvelope | TonExternal) -> dict[str, Any]:
+    if isinstance(one, TonExternal):
+        to = {"address": one.destination}
+        return {"msg_type": "ext_in_msg", "value": 0, "destination": to}
     return {
         "msg_type": "int_msg",
         "value": one.value,

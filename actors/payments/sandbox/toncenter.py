@@ -19,12 +19,13 @@ from pytoniq_core.boc.cell import Cell
 
 from actors.payments.chains import addresses
 from actors.payments.sandbox.faults import Fault
+from actors.payments.sandbox.ton_cells import TonExternal
 
 if TYPE_CHECKING:
     import random
 
     from actors.payments.sandbox.chain_ton import TonChain
-    from actors.payments.sandbox.ton_cells import TonRecord
+    from actors.payments.sandbox.ton_cells import TonEnvelope, TonRecord
 
 MAX_PAGE: Final = 100
 _MAX_LT: Final = 2**63
@@ -105,13 +106,12 @@ def _shown(one: TonRecord) -> dict[str, Any]:
         "data": base64.b64encode(one.boc).decode(),
         "transaction_id": {"lt": str(one.lt), "hash": digest},
         "fee": "0",
-        "in_msg": {
-            "source": one.incoming.source,
-            "destination": one.incoming.destination,
-            "value": str(one.incoming.value),
-        },
-        "out_msgs": [
-            {"source": sent.source, "destination": sent.destination, "value": str(sent.value)}
-            for sent in one.outgoing
-        ],
+        "in_msg": _message(one.incoming),
+        "out_msgs": [_message(sent) for sent in one.outgoing],
     }
+
+
+def _message(one: TonEnvelope | TonExternal) -> dict[str, str]:
+    if isinstance(one, TonExternal):
+        return {"source": "", "destination": one.destination, "value": "0"}
+    return {"source": one.source, "destination": one.destination, "value": str(one.value)}
