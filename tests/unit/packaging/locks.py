@@ -16,7 +16,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 ROOT = Path(__file__).parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -63,6 +63,10 @@ def read(*names: str) -> list[Requirement]:
     return [Requirement(re.sub(r"\s*\\$", "", line)) for line in lines if line[:1].strip()]
 
 
+def _applies(one: Requirement, environment: Environment, extra: str = "") -> bool:
+    return one.marker is None or one.marker.evaluate({**environment, "extra": extra})
+
+
 def pins(lock: Iterable[Requirement], environment: Environment) -> Pins:
     """Choose what of a lock is for `environment`.
 
@@ -71,7 +75,7 @@ def pins(lock: Iterable[Requirement], environment: Environment) -> Pins:
     """
     chosen: Pins = {}
     for one in lock:
-        if one.marker is not None and not one.marker.evaluate({**environment, "extra": ""}):
+        if not _applies(one, environment):
             continue
         (exactly,) = one.specifier
         name = canonicalize_name(one.name)
@@ -89,6 +93,14 @@ def asked(*groups: str) -> list[Requirement]:
     return [Requirement(text) for text in texts]
 
 
+def _complaints(asker: str, one: Requirement, chosen: Pins) -> Iterator[str]:
+    name = canonicalize_name(one.name)
+    if name not in chosen:
+        yield f"{asker} asks for {one}, which is not locked"
+    elif not one.specifier.contains(chosen[name], prereleases=True):
+        yield f"{asker} asks for {one}, and {chosen[name]} is locked"
+
+
 def unmet(
     chosen: Pins,
     asked_for: Iterable[Requirement],
@@ -104,17 +116,13 @@ def unmet(
     seen = set(extras)
 
     def check(asker: str, one: Requirement) -> None:
-        name = canonicalize_name(one.name)
-        if name not in chosen:
-            missing.append(f"{asker} asks for {one}, which is not locked")
-        elif not one.specifier.contains(chosen[name], prereleases=True):
-            missing.append(f"{asker} asks for {one}, and {chosen[name]} is locked")
-        wanted = {(name, extra) for extra in one.extras} - seen
+        missing.extend(_complaints(asker, one, chosen))
+        wanted = {(canonicalize_name(one.name), extra) for extra in one.extras} - seen
         seen.update(wanted)
         extras.extend(wanted)
 
     for one in asked_for:
-        if one.marker is None or one.marker.evaluate({**environment, "extra": ""}):
+        if _applies(one, environment):
             check("pyproject.toml", one)
     while extras:
         name, extra = extras.popleft()
@@ -122,7 +130,7 @@ def unmet(
         if package is None or package.version != chosen.get(name):
             continue
         for one in package.requires:
-            if one.marker is None or one.marker.evaluate({**environment, "extra": extra}):
+            if _applies(one, environment, extra):
                 check(f"{name} {package.version}", one)
     return missing
 
