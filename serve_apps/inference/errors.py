@@ -1,0 +1,40 @@
+"""The errors of inference.
+
+Unavailable
+└── ModelUnusable            503  there is no model that can be used
+    ├── ModelFileCorrupt     503  a file of it is missing, cut short, or not what was saved
+    └── ModelSchemaMismatch  503  it was made for another release, purpose, features or relations
+"""
+
+from __future__ import annotations
+
+from actors.runtime.errors import Unavailable
+
+_RETRY_S = 30.0  # somebody has to put another file in place
+
+
+class ModelUnusable(Unavailable):
+    """There is no model that can be used. `model` is its name, without the path."""
+
+    model: str
+
+    def __init__(self, model: str, why: str, remedy: str) -> None:
+        super().__init__(
+            f"model {model} cannot be used", why, remedy, retry_after_s=_RETRY_S, model=model
+        )
+
+
+class ModelFileCorrupt(ModelUnusable):
+    """A file of the model is missing, cut short, too large, or not what was saved."""
+
+    def __init__(self, model: str, why: str) -> None:
+        super().__init__(
+            model, why, "Put both of its files back from where they came, or run `x0 train`."
+        )
+
+
+class ModelSchemaMismatch(ModelUnusable):
+    """The model was made for another release, purpose, list of features or list of relations."""
+
+    def __init__(self, model: str, why: str) -> None:
+        super().__init__(model, why, "Use a model that this release made: run `x0 train`.")
