@@ -154,10 +154,13 @@ async def _on_ton(
     if not found:
         return LookedUp(Network.TON, tx_id, Outcome.NOT_FOUND)
     transfers, rejected = ton.split([ton.judge(one, shop, chain.since_ms) for one in found])
+    notices = scanning.other_tokens(found, shop, chain)
+    cursor = await asyncio.to_thread(ledger.intake.open, Network.TON, chain.wallet)
+    effect = await asyncio.to_thread(
+        ledger.intake.bring_in, cursor, transfers, clock(), notices=notices
+    )
     if not transfers:
         return LookedUp(Network.TON, tx_id, Outcome.NOTHING, rejected[0].reason)
-    cursor = await asyncio.to_thread(ledger.intake.open, Network.TON, chain.wallet)
-    effect = await asyncio.to_thread(ledger.intake.bring_in, cursor, transfers, clock())
     ids = [one.tx_id for one in transfers]
     return await _recorded(ledger, Network.TON, tx_id, ids, new=bool(effect.new))
 

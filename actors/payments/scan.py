@@ -32,10 +32,12 @@ from actors.runtime.database import now_ms
 from actors.runtime.errors import Conflict
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from actors.payments.chains.api import Api
+    from actors.payments.chains.ton import TonTransaction
     from actors.payments.chains.ton_source import TonSource
+    from actors.payments.chains.verdict import OtherTokens
     from actors.payments.ledger.intake import Cursor, Waiting
     from actors.payments.ledger.ledger import Ledger
     from actors.payments.shop import ShopChain
@@ -62,7 +64,7 @@ class ScanResult:
         pages: number of pages of history that were read.
         transfers: incoming ones that they list.
         settled: orders that got their payment.
-        review: transfers that went to the review queue.
+        review: transfers, and notices of other tokens, that went to the review queue.
         waiting: transactions whose receipt is not solid yet, or not read yet.
         expired: orders given up.
         rejected: number of entries that were not transfers to the shop, by reason.
@@ -367,12 +369,21 @@ class _TonScan:
                 position=new[-1].lt,
                 mark=new[-1].mark,
                 dust=self._chain.dust,
+                notices=other_tokens(new, shop, self._chain),
             )
             lt, mark = new[-1].lt, new[-1].mark
             self._result.transfers += len(transfers)
             self._result.settled += effect.settled
             self._result.review += effect.review
             self._result.rejected.update(str(one.reason) for one in rejected)
+
+
+def other_tokens(
+    transactions: Iterable[TonTransaction], shop: TonShop, chain: ShopChain
+) -> list[OtherTokens]:
+    """What transactions of the shop's accounts say of tokens that it does not take."""
+    found = (ton.other_tokens(one, shop, chain.since_ms) for one in transactions)
+    return [one for one in found if one is not None]
 
 
 async def ton_shop(chain: ShopChain, ledger: Ledger, source: TonSource) -> TonShop:

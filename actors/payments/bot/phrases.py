@@ -57,6 +57,7 @@ class Phrases:
     no_refund: str
     no_address: str
     told: Mapping[str, str]
+    told_tokens: Mapping[str, str]  # the same, of tokens that the shop does not take
     download: str
     licence: str
     ended: str
@@ -173,6 +174,15 @@ EN: Final = Phrases(
         "dismissed": "A person has looked at {paid} {coin} that came for order {order}, and "
         "nothing more will be done about it. If you think that is wrong, tell the shop and name "
         "the order.",
+    },
+    told_tokens={
+        "wrong_asset": "Tokens that this shop does not take came with the comment of order "
+        "{order}, which asks for {amount} {symbol}, so they do not count for it. A person will "
+        "look at them. If you have not paid the order otherwise, send {amount} {symbol} with the "
+        "same comment before {time} UTC.",
+        "dismissed": "A person has looked at the tokens that came with the comment of order "
+        "{order}, and nothing more will be done about them. If you think that is wrong, tell the "
+        "shop and name the order.",
     },
     download="Here is what you bought with order {order}:\n{link}\n\n"
     "The link works until {time} UTC and is for you alone. After that, /status {order} gives you a "
@@ -296,6 +306,15 @@ RU: Final = Phrases(
         "транзакция {tx}.",
         "dismissed": "Человек посмотрел {paid} {coin} по заказу {order}; больше с ними ничего "
         "делать не будут. Если это неверно, сообщите магазину и назовите заказ.",
+    },
+    told_tokens={
+        "wrong_asset": "С комментарием заказа {order} пришли токены, которых магазин не принимает, "
+        "а требуется {amount} {symbol}, поэтому они не засчитываются. Их посмотрит человек. Если "
+        "заказ ещё не оплачен иначе, переведите {amount} {symbol} с тем же комментарием до {time} "
+        "UTC.",
+        "dismissed": "Человек посмотрел токены, которые пришли с комментарием заказа {order}; "
+        "больше с ними ничего делать не будут. Если это неверно, сообщите магазину и назовите "
+        "заказ.",
     },
     download="Ваша покупка по заказу {order}:\n{link}\n\n"
     "Ссылка работает до {time} UTC и только для вас. Потом новую даст /status {order}.",

@@ -128,7 +128,8 @@ def _told(kind: str, one: Order, review: Review | None, received: int, words: Ph
             "address": code(review.refund_to),
             "tx": code(review.refund_tx),
         }
-    return fill(words.told[kind], **values)
+    is_token = review is not None and review.amount is None
+    return fill((words.told_tokens if is_token else words.told)[kind], **values)
 
 
 def goods(one: Order, brought: Goods, words: Phrases) -> RichText:

@@ -30,7 +30,7 @@ from pytoniq_core.tlb.transaction import InternalMsgInfo, Transaction, Transacti
 from actors.payments.chains import addresses, ton_body
 from actors.payments.chains.money import MAX_AMOUNT, Method
 from actors.payments.chains.ton_body import Comment, Excesses, InternalTransfer, Notification
-from actors.payments.chains.verdict import Reason, Rejected, Transfer
+from actors.payments.chains.verdict import OtherTokens, Reason, Rejected, Transfer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -248,6 +248,21 @@ def _notified(one: TonTransaction, message: TonMessage, shop: TonShop) -> Transf
     if message.value >= DUST and one.bounce != "ok":
         return _transfer(one, Method.TON, "", message.source, message.value, "", settles=False)
     return Rejected(one.tx_id, Reason.FAKE_JETTON)
+
+
+def other_tokens(one: TonTransaction, shop: TonShop, since_ms: int) -> OtherTokens | None:
+    """What a transaction of the shop's wallet says of tokens that the shop does not take.
+
+    Nothing of it counts, and anybody can say it; but its comment may name an order, whose buyer has
+    then sent another token than was asked for. Arguments are as in `judge`.
+    """
+    message = one.received
+    if message is None or message.bounced or one.time_s * 1000 < since_ms:
+        return None
+    body = message.body
+    if not isinstance(body, Notification) or message.source == shop.jetton_wallet:
+        return None
+    return OtherTokens(one.tx_id, body.amount, body.sender, body.comment)
 
 
 def _jettons(one: TonTransaction, message: TonMessage, shop: TonShop) -> Transfer | Rejected:

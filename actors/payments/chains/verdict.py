@@ -99,6 +99,23 @@ class Transfer:
         return self.method.network
 
 
+@dataclass(frozen=True, slots=True)
+class OtherTokens:
+    """A notice that tokens have arrived which the shop does not take, or which are forged.
+
+    Attributes:
+        tx_id: the transaction that received the notice, 64 lower-case hex digits.
+        amount: how many, in units of their own, as the notice says.
+        sender: whose they were, as it says, raw form; empty for nobody.
+        comment: the text that came with them, stripped.
+    """
+
+    tx_id: str
+    amount: int
+    sender: str
+    comment: str
+
+
 def transaction_id(text: str) -> str | None:
     """The id of a transaction as 64 lower-case hex digits; None if the text is none."""
     found = _TX_ID.fullmatch(text.strip())

@@ -14,7 +14,14 @@ import sqlalchemy as sa
 
 from actors.payments.chains.money import Method, Network
 from actors.payments.chains.verdict import Reason
-from actors.payments.ledger import order_book, orders, queries, schema, settling
+from actors.payments.ledger import (
+    order_book,
+    orders,
+    other_tokens,
+    queries,
+    schema,
+    settling,
+)
 from actors.payments.ledger.orders import OrderState, PaymentKey
 
 if TYPE_CHECKING:
@@ -22,7 +29,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-    from actors.payments.chains.verdict import Sighting, Transfer
+    from actors.payments.chains.verdict import OtherTokens, Sighting, Transfer
     from actors.payments.ledger.orders import Order
     from actors.payments.ledger.settling import Effect
     from actors.payments.shop import ShopChain
@@ -272,14 +279,16 @@ class Intake:
         position: int,
         mark: str,
         dust: Mapping[Method, int] | None = None,
+        notices: Sequence[OtherTokens] = (),
     ) -> Effect:
         """Record a page of TON transactions that follows the cursor without a gap.
 
-        `dust` is as in `settling.record`.
+        `dust` is as in `settling.record`, `notices` as in `other_tokens.note`.
         """
         with self._database.writing() as connection:
             _cursor(connection, cursor.network, cursor.account, lock=True)
             effect = settling.record(connection, transfers, now_ms, dust)
+            effect.review += other_tokens.note(connection, notices, now_ms)
             _move(connection, cursor, position, mark)
         return effect
 
@@ -290,14 +299,17 @@ class Intake:
         now_ms: int,
         *,
         dust: Mapping[Method, int] | None = None,
+        notices: Sequence[OtherTokens] = (),
     ) -> Effect:
         """Record transfers on TON out of their turn; the cursor stays.
 
-        `dust` is as in `settling.record`.
+        `dust` is as in `settling.record`, `notices` as in `other_tokens.note`.
         """
         with self._database.writing() as connection:
             _cursor(connection, cursor.network, cursor.account, lock=True)
-            return settling.record(connection, transfers, now_ms, dust)
+            effect = settling.record(connection, transfers, now_ms, dust)
+            effect.review += other_tokens.note(connection, notices, now_ms)
+            return effect
 
     def recorded(self, network: Network, tx_ids: Sequence[str]) -> list[RecordedTransfer]:
         """What is in the ledger of these transactions."""

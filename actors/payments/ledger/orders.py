@@ -164,7 +164,7 @@ class Cause(StrEnum):
     LATE = "late"
     DUPLICATE = "duplicate"  # another transfer settles the order
     UNUSUAL = "unusual"  # it arrived in a way that may not settle an order
-    WRONG_ASSET = "wrong_asset"  # another coin or token than the order asks for
+    WRONG_ASSET = "wrong_asset"  # another coin, or any other token, than the order asks for
     UNDELIVERABLE = "undeliverable"  # concerns an order, not a transfer
     OVERPAID = "overpaid"  # concerns what an order was paid beyond what was asked
 

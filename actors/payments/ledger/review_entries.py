@@ -27,8 +27,9 @@ class Review:
     """One entry. Times are ms since the Unix epoch, amounts in the smallest unit.
 
     Attributes:
-        subject: its name: `network:transaction:position`, `order:id` of a delivery, or `excess:id`
-            of what an order was paid beyond what was asked.
+        subject: its name: `network:transaction:position`, `order:id` of a delivery, `excess:id`
+            of what an order was paid beyond what was asked, or `tokens:id:transaction` of tokens
+            that the shop does not take.
         cause: why it is here.
         order: id of the order that it concerns; None if none is known.
         method: how it was paid; None if it is not about money.

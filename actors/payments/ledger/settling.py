@@ -51,7 +51,7 @@ class Effect:
     Attributes:
         new: transfers that were not known.
         settled: orders that got their payment.
-        review: transfers that entered the queue.
+        review: entries that are new in the queue.
         dust: transfers that were counted and nothing more.
     """
 
@@ -104,7 +104,7 @@ def record(
             touched.add(order_id)
         elif not is_dust:
             key = PaymentKey(one.network, one.tx_id, one.position)
-            unmatched.append(_review(key, Cause.UNMATCHED, None, now_ms))
+            unmatched.append(review(key, Cause.UNMATCHED, None, now_ms))
     connection.execute(schema.payments.insert(), rows)
     if unmatched:
         connection.execute(schema.reviews.insert(), unmatched)
@@ -258,7 +258,7 @@ def keep_excess(connection: Connection, order: Order, excess: int, now_ms: int) 
     if not excess:
         connection.execute(schema.reviews.delete().where(mine))
     elif known is None:
-        entry = _review(None, Cause.OVERPAID, order.id, now_ms)
+        entry = review(None, Cause.OVERPAID, order.id, now_ms)
         connection.execute(schema.reviews.insert(), {**entry, "subject": name, "amount": excess})
         say(connection, order, ("overpaid",), now_ms)
     else:
@@ -380,7 +380,7 @@ def _keep_reviews(
     if new:
         connection.execute(
             schema.reviews.insert(),
-            [_review(key, cause, order.id, now_ms) for key, cause in new.items()],
+            [review(key, cause, order.id, now_ms) for key, cause in new.items()],
         )
     for key, cause in new.items():
         say(connection, order, (told(order, cause),), now_ms, about=subject(key))
@@ -394,9 +394,10 @@ def told(order: Order, cause: Cause) -> str:
     return str(OrderState.PAID_LATE if cause is Cause.LATE else cause)
 
 
-def _review(
+def review(
     key: PaymentKey | None, cause: Cause, order_id: str | None, now_ms: int
 ) -> dict[str, object]:
+    """The row of a new entry in the review queue; without a payment, its subject is still open."""
     return {
         "subject": "" if key is None else subject(key),
         "cause": str(cause),

@@ -290,7 +290,7 @@ class Demo:
             cause
             for one in self._report.endings
             for cause in one.case.causes
-            if cause is not Cause.OVERPAID
+            if cause not in {Cause.OVERPAID, Cause.WRONG_ASSET}  # nothing that was counted
         ]
         causes = len(transfers) - 1
         self._check("payments that settle none", causes, sum(one.review for one in takings))
@@ -376,7 +376,8 @@ def _causes(queue: Iterable[Review], payers: dict[str, str]) -> dict[str, tuple[
     """For which causes transfers are in the queue, by the order that they were made for."""
     found: dict[str, list[Cause]] = {}
     for one in queue:
-        named = one.subject.split(":")[1]  # a transaction, or the order that was paid too much
-        order = one.order if one.cause is Cause.OVERPAID else payers.get(named)
+        named = one.subject.split(":")[1]  # a transaction, or an order
+        is_counted = one.cause not in {Cause.OVERPAID, Cause.WRONG_ASSET}
+        order = payers.get(named) if is_counted else one.order
         found.setdefault(order or "", []).append(one.cause)
     return {order: tuple(sorted(causes)) for order, causes in found.items()}

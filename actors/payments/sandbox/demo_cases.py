@@ -61,7 +61,7 @@ MAIN: Final = (
     _unpaid(Method.TON, PaymentKind.NO_COMMENT, Cause.UNMATCHED),
     _unpaid(Method.TON, PaymentKind.ZERO),
     _unpaid(Method.TON, PaymentKind.BOUNCED),
-    _unpaid(Method.TON, PaymentKind.FAKE_JETTON),
+    _unpaid(Method.TON, PaymentKind.FAKE_JETTON, Cause.WRONG_ASSET),
     _unpaid(Method.TON, None),
     _paid(Method.TON_USDT, PaymentKind.EXACT),
     _paid(Method.TON_USDT, PaymentKind.OVER, Cause.OVERPAID),
@@ -70,7 +70,7 @@ MAIN: Final = (
     DemoCase(Method.TON_USDT, PaymentKind.SHORT, OrderState.CLOSED, (Cause.UNDERPAID,)),
     _unpaid(Method.TON_USDT, PaymentKind.NO_COMMENT, Cause.UNMATCHED),
     _unpaid(Method.TON_USDT, PaymentKind.ZERO),
-    _unpaid(Method.TON_USDT, PaymentKind.FAKE_JETTON),
+    _unpaid(Method.TON_USDT, PaymentKind.FAKE_JETTON, Cause.WRONG_ASSET),
 )
 """Before anything fails for long."""
 DURING_AN_OUTAGE: Final = tuple(_paid(method, PaymentKind.EXACT) for method in Method)

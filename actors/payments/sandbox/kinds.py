@@ -78,7 +78,7 @@ MEANING: Final[Mapping[PaymentKind, str]] = {
     PaymentKind.UNLISTED: "on the chain, and the index lists it never",
     PaymentKind.NO_COMMENT: "what was asked for, without the comment",
     PaymentKind.BOUNCED: "a deposit that goes back at once",
-    PaymentKind.FAKE_JETTON: "a notice of jettons from a forger's contract",
+    PaymentKind.FAKE_JETTON: "worthless jettons of another master, in the words of real ones",
     PaymentKind.SILENT: "jettons that arrive without a notice",
 }
 

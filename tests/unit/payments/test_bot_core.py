@@ -260,6 +260,7 @@ def test_every_message_of_the_outbox_can_be_said(words: Phrases) -> None:
     """There are words for each kind, and a delivery carries its goods whole."""
     kinds = _kinds() - {"delivery"}
     assert set(words.told) == kinds
+    assert set(words.told_tokens) == {"wrong_asset", "dismissed"} < kinds
     order = an_order()
     entry = Review(
         "ton:x:1",

@@ -39,7 +39,7 @@ EXPECTED: dict[tuple[Method, PaymentKind], tuple[OrderState, tuple[Cause, ...]]]
     (TON, PaymentKind.NO_COMMENT): (OrderState.NEW, (Cause.UNMATCHED,)),
     (TON, PaymentKind.ZERO): NOT_PAID,
     (TON, PaymentKind.BOUNCED): NOT_PAID,
-    (TON, PaymentKind.FAKE_JETTON): NOT_PAID,
+    (TON, PaymentKind.FAKE_JETTON): (OrderState.NEW, (Cause.WRONG_ASSET,)),
     (USDT, PaymentKind.EXACT): (OrderState.CONFIRMED, ()),
     (USDT, PaymentKind.SHORT): (OrderState.UNDERPAID, (Cause.UNDERPAID,)),
     (USDT, PaymentKind.OVER): (OrderState.OVERPAID, (Cause.OVERPAID,)),
@@ -48,7 +48,7 @@ EXPECTED: dict[tuple[Method, PaymentKind], tuple[OrderState, tuple[Cause, ...]]]
     (USDT, PaymentKind.SILENT): (OrderState.CONFIRMED, ()),
     (USDT, PaymentKind.NO_COMMENT): (OrderState.NEW, (Cause.UNMATCHED,)),
     (USDT, PaymentKind.ZERO): NOT_PAID,
-    (USDT, PaymentKind.FAKE_JETTON): NOT_PAID,
+    (USDT, PaymentKind.FAKE_JETTON): (OrderState.NEW, (Cause.WRONG_ASSET,)),
 }
 
 

@@ -21,7 +21,7 @@ from actors.payments.errors import (
     UntrustedHistory,
 )
 from actors.payments.ledger.order_book import RESERVED_MS, WINDOW_MS
-from actors.payments.ledger.orders import OrderState
+from actors.payments.ledger.orders import Cause, OrderState
 from actors.runtime.errors import Conflict
 from tests.unit.payments import ledgers
 from tests.unit.payments.http_chain import Answer, Asked, Chains, clock_of, serving
@@ -461,7 +461,7 @@ DIALECTS = pytest.mark.parametrize("dialect", ["", "/api/v2"])
 
 @DIALECTS
 async def test_ton_in_both_dialects(ledger: Ledger, url: str, chains: Chains, dialect: str) -> None:
-    """Coins and jettons settle, forgeries do not, and a second scan changes nothing."""
+    """Coins and jettons settle, forgeries are listed, and a second scan changes nothing."""
     coins, tokens = order(ledger, 1, method=Method.TON), order(ledger, 2, method=Method.TON_USDT)
     shop = chains.accounts[TON_WALLET]
     shop.pay(coins.comment, coins.amount)
@@ -469,7 +469,9 @@ async def test_ton_in_both_dialects(ledger: Ledger, url: str, chains: Chains, di
     chains.pay_jettons(f" {tokens.comment} ", tokens.amount)
     shop.pay("nobody's", 5)
     found = await scan(ledger, url + dialect, "ton")
-    assert (found.transfers, found.settled, found.review) == (3, 2, 1)
+    assert (found.transfers, found.settled, found.review) == (3, 2, 2)
+    causes = {one.cause: one.order for one in ledger.reviews.listing()}
+    assert causes == {Cause.WRONG_ASSET: tokens.id, Cause.UNMATCHED: None}
     assert dict(found.rejected) == {"fake_jetton": 1, "notified": 1}
     assert (found.cursor, found.chain_ms) == (40, NOW + 5 * MINUTE)
     assert state(ledger, coins.id) is OrderState.CONFIRMED

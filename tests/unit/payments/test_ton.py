@@ -13,7 +13,7 @@ from actors.payments.chains import ton, ton_body
 from actors.payments.chains.money import MAX_AMOUNT, Method
 from actors.payments.chains.ton import TonShop, TonTransaction, chained, judge, parse
 from actors.payments.chains.ton_body import Comment, Excesses, InternalTransfer, Notification, Other
-from actors.payments.chains.verdict import Reason, Rejected, Transfer
+from actors.payments.chains.verdict import OtherTokens, Reason, Rejected, Transfer
 from tests.unit.payments.shop import JETTON_WALLET, MASTER, NOW, TON_BUYER, TON_WALLET
 from tests.unit.payments.ton_cells import (
     Made,
@@ -137,6 +137,35 @@ def test_coins_that_carry_a_forged_notice_are_not_lost() -> None:
     assert isinstance(taken(notification(5, "x"), ton.DUST), Transfer)
     assert isinstance(taken(notification(5, "x"), ton.DUST - 1), Rejected)
     assert isinstance(taken(notification(5, "x"), 10**8, bounce="ok"), Rejected)
+
+
+def noticed(made: Made, *, shop: TonShop = SHOP) -> OtherTokens | None:
+    return ton.other_tokens(parsed(made), shop, NOW)
+
+
+@pytest.mark.parametrize("carried", [1, 10**8])
+def test_tokens_that_the_shop_does_not_take_are_noticed(carried: int) -> None:
+    """With their comment, however many coins carry the notice; they are no transfer."""
+    made = TonAccount().take(notification(5_000_000, " x "), carried, bounce="nofunds")
+    assert noticed(made) == OtherTokens(made.tx_id, 5_000_000, TON_BUYER, "x")
+    unknown = TonAccount().notice("x", 5_000_000)
+    assert noticed(unknown, shop=TonShop(TON_WALLET, MASTER, "")) is not None
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        TonAccount().notice("x", 5_000_000),
+        TonAccount().pay("x", 5),
+        TonAccount().add(external(TON_WALLET)),
+        TonAccount().take(notification(5, "x"), 1, bounced=True),
+        TonAccount().take(notification(5, "x"), 1, time_s=NOW // 1000 - 1),
+    ],
+    ids=["its own", "coins", "its own doing", "returned", "too old"],
+)
+def test_nothing_else_is_taken_for_such_tokens(made: Made) -> None:
+    """The shop's own jetton wallet, what is no notice, and what was before its time."""
+    assert noticed(made) is None
 
 
 @pytest.mark.parametrize(
