@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from actors.history.archive import Archive
     from actors.mesh.client import Mesh, Received
     from actors.payments.shop import Shop
+    from actors.runtime.errors import X0Error
     from actors.runtime.metrics import Metrics
     from actors.topology.model import Topology
     from actors.twin.results import Reply
@@ -183,6 +184,11 @@ class Gateway:
     def cluster_gone(self) -> str:
         """Why the cluster that all of this runs on is taken for dead; "" while it lives."""
         return self.cluster.gone if self.cluster is not None else ""
+
+    def cause(self, error: X0Error) -> X0Error:
+        """What an error comes from: who does not answer in a dead cluster never will again."""
+        dead = isinstance(error, Unavailable) and self.cluster_gone
+        return ClusterDied(self.cluster_gone) if dead else error
 
     def _check_cluster(self) -> None:
         if self.cluster_gone:

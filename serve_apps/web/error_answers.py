@@ -14,6 +14,8 @@ from actors.runtime.errors import InvalidInput, X0Error
 from serve_apps.web import path_segments, problems
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fastapi import FastAPI
     from starlette.requests import Request
 
@@ -26,16 +28,21 @@ class ErrorAnswers:
 
     Args:
         errors: logs and counts those with status 500, which nobody expected.
+        cause: what an error really comes from, if the application knows more; else the error.
     """
 
-    def __init__(self, errors: ErrorHandler) -> None:
+    def __init__(
+        self, errors: ErrorHandler, cause: Callable[[X0Error], X0Error] = lambda error: error
+    ) -> None:
         self._errors = errors
+        self._cause = cause
 
     def of(self, error: Exception) -> Response:
         """The answer to an error that a route raised."""
         if not isinstance(error, X0Error):
             self._errors.handle(error)
             return document(problems.internal())
+        error = self._cause(error)
         if error.http_status == HTTPStatus.INTERNAL_SERVER_ERROR:
             self._errors.handle(error)
         return document(problems.of_error(error))

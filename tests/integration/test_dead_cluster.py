@@ -24,9 +24,10 @@ from jobs.terminal import exit_codes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import psutil
+
 UNIT = Path(__file__).parents[2] / "docs" / "x0-watch.service"
 PROBLEM = "application/problem+json"
-FOLLOWS = "RAY_gcs_rpc_server_reconnect_timeout_s"  # a minute by Ray's default
 
 
 def temp_dir(state: Path) -> str:
@@ -35,11 +36,22 @@ def temp_dir(state: Path) -> str:
     return found
 
 
-def kill(state: Path, daemon: str) -> None:
-    """End a daemon of Ray of the cluster on record, by its id."""
-    (victim,) = [one for one in carrying(temp_dir(state)) if one.name() == daemon]
+def daemon(state: Path, name: str) -> psutil.Process:
+    """A daemon of Ray of the cluster on record."""
+    (found,) = [one for one in carrying(temp_dir(state)) if one.name() == name]
+    return found
+
+
+def kill(victim: psutil.Process) -> None:
     victim.kill()
     victim.wait(30)
+
+
+def observer(state: Path) -> psutil.Process:
+    """The process of the observer, which Ray's daemon has started."""
+    workers = daemon(state, "raylet").children(recursive=True)
+    (found,) = [one for one in workers if "Observer" in " ".join(one.cmdline())]
+    return found
 
 
 def problem(url: str) -> Callable[[], httpx.Response | None]:
@@ -87,21 +99,24 @@ def test_a_dead_cluster_is_told_and_started_again(tmp_path: Path) -> None:
     publish(published, LINKS)
     try:
         start = [x0_program(), "watch", str(published), "--poll", "1", "--detach"]
-        soon = environment(state, **{FOLLOWS: "5"})
         # Who reads one line of it ends nothing.
-        subprocess.run(["bash", "-c", f"{shlex.join(start)} | head -1"], env=soon, check=True)
+        subprocess.run(
+            ["bash", "-c", f"{shlex.join(start)} | head -1"], env=environment(state), check=True
+        )
         about = answer(state, "nodes")["about"]  # the gateway has not opened yet
         assert (about["network"], about["nodes"]) == ("observed", len(NAMES))
         url = until(lambda: answer(state, "status"), lambda one: one["gateway"] == "ready")[
             "gateway_url"
         ]
-        kill(state, "gcs_server")
+        observing = observer(state)
+        kill(daemon(state, "gcs_server"))
         dying = until(problem(f"{url}/readyz"), bool)
         assert dying.headers["content-type"] == PROBLEM
         assert dying.headers["retry-after"]
         assert dying.json()["type"].endswith(":ClusterDied")
         # Answers that need no Ray stay true for as long as the actors live.
         assert httpx.get(f"{url}/v1/network/nodes", trust_env=False).status_code == 200
+        kill(observing)
         dead = until(problem(f"{url}/v1/network/nodes"), bool)
         assert dead.headers["content-type"] == PROBLEM
         assert dead.headers["retry-after"]
@@ -138,7 +153,7 @@ def run_until_its_cluster_dies(state: Path, source: Path) -> subprocess.Complete
         assert process.poll() is None, process.communicate()
         assert answer(state, "nodes")["about"]["nodes"] == len(NAMES)  # also right after the start
         directory = temp_dir(state)
-        kill(state, "gcs_server")
+        kill(daemon(state, "gcs_server"))
         stdout, stderr = process.communicate(timeout=60)
     finally:
         if process.poll() is None:

@@ -77,7 +77,7 @@ def build(gateway: Gateway) -> FastAPI:
         redoc_url=None,
     )
     app.router.route_class = StrictRoute
-    answers = ErrorAnswers(gateway.errors)
+    answers = ErrorAnswers(gateway.errors, gateway.cause)
     answers.install(app)
     for part in _PARTS:
         part.add(app, gateway)

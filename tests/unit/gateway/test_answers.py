@@ -89,12 +89,14 @@ async def test_a_cluster_that_has_died_is_told(start: Any) -> None:
     server.close()
     await server.wait_closed()
     await gateway.cluster.look()
-    for path in ("/readyz", "/v1/status"):
+    gateway.ready = False  # as when a shard no longer answers
+    for path in ("/readyz", "/v1/status", "/v1/mesh/status"):
         answer = await client.get(path, headers=AUTH)
         assert is_problem(answer, 503)
         assert answer.headers["retry-after"]
         assert "gcs_server" in answer.json()["detail"]
         assert "x0 status" in answer.json()["remedy"]
+    gateway.ready = True
     assert (await client.get("/v1/mesh/nodes")).status_code == 200  # what needs no Ray
 
 
