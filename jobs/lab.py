@@ -108,13 +108,17 @@ def loss(
     percent: Annotated[
         int, typer.Argument(metavar="PERCENT", min=0, max=100, help="100 cuts it, 0 mends it.")
     ],
+    one_way: Annotated[
+        bool, typer.Option("--one-way", help="Only of what A sends to B; B is heard as ever.")
+    ] = False,
     as_json: reporting.AsJson = False,
 ) -> int:
-    """Have a link lose this share of its frames, in both directions."""
-    _, at = _load().lose(a, b, percent)
+    """Have a link lose this share of its frames, in both directions or in one."""
+    _, at = _load().lose(a, b, percent, one_way=one_way)
+    where = f"on the way from {a} to {b}" if one_way else "in both directions"
     reporting.Report(as_json).result(
-        {"a": a, "b": b, "loss": percent / 100, "at": at},
-        f"{a},{b} loses {percent} % of its frames in both directions",
+        {"a": a, "b": b, "loss": percent / 100, "one_way": one_way, "at": at},
+        f"{a},{b} loses {percent} % of its frames {where}",
     )
     return 0
 
@@ -134,6 +138,15 @@ def _load() -> Laboratory:
     return lab
 
 
+def _losses(lab: Laboratory) -> dict[str, float]:
+    """Lost shares by link `A,B`, or by direction `A>B`, of ids."""
+    found = {}
+    for key, percent in lab.lossy.items():
+        mark = ">" if ">" in key else ","
+        found[mark.join(lab.nodes[int(end)] for end in key.split(mark))] = percent / 100
+    return found
+
+
 def _tell(lab: Laboratory, report: reporting.Report) -> list[str]:
     """Show a laboratory; the nodes whose babeld should live and does not."""
     living = lab.daemons()
@@ -141,11 +154,7 @@ def _tell(lab: Laboratory, report: reporting.Report) -> list[str]:
     missing = [
         name for row, name in enumerate(lab.nodes) if row not in living and name not in failed
     ]
-    losses = {
-        f"{lab.nodes[a]},{lab.nodes[b]}": percent / 100
-        for key, percent in lab.lossy.items()
-        for a, b in [map(int, key.split(","))]
-    }
+    losses = _losses(lab)
     values = {
         "nodes": list(lab.nodes),
         "links": [[lab.nodes[a], lab.nodes[b]] for a, b in lab.links],
@@ -153,6 +162,7 @@ def _tell(lab: Laboratory, report: reporting.Report) -> list[str]:
         "failed": failed,
         "missing": missing,
         "loss": losses,
+        "gateways": [lab.nodes[row] for row in lab.gateways],
         "namespaces": [lab.namespace(row) for row in range(len(lab.nodes))],
         "source": lab.source,
         "logs": str(lab.directory),
@@ -162,6 +172,7 @@ def _tell(lab: Laboratory, report: reporting.Report) -> list[str]:
         "Hello": f"every {lab.hello_s:g} s; links have settled after {_HELLOS} of them",
         "failed": ", ".join(failed) or "none",
         "losses": ", ".join(f"{link} {share:.0%}" for link, share in losses.items()) or "none",
+        "gateways": ", ".join(lab.nodes[row] for row in lab.gateways) or "none",
         "namespaces": f"{lab.namespace(0)} to {lab.namespace(len(lab.nodes) - 1)}",
         "logs": str(lab.directory),
         "watch it": 'x0 watch "$(x0 lab status --json | jq -r .source)"',

@@ -44,6 +44,9 @@ class EventKind(StrEnum):
     SHARD_DOWN = "shard_down"
     SHARD_BACK = "shard_back"  # the process that was silent answers again
     SHARD_RESTARTED = "shard_restarted"  # another process answers
+    INCIDENT_OPENED = "incident_opened"  # something is wrong, with what it probably comes from
+    INCIDENT_CHANGED = "incident_changed"  # it comes from something else, or has grown much
+    INCIDENT_CLOSED = "incident_closed"
     DRILL = "drill"
     EVENTS_MISSED = "events_missed"  # a source no longer had what followed the last event read
 

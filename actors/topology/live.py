@@ -115,6 +115,7 @@ class Watch:
     Args:
         source: the mesh to poll.
         clock: clock that gives `seen_at`.
+        measure_s: interval between two polls of qualities, s.
 
     Attributes:
         mesh: the known state of the mesh; None before the first poll.
@@ -123,13 +124,14 @@ class Watch:
         error: reason why the last poll failed as a whole; empty if it did not.
     """
 
-    def __init__(self, source: MeshSource, clock: Clock) -> None:
+    def __init__(self, source: MeshSource, clock: Clock, measure_s: float = MEASURE_S) -> None:
         self.mesh: LiveMesh | None = None
         self.seen_at = -np.inf
         self.silent: Mapping[str, str] = {}
         self.error = "the mesh has not been looked at yet"
         self._source = source
         self._clock = clock
+        self._measure_s = measure_s
         self._measured_at = -np.inf
 
     async def run(self, seen: Callable[[], Awaitable[None]]) -> None:
@@ -151,7 +153,7 @@ class Watch:
         if self.mesh is None:
             self.mesh = LiveMesh(await self._source.roster())
         mesh, now = self.mesh, self._clock.now()
-        measure = now - self._measured_at >= MEASURE_S
+        measure = now - self._measured_at >= self._measure_s
         if not await self._hear(mesh, measure=measure):
             # A shard uses another membership: a newer one, or for a moment an older one.
             roster = await self._source.roster()

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+import numpy as np
 import psutil
 
 from actors.runtime.errors import (
@@ -49,6 +50,8 @@ _PREFIX: Final = "x0-lab-"
 _LOCK_S: Final = 60.0
 _END_S: Final = 5.0
 _SOCKET_S: Final = 10.0
+# Of a protocol that babeld redistributes; it leads nowhere, and a learnt route is not asked for.
+_DEFAULT_ROUTE: Final = "route add ::/0 dev lo proto static metric 4096"
 _PROGRAMS: Final = (("babeld", "babeld"), ("ip", "iproute2"), ("nft", "nftables"))
 
 
@@ -62,7 +65,8 @@ class Laboratory:
         nodes: ids of the nodes.
         links: indices of the two ends of each link.
         failed: indices of the nodes that are made to be silent.
-        lossy: loss of links in per cent, by "A,B" of their indices.
+        lossy: loss of links in per cent, by "A,B" of their indices; by "A>B" of what A sends.
+        gateways: indices of the nodes that announce a route to the internet.
         state: directory of the record.
     """
 
@@ -72,6 +76,7 @@ class Laboratory:
     links: tuple[tuple[int, int], ...]
     failed: tuple[int, ...] = ()
     lossy: dict[str, int] = field(default_factory=dict)
+    gateways: tuple[int, ...] = ()
     state: Path = field(default=Path(), compare=False)
 
     # -- its life --------------------------------------------------------------------------------
@@ -103,7 +108,15 @@ class Laboratory:
                     "Use it, or remove it first with `x0 lab down`.",
                 )
             ends = tuple((int(a), int(b)) for a, b in topology.ends.tolist())
-            lab = cls(secrets.token_hex(3), hello_s, topology.ids, ends, state=state)
+            gateways = tuple(np.flatnonzero(topology.nodes.gateway).tolist())
+            lab = cls(
+                secrets.token_hex(3),
+                hello_s,
+                topology.ids,
+                ends,
+                gateways=gateways,
+                state=state,
+            )
             lab.save()
             try:
                 lab._make()
@@ -124,7 +137,8 @@ class Laboratory:
         try:
             values = json.loads(path.read_bytes())
             values["links"] = tuple((int(a), int(b)) for a, b in values["links"])
-            values |= {key: tuple(values[key]) for key in ("nodes", "failed")}
+            lists = ("nodes", "failed", "gateways")
+            values |= {key: tuple(values[key]) for key in lists if key in values}
             lab = cls(**values, state=state)
             if not (lab.token.isalnum() and lab.token.isascii()):  # it is in names to be removed
                 raise ValueError("the token is odd")  # noqa: TRY301 - one remedy for all
@@ -227,8 +241,14 @@ class Laboratory:
             changed.save()
         return changed, at
 
-    def lose(self, a: str, b: str, percent: int) -> tuple[Self, float]:
-        """Have a link lose this share of its frames in both directions: 100 cuts it, 0 mends it.
+    def lose(self, a: str, b: str, percent: int, *, one_way: bool = False) -> tuple[Self, float]:
+        """Have a link lose this share of its frames: 100 cuts it, 0 mends it.
+
+        Args:
+            a: one end.
+            b: the other end.
+            percent: the share.
+            one_way: lose what `a` sends to `b` alone; the other direction loses nothing.
 
         Raises:
             InvalidInput: it is no percentage, or there is no such link.
@@ -241,14 +261,16 @@ class Laboratory:
                 entry="loss",
             )
         ends = self.link(a, b)
+        sender, receiver = self.index_of(a), self.index_of(b)
+        key = f"{sender}>{receiver}" if one_way else f"{ends[0]},{ends[1]}"
+        others = (f"{ends[0]},{ends[1]}", f"{sender}>{receiver}", f"{receiver}>{sender}")
         with exclusive_lock(self.state / LOCK, timeout_s=_LOCK_S):
-            key = f"{ends[0]},{ends[1]}"
-            lossy = {one: loss for one, loss in self.lossy.items() if one != key}
+            lossy = {one: loss for one, loss in self.lossy.items() if one not in others}
             changed = replace(self, lossy=lossy | ({key: percent} if percent else {}))
             changed.save()
             at = time.time()
-            for here, there in ends, ends[::-1]:
-                kernel.lose(self.namespace(here), _device(there), percent)
+            kernel.lose(self.namespace(receiver), _device(sender), percent)
+            kernel.lose(self.namespace(sender), _device(receiver), 0 if one_way else percent)
         return changed, at
 
     # -- making and removing ---------------------------------------------------------------------
@@ -268,7 +290,8 @@ class Laboratory:
         for row in rows:
             up = [f"link set {device} up" for device in self._devices(row)]
             own = f"addr add {_address(row)}/128 dev lo"
-            kernel.ip(["link set lo up", own, *up], self.namespace(row))
+            route = [_DEFAULT_ROUTE] if row in self.gateways else []
+            kernel.ip(["link set lo up", own, *up, *route], self.namespace(row))
         for row in rows:
             self._start(row)
         self._wait_for(rows)
@@ -285,6 +308,8 @@ class Laboratory:
         command += ["-c", "/dev/null", "-I", "", "-S", str(self._file(row, "state")), "-r"]
         command += ["-h", f"{self.hello_s:g}", "-H", f"{self.hello_s:g}"]
         command += ["-g", str(self._file(row, "sock")), "-C", "default type wireless"]
+        if row in self.gateways:
+            command += ["-C", "redistribute ip ::/0 le 0 allow"]
         command += self._devices(row)
         self._file(row, "sock").unlink(missing_ok=True)
         with self._file(row, "log").open("ab") as log:

@@ -70,6 +70,8 @@ def test_it_is_made_and_removed_by_commands(tmp_path: Path) -> None:
         a, b = made["links"][0]
         assert answer(tmp_path, "loss", b, a, "40")["loss"] == 0.4
         assert answer(tmp_path, "status")["loss"] == {f"{a},{b}": 0.4}
+        assert answer(tmp_path, "loss", b, a, "30", "--one-way")["one_way"]
+        assert answer(tmp_path, "status")["loss"] == {f"{b}>{a}": 0.3}
         answer(tmp_path, "loss", a, b, "0")
         assert answer(tmp_path, "status") == made
         Laboratory.load(tmp_path).daemons()[0].kill()

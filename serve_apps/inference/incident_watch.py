@@ -1,0 +1,107 @@
+"""From samples of a running network to events about its incidents, an interval at a time.
+
+Pure: it is given samples and times, and gives events; see `live_loop` for who calls it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from serve_apps.inference import incident_events
+from serve_apps.inference.disturbances import Usual
+from serve_apps.inference.incidents import Change, ChangeKind, Incidents, Phase
+from serve_apps.inference.live_telemetry import LiveTelemetry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from actors.topology.events import NetworkEvent
+    from actors.topology.samples import NetworkSample
+    from serve_apps.inference.disturbances import Disturbances
+    from serve_apps.inference.incidents import Incident
+    from serve_apps.inference.live_root_cause import RootCauseRanker
+    from serve_apps.inference.telemetry import NetworkGraph
+
+
+class Outcome(NamedTuple):
+    """What an interval has brought.
+
+    Attributes:
+        disturbances: the network in it; None: nobody has looked at it.
+        changes: what has become of incidents.
+        events: these, as the history has them.
+    """
+
+    disturbances: Disturbances | None
+    changes: Sequence[Change] = ()
+    events: Sequence[NetworkEvent] = ()
+
+
+class IncidentWatch:
+    """Follows the incidents of one network. Not thread-safe.
+
+    Args:
+        ranker: says what they come from.
+        before: incidents that were open in an earlier process.
+    """
+
+    def __init__(self, ranker: RootCauseRanker, before: Sequence[Incident] = ()) -> None:
+        self.incidents = Incidents(ranker)
+        self.incidents.open = [*before]
+        self._telemetry = LiveTelemetry()
+        self._usual = Usual()
+        self._recalled = not before
+        self._number = 0
+
+    def look(self, sample: NetworkSample) -> None:
+        """Take in what is known at a moment."""
+        self._telemetry.look(sample)
+
+    def close(self, at: float) -> Outcome:
+        """End the interval.
+
+        Args:
+            at: Unix time, s.
+        """
+        closed = self._telemetry.close(at)
+        if closed is None:
+            return Outcome(None)
+        graph, row = closed
+        self._recall(graph)
+        now = self._usual.step(graph, row)
+        changes = self.incidents.step(now, self._telemetry.telemetry)
+        return Outcome(now, changes, self._events(changes, at))
+
+    def end(self, incidents: Sequence[Incident], why: str, at: float) -> Sequence[NetworkEvent]:
+        """Close incidents for another reason than that all is well.
+
+        Args:
+            incidents: those to close; they need not be among the open ones.
+            why: the reason.
+            at: Unix time, s.
+        """
+        for incident in incidents:
+            incident.phase, incident.why_closed = Phase.CLOSED, why
+        return self._events([Change(ChangeKind.CLOSED, one) for one in incidents], at)
+
+    def _events(self, changes: Sequence[Change], at: float) -> Sequence[NetworkEvent]:
+        first = self._number + 1
+        self._number += len(changes)
+        return tuple(
+            incident_events.event(change, number, at, self._telemetry.names)
+            for number, change in enumerate(changes, first)
+        )
+
+    def _recall(self, graph: NetworkGraph) -> None:
+        """Take what was disturbed in an earlier process for unusual, not for usual."""
+        if self._recalled:
+            return
+        self._recalled = True
+        links: dict[str, list[float | None]] = {}
+        dark: set[str] = set()
+        for incident in self.incidents.open:
+            dark |= incident.dark.keys()
+            for half, trace in incident.halves.items():
+                links.setdefault(half.link, [None, None])[half.end] = trace.usual
+        usual = {link: (first, second) for link, (first, second) in links.items()}
+        self._usual.recall(graph, usual, frozenset(dark))

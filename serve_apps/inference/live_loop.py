@@ -1,0 +1,218 @@
+"""Follows the incidents of a running network for as long as it runs: the shell of the live path.
+
+It looks at the network, judges it at the end of each interval, and tells what has become of
+incidents: to the history, as metrics, in the log, and those that ask for attention as alerts. It is
+free of Ray; whoever runs it ends its process when `run` ends, so that it is started again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from actors.runtime import ids, log
+from actors.runtime.error_handler import Alert, ErrorHandler
+from actors.runtime.errors import X0Error
+from actors.topology.events import EventPage, EventSeverity
+from serve_apps.inference.incident_watch import IncidentWatch
+from serve_apps.inference.incidents import ChangeKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from actors.runtime.metrics import Metrics
+    from actors.topology.events import NetworkEvent
+    from actors.topology.provenance import Network
+    from serve_apps.inference.incident_watch import Outcome
+    from serve_apps.inference.incidents import Incident
+    from serve_apps.inference.live_root_cause import RootCauseRanker
+    from serve_apps.inference.looking import NetworkLooks
+
+LOOK_S: Final = 0.5  # interval between two looks
+SOURCE: Final = "inference"  # of its events; of the observed network's, `inference:observed`
+UNTOLD: Final = 1_000  # most events that wait for a history that does not answer
+_CONTEXT: Final = "inference"
+
+
+class History(Protocol):
+    """Who stores events, as `actors.history.client.report` does."""
+
+    async def __call__(self, source: str, network: Network, page: EventPage) -> int:
+        """Store events; how many are new.
+
+        Raises:
+            X0Error: they are not stored.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOptions:
+    """What a live loop is started with.
+
+    Attributes:
+        network: the network that is followed.
+        interval_s: time between two judgements, s.
+        look_s: time between two looks, s.
+    """
+
+    network: Network
+    interval_s: float
+    look_s: float = LOOK_S
+
+
+class LiveLoop:
+    """Follows one network.
+
+    Args:
+        options: which, and how often it is judged.
+        looks: looks at it.
+        ranker: says what incidents come from.
+        history: stores events.
+        metrics: where it counts.
+        alert: is told of each incident that is critical; it must not block.
+        before: incidents that were open in an earlier process.
+        over: incidents of an earlier process whose network has ended.
+    """
+
+    def __init__(
+        self,
+        options: LiveOptions,
+        looks: NetworkLooks,
+        ranker: RootCauseRanker,
+        history: History,
+        metrics: Metrics,
+        alert: Callable[[Alert], None],
+        before: Sequence[Incident] = (),
+        over: Sequence[Incident] = (),
+    ) -> None:
+        self._options = options
+        self._looks = looks
+        self._history = history
+        self._alert = alert
+        self._watch = IncidentWatch(ranker, before)
+        self._incarnation = ids.random_id()
+        self._log = log.get(__name__).bind(network=options.network.value)
+        self._errors = ErrorHandler(_CONTEXT, metrics)
+        self._failing: dict[str, str] = {}
+        self._untold: deque[NetworkEvent] = deque(maxlen=UNTOLD)
+        self._untold.extend(self._watch.end(over, "its network has ended", time.time()))
+        self._counts = LiveMetrics(metrics, options.network)
+
+    @property
+    def open(self) -> Sequence[Incident]:
+        """The incidents that are open."""
+        return tuple(self._watch.incidents.open)
+
+    async def run(self) -> None:
+        """Follow the network until cancelled."""
+        deadline = time.monotonic() + self._options.interval_s
+        while True:
+            await self._look()
+            rest = deadline - time.monotonic()
+            if rest <= 0:
+                await self.judge()
+                deadline = max(deadline + self._options.interval_s, time.monotonic())
+                continue
+            await asyncio.sleep(min(rest, self._options.look_s))
+
+    async def _look(self) -> None:
+        try:
+            self._watch.look(await self._looks.look())
+        except X0Error as error:
+            self._fails("looks", error)
+        else:
+            self._works("looks")
+
+    async def judge(self) -> Outcome:
+        """End the interval, and tell what it has brought."""
+        began = time.monotonic()
+        outcome = await asyncio.to_thread(self._watch.close, time.time())
+        self._counts.judged(outcome, self.open, time.monotonic() - began)
+        for change, event in zip(outcome.changes, outcome.events, strict=True):
+            self._log.info(event.what, kind=event.kind.value, incident=change.incident.id)
+            if change.kind is ChangeKind.OPENED and event.severity is EventSeverity.CRITICAL:
+                self._alert(Alert(_CONTEXT, "Incident", event.what))
+        self._untold.extend(outcome.events)
+        await self._tell()
+        return outcome
+
+    async def _tell(self) -> None:
+        """Have the history store what it has not stored yet."""
+        if not self._untold:
+            return
+        page = EventPage(self._incarnation, 0, tuple(self._untold))
+        network = self._options.network
+        try:
+            await self._history(f"{SOURCE}:{network.value}", network, page)
+        except X0Error as error:
+            self._fails("history", error)
+        else:
+            self._works("history")
+            self._untold.clear()
+
+    # -- what fails for a while ------------------------------------------------------------------
+
+    def _fails(self, what: str, error: X0Error) -> None:
+        """Log a failure when it begins, not as long as it lasts."""
+        if what not in self._failing:
+            self._errors.handle(error, severity="warning", during=what)
+        self._failing[what] = str(error)
+        self._counts.failing(len(self._failing))
+
+    def _works(self, what: str) -> None:
+        if self._failing.pop(what, None) is not None:
+            self._log.info("works again", what=what)
+            self._counts.failing(len(self._failing))
+
+
+class LiveMetrics:
+    """What a live loop counts.
+
+    Args:
+        metrics: where it counts.
+        network: label of its series.
+    """
+
+    def __init__(self, metrics: Metrics, network: Network) -> None:
+        self._network = network.value
+        prefix = "x0tta6bl4_inference"
+        self._incidents = metrics.counter(
+            f"{prefix}_incidents_total", "Incidents that were opened", ("network", "cause")
+        )
+        self._open = metrics.gauge(f"{prefix}_incidents_open", "Open incidents", ("network",))
+        self._disturbed = metrics.gauge(
+            f"{prefix}_nodes_disturbed", "Nodes with a disturbed link, or silent", ("network",)
+        )
+        self._judging = metrics.histogram(
+            f"{prefix}_judging_seconds", "Time to judge an interval", ("network",)
+        )
+        self._unseen = metrics.counter(
+            f"{prefix}_unseen_intervals_total",
+            "Intervals in which the network could not be seen",
+            ("network",),
+        )
+        self._failing = metrics.gauge(
+            f"{prefix}_failing", "What fails now: looks, history", ("network",)
+        )
+
+    def judged(self, outcome: Outcome, opened: Sequence[Incident], took_s: float) -> None:
+        """Count an interval."""
+        now = outcome.disturbances
+        self._judging.observe(took_s, network=self._network)
+        self._open.set(len(opened), network=self._network)
+        if now is None:
+            self._unseen.inc(network=self._network)
+        else:
+            self._disturbed.set(now.n_disturbed_nodes, network=self._network)
+        for change in outcome.changes:
+            root = change.incident.root
+            if change.kind is ChangeKind.OPENED and root is not None:
+                self._incidents.inc(network=self._network, cause=root.cause.value)
+
+    def failing(self, count: int) -> None:
+        """Tell how much fails."""
+        self._failing.set(count, network=self._network)

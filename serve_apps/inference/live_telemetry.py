@@ -1,0 +1,245 @@
+"""A rolling window of what is measured of a running network, one row for each interval.
+
+Whoever looks at the network gives samples, as many in an interval as there are; a row has their
+means, so that a link that was down for half of an interval shows as half up. Nodes and links keep
+their index as long as the graph is the same object.
+
+Memory is bounded: of large networks fewer rows are kept, and of one whose members keep changing
+the window begins anew.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+import numpy as np
+
+from actors.topology.samples import DOWN, LINK_FIGURES, SILENT, UP
+from serve_apps.inference.telemetry import Metric, NetworkGraph, Place, Telemetry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from actors.topology.samples import LinkSamples, NetworkSample
+
+KEPT: Final = 60  # most rows
+FEWEST: Final = 8  # rows that are kept in any case
+CELLS: Final = 3_000_000  # most figures of one metric
+MOST_FIGURES: Final = 32  # most metrics of nodes; sources may tell any number
+GONE: Final = 1_000  # so many absent members, beside as many as are there, begin a new window
+NODE_UP: Final = "node_up"  # share of the interval in which the node was heard
+LINK_UP: Final = "link_up"  # share of the interval in which the link carried
+QUALITY: Final = "quality"  # delivery probability towards this end of the link
+COST: Final = "cost"  # what routing takes that direction to cost, in the source's own unit
+_STATES: Final = {UP: 1.0, "cut_off": 1.0, "degraded": 1.0, DOWN: 0.0, SILENT: 0.0, "gone": 0.0}
+
+LinkKey = tuple[str, str, str]  # ids of both ends, and the kind
+KeyT = TypeVar("KeyT")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """What was measured in one interval.
+
+    Attributes:
+        at: its end, Unix time, s.
+        nodes: float64 [n_nodes] by name of metric; NaN where not known.
+        halves: float64 [2 * n_links] by name of metric, of each end of each link; NaN likewise.
+    """
+
+    at: float
+    nodes: Mapping[str, NDArray[np.float64]]
+    halves: Mapping[str, NDArray[np.float64]]
+
+
+class LiveTelemetry:
+    """What was measured lately. Not thread-safe.
+
+    Args:
+        kept: most rows that are kept.
+
+    Attributes:
+        names: host names of the nodes, as far as they are known, by id.
+    """
+
+    def __init__(self, kept: int = KEPT) -> None:
+        self.names: dict[str, str] = {}
+        self._most = kept
+        self._begin()
+
+    def _begin(self) -> None:
+        self._nodes: _Places[str] = _Places()
+        self._links: _Places[LinkKey] = _Places()
+        self._graph: NetworkGraph | None = None
+        self._rows: deque[Row] = deque()
+        self._open = _Interval()
+
+    # -- one interval ----------------------------------------------------------------------------
+
+    def look(self, sample: NetworkSample) -> None:
+        """Take in what is known at a moment of the interval that has not ended yet."""
+        nodes, links = sample.nodes, sample.links
+        if (
+            max(
+                len(self._nodes.keys) - 2 * len(nodes.ids), len(self._links.keys) - 2 * len(links.a)
+            )
+            > GONE
+        ):
+            self._begin()
+        known = len(self._nodes.keys), len(self._links.keys)
+        node_at = self._nodes.of(nodes.ids)
+        link_at = self._links.of(tuple(zip(links.a, links.b, links.kinds, strict=True)))
+        if known != (len(self._nodes.keys), len(self._links.keys)):
+            self._nodes.of([*nodes.ids, *links.a, *links.b])  # ends that the sample does not list
+            self._graph = None
+        self.names = {node: name for node, name in zip(nodes.ids, nodes.names, strict=True) if name}
+        now = self._open
+        now.looks += 1
+        for name, values in {NODE_UP: _shares(nodes.states), **nodes.figures}.items():
+            if name in now.nodes or len(now.nodes) < MOST_FIGURES:
+                now.nodes.setdefault(name, _Mean()).add(len(self._nodes.keys), node_at, values)
+        both = np.concatenate([2 * link_at, 2 * link_at + 1])
+        for name, values in _of_halves(links).items():
+            now.halves.setdefault(name, _Mean()).add(2 * len(self._links.keys), both, values)
+
+    def close(self, at: float) -> tuple[NetworkGraph, Row] | None:
+        """End the interval.
+
+        Args:
+            at: Unix time, s.
+
+        Returns:
+            The network, and the row of this interval; None if nobody has looked in it.
+        """
+        now, self._open = self._open, _Interval()
+        if not now.looks:
+            return None
+        graph = self._graph = self._graph or self._new_graph()
+        sizes = len(graph.nodes), 2 * len(graph.links)
+        row = Row(
+            at,
+            {name: mean.end(sizes[0]) for name, mean in now.nodes.items()},
+            {name: mean.end(sizes[1]) for name, mean in now.halves.items()},
+        )
+        self._rows.append(row)
+        kept = min(self._most, max(FEWEST, CELLS // max(1, *sizes)))
+        while len(self._rows) > kept:
+            self._rows.popleft()
+        return graph, row
+
+    def telemetry(self) -> Telemetry:
+        """All rows that are kept, of the network as it was at the last one.
+
+        Raises:
+            ValueError: there is none yet.
+        """
+        if self._graph is None or not self._rows:
+            raise ValueError("nothing has been measured yet")
+        graph = self._graph
+        metrics = {}
+        for place, size, rows in (
+            (Place.NODE, len(graph.nodes), [row.nodes for row in self._rows]),
+            (Place.HALF_LINK, 2 * len(graph.links), [row.halves for row in self._rows]),
+        ):
+            for name in dict.fromkeys(name for row in rows for name in row):
+                at = np.arange(size, dtype=np.int32)
+                metrics[name] = Metric(place, at, _stacked(rows, name, size))
+        return Telemetry(graph, np.array([row.at for row in self._rows]), metrics)
+
+    def _new_graph(self) -> NetworkGraph:
+        place = self._nodes.place
+        ends = [(place[a], place[b]) for a, b, _ in self._links.keys]
+        return NetworkGraph(
+            tuple(self._nodes.keys),
+            tuple(f"{a},{b},{kind}" for a, b, kind in self._links.keys),
+            np.array(ends, np.int32).reshape(-1, 2),
+            np.zeros(len(ends), np.bool_),
+        )
+
+
+def _stacked(
+    rows: Sequence[Mapping[str, NDArray[np.float64]]], name: str, size: int
+) -> NDArray[np.float64]:
+    """One metric of all rows; NaN in those that do not have it, or had fewer members."""
+    values = np.full((len(rows), size), np.nan)
+    for at, row in enumerate(rows):
+        if name in row:
+            values[at, : len(row[name])] = row[name]
+    return values
+
+
+def _of_halves(links: LinkSamples) -> dict[str, NDArray[np.float64]]:
+    """What is known of both ends of each link: first all first ends, then all second ones."""
+    ab, ba, cost_ab, cost_ba = (links.figures[name] for name in LINK_FIGURES)
+    up = _shares(links.states)
+    # An end measures what comes in: the first one what the second sends.
+    columns = {LINK_UP: (up, up), QUALITY: (ba, ab), COST: (cost_ba, cost_ab)}
+    return {name: np.concatenate(pair) for name, pair in columns.items()}
+
+
+def _shares(states: Sequence[str]) -> NDArray[np.float64]:
+    """1 for what works, 0 for what does not, NaN where it is not known."""
+    return np.array([_STATES.get(state, np.nan) for state in states], np.float64)
+
+
+class _Places(Generic[KeyT]):
+    """Where the members of a network stand; they keep their places."""
+
+    def __init__(self) -> None:
+        self.keys: list[KeyT] = []
+        self.place: dict[KeyT, int] = {}
+        self._last: Sequence[KeyT] = ()
+        self._at = np.zeros(0, np.intp)
+
+    def of(self, keys: Sequence[KeyT]) -> NDArray[np.intp]:
+        """The place of each; a new one is given the next."""
+        if keys != self._last:
+            for key in keys:
+                if key not in self.place:
+                    self.place[key] = len(self.keys)
+                    self.keys.append(key)
+            self._at = np.array([self.place[key] for key in keys], np.intp)
+            self._last = keys
+        return self._at
+
+
+@dataclass(slots=True)
+class _Mean:
+    """Means of what is known."""
+
+    total: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    count: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def add(self, size: int, at: NDArray[np.intp], values: NDArray[np.float64]) -> None:
+        """Add values, NaN where not known, at different places below `size`."""
+        self._grow(size)
+        known = np.isfinite(values)
+        self.total[at[known]] += values[known]
+        self.count[at[known]] += 1
+
+    def _grow(self, size: int) -> None:
+        more = size - len(self.total)
+        if more > 0:
+            self.total = np.pad(self.total, (0, more))
+            self.count = np.pad(self.count, (0, more))
+
+    def end(self, size: int) -> NDArray[np.float64]:
+        """The mean at each place; NaN where nothing was known."""
+        self._grow(size)
+        known = self.count > 0
+        mean = np.full(size, np.nan)
+        mean[known] = self.total[known] / self.count[known]
+        return mean
+
+
+@dataclass(slots=True)
+class _Interval:
+    """An interval that has not ended."""
+
+    looks: int = 0
+    nodes: dict[str, _Mean] = field(default_factory=dict)
+    halves: dict[str, _Mean] = field(default_factory=dict)

@@ -1,0 +1,148 @@
+"""The live loop tells the history, an alert and the metrics, and survives what fails meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from actors.runtime.errors import Unavailable
+from actors.runtime.metrics import MemoryMetrics
+from actors.topology.events import EventKind
+from actors.topology.provenance import Network
+from serve_apps.inference.evidence_ranking import EvidenceRanker
+from serve_apps.inference.incidents import Incident
+from serve_apps.inference.live_loop import LiveLoop, LiveOptions
+from tests.unit.inference.looks import Looks, grid
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from actors.runtime.error_handler import Alert
+    from actors.topology.events import EventPage, NetworkEvent
+    from actors.topology.samples import NetworkSample
+
+OPTIONS = LiveOptions(Network.OBSERVED, interval_s=0.01, look_s=0.002)
+
+
+class World:
+    """A network, a history and who is alerted; the first two can fail."""
+
+    def __init__(self, over: tuple[Incident, ...] = ()) -> None:
+        self.network = Looks(grid())
+        self.blind = self.full = False
+        self.stored: dict[int, NetworkEvent] = {}
+        self.reports: list[str] = []
+        self.alerts: list[Alert] = []
+        self.metrics = MemoryMetrics()
+        self.loop = LiveLoop(
+            OPTIONS,
+            self,
+            EvidenceRanker(),
+            self.report,
+            self.metrics,
+            self.alerts.append,
+            over=over,
+        )
+
+    async def look(self) -> NetworkSample:
+        if self.blind:
+            raise Unavailable("no answer", "blind", "Wait.", retry_after_s=1.0)
+        return self.network.sample()
+
+    async def report(self, source: str, network: Network, page: EventPage) -> int:
+        if self.full:
+            raise Unavailable("no answer", "full", "Wait.", retry_after_s=1.0)
+        assert network is Network.OBSERVED
+        self.reports.append(source)
+        new = {event.number: event for event in page.events if event.number not in self.stored}
+        self.stored |= new
+        return len(new)
+
+    @property
+    def kinds(self) -> list[EventKind]:
+        return [event.kind for _, event in sorted(self.stored.items())]
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self.loop.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        async with asyncio.timeout(60):
+            while not holds():  # noqa: ASYNC110 - a condition of any kind
+                await asyncio.sleep(0.005)
+
+    def value(self, name: str, **labels: str) -> float:
+        return self.metrics.value(f"x0tta6bl4_inference_{name}", network="observed", **labels)
+
+
+async def calm(world: World) -> None:
+    for _ in range(4):
+        world.loop._watch.look(world.network.sample())
+        await world.loop.judge()
+
+
+async def test_an_incident_is_stored_alerted_counted_and_closed() -> None:
+    world = World()
+    await calm(world)
+    async with world.running():
+        world.network.kill("n11")
+        await world.until(lambda: world.stored)
+        assert world.kinds[0] is EventKind.INCIDENT_OPENED
+        assert world.stored[1].nodes[0] == "n11"
+        await world.until(lambda: world.value("incidents_open") == 1)
+        assert world.value("nodes_disturbed") == 5
+        assert world.value("incidents_total", cause="node") == 1
+        world.network.silent.clear()
+        await world.until(lambda: world.kinds[-1] is EventKind.INCIDENT_CLOSED)
+    assert {*world.reports} == {"inference:observed"}
+    assert len(world.alerts) == 1
+    assert "n11" in world.alerts[0].message
+
+
+async def test_a_history_that_does_not_answer_is_told_later_in_order() -> None:
+    world = World()
+    await calm(world)
+    world.full = True
+    async with world.running():
+        world.network.kill("n11")
+        await world.until(lambda: world.loop.open)
+        await world.until(lambda: world.value("failing") == 1)
+        world.network.silent.clear()
+        await world.until(lambda: not world.loop.open)
+        assert world.stored == {}
+        world.full = False
+        world.network.kill("n22")
+        await world.until(lambda: len(world.stored) >= 3)
+        await world.until(lambda: world.value("failing") == 0)
+    assert world.kinds[:3] == [
+        EventKind.INCIDENT_OPENED,
+        EventKind.INCIDENT_CLOSED,
+        EventKind.INCIDENT_OPENED,
+    ]
+
+
+async def test_a_network_that_cannot_be_seen_is_not_well_and_not_broken() -> None:
+    world = World()
+    await calm(world)
+    world.blind = True
+    async with world.running():
+        await world.until(lambda: world.value("unseen_intervals_total") > 2)
+        assert world.stored == {}
+        world.blind = False
+        world.network.kill("n11")
+        await world.until(lambda: world.stored)
+    assert world.kinds == [EventKind.INCIDENT_OPENED]
+
+
+async def test_incidents_of_a_network_that_has_ended_are_closed() -> None:
+    world = World(over=(Incident("old", 1.0),))
+    await calm(world)
+    assert world.kinds == [EventKind.INCIDENT_CLOSED]
+    assert world.stored[1].data["why"] == "its network has ended"
