@@ -1,0 +1,65 @@
+"""The nodes of a network with their features at one moment: what a condition model judges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from serve_apps.inference.graphsage import mean_operator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from scipy import sparse
+
+NEIGHBOUR: Final = "neighbour"  # the relation between the nodes at both ends of a link
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NodeGraph:
+    """What is known of all nodes of a network at one moment; NaN where nothing is.
+
+    Attributes:
+        nodes: ids.
+        links: int [n_links, 2], indices of the nodes at the ends.
+        deviations: float64 [n_nodes, features] in the order of the model, how far each feature is
+            above the node's own normal, in robust standard deviations.
+        values: float64, of the same shape, what was measured, each feature in its own unit.
+        normal: float64, of the same shape, what is normal there, in the same unit.
+        at: when it was measured, Unix time, s; NaN where that is not known.
+    """
+
+    nodes: tuple[str, ...]
+    links: NDArray[np.integer]
+    deviations: NDArray[np.float64]
+    values: NDArray[np.float64]
+    normal: NDArray[np.float64]
+    at: float = np.nan
+
+    def operators(self) -> tuple[sparse.csr_array, ...]:
+        """Of the one relation of condition models, `NEIGHBOUR`."""
+        return (neighbour_operator(len(self.nodes), self.links),)
+
+
+def neighbour_operator(n_nodes: int, links: NDArray[np.integer]) -> sparse.csr_array:
+    """The mean over neighbours, of which each counts once; a link to oneself is none.
+
+    Args:
+        n_nodes: number of nodes.
+        links: [n_links, 2], indices of the nodes at the ends.
+    """
+    first, second = links[:, 0].astype(np.int64), links[:, 1].astype(np.int64)
+    apart = first != second
+    both = np.concatenate([first * n_nodes + second, second * n_nodes + first])
+    source, target = np.divmod(np.unique(both[np.tile(apart, 2)]), max(n_nodes, 1))
+    return mean_operator(n_nodes, source, target)
+
+
+def together(graphs: Sequence[NodeGraph]) -> tuple[NDArray[np.float64], NDArray[np.integer]]:
+    """Deviations and links of graphs as of one graph that falls apart into them."""
+    offsets = np.cumsum([0, *(len(graph.nodes) for graph in graphs)])
+    links = [graph.links + offset for graph, offset in zip(graphs, offsets, strict=False)]
+    return np.concatenate([graph.deviations for graph in graphs]), np.concatenate(links)
