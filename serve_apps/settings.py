@@ -11,6 +11,7 @@ from actors.observe.settings import ObserveSettings
 from actors.payments.settings import PaymentsSettings
 from cluster.settings import ClusterSettings
 from serve_apps.gateway.settings import GatewaySettings
+from serve_apps.inference.settings import InferenceSettings
 
 
 class Settings(
@@ -19,6 +20,7 @@ class Settings(
     PaymentsSettings,
     HistorySettings,
     GatewaySettings,
+    InferenceSettings,
     ClusterSettings,
 ):
     """What a process that starts or finds a mesh reads from its environment."""

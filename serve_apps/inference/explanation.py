@@ -127,7 +127,7 @@ def explain(model: Model, graph: NodeGraph, node: int, output: int = 0) -> Expla
     """
     # Normal inputs are 0: see `Normalisation`.
     inputs = model.normalisation(graph.deviations).astype(np.float64)
-    score = _Score(model, graph.operators(), inputs, node, output)
+    score = _Score(model, graph.operators(model.card.relations), inputs, node, output)
     features_base, features = _by_features(score, model, graph)
     nodes_base, nodes = _by_nodes(score, graph)
     total = features_base + sum(part.contribution for part in features)

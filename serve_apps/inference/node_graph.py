@@ -39,9 +39,22 @@ class NodeGraph:
     normal: NDArray[np.float64]
     at: float = np.nan
 
-    def operators(self) -> tuple[sparse.csr_array, ...]:
-        """Of the one relation of condition models, `NEIGHBOUR`."""
-        return (neighbour_operator(len(self.nodes), self.links),)
+    def operators(self, relations: Sequence[str]) -> tuple[sparse.csr_array, ...]:
+        """Those of a model of these relations, of which `NEIGHBOUR` is the only one known."""
+        return operators(relations, len(self.nodes), self.links)
+
+
+def operators(
+    relations: Sequence[str], n_nodes: int, links: NDArray[np.integer]
+) -> tuple[sparse.csr_array, ...]:
+    """The operators of a model of these relations.
+
+    Raises:
+        ValueError: one is not `NEIGHBOUR`.
+    """
+    if any(relation != NEIGHBOUR for relation in relations):
+        raise ValueError(f"between nodes only {NEIGHBOUR} is known")
+    return tuple(neighbour_operator(n_nodes, links) for _ in relations)
 
 
 def neighbour_operator(n_nodes: int, links: NDArray[np.integer]) -> sparse.csr_array:

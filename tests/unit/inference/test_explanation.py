@@ -51,7 +51,7 @@ def _brute_force(worth: Callable[[frozenset[int]], float], players: int) -> np.n
 
 def _scored(model: Model, graph: NodeGraph, inputs: np.ndarray, node: int) -> float:
     """By the whole network, at the whole graph, as scores are made."""
-    return float(model.network(inputs, graph.operators())[node, 0])
+    return float(model.network(inputs, graph.operators(model.card.relations))[node, 0])
 
 
 @pytest.mark.parametrize(("players", "seed"), [(8, 0), (10, 1), (12, 2)])
@@ -90,7 +90,7 @@ def test_coalitions_are_worth_what_the_whole_network_says(seed: int) -> None:
     groups = [np.flatnonzero(owner == each) for each in range(4)]
     field = ReceptiveField.of(
         model.network,
-        graph.operators(),
+        graph.operators(model.card.relations),
         inputs,
         0,
         [Player(group, inputs[group]) for group in groups],
@@ -114,7 +114,11 @@ def test_what_is_explained_adds_up_to_the_score(seed: int) -> None:
     model, graph = drawn_model(seed), _graph(rng, n, len(FEATURES))
     node = int(rng.integers(n))
     found = explain(model, graph, node)
-    scored = float(model.network(model.normalisation(graph.deviations), graph.operators())[node, 0])
+    scored = float(
+        model.network(model.normalisation(graph.deviations), graph.operators(model.card.relations))[
+            node, 0
+        ]
+    )
     assert found.score == pytest.approx(scored, abs=1e-5)
     by_features = found.base + sum(part.contribution for part in found.features)
     by_nodes = found.nodes_base + sum(part.contribution for part in found.nodes)
@@ -173,9 +177,12 @@ def test_nodes_beyond_the_receptive_field_add_nothing(seed: int) -> None:
     inputs = model.normalisation(graph.deviations).astype(np.float64)
     players = [Player(np.array([each]), inputs[[each]]) for each in range(n)]
     values = shapley(
-        ReceptiveField.of(model.network, graph.operators(), inputs, 0, players), n
+        ReceptiveField.of(model.network, graph.operators(model.card.relations), inputs, 0, players),
+        n,
     ).values
-    assert within(graph.operators(), 0, depth)[0].tolist() == list(range(depth + 1))
+    assert within(graph.operators(model.card.relations), 0, depth)[0].tolist() == list(
+        range(depth + 1)
+    )
     assert values[depth + 1 :] == pytest.approx(0.0, abs=1e-12)
     assert np.abs(values[: depth + 1]).max() > 0
     told = {node for part in explain(model, graph, 0).nodes for node in part.nodes}

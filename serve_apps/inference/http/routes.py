@@ -1,0 +1,203 @@
+"""Scores, explanations, and the models that they come from."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from fastapi import Request  # noqa: TC002 - FastAPI reads it
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import generate_latest
+
+from actors.runtime.errors import X0Error
+from serve_apps.inference.http import documents
+from serve_apps.web import bodies
+from serve_apps.web import documents as problem_documents
+from serve_apps.web.parsing import parse
+from serve_apps.web.strict_json import JSON
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastapi import FastAPI
+
+    from serve_apps.inference.explanation import Explanation
+    from serve_apps.inference.inference_state import Inference
+    from serve_apps.inference.kept_model import KeptModel
+    from serve_apps.inference.model_file import Model
+    from serve_apps.inference.node_graph import NodeGraph
+    from serve_apps.inference.scoring import Scores
+
+Body = TypeVar("Body", bound=documents.NetworkBody)
+METRICS: str = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def add(app: FastAPI, inference: Inference) -> None:
+    """Add the routes."""
+
+    @app.post(
+        "/score",
+        tags=["inference"],
+        response_model=documents.ScoreReply,
+        responses=problem_documents.CHANGES,
+        openapi_extra={"requestBody": documents.SCORE_BODY},
+    )
+    async def score_nodes(request: Request) -> Response:
+        """How anomalous each node of a network is.
+
+        Of a network that is given by the deviations of its nodes or by telemetry, or of the
+        running one.
+        """
+        body = await _asked(request, inference, documents.ScoreBody)
+        graph = await inference.network(body)
+        model, scored = await inference.score(graph)
+        return await _answer(lambda: _scored(inference, model, graph, scored))
+
+    @app.post(
+        "/explain",
+        tags=["inference"],
+        response_model=documents.ExplainReply,
+        responses={**problem_documents.CHANGES, **problem_documents.problems(404)},
+        openapi_extra={"requestBody": documents.EXPLAIN_BODY},
+    )
+    async def explain_node(request: Request) -> Response:
+        """Why a node has its score: by its features and by its neighbours.
+
+        Contributions are exact Shapley values.
+        """
+        body = await _asked(request, inference, documents.ExplainBody)
+        graph = await inference.network(body)
+        model, scored, found = await inference.explain(graph, body.node)
+        return await _answer(lambda: _explained(inference, model, graph, scored, found))
+
+    @app.get(
+        "/model",
+        tags=["inference"],
+        response_model=documents.ModelReply,
+        responses=problem_documents.problems(422, 429),
+    )
+    async def get_models() -> Any:  # noqa: ANN401 - documented by the model
+        """The cards of the models that answer here; of one that cannot be used, why."""
+        kept = {"condition": inference.condition, "root-cause": inference.root_cause}
+        return JSONResponse({"models": {name: await _state(each) for name, each in kept.items()}})
+
+    @app.get(
+        "/healthz",
+        tags=["health"],
+        response_model=documents.Status,
+        responses=problem_documents.problems(422, 429),
+    )
+    async def get_health() -> Any:  # noqa: ANN401 - the same
+        """Whether the process answers."""
+        return JSONResponse({"status": "ok"})
+
+    @app.get(
+        "/readyz",
+        tags=["health"],
+        response_model=documents.Status,
+        responses=problem_documents.problems(422, 429, 503),
+    )
+    async def get_readiness() -> Any:  # noqa: ANN401 - the same
+        """Whether its models can be used; else 503 with the reason."""
+        await inference.condition.get()
+        await inference.root_cause.get()
+        return JSONResponse({"status": "ready"})
+
+    @app.get(
+        "/metrics",
+        tags=["health"],
+        response_class=Response,
+        responses={
+            200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+            **problem_documents.problems(422, 429),
+        },
+    )
+    async def get_metrics() -> Response:
+        """Prometheus metrics of this process."""
+        return Response(generate_latest(inference.registry), media_type=METRICS)
+
+
+async def _asked(request: Request, inference: Inference, kind: type[Body]) -> Body:
+    inference.access.check(request.headers)
+    given = await bodies.read_json(request, inference.limits.body_bytes)
+    return await asyncio.to_thread(parse, kind, given)
+
+
+async def _answer(make: Callable[[], dict[str, Any]]) -> Response:
+    body = await asyncio.to_thread(lambda: json.dumps(make(), allow_nan=False))
+    return Response(body, media_type=JSON)
+
+
+async def _state(kept: KeptModel) -> dict[str, Any]:
+    try:
+        model = await kept.get()
+    except X0Error as error:
+        return {"usable": False, "why": str(error), "card": None}
+    return {"usable": True, "why": "", "card": model.card.model_dump(mode="json")}
+
+
+def _about(inference: Inference, model: Model, graph: NodeGraph, had: str) -> dict[str, Any]:
+    known, missing = inference.had(graph)
+    shown = model.card.model_dump(mode="json", include={"purpose", "trained_at", "weights_sha256"})
+    at = None if np.isnan(graph.at) else graph.at
+    return {"model": shown, had: {"known": known, "missing": missing}, "at": at}
+
+
+def _scored(inference: Inference, model: Model, graph: NodeGraph, scored: Scores) -> dict[str, Any]:
+    order = np.argsort(-scored.score, kind="stable")
+    worst = [graph.nodes[each] for each in order if scored.anomalous[each]]
+    columns = {
+        "score": scored.score.tolist(),
+        "probability": _or_null(scored.probability, len(graph.nodes)),
+        "anomalous": scored.anomalous.tolist(),
+        "known": scored.known.tolist(),
+    }
+    rows = zip(*columns.values(), strict=True)
+    nodes = {
+        node: dict(zip(columns, row, strict=True))
+        for node, row in zip(graph.nodes, rows, strict=True)
+    }
+    return {**_about(inference, model, graph, "features"), "anomalous": worst, "nodes": nodes}
+
+
+def _or_null(values: Any, number: int) -> list[float | None]:  # noqa: ANN401 - an array or None
+    found: list[float | None] = [None] * number if values is None else values.tolist()
+    return found
+
+
+def _explained(
+    inference: Inference, model: Model, graph: NodeGraph, scored: Scores, found: Explanation
+) -> dict[str, Any]:
+    place = graph.nodes.index(found.node)
+    return {
+        **_about(inference, model, graph, "features_had"),
+        "node": found.node,
+        "score": found.score,
+        "probability": None if scored.probability is None else float(scored.probability[place]),
+        "anomalous": bool(scored.anomalous[place]),
+        "base": found.base,
+        "features": [
+            {
+                "feature": part.feature,
+                "contribution": part.contribution,
+                "value": part.value,
+                "normal": part.normal,
+                "deviation": part.deviation,
+                "text": str(part),
+            }
+            for part in found.features
+        ],
+        "nodes_base": found.nodes_base,
+        "nodes": [
+            {
+                "nodes": list(part.nodes),
+                "contribution": part.contribution,
+                "itself": part.itself,
+                "text": str(part),
+            }
+            for part in found.nodes
+        ],
+        "sentences": list(found.sentences()),
+    }

@@ -1,0 +1,230 @@
+"""What inference knows and does, apart from HTTP: the state behind the routes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+import numpy as np
+from prometheus_client import CollectorRegistry
+
+from actors.runtime.error_handler import ErrorHandler
+from actors.runtime.errors import InvalidInput, Unavailable, X0Error
+from actors.runtime.metrics import MemoryMetrics
+from actors.topology.errors import UnknownNode
+from actors.topology.provenance import Network
+from serve_apps.inference import asked_network, scoring
+from serve_apps.inference.explanation import explain
+from serve_apps.inference.kept_model import KeptModel
+from serve_apps.inference.limits import Limits
+from serve_apps.inference.model_file import Purpose
+from serve_apps.inference.node_graph import NEIGHBOUR, NodeGraph
+from serve_apps.inference.settings import InferenceOptions
+from serve_apps.web.access import Access
+from serve_apps.web.admission import Rate, Slots
+from serve_apps.web.errors import TooLarge
+from serve_apps.web.request_metrics import RequestMetrics
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from actors.runtime.metrics import Metrics
+    from serve_apps.inference.explanation import Explanation
+    from serve_apps.inference.http.documents import NetworkBody
+    from serve_apps.inference.model_file import Model
+    from serve_apps.inference.scoring import Scores
+    from serve_apps.inference.telemetry import Telemetry
+
+PREFIX: Final = "x0tta6bl4_inference"
+
+
+class TelemetrySource(Protocol):
+    """Whoever keeps what was lately measured of the running networks."""
+
+    async def newest(self, network: Network | None) -> Telemetry:
+        """What was measured of a network up to now.
+
+        Args:
+            network: which; None: the emulated mesh, or the observed network where nothing is
+                emulated.
+
+        Raises:
+            X0Error: there is no such network, or nothing has been measured yet.
+        """
+        ...
+
+
+class FeaturesOf(Protocol):
+    """Whoever computes the features of nodes from telemetry."""
+
+    def __call__(self, telemetry: Telemetry) -> NodeGraph:
+        """The features at the last row, in the order of the model."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """One network to be scored by one model."""
+
+    model: Model
+    graph: NodeGraph
+
+
+async def scored_together(jobs: list[Job]) -> list[Scores | X0Error]:
+    """Score networks in one evaluation a model; what cannot be scored costs none of the others."""
+    return await asyncio.to_thread(_scored, jobs)
+
+
+def _scored(jobs: Sequence[Job]) -> list[Scores | X0Error]:
+    found: dict[int, Scores | X0Error] = {}
+    for model in {id(job.model): job.model for job in jobs}.values():
+        own = [place for place, job in enumerate(jobs) if job.model is model]
+        try:
+            made = scoring.scores(model, [jobs[place].graph for place in own])
+        except X0Error as error:
+            found.update(dict.fromkeys(own, error))
+        else:
+            found.update(zip(own, made, strict=True))
+    return [found[place] for place in range(len(jobs))]
+
+
+async def _alone(job: Job) -> Scores | X0Error:
+    (found,) = await scored_together([job])
+    return found
+
+
+class Inference:
+    """State of one inference process.
+
+    Args:
+        token: bearer token.
+        features: those that can be computed, in the order of `features_of`.
+        features_of: computes them.
+        options: models and names; None: the shipped models, and names of loopback.
+        limits: bounds; None: the defaults.
+        metrics: where errors are counted; None: in this process alone.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        features: Sequence[str],
+        features_of: FeaturesOf,
+        options: InferenceOptions | None = None,
+        limits: Limits | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self.options = options = options or InferenceOptions()
+        self.limits = limits = limits or Limits()
+        rate = Rate(limits.requests_per_s, limits.burst, time.monotonic)
+        self.access = Access(token.encode(), rate, options.origins)
+        self.errors = ErrorHandler("inference", metrics or MemoryMetrics())
+        self.registry = CollectorRegistry()
+        self.requests = RequestMetrics(self.registry, PREFIX)
+        self.in_flight = Slots(limits.in_flight, "requests")
+        self.explanations = Slots(limits.explanations, "explanations")
+        self.condition = KeptModel(
+            options.models / "condition", Purpose.CONDITION, features, (NEIGHBOUR,)
+        )
+        self.root_cause = KeptModel(options.models / "root-cause", Purpose.ROOT_CAUSE)
+        self.source: TelemetrySource | None = None
+        self.evaluate: Callable[[Job], Awaitable[Scores | X0Error]] = _alone
+        self._features = tuple(features)
+        self._features_of = features_of
+        self._one_explanation = asyncio.Semaphore(1)  # they are made by one core each
+
+    async def network(self, body: NetworkBody) -> NodeGraph:
+        """The network that a request is about.
+
+        Raises:
+            InvalidInput: it is given in two ways, or breaks a rule.
+            TooLarge: it has more nodes, links or values than are allowed.
+            Unavailable: the running network is asked about, and nothing is known of it.
+        """
+        if body.nodes is not None and body.telemetry is not None:
+            raise InvalidInput(
+                "the request is refused",
+                "it has both `nodes` and `telemetry`",
+                "Give one of them.",
+                source="body",
+                entry="telemetry",
+            )
+        if body.nodes is not None:
+            self._check_size(len(body.nodes), len(body.links), 0)
+            asked = body.nodes, body.links, self._features
+            return await asyncio.to_thread(asked_network.of_deviations, *asked)
+        return await asyncio.to_thread(self._features_of, await self.telemetry(body))
+
+    async def telemetry(self, body: NetworkBody) -> Telemetry:
+        """What was measured of the network that a request is about.
+
+        Raises:
+            InvalidInput, TooLarge, Unavailable: as `network`.
+        """
+        given = body.telemetry
+        if given is not None:
+            values = sum(map(len, given.metrics.values())) * len(given.times)
+            self._check_size(len(given.nodes), len(given.links), values)
+            return await asyncio.to_thread(asked_network.of_telemetry, given)
+        if self.source is None:
+            raise Unavailable(
+                "nothing is known of a running network",
+                "this process follows none",
+                "Give `nodes` or `telemetry` in the request.",
+                retry_after_s=60.0,
+            )
+        return await self.source.newest(None if body.network is None else Network(body.network))
+
+    def _check_size(self, nodes: int, links: int, values: int) -> None:
+        limits = self.limits
+        for what, number, most in (
+            ("nodes", nodes, limits.nodes),
+            ("links", links, limits.links),
+            ("values", values, limits.numbers),
+        ):
+            if number > most:
+                raise TooLarge(
+                    f"{number} {what} are refused",
+                    f"{most} are allowed",
+                    "Ask about a part of the network.",
+                )
+
+    async def score(self, graph: NodeGraph) -> tuple[Model, Scores]:
+        """The scores of all nodes.
+
+        Raises:
+            ModelUnusable: there is no model that scores nodes.
+        """
+        model = await self.condition.get()
+        found = await self.evaluate(Job(model, graph))
+        if isinstance(found, X0Error):
+            raise found.with_traceback(None)
+        return model, found
+
+    async def explain(self, graph: NodeGraph, node: str) -> tuple[Model, Scores, Explanation]:
+        """Why a node has its score, with the scores of all.
+
+        Raises:
+            UnknownNode: the network has no such node.
+            ModelUnusable: there is no model that scores nodes.
+            TooBusy: too many explanations are made.
+        """
+        if node not in graph.nodes:
+            raise UnknownNode(node, known=graph.nodes)
+        with self.explanations.one():
+            model, scored = await self.score(graph)
+            place, output = graph.nodes.index(node), scoring.output_of(model)
+            async with self._one_explanation:
+                found = await asyncio.to_thread(explain, model, graph, place, output)
+        return model, scored, found
+
+    def had(self, graph: NodeGraph) -> tuple[list[str], list[str]]:
+        """Names of the features that were measured somewhere in the network, and of the others."""
+        known = set(np.flatnonzero(np.isfinite(graph.deviations).any(axis=0)))
+        names = tuple(enumerate(self._features))
+        return (
+            [name for place, name in names if place in known],
+            [name for place, name in names if place not in known],
+        )

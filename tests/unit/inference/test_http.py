@@ -1,0 +1,320 @@
+"""Inference over HTTP: answers, refusals and bounds, in this process, without Ray."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import numpy as np
+import pytest
+
+from actors.runtime.errors import Unavailable
+from actors.topology.provenance import Network
+from serve_apps.inference.errors import ModelSchemaMismatch
+from serve_apps.inference.http.application import build
+from serve_apps.inference.inference_state import Inference, Job, scored_together
+from serve_apps.inference.limits import Limits
+from serve_apps.inference.model_file import save
+from serve_apps.inference.node_graph import NodeGraph
+from serve_apps.inference.settings import InferenceOptions
+from serve_apps.inference.telemetry import Place
+from tests.unit.inference.drawn import FEATURES, drawn_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from serve_apps.inference.telemetry import Telemetry
+
+TOKEN = {"authorization": "Bearer a-token-of-the-tests"}
+NODES: dict[str, Any] = {"a": {"loss_rate": 9.0, "cpu": None}, "b": {"rssi": -3.0}, "c": {}}
+LINKS = [["a", "b"], ["b", "c"]]
+TELEMETRY: dict[str, Any] = {
+    "nodes": ["a", "b"],
+    "links": [{"id": "l", "ends": ["a", "b"]}, {"id": "up", "ends": ["b"], "directed": True}],
+    "times": [60.0, 120.0],
+    "metrics": {
+        "cpu": {"a": [0.1, 0.9], "b": [None, 0.2]},
+        "frames_out": {"a/l": [1, 2], "b/l": [3, 4], "b/up": [5, None]},
+        "octets": {"b/eth0": [7, 8]},
+    },
+}
+
+
+def last_row(telemetry: Telemetry) -> NodeGraph:
+    """Deviations of a kind, for tests: the last value of each metric that is a feature."""
+    n = len(telemetry.graph.nodes)
+    deviations = np.full((n, len(FEATURES)), np.nan)
+    for name, metric in telemetry.metrics.items():
+        if name in FEATURES and metric.place is Place.NODE:
+            deviations[metric.at, FEATURES.index(name)] = metric.values[-1]
+    inner = telemetry.graph.ends[telemetry.graph.ends[:, 1] >= 0]
+    normal = np.zeros_like(deviations)
+    nodes = telemetry.graph.nodes
+    return NodeGraph(nodes, inner, deviations, deviations, normal, float(telemetry.times[-1]))
+
+
+@pytest.fixture(name="start")
+def starting(tmp_path: Path) -> Callable[..., tuple[Inference, httpx.AsyncClient]]:
+    """Make an inference with limits of its own, and a client of it."""
+    save(drawn_model(), tmp_path / "condition")
+
+    def started(limits: Limits | None = None) -> tuple[Inference, httpx.AsyncClient]:
+        options = InferenceOptions(tmp_path)
+        made = Inference("a-token-of-the-tests", FEATURES, last_row, options, limits)
+        transport = httpx.ASGITransport(
+            build(made), raise_app_exceptions=False, root_path="/inference"
+        )
+        return made, httpx.AsyncClient(
+            transport=transport, base_url="http://localhost/inference", headers=TOKEN
+        )
+
+    return started
+
+
+async def test_all_nodes_of_a_network_are_scored(start: Callable[..., Any]) -> None:
+    """With the probability, and with how much of each was known."""
+    _, client = start()
+    answer = await client.post("/score", json={"nodes": NODES, "links": LINKS})
+    found = answer.json()
+    assert answer.status_code == 200, found
+    assert list(found["nodes"]) == ["a", "b", "c"]
+    assert [found["nodes"][node]["known"] for node in "abc"] == [1, 1, 0]
+    assert found["features"]["known"] == ["rssi", "loss_rate"]
+    assert found["model"]["purpose"] == "condition"
+    for one in found["nodes"].values():
+        assert one["anomalous"] == (one["score"] >= 0.5)
+        assert 0.02 <= one["probability"] <= 0.98
+    scores = [found["nodes"][node]["score"] for node in found["anomalous"]]
+    assert scores == sorted(scores, reverse=True)
+
+
+async def test_neighbours_count_and_their_order_does_not(start: Callable[..., Any]) -> None:
+    _, client = start()
+    turned = dict(reversed(NODES.items()))
+    bodies = [
+        {"nodes": NODES, "links": LINKS},
+        {"nodes": turned, "links": [["c", "b"], ["b", "a"], ["a", "b"]]},
+        {"nodes": NODES},
+    ]
+    first, same, apart = [
+        (await client.post("/score", json=body)).json()["nodes"] for body in bodies
+    ]
+    for node in NODES:
+        assert same[node]["score"] == pytest.approx(first[node]["score"], abs=1e-6)
+    assert apart["b"]["score"] != first["b"]["score"]
+
+
+async def test_a_score_is_explained(start: Callable[..., Any]) -> None:
+    """What features and nodes add makes up the score that the node has."""
+    _, client = start()
+    answer = await client.post("/explain", json={"nodes": NODES, "links": LINKS, "node": "a"})
+    found = answer.json()
+    assert answer.status_code == 200, found
+    scored = (await client.post("/score", json={"nodes": NODES, "links": LINKS})).json()
+    assert found["score"] == pytest.approx(scored["nodes"]["a"]["score"], abs=1e-5)
+    for base, parts in (("base", "features"), ("nodes_base", "nodes")):
+        total = found[base] + sum(part["contribution"] for part in found[parts])
+        assert total == pytest.approx(found["score"], abs=1e-9)
+    assert {part["feature"] for part in found["features"]} == set(FEATURES)
+    assert found["sentences"][0] == found["features"][0]["text"]
+    assert any("is not measured" in part["text"] for part in found["features"])
+
+
+async def test_telemetry_is_scored(start: Callable[..., Any]) -> None:
+    """Series of nodes, of ends of links and of interfaces; null is not measured."""
+    _, client = start()
+    answer = await client.post("/score", json={"telemetry": TELEMETRY})
+    found = answer.json()
+    assert answer.status_code == 200, found
+    assert found["features"]["known"] == ["cpu"]
+    assert found["at"] == 120.0
+    body = {"telemetry": TELEMETRY, "node": "a"}
+    explained = (await client.post("/explain", json=body)).json()
+    assert any(text.startswith("cpu 0.9 above its normal") for text in explained["sentences"])
+
+
+async def test_the_running_network_is_asked_about_by_default(start: Callable[..., Any]) -> None:
+    inference, client = start()
+    answer = await client.post("/explain", json={"node": "a"})
+    assert answer.status_code == 503
+    assert "retry-after" in answer.headers
+    asked = []
+
+    class Source:
+        async def newest(self, network: Network | None) -> Telemetry:
+            asked.append(network)
+            from serve_apps.inference.asked_network import of_telemetry
+            from serve_apps.inference.http.documents import TelemetryBody
+
+            return of_telemetry(TelemetryBody.model_validate(TELEMETRY))
+
+    inference.source = Source()
+    assert (await client.post("/explain", json={"node": "a"})).status_code == 200
+    assert (await client.post("/score", json={"network": "observed"})).status_code == 200
+    assert asked == [None, Network.OBSERVED]
+
+
+REFUSED: list[tuple[str, bytes, int, str]] = [
+    ("score", b'{"nodes": {}}', 422, "none"),
+    ("score", b'{"nodes": {"a": {"rssi": NaN}}}', 422, "NaN"),
+    ("score", b'{"nodes": {"a": {"rssi": Infinity}}}', 422, "Infinity"),
+    ("score", b'{"nodes": {"a": {"rssi": 1e999}}}', 422, "finite"),
+    ("score", b'{"nodes": {"a": {"rssi": "9"}}}', 422, "nodes.a.rssi"),
+    ("score", b'{"nodes": {"a": {"rsi": 1.0}}}', 422, "rsi"),
+    ("score", b'{"nodes": {"a": {}}, "links": [["a", "x"]]}', 422, "links.0"),
+    ("score", b'{"nodes": {"a": {}}, "links": [["a"]]}', 422, "links.0"),
+    ("score", b'{"nodes": {"a": {}}, "colour": 1}', 422, "colour"),
+    ("score", b'{"nodes": {"a": {}}, "telemetry": {"nodes":[],"times":[],"metrics":{}}}', 422, ""),
+    ("score", b'{"telemetry": {"nodes": [], "times": [1], "metrics": {}}}', 422, "none"),
+    ("score", b'{"telemetry": {"nodes": ["a"], "times": [], "metrics": {}}}', 422, "times"),
+    ("score", b'{"telemetry": {"nodes": ["a", "a"], "times": [1], "metrics": {}}}', 422, "twice"),
+    ("score", b'{"telemetry": {"nodes":["a"],"times":[2,1],"metrics":{}}}', 422, "ascend"),
+    ("score", b'{"telemetry": {"nodes":["a"],"times":[1],"metrics":{"m":{"b":[1]}}}}', 422, "b is"),
+    ("score", b'{"telemetry": {"nodes":["a"],"times":[1],"metrics":{"m":{"a":[]}}}}', 422, "0 val"),
+    ("explain", b'{"nodes": {"a": {}}}', 422, "node"),
+    ("explain", b'{"nodes": {"a": {}}, "node": "b"}', 404, "no mesh node b"),
+    ("score", b"[]", 422, ""),
+    ("score", b"{", 422, "JSON"),
+    ("score", b'{"nodes": ' + b"[" * 100_000, 422, ""),
+    ("score", b"\xff", 422, "UTF-8"),
+]
+
+
+async def test_what_cannot_be_answered_is_refused_and_named(start: Callable[..., Any]) -> None:
+    """NaN, infinities, unknown features, missing nodes, an empty graph; then it goes on."""
+    _, client = start()
+    for path, body, status, why in REFUSED:
+        answer = await client.post(
+            f"/{path}", content=body, headers={"content-type": "application/json"}
+        )
+        problem = answer.json()
+        assert answer.status_code == status, (body[:80], problem)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert why in problem["detail"], body[:80]
+        assert problem["remedy"]
+    assert (await client.post("/score", json={"nodes": NODES})).status_code == 200
+
+
+async def test_a_model_that_cannot_be_used_is_told_until_it_can(
+    start: Callable[..., Any], tmp_path: Path
+) -> None:
+    """No restart is needed: its files are looked at again."""
+    _, client = start()
+    assert (await client.post("/score", json={"nodes": NODES})).status_code == 200
+    weights = tmp_path / "condition.safetensors"
+    good = weights.read_bytes()
+    weights.write_bytes(good[:100])
+    for path, body in (("/score", {"nodes": NODES}), ("/explain", {"nodes": NODES, "node": "a"})):
+        answer = await client.post(path, json=body)
+        assert answer.status_code == 503
+        assert answer.json()["type"].endswith(":ModelFileCorrupt")
+        assert str(tmp_path) not in answer.text
+    state = (await client.get("/model")).json()["models"]
+    assert not state["condition"]["usable"]
+    assert "condition.safetensors" in state["condition"]["why"]
+    assert (await client.get("/readyz")).status_code == 503
+    assert (await client.get("/healthz")).status_code == 200
+    weights.write_bytes(good)
+    assert (await client.post("/score", json={"nodes": NODES})).status_code == 200
+    card = (await client.get("/model")).json()["models"]["condition"]["card"]
+    assert card["features"] == list(FEATURES)
+
+
+async def test_a_model_that_needs_unknown_features_is_refused(
+    start: Callable[..., Any], tmp_path: Path
+) -> None:
+    save(drawn_model(features=("weather",)), tmp_path / "condition")
+    _, client = start()
+    problem = (await client.post("/score", json={"nodes": NODES})).json()
+    assert problem["type"].endswith(":ModelSchemaMismatch")
+    assert "weather" in problem["detail"]
+
+
+async def test_networks_are_scored_together_as_alone() -> None:
+    """One evaluation for many requests, that keeps them apart, and one of another model."""
+    rng = np.random.default_rng(0)
+    model, other = drawn_model(), drawn_model(1)
+    unfit = dataclasses.replace(model, card=model.card.model_copy(update={"outputs": ("weather",)}))
+
+    def graph(n: int) -> NodeGraph:
+        values = rng.normal(size=(n, len(FEATURES)))
+        nodes = tuple(map(str, range(n)))
+        return NodeGraph(nodes, rng.integers(n, size=(2 * n, 2)), values, values, values)
+
+    jobs = [Job(model, graph(5)), Job(other, graph(3)), Job(model, graph(1))]
+    jobs.append(Job(drawn_model(relations=()), graph(2)))
+    jobs.append(Job(unfit, graph(2)))
+    *together, refused = await scored_together(jobs)
+    assert isinstance(refused, ModelSchemaMismatch)
+    for job, found in zip(jobs, together, strict=False):
+        (alone,) = await scored_together([job])
+        np.testing.assert_allclose(found.score, alone.score, atol=1e-6)  # type: ignore[union-attr]
+
+
+async def test_only_the_holder_of_the_token_asks(start: Callable[..., Any]) -> None:
+    _, client = start()
+    stranger = {"authorization": "Bearer wrong"}
+    answer = await client.post("/score", json={"nodes": NODES}, headers=stranger)
+    assert answer.status_code == 401
+    site = {"origin": "http://elsewhere.example"}
+    assert (await client.post("/score", json={"nodes": NODES}, headers=site)).status_code == 403
+    host = {"host": "elsewhere.example"}
+    assert (await client.get("/model", headers=host)).status_code == 421
+    assert (await client.get("/model", headers={"authorization": ""})).status_code == 200
+
+
+async def test_bounds(start: Callable[..., Any]) -> None:
+    _, client = start(Limits(nodes=2, links=1, numbers=3, body_bytes=2_000))
+    assert (await client.post("/score", json={"nodes": NODES})).status_code == 413
+    links = {"nodes": {"a": {}}, "links": [["a", "a"], ["a", "a"]]}
+    assert (await client.post("/score", json=links)).status_code == 413
+    assert (await client.post("/score", json={"telemetry": TELEMETRY})).status_code == 413
+    long = {"nodes": {"a" * 100: {}}, "links": [["a" * 100] * 2] * 30}
+    answer = await client.post("/score", json=long)
+    assert answer.status_code == 413
+    assert "too long" in answer.json()["detail"]
+
+
+async def test_explanations_are_bounded(start: Callable[..., Any]) -> None:
+    inference, client = start(Limits(explanations=1))
+    inference.explanations.take()
+    answer = await client.post("/explain", json={"nodes": NODES, "node": "a"})
+    assert answer.status_code == 429
+    inference.explanations.give()
+    assert (await client.post("/explain", json={"nodes": NODES, "node": "a"})).status_code == 200
+
+
+async def test_the_document_tells_of_all_that_is_answered(start: Callable[..., Any]) -> None:
+    """Paths, bodies with examples that work, problems; every reference of it leads somewhere."""
+    _, client = start()
+    document = (await client.get("/openapi.json")).json()
+    assert {"/score", "/explain", "/model"} <= set(document["paths"])
+    assert document["servers"] == [{"url": "/inference"}]
+    text = json.dumps(document)
+    for part in text.split('"#/components/schemas/')[1:]:
+        assert part.partition('"')[0] in document["components"]["schemas"]
+    for path, operations in document["paths"].items():
+        body = operations.get("post", {}).get("requestBody")
+        if body is None:
+            continue
+        for example in body["content"]["application/json"]["examples"].values():
+            answer = await client.post(path, json=example["value"])
+            assert answer.status_code in {200, 503}, answer.text
+
+
+async def test_the_live_source_may_be_down(start: Callable[..., Any]) -> None:
+    inference, client = start()
+
+    class Down:
+        async def newest(self, _network: Network | None) -> Telemetry:
+            await asyncio.sleep(0)
+            raise Unavailable("nothing is seen", "it starts", "Retry.", retry_after_s=2.0)
+
+    inference.source = Down()
+    answer = await client.post("/score", json={})
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "2"
