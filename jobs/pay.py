@@ -240,6 +240,8 @@ def scan(
             result = interruption.run(_scan_once(offers, ledger, Network(network), begin))
             if result.skewed is not None:
                 report.note(f"warning: {result.skewed}")
+            for unread in result.unread.values():
+                report.note(f"warning: {unread}")
             report.result(
                 pay_values.scan_values(result),
                 reporting.pairs(f"Scan of {network}", pay_values.scan_lines(result)),

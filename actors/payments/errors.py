@@ -20,6 +20,7 @@ X0Error
 │   ├── GoodsMissing        500  a plan brings a file that is not there
 │   └── BotRefused          500  Telegram refuses the bot's token
 ├── ClockSkewed             500  the clock is off the chain's
+├── FormerWalletUnread      502  what was paid to a wallet that the shop had before is not found
 └── UntrustedHistory        502  an API contradicts itself or the chain
 """
 
@@ -271,6 +272,21 @@ class ClockSkewed(X0Error):
             "Set it by NTP (`timedatectl set-ntp true`).",
             network=network,
             skew_ms=skew_ms,
+        )
+
+
+class FormerWalletUnread(X0Error):
+    """A wallet that the shop had before could not be read, though orders name it."""
+
+    http_status = 502
+
+    def __init__(self, wallet: str, error: X0Error) -> None:
+        super().__init__(
+            f"the former wallet {wallet} could not be read",
+            f"{error.what}: {error.why}",
+            "It is read again at the next poll, up to a day after the last order's time; after "
+            "that, look yourself whether anything was paid there.",
+            wallet=wallet,
         )
 
 

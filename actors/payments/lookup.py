@@ -48,6 +48,9 @@ class Outcome(StrEnum):
     NOT_FOUND = "not_found"  # the API does not know it, or not yet
 
 
+_IN_VAIN: Final = (Outcome.NOTHING, Outcome.NOT_FOUND)
+
+
 @dataclass(frozen=True, slots=True)
 class LookedUp:
     """What a transaction that was named brings.
@@ -121,6 +124,18 @@ async def look_up(
         Unavailable: the ledger's database does not answer.
     """
     tx_id = transaction_in(text)
+    found = await _brought(chain, ledger, api, tx_id, clock)
+    if found.outcome in _IN_VAIN:  # it may have gone to a wallet that the shop had before
+        for former in await scanning.former_chains(chain, ledger, clock()):
+            there = await _brought(former, ledger, api, tx_id, clock)
+            if there.outcome not in _IN_VAIN:
+                return there
+    return found
+
+
+async def _brought(
+    chain: ShopChain, ledger: Ledger, api: Api, tx_id: str, clock: Callable[[], int]
+) -> LookedUp:
     if chain.network is Network.TRON:
         return await _on_tron(TronSource(chain, api), ledger, tx_id, clock)
     return await _on_ton(chain, ton_source.source(api), ledger, tx_id, clock)

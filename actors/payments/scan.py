@@ -7,6 +7,9 @@ others. The cursor moves with the last page, to the newest confirmed row.
 TON: the time of the masterchain; transactions of the wallet, and of its jetton wallet, as a chain
 without a gap from the cursor; each page moves the cursor.
 
+A wallet that the shop had before is read in the same way after it, while an order names it whose
+payment would still be recognised; what fails there is told, and keeps nothing else from being read.
+
 Invariants: what fails, fails before the cursor moves past it; an outage expires nothing, because
 only the chain's own time does, as far as it was read; one process on a database scans a network at
 a time, and if two did, the ledger would be the same.
@@ -17,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actors.payments.chains import ton, ton_source, tron, tron_source
@@ -26,7 +29,13 @@ from actors.payments.chains.money import Method, Network
 from actors.payments.chains.ton import TonShop
 from actors.payments.chains.tron_source import TronSource
 from actors.payments.chains.verdict import Reason, Rejected
-from actors.payments.errors import ChainUnavailable, ClockSkewed, UntrustedHistory
+from actors.payments.errors import (
+    ChainRefused,
+    ChainUnavailable,
+    ClockSkewed,
+    FormerWalletUnread,
+    UntrustedHistory,
+)
 from actors.payments.ledger.intake import OVERLAP_MS
 from actors.runtime.database import now_ms
 from actors.runtime.errors import Conflict
@@ -72,6 +81,7 @@ class ScanResult:
         chain_ms: time of the chain up to which everything was read; 0 if it is not known.
         skew_ms: see `clock_skew.skew_ms`.
         requests: number of requests that were sent.
+        unread: why a former wallet could not be read, by wallet.
     """
 
     network: Network
@@ -86,6 +96,13 @@ class ScanResult:
     chain_ms: int = 0
     skew_ms: int = 0
     requests: int = 0
+    unread: dict[str, FormerWalletUnread] = field(default_factory=dict)
+
+    def add(self, other: ScanResult) -> None:
+        """Count what was read of another wallet too."""
+        for name in ("pages", "transfers", "settled", "review", "waiting", "expired"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.rejected.update(other.rejected)
 
     @property
     def expires(self) -> bool:
@@ -138,12 +155,36 @@ async def scan(
     """
     async with _alone(ledger, f"scan-{chain.network}", wait_s):
         before = api.requests
-        if chain.network is Network.TRON:
-            result = await _TronScan(TronSource(chain, api), ledger, others, clock).run(from_ms)
-        else:
-            result = await _TonScan(chain, ton_source.source(api), ledger, clock).run(from_ms)
+        result = await _read_one(chain, ledger, api, others, clock, from_ms)
+        for former in await former_chains(chain, ledger, clock()):
+            try:
+                result.add(await _read_one(former, ledger, api, others, clock, from_ms))
+            except (ChainUnavailable, ChainRefused, UntrustedHistory) as error:
+                result.unread[former.wallet] = FormerWalletUnread(former.shown_wallet(), error)
         result.requests = api.requests - before
         return result
+
+
+async def _read_one(
+    chain: ShopChain,
+    ledger: Ledger,
+    api: Api,
+    others: int,
+    clock: Callable[[], int],
+    from_ms: int | None,
+) -> ScanResult:
+    if chain.network is Network.TRON:
+        return await _TronScan(TronSource(chain, api), ledger, others, clock).run(from_ms)
+    return await _TonScan(chain, ton_source.source(api), ledger, clock).run(from_ms)
+
+
+async def former_chains(chain: ShopChain, ledger: Ledger, now_ms: int) -> list[ShopChain]:
+    """The chain with each wallet that the shop had before and that may still be paid to."""
+    found = await asyncio.to_thread(ledger.intake.former_wallets, chain, now_ms)
+    return [
+        replace(chain, wallet=wallet, contract=contract or chain.contract)
+        for wallet, contract in found
+    ]
 
 
 @contextlib.asynccontextmanager

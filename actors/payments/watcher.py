@@ -76,6 +76,7 @@ class Watcher:
         self._started_ms = clock()
         self._stale_told = False
         self._skew_told = False
+        self._former_told: set[str] = set()
         self._from_ms: int | None = None  # what is to be read again
         self._asked = asyncio.Event()
         network = ("network",)
@@ -125,6 +126,7 @@ class Watcher:
             self._error = ""
             self._settled.inc(result.settled, network=str(self._chain.network))
             self._watch_clock(result)
+            self._watch_former(result)
         except Conflict:
             pass  # another watcher scans this chain now, into the same ledger
         except ConfigurationError as error:
@@ -166,6 +168,11 @@ class Watcher:
         if skewed is not None and not self._skew_told:
             self._errors.handle(skewed, severity="warning" if result.expires else "critical")
         self._skew_told = skewed is not None
+
+    def _watch_former(self, result: ScanResult) -> None:
+        for wallet in result.unread.keys() - self._former_told:
+            self._errors.handle(result.unread[wallet], severity="warning")
+        self._former_told = set(result.unread)
 
     async def _watch_age(self) -> None:
         status = await self.status()

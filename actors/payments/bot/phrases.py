@@ -151,8 +151,8 @@ EN: Final = Phrases(
         "overpaid": "Your payment for order {order} is confirmed; it is more than was asked for. A "
         "person will look at the difference.",
         "expired": "No payment for order {order} came in time. Please do not pay for it any more: "
-        "open a new one with /plans. If you have paid, it will still be found, and a person "
-        "decides.",
+        "open a new one with /plans. If you have paid and I say nothing of it, show me the "
+        "transaction: /paid TRANSACTION. If I do not know it, tell the shop and name the order.",
         "paid_late": "Your payment for order {order} came after its time. It is not lost: a person "
         "will look at it.",
         "underpaid": "{received} of {amount} {symbol} has come for order {order}. Send the missing "
@@ -284,8 +284,8 @@ RU: Final = Phrases(
         "overpaid": "Платёж по заказу {order} подтверждён; он больше, чем требовалось. Разницу "
         "посмотрит человек.",
         "expired": "Платёж по заказу {order} вовремя не пришёл. Пожалуйста, больше не оплачивайте "
-        "его: откройте новый через /plans. Если вы уже заплатили, платёж найдётся, и решать будет "
-        "человек.",
+        "его: откройте новый через /plans. Если вы уже заплатили, а я молчу, покажите мне "
+        "транзакцию: /paid ТРАНЗАКЦИЯ. Если я её не знаю, сообщите магазину и назовите заказ.",
         "paid_late": "Платёж по заказу {order} пришёл позже срока. Он не потерян: его посмотрит "
         "человек.",
         "underpaid": "По заказу {order} пришло {received} из {amount} {symbol}. Переведите "

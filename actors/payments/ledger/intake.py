@@ -40,6 +40,7 @@ OVERLAP_MS: Final = 5 * 60_000
 """An index of TRON may list a transfer so much after a later one."""
 RETRY_MS: Final = 20_000
 """Until a receipt that is not solid is asked for again, at least; the older, the longer."""
+MOST_FORMER: Final = 5  # wallets that the shop had before, read beside its own
 _VANISHED: Final = str(Reason.VANISHED)
 _RETRY_SHARE: Final = 10  # the pause is this part of the transaction's age
 
@@ -332,10 +333,38 @@ class Intake:
             for row in rows
         ]
 
+    def former_wallets(self, chain: ShopChain, now_ms: int) -> list[tuple[str, str]]:
+        """Wallets that the shop had before and that may still be paid to, newest first.
+
+        Args:
+            chain: the chain as it is set now.
+            now_ms: the time.
+
+        Returns:
+            Wallet and contract, at most `MOST_FORMER`, that orders name whose payment would still
+            be recognised.
+        """
+        table = schema.orders.c
+        methods = [method for method in Method if method.network is chain.network]
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                sa.select(table.wallet, sa.func.max(table.contract).label("contract"))
+                .where(
+                    queries.one_of(table.method, methods),
+                    table.wallet != chain.wallet,
+                    table.reserved_until_ms >= now_ms,
+                )
+                .group_by(table.wallet)
+                .order_by(sa.func.max(table.created_ms).desc(), table.wallet)
+                .limit(MOST_FORMER)
+            ).all()
+        return [(row.wallet, row.contract) for row in rows]
+
     def end_unpayable(self, chains: Collection[ShopChain], now_ms: int) -> int:
         """End orders past their time whose wallet or token the shop does not take any more.
 
-        No scan reads their history, so only the clock can: they would be open for ever. How many.
+        Where no scan reads their history, only the clock can: they would be open for ever. How
+        many.
 
         Args:
             chains: all chains of the shop.
@@ -555,7 +584,7 @@ def _end(connection: Connection, cursor: Cursor, chain_ms: int, now_ms: int) -> 
     What is paid is kept until a second payment of the buyer's would be late.
     """
     table = schema.orders.c
-    # Those of other wallets are left to `end_unpayable`: their history is not read.
+    # Those of other wallets are left to their own scans, or to `end_unpayable`.
     mine = table.wallet == cursor.account
     waiting = queries.one_of(table.state, orders.OPEN)
     paid = queries.one_of(table.state, orders.SETTLED)

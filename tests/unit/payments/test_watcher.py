@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,9 @@ from pydantic import SecretBytes, SecretStr
 
 from actors.payments import scan as scanning
 from actors.payments import watcher as watching
+from actors.payments.chains.money import Method
 from actors.payments.delivery import Delivery
+from actors.payments.ledger.order_book import NewOrder
 from actors.payments.ledger.orders import OrderState
 from actors.payments.shop import Shop
 from actors.payments.watcher import STALE_S, Watcher
@@ -151,6 +154,23 @@ def test_a_clock_that_is_wrong_wakes_a_person_once(watched: Watched) -> None:
     asyncio.run(run())
     skew = watched.metrics.value("x0tta6bl4_payments_clock_skew_seconds", network="tron")
     assert skew == -(50 - 1) * 60
+
+
+def test_a_former_wallet_that_cannot_be_read_is_told_once(watched: Watched) -> None:
+    """Scans come to their end all the same."""
+    former = replace(tron_chain(), wallet=row(1)["from"])
+    new = NewOrder("request", DOWNLOAD, Method.TRON, "pull", "buyer")
+    watched.ledger.orders.create(new, former, NOW)
+    watched.chains.fault = lambda asked: Answer(500) if former.wallet in asked.path else None
+    watcher = asyncio.run(watched.polls(2))
+    assert asyncio.run(watcher.status()).error == ""
+    told = watched.metrics.value(
+        "x0tta6bl4_errors_total",
+        error_type="FormerWalletUnread",
+        context="payments-tron",
+        severity="warning",
+    )
+    assert told == 1
 
 
 def test_goods_that_cannot_be_made_hide_no_outage(watched: Watched) -> None:
