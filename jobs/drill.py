@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from actors.mesh.drill.drill_plan import DrillPlan, DrillScenario
     from actors.mesh.drill.report import DrillReport
     from actors.mesh.membership import Membership
+    from actors.topology.model import Topology
     from actors.topology.naming import Naming
     from actors.twin.results import Comparison
+    from jobs.launch.drill_root_cause import FoundCause
     from jobs.launch.session import Session
     from serve_apps.settings import Settings
 
@@ -149,14 +151,16 @@ def command(
     if other != _OtherDrill():
         return other.run(settings, names, report, emulated=emulated)
     with _mesh(settings, report, private=private) as session:
-        result, comparison, called, state = interruption.run(
-            _drill(session, chosen, names, rate, seed, report)
-        )
+        done = interruption.run(_drill(session, chosen, names, rate, seed, report))
+    result, comparison, cause, called = done.result, done.comparison, done.cause, done.names
     twin = None if comparison is None else comparison.as_dict()
-    lacking = {"left_out": dict(state.left_out), "warnings": list(state.warnings)}
+    lacking = {"left_out": dict(done.state.left_out), "warnings": list(done.state.warnings)}
     report.result(
-        result.as_dict() | {"names": called, "map": lacking, "twin": twin},
+        result.as_dict()
+        | {"names": called, "map": lacking, "twin": twin}
+        | {"root_cause": None if cause is None else cause.as_dict()},
         *_readable(result, comparison, called, lacking, targeted=bool(names)),
+        *([] if cause is None else [f"Root cause: {cause.in_words(done.topology.naming.label)}."]),
     )
     return exit_codes.NOT_WELL if result.shortcomings or wrong(comparison) else 0
 
@@ -295,19 +299,17 @@ async def _drill(
     rate: float | None,
     seed: int,
     report: reporting.Report,
-) -> tuple[DrillReport, Comparison | None, dict[str, str], MeshStatus]:
-    """Drill.
-
-    Returns:
-        what happened, what the twin says of it (None: nothing), the names of what failed by id,
-        and the state of the mesh before, which tells what was left out of its map.
-    """
+) -> _Drilled:
+    """Drill."""
     from actors.mesh import control
     from actors.mesh.client import Mesh
     from actors.mesh.drill.conductor import Conductor
     from actors.mesh.drill.drill_plan import plan
-    from actors.twin import named
+    from actors.mesh.live_source import LiveSource
     from jobs.launch.drill_in_history import DrillInHistory
+    from jobs.launch.drill_root_cause import RootCauseWatch
+    from serve_apps.inference.live_loop import LiveOptions
+    from serve_apps.inference.looking import MeshLooks
 
     await session.wait_ready(report.progress)
     mesh = await Mesh.attach()
@@ -315,9 +317,14 @@ async def _drill(
     chosen = plan(scenario, mesh.membership, seed, target)
     membership = mesh.membership
     told = DrillInHistory.of(chosen, membership.topology)
+    live = LiveOptions.emulated(session.mesh.shard.host.hello_s)
     await told.began()
     try:
-        result = await Conductor(mesh, chosen, rate, seed, report.progress).run()
+        async with RootCauseWatch(live, MeshLooks(LiveSource(), live.interval_s)) as watch:
+            conductor = Conductor(mesh, chosen, rate, seed, report.progress, watch.settled)
+            result = await conductor.run()
+            failed = told.nodes
+            cause = await watch.found(failed, conductor.fault_at) if failed else None
     except BaseException:
         await told.broken_off()
         raise
@@ -328,7 +335,34 @@ async def _drill(
     comparison = None
     if not result.map_changes:  # it is about the map as it was before
         comparison = await asyncio.to_thread(compared_with_twin, membership, chosen, result)
-    return result, comparison, named.names_in(result.failed, membership.topology), state
+    return _Drilled(result, comparison, state, cause, membership.topology)
+
+
+class _Drilled(NamedTuple):
+    """What a drill has brought.
+
+    Attributes:
+        result: what happened.
+        comparison: what the twin says of it; None: nothing.
+        state: the mesh before, which tells what was left out of its map.
+        cause: the root cause that was found; None: nothing of the mesh itself was broken.
+        topology: the mesh as it was before.
+    """
+
+    result: DrillReport
+    comparison: Comparison | None
+    state: MeshStatus
+    cause: FoundCause | None
+    topology: Topology
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The names, by id, of the nodes that failed or were found."""
+        from actors.twin import named
+
+        root = None if self.cause is None else self.cause.root
+        found = [] if root is None else [each.node for each in root.nodes]
+        return named.names_in([*self.result.failed, *found], self.topology)
 
 
 def compared_with_twin(

@@ -61,7 +61,8 @@ class _Case(NamedTuple):
     tells: frozenset[EventKind]
 
 
-def _ids(branch: int) -> tuple[str, str, str, str]:
+def branch_ids(branch: int) -> tuple[str, str, str, str]:
+    """Ids of the nodes of a branch."""
     a, b, c, leaf = (f"{letter}{branch}" for letter in "abcd")
     return a, b, c, leaf
 
@@ -72,7 +73,7 @@ def network(branches: int) -> Topology:
     links = [(at, (at + 1) % len(RING)) for at in range(len(RING))]
     for branch in range(branches):
         a = len(ids)
-        ids += _ids(branch)
+        ids += branch_ids(branch)
         links += [(branch % len(RING), a), (a, a + 1), (a + 1, a + 2), (a, a + 2), (a + 2, a + 3)]
     return Topology.of(ids, links)
 
@@ -82,11 +83,11 @@ def _loses(ends: Callable[[int], tuple[str, str]], percent: int) -> Breaking:
 
 
 def _uplink(branch: int) -> tuple[str, str]:
-    return RING[branch % len(RING)], _ids(branch)[0]
+    return RING[branch % len(RING)], branch_ids(branch)[0]
 
 
 def _side(branch: int) -> tuple[str, str]:
-    return _ids(branch)[0], _ids(branch)[1]
+    return branch_ids(branch)[0], branch_ids(branch)[1]
 
 
 _BACK: Final = frozenset({EventKind.NODE_BACK, EventKind.REJOINED, EventKind.LINK_UP})
@@ -95,12 +96,12 @@ _CASES: Final = (
     (
         _Case(
             "silent death",
-            lambda lab, branch: lab.fail(_ids(branch)[2])[1],
+            lambda lab, branch: lab.fail(branch_ids(branch)[2])[1],
             frozenset({EventKind.NODE_SILENT}),
         ),
         _Case(
             "return of the dead",
-            lambda lab, branch: lab.mend(_ids(branch)[2])[1],
+            lambda lab, branch: lab.mend(branch_ids(branch)[2])[1],
             _BACK,
         ),
     ),
@@ -261,7 +262,7 @@ async def _one(
 
 
 def _about(branch: int, events: tuple[NetworkEvent, ...], at: float) -> list[NetworkEvent]:
-    mine = {*_ids(branch)}
+    mine = {*branch_ids(branch)}
     return [event for event in events if event.at >= at and mine.intersection(event.nodes)]
 
 

@@ -20,6 +20,7 @@ from actors.topology import naming
 from actors.topology.provenance import Network
 from jobs.launch import interruption, session
 from jobs.launch.drill_in_history import DrillInHistory
+from jobs.launch.drill_root_cause import RootCauseWatch
 from jobs.launch.observed_drill import (
     SENTENCES,
     Before,
@@ -30,6 +31,8 @@ from jobs.launch.observed_drill import (
     Verdict,
 )
 from jobs.terminal import exit_codes, reporting
+from serve_apps.inference.live_loop import LiveOptions
+from serve_apps.inference.looking import ObservedLooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 
     from actors.topology.events import NetworkEvent
     from cluster.lab.laboratory import Laboratory
+    from jobs.launch.drill_root_cause import FoundCause
     from serve_apps.settings import Settings
 
 LOOK_S: Final = 0.2  # time between two questions to the observer
@@ -64,7 +68,9 @@ def expect(
         Conflict: it observes no network, or what is to fail has failed already.
         UnknownNode: a name is of no member.
     """
-    return _drill(settings, lambda: _expected(wanted, within_s or EXPECT_S, report), report)
+    live = LiveOptions.observed(settings.observe_poll_s)
+    within = within_s or EXPECT_S
+    return _drill(settings, lambda: _expected(wanted, within, live, report), report)
 
 
 def real(
@@ -118,7 +124,7 @@ def _observer() -> ObserverContract:
 
 
 async def _expected(
-    wanted: Sequence[str], within_s: float, report: reporting.Report
+    wanted: Sequence[str], within_s: float, live: LiveOptions, report: reporting.Report
 ) -> tuple[dict[str, Any], list[RenderableType | str]]:
     observer = _observer()
     follower = Follower(observer, LOOK_S)
@@ -139,9 +145,11 @@ async def _expected(
     )
     await told.began()
     try:
-        turn = await follower.follow(
-            before.event, expectation.is_met, within_s, tell=_teller(report, within_s)
-        )
+        async with RootCauseWatch(live, ObservedLooks()) as watch:
+            turn = await follower.follow(
+                before.event, expectation.is_met, within_s, tell=_teller(report, within_s)
+            )
+            cause = await _cause(watch, expectation, turn, report)
     except BaseException:
         await told.broken_off()
         raise
@@ -152,9 +160,28 @@ async def _expected(
         "within_s": within_s,
         "troubles": list(troubles),
         "fault": turn.as_dict() | judgement.as_dict(),
+        "root_cause": None if cause is None else cause.as_dict(),
         "verdict": str(judgement.verdict),
     }
-    return values, [*_turn("What was observed", turn, judgement), SENTENCES[judgement.verdict]]
+    return values, [
+        *_turn("What was observed", turn, judgement),
+        *_in_words(cause, before),
+        SENTENCES[judgement.verdict],
+    ]
+
+
+async def _cause(
+    watch: RootCauseWatch, expectation: Expectation, turn: Turn, report: reporting.Report
+) -> FoundCause | None:
+    """The root cause that is found of a fault; None: nothing has been seen of one."""
+    if turn.since is None:
+        return None
+    report.progress("waiting for the root cause that is found")
+    return await watch.found_since(_concerned(expectation), turn.since)
+
+
+def _in_words(cause: FoundCause | None, before: Before) -> list[str]:
+    return [] if cause is None else [f"Root cause: {cause.in_words(before.label)}."]
 
 
 async def _broken(
@@ -181,11 +208,15 @@ async def _broken(
     await told.began()
     broken = True
     try:
-        report.progress(f"breaking {called}")
-        at = await asyncio.to_thread(do, 100, lab.fail)
-        turn = await follower.follow(
-            before.event, expectation.is_met, within_s, since=at, tell=tell
-        )
+        async with RootCauseWatch(LiveOptions.laboratory(lab.hello_s), ObservedLooks()) as watch:
+            report.progress("learning what is usual")
+            await watch.settled()
+            report.progress(f"breaking {called}")
+            at = await asyncio.to_thread(do, 100, lab.fail)
+            turn = await follower.follow(
+                before.event, expectation.is_met, within_s, since=at, tell=tell
+            )
+            cause = await _cause(watch, expectation, turn, report)
         report.progress(f"mending {called}")
         last = turn.timeline[-1].number if turn.timeline else before.event
         broken = False
@@ -209,6 +240,7 @@ async def _broken(
         "within_s": within_s,
         "fault": turn.as_dict() | judged[0].as_dict(),
         "return": back.as_dict() | judged[1].as_dict(),
+        "root_cause": None if cause is None else cause.as_dict(),
         "verdict": str(verdict),
     }
     times = {
@@ -220,6 +252,7 @@ async def _broken(
     return values, [
         reporting.pairs(f"Drill of {called}", _predicted(expectation) | times),
         *_turn("Fault", turn, judged[0]),
+        *_in_words(cause, before),
         *_turn("Return", back, judged[1]),
         SENTENCES[verdict],
     ]

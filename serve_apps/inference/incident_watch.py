@@ -42,16 +42,19 @@ class IncidentWatch:
 
     Args:
         ranker: says what they come from.
-        before: incidents that were open in an earlier process.
     """
 
-    def __init__(self, ranker: RootCauseRanker, before: Sequence[Incident] = ()) -> None:
+    def __init__(self, ranker: RootCauseRanker) -> None:
         self.incidents = Incidents(ranker)
-        self.incidents.open = [*before]
         self._telemetry = LiveTelemetry()
         self._usual = Usual()
-        self._recalled = not before
+        self._recalled = True
         self._number = 0
+
+    def go_on(self, before: Sequence[Incident]) -> None:
+        """Take over incidents that were open in an earlier process."""
+        self.incidents.open = [*before, *self.incidents.open]
+        self._recalled = not before
 
     def look(self, sample: NetworkSample) -> None:
         """Take in what is known at a moment."""

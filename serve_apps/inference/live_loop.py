@@ -11,28 +11,39 @@ import asyncio
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
+from actors.history.errors import NoHistory
+from actors.history.event_store import EventQuery
 from actors.runtime import ids, log
 from actors.runtime.error_handler import Alert, ErrorHandler
 from actors.runtime.errors import X0Error
 from actors.topology.events import EventPage, EventSeverity
+from actors.topology.provenance import Network
+from serve_apps.inference import incident_events
 from serve_apps.inference.incident_watch import IncidentWatch
 from serve_apps.inference.incidents import ChangeKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from actors.history.archive import Archive
     from actors.runtime.metrics import Metrics
     from actors.topology.events import NetworkEvent
-    from actors.topology.provenance import Network
     from serve_apps.inference.incident_watch import Outcome
     from serve_apps.inference.incidents import Incident
     from serve_apps.inference.live_root_cause import RootCauseRanker
     from serve_apps.inference.looking import NetworkLooks
 
-LOOK_S: Final = 0.5  # interval between two looks
+LOOK_S: Final = 0.5  # longest time between two looks
+LOOKS: Final = 5  # least number of looks in an interval
+HELLOS: Final = 5  # in an interval of an emulated mesh
+SHORTEST_S: Final = 1.0  # interval of one
+BABEL_HELLOS: Final = 10  # in an interval of a laboratory; babeld judges a link by 16 of them
+OBSERVED_S: Final = 5.0  # shortest interval of a network that is observed
 SOURCE: Final = "inference"  # of its events; of the observed network's, `inference:observed`
+REMEMBER_TRIES: Final = 20  # before it begins without knowing what was open
+MOST_REMEMBERED: Final = 10_000  # newest events of incidents that are read
 UNTOLD: Final = 1_000  # most events that wait for a history that does not answer
 _CONTEXT: Final = "inference"
 
@@ -57,11 +68,31 @@ class LiveOptions:
         network: the network that is followed.
         interval_s: time between two judgements, s.
         look_s: time between two looks, s.
+        began_at: Unix time at which this network began, s; incidents of before are of another one.
+            0: it has always been the same.
     """
 
     network: Network
     interval_s: float
     look_s: float = LOOK_S
+    began_at: float = 0.0
+
+    @classmethod
+    def emulated(cls, hello_s: float) -> Self:
+        """Those for a mesh with so many seconds between Hellos, which misses three to notice."""
+        interval_s = max(SHORTEST_S, HELLOS * hello_s)
+        return cls(Network.EMULATED, interval_s, min(LOOK_S, interval_s / LOOKS))
+
+    @classmethod
+    def observed(cls, poll_s: float) -> Self:
+        """Those for a network whose sources are asked every so many seconds."""
+        return cls(Network.OBSERVED, max(OBSERVED_S, poll_s))
+
+    @classmethod
+    def laboratory(cls, hello_s: float) -> Self:
+        """Those for a network of babeld, whose Hellos it judges loss by, with a shorter poll."""
+        interval_s = max(SHORTEST_S, BABEL_HELLOS * hello_s)
+        return cls(Network.OBSERVED, interval_s, min(LOOK_S, interval_s / LOOKS))
 
 
 class LiveLoop:
@@ -74,8 +105,10 @@ class LiveLoop:
         history: stores events.
         metrics: where it counts.
         alert: is told of each incident that is critical; it must not block.
-        before: incidents that were open in an earlier process.
-        over: incidents of an earlier process whose network has ended.
+        remembered: reads the events of incidents of earlier processes, see `remembered`.
+
+    Attributes:
+        judged: number of intervals that have ended, and in which the network was seen.
     """
 
     def __init__(
@@ -86,20 +119,20 @@ class LiveLoop:
         history: History,
         metrics: Metrics,
         alert: Callable[[Alert], None],
-        before: Sequence[Incident] = (),
-        over: Sequence[Incident] = (),
+        remembered: Callable[[], Sequence[NetworkEvent]] = tuple,
     ) -> None:
         self._options = options
+        self._remembered = remembered
+        self.judged = 0
         self._looks = looks
         self._history = history
         self._alert = alert
-        self._watch = IncidentWatch(ranker, before)
+        self._watch = IncidentWatch(ranker)
         self._incarnation = ids.random_id()
         self._log = log.get(__name__).bind(network=options.network.value)
         self._errors = ErrorHandler(_CONTEXT, metrics)
         self._failing: dict[str, str] = {}
         self._untold: deque[NetworkEvent] = deque(maxlen=UNTOLD)
-        self._untold.extend(self._watch.end(over, "its network has ended", time.time()))
         self._counts = LiveMetrics(metrics, options.network)
 
     @property
@@ -109,6 +142,7 @@ class LiveLoop:
 
     async def run(self) -> None:
         """Follow the network until cancelled."""
+        await self._remember()
         deadline = time.monotonic() + self._options.interval_s
         while True:
             await self._look()
@@ -118,6 +152,23 @@ class LiveLoop:
                 deadline = max(deadline + self._options.interval_s, time.monotonic())
                 continue
             await asyncio.sleep(min(rest, self._options.look_s))
+
+    async def _remember(self) -> None:
+        """Go on with the incidents that were open when an earlier process ended."""
+        for _ in range(REMEMBER_TRIES):
+            try:
+                events = await asyncio.to_thread(self._remembered)
+            except X0Error as error:
+                self._fails("remembering", error)
+                await asyncio.sleep(self._options.look_s)
+                continue
+            self._works("remembering")
+            found = incident_events.still_open(events)
+            began_at = self._options.began_at
+            self._watch.go_on([one for one in found if one.opened_at >= began_at])
+            over = [one for one in found if one.opened_at < began_at]
+            self._untold.extend(self._watch.end(over, "its network has ended", time.time()))
+            return
 
     async def _look(self) -> None:
         try:
@@ -131,6 +182,7 @@ class LiveLoop:
         """End the interval, and tell what it has brought."""
         began = time.monotonic()
         outcome = await asyncio.to_thread(self._watch.close, time.time())
+        self.judged += outcome.disturbances is not None
         self._counts.judged(outcome, self.open, time.monotonic() - began)
         for change, event in zip(outcome.changes, outcome.events, strict=True):
             self._log.info(event.what, kind=event.kind.value, incident=change.incident.id)
@@ -167,6 +219,25 @@ class LiveLoop:
         if self._failing.pop(what, None) is not None:
             self._log.info("works again", what=what)
             self._counts.failing(len(self._failing))
+
+
+def remembered(archive: Archive, network: Network) -> Sequence[NetworkEvent]:
+    """The newest events of a network's incidents in the history, in their order.
+
+    Raises:
+        Unavailable: the history cannot be read now.
+    """
+    query = EventQuery(
+        kinds=tuple(incident_events.KINDS.values()),
+        network=network,
+        limit=MOST_REMEMBERED,
+        newest=True,
+    )
+    try:
+        archive.check_events()
+        return [stored.event for stored in archive.events.find(query)]
+    except NoHistory:
+        return ()
 
 
 class LiveMetrics:

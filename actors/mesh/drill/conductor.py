@@ -30,7 +30,7 @@ from actors.topology import diff
 from actors.topology.bound import convergence_bound_s, detection_bound_s
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from numpy.typing import NDArray
 
@@ -60,6 +60,10 @@ class Conductor:
         rate: messages per second over all pairs; None for what the mesh carries easily.
         seed: seed of the traffic.
         progress: called with a short text at each step of the drill.
+        before_fault: is awaited before anything is broken.
+
+    Attributes:
+        fault_at: when the fault took effect, on the monotonic clock, s; NaN before.
     """
 
     mesh: Mesh
@@ -67,6 +71,8 @@ class Conductor:
     rate: float | None
     seed: int
     progress: Callable[[str], None]
+    before_fault: Callable[[], Awaitable[None]] | None = None
+    fault_at: float = field(init=False, default=math.nan)
     _before: Membership = field(init=False)
 
     def __post_init__(self) -> None:
@@ -95,14 +101,12 @@ class Conductor:
         traffic.start()
         broken = False
         try:
-            await self._wait_whole(destinations, before, WHOLE_TIMEOUT_S)
-            await asyncio.sleep(WARM_UP_S)
             survive = ~np.isin(pairs, self.plan.nodes).any(axis=1)
-            loss_before = await self._loss(pairs[survive])
+            loss_before = await self._before_fault(destinations, before, pairs[survive])
             bound = convergence_bound_s(options.shard.host.hello_s, truth.diameter())
             self.progress(f"breaking {', '.join(self.plan.labels(topology)[:3])}")
             broken = True
-            fault_at = await self._break()
+            self.fault_at = fault_at = await self._break()
             traffic.exclude(self.plan.nodes)
             healed = await self._observe(destinations, truth, fault_at, bound)
             traffic.check()
@@ -187,6 +191,17 @@ class Conductor:
         keep = source != others
         pairs = np.stack([source[keep], others[keep]], axis=1)
         return chosen, np.unique(np.concatenate([pairs, pairs[:, ::-1]]), axis=0)
+
+    async def _before_fault(
+        self, destinations: NDArray[np.int32], before: Surviving, pairs: NDArray[np.int32]
+    ) -> float | None:
+        """Wait until all is as it should be; the share of datagrams between pairs that is lost."""
+        await self._wait_whole(destinations, before, WHOLE_TIMEOUT_S)
+        await asyncio.sleep(WARM_UP_S)
+        lost = await self._loss(pairs)
+        if self.before_fault is not None:
+            await self.before_fault()
+        return lost
 
     # -- the fault -------------------------------------------------------------------------------
 

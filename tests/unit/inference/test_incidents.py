@@ -218,7 +218,8 @@ def test_after_a_restart_it_goes_on_and_is_closed_when_it_is_over() -> None:
     before = still_open([*first, *second])
     assert [one.id for one in before] == [one.id for one in looks.watch.incidents.open]
 
-    looks.watch = IncidentWatch(EvidenceRanker(), before)
+    looks.watch = IncidentWatch(EvidenceRanker())
+    looks.watch.go_on(before)
     looks.quality["n00>n01"] = 0.5
     assert looks.interval(10).events == ()
     assert [one.root.nodes[0].node for one in looks.watch.incidents.open if one.root] == [

@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from actors.history.archive import Archive
 from actors.runtime.errors import Unavailable
 from actors.runtime.metrics import MemoryMetrics
-from actors.topology.events import EventKind
+from actors.topology.events import EventKind, EventSeverity, NetworkEvent
 from actors.topology.provenance import Network
+from serve_apps.inference import live_loop
 from serve_apps.inference.evidence_ranking import EvidenceRanker
-from serve_apps.inference.incidents import Incident
 from serve_apps.inference.live_loop import LiveLoop, LiveOptions
+from serve_apps.settings import Settings
 from tests.unit.inference.looks import Looks, grid
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from pathlib import Path
 
     from actors.runtime.error_handler import Alert
-    from actors.topology.events import EventPage, NetworkEvent
+    from actors.topology.events import EventPage
     from actors.topology.samples import NetworkSample
 
-OPTIONS = LiveOptions(Network.OBSERVED, interval_s=0.01, look_s=0.002)
+OPTIONS = LiveOptions(Network.OBSERVED, interval_s=0.01, look_s=0.002, began_at=100.0)
 
 
 class World:
     """A network, a history and who is alerted; the first two can fail."""
 
-    def __init__(self, over: tuple[Incident, ...] = ()) -> None:
+    def __init__(self, remembered: Callable[[], Sequence[NetworkEvent]] = tuple) -> None:
         self.network = Looks(grid())
         self.blind = self.full = False
         self.stored: dict[int, NetworkEvent] = {}
@@ -42,7 +46,7 @@ class World:
             self.report,
             self.metrics,
             self.alerts.append,
-            over=over,
+            remembered=remembered,
         )
 
     async def look(self) -> NetworkSample:
@@ -141,8 +145,47 @@ async def test_a_network_that_cannot_be_seen_is_not_well_and_not_broken() -> Non
     assert world.kinds == [EventKind.INCIDENT_OPENED]
 
 
-async def test_incidents_of_a_network_that_has_ended_are_closed() -> None:
-    world = World(over=(Incident("old", 1.0),))
-    await calm(world)
-    assert world.kinds == [EventKind.INCIDENT_CLOSED]
-    assert world.stored[1].data["why"] == "its network has ended"
+async def test_a_restart_goes_on_with_what_was_open_and_closes_what_belongs_to_another_mesh() -> (
+    None
+):
+    """Its process may end at any moment; a history that does not answer is asked again."""
+    first = World()
+    await calm(first)
+    first.network.kill("n11")
+    await calm(first)
+    (told,) = first.stored.values()
+    old = replace(told, data={**told.data, "incident": "old", "since": 1.0})
+    answers = iter([Unavailable("no answer", "full", "Wait.", retry_after_s=1.0), (old, told)])
+
+    def remembered() -> tuple[NetworkEvent, ...]:
+        answer = next(answers)
+        if isinstance(answer, Unavailable):
+            raise answer
+        return answer
+
+    second = World(remembered)
+    second.network.kill("n11")
+    async with second.running():
+        await second.until(lambda: second.stored)
+        assert second.kinds == [EventKind.INCIDENT_CLOSED]
+        assert second.stored[1].data["incident"] == "old"
+        assert second.stored[1].data["why"] == "its network has ended"
+        await second.until(lambda: second.loop.judged > 5)
+        assert [one.id for one in second.loop.open] == [told.data["incident"]]
+        second.network.silent.clear()
+        await second.until(lambda: len(second.stored) > 1)
+    assert second.stored[2].kind is EventKind.INCIDENT_CLOSED
+    assert second.stored[2].data["incident"] == told.data["incident"]
+
+
+def test_what_is_remembered_is_read_from_the_history(tmp_path: Path) -> None:
+    archive = Archive.of(Settings(state_dir=tmp_path))
+    assert live_loop.remembered(archive, Network.OBSERVED) == ()
+    event = NetworkEvent(
+        1, 5.0, EventKind.INCIDENT_OPENED, EventSeverity.WARNING, ("a",), None, "x"
+    )
+    other = replace(event, number=2, kind=EventKind.LINK_DOWN)
+    with archive.events.alone(5.0):
+        archive.events.record("inference:observed", Network.OBSERVED, 1, [event, other])
+        archive.events.record("inference:emulated", Network.EMULATED, 1, [event])
+    assert live_loop.remembered(archive, Network.OBSERVED) == [event]
