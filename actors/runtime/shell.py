@@ -35,7 +35,8 @@ def send_alerts_to(sink: Callable[[Alert], None]) -> None:
     _alert_sinks[:] = [sink]
 
 
-def _alert(alert: Alert) -> None:
+def alert(alert: Alert) -> None:
+    """Send an alert to the sink of this process, if there is one."""
     for sink in _alert_sinks:
         sink(alert)
 
@@ -63,7 +64,7 @@ class ActorShell:
         self._log = log.get(type(self).__module__).bind(actor=name)
         self._clock = SystemClock()
         self._metrics = metrics or spawn.ray_metrics()
-        self._errors = ErrorHandler(context or name, self._metrics, _alert)
+        self._errors = ErrorHandler(context or name, self._metrics, alert)
         self._incarnation = ids.random_id()
         self._failure: X0Error | None = None
         self._waits_for = "it has just been started"

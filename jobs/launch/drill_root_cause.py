@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from actors.runtime.errors import Unavailable
 from actors.runtime.metrics import MemoryMetrics
 from actors.topology import naming
 from actors.topology.events import EventKind
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from serve_apps.inference.looking import NetworkLooks
 
 PROMISED: Final = 2  # intervals within which the root is to be named
+PATIENCE: Final = 20  # intervals in which it must be known what is usual
 _STEP_S: Final = 0.05
 _LISTED: Final = 3  # nodes that a line names
 
@@ -115,8 +117,20 @@ class RootCauseWatch:
         return len(page.events)
 
     async def settled(self) -> None:
-        """Wait until it is known what is usual."""
-        await self._until(lambda: self._loop.judged >= SETTLING)
+        """Wait until it is known what is usual.
+
+        Raises:
+            Unavailable: the network cannot be seen for long.
+        """
+        deadline = time.monotonic() + PATIENCE * self._options.interval_s
+        await self._until(lambda: self._loop.judged >= SETTLING or time.monotonic() > deadline)
+        if self._loop.judged < SETTLING:
+            raise Unavailable(
+                "the network cannot be watched",
+                self._loop.failing or "it has not been seen yet",
+                "See `x0 status`.",
+                retry_after_s=self._options.interval_s,
+            )
 
     async def pass_intervals(self, count: int) -> None:
         """Wait for so many intervals more."""

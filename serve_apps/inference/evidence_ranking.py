@@ -39,6 +39,7 @@ RARE_LINK: Final = 1.0
 RARE_DIRECTION: Final = 1.0
 RARE_OUTSIDE: Final = 6.0
 OUTSIDE_SHARE: Final = 0.5  # of A: how well something outside foretells each disturbed link
+CANDIDATES: Final = 500  # most nodes, and most links, that are hypotheses
 SHADOWS: Final = 64  # most nodes of which it is found out who lies behind them
 _NONE: Final = -1
 
@@ -77,7 +78,16 @@ class _Ranking:
         self._worst = self._strength.max(axis=1)
         # A dark node needs no link that is known to name it.
         roots = np.concatenate([self._ends[self._links].reshape(-1), np.flatnonzero(self._dark)])
-        self._nodes = np.unique(roots)
+        self._nodes = self._most_disturbed(np.unique(roots))
+
+    def _most_disturbed(self, nodes: NDArray[np.intp]) -> NDArray[np.intp]:
+        """The nodes that are looked at closely: of very many, those with the most evidence."""
+        weight = self._dark.astype(np.float64)
+        np.add.at(
+            weight, self._ends[self._links].reshape(-1), np.repeat(self._worst[self._links], 2)
+        )
+        strongest = nodes[np.argsort(-weight[nodes], kind="stable")[:CANDIDATES]]
+        return np.sort(strongest)
 
     def answer(self) -> RootCause:
         """The root cause."""
@@ -95,7 +105,7 @@ class _Ranking:
                 of_link[each.link] = of_link.get(each.link, 0.0) + probability
         for link, probability in of_link.items():
             for node, share in self._shares(link):
-                of_node[node] += probability * share
+                of_node[node] = of_node.get(node, 0.0) + probability * share
         ordered = sorted(of_node.items(), key=lambda item: (-item[1], self._ids[item[0]]))
         ends, one_way = self._failed_link(best)
         return RootCause(
@@ -130,7 +140,8 @@ class _Ranking:
 
     def _of_links(self) -> list[_Hypothesis]:
         found = []
-        for link in self._links.tolist():
+        strongest = np.argsort(-self._worst[self._links], kind="stable")[:CANDIDATES]
+        for link in self._links[strongest].tolist():
             pair = self._strength[link]
             both = A * float(pair.max()) - RARE_LINK
             found.append(_Hypothesis(both - B * float(pair.max() - pair.min()), link=link))

@@ -45,7 +45,7 @@ SOURCE: Final = "inference"  # of its events; of the observed network's, `infere
 REMEMBER_TRIES: Final = 20  # before it begins without knowing what was open
 MOST_REMEMBERED: Final = 10_000  # newest events of incidents that are read
 UNTOLD: Final = 1_000  # most events that wait for a history that does not answer
-_CONTEXT: Final = "inference"
+CONTEXT: Final = "inference"  # of its errors and alerts
 
 
 class History(Protocol):
@@ -78,10 +78,10 @@ class LiveOptions:
     began_at: float = 0.0
 
     @classmethod
-    def emulated(cls, hello_s: float) -> Self:
+    def emulated(cls, hello_s: float, began_at: float = 0.0) -> Self:
         """Those for a mesh with so many seconds between Hellos, which misses three to notice."""
         interval_s = max(SHORTEST_S, HELLOS * hello_s)
-        return cls(Network.EMULATED, interval_s, min(LOOK_S, interval_s / LOOKS))
+        return cls(Network.EMULATED, interval_s, min(LOOK_S, interval_s / LOOKS), began_at)
 
     @classmethod
     def observed(cls, poll_s: float) -> Self:
@@ -130,7 +130,7 @@ class LiveLoop:
         self._watch = IncidentWatch(ranker)
         self._incarnation = ids.random_id()
         self._log = log.get(__name__).bind(network=options.network.value)
-        self._errors = ErrorHandler(_CONTEXT, metrics)
+        self._errors = ErrorHandler(CONTEXT, metrics)
         self._failing: dict[str, str] = {}
         self._untold: deque[NetworkEvent] = deque(maxlen=UNTOLD)
         self._counts = LiveMetrics(metrics, options.network)
@@ -139,6 +139,11 @@ class LiveLoop:
     def open(self) -> Sequence[Incident]:
         """The incidents that are open."""
         return tuple(self._watch.incidents.open)
+
+    @property
+    def failing(self) -> str:
+        """What fails now, and why; "" if nothing does."""
+        return "; ".join(f"{what}: {why}" for what, why in self._failing.items())
 
     async def run(self) -> None:
         """Follow the network until cancelled."""
@@ -187,7 +192,7 @@ class LiveLoop:
         for change, event in zip(outcome.changes, outcome.events, strict=True):
             self._log.info(event.what, kind=event.kind.value, incident=change.incident.id)
             if change.kind is ChangeKind.OPENED and event.severity is EventSeverity.CRITICAL:
-                self._alert(Alert(_CONTEXT, "Incident", event.what))
+                self._alert(Alert(CONTEXT, "Incident", event.what))
         self._untold.extend(outcome.events)
         await self._tell()
         return outcome

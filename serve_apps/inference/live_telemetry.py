@@ -77,19 +77,26 @@ class LiveTelemetry:
         self._graph: NetworkGraph | None = None
         self._rows: deque[Row] = deque()
         self._open = _Interval()
+        self._looked: NetworkSample | None = None
+        self._looks = 0
 
     # -- one interval ----------------------------------------------------------------------------
 
     def look(self, sample: NetworkSample) -> None:
         """Take in what is known at a moment of the interval that has not ended yet."""
+        if sample is not self._looked:
+            self._take_looks()
+            self._looked = sample
+        self._looks += 1
+
+    def _take_looks(self) -> None:
+        """Have the sample count as often as it was looked at."""
+        sample, count = self._looked, self._looks
+        self._looked, self._looks = None, 0
+        if sample is None:
+            return
         nodes, links = sample.nodes, sample.links
-        if (
-            max(
-                len(self._nodes.keys) - 2 * len(nodes.ids), len(self._links.keys) - 2 * len(links.a)
-            )
-            > GONE
-        ):
-            self._begin()
+        self._begin_anew_if_changed(len(nodes.ids), len(links.a))
         known = len(self._nodes.keys), len(self._links.keys)
         node_at = self._nodes.of(nodes.ids)
         link_at = self._links.of(tuple(zip(links.a, links.b, links.kinds, strict=True)))
@@ -97,14 +104,19 @@ class LiveTelemetry:
             self._nodes.of([*nodes.ids, *links.a, *links.b])  # ends that the sample does not list
             self._graph = None
         self.names = {node: name for node, name in zip(nodes.ids, nodes.names, strict=True) if name}
-        now = self._open
-        now.looks += 1
+        now, size = self._open, len(self._nodes.keys)
+        now.looks += count
         for name, values in {NODE_UP: _shares(nodes.states), **nodes.figures}.items():
             if name in now.nodes or len(now.nodes) < MOST_FIGURES:
-                now.nodes.setdefault(name, _Mean()).add(len(self._nodes.keys), node_at, values)
-        both = np.concatenate([2 * link_at, 2 * link_at + 1])
+                now.nodes.setdefault(name, _Mean()).add(size, node_at, values, count)
+        both, size = np.concatenate([2 * link_at, 2 * link_at + 1]), 2 * len(self._links.keys)
         for name, values in _of_halves(links).items():
-            now.halves.setdefault(name, _Mean()).add(2 * len(self._links.keys), both, values)
+            now.halves.setdefault(name, _Mean()).add(size, both, values, count)
+
+    def _begin_anew_if_changed(self, n_nodes: int, n_links: int) -> None:
+        absent = max(len(self._nodes.keys) - 2 * n_nodes, len(self._links.keys) - 2 * n_links)
+        if absent > GONE:
+            self._begin()
 
     def close(self, at: float) -> tuple[NetworkGraph, Row] | None:
         """End the interval.
@@ -115,6 +127,7 @@ class LiveTelemetry:
         Returns:
             The network, and the row of this interval; None if nobody has looked in it.
         """
+        self._take_looks()
         now, self._open = self._open, _Interval()
         if not now.looks:
             return None
@@ -214,12 +227,12 @@ class _Mean:
     total: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     count: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
-    def add(self, size: int, at: NDArray[np.intp], values: NDArray[np.float64]) -> None:
-        """Add values, NaN where not known, at different places below `size`."""
+    def add(self, size: int, at: NDArray[np.intp], values: NDArray[np.float64], times: int) -> None:
+        """Add values, NaN where not known, so many times at different places below `size`."""
         self._grow(size)
         known = np.isfinite(values)
-        self.total[at[known]] += values[known]
-        self.count[at[known]] += 1
+        self.total[at[known]] += times * values[known]
+        self.count[at[known]] += times
 
     def _grow(self, size: int) -> None:
         more = size - len(self.total)

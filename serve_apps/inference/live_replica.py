@@ -1,0 +1,120 @@
+"""The process that follows the networks of a session, whatever runs it.
+
+Each network has a loop of its own. A loop that ends by a defect ends the process, which is then
+started again and goes on with the incidents that were open: nobody takes a dead loop for calm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Self
+
+from actors.history import client as history
+from actors.history.archive import Archive
+from actors.mesh.live_source import LiveSource
+from actors.runtime import log, shell, spawn
+from actors.runtime.error_handler import ErrorHandler
+from actors.topology.provenance import Network
+from serve_apps.inference import live_loop
+from serve_apps.inference.evidence_ranking import EvidenceRanker
+from serve_apps.inference.live_loop import CONTEXT, LiveLoop, LiveOptions
+from serve_apps.inference.looking import MeshLooks, ObservedLooks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from actors.runtime.metrics import Metrics
+    from serve_apps.inference.looking import NetworkLooks
+    from serve_apps.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaOptions:
+    """What the process is started with.
+
+    Attributes:
+        namespace: of the session.
+        archive: where its history is.
+        networks: how each network is followed.
+        log_level: least severe line to log.
+    """
+
+    namespace: str
+    archive: Archive
+    networks: tuple[LiveOptions, ...]
+    log_level: str = "INFO"
+
+    @classmethod
+    def of(cls, settings: Settings, networks: Sequence[Network], began_at: float) -> Self:
+        """Those of a session.
+
+        Args:
+            settings: of the session.
+            networks: that it has.
+            began_at: Unix time at which it began, s.
+        """
+        live = {
+            Network.EMULATED: LiveOptions.emulated(settings.hello_s, began_at),
+            Network.OBSERVED: LiveOptions.observed(settings.observe_poll_s),
+        }
+        followed = tuple(live[network] for network in networks if network in live)
+        return cls(settings.namespace, Archive.of(settings), followed, settings.log_level)
+
+
+class LiveReplica:
+    """Follows networks for as long as its process lives.
+
+    Args:
+        options: which, and how.
+        metrics: where it counts; None: Ray exports it.
+        end: ends the process.
+    """
+
+    def __init__(
+        self,
+        options: ReplicaOptions,
+        metrics: Metrics | None = None,
+        end: Callable[[int], object] = os._exit,
+    ) -> None:
+        log.configure(options.log_level)
+        self._options = options
+        self._metrics = metrics
+        self._errors: ErrorHandler | None = None
+        self._end = end
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def follow(self) -> None:
+        """Begin, unless it has begun."""
+        if self._tasks:
+            return
+        spawn.work_in(self._options.namespace)
+        metrics = self._metrics or spawn.ray_metrics()
+        self._errors = ErrorHandler(CONTEXT, metrics, shell.alert)
+        for options in self._options.networks:
+            loop = LiveLoop(
+                options,
+                _looks(options),
+                EvidenceRanker(),
+                history.report,
+                metrics,
+                shell.alert,
+                partial(live_loop.remembered, self._options.archive, options.network),
+            )
+            self._tasks.append(asyncio.create_task(self._guarded(loop)))
+
+    async def _guarded(self, loop: LiveLoop) -> None:
+        try:
+            await loop.run()
+        except Exception as error:  # noqa: BLE001 - handled, and the process ends
+            assert self._errors is not None  # noqa: S101 - made before
+            self._errors.handle(error, severity="critical")
+            self._end(os.EX_SOFTWARE)
+
+
+def _looks(options: LiveOptions) -> NetworkLooks:
+    if options.network is Network.EMULATED:
+        return MeshLooks(LiveSource(), options.interval_s)
+    return ObservedLooks()
