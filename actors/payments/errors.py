@@ -22,10 +22,12 @@ X0Error
 ├── ClockSkewed             500  the clock is off the chain's
 ├── FormerWalletUnread      502  what was paid to a wallet that the shop had before is not found
 └── UntrustedHistory        502  an API contradicts itself or the chain
+    └── HistoryForgotten    502  an API has forgotten what an account was before it ended
 """
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from actors.runtime.errors import ConfigurationError, Conflict, Unavailable, X0Error, close_matches
@@ -222,13 +224,32 @@ class UntrustedHistory(X0Error):
 
     http_status = 502
 
-    def __init__(self, network: str, why: str) -> None:
+    def __init__(
+        self, network: str, why: str, *, what: str | None = None, remedy: str | None = None
+    ) -> None:
         super().__init__(
-            f"the {network} history cannot be trusted",
+            what or f"the {network} history cannot be trusted",
             why,
-            "It is read again at the next poll; if it stays so, use another API, or read it anew:"
-            f" `x0 pay scan --network {network} --from TIME`.",
+            remedy
+            or "It is read again at the next poll; if it stays so, use another API, or read it"
+            f" anew: `x0 pay scan --network {network} --from TIME`.",
             network=network,
+        )
+
+
+class HistoryForgotten(UntrustedHistory):
+    """An account on TON has ended and begun anew, and the API lists nothing from before."""
+
+    def __init__(self, began_ms: int) -> None:
+        began = datetime.fromtimestamp(began_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        super().__init__(
+            "ton",
+            "the wallet was emptied to its end after the last scan, and used again; this API lists"
+            " nothing from before that any more",
+            what=f"the ton API has forgotten what came in until {began} UTC",
+            remedy=f"Go on from there: `x0 pay scan --network ton --from {began}`. If something was"
+            " paid between the last scan and that time, bring it in by its id (--transaction),"
+            " with tonapi as X0TTA6BL4_TON_API_URL.",
         )
 
 

@@ -34,6 +34,7 @@ from actors.payments.errors import (
     ChainUnavailable,
     ClockSkewed,
     FormerWalletUnread,
+    HistoryForgotten,
     UntrustedHistory,
 )
 from actors.payments.ledger.intake import OVERLAP_MS
@@ -396,7 +397,7 @@ class _TonScan:
             try:
                 new = ton.chained(page, after_lt=lt, mark=mark, since_ms=since_ms)
             except ValueError as error:
-                raise UntrustedHistory(Network.TON, str(error)) from None
+                raise _broken(page, lt, error) from None
             if not new:
                 continue
             transfers, rejected = ton.split(
@@ -417,6 +418,14 @@ class _TonScan:
             self._result.settled += effect.settled
             self._result.review += effect.review
             self._result.rejected.update(str(one.reason) for one in rejected)
+
+
+def _broken(page: Iterable[TonTransaction], after_lt: int, error: ValueError) -> UntrustedHistory:
+    """Why a page does not follow what was read up to a logical time."""
+    first = min((one for one in page if one.lt > after_lt), key=lambda one: one.lt)
+    if after_lt and first.previous_lt == 0:
+        return HistoryForgotten(first.time_s * 1000)
+    return UntrustedHistory(Network.TON, str(error))
 
 
 def other_tokens(

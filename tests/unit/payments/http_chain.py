@@ -159,7 +159,8 @@ class Chains:
         if path == "/getTransactions":
             account = _remembered(self.accounts.get(asked.query["address"], TonAccount()))
             newest = int(asked.query.get("lt", 2**63))
-            limit = int(asked.query["limit"])
+            # A page begins with the one that was named, so one of a single entry leads nowhere.
+            limit = min(int(asked.query["limit"]), max(2, self.page))
             made = [one for one in reversed(account.made) if one.lt <= newest][:limit]
             listed = [
                 {

@@ -7,7 +7,6 @@ and nothing expires.
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from actors.payments.ledger.ledger import Ledger
 from actors.payments.ledger.order_book import WINDOW_MS
 from actors.payments.ledger.orders import OrderState
 from tests.unit.payments import ledgers
+from tests.unit.payments.counter import Counter
 from tests.unit.payments.http_chain import Answer, Chains, serving
 from tests.unit.payments.shop import (
     BUYER,
@@ -36,69 +36,17 @@ from tests.unit.payments.shop import (
     order,
     receipt,
     row,
-    tron_chain,
     tx_id,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from actors.payments.ledger.orders import Order
-    from actors.payments.scan import ScanResult
 
 OVER_MS = NOW + WINDOW_MS + 10 * MINUTE  # the time of an order of now is over
 SEVERAL = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-
-
-class Counter:
-    """One shop with an empty ledger, and one server whose chain can be changed."""
-
-    def __init__(self, ledger: Ledger, chains: Chains, url: str) -> None:
-        self.ledger = ledger
-        self.chains = chains
-        self.url = url
-        self.clock_ms = NOW + 5 * MINUTE
-
-    def clear(self) -> Chains:
-        """Begin again."""
-        ledgers.wipe(self.ledger)
-        self.chains.__dict__.update(Chains(head_ms=NOW + 5 * MINUTE).__dict__)
-        self.clock_ms = NOW + 5 * MINUTE
-        return self.chains
-
-    def until(self, time_ms: int) -> None:
-        """Let the chain and the clock come to a time."""
-        self.chains.head_ms = self.clock_ms = time_ms
-
-    def scan(self, **kwargs: Any) -> ScanResult:
-        """Scan once."""
-
-        async def once() -> ScanResult:
-            chain = tron_chain(self.url)
-            async with scanning.connect(chain) as api:
-                api._pause_s = 0.001
-                return await scanning.scan(
-                    chain, self.ledger, api, clock=lambda: self.clock_ms, **kwargs
-                )
-
-        return asyncio.run(once())
-
-    def state(self, one: Order) -> OrderState:
-        """The state of an order."""
-        return self.ledger.orders.get(one.id).state
-
-    def recorded(self) -> set[str]:
-        """The transactions that have a payment, or wait for their receipt where a person sees."""
-        queued = {review.subject.split(":")[1] for review in self.ledger.reviews.listing(limit=999)}
-        settled = {
-            payment.tx_id
-            for payment in ledgers.rows(self.ledger, schema.payments)
-            if payment.role == "settling"
-        }
-        assert not queued & settled
-        return queued | settled
 
 
 @pytest.fixture(scope="module")

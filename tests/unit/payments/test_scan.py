@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +20,7 @@ from actors.payments.errors import (
     AnswerTooLarge,
     ChainRefused,
     ChainUnavailable,
+    HistoryForgotten,
     UntrustedHistory,
 )
 from actors.payments.ledger.order_book import RESERVED_MS, WINDOW_MS
@@ -530,7 +533,7 @@ async def test_jettons_without_a_notice_are_read(
 async def test_a_wallet_that_was_emptied_and_is_used_again(
     ledger: Ledger, url: str, chains: Chains, dialect: str
 ) -> None:
-    """Its account ended with the last coin. Toncenter forgets it then, and that is told."""
+    """Its account ended with the last coin. Toncenter forgets it then, and the way on is told."""
     one, two = order(ledger, 1, method=Method.TON), order(ledger, 2, method=Method.TON)
     shop = chains.accounts[TON_WALLET]
     shop.pay(one.comment, one.amount)
@@ -538,9 +541,15 @@ async def test_a_wallet_that_was_emptied_and_is_used_again(
     shop.add(external(TON_WALLET), end="nonexist")
     shop.pay(two.comment, two.amount)
     if dialect:
-        with pytest.raises(UntrustedHistory, match="--from"):
+        with pytest.raises(HistoryForgotten, match="emptied") as caught:
             await scan(ledger, url + dialect, "ton")
-        assert (await scan(ledger, url + dialect, "ton", from_ms=NOW)).settled == 1
+        named = re.search(r"--network ton --from (\S+)`", caught.value.remedy)
+        assert named is not None
+        begins = datetime.fromisoformat(f"{named[1]}+00:00").timestamp()
+        found = await scan(ledger, url + dialect, "ton", from_ms=int(begins * 1000))
+        assert found.settled == 1
+        shop.pay("more", 5)
+        assert (await scan(ledger, url + dialect, "ton")).transfers == 1
     else:
         assert (await scan(ledger, url + dialect, "ton")).settled == 1
     shop.pay("later", 5)
