@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from actors.payments.catalogue import ShopPlan
     from actors.payments.delivery import Goods
-    from actors.payments.ledger.intake import Cursor
+    from actors.payments.ledger.cursors import Cursor
     from actors.payments.ledger.ledger import Ledger
     from actors.payments.ledger.orders import Order
     from actors.payments.ledger.review_entries import Review

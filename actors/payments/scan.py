@@ -37,7 +37,6 @@ from actors.payments.errors import (
     HistoryForgotten,
     UntrustedHistory,
 )
-from actors.payments.ledger.intake import OVERLAP_MS
 from actors.runtime.database import now_ms
 from actors.runtime.errors import Conflict
 
@@ -48,12 +47,15 @@ if TYPE_CHECKING:
     from actors.payments.chains.ton import TonTransaction
     from actors.payments.chains.ton_source import TonSource
     from actors.payments.chains.verdict import OtherTokens
-    from actors.payments.ledger.intake import Cursor, Waiting
+    from actors.payments.ledger.cursors import Cursor
     from actors.payments.ledger.ledger import Ledger
+    from actors.payments.ledger.sightings import Waiting
     from actors.payments.shop import ShopChain
 
 PageT = TypeVar("PageT")
 
+OVERLAP_MS: Final = 5 * 60_000
+"""An index of TRON may list a transfer so much after a later one."""
 _LOOK_S: Final = 0.1  # between two attempts to be the only scanner
 RECEIPTS_AT_ONCE: Final = 8
 MATCHED: Final = 2_000  # most receipts of one scan that orders wait for

@@ -23,7 +23,7 @@ from actors.payments.ledger.orders import Delivers, Order, OrderState
 from actors.runtime.errors import Conflict
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy.engine import Connection, Row
 
@@ -359,6 +359,20 @@ def change(connection: Connection, order: Order, to: OrderState) -> Order:
     if changed.rowcount != 1:
         raise InvalidTransition(order.id, "changed by another", to)
     return replace(order, state=to, version=order.version + 1)
+
+
+def change_all(connection: Connection, changed: Sequence[Order], to: OrderState) -> None:
+    """Bring orders that this transaction has locked to another state, in a few statements.
+
+    Raises:
+        InvalidTransition: the state machine does not allow it.
+    """
+    for order in changed:
+        orders.check(order, to)
+    table = schema.orders.c
+    change = schema.orders.update().values(state=str(to), version=table.version + 1)
+    for some in queries.chunks(order.id for order in changed):
+        connection.execute(change.where(table.id.in_(some)))
 
 
 def order_of(row: Row[Any]) -> Order:

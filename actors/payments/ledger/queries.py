@@ -30,6 +30,12 @@ def select_in(
     values: Iterable[Any],
 ) -> Iterator[Row[Any]]:
     """Rows of `query` whose `column` is among `values`, of which there may be any number."""
+    for some in chunks(values):
+        yield from connection.execute(query.where(column.in_(some)))
+
+
+def chunks(values: Iterable[Any]) -> Iterator[list[Any]]:
+    """Different values in ascending order, as many at a time as may stand in one IN."""
     asked = sorted(set(values))
     for start in range(0, len(asked), _CHUNK):
-        yield from connection.execute(query.where(column.in_(asked[start : start + _CHUNK])))
+        yield asked[start : start + _CHUNK]

@@ -222,7 +222,9 @@ def _follow(connection: Connection, order: Order, judged: Judgement, now_ms: int
     if to is None or to not in TRANSITIONS[order.state]:
         return order  # nothing has changed, or a person has decided about the present state
     if order.state in SETTLED:
-        return order_book.change(connection, order, to)
+        order = order_book.change(connection, order, to)
+        say(connection, order, (str(to),), now_ms)
+        return order
     return advance(connection, order, to, now_ms)
 
 
@@ -287,22 +289,7 @@ def say(
     table = schema.outbox.c
     mine = sa.and_(table.order_id == order.id, table.about == about)
     said = set(connection.scalars(sa.select(table.kind).where(mine)))
-    rows = [
-        {
-            "order_id": order.id,
-            "kind": kind,
-            "channel": order.channel,
-            "status": "due",
-            "created_ms": now_ms,
-            "due_ms": now_ms,
-            "attempts": 0,
-            "claim": "",
-            "error": "",
-            "about": about,
-        }
-        for kind in kinds
-        if kind not in said
-    ]
+    rows = [_message(order, kind, now_ms, about) for kind in kinds if kind not in said]
     if rows:
         connection.execute(schema.outbox.insert(), rows)
     if again and said:
@@ -311,6 +298,32 @@ def say(
             .where(mine, queries.one_of(table.kind, said & set(kinds)))
             .values(status="due", due_ms=now_ms, attempts=0, claim="", error="")
         )
+
+
+def say_to_all(connection: Connection, orders: Sequence[Order], kind: str, now_ms: int) -> None:
+    """Put a message of this kind into the outbox of each of these orders, once an order."""
+    table = schema.outbox.c
+    query = sa.select(table.order_id).where(table.kind == kind, table.about == "")
+    found = queries.select_in(connection, query, table.order_id, (order.id for order in orders))
+    said = {row.order_id for row in found}
+    rows = [_message(order, kind, now_ms, "") for order in orders if order.id not in said]
+    if rows:
+        connection.execute(schema.outbox.insert(), rows)
+
+
+def _message(order: Order, kind: str, now_ms: int, about: str) -> dict[str, object]:
+    return {
+        "order_id": order.id,
+        "kind": kind,
+        "channel": order.channel,
+        "status": "due",
+        "created_ms": now_ms,
+        "due_ms": now_ms,
+        "attempts": 0,
+        "claim": "",
+        "error": "",
+        "about": about,
+    }
 
 
 def _payments_of(connection: Connection, order_id: str) -> Sequence[Any]:

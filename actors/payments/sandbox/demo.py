@@ -24,9 +24,9 @@ from actors.payments.chains.money import Network
 from actors.payments.checkout import Checkout
 from actors.payments.delivery import Delivery, open_key
 from actors.payments.errors import ChainUnavailable
-from actors.payments.ledger.intake import RETRY_MS
 from actors.payments.ledger.ledger import Ledger
 from actors.payments.ledger.orders import SETTLED, Cause, OrderState
+from actors.payments.ledger.sightings import RETRY_MS
 from actors.payments.outbox_relay import OutboxRelay, Pull
 from actors.payments.sandbox import demo_cases, demo_shop
 from actors.payments.sandbox.app import Sandbox

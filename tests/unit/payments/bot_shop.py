@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.payments.bot.bot_loop import Webhook
-    from actors.payments.ledger.intake import Cursor
+    from actors.payments.ledger.cursors import Cursor
     from actors.payments.ledger.orders import Order
     from tests.unit.payments.bot_api import BotApi
 

@@ -56,3 +56,18 @@ def ledger(request: pytest.FixtureRequest, database_kind: str, tmp_path: Path) -
     with Ledger(url, random.Random(1)) as opened:
         ledgers.wipe(opened)
         yield opened
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def shared(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Ledger]:
+    """One ledger for all examples of a test, emptied between them."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('ledger') / 'ledger.db'}"
+    else:
+        base = request.getfixturevalue("postgres_base")
+        url = f"{base}/postgres".replace("postgresql:", "postgresql+psycopg:")
+    with Ledger(SecretStr(url), random.Random(1)) as opened:
+        yield opened
+        ledgers.wipe(opened)

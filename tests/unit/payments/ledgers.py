@@ -15,6 +15,8 @@ from actors.payments.ledger import schema
 from actors.payments.ledger.ledger import Ledger
 from actors.payments.ledger.orders import SETTLED, OrderState
 
+_REFUND = ("note", "refund_to", "refund_amount", "refund_tx")
+
 
 @functools.cache
 def _empty() -> bytes:
@@ -49,7 +51,8 @@ def snapshot(ledger: Ledger) -> dict[str, list[tuple[Any, ...]]]:
     wanted = {
         "orders": (schema.orders, ("request", "state", "reserved")),
         "payments": (schema.payments, ("tx_id", "position", "amount", "role", "settles")),
-        "reviews": (schema.reviews, ("subject", "cause", "status", "decision", "amount")),
+        "reviews": (schema.reviews, ("subject", "cause", "status", "decision", "amount", *_REFUND)),
+        "signing_keys": (schema.signing_keys, ("fingerprint",)),
         "sightings": (schema.sightings, ("tx_id", "amount", "status", "reason")),
     }
     found = {

@@ -76,10 +76,11 @@ def order(
     now_ms: int = NOW,
     plan: ShopPlan = LICENCE,
     channel: str = "pull",
+    chain: ShopChain | None = None,
 ) -> Order:
     """An order of a buyer of its own."""
     new = NewOrder(f"request {name}", plan, method, channel, f"buyer {name}")
-    return ledger.orders.create(new, chain_of(method), now_ms)
+    return ledger.orders.create(new, chain or chain_of(method), now_ms)
 
 
 def transfer(

@@ -16,6 +16,8 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from pydantic import SecretStr
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 from sqlalchemy.exc import IntegrityError
 
 from actors.payments.chains.clock_skew import TOLERATED_MS
@@ -49,10 +51,11 @@ from tests.unit.payments.shop import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from actors.payments.chains.verdict import Transfer
-    from actors.payments.ledger.intake import Cursor
+    from actors.payments.ledger.cursors import Cursor
     from actors.payments.ledger.orders import Order
 
 
@@ -398,8 +401,13 @@ def _take_all(ledger: Ledger, sample: Order) -> None:
     """An order, expired and kept for a day, for each amount of a price that is left."""
     tails = [*range(100, 50_000, 100), *(tail for tail in range(50_001, 100_000) if tail % 10)]
     assert len(tails) == amount_tails.COUNT
+    _add(ledger, sample, tails, state="expired")
+
+
+def _add(ledger: Ledger, sample: Order, tails: Iterable[int], *, state: str) -> None:
+    """An order like another for each of these tails that is not its own."""
     values = {column.name: getattr(sample, column.name, None) for column in schema.orders.c}
-    fixed = {"method": "tron", "state": "expired", "delivers": "licence", "file": ""}
+    fixed = {"method": "tron", "state": state, "delivers": "licence", "file": ""}
     rows = [
         {**values, **fixed, "id": f"{tail:016d}", "request": f"r{tail}", "recipient": f"b{tail}"}
         | {"amount": sample.price + tail}
@@ -730,6 +738,61 @@ def test_dust_is_counted_and_not_queued(ledger: Ledger) -> None:
         f"ton:{tx_id('part')}:3",
     }
     assert state(ledger, one.id) is OrderState.NEW
+    ledgers.check(ledger)
+
+
+def test_dust_that_was_named_before_it_was_listed_is_counted_once(ledger: Ledger) -> None:
+    """Its receipt was read, so whatever the index says of it later is known; nobody asks again."""
+    at = cursor(ledger)
+    one = order(ledger)
+    settle(ledger, transfer(99, 99), transfer(one.amount, "paid"))
+    listed = [
+        Sighting(tx_id(name), amount, NOW + MINUTE, confirmed=True)
+        for name, amount in ((99, 99), (99, 5), ("paid", one.amount))
+    ]
+    assert ledger.intake.note(at, USDT, listed, NOW, dust=100) == (3, 0)
+    assert ledger.intake.waiting(at, NOW, limit=9) == []
+    takings = ledger.report().takings[Method.TRON]
+    assert (takings.dust, takings.review_amount, takings.settled) == (0, 99, 1)
+    assert state(ledger, one.id) is OrderState.CONFIRMED
+
+
+def test_who_overpaid_and_then_did_not_hears_so(ledger: Ledger) -> None:
+    """A payment of exactly the price turns out to have come before; the other is a second one."""
+    one = order(ledger, method=Method.TON)
+    paid = [
+        transfer(one.amount + more, more, position=2 + more, method=Method.TON, comment=one.comment)
+        for more in (0, 5)
+    ]
+    settle(ledger, paid[1])
+    assert state(ledger, one.id) is OrderState.OVERPAID
+    settle(ledger, paid[0])
+    assert state(ledger, one.id) is OrderState.CONFIRMED
+    assert {kind for _, kind, _ in ledgers.messages(ledger)} >= {"confirmed", "duplicate"}
+    ledgers.check(ledger)
+    ledgers.check_told(ledger)
+
+
+def test_thousands_end_in_a_few_statements(ledger: Ledger) -> None:
+    """Once each, and each buyer hears of it once."""
+    sample = order(ledger, "sample")
+    _add(ledger, sample, range(100, 50_000, 20), state="new")
+    statements: list[str] = []
+
+    def count(*about: Any) -> None:
+        statements.append(about[2])
+
+    at, over = cursor(ledger), sample.expires_ms + 3 * MINUTE
+    event.listen(Engine, "before_cursor_execute", count)
+    try:
+        ended = ledger.intake.complete([at], over, over)
+    finally:
+        event.remove(Engine, "before_cursor_execute", count)
+    assert ended == len(ledgers.rows(ledger, schema.orders)) > 2000
+    assert len(statements) < 50
+    assert ledger.intake.complete([at], over, over) == 0
+    assert {row.state for row in ledgers.rows(ledger, schema.orders)} == {"expired"}
+    assert [kind for _, kind, _ in ledgers.messages(ledger)] == ["expired"] * ended
     ledgers.check(ledger)
 
 

@@ -14,11 +14,12 @@ from actors.payments.chains.money import Method, Network
 from actors.payments.chains.verdict import Reason
 from actors.payments.claims import HOUR_MS, OF_ALL, OF_ONE, BuyerClaims
 from actors.payments.errors import PaymentsOff, TooManyClaims, UntrustedHistory
-from actors.payments.ledger.intake import OVERLAP_MS, RETRY_MS
 from actors.payments.ledger.orders import OrderState
+from actors.payments.ledger.sightings import RETRY_MS
 from actors.payments.lookup import Outcome, transaction_in
 from actors.payments.sandbox.faults import Fault, FaultPlan
 from actors.payments.sandbox.kinds import PaymentKind
+from actors.payments.scan import OVERLAP_MS
 from actors.payments.shop import Shop
 from actors.runtime.errors import InvalidInput
 from tests.unit.payments import ledgers, sandboxed

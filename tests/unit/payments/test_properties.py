@@ -23,14 +23,12 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from pydantic import SecretStr
 
 from actors.payments.chains import tron
 from actors.payments.chains.clock_skew import TOLERATED_MS
 from actors.payments.chains.money import Method, Network
 from actors.payments.chains.verdict import Rejected, Transfer
 from actors.payments.errors import OrdersFull, UnknownReview
-from actors.payments.ledger.ledger import Ledger
 from actors.payments.ledger.order_book import RESERVED_MS, WINDOW_MS
 from actors.payments.ledger.orders import SETTLED, OrderState
 from actors.payments.ledger.outbox import CLAIM_MS
@@ -54,26 +52,10 @@ from tests.unit.payments.shop import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from actors.payments.ledger.intake import Cursor
+    from actors.payments.ledger.cursors import Cursor
+    from actors.payments.ledger.ledger import Ledger
     from actors.payments.ledger.orders import Order
     from actors.payments.ledger.outbox import Message
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def shared(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Ledger]:
-    """One ledger for all examples of a test, emptied between them."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('ledger') / 'ledger.db'}"
-    else:
-        base = request.getfixturevalue("postgres_base")
-        url = f"{base}/postgres".replace("postgresql:", "postgresql+psycopg:")
-    with Ledger(SecretStr(url), random.Random(1)) as opened:
-        yield opened
-        ledgers.wipe(opened)
 
 
 def cursor(ledger: Ledger, method: Method) -> Cursor:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.payments.chains.money import Method, Network
-from actors.payments.ledger.intake import RETRY_MS
 from actors.payments.ledger.orders import Cause, OrderState
+from actors.payments.ledger.sightings import RETRY_MS
 from actors.payments.sandbox.faults import Fault, FaultPlan
 from actors.payments.sandbox.kinds import APPLIES, Payment, PaymentKind
 from tests.unit.payments import sandboxed
