@@ -6,6 +6,7 @@ Started through a fork server that has everything imported, so that a life costs
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import random
@@ -22,18 +23,23 @@ from actors.payments import scan as scanning
 from actors.payments.chains import api as chain_api
 from actors.payments.chains.money import Network
 from actors.payments.delivery import Delivery
+from actors.payments.errors import UnknownReview
 from actors.payments.ledger.ledger import Ledger
 from actors.payments.ledger.order_book import NewOrder
 from actors.payments.outbox_relay import OutboxRelay
 from actors.payments.shop import Shop, ShopChain
 from actors.payments.watcher import Watcher
 from actors.runtime.error_handler import ErrorHandler
+from actors.runtime.errors import Conflict
 from actors.runtime.metrics import MemoryMetrics
-from tests.unit.payments.shop import DOWNLOAD, LICENCE, Method, ton_chain, tron_chain
+from tests.unit.payments.shop import BUYER, DOWNLOAD, LICENCE, Method, ton_chain, tron_chain, tx_id
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from multiprocessing.context import ForkServerContext
     from pathlib import Path
+
+    from sqlalchemy.engine import Connection
 
     from actors.payments.delivery import Goods
     from actors.payments.ledger.outbox import OwedMessage
@@ -49,10 +55,15 @@ KEY = SecretBytes(b"k" * 32)
 
 @dataclass(frozen=True)
 class Kill:
-    """Where a life ends: before or after its commit number `commit`, from 1."""
+    """Where a life ends: before or after its commit number `commit`, from 1.
+
+    Of all commits, those that make the tables included, or of those alone that `Database.writing`
+    makes: a transaction that only reads leaves nothing to crash in.
+    """
 
     commit: int
     side: Literal["before", "after"]
+    of: Literal["all", "writing"] = "writing"
 
 
 def arm(kill: Kill | None) -> None:
@@ -61,8 +72,10 @@ def arm(kill: Kill | None) -> None:
         return
     commits = 0
 
-    def committing(_connection: object) -> None:
+    def committing(connection: Connection) -> None:
         nonlocal commits
+        if kill.of == "writing" and not _writes(connection):
+            return
         commits += 1
         if kill.side == "before" and commits == kill.commit:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -76,18 +89,31 @@ def arm(kill: Kill | None) -> None:
     event.listen(Engine, "begin", beginning)
 
 
+def _writes(connection: Connection) -> bool:
+    return bool(connection.get_execution_options().get("x0_writes"))
+
+
 class Postbox:
-    """A transport that writes each message to a file before it says that it was sent."""
+    """A transport that writes each message to a file before it says that it was sent.
+
+    Beside it, how many writing commits came before each message.
+    """
 
     channel = "pull"
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._commits = 0
+        event.listen(Engine, "commit", self._committing)
+
+    def _committing(self, connection: Connection) -> None:
+        self._commits += _writes(connection)
 
     async def send(self, message: OwedMessage, goods: Goods | None) -> None:
         line = f"{message.order.request} {message.kind} {goods.value if goods else '-'}\n"
-        with self._path.open("a") as file:
+        with self._path.open("a") as file, self._path.with_suffix(".commits").open("a") as beside:
             file.write(line)
+            beside.write(f"{self._commits}\n")
 
 
 def shop_of(chains: list[ShopChain], directory: Path) -> Shop:
@@ -103,22 +129,53 @@ def shop_of(chains: list[ShopChain], directory: Path) -> Shop:
 
 
 def day(database: str, url: str, directory: Path, now_ms: int, kill: Kill | None) -> None:
-    """Open the ledger, take an order, scan both chains, and carry what is due."""
+    """Open the ledger, take an order, scan, end what nobody reads, decide, carry what is due."""
     arm(kill)
     (directory / "a.zip").touch()  # what is sold
 
     async def live() -> None:
+        postbox = Postbox(directory / "sent.txt")
         with Ledger(SecretStr(database), random.Random(5)) as ledger:
+            ledger.signing_keys.note("the key of this shop", now_ms)
             new = NewOrder("request new", LICENCE, Method.TON, "pull", "buyer new")
             ledger.orders.create(new, ton_chain(), now_ms)
-            for chain in (tron_chain(url), ton_chain(url)):
+            chains = (tron_chain(url), ton_chain(url))
+
+            async def scan(chain: ShopChain) -> None:
                 async with scanning.connect(chain) as api:
                     await scanning.scan(chain, ledger, api, wait_s=30, clock=lambda: now_ms)
+
+            for chain in chains:
+                await scan(chain)
+            ledger.intake.end_unpayable(chains, now_ms)
+            decide(ledger, now_ms)
+            await scan(chains[1])  # which lets go of what was accepted
             delivery = Delivery(shop_of([tron_chain(url)], directory), ledger, KEY)
-            postbox = Postbox(directory / "sent.txt")
             await OutboxRelay(ledger, delivery, postbox, lambda: now_ms).round()
 
     asyncio.run(live())
+
+
+def decide(ledger: Ledger, now_ms: int) -> None:
+    """What a person does about what is in the queue, who finds a part of it done after a crash."""
+    orders = {one.request: one.id for one in ledger.orders.listing()}
+    if "request less" not in orders:
+        return
+    again, stray, late = (f"tron:{tx_id(name)}:0" for name in ("again", "nobody's", "late"))
+    (less,) = ledger.reviews.of_order(orders["request less"])
+    refunds, reviews = ledger.refunds, ledger.reviews
+    steps: tuple[Callable[[], object], ...] = (
+        lambda: refunds.propose(again, now_ms, note="paid twice"),
+        lambda: refunds.address_given(orders["request paid"], BUYER, now_ms),
+        lambda: refunds.correct(again, now_ms, amount=1_000_000),
+        lambda: refunds.sent(again, tx_id("refund"), now_ms),
+        lambda: reviews.dismiss(stray, now_ms, note="nobody's"),
+        lambda: reviews.dismiss(late, now_ms),
+        lambda: reviews.accept(less.subject, now_ms, underpaid=True),
+    )
+    for step in steps:
+        with contextlib.suppress(UnknownReview, Conflict):
+            step()
 
 
 def run(database: str, url: str, directory: Path, now_ms: int, kill: Kill | None = None) -> int:
