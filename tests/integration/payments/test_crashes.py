@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 SIDES: tuple[Literal["before", "after"], ...] = ("before", "after")
 Stock = dict[sa.Table, list[dict[str, Any]]]
 
-FORMER = "0:" + "7" * 64  # a wallet that the shop had once
+FORMER = "0:" + "7" * 64  # a wallet that the shop had once, and does not read any more
+DAY = 86_400_000  # ms
 LATE = NOW + WINDOW_MS + 10 * MINUTE
 
 
@@ -59,7 +60,8 @@ def stock(database: str, chains: Chains) -> Stock:
         paid, seen = order(ledger, "paid", plan=DOWNLOAD), order(ledger, "seen")
         order(ledger, "unpaid")
         late, coins = order(ledger, "late"), order(ledger, "coins", method=Method.TON)
-        order(ledger, "former", method=Method.TON, chain=replace(ton_chain(), wallet=FORMER))
+        chain = replace(ton_chain(), wallet=FORMER)
+        order(ledger, "former", method=Method.TON, chain=chain, now_ms=NOW - 3 * DAY)
         tokens, less = (order(ledger, name, method=Method.TON_USDT) for name in ("tokens", "less"))
         at = ledger.intake.open(paid.method.network, paid.wallet)
         ledger.intake.note(at, USDT, [], NOW)
