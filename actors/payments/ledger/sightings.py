@@ -17,7 +17,7 @@ from actors.payments.ledger import order_book, queries, schema, settling
 from actors.payments.ledger.orders import OrderState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy.engine import Connection
 
@@ -59,9 +59,7 @@ def note(
     """Note what a page of the index lists; see `Intake.note`."""
     listed = {(one.tx_id, one.amount or 0): one for one in sightings}
     known = _known(connection, cursor, sightings)
-    gone = {key for key, reason in known.items() if reason == _VANISHED}
-    for tx_id in sorted({key[0] for key in gone & set(listed) if listed[key].confirmed}):
-        _ask_again(connection, cursor, tx_id, now_ms)
+    _ask_again(connection, cursor, listed, known, now_ms)
     new = [one for key, one in listed.items() if key not in known]
     if not new:
         return 0, 0
@@ -194,14 +192,22 @@ def _see(connection: Connection, order_ids: set[str], now_ms: int) -> None:
             settling.advance(connection, order, OrderState.SEEN, now_ms)
 
 
-def _ask_again(connection: Connection, cursor: Cursor, tx_id: str, now_ms: int) -> None:
+def _ask_again(
+    connection: Connection,
+    cursor: Cursor,
+    listed: Mapping[tuple[str, int], Sighting],
+    known: Mapping[tuple[str, int], str],
+    now_ms: int,
+) -> None:
     """Take up again what was in no block for long, and is in one now."""
+    gone = {key for key, reason in known.items() if reason == _VANISHED}
     table = schema.sightings.c
-    connection.execute(
-        schema.sightings.update()
-        .where(_of(cursor), table.tx_id == tx_id, table.reason == _VANISHED)
-        .values(status="waiting", reason="", next_ms=now_ms, asked=0)
-    )
+    for tx_id in sorted({key[0] for key in gone & set(listed) if listed[key].confirmed}):
+        connection.execute(
+            schema.sightings.update()
+            .where(_of(cursor), table.tx_id == tx_id, table.reason == _VANISHED)
+            .values(status="waiting", reason="", next_ms=now_ms, asked=0)
+        )
 
 
 def _status(one: Sighting, order: Order | None, dust: int, *, is_read: bool) -> str:
