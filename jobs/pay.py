@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from actors.payments.chains.money import GRAM
 from jobs import bot, pay_demo, pay_refund, pay_review, pay_sandbox
 from jobs.launch import interruption, own_shop
 from jobs.pay_review import Limit  # noqa: TC001 - typer reads annotations at run time
@@ -24,7 +25,7 @@ BUSY_S: Final = 120.0  # that a scan waits for another process that is at it
 app = typer.Typer(
     no_args_is_help=True,
     context_settings=dict(reporting.HELP),
-    help="Take payments in USDT and GRAM (formerly TON): orders, scans of the chains, reviews.",
+    help=f"Take payments in USDT and {GRAM}: orders, scans of the chains, reviews.",
 )
 app.add_typer(pay_review.app, name="review")
 app.add_typer(pay_refund.app, name="refund")
@@ -75,7 +76,7 @@ def order(
     method: Annotated[
         str | None,
         typer.Option(
-            help="Pay with: tron (USDT on TRON), ton (GRAM, formerly TON), or ton-usdt. "
+            help=f"Pay with: tron (USDT on TRON), ton ({GRAM}), or ton-usdt. "
             "Default: the first that the plan has and the shop offers."
         ),
     ] = None,

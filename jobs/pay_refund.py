@@ -8,7 +8,7 @@ import typer
 
 from jobs.launch import own_shop
 from jobs.pay_review import After, Limit, Subject  # noqa: TC001 - typer reads annotations
-from jobs.terminal import reporting
+from jobs.terminal import pay_values, reporting
 
 if TYPE_CHECKING:
     from actors.payments.ledger.review_entries import Review
@@ -35,10 +35,10 @@ def list_refunds(
     with own_shop.ledger(own_shop.of_environment()) as ledger:
         found = ledger.refunds.listing(sent=sent, limit=limit, after=after)
     values = [answers.review(one).values() for one in found]
-    columns: tuple[str, ...] = ("subject", "order", "refund", "symbol", "refund_to", "note")
+    columns: tuple[str, ...] = ("subject", "order", "refund", "coin", "refund_to", "note")
     if sent:
-        columns = ("subject", "order", "refund", "symbol", "refund_to", "refund_tx", "refund_sent")
-    rows = [tuple("" if one[name] is None else one[name] for name in columns) for one in values]
+        columns = ("subject", "order", "refund", "coin", "refund_to", "refund_tx", "refund_sent")
+    rows = [pay_values.cells(one, columns) for one in values]
     missing = sum(not one["refund_to"] for one in values)
     hint = f"{missing} without an address: its buyer was asked" if missing else ""
     report.result({"refunds": values}, reporting.table("Refunds", columns, rows), hint)

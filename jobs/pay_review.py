@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from jobs.launch import own_shop
-from jobs.terminal import reporting
+from jobs.terminal import exit_codes, pay_values, reporting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from actors.payments.ledger.review_entries import ReviewFilter
 
@@ -19,6 +19,8 @@ app = typer.Typer(
     help="What came in and settles nothing by itself. Without a command: list it, first what names "
     "an order.",
 )
+
+_NOTHING: Final = "there is nothing to do"
 
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="List at most so many.")]
 After = Annotated[
@@ -79,10 +81,10 @@ def _list_reviews(
         count = ledger.reviews.count()
     values = [answers.review(one).values() for one in found]
     columns: tuple[str, ...]
-    columns = ("subject", "cause", "order", "likely", "amount", "symbol", "block", "comment")
+    columns = ("subject", "cause", "order", "likely", "amount", "coin", "block", "comment")
     if closed:
-        columns = ("subject", "cause", "order", "amount", "decision", "refund_to", "note")
-    rows = [tuple("" if one[name] is None else one[name] for name in columns) for one in values]
+        columns = ("subject", "cause", "order", "amount", "coin", "decision", "refund_to", "note")
+    rows = [pay_values.cells(one, columns) for one in values]
     title = "Decided" if closed else "Review queue"
     following = found[-1].subject if len(found) == limit else None
     report.result(
@@ -117,7 +119,7 @@ def accept(
     amounts = {
         "paid": money.text(came, one.method),
         "price": money.text(one.price, one.method),
-        "symbol": one.method.symbol,
+        "symbol": one.method.ticker,
     }
     report.result(
         {"subject": subject, "decision": "accepted", "order": paid, **amounts},
@@ -157,52 +159,21 @@ def refund(
     where = f"to {found.refund_to}" if found.refund_to else "; its buyer is asked where to"
     report.result(
         {"review": values},
-        f"proposed: {values['refund']} {values['symbol']} {where}; nothing was sent",
+        f"proposed: {values['refund']} {pay_values.coin(values)} {where}; nothing was sent",
     )
     return 0
 
 
 @app.command("dismiss")
 @reporting.reported
-def dismiss(
-    subjects: Annotated[
-        list[str] | None, typer.Argument(help="Names of entries; or choose them by the options.")
-    ] = None,
-    cause: Causes = None,
-    of_order: OfOrder = None,
-    method: By = None,
-    below: Below = None,
-    limit: Limit = 1000,
-    note: Note = "",
-    as_json: reporting.AsJson = False,
-) -> int:
-    """Close entries with nothing to be done: all of them, or none.
-
-    Chosen by options, those whose receipt was not read yet are left out.
-    """
+def dismiss(subject: Subject, note: Note = "", as_json: reporting.AsJson = False) -> int:
+    """Close an entry with nothing to be done; its buyer is told."""
     from actors.runtime.database import now_ms
-    from actors.runtime.errors import InvalidInput
 
     report = reporting.Report(as_json)
-    names = list(subjects or ())
-    by_options = any((cause, of_order, method, below))
-    if bool(names) == by_options:
-        raise InvalidInput(
-            "nothing was dismissed",
-            "entries are either named, or chosen by --cause, --of-order, --method and --below",
-            "For example: x0 pay review dismiss --cause unmatched --below 0.01",
-        )
     with own_shop.ledger(own_shop.of_environment()) as ledger:
-        if by_options:
-            chosen = _filter(cause, of_order, method, below)
-            found = ledger.reviews.listing(chosen=chosen, limit=limit)
-            names = [one.subject for one in found if one.verified or one.block_ms is None]
-        ledger.reviews.dismiss_all(names, now_ms(), note=note)
-    words = names[0] if len(names) == 1 else f"{len(names)} entries"
-    report.result(
-        {"subjects": names, "decision": "dismissed"},
-        f"{words} {'is' if len(names) == 1 else 'are'} closed",
-    )
+        ledger.reviews.dismiss(subject, now_ms(), note=note)
+    report.result({"subject": subject, "decision": "dismissed"}, f"{subject} is closed")
     return 0
 
 
@@ -222,6 +193,76 @@ def retry(subject: Subject, as_json: reporting.AsJson = False) -> int:
     return 0
 
 
+@app.command("bulk")
+@reporting.reported
+def bulk(
+    decision: Annotated[str, typer.Argument(help="accept, refund, dismiss or retry.")],
+    subjects: Annotated[
+        list[str] | None, typer.Argument(help="These entries. Default: all that it fits.")
+    ] = None,
+    cause: Causes = None,
+    of_order: OfOrder = None,
+    method: By = None,
+    below: Below = None,
+    after: After = None,
+    limit: Limit = 100,
+    yes: Annotated[bool, typer.Option("--yes", help="Decide; without it, only say what.")] = False,
+    note: Note = "",
+    as_json: reporting.AsJson = False,
+) -> int:
+    """Decide about many entries: first without --yes, which says each, then with it.
+
+    Accepted is what is certain to be an order's and enough for it, refunded what names an order,
+    whose buyer is asked where to. Each is decided by itself and once, however often it is asked.
+    """
+    from actors.payments import answers, bulk_decisions
+    from actors.payments.bulk_decisions import BulkDecision
+    from actors.runtime.database import now_ms
+    from actors.runtime.errors import InvalidInput
+
+    report = reporting.Report(as_json)
+    _check_word(decision, BulkDecision, "there is no such decision")
+    wanted, names = BulkDecision(decision), list(subjects or ())
+    if names and any((cause, of_order, method, below, after)):
+        raise InvalidInput(
+            "nothing was decided",
+            "entries are either named, or chosen by options",
+            f"For example: x0 pay review bulk {wanted} --method ton",
+        )
+    chosen = _filter(cause, of_order, method, below)
+    with own_shop.ledger(own_shop.of_environment()) as ledger:
+        if not names:
+            found = bulk_decisions.proposals(ledger, wanted, chosen, limit=limit, after=after)
+            if not yes:
+                _propose(report, answers.bulk_proposals(wanted, found, limit).values())
+                return 0
+            names = [one.entry.subject for one in found]
+        decided = bulk_decisions.decide(ledger, wanted, names, now_ms(), note=note)
+    is_page = not subjects and len(names) == limit
+    return _decided(report, answers.bulk_decisions(wanted, decided).values(), is_page=is_page)
+
+
+def _propose(report: reporting.Report, values: Mapping[str, Any]) -> None:
+    columns: tuple[str, ...] = ("subject", "cause", "order", "amount", "coin")
+    if values["decision"] == "accept":
+        columns += ("paid", "price")
+    rows = [pay_values.cells(one, columns) for one in values["proposals"]]
+    title = f"To {values['decision']}"
+    following = f"; more with --after {values['next']}" if values["next"] else ""
+    hint = f"nothing was decided: --yes does it{following}" if rows else _NOTHING
+    report.result(values, reporting.table(title, columns, rows), hint)
+
+
+def _decided(report: reporting.Report, values: Mapping[str, Any], *, is_page: bool) -> int:
+    columns = ("subject", "result", "order", "error")
+    rows = [tuple(one[name] or "" for name in columns) for one in values["decisions"]]
+    count = f"{len(rows) - values['failed']} of {len(rows)} are decided"
+    hint = f"{count}; there may be more: run it again" if is_page else count
+    table = reporting.table(f"To {values['decision']}", columns, rows)
+    report.result(values, table, hint if rows else _NOTHING)
+    return exit_codes.NOT_WELL if values["failed"] else 0
+
+
 def _filter(
     cause: list[str] | None,
     of_order: str | None,
@@ -234,20 +275,11 @@ def _filter(
     from actors.payments.checkout import below as bounds
     from actors.payments.ledger.orders import Cause
     from actors.payments.ledger.review_entries import ReviewFilter
-    from actors.runtime.errors import InvalidInput
-
-    def check(text: str, words: Iterable[str]) -> None:
-        if text not in set(words):
-            raise InvalidInput(
-                f"no entry is chosen by {text[:40]!r}",
-                "there is no such word",
-                f"Choose from {', '.join(words)}.",
-            )
 
     for one in cause or ():
-        check(one, Cause)
+        _check_word(one, Cause, "there is no such cause")
     if method is not None:
-        check(method, Method)
+        _check_word(method, Method, "there is no such way to pay")
     return ReviewFilter(
         closed=closed,
         causes=[Cause(one) for one in cause or ()],
@@ -255,3 +287,10 @@ def _filter(
         method=None if method is None else Method(method),
         below={} if below is None else bounds(below),
     )
+
+
+def _check_word(text: str, words: Iterable[str], why: str) -> None:
+    from actors.runtime.errors import InvalidInput
+
+    if text not in set(words):
+        raise InvalidInput(f"{text[:40]!r} is refused", why, f"Choose from {', '.join(words)}.")

@@ -1,1 +1,1 @@
-"""Orders paid with USDT and TON: verified on the chain, delivered exactly once."""
+"""Orders paid with USDT and GRAM (formerly TON): verified on the chain, delivered exactly once."""

@@ -14,8 +14,9 @@ from actors.payments.chains import money
 from actors.payments.checkout import shown_wallet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from actors.payments.bulk_decisions import BulkDecision, BulkOutcome, BulkProposal
     from actors.payments.catalogue import ShopPlan
     from actors.payments.delivery import Goods
     from actors.payments.ledger.cursors import Cursor
@@ -83,7 +84,7 @@ class OrderSummary(PaymentsAnswer):
     plan: str
     method: str
     network: str
-    symbol: str = Field(description="USDT or TON; TON is what is called GRAM now")
+    symbol: str = Field(description=f"USDT or TON; TON is the coin {money.GRAM}")
     amount: str = Field(description=f"to be paid, exactly; {_AMOUNT}")
     price: str
     pay_to: str
@@ -112,9 +113,8 @@ class ReviewEntry(PaymentsAnswer):
     subject: str = Field(description="name of the entry")
     cause: str
     order: str | None
-    likely: str | None = Field(
-        description="order that it probably pays, where it names none: a guess"
-    )
+    likely: str | None = Field(description="order that it probably pays, where it names none")
+    certain: bool = Field(description="the order, or the likely one, is no guess")
     method: str | None
     symbol: str | None
     amount: str | None
@@ -128,6 +128,67 @@ class ReviewEntry(PaymentsAnswer):
     refund: str | None
     refund_tx: str = Field(description="transaction that sent it; empty while nobody has")
     refund_sent: str | None = Field(description="when that was noted")
+
+
+class BulkProposed(PaymentsAnswer):
+    """What can be decided about an entry together with others."""
+
+    subject: str
+    cause: str
+    order: str | None = Field(description="order that it concerns, or would pay")
+    method: str | None
+    symbol: str | None
+    amount: str | None = Field(description="what came in")
+    paid: str | None = Field(None, description="accept: what its order would be paid in all")
+    price: str | None = Field(None, description="accept: what that order costs")
+
+
+class BulkProposals(PaymentsAnswer):
+    """What can be decided about many entries; nothing is decided yet."""
+
+    model_config = _example(
+        decision="accept",
+        proposals=[
+            {
+                "subject": f"tron:{'0' * 64}:0",
+                "cause": "late",
+                "order": ORDER_EXAMPLE["id"],
+                "method": "tron",
+                "symbol": "USDT",
+                "amount": "9.9123",
+                "paid": "9.9123",
+                "price": "9.9",
+            }
+        ],
+        next=None,
+    )
+    decision: str
+    proposals: list[BulkProposed]
+    next: str | None = Field(description="give it as `after` for the next page; null: the last")
+
+
+class BulkDecided(PaymentsAnswer):
+    """What has become of the decision about one of many entries."""
+
+    subject: str
+    result: str = Field(description="decided now; decided so before; failed, and nothing changed")
+    order: str | None = Field(description="order that it concerns, or pays now")
+    error: str | None = Field(description="why it failed")
+
+
+class BulkDecisions(PaymentsAnswer):
+    """What has become of the decision about each of many entries."""
+
+    model_config = _example(
+        decision="dismiss",
+        decisions=[
+            {"subject": f"tron:{'0' * 64}:0", "result": "decided", "order": None, "error": None}
+        ],
+        failed=0,
+    )
+    decision: str
+    decisions: list[BulkDecided]
+    failed: int = Field(description="number of those that failed")
 
 
 class OrderInFull(OrderSummary):
@@ -197,7 +258,10 @@ class FoundTransfer(PaymentsAnswer):
     symbol: str
     amount: str
     order: str | None = Field(description="the order that it names")
-    settles: bool = Field(description="it pays that order; else a person decides, or has decided")
+    settles: bool = Field(
+        description="it pays that order; else a person decides, or has decided, unless it is dust"
+    )
+    dust: bool = Field(description="it names no order and is too small for a person to look at")
 
 
 class FoundTransaction(PaymentsAnswer):
@@ -338,6 +402,7 @@ def review(one: Review) -> ReviewEntry:
         cause=str(one.cause),
         order=one.order,
         likely=one.likely,
+        certain=one.is_certain,
         method=None if one.method is None else str(one.method),
         symbol=None if one.method is None else one.method.ticker,
         amount=text(one.amount),
@@ -352,6 +417,49 @@ def review(one: Review) -> ReviewEntry:
         refund_tx=one.refund_tx,
         refund_sent=None if one.sent_ms is None else time(one.sent_ms),
     )
+
+
+def bulk_proposals(
+    decision: BulkDecision, found: Sequence[BulkProposal], limit: int
+) -> BulkProposals:
+    """What can be decided about many entries, of which at most `limit` were asked for."""
+    return BulkProposals(
+        decision=str(decision),
+        proposals=[_proposed(one) for one in found],
+        next=found[-1].entry.subject if len(found) == limit else None,
+    )
+
+
+def _proposed(one: BulkProposal) -> BulkProposed:
+    entry = review(one.entry)
+    sums = {}
+    if one.order is not None and one.paid is not None:
+        way = one.order.method
+        sums = {"paid": money.text(one.paid, way), "price": money.text(one.order.price, way)}
+    return BulkProposed(
+        subject=entry.subject,
+        cause=entry.cause,
+        order=one.entry.order if one.order is None else one.order.id,
+        method=entry.method,
+        symbol=entry.symbol,
+        amount=entry.amount,
+        **sums,
+    )
+
+
+def bulk_decisions(decision: BulkDecision, found: Sequence[BulkOutcome]) -> BulkDecisions:
+    """What has become of the decision about each of many entries."""
+    decided = [
+        BulkDecided(
+            subject=one.subject,
+            result=str(one.result),
+            order=one.order,
+            error=None if one.error is None else str(one.error),
+        )
+        for one in found
+    ]
+    failed = sum(one.error is not None for one in found)
+    return BulkDecisions(decision=str(decision), decisions=decided, failed=failed)
 
 
 def looked_up(found: LookedUp) -> FoundTransaction:
@@ -369,6 +477,7 @@ def looked_up(found: LookedUp) -> FoundTransaction:
                 amount=money.text(one.amount, one.method),
                 order=one.order_id,
                 settles=one.settles,
+                dust=one.is_dust,
             )
             for one in found.transfers
         ],

@@ -107,7 +107,9 @@ class OutboxRelay:
         except Exception as error:  # noqa: BLE001 - it may hold up nobody else
             troubles.append(error)
             why = error.why if isinstance(error, X0Error) else type(error).__name__
-            await asyncio.to_thread(self._ledger.outbox.retry, message, why, self._clock())
+            await asyncio.to_thread(
+                self._ledger.outbox.retry, message, why, self._clock(), for_person=True
+            )
             return False
 
     def _goods(self, message: OwedMessage) -> Goods | None:

@@ -7,6 +7,7 @@ from typing import Self
 
 from pydantic import Field, SecretStr
 
+from actors.payments.chains.money import GRAM
 from actors.runtime.database_settings import DatabaseSettings
 from actors.runtime.settings import URL, AbsolutePath
 
@@ -32,7 +33,7 @@ class PaymentsSettings(DatabaseSettings):
     dust_usdt: str = Field(
         "0.01", description="less in USDT that names no order is counted and not queued; 0 for none"
     )
-    dust_ton: str = Field("0.005", description="the same in TON")
+    dust_ton: str = Field("0.005", description=f"the same in {GRAM}")
     public_url: str | None = Field(
         None, pattern=URL, description="http(s) URL under which buyers reach the gateway"
     )

@@ -25,7 +25,8 @@ MEANINGS: Final = {
     NO_MESH: "nothing is running",
     BAD_INPUT: "wrong usage, input or setting",
     NOT_WELL: "done, and something is not well: a shard is down, a source is stale or odd, a "
-    "message was not delivered, a plan is not sold, a drill or a demo fell short",
+    "message was not delivered, a plan is not sold, an entry was not decided, a drill or a demo "
+    "fell short",
     UNAVAILABLE: "not possible now; a later try may succeed",
     CONFLICT: "what is there already forbids it, such as a mesh that is running",
     DEFECT: "a defect of this program",

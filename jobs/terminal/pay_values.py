@@ -1,11 +1,11 @@
-"""Orders and scans as the commands of `x0 pay` show them."""
+"""Orders, reviews and scans as the commands of `x0 pay` show them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from actors.payments.ledger.ledger import Ledger
     from actors.payments.ledger.orders import Order
@@ -44,6 +44,22 @@ def scan_lines(result: ScanResult) -> dict[str, object]:
     }
 
 
+def coin(values: Mapping[str, Any]) -> str:
+    """What the amounts of an answer are counted in, as people are told; "" if of no money.
+
+    Its `symbol` is what programs know the coin by.
+    """
+    from actors.payments.chains.money import Method
+
+    return "" if values["method"] is None else Method(values["method"]).symbol
+
+
+def cells(values: Mapping[str, Any], columns: Sequence[str]) -> tuple[object, ...]:
+    """An answer as a row of a table; what is not known is empty."""
+    shown = {**values, "coin": coin(values)}
+    return tuple("" if shown[name] is None else shown[name] for name in columns)
+
+
 def found_lines(found: Mapping[str, Any]) -> dict[str, object]:
     """A transaction that was looked up, in words."""
     said = {
@@ -56,7 +72,8 @@ def found_lines(found: Mapping[str, Any]) -> dict[str, object]:
     lines: dict[str, object] = {"outcome": said[found["outcome"]]}
     for one in found["transfers"]:
         ends = f"pays order {one['order']}" if one["settles"] else "in review"
-        lines[one["subject"]] = f"{one['amount']} {one['symbol']} ({one['method']}): {ends}"
+        ends = "counted as dust" if one["dust"] else ends
+        lines[one["subject"]] = f"{one['amount']} {coin(one)} ({one['method']}): {ends}"
     return lines
 
 
@@ -73,8 +90,6 @@ def order_values(shop: Shop, ledger: Ledger, one: Order) -> dict[str, Any]:
 
 def order_lines(values: Mapping[str, Any]) -> dict[str, object]:
     """The same, in words."""
-    from actors.payments.chains.money import Method
-
     paid = [
         f"{one['amount']} in {one['tx_id']} from {one['sender']}, {one['block']}"
         + ("" if one["settles"] else ", which settles nothing")
@@ -83,7 +98,7 @@ def order_lines(values: Mapping[str, Any]) -> dict[str, object]:
     shown: dict[str, object] = {
         name: value for name, value in values.items() if not name.startswith("goods")
     }
-    shown["symbol"] = Method(values["method"]).symbol  # as people are told, not as programs are
+    shown["symbol"] = coin(values)
     return {
         **shown,
         "payments": "\n".join(paid) or "none",

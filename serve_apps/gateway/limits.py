@@ -24,7 +24,7 @@ class Limits:
     in_flight: int = 2_000  # requests under way
     long_polls: int = 512
     payment_bytes: int = 16 * 2**10
-    dismissal_bytes: int = 256 * 2**10
+    bulk_bytes: int = 256 * 2**10
     payments: int = 64  # requests about payments under way
     downloads: int = 64  # files under way
     downloads_each: int = 8  # files under way through one link: programs fetch a file in parts

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from actors.payments import answers, catalogue
+from actors.payments import answers, bulk_decisions, catalogue
+from actors.payments.bulk_decisions import BulkDecision
 from actors.payments.chains import money
 from actors.payments.chains.money import Network
 from actors.payments.checkout import Checkout, money_of
@@ -25,7 +26,6 @@ from actors.runtime import remote
 from actors.runtime.database import now_ms
 from serve_apps.gateway.http.payment_documents import (
     Decided,
-    Dismissed,
     OrderList,
     PlanList,
     RefundChanged,
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.payments.answers import (
+        BulkDecisions,
+        BulkProposals,
         FoundTransaction,
         LedgerReport,
         LicenceOf,
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
     from actors.payments.ledger.review_entries import Review, ReviewFilter
     from actors.payments.shop import Shop
     from serve_apps.gateway.payment_requests import (
-        Dismissal,
+        BulkRequest,
         OrderRequest,
         RefundChange,
         ReviewDecision,
@@ -189,8 +191,13 @@ def reviews(desk: Desk, limit: int, chosen: ReviewFilter, after: str | None) -> 
     return ReviewList(
         reviews=[answers.review(one) for one in listed],
         open=queue.count(),
-        next=listed[-1].subject if len(listed) == limit else None,
+        next=_following(listed, limit),
     )
+
+
+def _following(listed: list[Review], limit: int) -> str | None:
+    """What to go on from after a page of at most `limit`; None after the last."""
+    return listed[-1].subject if len(listed) == limit else None
 
 
 def decide(desk: Desk, subject: str, wanted: ReviewDecision) -> Decided:
@@ -227,10 +234,25 @@ def _amounts(desk: Desk, order_id: str) -> dict[str, str]:
     return {"paid": money.text(paid, one.method), "price": money.text(one.price, one.method)}
 
 
-def dismiss(desk: Desk, wanted: Dismissal) -> Dismissed:
-    """Close entries with nothing to be done, all or none; raises as `ReviewQueue.dismiss_all`."""
-    desk.ledger.reviews.dismiss_all(wanted.dismiss, now_ms(), note=wanted.note)
-    return Dismissed(dismissed=wanted.dismiss)
+def propose_bulk(
+    desk: Desk, decision: BulkDecision, limit: int, chosen: ReviewFilter, after: str | None
+) -> BulkProposals:
+    """What can be decided about many entries.
+
+    Raises:
+        UnknownReview: there is no entry `after`.
+    """
+    found = bulk_decisions.proposals(desk.ledger, decision, chosen, limit=limit, after=after)
+    return answers.bulk_proposals(decision, found, limit)
+
+
+def decide_bulk(desk: Desk, wanted: BulkRequest) -> BulkDecisions:
+    """Decide about many entries, each by itself; raises as `bulk_decisions.decide`."""
+    decision = BulkDecision(wanted.decision)
+    decided = bulk_decisions.decide(
+        desk.ledger, decision, wanted.subjects, now_ms(), note=wanted.note
+    )
+    return answers.bulk_decisions(decision, decided)
 
 
 def refunds(desk: Desk, limit: int, after: str | None, *, sent: bool) -> RefundList:
@@ -238,7 +260,7 @@ def refunds(desk: Desk, limit: int, after: str | None, *, sent: bool) -> RefundL
     listed = desk.ledger.refunds.listing(sent=sent, limit=limit, after=after)
     return RefundList(
         refunds=[answers.review(one) for one in listed],
-        next=listed[-1].subject if len(listed) == limit else None,
+        next=_following(listed, limit),
     )
 
 

@@ -131,17 +131,25 @@ class ReviewDecision(BaseModel):
     )
 
 
-class Dismissal(BaseModel):
-    """Entries of the review queue that are to be closed with nothing to be done."""
+class BulkRequest(BaseModel):
+    """One decision about many entries of the review queue."""
 
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
-        json_schema_extra={"examples": [{"dismiss": [f"tron:{'0' * 64}:0"], "note": "dust"}]},
+        json_schema_extra={
+            "examples": [
+                {"decision": "dismiss", "subjects": [f"tron:{'0' * 64}:0"], "note": "dust"}
+            ]
+        },
     )
 
-    dismiss: list[Annotated[str, Field(min_length=1, max_length=100, pattern=PRINTABLE)]] = Field(
-        min_length=1, max_length=1000, description="names of the entries: all are closed, or none"
+    decision: DecisionKind = Field(
+        description="take each as the payment of the order that it is certain to be for; propose "
+        "refunds, whose buyers are asked where to; close them; have deliveries tried again"
+    )
+    subjects: list[Annotated[str, Field(min_length=1, max_length=100, pattern=PRINTABLE)]] = Field(
+        min_length=1, max_length=1000, description="names of the entries, each decided by itself"
     )
     note: str = Field(
         "", max_length=500, pattern=_NO_NUL, description="why, for those who read it later"

@@ -1,13 +1,14 @@
 """What people ask the bot: commands that they type, and buttons that they press.
 
-Invariants: whatever is typed or sent as a button's data is one of these asks, `Unclear` at worst;
-an ask written as a button's data is read back as itself; data fit into Telegram's 64 bytes.
+Invariants: whatever is typed or sent as a button's data is one of these asks, `Plain.UNCLEAR` at
+worst; an ask written as a button's data is read back as itself; data fit into Telegram's 64 bytes.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from actors.payments import lookup
@@ -24,16 +25,19 @@ _PAGE: Final = re.compile(r"[0-9]{1,3}")
 _MAX_READ: Final = 256  # characters of a command that are read
 
 
+class Plain(Enum):
+    """What is asked without naming anything."""
+
+    HELP = "help"  # how it works
+    ORDERS = "orders"  # one's own orders
+    UNCLEAR = ""  # nothing that the bot knows
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """Begin; with the plan that a link to the bot names (`t.me/BOT?start=PLAN`), if it does."""
 
     plan: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Help:
-    """How it works."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +60,6 @@ class Buy:
 
     plan: str
     method: Method
-
-
-@dataclass(frozen=True, slots=True)
-class Orders:
-    """One's own orders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +91,7 @@ class RefundTo:
     address: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unclear:
-    """Nothing that the bot knows."""
-
-
-Ask = Start | Help | Plans | Choose | Buy | Orders | Status | Renew | Claim | RefundTo | Unclear
+Ask = Plain | Start | Plans | Choose | Buy | Status | Renew | Claim | RefundTo
 
 
 def typed(text: str) -> Ask:
@@ -106,23 +100,21 @@ def typed(text: str) -> Ask:
     if not words or not words[0].startswith("/"):
         return _claim(text)
     understands = _COMMANDS.get(words[0][1:].partition("@")[0].lower())
-    return understands(words[1:]) if understands is not None else Unclear()
+    return understands(words[1:]) if understands is not None else Plain.UNCLEAR
 
 
 def pressed(data: str) -> Ask:
     """What a button asks."""
-    ask: Ask = Unclear()
+    ask: Ask = Plain.UNCLEAR
     match data.split(":"):
-        case ["help"]:
-            ask = Help()
+        case ["help" | "orders" as word]:
+            ask = Plain(word)
         case ["plans", page] if _PAGE.fullmatch(page):
             ask = Plans(int(page))
         case ["plan", plan]:
             ask = _plan(plan)
         case ["buy", plan, method]:
             ask = _buy(plan, method)
-        case ["orders"]:
-            ask = Orders()
         case ["order", order]:
             ask = _status(order)
         case ["renew", order] if _ORDER.fullmatch(order):
@@ -130,19 +122,17 @@ def pressed(data: str) -> Ask:
     return ask
 
 
-def data(ask: Help | Plans | Choose | Buy | Orders | Status | Renew) -> str:
-    """A button's data; a `Status` must name its order."""
+def data(ask: Plain | Plans | Choose | Buy | Status | Renew) -> str:
+    """A button's data; a `Status` must name its order, and what is unclear has none."""
     match ask:
-        case Help():
-            text = "help"
+        case Plain():
+            text = ask.value
         case Plans(page):
             text = f"plans:{page}"
         case Choose(plan):
             text = f"plan:{plan}"
         case Buy(plan, method):
             text = f"buy:{plan}:{method}"
-        case Orders():
-            text = "orders"
         case Status(order):
             text = f"order:{order}"
         case Renew(order):
@@ -155,7 +145,7 @@ def _claim(text: str) -> Ask:
     try:
         lookup.transaction_in(text)
     except InvalidInput:
-        return Unclear()
+        return Plain.UNCLEAR
     return Claim(text)
 
 
@@ -165,7 +155,7 @@ def _start(given: list[str]) -> Ask:
 
 
 def _plans(given: list[str]) -> Ask:
-    return Unclear() if given else Plans()
+    return Plain.UNCLEAR if given else Plans()
 
 
 def _bought(given: list[str]) -> Ask:
@@ -176,11 +166,11 @@ def _bought(given: list[str]) -> Ask:
             return _plan(plan)
         case [plan, method]:
             return _buy(plan, method.lower())
-    return Unclear()
+    return Plain.UNCLEAR
 
 
 def _orders(given: list[str]) -> Ask:
-    return Unclear() if given else Orders()
+    return Plain.UNCLEAR if given else Plain.ORDERS
 
 
 def _asked(given: list[str]) -> Ask:
@@ -189,33 +179,33 @@ def _asked(given: list[str]) -> Ask:
             return Status()
         case [order]:
             return _status(order.lower())
-    return Unclear()
+    return Plain.UNCLEAR
 
 
 def _plan(plan: str) -> Ask:
-    return Choose(plan) if _PLAN.fullmatch(plan) else Unclear()
+    return Choose(plan) if _PLAN.fullmatch(plan) else Plain.UNCLEAR
 
 
 def _buy(plan: str, method: str) -> Ask:
     if _PLAN.fullmatch(plan) and method in set(Method):
         return Buy(plan, Method(method))
-    return Unclear()
+    return Plain.UNCLEAR
 
 
 def _status(order: str) -> Ask:
-    return Status(order) if _ORDER.fullmatch(order) else Unclear()
+    return Status(order) if _ORDER.fullmatch(order) else Plain.UNCLEAR
 
 
 def _refund(given: list[str]) -> Ask:
     match given:
         case [order, address] if _ORDER.fullmatch(order.lower()):
             return RefundTo(order.lower(), address)
-    return Unclear()
+    return Plain.UNCLEAR
 
 
 _COMMANDS: Final[Mapping[str, Callable[[list[str]], Ask]]] = {
     "start": _start,
-    "help": lambda _: Help(),
+    "help": lambda _: Plain.HELP,
     "plans": _plans,
     "buy": _bought,
     "paid": lambda given: Claim(" ".join(given)),

@@ -73,7 +73,10 @@ class ClaimDesk:
         mine = [one for one in orders if (one.channel, one.recipient) == (CHANNEL, str(chat))]
         if mine:
             return BotReply(_states(mine, words), keyboards.orders(mine, words))
-        return _saying(words.claim_others if named else words.claim_unmatched, words)
+        if named:
+            return _saying(words.claim_others, words)
+        is_dust = all(one.is_dust for one in found.transfers)
+        return _saying(words.claim_dust if is_dust else words.claim_unmatched, words)
 
 
 def _states(orders: list[Order], words: Phrases) -> RichText:

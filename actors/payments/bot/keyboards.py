@@ -34,8 +34,8 @@ def home(words: Phrases) -> Keyboard:
     return (
         (Button(words.plans, asks.data(asks.Plans())),),
         (
-            Button(words.orders, asks.data(asks.Orders())),
-            Button(words.help, asks.data(asks.Help())),
+            Button(words.orders, asks.data(asks.Plain.ORDERS)),
+            Button(words.help, asks.data(asks.Plain.HELP)),
         ),
     )
 

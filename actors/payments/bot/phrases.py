@@ -33,6 +33,7 @@ class Phrases:
     new_link: str
     commands: Mapping[str, str]
     methods: Mapping[Method, str]
+    coins: Mapping[Method, str]  # what amounts are counted in
     # answers
     welcome: str
     how: str
@@ -68,6 +69,7 @@ class Phrases:
     claim_nothing: str
     claim_waiting: str
     claim_unmatched: str
+    claim_dust: str
     claim_others: str
     claim_yours: str
 
@@ -97,6 +99,7 @@ EN: Final = Phrases(
         Method.TON: GRAM,
         Method.TON_USDT: "USDT on TON",
     },
+    coins={way: way.symbol for way in Method},
     welcome=f"Welcome! Choose a plan, pay for it in USDT or {GRAM}, and what you bought comes here "
     "by itself.",
     how="How it works:\n"
@@ -202,10 +205,13 @@ EN: Final = Phrases(
     claim_waiting="That transaction is on the chain and not final yet. I will tell you as soon as "
     "it is.",
     claim_unmatched="That transaction has arrived. It names no order, so a person will look at it.",
+    claim_dust="That transaction has arrived. It names no order, and is less than the shop looks "
+    "at. If it was for an order, tell the shop and name both.",
     claim_others="That transaction has arrived, and belongs to no order of yours. See /orders.",
     claim_yours="That transaction has arrived and belongs to your order:",
 )
 
+_GRAM_RU: Final = "GRAM (ранее TON)"
 RU: Final = Phrases(
     language="ru",
     plans="Тарифы",
@@ -228,11 +234,12 @@ RU: Final = Phrases(
     },
     methods={
         Method.TRON: "USDT в сети TRON (TRC-20)",
-        Method.TON: GRAM,
+        Method.TON: _GRAM_RU,
         Method.TON_USDT: "USDT в сети TON",
     },
-    welcome=f"Здравствуйте! Выберите тариф, оплатите его в USDT или {GRAM}, и покупка сама придёт "
-    "сюда.",
+    coins={way: _GRAM_RU if way is Method.TON else way.symbol for way in Method},
+    welcome=f"Здравствуйте! Выберите тариф, оплатите его в USDT или {_GRAM_RU}, и покупка сама "
+    "придёт сюда.",
     how="Как это работает:\n"
     "1. /plans показывает, что можно купить. Выберите тариф и способ оплаты.\n"
     "2. Переведите ровно ту сумму, которую я назову, одним переводом и до указанного времени.\n"
@@ -331,6 +338,8 @@ RU: Final = Phrases(
     "или сделана в другом токене.",
     claim_waiting="Эта транзакция в сети, но ещё не окончательна. Сообщу, как только станет.",
     claim_unmatched="Эта транзакция пришла. Заказа она не называет, поэтому её посмотрит человек.",
+    claim_dust="Эта транзакция пришла. Заказа она не называет, и она меньше того, что разбирает "
+    "магазин. Если она была за заказ, сообщите магазину и назовите то и другое.",
     claim_others="Эта транзакция пришла и не относится ни к одному вашему заказу. Смотрите "
     "/orders.",
     claim_yours="Эта транзакция пришла и относится к вашему заказу:",

@@ -129,7 +129,7 @@ class Seller:
             case asks.Start(plan):
                 self._bring_again(asked.chat)
                 reply = self._start(plan, words)
-            case asks.Help():
+            case asks.Plain.HELP:
                 reply = _saying(words.how, keyboards.home(words))
             case asks.Plans(number):
                 page = offers.page(self._offers(), number)
@@ -139,7 +139,7 @@ class Seller:
                 reply = BotReply(texts.ways(offer, words), keyboards.ways(offer, words))
             case asks.Buy(plan, method):
                 reply = self._state(self._order(asked, plan, method, words), words)
-            case asks.Orders():
+            case asks.Plain.ORDERS:
                 reply = self._orders(asked.chat, words)
             case asks.Status(order):
                 reply = self._state(self._own(asked.chat, order), words)

@@ -40,12 +40,13 @@ def plans(page: OfferPage, words: Phrases) -> RichText:
         text += fill(words.page, page=str(page.number + 1), pages=str(page.of))
     for offer in page.offers:
         title = bold(offer.plan.title(words.language))
-        text += fill("\n\n{plan}\n{prices}", plan=title, prices=" / ".join(_prices(offer)))
+        text += fill("\n\n{plan}\n{prices}", plan=title, prices=" / ".join(_prices(offer, words)))
     return text
 
 
-def _prices(offer: Offer) -> list[str]:
-    shown = [f"{money.text(offer.plan.prices[way], way)} {way.symbol}" for way in offer.methods]
+def _prices(offer: Offer, words: Phrases) -> list[str]:
+    prices = offer.plan.prices
+    shown = [f"{money.text(prices[way], way)} {words.coins[way]}" for way in offer.methods]
     return list(dict.fromkeys(shown))  # equal prices in USDT on two networks are shown once
 
 
@@ -79,7 +80,7 @@ def order(title: str, one: Order, wallet: str, now_ms: int, words: Phrases) -> R
     if one.method is Method.TRON:
         pay = fill(words.pay_tron, amount=amount, address=address)
     else:
-        symbol = one.method.symbol
+        symbol = words.coins[one.method]
         comment = code(one.comment)
         pay = fill(words.pay_ton, amount=amount, symbol=symbol, address=address, comment=comment)
     left = str(-(-(one.expires_ms - now_ms) // _MINUTE_MS))  # rounded up
@@ -114,7 +115,7 @@ def _told(kind: str, one: Order, review: Review | None, received: int, words: Ph
     values: dict[str, str | Part] = {
         "order": code(one.id),
         "amount": code(amount),
-        "symbol": one.method.symbol,
+        "symbol": words.coins[one.method],
         "received": money.text(received, one.method),
         "missing": code(money.text(max(0, one.amount - received), one.method)),
         "time": bold(_time(one.expires_ms)),
@@ -123,7 +124,7 @@ def _told(kind: str, one: Order, review: Review | None, received: int, words: Ph
         refund = review.refund_amount or review.amount
         values |= {
             "paid": money.text(review.amount, review.method),
-            "coin": review.method.symbol,
+            "coin": words.coins[review.method],
             "refund": money.text(refund, review.method),
             "address": code(review.refund_to),
             "tx": code(review.refund_tx),

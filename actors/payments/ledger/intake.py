@@ -49,7 +49,8 @@ class RecordedTransfer:
         method: the coin or token.
         amount: amount in the smallest unit.
         order_id: the order that it names; None for none.
-        settles: it pays that order; else a person decides, or has decided.
+        settles: it pays that order; else a person decides, or has decided, unless it is dust.
+        is_dust: it names no order and is too small for a person to look at.
     """
 
     subject: str
@@ -57,6 +58,7 @@ class RecordedTransfer:
     amount: int
     order_id: str | None
     settles: bool
+    is_dust: bool
 
 
 class Intake:
@@ -214,6 +216,7 @@ class Intake:
                 row.amount,
                 row.order_id,
                 row.role in order_book.PAYS,
+                row.role == "dust",
             )
             for row in rows
         ]

@@ -3,8 +3,10 @@
 Invariants: a message is written in the transaction of the change that it tells; it is claimed for a
 while, and if its relay dies, claimed again, so that it arrives at least once; the messages of one
 order go out one after the other; claiming the delivery makes an order `delivering`, finishing it
-`delivered`. What a repeated delivery carries is the same link (see `tokens`), so it does no harm;
-only one that would arrive with hardly any time left, or none, gets a new one.
+`delivered`; a delivery that the shop itself keeps back, as by a file that is missing, is tried
+again and stands in the review queue until it succeeds. What a repeated delivery carries is the same
+link (see `tokens`), so it does no harm; only one that would arrive with hardly any time left, or
+none, gets a new one.
 """
 
 from __future__ import annotations
@@ -128,10 +130,20 @@ class MessageOutbox:
                 return False
             if message.kind == DELIVERY:
                 order_book.change(connection, order, OrderState.DELIVERED)
+                table, name = schema.reviews.c, undeliverable(order.id)
+                connection.execute(
+                    schema.reviews.delete().where(table.subject == name, table.status == "open")
+                )
             return True
 
     def retry(
-        self, message: OwedMessage, error: str, now_ms: int, *, after_ms: int | None = None
+        self,
+        message: OwedMessage,
+        error: str,
+        now_ms: int,
+        *,
+        after_ms: int | None = None,
+        for_person: bool = False,
     ) -> bool:
         """Note that a message did not arrive and is to be sent again; False if it is another's.
 
@@ -140,11 +152,14 @@ class MessageOutbox:
             error: why, without secrets.
             now_ms: the time.
             after_ms: delay before the next attempt; None for one that grows with each attempt.
+            for_person: only a person can mend what keeps it: a delivery is queued for review too,
+                unless a person has dismissed that before.
         """
         if after_ms is None:
             after_ms = min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** min(message.attempts, 20))
         table = schema.outbox.c
         with self._database.writing() as connection:
+            order_book.fetch(connection, message.order.id, lock=True)
             changed = connection.execute(
                 schema.outbox.update()
                 .where(table.id == message.id, table.claim == message.claim)
@@ -156,7 +171,11 @@ class MessageOutbox:
                     error=error[:_MAX_ERROR],
                 )
             )
-        return changed.rowcount == 1
+            if changed.rowcount != 1:
+                return False
+            if for_person and message.kind == DELIVERY:
+                _keep_review(connection, message.order.id, error[:_MAX_ERROR], now_ms)
+            return True
 
     def refuse(self, message: OwedMessage, error: str, now_ms: int) -> bool:
         """Note that a message will never arrive; a delivery goes to review. False: another's."""
@@ -229,6 +248,20 @@ def _finish(connection: Connection, message: OwedMessage, status: str, error: st
         .values(status=status, error=error)
     )
     return changed.rowcount == 1
+
+
+def _keep_review(connection: Connection, order_id: str, error: str, now_ms: int) -> None:
+    """Open the entry about a delivery that fails, or say in an open one what it fails at now."""
+    known = review_entries.one(connection, undeliverable(order_id))
+    if known is None or known.decision == "retried":
+        _open_review(connection, order_id, error, now_ms)
+        return
+    table = schema.reviews.c
+    connection.execute(
+        schema.reviews.update()
+        .where(table.subject == undeliverable(order_id), table.status == "open")
+        .values(note=error)
+    )
 
 
 def _open_review(connection: Connection, order_id: str, error: str, now_ms: int) -> None:

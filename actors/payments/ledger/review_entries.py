@@ -40,7 +40,8 @@ class Review:
         comment: the text that came with the transfer.
         refund_tx: id of the transaction that sent the refund; empty while nobody has.
         sent_ms: when that was noted.
-        likely: id of the order that it probably pays, of one that names none; a guess.
+        likely: id of the order that it probably pays, of one that names none.
+        is_certain: the order, or the likely one, is no guess.
     """
 
     subject: str
@@ -60,6 +61,12 @@ class Review:
     refund_tx: str = ""
     sent_ms: int | None = None
     likely: str | None = None
+    is_certain: bool = False
+
+    @property
+    def proposed(self) -> str | None:
+        """Id of the order that it concerns, or probably pays; None if nothing stands out."""
+        return self.order or self.likely
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +156,7 @@ def review_of(row: Any) -> Review:  # noqa: ANN401 - a row
         sender=row.sender or "",
         block_ms=row.block_ms,
         opened_ms=row.opened_ms,
-        verified=row.cause != Cause.UNDELIVERABLE,
+        verified=True,
         decision=row.decision,
         note=row.note,
         refund_to=row.refund_to,
@@ -157,6 +164,7 @@ def review_of(row: Any) -> Review:  # noqa: ANN401 - a row
         comment=row.comment or "",
         refund_tx=row.refund_tx,
         sent_ms=row.sent_ms,
+        is_certain=row.order_id is not None,
     )
 
 

@@ -20,7 +20,7 @@ from actors.payments.ledger.settling import Effect
 from actors.runtime.errors import Conflict, InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy.engine import Connection
 
@@ -63,17 +63,17 @@ class ReviewQueue:
             found = review_entries.listing(
                 connection, wanted, limit=min(limit, MAX_LISTED), after=after
             )
-            proposed = likely.orders_of(connection, found)
-        return [replace(one, likely=proposed.get(one.subject)) for one in found]
+            return _with_likely(connection, found)
 
     def get(self, subject: str) -> Review:
-        """The open entry `subject`.
+        """The open entry `subject`, with the order that it probably pays.
 
         Raises:
             UnknownReview: there is no such entry.
         """
         with self._database.reading() as connection:
-            return review_entries.review_of(review_entries.opened(connection, subject))
+            found = review_entries.review_of(review_entries.opened(connection, subject))
+            return _with_likely(connection, [found])[0]
 
     def find(self, subject: str) -> Review | None:
         """The entry `subject`, open or closed; None if there is none."""
@@ -131,28 +131,25 @@ class ReviewQueue:
             settling.keep_excess(connection, order, max(0, paid - order.amount), now_ms)
             return order.id
 
+    def sum_for(self, order: Order, entry: Review) -> int:
+        """What accepting an entry of a transfer for an order pays it in all, the smallest unit."""
+        with self._database.reading() as connection:
+            amount = entry.amount or 0
+            parts = _parts(connection, order, entry.subject) if amount < order.least else []
+            return amount + sum(int(part.amount) for part in parts)
+
     def dismiss(self, subject: str, now_ms: int, *, note: str = "") -> None:
         """Close an entry with nothing to be done.
 
         Raises:
             UnknownReview: there is no such open entry.
         """
-        self.dismiss_all([subject], now_ms, note=note)
-
-    def dismiss_all(self, subjects: Collection[str], now_ms: int, *, note: str = "") -> None:
-        """Close entries with nothing to be done: all of them, or none.
-
-        Raises:
-            UnknownReview: one of them is no open entry.
-        """
         with self._database.writing() as connection:
-            rows = [review_entries.opened(connection, one) for one in dict.fromkeys(subjects)]
-            lock_orders(connection, (row.order_id for row in rows))
-            for row in rows:
-                close(connection, row.subject, "dismissed", now_ms, note=note[:MAX_NOTE])
-            for row in rows:
-                if row.cause != Cause.UNDELIVERABLE:
-                    tell(connection, row, "dismissed", now_ms)
+            row = review_entries.opened(connection, subject)
+            lock_orders(connection, (row.order_id,))
+            close(connection, subject, "dismissed", now_ms, note=note[:MAX_NOTE])
+            if row.cause != Cause.UNDELIVERABLE:
+                tell(connection, row, "dismissed", now_ms)
 
     def retry(self, subject: str, now_ms: int) -> str:
         """Have the delivery of an order tried again; which order it is.
@@ -168,6 +165,17 @@ class ReviewQueue:
             outbox.deliver_again(connection, order, now_ms)
             close(connection, subject, "retried", now_ms)
             return order.id
+
+
+def _with_likely(connection: Connection, entries: Sequence[Review]) -> list[Review]:
+    """Entries with the orders that those probably pay that name none."""
+    found = likely.orders_of(connection, entries)
+    return [
+        replace(one, likely=order.id, is_certain=order.is_certain)
+        if (order := found.get(one.subject))
+        else one
+        for one in entries
+    ]
 
 
 def _to_accept(connection: Connection, subject: str, order_id: str | None) -> tuple[Any, Order]:
@@ -209,8 +217,13 @@ def _parts(connection: Connection, order: Order, subject: str) -> list[Any]:
     ]
 
 
+def suffices(order: Order, paid: int) -> bool:
+    """Whether that much may be accepted for an order without a word about its price."""
+    return paid >= min(order.price, order.least)
+
+
 def _check_price(order: Order, paid: int, subject: str, *, underpaid: bool) -> None:
-    if underpaid or paid >= min(order.price, order.least):
+    if underpaid or suffices(order, paid):
         return
     way = order.method
     raise InvalidInput(

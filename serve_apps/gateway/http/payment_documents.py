@@ -14,7 +14,7 @@ from actors.payments.answers import (
     ReviewEntry,
 )
 from serve_apps.gateway.payment_requests import (
-    Dismissal,
+    BulkRequest,
     OrderRequest,
     RefundChange,
     ReviewDecision,
@@ -61,6 +61,7 @@ class ReviewList(PaymentsAnswer):
                 "method": "tron",
                 "symbol": "USDT",
                 "likely": None,
+                "certain": True,
                 "amount": "9",
                 "sender": "TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t",
                 "comment": "",
@@ -99,13 +100,6 @@ class RefundChanged(PaymentsAnswer):
     )
 
 
-class Dismissed(PaymentsAnswer):
-    """The entries are closed."""
-
-    model_config = example(dismissed=[f"tron:{'0' * 64}:0"])
-    dismissed: list[str]
-
-
 class Decided(PaymentsAnswer):
     """The entry is closed."""
 
@@ -133,10 +127,10 @@ READS: Final = problem_documents.problems(401, 403, 422, 429, 503)
 ORDER_BODY: Final = problem_documents.body("OrderRequest")
 DECISION_BODY: Final = problem_documents.body("ReviewDecision")
 SCAN_BODY: Final = problem_documents.body("ScanRequest")
-DISMISSAL_BODY: Final = problem_documents.body("Dismissal")
+BULK_BODY: Final = problem_documents.body("BulkRequest")
 REFUND_BODY: Final = problem_documents.body("RefundChange")
 COMPONENTS: Final = problem_documents.components(
-    OrderRequest, ReviewDecision, ScanRequest, Dismissal, RefundChange
+    OrderRequest, ReviewDecision, ScanRequest, BulkRequest, RefundChange
 )
 FILE: Final[dict[int | str, dict[str, Any]]] = {
     status: {

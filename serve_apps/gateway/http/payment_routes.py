@@ -5,12 +5,13 @@ from __future__ import annotations
 import secrets
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Final, ParamSpec, TypeVar
 
 from fastapi import Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from actors.payments import answers, checkout
+from actors.payments.bulk_decisions import BulkDecision
 from actors.payments.chains.money import Method
 from actors.payments.ledger.orders import Cause, OrderState
 from actors.payments.ledger.review_entries import ReviewFilter
@@ -19,8 +20,9 @@ from serve_apps.gateway.http import payment_documents
 from serve_apps.gateway.http.parameters import V1
 from serve_apps.gateway.payment_requests import (
     PRINTABLE,
+    BulkRequest,
     CauseKind,
-    Dismissal,
+    DecisionKind,
     MethodKind,
     OrderRequest,
     RefundChange,
@@ -36,10 +38,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fastapi import FastAPI
+    from pydantic import BaseModel
 
     from actors.payments.answers import PaymentsAnswer
     from serve_apps.gateway.gateway_state import Gateway
     from serve_apps.gateway.payment_desk import Desk
+
+B = TypeVar("B", bound="BaseModel")
+P = ParamSpec("P")
 
 OrderId = Annotated[
     str, Path(min_length=1, max_length=40, pattern=PRINTABLE, examples=["abcdefghijklmnop"])
@@ -54,6 +60,12 @@ After = Annotated[
 ]
 Token = Annotated[str, Path(min_length=1, max_length=256)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
+Causes = Annotated[list[CauseKind] | None, Query(description="only of these", max_length=10)]
+OfOrder = Annotated[
+    str | None, Query(description="only of this order", max_length=40, pattern=PRINTABLE)
+]
+By = Annotated[MethodKind | None, Query(description="only paid with this")]
+Below = Annotated[str | None, Query(description="only of less, in whole coins", max_length=40)]
 _KEY_BYTES: Final = 12
 
 
@@ -75,8 +87,7 @@ def _add_orders(app: FastAPI, gateway: Gateway) -> None:
     )
     async def list_plans(request: Request) -> Any:  # noqa: ANN401 - documented by the model
         """What can be bought."""
-        gateway.access.check(request.headers)
-        return await _answered(gateway, payment_desk.plans)
+        return await _read(gateway, request, payment_desk.plans)
 
     @app.get(
         f"{V1}/payments/orders",
@@ -92,9 +103,7 @@ def _add_orders(app: FastAPI, gateway: Gateway) -> None:
         limit: Limit = 100,
     ) -> Any:  # noqa: ANN401 - the same
         """Orders, newest first."""
-        gateway.access.check(request.headers)
-        work = partial(payment_desk.orders, states=state or [], limit=limit)
-        return await _answered(gateway, work)
+        return await _read(gateway, request, payment_desk.orders, states=state or [], limit=limit)
 
     @app.post(
         f"{V1}/payments/orders",
@@ -109,11 +118,9 @@ def _add_orders(app: FastAPI, gateway: Gateway) -> None:
         The same `request` gives the same order again, so a lost answer can be asked for anew; for
         another plan, method or recipient it is refused.
         """
-        gateway.access.check(request.headers)
-        value = await bodies.read_json(request, gateway.limits.payment_bytes)
-        wanted = parse(OrderRequest, value)
+        wanted = await _body(gateway, request, OrderRequest)
         key = wanted.request or secrets.token_hex(_KEY_BYTES)
-        return await _answered(gateway, partial(payment_desk.order, wanted=wanted, request=key))
+        return await _answered(gateway, payment_desk.order, wanted=wanted, request=key)
 
     @app.get(
         f"{V1}/payments/orders/{{id}}",
@@ -123,8 +130,7 @@ def _add_orders(app: FastAPI, gateway: Gateway) -> None:
     )
     async def get_order(request: Request, id: OrderId) -> Any:  # noqa: A002, ANN401 - the name in the path
         """An order, with what came in for it, and what it brings once it is paid."""
-        gateway.access.check(request.headers)
-        return _unkept(await _answered(gateway, partial(payment_desk.one_order, order_id=id)))
+        return _unkept(await _read(gateway, request, payment_desk.one_order, order_id=id))
 
     @app.post(
         f"{V1}/payments/orders/{{id}}/delivery",
@@ -137,8 +143,7 @@ def _add_orders(app: FastAPI, gateway: Gateway) -> None:
 
         A link that ends within a day is replaced by one that works for seven days.
         """
-        gateway.access.check(request.headers)
-        return _unkept(await _answered(gateway, partial(payment_desk.deliver, order_id=id)))
+        return _unkept(await _read(gateway, request, payment_desk.deliver, order_id=id))
 
 
 def _add_reviews(app: FastAPI, gateway: Gateway) -> None:
@@ -151,16 +156,10 @@ def _add_reviews(app: FastAPI, gateway: Gateway) -> None:
     async def list_reviews(
         request: Request,
         closed: Annotated[bool, Query(description="what was decided, instead")] = False,  # noqa: FBT002 - a query
-        cause: Annotated[
-            list[CauseKind] | None, Query(description="only of these", max_length=10)
-        ] = None,
-        order: Annotated[
-            str | None, Query(description="only of this order", max_length=40, pattern=PRINTABLE)
-        ] = None,
-        method: Annotated[MethodKind | None, Query(description="only paid with this")] = None,
-        below: Annotated[
-            str | None, Query(description="only of less, in whole coins", max_length=40)
-        ] = None,
+        cause: Causes = None,
+        order: OfOrder = None,
+        method: By = None,
+        below: Below = None,
         after: After = None,
         limit: Limit = 100,
     ) -> Any:  # noqa: ANN401 - documented by the model
@@ -168,30 +167,56 @@ def _add_reviews(app: FastAPI, gateway: Gateway) -> None:
 
         First what names an order, then the oldest.
         """
-        gateway.access.check(request.headers)
-        chosen = ReviewFilter(
-            closed=closed,
-            causes=[Cause(one) for one in cause or ()],
-            order=order,
-            method=None if method is None else Method(method),
-            below={} if below is None else checkout.below(below),
+        chosen = _chosen(cause, order, method, below, closed=closed)
+        return await _read(
+            gateway, request, payment_desk.reviews, limit=limit, chosen=chosen, after=after
         )
-        work = partial(payment_desk.reviews, limit=limit, chosen=chosen, after=after)
-        return await _answered(gateway, work)
+
+    @app.get(
+        f"{V1}/payments/proposals",
+        tags=["payments"],
+        response_model=answers.BulkProposals,
+        responses={**payment_documents.READS, **problem_documents.problems(404)},
+    )
+    async def list_proposals(
+        request: Request,
+        decision: Annotated[DecisionKind, Query(description="what would be decided")],
+        cause: Causes = None,
+        order: OfOrder = None,
+        method: By = None,
+        below: Below = None,
+        after: After = None,
+        limit: Limit = 100,
+    ) -> Any:  # noqa: ANN401 - documented by the model
+        """Open entries that can be decided so together: for `POST /v1/payments/reviews`.
+
+        To be accepted are those that are certain to be an order's and enough for it, to be
+        refunded those that name an order.
+        """
+        return await _read(
+            gateway,
+            request,
+            payment_desk.propose_bulk,
+            decision=BulkDecision(decision),
+            limit=limit,
+            chosen=_chosen(cause, order, method, below),
+            after=after,
+        )
 
     @app.post(
         f"{V1}/payments/reviews",
         tags=["payments"],
-        response_model=payment_documents.Dismissed,
-        responses={**problem_documents.CHANGES, **problem_documents.problems(404, 409)},
-        openapi_extra={"requestBody": payment_documents.DISMISSAL_BODY},
+        response_model=answers.BulkDecisions,
+        responses=problem_documents.CHANGES,
+        openapi_extra={"requestBody": payment_documents.BULK_BODY},
     )
-    async def dismiss_reviews(request: Request) -> Any:  # noqa: ANN401 - the same
-        """Close many entries with nothing to be done: all of them, or none."""
-        gateway.access.check(request.headers)
-        value = await bodies.read_json(request, gateway.limits.dismissal_bytes)
-        wanted = parse(Dismissal, value)
-        return await _answered(gateway, partial(payment_desk.dismiss, wanted=wanted))
+    async def decide_reviews(request: Request) -> Any:  # noqa: ANN401 - the same
+        """Decide about many entries, each by itself: the answer says what became of each.
+
+        The same may be asked for again; what was decided so before stays as it is.
+        """
+        wanted = await _body(gateway, request, BulkRequest, gateway.limits.bulk_bytes)
+        return await _answered(gateway, payment_desk.decide_bulk, wanted=wanted)
 
     @app.post(
         f"{V1}/payments/reviews/{{subject}}",
@@ -205,11 +230,8 @@ def _add_reviews(app: FastAPI, gateway: Gateway) -> None:
 
         Without an address the buyer is asked for one: the sender's may be an exchange's.
         """
-        gateway.access.check(request.headers)
-        value = await bodies.read_json(request, gateway.limits.payment_bytes)
-        wanted = parse(ReviewDecision, value)
-        work = partial(payment_desk.decide, subject=subject, wanted=wanted)
-        return await _answered(gateway, work)
+        wanted = await _body(gateway, request, ReviewDecision)
+        return await _answered(gateway, payment_desk.decide, subject=subject, wanted=wanted)
 
     @app.get(
         f"{V1}/payments/report",
@@ -224,9 +246,7 @@ def _add_reviews(app: FastAPI, gateway: Gateway) -> None:
         ] = None,
     ) -> Any:  # noqa: ANN401 - the same
         """Sums of orders, takings, reviews and proposed refunds."""
-        gateway.access.check(request.headers)
-        work = partial(payment_desk.report, since_ms=_ms(since))
-        return await _answered(gateway, work)
+        return await _read(gateway, request, payment_desk.report, since_ms=_ms(since))
 
 
 def _add_scans(app: FastAPI, gateway: Gateway) -> None:
@@ -242,9 +262,7 @@ def _add_scans(app: FastAPI, gateway: Gateway) -> None:
 
         The receipt, or the cells, decide, and whatever is read again counts once.
         """
-        gateway.access.check(request.headers)
-        value = await bodies.read_json(request, gateway.limits.payment_bytes)
-        wanted = parse(ScanRequest, value)
+        wanted = await _body(gateway, request, ScanRequest)
         found = await payment_desk.scan(gateway.payments, wanted)
         return JSONResponse(found.values())
 
@@ -263,9 +281,9 @@ def _add_refunds(app: FastAPI, gateway: Gateway) -> None:
         limit: Limit = 100,
     ) -> Any:  # noqa: ANN401 - documented by the model
         """Refunds that are still to be sent, from a wallet of yours."""
-        gateway.access.check(request.headers)
-        work = partial(payment_desk.refunds, limit=limit, after=after, sent=sent)
-        return await _answered(gateway, work)
+        return await _read(
+            gateway, request, payment_desk.refunds, limit=limit, after=after, sent=sent
+        )
 
     @app.post(
         f"{V1}/payments/refunds/{{subject}}",
@@ -276,11 +294,8 @@ def _add_refunds(app: FastAPI, gateway: Gateway) -> None:
     )
     async def change_refund(request: Request, subject: Subject) -> Any:  # noqa: ANN401 - the same
         """Mark a refund as sent, correct it, or take it back; the buyer is told."""
-        gateway.access.check(request.headers)
-        value = await bodies.read_json(request, gateway.limits.payment_bytes)
-        wanted = parse(RefundChange, value)
-        work = partial(payment_desk.change_refund, subject=subject, wanted=wanted)
-        return await _answered(gateway, work)
+        wanted = await _body(gateway, request, RefundChange)
+        return await _answered(gateway, payment_desk.change_refund, subject=subject, wanted=wanted)
 
     @app.get(
         f"{V1}/payments/licences/{{code}}",
@@ -290,8 +305,7 @@ def _add_refunds(app: FastAPI, gateway: Gateway) -> None:
     )
     async def check_licence(request: Request, code: LicenceCode) -> Any:  # noqa: ANN401 - the same
         """The paid order that a licence code belongs to; 404 for a code of another shop."""
-        gateway.access.check(request.headers)
-        return await _answered(gateway, partial(payment_desk.licence, code=code))
+        return await _read(gateway, request, payment_desk.licence, code=code)
 
 
 def _add_downloads(app: FastAPI, gateway: Gateway) -> None:
@@ -310,8 +324,50 @@ def _add_downloads(app: FastAPI, gateway: Gateway) -> None:
         return Download(path, token, gateway.downloads, gateway.limits.stall_s)
 
 
-async def _answered(gateway: Gateway, work: Callable[[Desk], PaymentsAnswer]) -> JSONResponse:
-    return JSONResponse((await gateway.payments.ask(work)).values())
+def _chosen(
+    cause: list[CauseKind] | None,
+    order: str | None,
+    method: MethodKind | None,
+    below: str | None,
+    *,
+    closed: bool = False,
+) -> ReviewFilter:
+    return ReviewFilter(
+        closed=closed,
+        causes=[Cause(one) for one in cause or ()],
+        order=order,
+        method=None if method is None else Method(method),
+        below={} if below is None else checkout.below(below),
+    )
+
+
+async def _body(gateway: Gateway, request: Request, model: type[B], most: int | None = None) -> B:
+    """What the request of somebody who may ask says, in at most `most` bytes."""
+    gateway.access.check(request.headers)
+    value = await bodies.read_json(request, most or gateway.limits.payment_bytes)
+    return parse(model, value)
+
+
+async def _read(
+    gateway: Gateway,
+    request: Request,
+    work: Callable[Concatenate[Desk, P], PaymentsAnswer],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> JSONResponse:
+    """What the desk answers to somebody who may ask."""
+    gateway.access.check(request.headers)
+    return await _answered(gateway, work, *args, **kwargs)
+
+
+async def _answered(
+    gateway: Gateway,
+    work: Callable[Concatenate[Desk, P], PaymentsAnswer],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> JSONResponse:
+    answer = await gateway.payments.ask(lambda desk: work(desk, *args, **kwargs))
+    return JSONResponse(answer.values())
 
 
 def _unkept(response: JSONResponse) -> JSONResponse:

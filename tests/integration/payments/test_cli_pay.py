@@ -152,6 +152,12 @@ def _decide(desk: Desk, coins: str) -> None:
     assert (refund["refund"], refund["refund_to"], refund["decision"]) == ("1.5", to, "refund")
     corrected = desk.json("refund", "correct", subject, "--amount", "1")["review"]
     assert (corrected["refund"], corrected["refund_to"]) == ("1", to)
+    proposed = desk.json("review", "bulk", "refund")
+    assert [one["subject"] for one in proposed["proposals"]] == [queue["underpaid"]["subject"]]
+    assert "nothing was decided" in desk.run("review", "bulk", "dismiss").stdout
+    assert "nothing to do" in desk.run("review", "bulk", "accept", "--yes").stdout
+    failed = desk.json("review", "bulk", "accept", queue["underpaid"]["subject"], code=3)
+    assert (failed["failed"], failed["decisions"][0]["result"]) == (1, "failed")
     short = desk.json("review", "accept", queue["underpaid"]["subject"], code=2)["error"]
     assert f"3.199999999 {Method.TON.symbol} came in" in short["why"]
     assert f"costs 3.2 {Method.TON.symbol}" in short["why"]
@@ -241,8 +247,9 @@ def test_from_the_catalogue_to_the_goods(desk: Desk, chains: tuple[Chains, str])
         (["review", "refund", "tron:x", "--amount", "1"], "UnknownReview"),
         (["review", "dismiss", "tron:x"], "UnknownReview"),
         (["review", "retry", "order:x"], "UnknownReview"),
-        (["review", "dismiss"], "InvalidInput"),
-        (["review", "dismiss", "--cause", "x"], "InvalidInput"),
+        (["review", "bulk", "give"], "InvalidInput"),
+        (["review", "bulk", "dismiss", "--cause", "x"], "InvalidInput"),
+        (["review", "bulk", "dismiss", "tron:x:0", "--cause", "late"], "InvalidInput"),
         (["review", "--below", "x"], "InvalidInput"),
         (["refund", "sent", "tron:x:0", "6"], "UnknownReview"),
         (["refund", "correct", "tron:x:0", "--amount", "1"], "UnknownReview"),

@@ -42,6 +42,7 @@ ROUTES = [
     ("GET", "/v1/payments/reviews"),
     ("POST", "/v1/payments/reviews/tron:0:0"),
     ("POST", "/v1/payments/reviews"),
+    ("GET", "/v1/payments/proposals?decision=accept"),
     ("GET", "/v1/payments/refunds"),
     ("POST", "/v1/payments/refunds/tron:0:0"),
     ("GET", "/v1/payments/licences/AAAA"),
@@ -210,7 +211,7 @@ async def test_a_person_decides_over_http(sold: BotShop, served: Gateway) -> Non
 
 
 async def test_a_long_queue_is_read_and_cleared_over_http(sold: BotShop, served: Gateway) -> None:
-    """Filtered, page by page, and many entries at once: all of them, or none."""
+    """Filtered, page by page, and many entries at once: each by itself, and once."""
     async with client_of(served) as client:
         for number in range(3):
             wanted = {"plan": "month", "method": "ton", "recipient": f"r{number}"}
@@ -232,11 +233,30 @@ async def test_a_long_queue_is_read_and_cleared_over_http(sold: BotShop, served:
         for wrong in ("below=much", "cause=x", "method=x"):
             assert is_problem(await client.get(f"/v1/payments/reviews?{wrong}"), 422)
         names = [one["subject"] for one in everything]
-        for wrong in ([*names, "tron:x"], []):
-            answer = await client.post("/v1/payments/reviews", json={"dismiss": wrong})
-            assert is_problem(answer, 404 if wrong else 422)
-        cleared = await client.post("/v1/payments/reviews", json={"dismiss": names, "note": "x"})
-        assert cleared.json() == {"dismissed": names}
+        path = "/v1/payments/proposals?decision="
+        proposed = (await client.get(f"{path}refund&limit=2")).json()
+        rest = (await client.get(f"{path}refund&limit=2&after={proposed['next']}")).json()
+        listed = proposed["proposals"] + rest["proposals"]
+        assert [one["subject"] for one in listed] == names
+        assert (listed[0]["order"], listed[0]["amount"]) == (everything[0]["order"], "1")
+        assert (await client.get(f"{path}accept")).json()["proposals"] == []
+        for wrong in ("x", "accept&below=much"):
+            assert is_problem(await client.get(path + wrong), 422)
+
+        async def decide(**values: Any) -> Any:
+            return await client.post("/v1/payments/reviews", json=values)
+
+        for wrong_body in ({"decision": "dismiss", "subjects": []}, {"decision": "x"}):
+            assert is_problem(await decide(**wrong_body), 422)
+        refused = (await decide(decision="accept", subjects=names)).json()
+        assert refused["failed"] == 3
+        assert "costs 3.2" in refused["decisions"][0]["error"]
+        assert (await decide(decision="refund", subjects=names[:1])).json()["failed"] == 0
+        cleared = (await decide(decision="dismiss", subjects=[*names, "tron:x"], note="x")).json()
+        results = [one["result"] for one in cleared["decisions"]]
+        assert (results, cleared["failed"]) == (["failed", "decided", "decided", "failed"], 2)
+        again = (await decide(decision="dismiss", subjects=names[1:])).json()
+        assert {one["result"] for one in again["decisions"]} == {"before"}
         assert (await client.get("/v1/payments/reviews")).json()["open"] == 0
 
 
@@ -386,7 +406,7 @@ async def test_payments_that_are_off_say_how_to_turn_them_on(
             elif path.endswith("scans"):
                 body = {"network": "tron", "transaction": "0" * 64}
             elif path.endswith("reviews"):
-                body = {"dismiss": ["tron:0:0"]}
+                body = {"decision": "dismiss", "subjects": ["tron:0:0"]}
             elif "refunds" in path:
                 body = {"withdraw": True}
             answer = await client.request(method, path, json=body if method == "POST" else None)

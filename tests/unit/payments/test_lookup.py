@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from actors.payments import answers, lookup, scan
+from actors.payments.bot.claim_desk import ClaimDesk
 from actors.payments.chains.money import Method, Network
 from actors.payments.chains.verdict import Reason
 from actors.payments.claims import HOUR_MS, OF_ALL, OF_ONE, BuyerClaims
@@ -18,7 +19,7 @@ from actors.payments.ledger.orders import OrderState
 from actors.payments.ledger.sightings import RETRY_MS
 from actors.payments.lookup import Outcome, transaction_in
 from actors.payments.sandbox.faults import Fault, FaultPlan
-from actors.payments.sandbox.kinds import PaymentKind
+from actors.payments.sandbox.kinds import Payment, PaymentKind
 from actors.payments.scan import OVERLAP_MS
 from actors.payments.shop import Shop
 from actors.runtime.errors import InvalidInput
@@ -241,15 +242,18 @@ async def test_a_full_unmarked_page_of_the_sandbox_is_not_the_last(stall: Stall)
     assert (await stall.scan(Network.TRON)).settled == 1
 
 
-def claims(stall: Stall, *networks: Network) -> BuyerClaims:
-    shop = Shop(
+def shop_of(stall: Stall, *networks: Network) -> Shop:
+    return Shop(
         {network: stall.chain(network) for network in networks},
         SecretStr(""),
         catalogue=None,  # type: ignore[arg-type]  # not asked for
         public_url="",
         state_dir=None,  # type: ignore[arg-type]  # the same
     )
-    return BuyerClaims(shop, stall.ledger, stall.stage.chains.clock.now_ms)
+
+
+def claims(stall: Stall, *networks: Network) -> BuyerClaims:
+    return BuyerClaims(shop_of(stall, *networks), stall.ledger, stall.stage.chains.clock.now_ms)
 
 
 async def test_buyers_claim_their_transactions(stall: Stall) -> None:
@@ -265,6 +269,20 @@ async def test_buyers_claim_their_transactions(stall: Stall) -> None:
         with pytest.raises(InvalidInput):
             await taken.claim("buyer", "I have paid!")
     assert (await taken.claim("buyer", ID, network=Network.TRON)).outcome is Outcome.NOT_FOUND
+
+
+async def test_what_was_counted_as_dust_is_told_as_that(stall: Stall) -> None:
+    """Nobody is promised a person who never hears of it."""
+    chain = replace(stall.chain(Network.TON), dust={Method.TON: 1000})
+    small = Payment(Method.TON, PaymentKind.EXACT, chain.wallet, 999, "", "buyer", 0)
+    ((paid,),) = stall.client.pay([small])
+    async with stall.api(Network.TON) as api:
+        read = await scan.scan(chain, stall.ledger, api, clock=stall.stage.chains.clock.now_ms)
+    assert (read.transfers, read.review) == (1, 0)
+    found = await look_up(stall, Network.TON, paid)
+    assert [(one.settles, one.is_dust) for one in found.transfers] == [(False, True)]
+    desk = ClaimDesk(shop_of(stall, Network.TON), stall.ledger)
+    assert "less than the shop looks at" in (await desk.answer(paid, 1, "en")).text.plain()
 
 
 async def test_claims_are_limited(stall: Stall) -> None:

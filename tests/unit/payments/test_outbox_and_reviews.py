@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import SecretBytes, SecretStr
 
+from actors.payments import bulk_decisions
+from actors.payments.bulk_decisions import BulkDecision
 from actors.payments.chains import addresses, money
 from actors.payments.chains.money import Method
 from actors.payments.chains.verdict import Sighting
@@ -73,6 +75,12 @@ def pay(ledger: Ledger, one: Order, difference: int = 0, name: object = "", afte
 
 def only(ledger: Ledger) -> Review:
     (found,) = ledger.reviews.listing()
+    return found
+
+
+def only_note(ledger: Ledger) -> str:
+    """The note that all open entries have."""
+    (found,) = {one.note for one in ledger.reviews.listing()}
     return found
 
 
@@ -478,12 +486,27 @@ def test_whoever_pays_hears_what_became_of_it(ledger: Ledger, case: str, kinds: 
     ledgers.check(ledger)
 
 
-def test_many_entries_are_found_and_dismissed_at_once(ledger: Ledger) -> None:
-    """Those that name an order come first, page by page; filters pick the rest; all or none."""
+def strays(ledger: Ledger, count: int) -> list[str]:
+    """Names of so many transfers, of 1, 2, 3, ..., that name no order."""
     at = ledger.intake.open(Method.TRON.network, tron_chain().wallet)
-    for number in range(1, 8):
+    for number in range(1, count + 1):
         stray = transfer(number, number, block_ms=NOW - 10**9)
         ledger.intake.settle(at, stray.tx_id, [stray], NOW + number)
+    return [f"tron:{tx_id(number)}:0" for number in range(1, count + 1)]
+
+
+def outcomes(
+    ledger: Ledger, decision: BulkDecision, subjects: list[str], note: str = ""
+) -> list[str]:
+    return [
+        str(one.result) for one in bulk_decisions.decide(ledger, decision, subjects, NOW, note=note)
+    ]
+
+
+def test_many_entries_are_found_and_dismissed_at_once(ledger: Ledger) -> None:
+    """Those that name an order come first, page by page; filters pick the rest; each by itself."""
+    dust = strays(ledger, 7)
+    at = ledger.intake.open(Method.TRON.network, tron_chain().wallet)
     one = order(ledger, method=Method.TON)
     pay(ledger, one, -5)
     ledger.intake.note(at, "", [Sighting(tx_id("u"), 3, NOW, confirmed=True)], NOW)
@@ -503,22 +526,101 @@ def test_many_entries_are_found_and_dismissed_at_once(ledger: Ledger) -> None:
     assert chosen(causes=[Cause.LATE]) == []
     assert chosen(below={Method.TRON: 3}) == [1, 2]
     assert chosen(causes=[Cause.UNMATCHED], below={Method.TRON: 4}) == [1, 2, 3, 3]
-    strays = [name for name in whole if name.count(":") == 2 and name.startswith("tron")]
+    few = ReviewFilter(below={Method.TRON: 4})
+    proposed = bulk_decisions.proposals(ledger, BulkDecision.DISMISS, few, limit=2)
+    rest = bulk_decisions.proposals(
+        ledger, BulkDecision.DISMISS, few, limit=2, after=proposed[-1].entry.subject
+    )
+    assert [found.entry.subject for found in [*proposed, *rest]] == dust[:3], "no hearsay"
     unread = whole[-1]
-    with pytest.raises(UnknownReview, match="receipt was not read"):
-        ledger.reviews.dismiss_all([*strays, unread], NOW)
-    assert ledger.reviews.count() == 10, "all or none"
-    ledger.reviews.dismiss_all([*strays, strays[0]], NOW, note="dust")
+    decided = bulk_decisions.decide(
+        ledger, BulkDecision.DISMISS, [unread, *dust, dust[0]], NOW, note="dust"
+    )
+    assert [str(found.result) for found in decided] == ["failed"] + ["decided"] * 7
+    assert "receipt was not read" in str(decided[0].error)
+    assert outcomes(ledger, BulkDecision.DISMISS, dust) == ["before"] * 7
+    assert outcomes(ledger, BulkDecision.RETRY, dust[:1]) == ["failed"]
     assert {found.note for found in ledger.reviews.listing(closed=True)} == {"dust"}
     closed: list[Any] = []
     while page := ledger.reviews.listing(
         closed=True, limit=2, after=closed[-1] if closed else None
     ):
         closed += [found.subject for found in page]
-    assert sorted(closed) == sorted(strays)
+    assert sorted(closed) == sorted(dust)
     with pytest.raises(UnknownReview, match="go on from"):
         ledger.reviews.listing(after="nothing")
     ledgers.check(ledger)
+
+
+def test_what_is_certain_and_enough_is_accepted_in_bulk(ledger: Ledger) -> None:
+    """Late payments, parts that suffice together, half a comment; no guess, nothing too little."""
+    tron = [order(ledger, number) for number in range(2)]
+    coins = {name: order(ledger, name, method=Method.TON) for name in "abcdef"}
+    pay(ledger, tron[0], after=WINDOW_MS + 1)
+    guessed = transfer(tron[1].amount + 1, "guessed", block_ms=NOW + 1)
+    at = ledger.intake.open(guessed.network, guessed.wallet)
+    ledger.intake.settle(at, guessed.tx_id, [guessed], NOW)
+    pay(ledger, coins["a"], after=WINDOW_MS + 1)
+    pay(ledger, coins["a"], name="once more", after=WINDOW_MS + 2)
+    pay(ledger, coins["b"], -5)
+    pay(ledger, coins["c"], -5)
+    pay(ledger, coins["c"], -5, name="the rest", after=WINDOW_MS + 1)
+    pay(ledger, coins["d"])
+    pay(ledger, coins["d"], name="doubled", after=2)
+    for place, (name, digits) in enumerate((("e", 16), ("f", 15)), start=10):
+        cut = transfer(
+            coins[name].amount,
+            name,
+            method=Method.TON,
+            comment=f"for {coins[name].comment[:digits]}",
+            block_ms=NOW + 1,
+            position=place,
+        )
+        coin_at = ledger.intake.open(cut.network, cut.wallet)
+        ledger.intake.apply(coin_at, [cut], NOW, position=place, mark="00")
+    certain = [tron[0], *(coins[name] for name in "ace")]
+    proposed = bulk_decisions.proposals(ledger, BulkDecision.ACCEPT, ReviewFilter(), limit=100)
+    assert sorted(found.order.id for found in proposed if found.order) == sorted(
+        one.id for one in certain
+    )
+    assert all(found.paid >= found.order.price for found in proposed if found.order and found.paid)
+    ton = ReviewFilter(method=Method.TON)
+    assert len(bulk_decisions.proposals(ledger, BulkDecision.ACCEPT, ton, limit=2)) == 2
+    everything = [found.subject for found in ledger.reviews.listing()]
+    decided = bulk_decisions.decide(ledger, BulkDecision.ACCEPT, everything, NOW)
+    paid = {found.order for found in decided if str(found.result) == "decided"}
+    assert paid == {one.id for one in certain}
+    assert {state(ledger, one) for one in (tron[1], coins["b"], coins["f"])} == {
+        OrderState.NEW,
+        OrderState.UNDERPAID,
+    }
+    again = outcomes(ledger, BulkDecision.ACCEPT, everything)
+    assert "decided" not in again
+    assert again.count("before") == len(paid) + 1, "a part is accepted with its whole"
+    ledgers.check(ledger)
+    ledgers.check_told(ledger)
+
+
+def test_refunds_are_proposed_in_bulk_to_those_who_can_be_asked(ledger: Ledger) -> None:
+    """Whoever names an order is asked where to; an entry of nobody is not proposed."""
+    dust = strays(ledger, 1)
+    made = [order(ledger, number, method=Method.TON) for number in range(2)]
+    for one in made:
+        pay(ledger, one, -5)
+    proposed = bulk_decisions.proposals(ledger, BulkDecision.REFUND, ReviewFilter(), limit=9)
+    subjects = [found.entry.subject for found in proposed]
+    assert {found.entry.order for found in proposed} == {one.id for one in made}
+    assert outcomes(ledger, BulkDecision.REFUND, [*dust, *subjects], "closed") == [
+        "failed",
+        "decided",
+        "decided",
+    ]
+    assert {(one.refund_amount, one.refund_to, one.note) for one in ledger.refunds.listing()} == {
+        (made[0].amount - 5, "", "closed")
+    }
+    assert outcomes(ledger, BulkDecision.REFUND, subjects) == ["before"] * 2
+    assert said(ledger).count("refund_asked") == 2
+    ledgers.check_told(ledger)
 
 
 def test_the_likely_order_is_proposed(ledger: Ledger) -> None:
@@ -548,6 +650,8 @@ def test_the_likely_order_is_proposed(ledger: Ledger) -> None:
     assert found[tx_id("from before")].likely is None
     assert found[tx_id("something else")].likely is None
     assert found[tx_id("cut")].likely == coins.id
+    assert {entry.is_certain for entry in found.values()} == {False, True}
+    assert found[tx_id("cut")].is_certain
     assert found[tx_id("cut")].comment == f"for {coins.comment[:20]}"
 
 
@@ -635,17 +739,29 @@ def test_goods_that_cannot_be_made_hold_nobody_up(ledger: Ledger, tmp_path: Path
         asyncio.run(carrier.round())
     assert state(ledger, licence) is OrderState.DELIVERED
     assert {state(ledger, one) for one in stuck} == {OrderState.DELIVERING}
+    assert {found.order for found in ledger.reviews.listing()} == {one.id for one in stuck}
+    assert "PUBLIC_URL" in only_note(ledger)
     kinds = [kind for kind, _ in transport.sent]
     assert (kinds.count("confirmed"), kinds.count("delivery")) == (26, 1)
     assert asyncio.run(carrier.round()) == 0, "not before the time"
     mended, now = relay(ledger, transport, tmp_path, "https://shop.example")
     now[0] += FIRST_RETRY_MS
+    dismissed, retried, *_ = ledger.reviews.listing()
+    ledger.reviews.dismiss(dismissed.subject, now[0])
+    ledger.reviews.retry(retried.subject, now[0])
     with pytest.raises(GoodsMissing):  # the file is still missing
         asyncio.run(mended.round())
+    assert ledger.reviews.count() == 24, "a person has dismissed one"
+    assert "a.zip" in only_note(ledger)
     (tmp_path / "a.zip").write_bytes(b"goods")
+    proposed = bulk_decisions.proposals(ledger, BulkDecision.RETRY, ReviewFilter(), limit=100)
+    subjects = [found.entry.subject for found in proposed]
+    assert outcomes(ledger, BulkDecision.RETRY, subjects[:20]) == ["decided"] * 20
+    assert asyncio.run(mended.round()) == 20, "at once"
     now[0] += 2 * FIRST_RETRY_MS
-    assert asyncio.run(mended.round()) == 25
+    assert asyncio.run(mended.round()) == 5
     assert {state(ledger, one) for one in stuck} == {OrderState.DELIVERED}
+    assert ledger.reviews.count() == 0
 
 
 def test_a_defect_of_a_transport_holds_nobody_up(ledger: Ledger, tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from actors.runtime.errors import ConfigurationError
 from actors.runtime.migrations import replace_check
+from actors.runtime.settings import variable
 
 revision = "0005"
 down_revision = "0004"
@@ -124,5 +126,14 @@ def _open_what_was_overpaid() -> None:
 
 
 def downgrade() -> None:
-    """Refuse: what the new words say cannot be said in the old ones."""
-    raise NotImplementedError("restore the copy of the database that was made before")
+    """Refuse: what the new words say cannot be said in the old ones.
+
+    Raises:
+        ConfigurationError: always.
+    """
+    raise ConfigurationError(
+        "the ledger's tables cannot be made older",
+        "they say what the older ones have no words for: payments in parts, refunds that were sent",
+        "Restore the copy of the database that was made before, for the program of that time.",
+        variable=variable("database_url"),
+    )
