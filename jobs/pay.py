@@ -99,6 +99,7 @@ def order(
     offers = own_shop.of_environment(on=True)
     checkout = Checkout(offers, plans.load(offers.catalogue))
     with own_shop.ledger(offers) as ledger:
+        own_shop.delivery(offers, ledger)  # nothing is sold that could not be signed
         made = checkout.order(
             ledger,
             plan,

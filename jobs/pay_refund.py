@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,6 +12,11 @@ from jobs.terminal import pay_values, reporting
 
 if TYPE_CHECKING:
     from actors.payments.ledger.review_entries import Review
+
+_ASK: Final = (
+    "the bot has asked its buyer; whom it does not reach, ask yourself, then "
+    "`x0 pay refund correct SUBJECT --to ADDRESS`"
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -40,7 +45,7 @@ def list_refunds(
         columns = ("subject", "order", "refund", "coin", "refund_to", "refund_tx", "refund_sent")
     rows = [pay_values.cells(one, columns) for one in values]
     missing = sum(not one["refund_to"] for one in values)
-    hint = f"{missing} without an address: its buyer was asked" if missing else ""
+    hint = f"{missing} without an address: {_ASK}" if missing else ""
     report.result({"refunds": values}, reporting.table("Refunds", columns, rows), hint)
     return 0
 

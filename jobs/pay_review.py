@@ -135,7 +135,7 @@ def refund(
     subject: Subject,
     to: Annotated[
         str | None,
-        typer.Option(help="Address that the buyer has named. Default: the buyer is asked for it."),
+        typer.Option(help="Address that the buyer has named. Default: the bot asks for it."),
     ] = None,
     amount: Annotated[
         str | None, typer.Option(help="In whole coins. Default: all that came in.")
@@ -145,7 +145,8 @@ def refund(
 ) -> int:
     """Propose a refund. It is written down and never sent: send it from your wallet yourself.
 
-    It does not go to its sender by default, because that may be an exchange, which credits nobody.
+    It does not go to its sender by default, because that may be an exchange, which credits nobody:
+    the bot asks the buyer for an address. Ask those yourself whom it does not reach.
     """
     from actors.payments import answers
     from actors.payments.checkout import money_of
@@ -156,7 +157,7 @@ def refund(
         units = money_of(ledger, subject, amount)
         found = ledger.refunds.propose(subject, now_ms(), to=to, amount=units, note=note)
     values = answers.review(found).values()
-    where = f"to {found.refund_to}" if found.refund_to else "; its buyer is asked where to"
+    where = f"to {found.refund_to}" if found.refund_to else "; the bot asks its buyer where to"
     report.result(
         {"review": values},
         f"proposed: {values['refund']} {pay_values.coin(values)} {where}; nothing was sent",

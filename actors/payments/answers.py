@@ -213,7 +213,7 @@ class OrderInFull(OrderSummary):
         goods_state="ready",
     )
     payments: list[OrderPayment]
-    received: str = Field(description=f"what came in time and counts for it, {_AMOUNT}")
+    received: str = Field(description=f"what pays it, or came in time and counts for it, {_AMOUNT}")
     reviews: list[ReviewEntry] = Field(description="what waits for a person, or was decided")
     delivers: str | None = Field(None, description="of a paid order: download or licence")
     goods: str | None = Field(

@@ -325,9 +325,11 @@ def fetch(connection: Connection, order_id: str, *, lock: bool = False) -> Order
 
 
 def received(connection: Connection, order: Order) -> int:
-    """What came in time for an order and counts towards its amount, in the smallest unit."""
+    """What pays an order, or came in time and counts towards its amount, in the smallest unit."""
     payments, reviews = schema.payments.c, schema.reviews.c
-    counts = sa.or_(payments.role.in_(PAYS), reviews.status == "open")
+    waits = sa.and_(
+        reviews.status == "open", payments.settles, payments.block_ms <= order.expires_ms
+    )
     found = connection.scalar(
         sa.select(sa.func.sum(payments.amount))
         .join_from(schema.payments, schema.reviews, isouter=True)
@@ -335,9 +337,7 @@ def received(connection: Connection, order: Order) -> int:
             payments.order_id == order.id,
             payments.method == str(order.method),
             payments.contract == order.contract,
-            payments.settles,
-            payments.block_ms <= order.expires_ms,
-            counts,
+            sa.or_(payments.role.in_(PAYS), waits),
         )
     )
     return int(found or 0)
