@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def command(as_json: reporting.AsJson = False) -> int:
     """Show the observed network and its sources, the emulated mesh, the flags and the addresses.
 
-    Exit code: 0 when all is well; 3 when a shard is down, a source failed, is held or stale, or no
-    node is up; 1 when nothing is running.
+    Exit code: 0 when all is well; 3 when a shard is down, a source failed, is held or stale, no
+    node is up, or payments cannot be read; 1 when nothing is running.
     """
     from jobs.launch import found as finding
     from jobs.terminal import summary

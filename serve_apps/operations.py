@@ -57,6 +57,8 @@ async def session_state(networks: Collection[Network]) -> dict[str, Any]:
     beside = [name for name in names if name != COORDINATOR and not name.startswith(SHARD_PREFIX)]
     unwell = [*([] if mesh is None else mesh["unwell"])]
     unwell += [] if observed is None else observed["troubles"]
+    states = await actor_states(beside)
+    unwell += _unread(states)
     there = {Network.EMULATED: mesh, Network.OBSERVED: observed}
     return {
         "networks": [str(network) for network, found in there.items() if found is not None],
@@ -64,8 +66,17 @@ async def session_state(networks: Collection[Network]) -> dict[str, Any]:
         "healthy": not unwell,
         "unwell": unwell,
         "observed": observed,
-        "actors": await actor_states(beside),
+        "actors": states,
     }
+
+
+def _unread(states: dict[str, dict[str, str]]) -> list[str]:
+    """Why payments are not read. What else is beside a mesh it can do without, a shop cannot."""
+    return [
+        f"{name} has failed: {state['why']}"
+        for name, state in states.items()
+        if name.startswith(PREFIX) and state["state"] == "failed"
+    ]
 
 
 async def _if_there(

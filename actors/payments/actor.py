@@ -1,25 +1,30 @@
 """The Ray actor that watches one chain: `payments-tron` and `payments-ton`.
 
 It opens the ledger and the API of the chain and runs the loop of a `Watcher`. A ledger whose
-server does not answer is tried again; a ledger that cannot be used is told as the actor's failure.
+server does not answer is tried again; so is one that cannot be used, or a key that is missing,
+which are told as the actor's failure until a person has mended them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from actors.payments import scan
 from actors.payments.contract import PaymentsWatcherContract, actor_name
 from actors.payments.delivery import Delivery
 from actors.payments.ledger.ledger import Ledger
 from actors.payments.watcher import Watcher
-from actors.runtime.errors import Unavailable
+from actors.runtime.errors import ConfigurationError, Unavailable
 from actors.runtime.shell import ActorShell
 
 if TYPE_CHECKING:
     from actors.payments.contract import WatcherOptions, WatcherStatus
     from actors.payments.lookup import LookedUp
+    from actors.payments.shop import Shop
+
+
+MENDED_S: Final = 15.0  # between two looks at what a person has to mend
 
 
 class PaymentsWatcher(ActorShell):
@@ -35,22 +40,24 @@ class PaymentsWatcher(ActorShell):
     async def _open(self) -> None:
         shop = self._options.shop
         chain = shop.chain(self._options.network)
-        ledger = await self._ledger()
-        delivery = await asyncio.to_thread(Delivery.opened, shop, ledger)
+        ledger, delivery = await self._shop()
         self._watcher = Watcher(
             chain, ledger, delivery, scan.connect(chain), errors=self._errors, metrics=self._metrics
         )
         self._vital(self._watcher.run())
 
-    async def _ledger(self) -> Ledger:
-        """The ledger, as soon as its database answers."""
+    async def _shop(self) -> tuple[Ledger, Delivery]:
+        """The ledger and what delivers, as soon as both can be used."""
         while True:
             try:
-                return await asyncio.to_thread(Ledger, self._options.shop.database_url)
+                return await asyncio.to_thread(_open, self._options.shop)
             except Unavailable as error:
                 self._waits_for = str(error)
                 self._errors.handle(error, network=str(self._options.network))
                 await asyncio.sleep(error.retry_after_s)
+            except ConfigurationError as error:
+                self._fails(error)
+                await asyncio.sleep(MENDED_S)
 
     async def status(self) -> WatcherStatus:
         """See `PaymentsWatcherContract.status`."""
@@ -76,6 +83,15 @@ class PaymentsWatcher(ActorShell):
         if self._watcher is None:
             raise AssertionError("a watcher that is ready has been opened")
         return self._watcher
+
+
+def _open(shop: Shop) -> tuple[Ledger, Delivery]:
+    ledger = Ledger(shop.database_url)
+    try:
+        return ledger, Delivery.opened(shop, ledger)
+    except BaseException:
+        ledger.close()
+        raise
 
 
 _KEEPS: type[PaymentsWatcherContract] = PaymentsWatcher

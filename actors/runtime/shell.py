@@ -2,7 +2,8 @@
 
 An actor is `starting` until the coroutine given to `_begin` has ended, then `ready`. An `X0Error`
 from it is a fault that a restart would not correct (a map that cannot be read, a database of a
-newer version): the actor is `failed`, lives on, and callers that wait in `_ready` get the error.
+newer version): the actor is `failed`, lives on, and callers that wait in `_ready` get the error. A
+start that waits for a person to correct it says so with `_fails`, and goes on trying.
 Anything else that ends the start, or a loop given to `_vital`, is a defect or an accident: the
 process ends, and Ray restarts the actor. So no actor lives on without its loops.
 """
@@ -118,9 +119,17 @@ class ActorShell:
         else:
             self._end(RuntimeError("a loop of the actor has ended"))
 
+    def _fails(self, error: X0Error) -> None:
+        """In a start that goes on trying: the actor is `failed` until the start has ended."""
+        if str(error) != str(self._failure):
+            self._errors.handle(error, severity="critical", during="start")
+        self._failure = error
+        self._started.set()
+
     async def _starting(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
+            self._failure = None
         except X0Error as error:
             self._errors.handle(error, severity="critical", during="start")
             self._failure = error

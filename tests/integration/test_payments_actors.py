@@ -102,11 +102,13 @@ async def settled(state: str) -> WatcherState:
 
 @pytest.mark.usefixtures("namespace")
 async def test_a_watcher_without_a_ledger_says_so(tmp_path: Path) -> None:
-    """A newer program has changed the tables: the watcher has failed, and the reason is told."""
+    """A newer program has changed the tables: the watcher has failed, and the reason is told; once
+    that is mended, it watches without a new start."""
     wanted = options(tmp_path, "http://127.0.0.1:1")
     with Ledger(wanted.shop.database_url):
         pass
     with sqlite3.connect(tmp_path / "shop.db") as database:
+        ((revision,),) = database.execute("SELECT version_num FROM alembic_version")
         database.execute("UPDATE alembic_version SET version_num = '9999'")
     database.close()
     spawn.detached(BreakableWatcher, NAME, wanted)
@@ -114,6 +116,10 @@ async def test_a_watcher_without_a_ledger_says_so(tmp_path: Path) -> None:
     assert "a newer program has changed its tables (revision 9999)" in found.why
     assert "X0TTA6BL4_DATABASE_URL" in found.why
     assert (await settled("failed")).why == found.why
+    with sqlite3.connect(tmp_path / "shop.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+    database.close()
+    assert await settled("watching")
 
 
 @pytest.fixture
