@@ -26,6 +26,7 @@ from loadtests.benchmark import Findings, Progress, Table, benchmark
 from loadtests.faults import POLL_S, RING, branch_ids, network
 from loadtests.lab_observer import LabObserver
 from loadtests.spread import Spread
+from serve_apps.inference.disturbances import KNOWN, SETTLING
 from serve_apps.inference.live_loop import LiveOptions
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ async def one_round(
     faults = ten_faults(turn)
     async with RootCauseWatch(live, LabLooks(observer)) as watch:
         await watch.settled()
-        await watch.pass_intervals(calm)
+        await watch.pass_intervals(max(calm, KNOWN - SETTLING))
         before = len([each for each in watch.events if each.kind is EventKind.INCIDENT_OPENED])
         async with contextlib.AsyncExitStack() as broken:
             at = []

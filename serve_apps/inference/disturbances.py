@@ -24,12 +24,16 @@ if TYPE_CHECKING:
     from serve_apps.inference.telemetry import NetworkGraph
 
 # A direction is disturbed if it has lost so much of its quality, and so many of its usual (mean
-# absolute) deviations; one lost Hello of a good link is less. It is well again below half of that.
-WORSE: Final = 0.1
+# absolute) deviations: one lost Hello of ten is less. Losses of several intervals add up, as far as
+# each is above `SLACK` of that limit (a CUSUM: Page, "Continuous Inspection Schemes", Biometrika
+# 1954). A direction is well again when it loses less than `WELL` of the limit.
+WORSE: Final = 0.08
 DEVIATIONS: Final = 6.0
+SLACK: Final = 0.5
 WELL: Final = 0.5
+KNOWN: Final = 4  # intervals without which the deviation of a link is not known
 LOST: Final = 0.5  # share of the usual quality that is as good as all
-FIRST_DEVIATION: Final = 0.05  # assumed of a new link,
+FIRST_DEVIATION: Final = 0.03  # assumed of a new link,
 ASSUMED: Final = 3  # as if it had been seen in so many intervals
 LEAST: Final = 0.05  # strength of whatever is disturbed
 DROPPED: Final = 0.5  # least strength of a link that was down in part of an interval
@@ -93,6 +97,7 @@ class Usual:
         self._up = np.zeros(n_links)  # share of the time that the link is up
         self._intervals = np.zeros(n_links, np.int64)  # in which the state of the link was known
         self._bad = np.zeros(2 * n_links, bool)
+        self._loss = np.zeros(2 * n_links)  # what losses of several intervals add up to
         self._heard = np.zeros(n_nodes, bool)  # whether the node was ever heard
 
     def recall(
@@ -160,7 +165,12 @@ class Usual:
         """Which directions are bad: those that were stay so until they are clearly better."""
         lost = self._quality - quality
         limit = np.maximum(WORSE, DEVIATIONS * self._deviation)
-        self._bad = (lost >= np.where(self._bad, WELL * limit, limit)) & np.isfinite(quality)
+        limit[np.repeat(self._intervals < KNOWN, 2)] *= 2.0
+        known = np.isfinite(lost)
+        share = np.divide(lost, limit, out=np.zeros(len(lost)), where=known)
+        self._loss = np.where(known, np.clip(self._loss + share - SLACK, 0.0, 1.0), 0.0)
+        worse = (self._loss >= 1.0 - SLACK) & (share >= SLACK)
+        self._bad = known & (worse | (self._bad & (share >= WELL)))
 
     def _learn(
         self,
