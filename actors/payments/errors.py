@@ -18,6 +18,7 @@ X0Error
 ├── ConfigurationError
 │   ├── ChainRefused        500  a key or an address is wrong: a person must act
 │   ├── GoodsMissing        500  a plan brings a file that is not there
+│   ├── DamagedRecord       500  one record of the ledger cannot be read
 │   └── BotRefused          500  Telegram refuses the bot's token
 ├── ClockSkewed             500  the clock is off the chain's
 ├── FormerWalletUnread      502  what was paid to a wallet that the shop had before is not found
@@ -205,6 +206,21 @@ class GoodsMissing(ConfigurationError):
             "Put it there, or correct the catalogue; what was sold before is delivered then.",
             variable="X0TTA6BL4_CATALOGUE",
         )
+
+
+class DamagedRecord(ConfigurationError):
+    """A record of the ledger holds what no program has written there."""
+
+    record: str
+
+    def __init__(self, record: str, why: str) -> None:
+        super().__init__(
+            f"the ledger's record of {record[:120]} cannot be read",
+            why,
+            "The database is damaged there. Restore it from a copy; all else in it can be used.",
+            variable="X0TTA6BL4_DATABASE_URL",
+        )
+        self.record = record
 
 
 class BotRefused(ConfigurationError):

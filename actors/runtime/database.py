@@ -203,11 +203,17 @@ def _parsed(url: SecretStr) -> sa.URL:
 
 
 def _configure(connection: Any, _record: object) -> None:  # noqa: ANN401 - a DBAPI's own
+    # Without it, one text that is damaged would make all rows beside it unreadable.
+    connection.text_factory = _text
     connection.isolation_level = None  # transactions begin as `_begin` says, not as sqlite3 guesses
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
 
 
 def _begin(connection: Connection) -> None:

@@ -85,7 +85,7 @@ def _end(
     rows = connection.execute(
         sa.select(schema.orders).where(ended).order_by(table.id).with_for_update()
     ).all()
-    found = (order_book.order_of(row) for row in rows)
+    found = queries.readable(rows, order_book.order_of)
     expired = [order for order in found if orders.has_expired(order, at_ms)]
     order_book.change_all(connection, expired, OrderState.EXPIRED)
     settling.say_to_all(connection, expired, str(OrderState.EXPIRED), now_ms)

@@ -64,7 +64,7 @@ def orders_of(connection: Connection, entries: Sequence[Review]) -> dict[str, Li
         .order_by(table.created_ms.desc())
         .limit(_MOST_ORDERS)
     ).all()
-    waiting = [order_book.order_of(row) for row in rows]
+    waiting = queries.readable(rows, order_book.order_of)
     found = ((one.subject, likely_order(one, waiting)) for one in open_ones)
     return {subject: order for subject, order in found if order is not None}
 

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from actors.payments.chains.money import Method
-from actors.payments.errors import InvalidTransition, OrdersFull, UnknownOrder
+from actors.payments.errors import DamagedRecord, InvalidTransition, OrdersFull, UnknownOrder
 from actors.payments.ledger import amount_tails, orders, queries, schema
 from actors.payments.ledger.orders import Delivers, Order, OrderState
 from actors.runtime.errors import Conflict
@@ -192,18 +192,13 @@ class OrderBook:
         """What came in for an order, in the order of the chain; empty for one that is unknown."""
         table = schema.payments.c
         query = (
-            sa.select(
-                table.tx_id, table.method, table.sender, table.amount, table.block_ms, table.role
-            )
+            sa.select(schema.payments)
             .where(table.order_id == order_id)
             .order_by(table.block_ms, table.tx_id, table.position)
         )
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
-        return [
-            ReceivedPayment(row.tx_id, Method(row.method), *row[2:5], row.role in PAYS)
-            for row in rows
-        ]
+        return queries.readable(rows, _received_payment)
 
     def received(self, order: Order) -> int:
         """See the function `received`."""
@@ -245,7 +240,17 @@ class OrderBook:
             query = query.where(table.recipient == recipient)
         with self._database.reading() as connection:
             rows = connection.execute(query.limit(min(limit, _MAX_LISTED))).all()
-        return [order_of(row) for row in rows]
+        return queries.readable(rows, order_of)
+
+
+def _received_payment(row: Row[Any]) -> ReceivedPayment:
+    record = f"transfer {row.network}:{row.tx_id}"
+    queries.sound(row, schema.payments, record)
+    if row.method not in set(Method):
+        raise DamagedRecord(record, f"{row.method!r} is no way to pay")
+    return ReceivedPayment(
+        row.tx_id, Method(row.method), row.sender, row.amount, row.block_ms, row.role in PAYS
+    )
 
 
 def _repeated(made: Order, new: NewOrder) -> Order:
@@ -316,6 +321,7 @@ def fetch(connection: Connection, order_id: str, *, lock: bool = False) -> Order
 
     Raises:
         UnknownOrder: there is no such order.
+        DamagedRecord: its record cannot be read.
     """
     query = sa.select(schema.orders).where(schema.orders.c.id == order_id)
     row = connection.execute(query.with_for_update() if lock else query).first()
@@ -376,11 +382,19 @@ def change_all(connection: Connection, changed: Sequence[Order], to: OrderState)
 
 
 def order_of(row: Row[Any]) -> Order:
-    """The order that a row of the table holds."""
-    values = queries.fields(row)
+    """The order that a row of the table holds.
+
+    Raises:
+        DamagedRecord: it holds none.
+    """
+    record = f"order {row.id}"
+    values = queries.sound(row, schema.orders, record)
     delivers = Delivers(values.pop("delivers"), values.pop("file"))
-    values["method"] = Method(values["method"])
-    values["state"] = OrderState(values["state"])
+    try:
+        values["method"] = Method(values["method"])
+        values["state"] = OrderState(values["state"])
+    except ValueError as error:
+        raise DamagedRecord(record, str(error)) from None
     return Order(delivers=delivers, **values)
 
 

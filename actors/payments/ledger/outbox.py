@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
+from actors.payments.errors import DamagedRecord
 from actors.payments.ledger import entitlements, order_book, review_entries, schema
 from actors.payments.ledger.orders import Cause, OrderState
+from actors.runtime import log
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from actors.payments.ledger.review_entries import Review
     from actors.runtime.database import Database
 
+_log = log.get(__name__)
 DELIVERY: Final = "delivery"
 UNSENT: Final = ("due", "claimed")  # status of messages that are still owed
 CLAIM_MS: Final = 60_000  # a relay that has not reported for this long counts as dead
@@ -94,10 +97,12 @@ class MessageOutbox:
                 .limit(limit)
             ).all()
             # All transactions lock orders before messages, in order of id, against deadlocks.
-            found = (
-                _claim(connection, row, due, now_ms)
-                for row in sorted(rows, key=lambda row: row.order_id)
-            )
+            found = []
+            for row in sorted(rows, key=lambda row: row.order_id):
+                try:
+                    found.append(_claim(connection, row, due, now_ms))
+                except DamagedRecord as error:
+                    _put_off(connection, row.id, error, now_ms)
             return [message for message in found if message is not None]
 
     def deliver_again(self, order_id: str, now_ms: int) -> Order:
@@ -203,6 +208,17 @@ def deliver_again(connection: Connection, order: Order, now_ms: int) -> None:
         schema.outbox.update()
         .where(table.order_id == order.id, table.kind == DELIVERY, table.status != "claimed")
         .values(status="due", due_ms=now_ms, attempts=0)
+    )
+
+
+def _put_off(connection: Connection, message: int, error: DamagedRecord, now_ms: int) -> None:
+    """Let others go first that are not of a damaged record."""
+    _log.error("a message waits", error=str(error))
+    table = schema.outbox.c
+    connection.execute(
+        schema.outbox.update()
+        .where(table.id == message)
+        .values(status="due", due_ms=now_ms + LAST_RETRY_MS, error=error.why[:_MAX_ERROR])
     )
 
 

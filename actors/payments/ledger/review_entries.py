@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from actors.payments.chains.money import Method
-from actors.payments.errors import UnknownReview
+from actors.payments.errors import DamagedRecord, UnknownReview
 from actors.payments.ledger import queries, schema
 from actors.payments.ledger.orders import Cause
 
@@ -107,7 +107,7 @@ def listing(
         if after is not None:
             query = query.where(_follows(connection, after, chosen))
         rows = list(connection.execute(query.limit(limit)).all())
-    found = [review_of(row) for row in rows]
+    found = queries.readable(rows, review_of)
     if len(found) < limit and _may_be_hearsay(chosen):
         found += _hearsay(connection, chosen, limit - len(found), hearsay_after)
     return found
@@ -142,16 +142,26 @@ def of_order(connection: Connection, order_id: str) -> list[Review]:
     rows = connection.execute(
         _query().where(table.order_id == order_id).order_by(table.opened_ms, table.subject)
     ).all()
-    return [review_of(row) for row in rows]
+    return queries.readable(rows, review_of)
 
 
 def review_of(row: Any) -> Review:  # noqa: ANN401 - a row
-    """The entry that a row holds."""
+    """The entry that a row holds.
+
+    Raises:
+        DamagedRecord: it holds none.
+    """
+    record = f"entry {row.subject}"
+    _check_types(row, record)
+    try:
+        cause, method = Cause(row.cause), None if row.method is None else Method(row.method)
+    except ValueError as error:
+        raise DamagedRecord(record, str(error)) from None
     return Review(
         subject=row.subject,
-        cause=Cause(row.cause),
+        cause=cause,
         order=row.order_id,
-        method=None if row.method is None else Method(row.method),
+        method=method,
         amount=row.amount,
         sender=row.sender or "",
         block_ms=row.block_ms,
@@ -166,6 +176,15 @@ def review_of(row: Any) -> Review:  # noqa: ANN401 - a row
         sent_ms=row.sent_ms,
         is_certain=row.order_id is not None,
     )
+
+
+def _check_types(row: Any, record: str) -> None:  # noqa: ANN401 - a row
+    for name in ("amount", "block_ms", "opened_ms", "refund_amount", "sent_ms"):
+        if not isinstance(getattr(row, name), int | None):
+            raise DamagedRecord(record, f"its {name} is no number")
+    for name in ("subject", "order_id", "sender", "decision", "note", "refund_to", "comment"):
+        if not isinstance(getattr(row, name), str | None):
+            raise DamagedRecord(record, f"its {name} is no text")
 
 
 def _query() -> sa.Select[Any]:

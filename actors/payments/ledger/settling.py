@@ -152,8 +152,8 @@ def by_amount(
         table.method == str(Method.TRON), table.wallet == wallet, table.contract == contract
     )
     named: dict[int, list[Order]] = {}
-    for row in queries.select_in(connection, query, table.amount, amounts):
-        order = order_book.order_of(row)
+    rows = queries.select_in(connection, query, table.amount, amounts)
+    for order in queries.readable(rows, order_book.order_of):
         named.setdefault(order.amount, []).append(order)
     return named
 
@@ -181,7 +181,7 @@ def _match_comments(
     rows = queries.select_in(
         connection, sa.select(schema.orders), table.comment, filter(None, comments)
     )
-    named = {row.comment: order_book.order_of(row) for row in rows}
+    named = {one.comment: one for one in queries.readable(rows, order_book.order_of)}
     found: list[tuple[str | None, bool]] = []
     for one, comment in zip(transfers, comments, strict=True):
         order = named.get(comment)
@@ -328,7 +328,7 @@ def _message(order: Order, kind: str, now_ms: int, about: str) -> dict[str, obje
 
 def _payments_of(connection: Connection, order_id: str) -> Sequence[Any]:
     payments, reviews = schema.payments.c, schema.reviews.c
-    return connection.execute(
+    rows = connection.execute(
         sa.select(
             schema.payments,
             sa.func.coalesce(reviews.decision, "").label("decision"),
@@ -337,6 +337,9 @@ def _payments_of(connection: Connection, order_id: str) -> Sequence[Any]:
         .join_from(schema.payments, schema.reviews, isouter=True)
         .where(payments.order_id == order_id)
     ).all()
+    for row in rows:  # what settles an order is not judged by half of its transfers
+        queries.sound(row, schema.payments, f"transfer {row.network}:{row.tx_id}")
+    return rows
 
 
 def _key(row: Any) -> PaymentKey:  # noqa: ANN401 - a row

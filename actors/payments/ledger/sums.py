@@ -100,7 +100,7 @@ def _refunds(connection: Connection, since_ms: int, *, sent: bool) -> dict[Metho
         .where(reviews.decision == "refund", sending, paid_ms >= since_ms)
         .group_by(method)
     ).all()
-    return {Method(row.method): int(row.amount) for row in rows}
+    return {Method(row.method): int(row.amount) for row in rows if row.method in set(Method)}
 
 
 def _takings(connection: Connection, since_ms: int) -> dict[Method, Takings]:
@@ -155,4 +155,4 @@ def _excess(connection: Connection, since_ms: int) -> dict[Method, int]:
         .where(paid.c.over > 0)
         .group_by(paid.c.method)
     ).all()
-    return {Method(row.method): int(row.over) for row in rows}
+    return {Method(row.method): int(row.over) for row in rows if row.method in set(Method)}
