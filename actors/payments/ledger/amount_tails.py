@@ -47,7 +47,8 @@ def draw(
         taken: amounts that may not be drawn.
         rng: draws it.
         used: amounts that orders that are paid by now have asked for not long ago. They are drawn
-            when no other is left, since somebody may pay such an order twice.
+            when no other is left, since somebody may pay such an order twice (from the same
+            address: that is for a person, see `settling`).
     """
     gone = frozenset(taken)
     for avoided in (gone | frozenset(used), gone) if used else (gone,):

@@ -138,9 +138,34 @@ def _match_amounts(
     named = by_amount(connection, first.wallet, first.contract, {one.amount for one in transfers})
     found: list[tuple[str | None, bool]] = []
     for one in transfers:
-        order = in_time(named.get(one.amount, ()), one.block_ms)
-        found.append((order.id if order else None, one.settles))
+        same = named.get(one.amount, ())
+        order = in_time(same, one.block_ms)
+        if order is None:
+            found.append((None, one.settles))
+        else:
+            repeats = _may_repeat(connection, one, [other for other in same if other != order])
+            found.append((order.id, one.settles and not repeats))
     return found
+
+
+def _may_repeat(connection: Connection, one: Transfer, others: Sequence[Order]) -> bool:
+    """Whether a transfer may be a second payment of another order, of the same amount.
+
+    An amount that was paid is asked for again when no other is left. Who paid it before may pay it
+    once more by mistake, and then the later order is not paid: a person decides.
+    """
+    paid = [
+        other.id
+        for other in others
+        if other.state in SETTLED and other.created_ms <= one.block_ms <= other.reserved_until_ms
+    ]
+    if not paid:
+        return False
+    table = schema.payments.c
+    by_sender = sa.exists().where(
+        table.order_id.in_(paid), table.role.in_(order_book.PAYS), table.sender == one.sender
+    )
+    return bool(connection.scalar(sa.select(by_sender)))
 
 
 def by_amount(

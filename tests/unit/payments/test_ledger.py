@@ -28,7 +28,7 @@ from actors.payments.ledger import amount_tails, order_book, schema
 from actors.payments.ledger.intake import CATCH_UP_MS
 from actors.payments.ledger.ledger import Ledger
 from actors.payments.ledger.order_book import MAX_KEPT, MAX_OPEN, RESERVED_MS, WINDOW_MS, NewOrder
-from actors.payments.ledger.orders import OrderState
+from actors.payments.ledger.orders import Cause, OrderState
 from actors.payments.ledger.settling import Effect
 from actors.runtime.errors import ConfigurationError, Conflict, Unavailable
 from tests.unit.payments import ledgers, postgres
@@ -390,11 +390,19 @@ def test_what_was_paid_frees_its_amount(database_url: str) -> None:
         settle(
             ledger,
             transfer(new.amount, "again", block_ms=over - 1),
-            transfer(new.amount, "new", block_ms=over + MINUTE),
+            transfer(new.amount, "mistaken", block_ms=over + MINUTE),
         )
         found = {row.tx_id: row.order_id for row in ledgers.rows(ledger, schema.payments)}
-        assert (found[tx_id("again")], found[tx_id("new")]) == (sample.id, new.id)
+        assert (found[tx_id("again")], found[tx_id("mistaken")]) == (sample.id, new.id)
+        # Who paid the former order may have paid it once more: a person decides.
+        assert state(ledger, new.id) is OrderState.NEW
+        (entry,) = ledger.reviews.of_order(new.id)
+        assert (entry.cause, entry.decision) == (Cause.UNUSUAL, "")
+        other = replace(transfer(new.amount, "new", block_ms=over + MINUTE), sender=FAKE_USDT)
+        settle(ledger, other)
+        assert state(ledger, new.id) is OrderState.CONFIRMED
         ledgers.check(ledger)
+        ledgers.check_told(ledger)
 
 
 def _take_all(ledger: Ledger, sample: Order) -> None:
