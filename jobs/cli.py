@@ -16,6 +16,7 @@ from jobs import (
     drill,
     env,
     events,
+    explain,
     export,
     history,
     lab,
@@ -51,6 +52,7 @@ app.command("links")(links.command)
 app.command("route")(route.command)
 app.command("export")(export.command)
 app.command("what-if")(what_if.command)
+app.command("explain")(explain.command)
 app.command("drill")(drill.command)
 app.command("events")(events.command)
 app.command("history")(history.command)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from jobs.launch.gateway_companion import GatewayCompanion
 from jobs.launch.history_companion import HistoryCompanion
+from jobs.launch.inference_companion import InferenceCompanion
 from jobs.launch.observer_companion import ObserverCompanion
 from jobs.launch.payment_watchers import PaymentWatchers
 from jobs.launch.twin_companion import TwinCompanion
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 COMPANIONS: Final[tuple[Companion, ...]] = (
     GatewayCompanion(),
     HistoryCompanion(),
+    InferenceCompanion(),
     ObserverCompanion(),
     PaymentWatchers(),
     TwinCompanion(),

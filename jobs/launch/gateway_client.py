@@ -13,6 +13,7 @@ from actors.mesh.errors import MailboxFull, NodeSilent, NoEmulatedMesh, ShardUna
 from actors.runtime.errors import ActorUnavailable, Conflict, Unavailable, X0Error
 from actors.topology.errors import AmbiguousNode, UnknownNode
 from serve_apps.gateway.errors import NoObserver, NoRoute
+from serve_apps.inference.errors import ModelFileCorrupt, ModelSchemaMismatch
 from serve_apps.web.auth import token_path
 
 if TYPE_CHECKING:
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
 
 ANSWER_S: Final = 8.0  # the gateway itself waits 5 s for the coordinator
 CONNECT_S: Final = 2.0
-# What the mesh says, whoever asks it; what only a gateway says, such as TooBusy, is not among it.
+# What the mesh and inference say, whoever asks; what only a gateway says, such as TooBusy, is not
+# among it.
 _OF_THE_MESH: Final[Mapping[str, type[X0Error]]] = {
     kind.__name__: kind
     for kind in (
         *(UnknownNode, AmbiguousNode, MailboxFull, NodeSilent, NoRoute),
         *(NoEmulatedMesh, NoObserver),
+        *(ModelFileCorrupt, ModelSchemaMismatch),
         *(ShardUnavailable, ActorUnavailable, Unavailable, Conflict),
     )
 }

@@ -110,10 +110,31 @@ class Explanation:
     nodes: tuple[NodePart, ...]
 
     def sentences(self) -> tuple[str, ...]:
-        """In reading order: features, then neighbours; nothing about what adds next to nothing."""
-        said = [part for part in self.features if abs(part.contribution) >= _LEAST]
-        others = [part for part in self.nodes if abs(part.contribution) >= _LEAST]
-        return tuple(map(str, said)) + tuple(str(part) for part in others if not part.itself)
+        """In reading order: what is measured of the node, what is not, and other nodes.
+
+        Nothing is said about what adds next to nothing.
+        """
+        measured = [part for part in self.features if part.deviation is not None]
+        missing = [part for part in self.features if part.deviation is None]
+        others = [part for part in self.nodes if not part.itself]
+        return (
+            *(str(part) for part in measured if abs(part.contribution) >= _LEAST),
+            *_of_missing(missing),
+            *(str(part) for part in others if abs(part.contribution) >= _LEAST),
+        )
+
+
+def _of_missing(parts: Sequence[FeaturePart]) -> tuple[str, ...]:
+    """One sentence about all that is not measured: the players of a group add what they add up to.
+
+    Each of them stands in `features`.
+    """
+    total = sum(part.contribution for part in parts)
+    if abs(total) < _LEAST:
+        return ()
+    if len(parts) == 1:
+        return (str(parts[0]),)
+    return (f"{len(parts)} features are not measured, {total:+.2g} together",)
 
 
 def explain(model: Model, graph: NodeGraph, node: int, output: int = 0) -> Explanation:

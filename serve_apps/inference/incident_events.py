@@ -43,7 +43,7 @@ def event(change: Change, number: int, at: float, names: Mapping[str, str]) -> N
         tuple(dict.fromkeys([*nodes, *incident.dark]))[:LISTED],
         link,
         in_words(change, names),
-        _data(change),
+        as_dict(change.incident),
     )
 
 
@@ -103,8 +103,19 @@ def evidence_in_words(incident: Incident) -> str:
 # -- data ------------------------------------------------------------------------------------------
 
 
-def _data(change: Change) -> dict[str, Any]:
-    incident = change.incident
+def told(incident: Incident, names: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """An incident with its evidence and a sentence about it, for JSON.
+
+    Args:
+        incident: as it is now.
+        names: host names of nodes by id, as far as they are known.
+    """
+    text = f"{cause_in_words(incident, names or {})}; {evidence_in_words(incident)}"
+    return {"text": text.rstrip("; "), **as_dict(incident)}
+
+
+def as_dict(incident: Incident) -> dict[str, Any]:
+    """An incident with its evidence, for JSON."""
     halves = sorted(incident.halves.items(), key=lambda item: -item[1].strength)
     return {
         "incident": incident.id,

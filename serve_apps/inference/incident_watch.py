@@ -13,14 +13,14 @@ from serve_apps.inference.incidents import Change, ChangeKind, Incidents, Phase
 from serve_apps.inference.live_telemetry import LiveTelemetry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from actors.topology.events import NetworkEvent
     from actors.topology.samples import NetworkSample
     from serve_apps.inference.disturbances import Disturbances
     from serve_apps.inference.incidents import Incident
     from serve_apps.inference.live_root_cause import RootCauseRanker
-    from serve_apps.inference.telemetry import NetworkGraph
+    from serve_apps.inference.telemetry import NetworkGraph, Telemetry
 
 
 class Outcome(NamedTuple):
@@ -74,6 +74,18 @@ class IncidentWatch:
         now = self._usual.step(graph, row)
         changes = self.incidents.step(now, self._telemetry.telemetry)
         return Outcome(now, changes, self._events(changes, at))
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Host names of nodes by id, as far as they are known."""
+        return self._telemetry.names
+
+    def telemetry(self) -> Telemetry | None:
+        """What was measured in the intervals that are kept; None before the first has ended."""
+        try:
+            return self._telemetry.telemetry()
+        except ValueError:
+            return None
 
     def end(self, incidents: Sequence[Incident], why: str, at: float) -> Sequence[NetworkEvent]:
         """Close incidents for another reason than that all is well.

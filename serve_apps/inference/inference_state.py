@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 from prometheus_client import CollectorRegistry
@@ -17,6 +17,8 @@ from actors.topology.errors import UnknownNode
 from actors.topology.provenance import Network
 from serve_apps.inference import asked_network, scoring
 from serve_apps.inference.explanation import explain
+from serve_apps.inference.incident_events import told
+from serve_apps.inference.incident_replay import replay
 from serve_apps.inference.kept_model import KeptModel
 from serve_apps.inference.limits import Limits
 from serve_apps.inference.model_file import Purpose
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
 
     from actors.runtime.metrics import Metrics
     from serve_apps.inference.explanation import Explanation
-    from serve_apps.inference.http.documents import NetworkBody
+    from serve_apps.inference.http.documents import NetworkBody, RootCauseBody, TelemetryBody
+    from serve_apps.inference.live_root_cause import RootCauseRanker
     from serve_apps.inference.model_file import Model
     from serve_apps.inference.scoring import Scores
     from serve_apps.inference.telemetry import Telemetry
@@ -40,11 +43,11 @@ if TYPE_CHECKING:
 PREFIX: Final = "x0tta6bl4_inference"
 
 
-class TelemetrySource(Protocol):
-    """Whoever keeps what was lately measured of the running networks."""
+class RunningNetworks(Protocol):
+    """Whoever follows the networks of the running session."""
 
-    async def newest(self, network: Network | None) -> Telemetry:
-        """What was measured of a network up to now.
+    async def newest(self, network: Network | None) -> NodeGraph:
+        """The nodes of a network as they were in the last interval.
 
         Args:
             network: which; None: the emulated mesh, or the observed network where nothing is
@@ -52,6 +55,14 @@ class TelemetrySource(Protocol):
 
         Raises:
             X0Error: there is no such network, or nothing has been measured yet.
+        """
+        ...
+
+    async def incidents(self, network: Network | None) -> list[dict[str, Any]]:
+        """The open incidents of a network, the oldest first, as `told` has them.
+
+        Raises:
+            X0Error: as `newest`.
         """
         ...
 
@@ -102,6 +113,7 @@ class Inference:
         token: bearer token.
         features: those that can be computed, in the order of `features_of`.
         features_of: computes them.
+        ranker: says what incidents come from.
         options: models and names; None: the shipped models, and names of loopback.
         limits: bounds; None: the defaults.
         metrics: where errors are counted; None: in this process alone.
@@ -112,6 +124,7 @@ class Inference:
         token: str,
         features: Sequence[str],
         features_of: FeaturesOf,
+        ranker: RootCauseRanker,
         options: InferenceOptions | None = None,
         limits: Limits | None = None,
         metrics: Metrics | None = None,
@@ -128,11 +141,11 @@ class Inference:
         self.condition = KeptModel(
             options.models / "condition", Purpose.CONDITION, features, (NEIGHBOUR,)
         )
-        self.root_cause = KeptModel(options.models / "root-cause", Purpose.ROOT_CAUSE)
-        self.source: TelemetrySource | None = None
+        self.running: RunningNetworks | None = None
         self.evaluate: Callable[[Job], Awaitable[Scores | X0Error]] = _alone
         self._features = tuple(features)
         self._features_of = features_of
+        self._ranker = ranker
         self._one_explanation = asyncio.Semaphore(1)  # they are made by one core each
 
     async def network(self, body: NetworkBody) -> NodeGraph:
@@ -153,29 +166,45 @@ class Inference:
             )
         if body.nodes is not None:
             self._check_size(len(body.nodes), len(body.links), 0)
-            asked = body.nodes, body.links, self._features
-            return await asyncio.to_thread(asked_network.of_deviations, *asked)
-        return await asyncio.to_thread(self._features_of, await self.telemetry(body))
+            given = body.nodes, body.links, self._features
+            return await asyncio.to_thread(asked_network.of_deviations, *given)
+        if body.telemetry is not None:
+            return await asyncio.to_thread(self._features_of, await self.telemetry(body.telemetry))
+        asked = None if body.network is None else Network(body.network)
+        return await self._followed().newest(asked)
 
-    async def telemetry(self, body: NetworkBody) -> Telemetry:
-        """What was measured of the network that a request is about.
+    async def telemetry(self, body: TelemetryBody) -> Telemetry:
+        """The telemetry of a request.
+
+        Raises:
+            InvalidInput, TooLarge: as `network`.
+        """
+        values = sum(map(len, body.metrics.values())) * len(body.times)
+        self._check_size(len(body.nodes), len(body.links), values)
+        return await asyncio.to_thread(asked_network.of_telemetry, body)
+
+    async def incidents(self, body: RootCauseBody) -> list[dict[str, Any]]:
+        """The incidents of the network that a request is about, the oldest first.
 
         Raises:
             InvalidInput, TooLarge, Unavailable: as `network`.
         """
-        given = body.telemetry
-        if given is not None:
-            values = sum(map(len, given.metrics.values())) * len(given.times)
-            self._check_size(len(given.nodes), len(given.links), values)
-            return await asyncio.to_thread(asked_network.of_telemetry, given)
-        if self.source is None:
+        if body.telemetry is None:
+            asked = None if body.network is None else Network(body.network)
+            return await self._followed().incidents(asked)
+        telemetry = await self.telemetry(body.telemetry)
+        found = await asyncio.to_thread(replay, telemetry, self._ranker)
+        return [told(incident) for incident in found]
+
+    def _followed(self) -> RunningNetworks:
+        if self.running is None:
             raise Unavailable(
                 "nothing is known of a running network",
-                "this process follows none",
+                "none is followed here",
                 "Give `nodes` or `telemetry` in the request.",
                 retry_after_s=60.0,
             )
-        return await self.source.newest(None if body.network is None else Network(body.network))
+        return self.running
 
     def _check_size(self, nodes: int, links: int, values: int) -> None:
         limits = self.limits

@@ -11,16 +11,17 @@ import asyncio
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from actors.history.errors import NoHistory
 from actors.history.event_store import EventQuery
 from actors.runtime import ids, log
 from actors.runtime.error_handler import Alert, ErrorHandler
-from actors.runtime.errors import X0Error
+from actors.runtime.errors import Unavailable, X0Error
 from actors.topology.events import EventPage, EventSeverity
 from actors.topology.provenance import Network
 from serve_apps.inference import incident_events
+from serve_apps.inference.condition import node_graph
 from serve_apps.inference.incident_watch import IncidentWatch
 from serve_apps.inference.incidents import ChangeKind
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from serve_apps.inference.incidents import Incident
     from serve_apps.inference.live_root_cause import RootCauseRanker
     from serve_apps.inference.looking import NetworkLooks
+    from serve_apps.inference.node_graph import NodeGraph
 
 LOOK_S: Final = 0.5  # longest time between two looks
 LOOKS: Final = 5  # least number of looks in an interval
@@ -128,6 +130,7 @@ class LiveLoop:
         self._history = history
         self._alert = alert
         self._watch = IncidentWatch(ranker)
+        self._closing = asyncio.Lock()  # held while an interval ends, or what is kept is read
         self._incarnation = ids.random_id()
         self._log = log.get(__name__).bind(network=options.network.value)
         self._errors = ErrorHandler(CONTEXT, metrics)
@@ -144,6 +147,28 @@ class LiveLoop:
     def failing(self) -> str:
         """What fails now, and why; "" if nothing does."""
         return "; ".join(f"{what}: {why}" for what, why in self._failing.items())
+
+    async def condition(self) -> NodeGraph:
+        """The nodes, with their features in the last interval.
+
+        Raises:
+            Unavailable: none has ended yet in which the network was seen.
+        """
+        async with self._closing:
+            telemetry = await asyncio.to_thread(self._watch.telemetry)
+        if telemetry is None:
+            raise Unavailable(
+                f"nothing has been measured of the {self._options.network} network yet",
+                self.failing or "the first interval has not ended",
+                f"Retry after {self._options.interval_s:g} s.",
+                retry_after_s=self._options.interval_s,
+            )
+        return await asyncio.to_thread(node_graph, telemetry)
+
+    def told(self) -> list[dict[str, Any]]:
+        """The open incidents, the oldest first, for JSON."""
+        names = self._watch.names
+        return [incident_events.told(incident, names) for incident in self.open]
 
     async def run(self) -> None:
         """Follow the network until cancelled."""
@@ -186,7 +211,8 @@ class LiveLoop:
     async def judge(self) -> Outcome:
         """End the interval, and tell what it has brought."""
         began = time.monotonic()
-        outcome = await asyncio.to_thread(self._watch.close, time.time())
+        async with self._closing:
+            outcome = await asyncio.to_thread(self._watch.close, time.time())
         self.judged += outcome.disturbances is not None
         self._counts.judged(outcome, self.open, time.monotonic() - began)
         for change, event in zip(outcome.changes, outcome.events, strict=True):

@@ -10,14 +10,16 @@ import asyncio
 import os
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from actors.history import client as history
 from actors.history.archive import Archive
+from actors.mesh.errors import NoEmulatedMesh
 from actors.mesh.live_source import LiveSource
 from actors.runtime import log, shell, spawn
 from actors.runtime.error_handler import ErrorHandler
 from actors.topology.provenance import Network
+from serve_apps.gateway.errors import NoObserver
 from serve_apps.inference import live_loop
 from serve_apps.inference.evidence_ranking import EvidenceRanker
 from serve_apps.inference.live_loop import CONTEXT, LiveLoop, LiveOptions
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from actors.runtime.metrics import Metrics
     from serve_apps.inference.looking import NetworkLooks
+    from serve_apps.inference.node_graph import NodeGraph
     from serve_apps.settings import Settings
 
 
@@ -85,6 +88,7 @@ class LiveReplica:
         self._errors: ErrorHandler | None = None
         self._end = end
         self._tasks: list[asyncio.Task[None]] = []
+        self._loops: dict[Network, LiveLoop] = {}
 
     async def follow(self) -> None:
         """Begin, unless it has begun."""
@@ -103,7 +107,38 @@ class LiveReplica:
                 shell.alert,
                 partial(live_loop.remembered, self._options.archive, options.network),
             )
+            self._loops[options.network] = loop
             self._tasks.append(asyncio.create_task(self._guarded(loop)))
+
+    async def newest(self, network: Network | None) -> NodeGraph:
+        """The nodes of a network as they were in the last interval.
+
+        Args:
+            network: which; None: the emulated mesh, or what is observed where nothing is emulated.
+
+        Raises:
+            NoEmulatedMesh, NoObserver: the session has no such network.
+            Unavailable: nothing has been measured of it yet.
+        """
+        return await self._loop(network).condition()
+
+    async def incidents(self, network: Network | None) -> list[dict[str, Any]]:
+        """The open incidents of a network, the oldest first, for JSON.
+
+        Raises:
+            NoEmulatedMesh, NoObserver, Unavailable: as `newest`.
+        """
+        loop = self._loop(network)
+        await loop.condition()  # what has not been judged yet is not calm
+        return loop.told()
+
+    def _loop(self, network: Network | None) -> LiveLoop:
+        asked = Network.EMULATED if network is None else network
+        if network is None and asked not in self._loops:
+            asked = Network.OBSERVED
+        if asked not in self._loops:
+            raise NoEmulatedMesh if asked is Network.EMULATED else NoObserver
+        return self._loops[asked]
 
     async def _guarded(self, loop: LiveLoop) -> None:
         try:

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-
-from serve_apps.inference.graphsage import mean_operator
+from scipy import sparse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-    from scipy import sparse
 
 NEIGHBOUR: Final = "neighbour"  # the relation between the nodes at both ends of a link
 
@@ -64,11 +62,13 @@ def neighbour_operator(n_nodes: int, links: NDArray[np.integer]) -> sparse.csr_a
         n_nodes: number of nodes.
         links: [n_links, 2], indices of the nodes at the ends.
     """
-    first, second = links[:, 0].astype(np.int64), links[:, 1].astype(np.int64)
-    apart = first != second
-    both = np.concatenate([first * n_nodes + second, second * n_nodes + first])
-    source, target = np.divmod(np.unique(both[np.tile(apart, 2)]), max(n_nodes, 1))
-    return mean_operator(n_nodes, source, target)
+    apart = links[links[:, 0] != links[:, 1]]
+    ends = np.concatenate([apart, apart[:, ::-1]]).T
+    one = np.ones(ends.shape[1], np.float32)
+    means = sparse.csr_array((one, tuple(ends)), shape=(n_nodes, n_nodes))  # parallel links as one
+    degree = np.diff(means.indptr)
+    means.data = np.reciprocal(np.repeat(degree, degree), dtype=np.float32)
+    return means
 
 
 def together(graphs: Sequence[NodeGraph]) -> tuple[NDArray[np.float64], NDArray[np.integer]]:

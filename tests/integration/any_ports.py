@@ -1,4 +1,4 @@
-"""Settings of a mesh that leaves the fixed ports to others."""
+"""Settings of a mesh that leaves the fixed ports to others, and inference out: it costs seconds."""
 
 from __future__ import annotations
 
@@ -6,4 +6,5 @@ ANY_PORTS = {
     "X0TTA6BL4_GATEWAY_PORT": "0",
     "X0TTA6BL4_DASHBOARD_PORT": "0",
     "X0TTA6BL4_METRICS_PORT": "0",
+    "X0TTA6BL4_INFERENCE": "0",
 }

@@ -73,6 +73,21 @@ class ExplainBody(NetworkBody):
     node: NodeId
 
 
+class RootCauseBody(BaseModel):
+    """Of which network the incidents are to be told: given by telemetry, or else the running one.
+
+    Incidents are seen by the metrics `node_up`, `link_up` and `quality`, of which one is enough,
+    each row against those before it.
+    """
+
+    model_config = _STRICT
+
+    telemetry: TelemetryBody | None = None
+    network: AskedNetwork | None = Field(
+        None, description="without `telemetry`: which network of the running session"
+    )
+
+
 class ModelShown(BaseModel):
     """Which model has answered."""
 
@@ -144,6 +159,61 @@ class ExplainReply(BaseModel):
     sentences: list[str] = Field(description="in reading order")
 
 
+class RankedNode(BaseModel):
+    """A node that may have caused an incident."""
+
+    node: str
+    confidence: float
+
+
+class RootCauseShown(BaseModel):
+    """What an incident comes from."""
+
+    cause: str = Field(description="node, link or outside")
+    nodes: list[RankedNode] = Field(description="the most probable first")
+    link: list[str] | None = Field(
+        description="ends of the failed link; who hears too little, first"
+    )
+    one_way: bool
+    outside: float = Field(description="probability that nothing in the network explains it")
+    by: str = Field(description="what has ranked them")
+
+
+class DisturbedLink(BaseModel):
+    """What one end of a link hears of the other."""
+
+    id: str
+    heard_by: str
+    from_: str = Field(alias="from")
+    end: int
+    since: float = Field(description="Unix time of the first interval in which it was, s")
+    strength: float
+    usual: float | None
+    now: float | None
+
+
+class IncidentShown(BaseModel):
+    """An incident, its root cause and the evidence."""
+
+    text: str
+    incident: str
+    phase: str
+    since: float
+    root: RootCauseShown | None
+    links_disturbed: int
+    links: list[DisturbedLink] = Field(description="the most disturbed first")
+    silent: dict[str, float] = Field(description="silent nodes, with the Unix time since when")
+    returns: int
+    features: list[str] = Field(description="metrics that there were to judge by")
+    why: str = Field(description="why it was closed; empty while it is open")
+
+
+class RootCauseReply(BaseModel):
+    """The incidents of a network, the oldest first."""
+
+    incidents: list[IncidentShown]
+
+
 class ModelState(BaseModel):
     """A model, or why there is none."""
 
@@ -164,7 +234,7 @@ class Status(BaseModel):
     status: str
 
 
-COMPONENTS: Final[dict[str, Any]] = documents.components(ScoreBody, ExplainBody)
+COMPONENTS: Final[dict[str, Any]] = documents.components(ScoreBody, ExplainBody, RootCauseBody)
 _NETWORK: Final = {
     "nodes": {
         "n0001": {"loss_rate": 0.4, "rssi": -0.2, "cpu": 0.1},
@@ -185,5 +255,30 @@ EXPLAIN_BODY: Final = documents.body(
     examples={
         "a node of a network that is given": {"value": {**_NETWORK, "node": "n0002"}},
         "a node of the running network": {"value": {"node": "n0002"}},
+    },
+)
+ROOT_CAUSE_BODY: Final = documents.body(
+    "RootCauseBody",
+    examples={
+        "the running network": {"value": {}},
+        "telemetry": {
+            "value": {
+                "telemetry": {
+                    "nodes": ["n0001", "n0002", "n0003"],
+                    "links": [
+                        {"id": "l1", "ends": ["n0001", "n0002"]},
+                        {"id": "l2", "ends": ["n0002", "n0003"]},
+                    ],
+                    "times": [60.0, 120.0, 180.0, 240.0, 300.0, 360.0],
+                    "metrics": {
+                        "node_up": {"n0002": [1, 1, 1, 1, 1, 0]},
+                        "quality": {
+                            "n0001/l1": [0.9, 0.9, 0.9, 0.9, 0.9, 0],
+                            "n0003/l2": [0.9, 0.9, 0.9, 0.9, 0.9, 0],
+                        },
+                    },
+                }
+            }
+        },
     },
 )

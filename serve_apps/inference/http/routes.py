@@ -10,6 +10,7 @@ import numpy as np
 from fastapi import Request  # noqa: TC002 - FastAPI reads it
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import generate_latest
+from pydantic import BaseModel
 
 from actors.runtime.errors import X0Error
 from serve_apps.inference.http import documents
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from serve_apps.inference.node_graph import NodeGraph
     from serve_apps.inference.scoring import Scores
 
-Body = TypeVar("Body", bound=documents.NetworkBody)
+Body = TypeVar("Body", bound=BaseModel)
 METRICS: str = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -41,7 +42,7 @@ def add(app: FastAPI, inference: Inference) -> None:
         "/score",
         tags=["inference"],
         response_model=documents.ScoreReply,
-        responses=problem_documents.CHANGES,
+        responses={**problem_documents.CHANGES, **problem_documents.problems(409)},
         openapi_extra={"requestBody": documents.SCORE_BODY},
     )
     async def score_nodes(request: Request) -> Response:
@@ -59,7 +60,7 @@ def add(app: FastAPI, inference: Inference) -> None:
         "/explain",
         tags=["inference"],
         response_model=documents.ExplainReply,
-        responses={**problem_documents.CHANGES, **problem_documents.problems(404)},
+        responses={**problem_documents.CHANGES, **problem_documents.problems(404, 409)},
         openapi_extra={"requestBody": documents.EXPLAIN_BODY},
     )
     async def explain_node(request: Request) -> Response:
@@ -72,6 +73,23 @@ def add(app: FastAPI, inference: Inference) -> None:
         model, scored, found = await inference.explain(graph, body.node)
         return await _answer(lambda: _explained(inference, model, graph, scored, found))
 
+    @app.post(
+        "/root-cause",
+        tags=["inference"],
+        response_model=documents.RootCauseReply,
+        responses={**problem_documents.CHANGES, **problem_documents.problems(409)},
+        openapi_extra={"requestBody": documents.ROOT_CAUSE_BODY},
+    )
+    async def find_root_causes(request: Request) -> Response:
+        """Where incidents began: ranked nodes with confidence, or outside, and the evidence.
+
+        Of telemetry, all incidents as they are at its end; of the running network, those that are
+        open now.
+        """
+        body = await _asked(request, inference, documents.RootCauseBody)
+        found = await inference.incidents(body)
+        return await _answer(lambda: {"incidents": found})
+
     @app.get(
         "/model",
         tags=["inference"],
@@ -80,7 +98,7 @@ def add(app: FastAPI, inference: Inference) -> None:
     )
     async def get_models() -> Any:  # noqa: ANN401 - documented by the model
         """The cards of the models that answer here; of one that cannot be used, why."""
-        kept = {"condition": inference.condition, "root-cause": inference.root_cause}
+        kept = {"condition": inference.condition}
         return JSONResponse({"models": {name: await _state(each) for name, each in kept.items()}})
 
     @app.get(
@@ -102,7 +120,6 @@ def add(app: FastAPI, inference: Inference) -> None:
     async def get_readiness() -> Any:  # noqa: ANN401 - the same
         """Whether its models can be used; else 503 with the reason."""
         await inference.condition.get()
-        await inference.root_cause.get()
         return JSONResponse({"status": "ready"})
 
     @app.get(

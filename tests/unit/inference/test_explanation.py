@@ -236,11 +236,20 @@ def test_each_part_is_a_sentence(part: object, said: str) -> None:
 
 
 def test_sentences_are_in_reading_order() -> None:
-    """What adds most first, features before neighbours; nothing about next to nothing."""
+    """What adds most first; what is not measured in one sentence; then other nodes."""
     rng = np.random.default_rng(8)
     found = explain(drawn_model(8), _graph(rng, 10, len(FEATURES)), 3)
     sizes = [abs(part.contribution) for part in found.features]
     assert sizes == sorted(sizes, reverse=True)
     said = found.sentences()
-    assert said[0] == str(found.features[0])
+    measured = [
+        part
+        for part in found.features
+        if part.deviation is not None and abs(part.contribution) >= 0.005
+    ]
+    missing = [part for part in found.features if part.deviation is None]
+    assert len(missing) > 1
+    assert said[: len(measured)] == tuple(map(str, measured))
+    total = sum(part.contribution for part in missing)
+    assert said[len(measured)] == f"{len(missing)} features are not measured, {total:+.2g} together"
     assert not any("itself" in sentence for sentence in said)

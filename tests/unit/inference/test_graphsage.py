@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serve_apps.inference.graphsage import GraphSage, mean_operator
+from serve_apps.inference.node_graph import neighbour_operator
 from tests.unit.inference.drawn import drawn_edges, drawn_network
 
 if TYPE_CHECKING:
@@ -93,3 +94,13 @@ def test_operators_must_be_as_many_as_relations() -> None:
     network: GraphSage = drawn_network(np.random.default_rng(0), (3, 2), 1)
     with pytest.raises(ValueError, match="zip"):
         network(np.zeros((2, 3), np.float32), [])
+
+
+def test_each_neighbour_counts_once() -> None:
+    """However many links lead to it, and however they are written; nobody is its own neighbour."""
+    links = np.array([[0, 1], [1, 0], [0, 1], [0, 2], [2, 2]])
+    expected = mean_operator(4, np.array([1, 2, 0, 0]), np.array([0, 0, 1, 2]))
+    found = neighbour_operator(4, links)
+    np.testing.assert_array_equal(found.todense(), expected.todense())
+    assert found.dtype == np.float32
+    assert neighbour_operator(0, np.empty((0, 2), int)).shape == (0, 0)

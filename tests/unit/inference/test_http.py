@@ -13,8 +13,12 @@ import pytest
 
 from actors.runtime.errors import Unavailable
 from actors.topology.provenance import Network
+from serve_apps.inference.asked_network import of_telemetry
 from serve_apps.inference.errors import ModelSchemaMismatch
+from serve_apps.inference.evidence_ranking import EvidenceRanker
+from serve_apps.inference.http import documents
 from serve_apps.inference.http.application import build
+from serve_apps.inference.http.documents import TelemetryBody
 from serve_apps.inference.inference_state import Inference, Job, scored_together
 from serve_apps.inference.limits import Limits
 from serve_apps.inference.model_file import save
@@ -64,7 +68,9 @@ def starting(tmp_path: Path) -> Callable[..., tuple[Inference, httpx.AsyncClient
 
     def started(limits: Limits | None = None) -> tuple[Inference, httpx.AsyncClient]:
         options = InferenceOptions(tmp_path)
-        made = Inference("a-token-of-the-tests", FEATURES, last_row, options, limits)
+        made = Inference(
+            "a-token-of-the-tests", FEATURES, last_row, EvidenceRanker(), options, limits
+        )
         transport = httpx.ASGITransport(
             build(made), raise_app_exceptions=False, root_path="/inference"
         )
@@ -122,6 +128,7 @@ async def test_a_score_is_explained(start: Callable[..., Any]) -> None:
     assert {part["feature"] for part in found["features"]} == set(FEATURES)
     assert found["sentences"][0] == found["features"][0]["text"]
     assert any("is not measured" in part["text"] for part in found["features"])
+    assert any("7 features are not measured" in text for text in found["sentences"])
 
 
 async def test_telemetry_is_scored(start: Callable[..., Any]) -> None:
@@ -145,14 +152,11 @@ async def test_the_running_network_is_asked_about_by_default(start: Callable[...
     asked = []
 
     class Source:
-        async def newest(self, network: Network | None) -> Telemetry:
+        async def newest(self, network: Network | None) -> NodeGraph:
             asked.append(network)
-            from serve_apps.inference.asked_network import of_telemetry
-            from serve_apps.inference.http.documents import TelemetryBody
+            return last_row(of_telemetry(TelemetryBody.model_validate(TELEMETRY)))
 
-            return of_telemetry(TelemetryBody.model_validate(TELEMETRY))
-
-    inference.source = Source()
+    inference.running = Source()
     assert (await client.post("/explain", json={"node": "a"})).status_code == 200
     assert (await client.post("/score", json={"network": "observed"})).status_code == 200
     assert asked == [None, Network.OBSERVED]
@@ -255,6 +259,36 @@ async def test_networks_are_scored_together_as_alone() -> None:
         np.testing.assert_allclose(found.score, alone.score, atol=1e-6)  # type: ignore[union-attr]
 
 
+async def test_root_causes_of_telemetry(start: Callable[..., Any]) -> None:
+    """A node that falls silent is named, with the evidence and when it began."""
+    _, client = start()
+    body = documents.ROOT_CAUSE_BODY["content"]["application/json"]["examples"]["telemetry"]
+    answer = await client.post("/root-cause", json=body["value"])
+    assert answer.status_code == 200, answer.text
+    (found,) = answer.json()["incidents"]
+    assert found["root"]["nodes"][0]["node"] == "n0002"
+    assert found["root"]["cause"] == "node"
+    assert found["since"] == 360.0
+    assert found["silent"] == {"n0002": 360.0}
+    assert {(one["heard_by"], one["from"]) for one in found["links"]} >= {
+        ("n0001", "n0002"), ("n0003", "n0002"),
+    }  # fmt: skip
+    assert "n0002" in found["text"]
+    documents.RootCauseReply.model_validate(answer.json())
+
+
+async def test_telemetry_by_which_nothing_is_seen_is_no_calm(start: Callable[..., Any]) -> None:
+    """Nothing to judge by is refused; nothing unusual is an empty list."""
+    _, client = start()
+    answer = await client.post("/root-cause", json={"telemetry": TELEMETRY})
+    assert answer.status_code == 422
+    assert "node_up" in answer.json()["detail"]
+    calm = {**TELEMETRY, "metrics": {"quality": {"a/l": [0.9, 0.9], "b/up": [0.1, 0.9]}}}
+    answer = await client.post("/root-cause", json={"telemetry": calm})
+    assert answer.json() == {"incidents": []}
+    assert (await client.post("/root-cause", json={})).status_code == 503
+
+
 async def test_only_the_holder_of_the_token_asks(start: Callable[..., Any]) -> None:
     _, client = start()
     stranger = {"authorization": "Bearer wrong"}
@@ -292,7 +326,7 @@ async def test_the_document_tells_of_all_that_is_answered(start: Callable[..., A
     """Paths, bodies with examples that work, problems; every reference of it leads somewhere."""
     _, client = start()
     document = (await client.get("/openapi.json")).json()
-    assert {"/score", "/explain", "/model"} <= set(document["paths"])
+    assert {"/score", "/explain", "/root-cause", "/model"} <= set(document["paths"])
     assert document["servers"] == [{"url": "/inference"}]
     text = json.dumps(document)
     for part in text.split('"#/components/schemas/')[1:]:
@@ -310,11 +344,11 @@ async def test_the_live_source_may_be_down(start: Callable[..., Any]) -> None:
     inference, client = start()
 
     class Down:
-        async def newest(self, _network: Network | None) -> Telemetry:
+        async def newest(self, _network: Network | None) -> NodeGraph:
             await asyncio.sleep(0)
             raise Unavailable("nothing is seen", "it starts", "Retry.", retry_after_s=2.0)
 
-    inference.source = Down()
+    inference.running = Down()
     answer = await client.post("/score", json={})
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "2"

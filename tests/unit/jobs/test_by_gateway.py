@@ -14,6 +14,8 @@ import httpx
 import numpy as np
 import pytest
 import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from typer.testing import CliRunner
 
 from actors.mesh.errors import MailboxFull, NodeSilent, ShardUnavailable
@@ -123,7 +125,8 @@ class PostMesh:
 class Running:
     """A gateway that answers on loopback from a thread, as the one of the record in `state`."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, beside: dict[str, Any] | None = None) -> None:
+        """`beside`: other applications, by the path that they are at."""
         self.state = state
         self.mesh = PostMesh()
         self.gateway = Gateway(ensure_token(state))
@@ -132,7 +135,9 @@ class Running:
         self._up = threading.Event()
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = self._listening.getsockname()[1]
-        config = uvicorn.Config(build(self.gateway), log_level="warning", lifespan="off")
+        paths = {**(beside or {}), "": build(self.gateway)}
+        whole = Starlette(routes=[Mount(path, each) for path, each in paths.items()])
+        config = uvicorn.Config(whole, log_level="warning", lifespan="off")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),))
         self._thread.start()

@@ -35,11 +35,17 @@ def test_minimal_has_no_companion_and_another_cluster_no_gateway(tmp_path: Path)
     assert names(companions.wanted(here, minimal=False)) == [
         "gateway",
         "historian",
+        "inference",
         "payments",
         "twin",
     ]
     elsewhere = replace(here, own_cluster=False)
     assert names(companions.wanted(elsewhere, minimal=False)) == ["historian", "payments", "twin"]
+
+
+def test_inference_can_be_switched_off(tmp_path: Path) -> None:
+    here = plan(tmp_path, inference=False)
+    assert "inference" not in names(companions.wanted(here, minimal=False))
 
 
 def test_what_companions_need_is_checked_before_anything_starts(tmp_path: Path) -> None:
@@ -64,6 +70,7 @@ def test_each_actor_has_a_state_and_what_is_not_there_says_why() -> None:
     assert found.pop("gateway").startswith("off: ")
     assert "x0 watch" in found.pop("observer")
     assert found.pop("historian").startswith("off: ")
+    assert "X0TTA6BL4_INFERENCE" in found.pop("inference")
     assert found == {"payments-tron": "failed: the ledger is newer", "twin": "ready"}
     off = {state.name: state for state in companions.states(Seen())}
     assert all(state.state == "off" and state.why for state in off.values())

@@ -1,0 +1,25 @@
+"""What a condition model judges, from what was measured of a network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from serve_apps.inference.node_features import node_features
+from serve_apps.inference.node_graph import NodeGraph
+
+if TYPE_CHECKING:
+    from serve_apps.inference.telemetry import Telemetry
+
+
+def node_graph(telemetry: Telemetry) -> NodeGraph:
+    """The nodes with their features at the last row, and the links between them."""
+    found = node_features(telemetry)
+    ends = telemetry.graph.ends
+    return NodeGraph(
+        telemetry.graph.nodes,
+        ends[(ends >= 0).all(axis=1)],
+        found.deviations,
+        found.values,
+        found.normal,
+        float(telemetry.times[-1]),
+    )
