@@ -1,5 +1,7 @@
 """The errors of inference.
 
+InvalidInput
+└── DataSetUnusable          422  a folder is no incident data set
 Unavailable
 └── ModelUnusable            503  there is no model that can be used
     ├── ModelFileCorrupt     503  a file of it is missing, cut short, or not what was saved
@@ -8,7 +10,7 @@ Unavailable
 
 from __future__ import annotations
 
-from actors.runtime.errors import Unavailable
+from actors.runtime.errors import InvalidInput, Unavailable
 
 _RETRY_S = 30.0  # somebody has to put another file in place
 
@@ -38,3 +40,16 @@ class ModelSchemaMismatch(ModelUnusable):
 
     def __init__(self, model: str, why: str) -> None:
         super().__init__(model, why, "Use a model that this release made: run `x0 train`.")
+
+
+class DataSetUnusable(InvalidInput):
+    """A folder is no incident data set, or nothing of it can be used."""
+
+    def __init__(self, folder: str, entry: str, why: str) -> None:
+        super().__init__(
+            f"data set {folder} cannot be used" + (f", {entry}" if entry else ""),
+            why,
+            "Give a folder with topology.json, metrics/*.csv.gz and incidents.csv.",
+            source=folder,
+            entry=entry,
+        )
