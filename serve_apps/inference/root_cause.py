@@ -65,13 +65,15 @@ def judge(
         x: float64 [v, f], raw features; NaN where not known.
         using: `operators(graph)`, where they are at hand.
     """
-    logits = network(scaling(x), using or operators(graph)).astype(np.float64)
+    using = operators(graph) if using is None else using
+    logits = network(scaling(x), using).astype(np.float64)
     logits[graph.owner < 0] = -np.inf
     root, outside = logsumexp(logits, axis=0)
     some = np.logaddexp(root, outside)
     vertices = np.exp(logits[:, 0] - root)
     inside = graph.owner >= 0
-    nodes = np.bincount(graph.owner[inside], vertices[inside], graph.n_nodes)
+    nodes = np.zeros(graph.n_nodes)
+    np.add.at(nodes, graph.owner[inside], vertices[inside])
     return Judgement(
         float(np.exp(some - np.logaddexp(some, 0.0))),
         float(np.exp(outside - some)),

@@ -33,9 +33,20 @@ if TYPE_CHECKING:
 class Batch(Protocol):
     """Examples as one graph."""
 
-    x: torch.Tensor  # float32 [v, inputs]
-    adjacencies: tuple[torch.Tensor, ...]  # sparse [v, v] of each relation, row: target
-    weight: float  # number of examples
+    @property
+    def x(self) -> torch.Tensor:
+        """Inputs, float32 [v, inputs]."""
+        ...
+
+    @property
+    def adjacencies(self) -> tuple[torch.Tensor, ...]:
+        """Of each relation, sparse [v, v]; see `adjacency`."""
+        ...
+
+    @property
+    def weight(self) -> float:
+        """Number of examples."""
+        ...
 
     def loss(self, outputs: torch.Tensor) -> torch.Tensor:
         """Mean loss over the examples, of outputs [v, outputs]."""
@@ -48,19 +59,21 @@ class TorchGraphSage(torch.nn.Module):
     def __init__(self, sizes: Sequence[int], n_relations: int) -> None:
         super().__init__()
         pairs = list(itertools.pairwise(sizes))
-        self.own = torch.nn.ModuleList(torch.nn.Linear(*pair) for pair in pairs)
-        self.of_relation = torch.nn.ModuleList(
-            torch.nn.ModuleList(
+        self._own = [torch.nn.Linear(*pair) for pair in pairs]
+        self._of_relation = [
+            [
                 SAGEConv(*pair, aggr="sum", root_weight=False, bias=False)  # of shares: a mean
                 for _ in range(n_relations)
-            )
+            ]
             for pair in pairs
-        )
+        ]
+        # What torch knows of as parts: lists of its own have no types.
+        self.parts = torch.nn.ModuleList([*self._own, *itertools.chain(*self._of_relation)])
 
     def forward(self, x: torch.Tensor, adjacencies: Sequence[torch.Tensor]) -> torch.Tensor:
         """Outputs of all vertices, float32 [v, outputs]."""
-        last = len(self.own) - 1
-        for number, (own, convs) in enumerate(zip(self.own, self.of_relation, strict=True)):
+        last = len(self._own) - 1
+        for number, (own, convs) in enumerate(zip(self._own, self._of_relation, strict=True)):
             out = own(x)
             for conv, adjacency in zip(convs, adjacencies, strict=True):
                 out = out + conv(x, adjacency)
@@ -76,7 +89,7 @@ class TorchGraphSage(torch.nn.Module):
                     tuple(_numbers(conv.lin_l.weight.T) for conv in convs),
                     _numbers(own.bias),
                 )
-                for own, convs in zip(self.own, self.of_relation, strict=True)
+                for own, convs in zip(self._own, self._of_relation, strict=True)
             )
         )
 

@@ -25,7 +25,7 @@ import torch
 from serve_apps.inference.calibration import logistic_curve
 from serve_apps.inference.graphsage import mean_operator
 from serve_apps.inference.learning import RELATIONS, Truth
-from serve_apps.inference.model_file import Card, Model, Purpose
+from serve_apps.inference.model_file import SCHEMA_VERSION, Card, Model, Purpose
 from serve_apps.inference.normalisation import Normalisation
 from serve_apps.inference.root_cause import NODE_IS_ROOT, OUTPUTS, Judgement, judge
 from serve_apps.inference.torch_graphsage import adjacency, fit, merged
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from serve_apps.inference.graphsage import GraphSage
     from serve_apps.inference.learning import Example, NodeExample, TrainingOptions
+    from serve_apps.inference.torch_graphsage import Batch
 
 CONDITION_OUTPUTS: Final = ("anomalous",)
 ALARM: Final = "incident"  # threshold on the probability that there is an incident
@@ -128,8 +129,8 @@ def train_condition(
 
 
 def _members(
-    batches: Sequence[_RootCauseBatch] | Sequence[_ConditionBatch],
-    validation: Sequence[_RootCauseBatch] | Sequence[_ConditionBatch],
+    batches: Sequence[Batch],
+    validation: Sequence[Batch],
     outputs: int,
     options: TrainingOptions,
     progress: Callable[[str], None],
@@ -299,6 +300,7 @@ def _card(
     purpose: Purpose, described: Described, options: TrainingOptions, outputs: tuple[str, ...]
 ) -> Card:
     return Card(
+        schema_version=SCHEMA_VERSION,
         purpose=purpose,
         features=described.features,
         relations=described.relations,
@@ -308,6 +310,7 @@ def _card(
         seed=options.seed,
         trained_at=datetime.now(UTC),
         versions=_versions(),
+        weights_sha256="",
     )
 
 
