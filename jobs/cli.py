@@ -15,6 +15,7 @@ from jobs import (
     down,
     drill,
     env,
+    evaluate,
     events,
     explain,
     export,
@@ -27,6 +28,7 @@ from jobs import (
     send,
     source,
     status,
+    train,
     up,
     watch,
     what_if,
@@ -57,6 +59,8 @@ app.command("drill")(drill.command)
 app.command("events")(events.command)
 app.command("history")(history.command)
 app.command("diff")(diff.command)
+app.command("train")(train.command)
+app.command("evaluate")(evaluate.command)
 app.command("down")(down.command)
 app.add_typer(source.app, name="source")
 app.add_typer(lab.app, name="lab")

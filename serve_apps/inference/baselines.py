@@ -109,7 +109,7 @@ def _beside(example: Example) -> NDArray[np.float64]:
     opposite[graph.owner[opposite] < 0] = -1
     padded = np.concatenate((x, np.full((1, x.shape[1]), np.nan)))
     beside = np.concatenate((x, padded[opposite], padded[graph.owner]), axis=1)
-    return np.nan_to_num(beside[graph.owner >= 0])
+    return np.asarray(np.nan_to_num(beside[graph.owner >= 0]), np.float64)
 
 
 def _answer(

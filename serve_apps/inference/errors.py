@@ -3,6 +3,8 @@
 InvalidInput
 └── DataSetUnusable          422  a folder is no incident data set
 Unavailable
+├── TrainingNotInstalled     503  what training needs besides is not installed
+├── TrainingFailed           503  training in the background has ended without a model
 └── ModelUnusable            503  there is no model that can be used
     ├── ModelFileCorrupt     503  a file of it is missing, cut short, or not what was saved
     └── ModelSchemaMismatch  503  it was made for another release, purpose, features or relations
@@ -52,4 +54,31 @@ class DataSetUnusable(InvalidInput):
             "Give a folder with topology.json, metrics/*.csv.gz and incidents.csv.",
             source=folder,
             entry=entry,
+        )
+
+
+class TrainingNotInstalled(Unavailable):
+    """What training needs besides is not installed. `missing` names the packages."""
+
+    missing: list[str]
+
+    def __init__(self, missing: list[str]) -> None:
+        super().__init__(
+            "no model can be trained here",
+            f"{', '.join(missing)} is not installed",
+            "Run `make setup-train`, which installs it: 860 MiB.",
+            retry_after_s=_RETRY_S,
+            missing=missing,
+        )
+
+
+class TrainingFailed(Unavailable):
+    """Training in the background has ended without a model."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            "training in the background has failed",
+            why,
+            "See the logs of the session, or train after `x0 down`.",
+            retry_after_s=_RETRY_S,
         )

@@ -62,6 +62,18 @@ class LabelledWindows:
     incidents: tuple[LabelledWindow, ...]
     quiet: tuple[LabelledWindow, ...]
 
+    def lacking(self) -> list[str]:
+        """Features that are known of no vertex in any window."""
+        known = np.zeros(len(self.features), np.bool_)
+        for one in (*self.incidents, *self.quiet):
+            known |= np.isfinite(one.example.x).any(axis=0)
+        return [name for name, is_known in zip(self.features, known, strict=True) if not is_known]
+
+    def span(self) -> tuple[float, float]:
+        """Start of the first window, and a time after that of the last."""
+        starts = [one.start for one in (*self.incidents, *self.quiet)]
+        return min(starts), max(starts) + 1.0
+
     def between(self, start: float, end: float) -> LabelledWindows:
         """Those that begin at or after `start` and before `end`."""
         return self._where(lambda each: start <= each.start < end)
@@ -162,13 +174,15 @@ def links_of_interfaces(
         if incident.node is not None and incident.interface:
             size = np.arcsinh(np.abs(np.nan_to_num(moved.moved[at, n_nodes:])))
             strength[incident.node][incident.interface].append(size.mean(axis=0).sum(axis=-1))
+    every = [each for one in strength.values() for part in one.values() for each in part]
+    usual = np.mean(every, axis=0) if every else np.zeros(0)
     found = {}
     for node, of_interface in strength.items():
         half_links = np.flatnonzero(graph.ends.reshape(-1) == graph.nodes.index(node))
         names = sorted(of_interface)
         means = np.array([np.mean(of_interface[name], axis=0)[half_links] for name in names])
         for one, other in zip(
-            *linear_sum_assignment(means - means.mean(axis=0), maximize=True), strict=True
+            *linear_sum_assignment(means - usual[half_links], maximize=True), strict=True
         ):
             found[node, names[one]] = int(half_links[other])
     return found

@@ -112,7 +112,7 @@ class TrainingOptions:
 
     hidden: int = 32
     layers: int = 3
-    members: int = 2
+    members: int = 1
     epochs: int = 40
     patience: int = 10
     batch: int = 128

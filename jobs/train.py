@@ -1,0 +1,178 @@
+"""`x0 train`: make a root-cause model of a data set of labelled incidents."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from jobs.terminal import reporting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from serve_apps.inference.labelled_windows import LabelledWindows
+    from serve_apps.settings import Settings
+
+NAME: Final = "root-cause"
+_NICEST: Final = 19
+_LONGEST_S: Final = 7 * 86_400.0
+
+Folder = Annotated[
+    Path,
+    typer.Option(
+        "--train",
+        metavar="DIR",
+        help="Learn from this data set: a folder with topology.json, metrics/*.csv.gz and "
+        "incidents.csv.",
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")]
+
+
+@reporting.reported
+def command(
+    train: Folder,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help=f"Write {NAME}.safetensors and {NAME}.json there. "
+            "Default: models/ in the state directory.",
+        ),
+    ] = None,
+    seed: Seed = 0,
+    as_json: reporting.AsJson = False,
+) -> int:
+    """Learn from labelled incidents which node causes what: GraphSAGE over nodes and link ends.
+
+    Takes half a minute for a week of five routers. While a session runs on this machine, a process
+    of its cluster trains at the lowest priority, reserves no core, and goes on if this command is
+    interrupted. The last fifth of the incidents is what training is stopped and calibrated by;
+    `x0 evaluate` says how good such a model is.
+
+    Needs torch: `make setup-train`.
+    """
+    from serve_apps.inference.model_file import load
+    from serve_apps.inference.training_needs import require_training
+    from serve_apps.settings import Settings
+
+    require_training()
+    report = reporting.Report(as_json)
+    settings = Settings.load()
+    folder, to = train.resolve(), (out or settings.state_dir / "models").resolve()
+    if not _in_background(settings, folder, to, seed, report):
+        os.nice(_NICEST)
+        train_folder(folder, to, seed, report.progress, report.note)
+    card = load(to / NAME).card
+    values = {
+        "model": str(to / NAME),
+        "trained_on": card.trained_on,
+        "seed": card.seed,
+        "features": list(card.features),
+        "thresholds": card.thresholds,
+    }
+    report.result(
+        values,
+        f"{to / NAME}.safetensors and .json: trained on {card.trained_on}.",
+        f"How good such a model is: x0 evaluate --train {train}",
+    )
+    return 0
+
+
+def train_folder(
+    folder: Path,
+    to: Path,
+    seed: int,
+    progress: Callable[[str], None] = lambda _: None,
+    note: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Train on a data set and write the model.
+
+    Raises:
+        DataSetUnusable: nothing can be learnt from it.
+        OSError: the model cannot be written.
+    """
+    from serve_apps.inference.learning import TrainingOptions
+    from serve_apps.inference.model_file import save
+    from serve_apps.inference.trials import train
+
+    windows = windows_of(folder, progress, note)
+    model = train(windows, in_words(folder, windows), TrainingOptions(seed=seed), progress)
+    to.mkdir(parents=True, exist_ok=True)
+    save(model, to / NAME)
+
+
+def windows_of(
+    folder: Path,
+    progress: Callable[[str], None],
+    note: Callable[[str], None],
+    features: tuple[str, ...] | None = None,
+) -> LabelledWindows:
+    """The windows of a data set, of which something can be learnt, or scored.
+
+    Args:
+        folder: of the data set.
+        progress: told what is being done.
+        note: told what of the data set could not be used.
+        features: of the model, which the data set may give in part; None: all that it gives.
+
+    Raises:
+        DataSetUnusable: it is no data set, or has no incident with a cause in the network.
+    """
+    from serve_apps.inference import data_set, labelled_windows
+    from serve_apps.inference.errors import DataSetUnusable
+    from serve_apps.inference.learning import Truth
+
+    found = data_set.read(folder, progress)
+    for line in found.notes:
+        note(f"note: {folder.name}: {line}")
+    progress("comparing everything with its normal")
+    windows = labelled_windows.labelled_windows(found, features)
+    if lacking := windows.lacking():
+        note(f"note: {folder.name} has not, and the model does without: {', '.join(lacking)}")
+    if not any(one.example.truth is Truth.INSIDE for one in windows.incidents):
+        why = "no incident that can be used began at a node of the network"
+        raise DataSetUnusable(str(folder), data_set.INCIDENTS, why)
+    return windows
+
+
+def in_words(folder: Path, windows: LabelledWindows) -> str:
+    """What a model was trained on."""
+    return f"{folder.name}: {len(windows.incidents)} incidents, {len(windows.quiet)} quiet windows"
+
+
+def _in_background(
+    settings: Settings, folder: Path, to: Path, seed: int, report: reporting.Report
+) -> bool:
+    """Have a process of the running session's own cluster train; False if none runs."""
+    from actors.runtime import spawn
+    from actors.runtime.errors import NotRunning
+    from jobs.launch import session
+    from serve_apps.inference.errors import TrainingFailed
+
+    try:
+        running = session.running(settings)
+    except NotRunning:
+        return False
+    try:
+        if not running.record.own_cluster:
+            return False
+        report.progress("training in the background of the running session")
+        errand = spawn.run_once(_train_nicely, folder, to, seed)
+        if why := errand.wait(_LONGEST_S):
+            raise TrainingFailed(why)
+    finally:
+        running.close()
+    return True
+
+
+def _train_nicely(folder: Path, to: Path, seed: int) -> None:
+    os.nice(_NICEST)
+    train_folder(folder, to, seed)
+
+
+if __name__ == "__main__":
+    reporting.run(command)
