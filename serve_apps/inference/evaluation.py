@@ -112,38 +112,54 @@ def scores(windows: LabelledWindows, answers: Sequence[Answer], quiet: Sequence[
         quiet: to `windows.quiet`, in order.
     """
     every = list(zip(windows.incidents, answers, strict=True))
-    located = [(one, said) for one, said in every if one.example.truth is Truth.INSIDE]
-    visible = [(one, said) for one, said in located if one.visible]
+    return Scores(
+        incidents=len(every),
+        detected=_share([said.alarm for _, said in every]),
+        per_kind=_per_kind(every),
+        **_of_located([each for each in every if each[0].example.truth is Truth.INSIDE]),
+        **_of_outside(every, sum(said.outside for said in quiet)),
+        **_of_quiet(windows.quiet, [said.alarm for said in quiet]),
+    )
+
+
+def _of_located(located: Sequence[tuple[LabelledWindow, Answer]]) -> dict[str, Any]:
+    visible = [each for each in located if each[0].visible]
     places = [_place(*each) for each in located]
     right = np.array([place == 1 for place in places], np.bool_)
     confidence = np.array([said.confidence for _, said in located])
-    said_outside = [one for one, said in every if said.outside]
-    outside = [said.outside for one, said in every if one.example.truth is Truth.OUTSIDE]
-    came = sum(one.example.truth is Truth.OUTSIDE for one in said_outside)
-    of_link = [(one, said) for one, said in visible if one.half_link >= 0]
-    alarms = [said.alarm for said in quiet]
-    quiet_s = sum(_length_s(windows.quiet))
-    return Scores(
-        incidents=len(every),
-        located=len(located),
-        top1=_share(right),
-        top3=_share([place <= _TOP for place in places]),
-        top1_interval=wilson(int(right.sum()), len(right)),
-        visible=len(visible),
-        visible_top1=_share([_place(*each) == 1 for each in visible]),
-        endpoint_top1=_share([_at_an_end(*each) for each in located]),
-        exact_link=_share([_link(said) == one.half_link // 2 for one, said in of_link]),
-        calibration_error=_known(calibration_error(confidence, right))
-        if np.isfinite(confidence).all()
-        else None,
-        detected=_share([said.alarm for _, said in every]),
-        outside_precision=_ratio(came, len(said_outside) + sum(said.outside for said in quiet)),
-        outside_recall=_share(outside),
-        quiet=len(quiet),
-        false_alarms=_share(alarms),
-        false_alarms_per_day=_ratio(sum(alarms) * _DAY_S, quiet_s),
-        per_kind=_per_kind(every),
-    )
+    error = calibration_error(confidence, right) if np.isfinite(confidence).all() else math.nan
+    return {
+        "located": len(located),
+        "top1": _share(right),
+        "top3": _share([place <= _TOP for place in places]),
+        "top1_interval": wilson(int(right.sum()), len(right)),
+        "visible": len(visible),
+        "visible_top1": _share([_place(*each) == 1 for each in visible]),
+        "endpoint_top1": _share([_at_an_end(*each) for each in located]),
+        "exact_link": _share(
+            [_link(said) == one.half_link // 2 for one, said in visible if one.half_link >= 0]
+        ),
+        "calibration_error": error if math.isfinite(error) else None,
+    }
+
+
+def _of_outside(
+    every: Sequence[tuple[LabelledWindow, Answer]], said_of_nothing: int
+) -> dict[str, Any]:
+    said = [one.example.truth is Truth.OUTSIDE for one, said in every if said.outside]
+    came = [said.outside for one, said in every if one.example.truth is Truth.OUTSIDE]
+    return {
+        "outside_precision": _ratio(sum(said), len(said) + said_of_nothing),
+        "outside_recall": _share(came),
+    }
+
+
+def _of_quiet(windows: Sequence[LabelledWindow], alarms: Sequence[bool]) -> dict[str, Any]:
+    return {
+        "quiet": len(windows),
+        "false_alarms": _share(alarms),
+        "false_alarms_per_day": _ratio(sum(alarms) * _DAY_S, sum(_length_s(windows))),
+    }
 
 
 def wilson(right: int, n: int) -> tuple[float, float] | None:
@@ -212,7 +228,3 @@ def _share(holds: Sequence[bool] | NDArray[np.bool_]) -> float | None:
 
 def _ratio(part: float, whole: float) -> float | None:
     return part / whole if whole else None
-
-
-def _known(value: float) -> float | None:
-    return value if math.isfinite(value) else None
