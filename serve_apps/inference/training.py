@@ -194,27 +194,28 @@ def _log_sum_exp(logits: torch.Tensor, group: torch.Tensor, n: int) -> torch.Ten
 def _root_cause_batches(
     examples: Sequence[Example], scaling: Normalisation, options: TrainingOptions
 ) -> list[_RootCauseBatch]:
-    batches = []
-    for part in _parts(len(examples), options):
-        chosen = [examples[at] for at in part]
-        n = len(chosen)
-        sizes = [len(each.x) for each in chosen]
-        window = np.repeat(np.arange(n), sizes)
-        is_vertex = np.concatenate([each.graph.owner >= 0 for each in chosen])
-        roots = np.concatenate([each.roots for each in chosen])
-        outside = np.repeat([each.truth is Truth.OUTSIDE for each in chosen], sizes)
-        normal = np.array([each.truth is Truth.NORMAL for each in chosen])
-        batches.append(
-            _RootCauseBatch(
-                torch.from_numpy(scaling(np.concatenate([each.x for each in chosen]))),
-                _joined([each.graph.edges for each in chosen], sizes),
-                n,
-                torch.from_numpy(np.concatenate((np.arange(n), window, window))),
-                torch.from_numpy(np.concatenate((np.ones(n, bool), is_vertex, is_vertex))),
-                torch.from_numpy(np.concatenate((normal, roots, outside & is_vertex))),
-            )
-        )
-    return batches
+    return [
+        _root_cause_batch([examples[at] for at in part], scaling)
+        for part in _parts(len(examples), options)
+    ]
+
+
+def _root_cause_batch(chosen: Sequence[Example], scaling: Normalisation) -> _RootCauseBatch:
+    n, sizes = len(chosen), [len(each.x) for each in chosen]
+    window = np.repeat(np.arange(n), sizes)
+    truth = np.array([each.truth.value for each in chosen])
+    is_vertex = np.concatenate([each.graph.owner >= 0 for each in chosen])
+    roots = np.concatenate([each.roots for each in chosen])
+    outside = is_vertex & (truth == Truth.OUTSIDE.value)[window]
+    right = np.concatenate((truth == Truth.NORMAL.value, roots, outside))
+    return _RootCauseBatch(
+        torch.from_numpy(scaling(np.concatenate([each.x for each in chosen]))),
+        _joined([each.graph.edges for each in chosen], sizes),
+        n,
+        torch.from_numpy(np.concatenate((np.arange(n), window, window))),
+        torch.from_numpy(np.concatenate((np.ones(n, bool), is_vertex, is_vertex))),
+        torch.from_numpy(right),
+    )
 
 
 def _condition_batches(
