@@ -64,7 +64,6 @@ def command(
     settings = Settings.load()
     folder, to = train.resolve(), (out or settings.state_dir / "models").resolve()
     if not _in_background(settings, folder, to, seed, report):
-        os.nice(_NICEST)
         train_folder(folder, to, seed, report.progress, report.note)
     card = load(to / NAME).card
     values = {
@@ -148,8 +147,13 @@ def _in_background(
     settings: Settings, folder: Path, to: Path, seed: int, report: reporting.Report
 ) -> bool:
     """Have a process of the running session's own cluster train; False if none runs."""
-    from actors.runtime import spawn
     from actors.runtime.errors import NotRunning
+    from jobs.launch.record import SessionRecord
+
+    record = SessionRecord.load(settings.state_dir)
+    if record is None or not record.own_cluster:
+        return False
+    from actors.runtime import spawn
     from jobs.launch import session
     from serve_apps.inference.errors import TrainingFailed
 
@@ -158,8 +162,6 @@ def _in_background(
     except NotRunning:
         return False
     try:
-        if not running.record.own_cluster:
-            return False
         report.progress("training in the background of the running session")
         errand = spawn.run_once(_train_nicely, folder, to, seed)
         if why := errand.wait(_LONGEST_S):

@@ -62,7 +62,7 @@ def extra_trees(
     trained_on: Sequence[LabelledWindow], asked: Sequence[LabelledWindow], seed: int
 ) -> list[Answer]:
     """Extremely randomised trees."""
-    trees = ExtraTreesClassifier(300, min_samples_leaf=2, random_state=seed)
+    trees = ExtraTreesClassifier(200, min_samples_leaf=2, random_state=seed)
     return _trees(trees, trained_on, asked)
 
 
@@ -92,10 +92,15 @@ def _trees(
         np.concatenate([_beside(each) for each in located]),
         np.concatenate([each.roots[each.graph.owner >= 0] for each in located]),
     )
+    rows = [_beside(one.example) for one in asked]
+    if not rows:
+        return []
+    chances = trees.predict_proba(np.concatenate(rows))[:, 1]
     found = []
-    for one in asked:
+    for one, chance in zip(
+        asked, np.split(chances, np.cumsum([len(each) for each in rows])[:-1]), strict=True
+    ):
         size = np.zeros(len(one.example.x))
-        chance = trees.predict_proba(_beside(one.example))[:, 1]
         size[one.example.graph.owner >= 0] = chance
         found.append(_answer(one.example, size, np.add, np.zeros(one.example.graph.n_nodes)))
     return found
