@@ -51,7 +51,7 @@ from tests.unit.payments.shop import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from actors.payments.chains.verdict import Transfer
@@ -641,6 +641,26 @@ def test_what_arrived_in_an_unusual_way_settles_nothing(ledger: Ledger) -> None:
     (review,) = ledger.reviews.listing()
     assert (review.cause, review.order) == ("unusual", one.id)
     ledgers.check(ledger)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        str.upper,
+        str.capitalize,
+        "'{}'".format,
+        "order {}".format,
+        lambda comment: f"{comment[:5]}\u200b{comment[5:]}",
+    ],
+    ids=["capitals", "a capital", "quotes", "a word before", "a space of no width"],
+)
+def test_a_comment_that_people_or_wallets_have_changed_settles(
+    ledger: Ledger, sent: Callable[[str], str]
+) -> None:
+    """Exactly one word of 32 hex digits stands in it, and that names the order."""
+    one = order(ledger, method=Method.TON)
+    settle(ledger, transfer(one.amount, method=Method.TON, comment=sent(one.comment)))
+    assert state(ledger, one.id) is OrderState.CONFIRMED
 
 
 def test_the_wrong_coin_settles_nothing(ledger: Ledger) -> None:
