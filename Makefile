@@ -76,10 +76,11 @@ cover: setup-dev
 		tests/unit/payments/test_clock_skew.py \
 		tests/unit/payments/test_orders.py tests/unit/payments/test_tokens_and_delivery.py
 
-# Types take as long as all the rest: side by side. No function above 15, in cyclomatic complexity as lizard counts it (with `and` and `or`) or in
-# cognitive complexity.
+# Types, which training's packages belong to, take as long as all the rest: side by side. No function
+# above 15, in cyclomatic complexity as lizard counts it (with `and` and `or`) or in cognitive
+# complexity.
 CODE := actors serve_apps jobs cluster loadtests tests
-lint: setup-dev
+lint: setup-dev setup-train
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint-types lint-rest
 
 lint-types:
