@@ -34,7 +34,8 @@ def majority(trained_on: Sequence[LabelledWindow], asked: Sequence[LabelledWindo
         count = np.zeros(one.example.graph.n_nodes)
         for node, at in _indices(trained_on).items():
             count[at] = names.count(node)
-        found.append(Answer(count, np.zeros(len(one.example.x) - len(count))))
+        ranked = count - np.arange(len(count)) / (1 + len(count))  # of equals the first
+        found.append(Answer(ranked, np.zeros(len(one.example.x) - len(count))))
     return found
 
 
