@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 ERRANDS: Final = "errands"  # namespace of those who run them
 _LINGER_S: Final = 1.0
+_FORGOTTEN_S: Final = 60.0  # that the process of an errand waits to be asked whether it has ended
 _POLL_S: Final = 0.05
 _looks_in: Final[list[str]] = []  # namespace set by `work_in`; empty: the connection's
 _PROBE_S: Final = 3.0  # longest wait for a head to accept a connection
@@ -219,14 +220,17 @@ class _Errands:
     def __init__(self, name: str, function: Callable[..., object], *args: object) -> None:
         function(*args)
         self._name = name
-        # A little later, so that whoever waits is told first.
-        threading.Timer(_LINGER_S, self._end).start()
+        threading.Timer(_FORGOTTEN_S, self._end).start()  # for one whose caller has gone
 
     def _end(self) -> None:
         ray.kill(ray.get_actor(self._name, namespace=ERRANDS))
 
     def ended(self) -> None:
-        """Answer once the function has ended."""
+        """Answer once the function has ended; the process ends a little later, when that is said.
+
+        On a busy machine the question is heard seconds after the function has ended.
+        """
+        threading.Timer(_LINGER_S, self._end).start()
 
 
 def run_once(function: Callable[..., object], *args: object) -> Errand:

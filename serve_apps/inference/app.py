@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ray import serve
 from ray.serve.schema import LoggingConfig
+from threadpoolctl import threadpool_limits
 
 from actors.runtime import log, spawn
 from actors.runtime.errors import ActorUnavailable
@@ -129,6 +130,8 @@ def _application(
     """The routes."""
     log.configure(log_level)
     spawn.work_in(namespace)
+    # Networks are narrow: on a busy machine more threads take five times as long as one.
+    threadpool_limits(1, "blas")
     inference = Inference(
         ensure_token(state_dir),
         FEATURES,

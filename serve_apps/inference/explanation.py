@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from serve_apps.inference.receptive_field import Player, ReceptiveField, within
+from serve_apps.inference.receptive_field import Player, ReceptiveField, Surroundings
 from serve_apps.inference.shapley import shapley
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-    from scipy import sparse
 
     from serve_apps.inference.model_file import Model
     from serve_apps.inference.node_graph import NodeGraph
@@ -148,7 +147,9 @@ def explain(model: Model, graph: NodeGraph, node: int, output: int = 0) -> Expla
     """
     # Normal inputs are 0: see `Normalisation`.
     inputs = model.normalisation(graph.deviations).astype(np.float64)
-    score = _Score(model, graph.operators(model.card.relations), inputs, node, output)
+    operators = graph.operators(model.card.relations)
+    around = Surroundings.of(operators, node, len(model.network.layers))
+    score = _Score(model, around, inputs, node, output)
     features_base, features = _by_features(score, model, graph)
     nodes_base, nodes = _by_nodes(score, graph)
     total = features_base + sum(part.contribution for part in features)
@@ -160,15 +161,14 @@ class _Score:
     """The score that is explained, as a function of who takes part."""
 
     model: Model
-    operators: Sequence[sparse.csr_array]
+    around: Surroundings
     inputs: NDArray[np.float64]
     node: int
     output: int
 
     def of(self, players: Sequence[Player]) -> ReceptiveField:
-        network = self.model.network
-        asked = self.inputs, self.node, players, self.output
-        return ReceptiveField.of(network, self.operators, *asked)
+        asked = self.around, self.inputs, players, self.output
+        return ReceptiveField.of(self.model.network, *asked)
 
     def shapley(self, players: Sequence[Player]) -> Shapley:
         return shapley(self.of(players), len(players))
@@ -204,9 +204,9 @@ def _by_features(
 
 def _by_nodes(score: _Score, graph: NodeGraph) -> tuple[float, tuple[NodePart, ...]]:
     changed = np.flatnonzero(score.inputs.any(axis=1))
-    depth = len(score.model.network.layers)
-    reached = np.intersect1d(within(score.operators, score.node, depth)[0], changed)
-    alone = _strongest(score, np.intersect1d(within(score.operators, score.node, 1)[0], changed))
+    levels = score.around.levels
+    reached = np.intersect1d(levels[0], changed)
+    alone = _strongest(score, np.intersect1d(levels[-2], changed))
     itself = np.intersect1d(reached, [score.node])
     rest = np.setdiff1d(reached, np.append(alone, score.node))
     groups = [group for group in (itself, *alone[:, None], rest) if group.size]

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.float64]
     Indices = NDArray[np.intp]  # of vertices: ascending, each once
+    Matrix = sparse.csr_array | Numbers
 
+_DENSE: Final = 2**16  # cells of a matrix that is handled as a dense one
 _AT_ONCE: Final = 2**20  # numbers of a layer that are held for all coalitions of a batch: 8 MiB
 
 
@@ -44,6 +46,44 @@ class Player:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Surroundings:
+    """The vertices from which one vertex is reached in so many steps, and how.
+
+    Attributes:
+        levels: the vertices whose inputs are needed, then those whose values are after each layer,
+            at last the vertex itself.
+        own: for each layer which vertex below is the same one, [n, n_below].
+        parts: for each layer and relation the means, [n, n_below].
+    """
+
+    levels: tuple[Indices, ...]
+    own: tuple[Matrix, ...]
+    parts: tuple[tuple[Matrix, ...], ...]
+
+    @classmethod
+    def of(cls, operators: Sequence[sparse.csr_array], vertex: int, depth: int) -> Self:
+        """The surroundings of a vertex.
+
+        Args:
+            operators: of the graph, [v, v] for each relation.
+            vertex: its index.
+            depth: number of layers.
+        """
+        levels = [np.array([vertex], np.intp)]
+        for _ in range(depth):
+            into = (operator[levels[0]].indices for operator in operators)
+            levels.insert(0, np.unique(np.concatenate([levels[0], *into]).astype(np.intp)))
+        pairs = tuple(itertools.pairwise(levels))
+        return cls(
+            tuple(levels),
+            tuple(_same(above, under) for under, above in pairs),
+            tuple(
+                tuple(_small(each[above][:, under]) for each in operators) for under, above in pairs
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Step:
     """A layer between those vertices that players can change.
 
@@ -56,8 +96,8 @@ class _Step:
 
     layer: Layer
     base: Numbers
-    own: sparse.csr_array
-    parts: tuple[sparse.csr_array, ...]
+    own: Matrix
+    parts: tuple[Matrix, ...]
 
     def change(self, below: Numbers) -> Numbers:
         """What changes of the inputs change: [n_below, coalitions, f_in] to [n, .., f_out]."""
@@ -92,37 +132,30 @@ class ReceptiveField:
     def of(
         cls,
         network: GraphSage,
-        operators: Sequence[sparse.csr_array],
+        around: Surroundings,
         x: NDArray[np.floating],
-        vertex: int,
         players: Sequence[Player],
         output: int = 0,
     ) -> Self:
-        """What an output of `vertex` depends on.
+        """What an output of a vertex depends on.
 
         Args:
             network: that is evaluated.
-            operators: of the graph, [v, v] for each relation.
+            around: the surroundings of the vertex, as deep as the network.
             x: [v, inputs], as measured.
-            vertex: index of the vertex that is asked about.
             players: no two of them have an input in common.
             output: index of the output.
         """
-        needed = within(operators, vertex, len(network.layers))
-        changes = _changes(needed[0], x.shape[1], players)
-        values = np.asarray(x[needed[0]], np.float64) - changes.sum(axis=1)
+        vertices = around.levels[0]
+        changes = _changes(vertices, x.shape[1], players)
+        values = np.asarray(x[vertices], np.float64) - changes.sum(axis=1)
         varied = np.flatnonzero(changes.any(axis=(1, 2)))
         changes = changes[varied]
         steps: list[_Step] = []
-        for layer, (under, above) in zip(network.layers, itertools.pairwise(needed), strict=True):
-            whole = _Step(
-                layer,
-                np.empty((above.size, layer.bias.size)),
-                _same(above, under),
-                tuple(sparse.csr_array(each[above][:, under]) for each in operators),
-            )
+        for layer, own, parts in zip(network.layers, around.own, around.parts, strict=True):
+            whole = _Step(layer, np.empty((own.shape[0], layer.bias.size)), own, parts)
             before = whole.change(values[:, None])[:, 0] + layer.bias
-            reached = _reached(whole, varied, last=above.size == 1)
+            reached = _reached(whole, varied, last=len(steps) + 1 == len(network.layers))
             steps.append(_restricted(whole, before, reached, varied))
             values, varied = np.maximum(before, 0.0), reached
         return cls(steps[0].change(changes), tuple(steps), output)
@@ -144,15 +177,6 @@ class ReceptiveField:
         return before[0, :, self.output]
 
 
-def within(operators: Sequence[sparse.csr_array], vertex: int, depth: int) -> list[Indices]:
-    """The vertices that `depth` layers need: of the inputs first, at last the vertex itself."""
-    found = [np.array([vertex], np.intp)]
-    for _ in range(depth):
-        into = (operator[found[0]].indices for operator in operators)
-        found.insert(0, np.unique(np.concatenate([found[0], *into]).astype(np.intp)))
-    return found
-
-
 def _changes(vertices: Indices, inputs: int, players: Sequence[Player]) -> Numbers:
     """The inputs as measured minus the normal ones: [n_vertices, players, inputs]."""
     found = np.zeros((vertices.size, len(players), inputs))
@@ -163,11 +187,16 @@ def _changes(vertices: Indices, inputs: int, players: Sequence[Player]) -> Numbe
     return found
 
 
-def _same(above: Indices, under: Indices) -> sparse.csr_array:
+def _same(above: Indices, under: Indices) -> Matrix:
     """Which vertex below is the same one; every one of `above` is in `under`."""
     one = np.ones(above.size)
     where = np.arange(above.size), np.searchsorted(under, above)
-    return sparse.csr_array((one, where), shape=(above.size, under.size))
+    return _small(sparse.csr_array((one, where), shape=(above.size, under.size)))
+
+
+def _small(matrix: sparse.csr_array) -> Matrix:
+    """The same matrix, dense if that is quicker: scipy takes long for each call, numpy does not."""
+    return matrix.toarray() if matrix.shape[0] * matrix.shape[1] <= _DENSE else matrix
 
 
 def _reached(step: _Step, varied: Indices, *, last: bool) -> Indices:
@@ -182,7 +211,5 @@ def _reached(step: _Step, varied: Indices, *, last: bool) -> Indices:
 
 def _restricted(step: _Step, before: Numbers, rows: Indices, columns: Indices) -> _Step:
     """A layer between these rows of it and of the one below."""
-    own, *parts = (
-        sparse.csr_array(operator[rows][:, columns]) for operator in (step.own, *step.parts)
-    )
+    own, *parts = (operator[rows][:, columns] for operator in (step.own, *step.parts))
     return _Step(step.layer, before[rows], own, tuple(parts))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from serve_apps.inference.explanation import MOST_NEIGHBOURS, FeaturePart, NodePart, explain
 from serve_apps.inference.node_graph import NodeGraph
-from serve_apps.inference.receptive_field import Player, ReceptiveField, within
+from serve_apps.inference.receptive_field import Player, ReceptiveField, Surroundings
 from serve_apps.inference.shapley import MOST_PLAYERS, shapley
 from tests.unit.inference.drawn import FEATURES, drawn_model
 
@@ -90,9 +90,8 @@ def test_coalitions_are_worth_what_the_whole_network_says(seed: int) -> None:
     groups = [np.flatnonzero(owner == each) for each in range(4)]
     field = ReceptiveField.of(
         model.network,
-        graph.operators(model.card.relations),
+        Surroundings.of(graph.operators(model.card.relations), 0, len(model.network.layers)),
         inputs,
-        0,
         [Player(group, inputs[group]) for group in groups],
     )
     coalitions = rng.random((9, 4)) < 0.5
@@ -176,13 +175,9 @@ def test_nodes_beyond_the_receptive_field_add_nothing(seed: int) -> None:
     depth = len(model.network.layers)
     inputs = model.normalisation(graph.deviations).astype(np.float64)
     players = [Player(np.array([each]), inputs[[each]]) for each in range(n)]
-    values = shapley(
-        ReceptiveField.of(model.network, graph.operators(model.card.relations), inputs, 0, players),
-        n,
-    ).values
-    assert within(graph.operators(model.card.relations), 0, depth)[0].tolist() == list(
-        range(depth + 1)
-    )
+    around = Surroundings.of(graph.operators(model.card.relations), 0, depth)
+    values = shapley(ReceptiveField.of(model.network, around, inputs, players), n).values
+    assert around.levels[0].tolist() == list(range(depth + 1))
     assert values[depth + 1 :] == pytest.approx(0.0, abs=1e-12)
     assert np.abs(values[: depth + 1]).max() > 0
     told = {node for part in explain(model, graph, 0).nodes for node in part.nodes}
