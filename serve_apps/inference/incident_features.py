@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from serve_apps.inference.mesh_series import MeshSeries, deviations, series_of, sum_by_node
+from serve_apps.inference.mesh_series import (
+    MeshSeries,
+    deviations,
+    series_of,
+    sum_by_node,
+)
 from serve_apps.inference.propagation import NEVER, Propagation, began, spread, steadiness
 from serve_apps.inference.telemetry import Place
 
@@ -28,17 +33,30 @@ if TYPE_CHECKING:
     from serve_apps.inference.telemetry import NetworkGraph, Telemetry
 
 HALF_LINK_SERIES: Final = ("loss_rate", "frame_loss", "latency", "rssi", "snr", "link_down")
-NODE_SERIES: Final = ("cpu", "memory", "throughput", "dark", "links_down")
+NODE_SERIES: Final = (
+    "cpu",
+    "memory",
+    "throughput",
+    "dark",
+    "links_down",
+    "latency_from_others",
+    "latency_to_others",
+)
 ASPECTS: Final = ("present", "peak", "magnitude", "lag", "steadiness")
 OF_SPREAD: Final = (
     "lag",
     "age",
     "strength",
+    "present",
     "explained",
     "preceded",
     "unpreceded",
     "chain",
     "chain_lead",
+    "explained_directly",
+    "preceded_directly",
+    "chain_directly",
+    "chain_lead_directly",
 )
 SIDES: Final = ("own", "neighbours")  # who measures: the node, or its neighbours of it
 FEATURES: Final = (
@@ -98,18 +116,23 @@ def incident_features(
     series = {**(series or series_of(telemetry))}
     series["links_down"] = _links_down(graph, series["link_down"])
     names = (*HALF_LINK_SERIES, *NODE_SERIES)
-    moved = {name: deviations(series[name], normal, window)[0] for name in names}
+    moved = {name: deviations(series[name], normal, window)[0] for name in names if name in series}
+    moved["latency_from_others"] = _of_all_links(graph, moved["latency"])
+    moved["latency_to_others"] = _of_all_links(graph, _swapped(moved["latency"]))
     starts = {name: began(moved[name]) for name in names}
-    node_began, strength = _of_nodes(graph, moved, starts)
+    node_began, strength, present = _of_nodes(
+        graph, moved, series["links_down"].values[window] >= 1.0
+    )
     known = node_began[node_began != NEVER]
     earliest = int(known.min()) if len(known) else 0
     found = spread(graph, node_began, strength)
+    direct = spread(graph, node_began, strength, 1)
     aspects = {name: _aspects(moved[name], starts[name], earliest) for name in names}
     x = np.concatenate(
         [
             *(aspects[name] for name in NODE_SERIES),
             *(_of_links(graph, side, aspects[name]) for side in SIDES for name in HALF_LINK_SERIES),
-            _of_spread(found, node_began, strength, earliest, now + 1 - first),
+            _of_spread((found, direct), node_began, (strength, present), earliest, now + 1 - first),
         ],
         axis=1,
     )
@@ -134,23 +157,28 @@ def _of_links(graph: NetworkGraph, side: str, aspects: NDArray[np.float64]) -> N
 
 
 def _of_spread(
-    found: Propagation,
+    both: tuple[Propagation, Propagation],
     start: NDArray[np.intp],
-    strength: NDArray[np.float64],
+    sizes: tuple[NDArray[np.float64], NDArray[np.float64]],
     earliest: int,
     n_rows: int,
 ) -> NDArray[np.float64]:
+    found, direct = both
     began_at = np.where(start == NEVER, np.nan, start)
     return np.stack(
         [
             began_at - earliest,
             n_rows - began_at,
-            np.log1p(strength),
+            *(np.log1p(each) for each in sizes),
             found.explained,
             np.log1p(found.preceded),
             np.where(found.preceded > 0, 0.0, found.chain),
             found.chain,
             found.chain - _best_other(found.chain),
+            direct.explained,
+            np.log1p(direct.preceded),
+            direct.chain,
+            direct.chain - _best_other(direct.chain),
         ],
         axis=1,
     )
@@ -188,28 +216,72 @@ def _links_down(graph: NetworkGraph, down: MeshSeries) -> MeshSeries:
     return MeshSeries(Place.NODE, shares, shares, 0.1)
 
 
+def _of_all_links(graph: NetworkGraph, moved: NDArray[np.float64]) -> NDArray[np.float64]:
+    """By how much even the least deviating of a node's links is above normal, at 2 and more."""
+    owner = graph.ends.reshape(-1)
+    inside = owner >= 0
+    least = np.full((len(graph.nodes), len(moved)), np.inf)
+    np.minimum.at(least, owner[inside], np.where(np.isnan(moved), np.inf, moved).T[inside])
+    several = np.bincount(owner[inside], minlength=len(graph.nodes)) > 1
+    known = np.isfinite(least) & several[:, None]
+    return np.where(known, np.maximum(least, 0.0), np.nan).T
+
+
+def _swapped(moved: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What the other end of each half-link measures."""
+    return moved.reshape(len(moved), -1, 2)[:, :, ::-1].reshape(moved.shape)
+
+
+def _of_the_link_alone(
+    graph: NetworkGraph, late: NDArray[np.float64], of_nodes: tuple[NDArray[np.float64], ...]
+) -> NDArray[np.float64]:
+    """How far latency deviates beyond what all links of either end have in common.
+
+    Where a node at one end is slow, the link is late at both ends, and so are the node's others:
+    that is a deviation of the node, and none of its neighbours'.
+    """
+    node = np.max([np.abs(np.nan_to_num(each)) for each in of_nodes], axis=0)
+    own = node[:, graph.ends.reshape(-1)]
+    beyond: NDArray[np.float64] = np.abs(late) - np.maximum(own, _swapped(own))
+    return np.maximum(beyond, 0.0)
+
+
+def _peer_is_down(graph: NetworkGraph, all_down: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether all links of the other end of each half-link are down: it is no fault of this end."""
+    peer = graph.ends[:, ::-1].reshape(-1)
+    several = np.bincount(graph.ends[graph.ends >= 0], minlength=len(graph.nodes)) > 1
+    return (all_down & several)[:, peer] & (peer >= 0)
+
+
 def _of_nodes(
     graph: NetworkGraph,
     moved: Mapping[str, NDArray[np.float64]],
-    starts: Mapping[str, NDArray[np.intp]],
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """When each node began to deviate, and how far it has gone since, steadily."""
+    all_down: NDArray[np.bool_],
+) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
+    """When each node began to deviate, how far it has gone since, and how far it is now."""
     n_nodes = len(graph.nodes)
     owner = graph.ends.reshape(-1)
     late = np.iinfo(np.intp).max
-    start, strength = np.full(n_nodes, late, np.intp), np.zeros(n_nodes)
-    for name, begun in starts.items():
-        if name == "throughput":  # what is routed elsewhere is no fault there
-            continue
+    start, strength, present = np.full(n_nodes, late, np.intp), np.zeros(n_nodes), np.zeros(n_nodes)
+    alone = _of_the_link_alone(
+        graph, moved["latency"], (moved["latency_from_others"], moved["latency_to_others"])
+    )
+    cut_off = _peer_is_down(graph, all_down)
+    for name, moved_by in {**moved, "latency": alone}.items():
+        size = np.nan_to_num(np.abs(moved_by))
+        if name in HALF_LINK_SERIES:
+            size = np.where(cut_off, 0.0, size)
+        begun = began(np.where(size > 0, moved_by, 0.0))
         deviates = begun != NEVER
-        if not deviates.any():
+        # What is routed elsewhere is no fault where it is missed.
+        if name == "throughput" or not deviates.any():
             continue
-        since = np.arange(len(moved[name]))[:, None] >= begun
+        since = np.arange(len(size))[:, None] >= begun
         # What has passed counts for little: its mean falls with every row in which it is normal.
-        size = np.nan_to_num(np.abs(moved[name]) * since).sum(axis=0)
-        size /= np.maximum(since.sum(axis=0), 1)
+        mean = (size * since).sum(axis=0) / np.maximum(since.sum(axis=0), 1)
         at = owner if name in HALF_LINK_SERIES else np.arange(n_nodes)
         deviates = deviates & (at >= 0)
         np.minimum.at(start, at[deviates], begun[deviates])
-        np.maximum.at(strength, at[deviates], size[deviates])
-    return np.where(start == late, NEVER, start), strength
+        np.maximum.at(strength, at[deviates], mean[deviates])
+        np.maximum.at(present, at[deviates], size[-PRESENT:].mean(axis=0)[deviates])
+    return np.where(start == late, NEVER, start), strength, present

@@ -80,17 +80,24 @@ class Example:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NodeExample:
-    """A network at one moment, of whose nodes it is known which are anomalous.
+    """A network at one moment, with what is known of which of its nodes are anomalous.
 
     Attributes:
         edges: as of `VertexGraph`, between nodes.
         x: float64 [n, n_features], raw features; NaN where not known.
         anomalous: bool [n].
+        told: bool [n], of which nodes that is known; None: of all.
     """
 
     edges: tuple[tuple[NDArray[np.intp], NDArray[np.intp]], ...]
     x: NDArray[np.float64]
     anomalous: NDArray[np.bool_]
+    told: NDArray[np.bool_] | None = None
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Of which nodes it is known whether they are anomalous, bool [n]."""
+        return np.ones(len(self.x), bool) if self.told is None else self.told
 
 
 @dataclass(frozen=True, slots=True)

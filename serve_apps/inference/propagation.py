@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 FAR: Final = 4.0  # robust standard deviations at which a deviation begins
 AWAY: Final = 2.5  # those that it must keep in the next row
+STIRRED: Final = 2.0  # those from which on it counts as the beginning of what follows
+SLOW: Final = 4  # rows that this may take at most
 MAX_LAG: Final = 3  # rows from one hop to the next
 REACH: Final = 2  # hops over which one node may have disturbed another
 MOST: Final = 500  # deviating nodes that are followed, the strongest
@@ -44,7 +46,14 @@ def began(deviation: NDArray[np.float64]) -> NDArray[np.intp]:
         return np.full(size.shape[1], NEVER, np.intp)
     stays = np.concatenate([size[1:] >= AWAY, np.ones((1, size.shape[1]), bool)])
     starts = (size >= FAR) & stays
-    return np.where(starts.any(axis=0), starts.argmax(axis=0), NEVER)
+    row = np.where(starts.any(axis=0), starts.argmax(axis=0), NEVER)
+    # What is averaged, or fills up slowly, has begun before it is far from normal.
+    column = np.arange(len(row))
+    for _ in range(SLOW):
+        before = np.maximum(row - 1, 0)
+        grows = deviation[before, column] * np.sign(deviation[row, column]) >= STIRRED
+        row = np.where((row > 0) & grows, before, row)
+    return row
 
 
 def steadiness(deviation: NDArray[np.float64], start: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -78,7 +87,10 @@ class Propagation:
 
 
 def spread(
-    graph: NetworkGraph, start: NDArray[np.intp], strength: NDArray[np.float64]
+    graph: NetworkGraph,
+    start: NDArray[np.intp],
+    strength: NDArray[np.float64],
+    reach: int = REACH,
 ) -> Propagation:
     """Follow the deviations of nodes through the graph.
 
@@ -86,6 +98,7 @@ def spread(
         graph: the network.
         start: intp [n_nodes], row at which each began to deviate, or `NEVER`.
         strength: float64 [n_nodes], how far it deviates, not negative.
+        reach: hops over which one node may have disturbed another, 1 or 2.
     """
     n_nodes = len(graph.nodes)
     explained, preceded, chain = np.zeros((3, n_nodes))
@@ -97,7 +110,7 @@ def spread(
         return Propagation(explained, preceded, chain, cause)
     hops = _hops(graph, nodes)
     lag = start[nodes][None, :] - start[nodes][:, None]
-    follows = (hops > 0) & (lag >= 0) & (lag <= MAX_LAG * hops)
+    follows = (hops > 0) & (hops <= reach) & (lag >= 0) & (lag <= MAX_LAG * hops)
     web: nx.DiGraph[int] = nx.from_numpy_array(follows, create_using=nx.DiGraph)
     total = strength[nodes].sum()
     for at, node in enumerate(nodes.tolist()):

@@ -55,6 +55,7 @@ class Described:
         features: names of the raw features, in order.
         relations: names of the relations of the examples' edges, in order.
         trained_on: the data, in words.
+        scaling: of the features; None: that by which the examples are normal.
         false_alarms: share of windows without an incident in which one may be said to be.
     """
 
@@ -62,6 +63,7 @@ class Described:
     trained_on: str
     relations: tuple[str, ...] = RELATIONS
     false_alarms: float = 0.005
+    scaling: Normalisation | None = None
 
 
 def train_root_cause(
@@ -84,12 +86,12 @@ def train_root_cause(
         A model with thresholds and calibration; nothing of it was measured on other examples.
     """
     every = [*examples, *validation]
-    scaling = Normalisation.of(np.concatenate([each.x for each in examples]))
+    scaling = described.scaling or Normalisation.of(np.concatenate([each.x for each in examples]))
     earlier = _root_cause_batches(examples, scaling, options)
     later = _root_cause_batches(validation, scaling, options)
     networks, epochs = _members(earlier, later, len(OUTPUTS), options, progress, "on the earlier")
     judged = [judge(networks, scaling, each.graph, each.x) for each in validation]
-    scaling = Normalisation.of(np.concatenate([each.x for each in every]))
+    scaling = described.scaling or Normalisation.of(np.concatenate([each.x for each in every]))
     whole = _root_cause_batches(every, scaling, options)
     network, _ = _members(whole, [], len(OUTPUTS), options, progress, "on all", epochs)
     card = _card(Purpose.ROOT_CAUSE, described, options, OUTPUTS).model_copy(
@@ -110,13 +112,13 @@ def train_condition(
 ) -> Model:
     """Train a condition model; arguments as of `train_root_cause`."""
     every = [*examples, *validation]
-    scaling = Normalisation.of(_normal(examples))
+    scaling = described.scaling or Normalisation.of(_normal(examples))
     earlier = _condition_batches(examples, scaling, options)
     later = _condition_batches(validation, scaling, options)
     networks, epochs = _members(earlier, later, 1, options, progress, "on the earlier")
-    logits = np.concatenate([_logits(networks, scaling, each) for each in validation])
-    anomalous = np.concatenate([each.anomalous for each in validation])
-    scaling = Normalisation.of(_normal(every))
+    logits = np.concatenate([_logits(networks, scaling, one)[one.known] for one in validation])
+    anomalous = np.concatenate([one.anomalous[one.known] for one in validation])
+    scaling = described.scaling or Normalisation.of(_normal(every))
     whole = _condition_batches(every, scaling, options)
     network, _ = _members(whole, [], 1, options, progress, "on all", epochs)
     (name,) = CONDITION_OUTPUTS
@@ -182,9 +184,12 @@ class _ConditionBatch:
     adjacencies: tuple[torch.Tensor, ...]
     weight: float
     anomalous: torch.Tensor  # float32 [v]
+    known: torch.Tensor  # bool [v]
 
     def loss(self, outputs: torch.Tensor) -> torch.Tensor:
-        return torch.nn.functional.binary_cross_entropy_with_logits(outputs[:, 0], self.anomalous)
+        return torch.nn.functional.binary_cross_entropy_with_logits(
+            outputs[self.known, 0], self.anomalous[self.known]
+        )
 
 
 def _log_sum_exp(logits: torch.Tensor, group: torch.Tensor, n: int) -> torch.Tensor:
@@ -234,6 +239,7 @@ def _condition_batches(
                 _joined([each.edges for each in chosen], sizes),
                 float(sum(sizes)),
                 torch.from_numpy(anomalous.astype(np.float32)),
+                torch.from_numpy(np.concatenate([each.known for each in chosen])),
             )
         )
     return batches
@@ -269,7 +275,7 @@ def _logits(
 
 
 def _normal(examples: Sequence[NodeExample]) -> NDArray[np.float64]:
-    return np.concatenate([each.x[~each.anomalous] for each in examples])
+    return np.concatenate([each.x[each.known & ~each.anomalous] for each in examples])
 
 
 def _quantile(scores: NDArray[np.float64], share: float) -> float:

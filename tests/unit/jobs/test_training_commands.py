@@ -81,3 +81,10 @@ def test_a_folder_that_is_no_data_set_is_an_error_of_input(week: Path) -> None:
     (week / "incidents.csv").write_text("incident,start,end,kind,node,interface,minutes\n")
     _, err = x0("evaluate", "--train", week, code=exit_codes.BAD_INPUT)
     assert "no incident that can be used" in err
+
+
+def test_what_to_learn_from_is_either_a_data_set_or_simulated(week: Path) -> None:
+    for arguments in ((), ("--train", week, "--simulated")):
+        _, err = x0("train", *arguments, code=exit_codes.BAD_INPUT)
+        assert "--train" in err
+        assert "--simulated" in err
