@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from serve_apps.inference.node_features import node_features
-from serve_apps.inference.node_graph import NodeGraph
+from serve_apps.inference.kept_model import KeptModel
+from serve_apps.inference.model_file import Purpose
+from serve_apps.inference.node_features import FEATURES, node_features
+from serve_apps.inference.node_graph import NEIGHBOUR, NodeGraph
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from serve_apps.inference.telemetry import Telemetry
+
+
+def condition_model(models: Path, features: Sequence[str] = FEATURES) -> KeptModel:
+    """The condition model of a directory, which may need these features of nodes."""
+    return KeptModel(models / "condition", Purpose.CONDITION, features, (NEIGHBOUR,))
 
 
 def node_graph(telemetry: Telemetry) -> NodeGraph:

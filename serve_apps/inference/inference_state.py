@@ -16,13 +16,11 @@ from actors.runtime.metrics import MemoryMetrics
 from actors.topology.errors import UnknownNode
 from actors.topology.provenance import Network
 from serve_apps.inference import asked_network, scoring
+from serve_apps.inference.condition import condition_model
 from serve_apps.inference.explanation import explain
 from serve_apps.inference.incident_events import told
 from serve_apps.inference.incident_replay import replay
-from serve_apps.inference.kept_model import KeptModel
 from serve_apps.inference.limits import Limits
-from serve_apps.inference.model_file import Purpose
-from serve_apps.inference.node_graph import NEIGHBOUR, NodeGraph
 from serve_apps.inference.settings import InferenceOptions
 from serve_apps.web.access import Access
 from serve_apps.web.admission import Rate, Slots
@@ -37,6 +35,7 @@ if TYPE_CHECKING:
     from serve_apps.inference.http.documents import NetworkBody, RootCauseBody, TelemetryBody
     from serve_apps.inference.live_root_cause import RootCauseRanker
     from serve_apps.inference.model_file import Model
+    from serve_apps.inference.node_graph import NodeGraph
     from serve_apps.inference.scoring import Scores
     from serve_apps.inference.telemetry import Telemetry
 
@@ -138,9 +137,7 @@ class Inference:
         self.requests = RequestMetrics(self.registry, PREFIX)
         self.in_flight = Slots(limits.in_flight, "requests")
         self.explanations = Slots(limits.explanations, "explanations")
-        self.condition = KeptModel(
-            options.models / "condition", Purpose.CONDITION, features, (NEIGHBOUR,)
-        )
+        self.condition = condition_model(options.models, features)
         self.running: RunningNetworks | None = None
         self.evaluate: Callable[[Job], Awaitable[Scores | X0Error]] = _alone
         self._features = tuple(features)

@@ -8,10 +8,13 @@ free of Ray; whoever runs it ends its process when `run` ends, so that it is sta
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+
+import numpy as np
 
 from actors.history.errors import NoHistory
 from actors.history.event_store import EventQuery
@@ -20,19 +23,20 @@ from actors.runtime.error_handler import Alert, ErrorHandler
 from actors.runtime.errors import Unavailable, X0Error
 from actors.topology.events import EventPage, EventSeverity
 from actors.topology.provenance import Network
-from serve_apps.inference import incident_events
+from serve_apps.inference import incident_events, scoring
 from serve_apps.inference.condition import node_graph
 from serve_apps.inference.incident_watch import IncidentWatch
 from serve_apps.inference.incidents import ChangeKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from actors.history.archive import Archive
     from actors.runtime.metrics import Metrics
     from actors.topology.events import NetworkEvent
     from serve_apps.inference.incident_watch import Outcome
     from serve_apps.inference.incidents import Incident
+    from serve_apps.inference.kept_model import KeptModel
     from serve_apps.inference.live_root_cause import RootCauseRanker
     from serve_apps.inference.looking import NetworkLooks
     from serve_apps.inference.node_graph import NodeGraph
@@ -108,6 +112,7 @@ class LiveLoop:
         metrics: where it counts.
         alert: is told of each incident that is critical; it must not block.
         remembered: reads the events of incidents of earlier processes, see `remembered`.
+        model: scores every node in each interval; None: they are not scored.
 
     Attributes:
         judged: number of intervals that have ended, and in which the network was seen.
@@ -122,8 +127,10 @@ class LiveLoop:
         metrics: Metrics,
         alert: Callable[[Alert], None],
         remembered: Callable[[], Sequence[NetworkEvent]] = tuple,
+        model: KeptModel | None = None,
     ) -> None:
         self._options = options
+        self._model = model
         self._remembered = remembered
         self.judged = 0
         self._looks = looks
@@ -214,14 +221,38 @@ class LiveLoop:
         async with self._closing:
             outcome = await asyncio.to_thread(self._watch.close, time.time())
         self.judged += outcome.disturbances is not None
+        scored = await self._scored() if outcome.disturbances is not None else {}
+        events = [_with_scores(event, scored) for event in outcome.events]
         self._counts.judged(outcome, self.open, time.monotonic() - began)
-        for change, event in zip(outcome.changes, outcome.events, strict=True):
+        for change, event in zip(outcome.changes, events, strict=True):
             self._log.info(event.what, kind=event.kind.value, incident=change.incident.id)
             if change.kind is ChangeKind.OPENED and event.severity is EventSeverity.CRITICAL:
                 self._alert(Alert(CONTEXT, "Incident", event.what))
-        self._untold.extend(outcome.events)
+        self._untold.extend(events)
         await self._tell()
         return outcome
+
+    async def _scored(self) -> Mapping[str, float]:
+        """Score every node of which something is measured: the probability that it is anomalous.
+
+        Without a model that can be used there are no scores, and that is told.
+        """
+        if self._model is None:
+            return {}
+        try:
+            model = await self._model.get()
+            graph = await self.condition()
+            (found,) = await asyncio.to_thread(scoring.scores, model, [graph])
+        except X0Error as error:
+            self._fails("scores", error)
+            self._counts.unscored()
+            return {}
+        self._works("scores")
+        measured = found.known > 0
+        self._counts.scored(int(measured.sum()), int((found.anomalous & measured).sum()))
+        if found.probability is None:
+            return {}
+        return {graph.nodes[row]: float(found.probability[row]) for row in np.flatnonzero(measured)}
 
     async def _tell(self) -> None:
         """Have the history store what it has not stored yet."""
@@ -250,6 +281,12 @@ class LiveLoop:
         if self._failing.pop(what, None) is not None:
             self._log.info("works again", what=what)
             self._counts.failing(len(self._failing))
+
+
+def _with_scores(event: NetworkEvent, scored: Mapping[str, float]) -> NetworkEvent:
+    """An event with the scores of the nodes that it names, as far as there are any."""
+    scores = {node: round(scored[node], 4) for node in event.nodes if node in scored}
+    return replace(event, data={**event.data, "anomalous": scores})
 
 
 def remembered(archive: Archive, network: Network) -> Sequence[NetworkEvent]:
@@ -289,6 +326,14 @@ class LiveMetrics:
         self._disturbed = metrics.gauge(
             f"{prefix}_nodes_disturbed", "Nodes with a disturbed link, or silent", ("network",)
         )
+        self._scored = metrics.gauge(
+            f"{prefix}_nodes_scored",
+            "Nodes of which anything is measured",
+            ("network",),
+        )
+        self._anomalous = metrics.gauge(
+            f"{prefix}_nodes_anomalous", "Nodes whose score reaches the threshold", ("network",)
+        )
         self._judging = metrics.histogram(
             f"{prefix}_judging_seconds", "Time to judge an interval", ("network",)
         )
@@ -298,7 +343,7 @@ class LiveMetrics:
             ("network",),
         )
         self._failing = metrics.gauge(
-            f"{prefix}_failing", "What fails now: looks, history", ("network",)
+            f"{prefix}_failing", "What fails now: looks, scores, history", ("network",)
         )
 
     def judged(self, outcome: Outcome, opened: Sequence[Incident], took_s: float) -> None:
@@ -314,6 +359,15 @@ class LiveMetrics:
             root = change.incident.root
             if change.kind is ChangeKind.OPENED and root is not None:
                 self._incidents.inc(network=self._network, cause=root.cause.value)
+
+    def scored(self, nodes: int, anomalous: float) -> None:
+        """Count nodes that were scored in an interval, and those that are anomalous."""
+        self._scored.set(nodes, network=self._network)
+        self._anomalous.set(anomalous, network=self._network)
+
+    def unscored(self) -> None:
+        """Tell that no node was scored: how many are anomalous is not known."""
+        self.scored(0, math.nan)
 
     def failing(self, count: int) -> None:
         """Tell how much fails."""

@@ -21,12 +21,15 @@ from actors.runtime.error_handler import ErrorHandler
 from actors.topology.provenance import Network
 from serve_apps.gateway.errors import NoObserver
 from serve_apps.inference import live_loop
+from serve_apps.inference.condition import condition_model
 from serve_apps.inference.evidence_ranking import EvidenceRanker
 from serve_apps.inference.live_loop import CONTEXT, LiveLoop, LiveOptions
 from serve_apps.inference.looking import MeshLooks, ObservedLooks
+from serve_apps.inference.settings import SHIPPED, InferenceOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from actors.runtime.metrics import Metrics
     from serve_apps.inference.looking import NetworkLooks
@@ -42,12 +45,14 @@ class ReplicaOptions:
         namespace: of the session.
         archive: where its history is.
         networks: how each network is followed.
+        models: directory of the models that are used.
         log_level: least severe line to log.
     """
 
     namespace: str
     archive: Archive
     networks: tuple[LiveOptions, ...]
+    models: Path = SHIPPED
     log_level: str = "INFO"
 
     @classmethod
@@ -64,7 +69,8 @@ class ReplicaOptions:
             Network.OBSERVED: LiveOptions.observed(settings.observe_poll_s),
         }
         followed = tuple(live[network] for network in networks if network in live)
-        return cls(settings.namespace, Archive.of(settings), followed, settings.log_level)
+        models = InferenceOptions.of(settings).models
+        return cls(settings.namespace, Archive.of(settings), followed, models, settings.log_level)
 
 
 class LiveReplica:
@@ -106,6 +112,7 @@ class LiveReplica:
                 metrics,
                 shell.alert,
                 partial(live_loop.remembered, self._options.archive, options.network),
+                condition_model(self._options.models),
             )
             self._loops[options.network] = loop
             self._tasks.append(asyncio.create_task(self._guarded(loop)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,10 @@ from actors.runtime.metrics import MemoryMetrics
 from actors.topology.events import EventKind, EventSeverity, NetworkEvent
 from actors.topology.provenance import Network
 from serve_apps.inference import live_loop
+from serve_apps.inference.condition import condition_model
 from serve_apps.inference.evidence_ranking import EvidenceRanker
 from serve_apps.inference.live_loop import LiveLoop, LiveOptions
+from serve_apps.inference.settings import SHIPPED
 from serve_apps.settings import Settings
 from tests.unit.inference.looks import Looks, grid
 
@@ -32,7 +35,11 @@ OPTIONS = LiveOptions(Network.OBSERVED, interval_s=0.01, look_s=0.002, began_at=
 class World:
     """A network, a history and who is alerted; the first two can fail."""
 
-    def __init__(self, remembered: Callable[[], Sequence[NetworkEvent]] = tuple) -> None:
+    def __init__(
+        self,
+        remembered: Callable[[], Sequence[NetworkEvent]] = tuple,
+        models: Path = SHIPPED,
+    ) -> None:
         self.network = Looks(grid())
         self.blind = self.full = False
         self.stored: dict[int, NetworkEvent] = {}
@@ -47,6 +54,7 @@ class World:
             self.metrics,
             self.alerts.append,
             remembered=remembered,
+            model=condition_model(models),
         )
 
     async def look(self) -> NetworkSample:
@@ -108,6 +116,35 @@ async def test_an_incident_is_stored_alerted_counted_and_closed() -> None:
     assert {*world.reports} == {"inference:observed"}
     assert len(world.alerts) == 1
     assert "n11" in world.alerts[0].message
+
+
+async def test_every_node_is_scored_and_an_incident_keeps_the_scores_of_its_nodes() -> None:
+    world = World()
+    for _ in range(12):  # some intervals are normal
+        world.loop._watch.look(world.network.sample())
+        await world.loop.judge()
+    assert world.value("nodes_scored") == len(world.network.sample().nodes.ids)
+    assert world.value("nodes_anomalous") == 0
+    world.network.kill("n11")
+    world.loop._watch.look(world.network.sample())
+    await world.loop.judge()
+    assert world.value("nodes_anomalous") >= 1
+    assert world.stored[1].data["anomalous"]["n11"] > 0.5
+
+
+async def test_without_a_model_incidents_are_followed_and_no_node_counts_as_well(
+    tmp_path: Path,
+) -> None:
+    world = World(models=tmp_path)
+    await calm(world)
+    assert world.value("failing") == 1
+    assert "condition" in world.loop.failing
+    assert math.isnan(world.value("nodes_anomalous"))
+    world.network.kill("n11")
+    world.loop._watch.look(world.network.sample())
+    await world.loop.judge()
+    assert world.kinds == [EventKind.INCIDENT_OPENED]
+    assert world.stored[1].data["anomalous"] == {}
 
 
 async def test_a_history_that_does_not_answer_is_told_later_in_order() -> None:
