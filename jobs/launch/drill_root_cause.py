@@ -12,14 +12,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from actors.runtime import log
 from actors.runtime.errors import Unavailable
 from actors.runtime.metrics import MemoryMetrics
 from actors.topology import naming
 from actors.topology.events import EventKind
 from serve_apps.inference.disturbances import SETTLING
-from serve_apps.inference.evidence_ranking import EvidenceRanker
+from serve_apps.inference.learnt_ranking import ranker_of
 from serve_apps.inference.live_loop import LiveLoop
 from serve_apps.inference.live_root_cause import RootCause
+from serve_apps.inference.settings import SHIPPED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from actors.runtime.error_handler import Alert
     from actors.topology.events import EventPage, NetworkEvent
     from actors.topology.provenance import Network
+    from serve_apps.inference.errors import ModelUnusable
     from serve_apps.inference.live_loop import LiveOptions
     from serve_apps.inference.looking import NetworkLooks
 
@@ -83,7 +86,7 @@ class FoundCause:
 
 
 class RootCauseWatch:
-    """Follows a network while it is entered.
+    """Follows a network while it is entered, with the shipped models.
 
     Args:
         options: which, and how often it is judged.
@@ -97,7 +100,7 @@ class RootCauseWatch:
         self._options = options
         self.events: list[NetworkEvent] = []
         self._loop = LiveLoop(
-            options, looks, EvidenceRanker(), self._keep, MemoryMetrics(), _ignored
+            options, looks, ranker_of(SHIPPED, _warn), self._keep, MemoryMetrics(), _ignored
         )
         self._task: asyncio.Task[None] | None = None
 
@@ -201,6 +204,10 @@ def found(
 
 
 _NAMING: Final = (EventKind.INCIDENT_OPENED, EventKind.INCIDENT_CHANGED)
+
+
+def _warn(error: ModelUnusable) -> None:
+    log.get(__name__).warning(str(error))
 
 
 def _ignored(_: Alert) -> None:

@@ -365,4 +365,4 @@ class _Place:
                 strength[2 * self._link[half.link] + half.end] = trace.strength
         dark = np.zeros_like(now.dark)
         dark[[self._node[one] for one in incident.dark if one in self._node]] = True
-        return Situation(now, strength, dark, telemetry)
+        return Situation(now, strength, dark, incident.opened_at, telemetry)

@@ -60,6 +60,13 @@ class VertexGraph:
         )
         return cls(n_nodes, np.concatenate((np.arange(n_nodes, dtype=np.intp), ends)), edges)
 
+    @classmethod
+    def of_nodes(cls, graph: NetworkGraph) -> VertexGraph:
+        """The nodes alone, with the one relation between neighbours."""
+        ends = graph.ends[(graph.ends >= 0).all(axis=1)].astype(np.intp)
+        both = (ends.reshape(-1), ends[:, ::-1].reshape(-1))
+        return cls(len(graph.nodes), np.arange(len(graph.nodes), dtype=np.intp), (both,))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Example:

@@ -22,7 +22,7 @@ from actors.topology.provenance import Network
 from serve_apps.gateway.errors import NoObserver
 from serve_apps.inference import live_loop
 from serve_apps.inference.condition import condition_model
-from serve_apps.inference.evidence_ranking import EvidenceRanker
+from serve_apps.inference.learnt_ranking import ranker_of
 from serve_apps.inference.live_loop import CONTEXT, LiveLoop, LiveOptions
 from serve_apps.inference.looking import MeshLooks, ObservedLooks
 from serve_apps.inference.settings import SHIPPED, InferenceOptions
@@ -102,12 +102,14 @@ class LiveReplica:
             return
         spawn.work_in(self._options.namespace)
         metrics = self._metrics or spawn.ray_metrics()
-        self._errors = ErrorHandler(CONTEXT, metrics, shell.alert)
+        self._errors = errors = ErrorHandler(CONTEXT, metrics, shell.alert)
+        unusable = partial(errors.handle, severity="warning", during="loading models")
+        ranker = await asyncio.to_thread(ranker_of, self._options.models, unusable)
         for options in self._options.networks:
             loop = LiveLoop(
                 options,
                 _looks(options),
-                EvidenceRanker(),
+                ranker,
                 history.report,
                 metrics,
                 shell.alert,

@@ -33,12 +33,14 @@ class Situation:
         strength: float64 [2 * n_links], how disturbed each direction has been in this incident,
             0 to 1; 0 for what is none of it.
         dark: bool [n_nodes], nodes that have fallen silent in it.
+        since: Unix time at which it was opened, s.
         telemetry: gives what was measured in all intervals that are kept.
     """
 
     now: Disturbances
     strength: NDArray[np.float64]
     dark: NDArray[np.bool_]
+    since: float
     telemetry: Callable[[], Telemetry]
 
 

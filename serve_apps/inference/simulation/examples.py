@@ -79,7 +79,7 @@ def world_examples(seed: int, world: int, looks: int) -> SimulatedExamples:
 
 def examples(run: Run, looks: int, rng: np.random.Generator) -> SimulatedExamples:
     """Look at a run several times, each time by other metrics and at other moments."""
-    graph = node_graph(run.telemetry)
+    graph = VertexGraph.of_nodes(run.telemetry.graph)
     labels = condition_labels(run)
     incidents, conditions = [], []
     for _ in range(looks):
@@ -94,14 +94,6 @@ def examples(run: Run, looks: int, rng: np.random.Generator) -> SimulatedExample
             told = np.isfinite(labels[row])
             conditions.append(NodeExample(graph.edges, x, labels[row] == 1, told))
     return SimulatedExamples(tuple(incidents), tuple(conditions))
-
-
-def node_graph(telemetry: Telemetry) -> VertexGraph:
-    """The nodes alone as vertices, with the one relation between neighbours."""
-    ends = telemetry.graph.ends[(telemetry.graph.ends >= 0).all(axis=1)].astype(np.intp)
-    n_nodes = len(telemetry.graph.nodes)
-    both = (ends.reshape(-1), ends[:, ::-1].reshape(-1))
-    return VertexGraph(n_nodes, np.arange(n_nodes, dtype=np.intp), (both,))
 
 
 def fewer_metrics(telemetry: Telemetry, rng: np.random.Generator) -> Telemetry:

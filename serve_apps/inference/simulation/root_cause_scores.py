@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from serve_apps.inference.incident_features import incident_features
+from serve_apps.inference.learning import VertexGraph
 from serve_apps.inference.mesh_series import series_of
 from serve_apps.inference.root_cause import judge, operators
-from serve_apps.inference.simulation.examples import node_graph, roots_of
+from serve_apps.inference.simulation.examples import roots_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,7 +44,7 @@ def score_root_causes(
     """Ask a root-cause model at the end of each incident, with what is `seen` of it."""
     scores = []
     for run in runs:
-        graph, telemetry = node_graph(run.telemetry), seen(run.telemetry)
+        graph, telemetry = VertexGraph.of_nodes(run.telemetry.graph), seen(run.telemetry)
         series, using = series_of(telemetry), operators(graph)
         for planned in run.plans:
             x = incident_features(telemetry, planned.start + 1, planned.end - 1, series).x

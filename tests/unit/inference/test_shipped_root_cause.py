@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from serve_apps.inference import incident_features
+from serve_apps.inference.learning import VertexGraph
 from serve_apps.inference.model_file import Model, Purpose, load
 from serve_apps.inference.root_cause import judge
 from serve_apps.inference.settings import SHIPPED
-from serve_apps.inference.simulation.examples import SPARSE, node_graph
+from serve_apps.inference.simulation.examples import SPARSE
 from serve_apps.inference.simulation.root_cause_scores import score_root_causes
 from serve_apps.inference.simulation.runs import Run
 from serve_apps.inference.simulation.unseen_meshes import unseen_runs
@@ -62,7 +63,7 @@ def test_names_and_order_change_no_answer(model: Model, runs: list[Run]) -> None
     nodes = []
     for telemetry in (run.telemetry, other.telemetry):
         x = incident_features.incident_features(telemetry, planned.start + 1, planned.end - 1).x
-        said = judge(model.network, model.normalisation, node_graph(telemetry), x)
+        said = judge(model.network, model.normalisation, VertexGraph.of_nodes(telemetry.graph), x)
         nodes.append(said.nodes)
     np.testing.assert_allclose(nodes[1][other.node], nodes[0], atol=1e-4)
 

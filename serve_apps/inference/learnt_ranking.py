@@ -1,0 +1,120 @@
+"""Orders the nodes of an incident by a root-cause model; what else is known of it, by its evidence.
+
+The model sees when and where deviations began, which the evidence of one interval does not: so it
+tells the root of a cascade from what follows it. It is asked about the surroundings of the incident
+alone, and only nodes that the incident touches are named. Which link it is, in which direction,
+and whether anything in the network explains it, is for the evidence to say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from serve_apps.inference import incident_features
+from serve_apps.inference.errors import ModelUnusable
+from serve_apps.inference.evidence_ranking import RANKED, EvidenceRanker
+from serve_apps.inference.incident_features import NORMAL
+from serve_apps.inference.incident_features import incident_features as features_of
+from serve_apps.inference.learning import VertexGraph
+from serve_apps.inference.live_root_cause import Cause, RankedNode
+from serve_apps.inference.model_file import Purpose, load
+from serve_apps.inference.node_graph import NEIGHBOUR
+from serve_apps.inference.root_cause import NODE_IS_ROOT, judge
+from serve_apps.inference.surroundings import around
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from serve_apps.inference.live_root_cause import RootCause, RootCauseRanker, Situation
+    from serve_apps.inference.model_file import Model
+
+NAME: Final = "root-cause"
+FEWEST: Final = NORMAL // 3  # rows before the incident, without which nothing is known as normal
+LARGEST: Final = 2_000  # nodes around an incident that the model is asked about
+
+
+class LearntRanker:
+    """Ranks by a root-cause model whose vertices are nodes.
+
+    Args:
+        model: the model.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._evidence = EvidenceRanker()
+
+    def rank(self, situation: Situation) -> RootCause:
+        """See `RootCauseRanker.rank`.
+
+        The evidence alone ranks where too little was measured before the incident, and incidents
+        with more than `LARGEST` nodes around them; the answer says by what it is ranked.
+        """
+        found = self._evidence.rank(situation)
+        touched = _touched(situation)
+        whole = situation.telemetry()
+        noticed = int(np.searchsorted(whole.times, situation.since))
+        if noticed < FEWEST:
+            return found
+        near = around(whole, touched, len(self._model.network.layers))
+        if len(near.nodes) > LARGEST:
+            return found
+        graph = VertexGraph.of_nodes(near.telemetry.graph)
+        x = features_of(near.telemetry, noticed).x
+        share = judge(self._model.network, self._model.normalisation, graph, x).nodes
+        return _with_nodes(
+            found, self._ordered(near.telemetry.graph.nodes, share, touched[near.nodes])
+        )
+
+    def _ordered(
+        self, ids: tuple[str, ...], share: NDArray[np.float64], touched: NDArray[np.bool_]
+    ) -> tuple[RankedNode, ...]:
+        confidence = self._model.probability(NODE_IS_ROOT, share)
+        own = np.flatnonzero(touched)
+        best = own[np.lexsort((own, -share[own]))][:RANKED]
+        return tuple(RankedNode(ids[node], float(confidence[node])) for node in best.tolist())
+
+
+def ranker_of(models: Path, told: Callable[[ModelUnusable], object]) -> RootCauseRanker:
+    """What ranks with the models of a directory.
+
+    Args:
+        models: the directory.
+        told: is told if its root-cause model cannot be used; the evidence alone ranks then.
+    """
+    try:
+        return LearntRanker(
+            load(
+                models / NAME,
+                purpose=Purpose.ROOT_CAUSE,
+                features=incident_features.FEATURES,
+                relations=(NEIGHBOUR,),
+            )
+        )
+    except ModelUnusable as error:
+        told(error)
+        return EvidenceRanker()
+
+
+def _touched(situation: Situation) -> NDArray[np.bool_]:
+    """The nodes that an incident touches, bool [n_nodes]."""
+    touched = situation.dark.copy()
+    links = situation.strength.reshape(-1, 2).max(axis=1, initial=0.0) > 0
+    touched[situation.now.graph.ends[links].reshape(-1)] = True
+    return touched
+
+
+def _with_nodes(found: RootCause, nodes: tuple[RankedNode, ...]) -> RootCause:
+    """A root cause with nodes in another order; a link that does not end at the first is none."""
+    inside = 1.0 - found.outside
+    ranked = tuple(replace(one, confidence=one.confidence * inside) for one in nodes)
+    found = replace(found, nodes=ranked, by=NAME)
+    if found.cause is Cause.LINK and found.link is not None and ranked[0].node not in found.link:
+        return replace(found, cause=Cause.NODE, link=None, one_way=False)
+    return found
