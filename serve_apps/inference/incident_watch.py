@@ -5,6 +5,7 @@ Pure: it is given samples and times, and gives events; see `live_loop` for who c
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, NamedTuple
 
 from serve_apps.inference import incident_events
@@ -72,7 +73,8 @@ class IncidentWatch:
         graph, row = closed
         self._recall(graph)
         now = self._usual.step(graph, row)
-        changes = self.incidents.step(now, self._telemetry.telemetry)
+        # Made once for all incidents of the interval, if one of them needs it.
+        changes = self.incidents.step(now, functools.cache(self._telemetry.telemetry))
         return Outcome(now, changes, self._events(changes, at))
 
     @property
