@@ -42,7 +42,10 @@ if TYPE_CHECKING:
     from actors.topology.events import NetworkEvent
     from cluster.lab.laboratory import Laboratory
     from jobs.launch.drill_root_cause import FoundCause
+    from jobs.launch.record import SessionRecord
     from serve_apps.settings import Settings
+
+    Told = tuple[dict[str, Any], list[RenderableType | str]]  # as JSON, and for people
 
 LOOK_S: Final = 0.2  # time between two questions to the observer
 EXPECT_S: Final = 900.0  # default of the time in which a fault must be observed
@@ -68,9 +71,13 @@ def expect(
         Conflict: it observes no network, or what is to fail has failed already.
         UnknownNode: a name is of no member.
     """
-    live = LiveOptions.observed(settings.observe_poll_s)
     within = within_s or EXPECT_S
-    return _drill(settings, lambda: _expected(wanted, within, live, report), report)
+
+    return _drill(
+        settings,
+        lambda record: _expected(wanted, within, LiveOptions.observed(record.poll_s), report),
+        report,
+    )
 
 
 def real(
@@ -95,12 +102,14 @@ def real(
     lab = Laboratory.load(settings.state_dir)
     kernel.require(())
     within = within_s or REAL_S + REAL_HELLOS * lab.hello_s
-    return _drill(settings, lambda: _broken(lab, target, within, report), report)
+    return _drill(settings, lambda _: _broken(lab, target, within, report), report)
 
 
 def _drill(
     settings: Settings,
-    work: Callable[[], Coroutine[Any, Any, tuple[dict[str, Any], list[RenderableType | str]]]],
+    work: Callable[
+        [SessionRecord], Coroutine[Any, Any, tuple[dict[str, Any], list[RenderableType | str]]]
+    ],
     report: reporting.Report,
 ) -> int:
     report.progress("looking for a session that observes a network")
@@ -112,7 +121,7 @@ def _drill(
                 "the running session only emulates a mesh",
                 "`x0 watch SOURCE...` and `x0 up --from-observed` observe one.",
             )
-        values, shown = interruption.run(work())
+        values, shown = interruption.run(work(joined.record))
     finally:
         joined.close()
     report.result(values, *shown)
@@ -125,7 +134,7 @@ def _observer() -> ObserverContract:
 
 async def _expected(
     wanted: Sequence[str], within_s: float, live: LiveOptions, report: reporting.Report
-) -> tuple[dict[str, Any], list[RenderableType | str]]:
+) -> Told:
     observer = _observer()
     follower = Follower(observer, LOOK_S)
     before = await follower.before()
@@ -186,7 +195,7 @@ def _in_words(cause: FoundCause | None, before: Before) -> list[str]:
 
 async def _broken(
     lab: Laboratory, target: Sequence[str], within_s: float, report: reporting.Report
-) -> tuple[dict[str, Any], list[RenderableType | str]]:
+) -> Told:
     observer = _observer()
     await _check_watched(lab, observer)
     follower = Follower(observer, LOOK_S)

@@ -66,6 +66,8 @@ def test_the_documented_defaults_hold() -> None:
         "history_event_days": 365,
         "history_metric_days": 30,
         "history_metric_bytes": 2 * 2**30,
+        "inference": True,
+        "inference_models": None,
         "catalogue": None,
         "payments_since": None,
         "public_url": None,
