@@ -23,15 +23,28 @@ def url(settings: Settings) -> str:
 
 def state(url: str) -> State:
     """Whether the gateway at this URL answers now and can be used."""
+    return readiness(NAME, url)
+
+
+def readiness(name: str, url: str, missing: State | None = None) -> State:
+    """Whether an application of Serve answers now and can be used.
+
+    Args:
+        name: of the companion that it is.
+        url: under which it has its routes.
+        missing: how it is if there is no such application at the URL.
+    """
     try:
         status, answer = gateway_client.get(f"{url}/readyz")
         if status == http.client.OK:
-            return State(NAME, READY)
-        return State(NAME, "not ready", str(answer["detail"]))
+            return State(name, READY)
+        if status == http.client.NOT_FOUND and missing is not None:
+            return missing
+        return State(name, "not ready", str(answer["detail"]))
     except (OSError, http.client.HTTPException) as error:
-        return State(NAME, f"no answer ({type(error).__name__})")
+        return State(name, f"no answer ({type(error).__name__})")
     except (ValueError, LookupError, TypeError):
-        return State(NAME, "no answer of a gateway")
+        return State(name, f"no answer of {name}")
 
 
 class GatewayCompanion(Companion):

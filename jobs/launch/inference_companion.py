@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.runtime.errors import Unavailable
 from jobs.launch import gateway_client, gateway_companion
-from jobs.launch.companion import OFF, READY, STARTER, Companion, Stage, State
+from jobs.launch.companion import OFF, STARTER, Companion, Stage, State
 
 if TYPE_CHECKING:
     from actors.topology.provenance import Network
@@ -28,17 +28,8 @@ _BEHIND: Final = 10  # niceness: nobody waits for it
 
 def state(url: str) -> State:
     """Whether inference at the gateway of this URL can be used now."""
-    try:
-        status, answer = gateway_client.get(f"{url}{PATH}/readyz")
-        if status == http.client.OK:
-            return State(NAME, READY)
-        if status == http.client.NOT_FOUND:  # the gateway's answer: there is no such application
-            return State(NAME, OFF, "not started, or not yet: X0TTA6BL4_INFERENCE=0 keeps it off")
-        return State(NAME, "not ready", str(answer["detail"]))
-    except (OSError, http.client.HTTPException) as error:
-        return State(NAME, f"no answer ({type(error).__name__})")
-    except (ValueError, LookupError, TypeError):
-        return State(NAME, "no answer of inference")
+    missing = State(NAME, OFF, "not started, or not yet: X0TTA6BL4_INFERENCE=0 keeps it off")
+    return gateway_companion.readiness(NAME, f"{url}{PATH}", missing)
 
 
 class InferenceCompanion(Companion):

@@ -51,7 +51,7 @@ class SessionRecord:
         gateway_url: of the HTTP gateway, or "".
         logs: directory of what all processes of its own cluster say, or "".
         observed: sources of the network that it observes, without credentials, or "".
-        poll_s: seconds between two polls of one of these.
+        poll_s: seconds between two polls of one of these; the default where that is not told.
         session: name of Ray's session, by which its actors' sockets are found, or "".
     """
 

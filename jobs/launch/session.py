@@ -304,7 +304,7 @@ def _registered(
         gateway_url=_gateway_url(plan, chosen),
         logs=str(cluster.logs) if cluster else "",
         observed=names_of(plan.observer.sources) if plan.observer else "",
-        poll_s=plan.settings.observe_poll_s if plan.observer is None else plan.observer.poll_s,
+        poll_s=settings.observe_poll_s,
         session=spawn.scope()[0],
     )
     session = Session(settings, record, plan.mesh, cluster)

@@ -14,7 +14,6 @@ import gc
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ray import serve
@@ -22,14 +21,12 @@ from ray.serve.schema import LoggingConfig
 from threadpoolctl import threadpool_limits
 
 from actors.runtime import log, spawn
-from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.errors import ActorUnavailable
 from serve_apps.gateway.settings import GatewayOptions
 from serve_apps.inference import shapley
 from serve_apps.inference.condition import node_graph
 from serve_apps.inference.http.application import PATH, build
 from serve_apps.inference.inference_state import Inference, Job, scored_together
-from serve_apps.inference.learnt_ranking import ranker_of
 from serve_apps.inference.limits import Limits
 from serve_apps.inference.live_replica import LiveReplica, ReplicaOptions
 from serve_apps.inference.node_features import FEATURES
@@ -132,17 +129,14 @@ def _application(
     """The routes."""
     log.configure(log_level)
     spawn.work_in(namespace)
-    # Networks are narrow: on a busy machine more threads take five times as long as one.
+    # Networks are narrow: on a busy machine several threads only wait for each other.
     threadpool_limits(1, "blas")
-    metrics = spawn.ray_metrics()
-    errors = ErrorHandler(NAME, metrics)
     inference = Inference(
         ensure_token(state_dir),
         FEATURES,
         node_graph,
-        ranker_of(options.models, partial(errors.handle, severity="warning")),
         options,
-        metrics=metrics,
+        metrics=spawn.ray_metrics(),
     )
     inference.evaluate = _evaluate
     inference.running = _Running()

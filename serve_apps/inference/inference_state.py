@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
@@ -20,6 +21,7 @@ from serve_apps.inference.condition import condition_model
 from serve_apps.inference.explanation import explain
 from serve_apps.inference.incident_events import told
 from serve_apps.inference.incident_replay import replay
+from serve_apps.inference.learnt_ranking import ranker_of
 from serve_apps.inference.limits import Limits
 from serve_apps.inference.settings import InferenceOptions
 from serve_apps.web.access import Access
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from actors.runtime.metrics import Metrics
     from serve_apps.inference.explanation import Explanation
     from serve_apps.inference.http.documents import NetworkBody, RootCauseBody, TelemetryBody
-    from serve_apps.inference.live_root_cause import RootCauseRanker
     from serve_apps.inference.model_file import Model
     from serve_apps.inference.node_graph import NodeGraph
     from serve_apps.inference.scoring import Scores
@@ -112,7 +113,6 @@ class Inference:
         token: bearer token.
         features: those that can be computed, in the order of `features_of`.
         features_of: computes them.
-        ranker: says what incidents come from.
         options: models and names; None: the shipped models, and names of loopback.
         limits: bounds; None: the defaults.
         metrics: where errors are counted; None: in this process alone.
@@ -123,7 +123,6 @@ class Inference:
         token: str,
         features: Sequence[str],
         features_of: FeaturesOf,
-        ranker: RootCauseRanker,
         options: InferenceOptions | None = None,
         limits: Limits | None = None,
         metrics: Metrics | None = None,
@@ -142,7 +141,7 @@ class Inference:
         self.evaluate: Callable[[Job], Awaitable[Scores | X0Error]] = _alone
         self._features = tuple(features)
         self._features_of = features_of
-        self._ranker = ranker
+        self._ranker = ranker_of(options.models, partial(self.errors.handle, severity="warning"))
         self._one_explanation = asyncio.Semaphore(1)  # they are made by one core each
 
     async def network(self, body: NetworkBody) -> NodeGraph:

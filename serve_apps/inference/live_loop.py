@@ -138,6 +138,7 @@ class LiveLoop:
         self._alert = alert
         self._watch = IncidentWatch(ranker)
         self._closing = asyncio.Lock()  # held while an interval ends, or what is kept is read
+        self._graph: NodeGraph | None = None  # of the last interval, once somebody needed it
         self._incarnation = ids.random_id()
         self._log = log.get(__name__).bind(network=options.network.value)
         self._errors = ErrorHandler(CONTEXT, metrics)
@@ -162,15 +163,19 @@ class LiveLoop:
             Unavailable: none has ended yet in which the network was seen.
         """
         async with self._closing:
-            telemetry = await asyncio.to_thread(self._watch.telemetry)
-        if telemetry is None:
+            graph = self._graph = self._graph or await asyncio.to_thread(self._measured)
+        if graph is None:
             raise Unavailable(
                 f"nothing has been measured of the {self._options.network} network yet",
                 self.failing or "the first interval has not ended",
                 f"Retry after {self._options.interval_s:g} s.",
                 retry_after_s=self._options.interval_s,
             )
-        return await asyncio.to_thread(node_graph, telemetry)
+        return graph
+
+    def _measured(self) -> NodeGraph | None:
+        telemetry = self._watch.telemetry()
+        return None if telemetry is None else node_graph(telemetry)
 
     def told(self) -> list[dict[str, Any]]:
         """The open incidents, the oldest first, for JSON."""
@@ -220,6 +225,7 @@ class LiveLoop:
         began = time.monotonic()
         async with self._closing:
             outcome = await asyncio.to_thread(self._watch.close, time.time())
+            self._graph = None
         self.judged += outcome.disturbances is not None
         scored = await self._scored() if outcome.disturbances is not None else {}
         events = [_with_scores(event, scored) for event in outcome.events]

@@ -15,7 +15,6 @@ from actors.runtime.errors import Unavailable
 from actors.topology.provenance import Network
 from serve_apps.inference.asked_network import of_telemetry
 from serve_apps.inference.errors import ModelSchemaMismatch
-from serve_apps.inference.evidence_ranking import EvidenceRanker
 from serve_apps.inference.http import documents
 from serve_apps.inference.http.application import build
 from serve_apps.inference.http.documents import TelemetryBody
@@ -68,9 +67,7 @@ def starting(tmp_path: Path) -> Callable[..., tuple[Inference, httpx.AsyncClient
 
     def started(limits: Limits | None = None) -> tuple[Inference, httpx.AsyncClient]:
         options = InferenceOptions(tmp_path)
-        made = Inference(
-            "a-token-of-the-tests", FEATURES, last_row, EvidenceRanker(), options, limits
-        )
+        made = Inference("a-token-of-the-tests", FEATURES, last_row, options, limits)
         transport = httpx.ASGITransport(
             build(made), raise_app_exceptions=False, root_path="/inference"
         )

@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 
 from jobs.cli import app
 from jobs.terminal import exit_codes
-from serve_apps.inference.evidence_ranking import EvidenceRanker
 from serve_apps.inference.http.application import build
 from serve_apps.inference.inference_state import Inference
 from serve_apps.inference.model_file import save
@@ -52,7 +51,7 @@ def _features(telemetry: Telemetry) -> NodeGraph:
 def running(tmp_path: Path) -> Iterator[Running]:
     save(drawn_model(), tmp_path / "condition")
     options = InferenceOptions(tmp_path)
-    inference = Inference(ensure_token(tmp_path), FEATURES, _features, EvidenceRanker(), options)
+    inference = Inference(ensure_token(tmp_path), FEATURES, _features, options)
     inference.running = Measured()
     found = Running(tmp_path, {"/inference": build(inference)})
     yield found
