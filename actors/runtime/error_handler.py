@@ -8,10 +8,11 @@ other `BaseException`) are never swallowed. Where an error can be treated, treat
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+import time
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from actors.runtime import log, redaction
+from actors.runtime.alerting import Alert, AlertName
 
 if TYPE_CHECKING:
     import asyncio
@@ -23,15 +24,6 @@ Severity = Literal["warning", "error", "critical"]
 
 ERRORS_TOTAL: Final = "x0tta6bl4_errors_total"
 _log = log.get(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """A message that asks for a person's attention. `message` is free of secrets."""
-
-    context: str
-    error_type: str
-    message: str
 
 
 class ErrorHandler:
@@ -68,9 +60,19 @@ class ErrorHandler:
         if severity == "critical" and self._alert is not None:
             message = str(redaction.redacted(error))
             try:
-                self._alert(Alert(self._context, type(error).__name__, message))
+                self._alert(self._told(type(error).__name__, message))
             except Exception as failure:  # noqa: BLE001 - a broken alert must not hide the error
                 self._record(failure, "error", {"during": "alert"})
+
+    def _told(self, kind: str, message: str) -> Alert:
+        return Alert(
+            AlertName.ERROR_CRITICAL,
+            f"{self._context}:{kind}",
+            f"{self._context}: {message}",
+            time.time(),
+            labels={"context": self._context, "error_type": kind},
+            momentary=True,
+        )
 
     @contextlib.contextmanager
     def guard(self, *, severity: Severity = "error", **fields: object) -> Iterator[None]:

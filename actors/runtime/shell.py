@@ -13,33 +13,20 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from actors.runtime import ids, log, remote, spawn
 from actors.runtime.actor_health import ActorHealth
+from actors.runtime.alerting import raise_alert
 from actors.runtime.clock import SystemClock
 from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.errors import X0Error
 from actors.runtime.lag import PROBE_S, LoopLag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Coroutine
 
-    from actors.runtime.error_handler import Alert
     from actors.runtime.metrics import Metrics
-
-_alert_sinks: Final[list[Callable[[Alert], None]]] = []
-
-
-def send_alerts_to(sink: Callable[[Alert], None]) -> None:
-    """Send each critical error of actors in this process to `sink`, which must not block."""
-    _alert_sinks[:] = [sink]
-
-
-def alert(alert: Alert) -> None:
-    """Send an alert to the sink of this process, if there is one."""
-    for sink in _alert_sinks:
-        sink(alert)
 
 
 class ActorShell:
@@ -65,7 +52,7 @@ class ActorShell:
         self._log = log.get(type(self).__module__).bind(actor=name)
         self._clock = SystemClock()
         self._metrics = metrics or spawn.ray_metrics()
-        self._errors = ErrorHandler(context or name, self._metrics, alert)
+        self._errors = ErrorHandler(context or name, self._metrics, raise_alert)
         self._incarnation = ids.random_id()
         self._failure: X0Error | None = None
         self._waits_for = "it has just been started"

@@ -26,7 +26,6 @@ from serve_apps.inference.settings import SHIPPED
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from actors.runtime.error_handler import Alert
     from actors.topology.events import EventPage, NetworkEvent
     from actors.topology.provenance import Network
     from serve_apps.inference.errors import ModelUnusable
@@ -100,7 +99,7 @@ class RootCauseWatch:
         self._options = options
         self.events: list[NetworkEvent] = []
         self._loop = LiveLoop(
-            options, looks, ranker_of(SHIPPED, _warn), self._keep, MemoryMetrics(), _ignored
+            options, looks, ranker_of(SHIPPED, _warn), self._keep, MemoryMetrics()
         )
         self._task: asyncio.Task[None] | None = None
 
@@ -208,7 +207,3 @@ _NAMING: Final = (EventKind.INCIDENT_OPENED, EventKind.INCIDENT_CHANGED)
 
 def _warn(error: ModelUnusable) -> None:
     log.get(__name__).warning(str(error))
-
-
-def _ignored(_: Alert) -> None:
-    """A drill alerts nobody."""

@@ -1,8 +1,8 @@
 """Follows the incidents of a running network for as long as it runs: the shell of the live path.
 
 It looks at the network, judges it at the end of each interval, and tells what has become of
-incidents: to the history, as metrics, in the log, and those that ask for attention as alerts. It is
-free of Ray; whoever runs it ends its process when `run` ends, so that it is started again.
+incidents: to the history, as metrics and in the log. It is free of Ray; whoever runs it ends its
+process when `run` ends, so that it is started again.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import numpy as np
 from actors.history.errors import NoHistory
 from actors.history.event_store import EventQuery
 from actors.runtime import ids, log
-from actors.runtime.error_handler import Alert, ErrorHandler
+from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.errors import Unavailable, X0Error
-from actors.topology.events import EventPage, EventSeverity
+from actors.topology.events import EventPage
 from actors.topology.provenance import Network
 from serve_apps.inference import incident_events, scoring
 from serve_apps.inference.condition import node_graph
@@ -51,7 +51,7 @@ SOURCE: Final = "inference"  # of its events; of the observed network's, `infere
 REMEMBER_TRIES: Final = 20  # before it begins without knowing what was open
 MOST_REMEMBERED: Final = 10_000  # newest events of incidents that are read
 UNTOLD: Final = 1_000  # most events that wait for a history that does not answer
-CONTEXT: Final = "inference"  # of its errors and alerts
+CONTEXT: Final = "inference"  # of its errors
 
 
 class History(Protocol):
@@ -110,7 +110,6 @@ class LiveLoop:
         ranker: says what incidents come from.
         history: stores events.
         metrics: where it counts.
-        alert: is told of each incident that is critical; it must not block.
         remembered: reads the events of incidents of earlier processes, see `remembered`.
         model: scores every node in each interval; None: they are not scored.
 
@@ -125,7 +124,6 @@ class LiveLoop:
         ranker: RootCauseRanker,
         history: History,
         metrics: Metrics,
-        alert: Callable[[Alert], None],
         remembered: Callable[[], Sequence[NetworkEvent]] = tuple,
         model: KeptModel | None = None,
     ) -> None:
@@ -135,7 +133,6 @@ class LiveLoop:
         self.judged = 0
         self._looks = looks
         self._history = history
-        self._alert = alert
         self._watch = IncidentWatch(ranker)
         self._closing = asyncio.Lock()  # held while an interval ends, or what is kept is read
         self._graph: NodeGraph | None = None  # of the last interval, once somebody needed it
@@ -232,8 +229,6 @@ class LiveLoop:
         self._counts.judged(outcome, self.open, time.monotonic() - began)
         for change, event in zip(outcome.changes, events, strict=True):
             self._log.info(event.what, kind=event.kind.value, incident=change.incident.id)
-            if change.kind is ChangeKind.OPENED and event.severity is EventSeverity.CRITICAL:
-                self._alert(Alert(CONTEXT, "Incident", event.what))
         self._untold.extend(events)
         await self._tell()
         return outcome

@@ -16,7 +16,8 @@ from actors.history import client as history
 from actors.history.archive import Archive
 from actors.mesh.errors import NoEmulatedMesh
 from actors.mesh.live_source import LiveSource
-from actors.runtime import log, shell, spawn
+from actors.runtime import log, spawn
+from actors.runtime.alerting import raise_alert
 from actors.runtime.error_handler import ErrorHandler
 from actors.topology.provenance import Network
 from serve_apps.gateway.errors import NoObserver
@@ -102,7 +103,7 @@ class LiveReplica:
             return
         spawn.work_in(self._options.namespace)
         metrics = self._metrics or spawn.ray_metrics()
-        self._errors = errors = ErrorHandler(CONTEXT, metrics, shell.alert)
+        self._errors = errors = ErrorHandler(CONTEXT, metrics, raise_alert)
         unusable = partial(errors.handle, severity="warning", during="loading models")
         ranker = await asyncio.to_thread(ranker_of, self._options.models, unusable)
         for options in self._options.networks:
@@ -112,7 +113,6 @@ class LiveReplica:
                 ranker,
                 history.report,
                 metrics,
-                shell.alert,
                 partial(live_loop.remembered, self._options.archive, options.network),
                 condition_model(self._options.models),
             )

@@ -1,4 +1,4 @@
-"""The live loop tells the history, an alert and the metrics, and survives what fails meanwhile."""
+"""The live loop tells the history and the metrics, and survives what fails meanwhile."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
-    from actors.runtime.error_handler import Alert
     from actors.topology.events import EventPage
     from actors.topology.samples import NetworkSample
 
@@ -33,7 +32,7 @@ OPTIONS = LiveOptions(Network.OBSERVED, interval_s=0.01, look_s=0.002, began_at=
 
 
 class World:
-    """A network, a history and who is alerted; the first two can fail."""
+    """A network, and a history; both can fail."""
 
     def __init__(
         self,
@@ -44,7 +43,6 @@ class World:
         self.blind = self.full = False
         self.stored: dict[int, NetworkEvent] = {}
         self.reports: list[str] = []
-        self.alerts: list[Alert] = []
         self.metrics = MemoryMetrics()
         self.loop = LiveLoop(
             OPTIONS,
@@ -52,7 +50,6 @@ class World:
             EvidenceRanker(),
             self.report,
             self.metrics,
-            self.alerts.append,
             remembered=remembered,
             model=condition_model(models),
         )
@@ -100,7 +97,7 @@ async def calm(world: World) -> None:
         await world.loop.judge()
 
 
-async def test_an_incident_is_stored_alerted_counted_and_closed() -> None:
+async def test_an_incident_is_stored_counted_and_closed() -> None:
     world = World()
     await calm(world)
     async with world.running():
@@ -114,8 +111,7 @@ async def test_an_incident_is_stored_alerted_counted_and_closed() -> None:
         world.network.silent.clear()
         await world.until(lambda: world.kinds[-1] is EventKind.INCIDENT_CLOSED)
     assert {*world.reports} == {"inference:observed"}
-    assert len(world.alerts) == 1
-    assert "n11" in world.alerts[0].message
+    assert "n11" in world.stored[1].what
 
 
 async def test_every_node_is_scored_and_an_incident_keeps_the_scores_of_its_nodes() -> None:

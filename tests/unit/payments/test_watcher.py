@@ -18,7 +18,7 @@ from actors.payments.ledger.order_book import NewOrder
 from actors.payments.ledger.orders import OrderState
 from actors.payments.shop import Shop
 from actors.payments.watcher import STALE_S, Watcher
-from actors.runtime.error_handler import Alert, ErrorHandler
+from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.metrics import MemoryMetrics
 from tests.unit.payments.http_chain import Answer, Chains, serving
 from tests.unit.payments.shop import (
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.payments.ledger.ledger import Ledger
+    from actors.runtime.alerting import Alert
 
 
 class Watched:
@@ -119,14 +120,14 @@ def test_an_outage_is_told_and_survived(watched: Watched) -> None:
         assert watched.alerts == []
         watched.now += int(STALE_S * 1000)
         await watched.polls(3, at=watcher)
-        assert [alert.error_type for alert in watched.alerts] == ["CursorStale"]
+        assert [alert.labels["error_type"] for alert in watched.alerts] == ["CursorStale"]
         watched.chains.fault = lambda _: None
         await watched.polls(1, at=watcher)
         assert (await watcher.status()).error == ""
         watched.chains.fault = lambda _: Answer(503)
         watched.now += int(STALE_S * 1000)
         await watched.polls(1, at=watcher)
-        assert [alert.error_type for alert in watched.alerts] == ["CursorStale"] * 2
+        assert [alert.labels["error_type"] for alert in watched.alerts] == ["CursorStale"] * 2
 
     asyncio.run(run())
     assert watched.metrics.value("x0tta6bl4_payments_cursor_age_seconds", network="tron") > STALE_S
@@ -149,7 +150,7 @@ def test_a_clock_that_is_wrong_wakes_a_person_once(watched: Watched) -> None:
         for off_ms in (0, -50 * MINUTE, -50 * MINUTE, 0, 50 * MINUTE):
             watched.off_ms = off_ms
             await watched.polls(1, at=watcher)
-        assert [alert.error_type for alert in watched.alerts] == ["ClockSkewed"] * 2
+        assert [alert.labels["error_type"] for alert in watched.alerts] == ["ClockSkewed"] * 2
 
     asyncio.run(run())
     skew = watched.metrics.value("x0tta6bl4_payments_clock_skew_seconds", network="tron")
@@ -186,7 +187,7 @@ def test_goods_that_cannot_be_made_hide_no_outage(watched: Watched) -> None:
         await watched.polls(1, at=watcher)
 
     asyncio.run(run())
-    assert [alert.error_type for alert in watched.alerts].count("CursorStale") == 1
+    assert [alert.labels["error_type"] for alert in watched.alerts].count("CursorStale") == 1
     told = watched.metrics.value(
         "x0tta6bl4_errors_total",
         error_type="ConfigurationError",
@@ -200,8 +201,8 @@ def test_a_refused_key_wakes_a_person_once(watched: Watched) -> None:
     """At the first poll, not at every one."""
     watched.chains.fault = lambda _: Answer(401)
     asyncio.run(watched.polls(3))
-    assert [alert.error_type for alert in watched.alerts] == ["ChainRefused"]
-    assert "X0TTA6BL4_TRON_API_KEY" in watched.alerts[0].message
+    assert [alert.labels["error_type"] for alert in watched.alerts] == ["ChainRefused"]
+    assert "X0TTA6BL4_TRON_API_KEY" in watched.alerts[0].summary
 
 
 def test_another_watcher_scans_for_both(watched: Watched) -> None:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from actors.runtime.error_handler import ERRORS_TOTAL, Alert, ErrorHandler
+from actors.runtime.alerting import AlertName
+from actors.runtime.error_handler import ERRORS_TOTAL, ErrorHandler
 from actors.runtime.errors import Conflict
 from actors.runtime.metrics import MemoryMetrics
 
 if TYPE_CHECKING:
+    from actors.runtime.alerting import Alert
     from actors.runtime.metrics import Counter, Definition
 
 
@@ -41,7 +43,10 @@ def test_only_a_critical_error_alerts_and_without_secrets() -> None:
     handler = ErrorHandler("test", MemoryMetrics(), alerts.append)
     handler.handle(ValueError("x"), severity="error")
     handler.handle(ValueError("token=Zq7secret"), severity="critical")
-    assert alerts == [Alert("test", "ValueError", "token=[redacted]")]
+    [alert] = alerts
+    assert alert.name is AlertName.ERROR_CRITICAL
+    assert alert.summary == "test: token=[redacted]"
+    assert alert.labels == {"context": "test", "error_type": "ValueError"}
 
 
 def test_a_failing_alert_is_counted_and_does_not_raise(caplog: pytest.LogCaptureFixture) -> None:
@@ -84,7 +89,7 @@ def test_an_error_without_text_is_handled() -> None:
     metrics = MemoryMetrics()
     ErrorHandler("test", metrics, alerts.append).handle(Broken(), severity="critical", event="e")
     assert counted(metrics, "Broken", "critical") == 1
-    assert alerts[0].message == "[unprintable Broken]"
+    assert alerts[0].summary == "test: [unprintable Broken]"
 
 
 @pytest.mark.parametrize("kind", [asyncio.CancelledError, KeyboardInterrupt, SystemExit])

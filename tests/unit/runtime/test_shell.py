@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.runtime import shell
+from actors.runtime import alerting
 from actors.runtime.actor_health import ActorContract
 from actors.runtime.errors import InvalidInput
 from actors.runtime.metrics import MemoryMetrics
@@ -17,7 +17,7 @@ from actors.runtime.shell import ActorShell
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
 
-    from actors.runtime.error_handler import Alert
+    from actors.runtime.alerting import Alert
 
 
 class Actor(ActorShell):
@@ -49,9 +49,9 @@ def exits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.fixture
 def alerts() -> Iterator[list[Alert]]:
     found: list[Alert] = []
-    shell.send_alerts_to(found.append)
+    alerting.send_alerts_to(found.append)
     yield found
-    shell._alert_sinks.clear()
+    alerting._sinks.clear()
 
 
 async def _ended(exits: list[int]) -> None:
@@ -101,7 +101,7 @@ async def test_what_a_restart_would_not_mend_is_told_to_who_asks(
     assert health.state == "failed"
     assert "it is empty" in health.why
     assert not exits
-    assert [alert.error_type for alert in alerts] == ["InvalidInput"]
+    assert [alert.labels["error_type"] for alert in alerts] == ["InvalidInput"]
 
 
 @pytest.mark.parametrize("ending", [defect, good, refused])
