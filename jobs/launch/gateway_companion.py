@@ -37,7 +37,7 @@ def readiness(name: str, url: str, missing: State | None = None) -> State:
     try:
         status, answer = gateway_client.get(f"{url}/readyz")
         if status == http.client.OK:
-            return State(name, READY)
+            return State(name, READY, str(dict(answer).get("why", "")))
         if status == http.client.NOT_FOUND and missing is not None:
             return missing
         return State(name, "not ready", str(answer["detail"]))

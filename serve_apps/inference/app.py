@@ -24,12 +24,10 @@ from actors.runtime import log, spawn
 from actors.runtime.errors import ActorUnavailable
 from serve_apps.gateway.settings import GatewayOptions
 from serve_apps.inference import shapley
-from serve_apps.inference.condition import node_graph
 from serve_apps.inference.http.application import PATH, build
 from serve_apps.inference.inference_state import Inference, Job, scored_together
 from serve_apps.inference.limits import Limits
 from serve_apps.inference.live_replica import LiveReplica, ReplicaOptions
-from serve_apps.inference.node_features import FEATURES
 from serve_apps.inference.settings import InferenceOptions
 from serve_apps.settings import Settings
 from serve_apps.web.auth import ensure_token
@@ -131,13 +129,7 @@ def _application(
     spawn.work_in(namespace)
     # Networks are narrow: on a busy machine several threads only wait for each other.
     threadpool_limits(1, "blas")
-    inference = Inference(
-        ensure_token(state_dir),
-        FEATURES,
-        node_graph,
-        options,
-        metrics=spawn.ray_metrics(),
-    )
+    inference = Inference(ensure_token(state_dir), options, metrics=spawn.ray_metrics())
     inference.evaluate = _evaluate
     inference.running = _Running()
 

@@ -10,15 +10,21 @@ from serve_apps.inference.node_features import FEATURES, node_features
 from serve_apps.inference.node_graph import NEIGHBOUR, NodeGraph
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
+    from serve_apps.inference.errors import ModelUnusable
     from serve_apps.inference.telemetry import Telemetry
 
 
-def condition_model(models: Path, features: Sequence[str] = FEATURES) -> KeptModel:
-    """The condition model of a directory, which may need these features of nodes."""
-    return KeptModel(models / "condition", Purpose.CONDITION, features, (NEIGHBOUR,))
+def condition_model(models: Path, told: Callable[[ModelUnusable], object]) -> KeptModel:
+    """The condition model of a directory.
+
+    Args:
+        models: the directory.
+        told: is told of files that cannot be used.
+    """
+    return KeptModel(models / "condition", Purpose.CONDITION, FEATURES, (NEIGHBOUR,), told)
 
 
 def node_graph(telemetry: Telemetry) -> NodeGraph:

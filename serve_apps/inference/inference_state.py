@@ -17,12 +17,13 @@ from actors.runtime.metrics import MemoryMetrics
 from actors.topology.errors import UnknownNode
 from actors.topology.provenance import Network
 from serve_apps.inference import asked_network, scoring
-from serve_apps.inference.condition import condition_model
+from serve_apps.inference.condition import condition_model, node_graph
 from serve_apps.inference.explanation import explain
 from serve_apps.inference.incident_events import told
 from serve_apps.inference.incident_replay import replay
 from serve_apps.inference.learnt_ranking import ranker_of
 from serve_apps.inference.limits import Limits
+from serve_apps.inference.node_features import FEATURES
 from serve_apps.inference.settings import InferenceOptions
 from serve_apps.web.access import Access
 from serve_apps.web.admission import Rate, Slots
@@ -67,14 +68,6 @@ class RunningNetworks(Protocol):
         ...
 
 
-class FeaturesOf(Protocol):
-    """Whoever computes the features of nodes from telemetry."""
-
-    def __call__(self, telemetry: Telemetry) -> NodeGraph:
-        """The features at the last row, in the order of the model."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
     """One network to be scored by one model."""
@@ -111,8 +104,6 @@ class Inference:
 
     Args:
         token: bearer token.
-        features: those that can be computed, in the order of `features_of`.
-        features_of: computes them.
         options: models and names; None: the shipped models, and names of loopback.
         limits: bounds; None: the defaults.
         metrics: where errors are counted; None: in this process alone.
@@ -121,8 +112,6 @@ class Inference:
     def __init__(
         self,
         token: str,
-        features: Sequence[str],
-        features_of: FeaturesOf,
         options: InferenceOptions | None = None,
         limits: Limits | None = None,
         metrics: Metrics | None = None,
@@ -136,12 +125,12 @@ class Inference:
         self.requests = RequestMetrics(self.registry, PREFIX)
         self.in_flight = Slots(limits.in_flight, "requests")
         self.explanations = Slots(limits.explanations, "explanations")
-        self.condition = condition_model(options.models, features)
+        unusable = partial(self.errors.handle, severity="warning", during="loading models")
+        self.condition = condition_model(options.models, unusable)
         self.running: RunningNetworks | None = None
         self.evaluate: Callable[[Job], Awaitable[Scores | X0Error]] = _alone
-        self._features = tuple(features)
-        self._features_of = features_of
-        self._ranker = ranker_of(options.models, partial(self.errors.handle, severity="warning"))
+        self._ranker = ranker_of(options.models, unusable)
+        self.root_cause = self._ranker.model
         self._one_explanation = asyncio.Semaphore(1)  # they are made by one core each
 
     async def network(self, body: NetworkBody) -> NodeGraph:
@@ -162,10 +151,10 @@ class Inference:
             )
         if body.nodes is not None:
             self._check_size(len(body.nodes), len(body.links), 0)
-            given = body.nodes, body.links, self._features
+            given = body.nodes, body.links, FEATURES
             return await asyncio.to_thread(asked_network.of_deviations, *given)
         if body.telemetry is not None:
-            return await asyncio.to_thread(self._features_of, await self.telemetry(body.telemetry))
+            return await asyncio.to_thread(node_graph, await self.telemetry(body.telemetry))
         asked = None if body.network is None else Network(body.network)
         return await self._followed().newest(asked)
 
@@ -222,7 +211,7 @@ class Inference:
         Raises:
             ModelUnusable: there is no model that scores nodes.
         """
-        model = await self.condition.get()
+        model = await asyncio.to_thread(self.condition.get)
         found = await self.evaluate(Job(model, graph))
         if isinstance(found, X0Error):
             raise found.with_traceback(None)
@@ -248,8 +237,7 @@ class Inference:
     def had(self, graph: NodeGraph) -> tuple[list[str], list[str]]:
         """Names of the features that were measured somewhere in the network, and of the others."""
         known = set(np.flatnonzero(np.isfinite(graph.deviations).any(axis=0)))
-        names = tuple(enumerate(self._features))
         return (
-            [name for place, name in names if place in known],
-            [name for place, name in names if place not in known],
+            [name for place, name in enumerate(FEATURES) if place in known],
+            [name for place, name in enumerate(FEATURES) if place not in known],
         )

@@ -8,6 +8,7 @@ and whether anything in the network explains it, is for the evidence to say.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -18,9 +19,10 @@ from serve_apps.inference.errors import ModelUnusable
 from serve_apps.inference.evidence_ranking import RANKED, EvidenceRanker
 from serve_apps.inference.incident_features import NORMAL
 from serve_apps.inference.incident_features import incident_features as features_of
+from serve_apps.inference.kept_model import KeptModel
 from serve_apps.inference.learning import VertexGraph
 from serve_apps.inference.live_root_cause import Cause, RankedNode
-from serve_apps.inference.model_file import Purpose, load
+from serve_apps.inference.model_file import Purpose
 from serve_apps.inference.node_graph import NEIGHBOUR
 from serve_apps.inference.root_cause import NODE_IS_ROOT, judge
 from serve_apps.inference.surroundings import around
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from serve_apps.inference.live_root_cause import RootCause, RootCauseRanker, Situation
+    from serve_apps.inference.live_root_cause import RootCause, Situation
     from serve_apps.inference.model_file import Model
 
 NAME: Final = "root-cause"
@@ -44,20 +46,20 @@ class LearntRanker:
     """Ranks by a root-cause model whose vertices are nodes.
 
     Args:
-        model: the model.
+        model: the model, as its files say at each incident.
     """
 
-    def __init__(self, model: Model) -> None:
-        self._model = model
+    def __init__(self, model: KeptModel) -> None:
+        self.model = model
         self._evidence = EvidenceRanker()
 
     def rank(self, situation: Situation) -> RootCause:
         """See `RootCauseRanker.rank`.
 
-        The evidence alone ranks where too little was measured before the incident, incidents with
-        more than `LARGEST` nodes around them, and where links' states and qualities are all that is
-        known: whoever watches only those sees nodes that are cut off fall silent, which the model
-        has not learnt. The answer says by what it is ranked.
+        The evidence alone ranks where no model can be used, where too little was measured before
+        the incident, incidents with more than `LARGEST` nodes around them, and where links' states
+        and qualities are all that is known: whoever watches only those sees nodes that are cut off
+        fall silent, which the model has not learnt. The answer says by what it is ranked.
         """
         found = self._evidence.rank(situation)
         touched = _touched(situation)
@@ -65,44 +67,41 @@ class LearntRanker:
         noticed = int(np.searchsorted(whole.times, situation.since))
         if noticed < FEWEST or not any(name in whole.metrics for name in TELLING):
             return found
-        near = around(whole, touched, len(self._model.network.layers))
+        try:
+            model = self.model.get()
+        except ModelUnusable:  # which has been told
+            return found
+        near = around(whole, touched, len(model.network.layers))
         if len(near.nodes) > LARGEST:
             return found
         graph = VertexGraph.of_nodes(near.telemetry.graph)
         x = features_of(near.telemetry, noticed).x
-        share = judge(self._model.network, self._model.normalisation, graph, x).nodes
-        return _with_nodes(
-            found, self._ordered(near.telemetry.graph.nodes, share, touched[near.nodes])
-        )
-
-    def _ordered(
-        self, ids: tuple[str, ...], share: NDArray[np.float64], touched: NDArray[np.bool_]
-    ) -> tuple[RankedNode, ...]:
-        confidence = self._model.probability(NODE_IS_ROOT, share)
-        own = np.flatnonzero(touched)
-        best = own[np.lexsort((own, -share[own]))][:RANKED]
-        return tuple(RankedNode(ids[node], float(confidence[node])) for node in best.tolist())
+        share = judge(model.network, model.normalisation, graph, x).nodes
+        ids = near.telemetry.graph.nodes
+        return _with_nodes(found, _ordered(model, ids, share, touched[near.nodes]))
 
 
-def ranker_of(models: Path, told: Callable[[ModelUnusable], object]) -> RootCauseRanker:
-    """What ranks with the models of a directory.
+def ranker_of(models: Path, told: Callable[[ModelUnusable], object]) -> LearntRanker:
+    """What ranks with the root-cause model of a directory.
 
     Args:
         models: the directory.
-        told: is told if its root-cause model cannot be used; the evidence alone ranks then.
+        told: is told of files that cannot be used, now or later.
     """
-    try:
-        return LearntRanker(
-            load(
-                models / NAME,
-                purpose=Purpose.ROOT_CAUSE,
-                features=incident_features.FEATURES,
-                relations=(NEIGHBOUR,),
-            )
-        )
-    except ModelUnusable as error:
-        told(error)
-        return EvidenceRanker()
+    features, relations = incident_features.FEATURES, (NEIGHBOUR,)
+    kept = KeptModel(models / NAME, Purpose.ROOT_CAUSE, features, relations, told)
+    with contextlib.suppress(ModelUnusable):  # which is told
+        kept.get()
+    return LearntRanker(kept)
+
+
+def _ordered(
+    model: Model, ids: tuple[str, ...], share: NDArray[np.float64], touched: NDArray[np.bool_]
+) -> tuple[RankedNode, ...]:
+    confidence = model.probability(NODE_IS_ROOT, share)
+    own = np.flatnonzero(touched)
+    best = own[np.lexsort((own, -share[own]))][:RANKED]
+    return tuple(RankedNode(ids[node], float(confidence[node])) for node in best.tolist())
 
 
 def _touched(situation: Situation) -> NDArray[np.bool_]:

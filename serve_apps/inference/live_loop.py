@@ -241,7 +241,8 @@ class LiveLoop:
         if self._model is None:
             return {}
         try:
-            model = await self._model.get()
+            model, why = await asyncio.to_thread(self._model.look)
+            self._follows_model(why)
             graph = await self.condition()
             (found,) = await asyncio.to_thread(scoring.scores, model, [graph])
         except X0Error as error:
@@ -254,6 +255,14 @@ class LiveLoop:
         if found.probability is None:
             return {}
         return {graph.nodes[row]: float(found.probability[row]) for row in np.flatnonzero(measured)}
+
+    def _follows_model(self, why: str) -> None:
+        """Tell that an older model scores than the one whose files are there, if that is so."""
+        if why:
+            self._failing["model"] = why
+            self._counts.failing(len(self._failing))
+        else:
+            self._works("model")
 
     async def _tell(self) -> None:
         """Have the history store what it has not stored yet."""
@@ -344,7 +353,7 @@ class LiveMetrics:
             ("network",),
         )
         self._failing = metrics.gauge(
-            f"{prefix}_failing", "What fails now: looks, scores, history", ("network",)
+            f"{prefix}_failing", "What fails now: looks, scores, model, history", ("network",)
         )
 
     def judged(self, outcome: Outcome, opened: Sequence[Incident], took_s: float) -> None:

@@ -114,7 +114,7 @@ class LiveReplica:
                 history.report,
                 metrics,
                 partial(live_loop.remembered, self._options.archive, options.network),
-                condition_model(self._options.models),
+                condition_model(self._options.models, unusable),
             )
             self._loops[options.network] = loop
             self._tasks.append(asyncio.create_task(self._guarded(loop)))

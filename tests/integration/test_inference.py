@@ -89,10 +89,14 @@ def test_inference_answers_and_stays_up(state: Path, client: httpx.Client) -> No
     weights = state / "condition.safetensors"
     good = weights.read_bytes()
     weights.write_bytes(b"noise")
-    assert client.post("/score", json=ASKED).status_code == 503
-    assert "cannot be used" in answer(state, "status")["companions"]["inference"]["why"]
+    harmed = client.post("/score", json=ASKED).json()
+    assert "condition.safetensors" in harmed["model"]["why"]
+    assert harmed["nodes"] == pytest.approx(expected)
+    told = answer(state, "status")["companions"]["inference"]
+    assert told["state"] == "ready"
+    assert "model condition cannot be used" in told["why"]
     weights.write_bytes(good)
-    assert client.post("/score", json=ASKED).status_code == 200
+    assert client.post("/score", json=ASKED).json()["model"]["why"] == ""
     counted = client.get("/metrics").text
     # A process that had been started again would have forgotten these.
     assert f'x0tta6bl4_inference_requests_total{{status="422"}} {len(REFUSED)}.0' in counted

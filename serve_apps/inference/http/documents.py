@@ -88,12 +88,19 @@ class RootCauseBody(BaseModel):
     )
 
 
+_WHY: Final = (
+    "why its files cannot be used as they are now, so that the last ones that could be still"
+    " answer; empty if they can"
+)
+
+
 class ModelShown(BaseModel):
     """Which model has answered."""
 
     purpose: str
     trained_at: str
     weights_sha256: str
+    why: str = Field(description=_WHY)
 
 
 class Had(BaseModel):
@@ -211,15 +218,19 @@ class IncidentShown(BaseModel):
 class RootCauseReply(BaseModel):
     """The incidents of a network, the oldest first."""
 
+    model: ModelShown | None = Field(
+        description="what orders nodes where enough is measured; null: there is none that can be"
+        " used, and the evidence alone ranks"
+    )
     incidents: list[IncidentShown]
 
 
 class ModelState(BaseModel):
     """A model, or why there is none."""
 
-    usable: bool
-    why: str
-    card: Card | None
+    usable: bool = Field(description="whether there is one that answers")
+    why: str = Field(description=_WHY + "; or why there is none")
+    card: Card | None = Field(description="of the one that answers")
 
 
 class ModelReply(BaseModel):
@@ -232,6 +243,12 @@ class Status(BaseModel):
     """Whether it works."""
 
     status: str
+
+
+class Readiness(Status):
+    """Whether questions can be answered."""
+
+    why: str = Field(description="what is not as it should be; empty if all is")
 
 
 COMPONENTS: Final[dict[str, Any]] = documents.components(ScoreBody, ExplainBody, RootCauseBody)

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import generate_latest
 from pydantic import BaseModel
 
-from actors.runtime.errors import X0Error
+from serve_apps.inference.errors import ModelUnusable
 from serve_apps.inference.http import documents
 from serve_apps.web import bodies
 from serve_apps.web import documents as problem_documents
@@ -88,7 +88,9 @@ def add(app: FastAPI, inference: Inference) -> None:
         """
         body = await _asked(request, inference, documents.RootCauseBody)
         found = await inference.incidents(body)
-        return await _answer(lambda: {"incidents": found})
+        return await _answer(
+            lambda: {"model": _shown_if_any(inference.root_cause), "incidents": found}
+        )
 
     @app.get(
         "/model",
@@ -98,8 +100,9 @@ def add(app: FastAPI, inference: Inference) -> None:
     )
     async def get_models() -> Any:  # noqa: ANN401 - documented by the model
         """The cards of the models that answer here; of one that cannot be used, why."""
-        kept = {"condition": inference.condition}
-        return JSONResponse({"models": {name: await _state(each) for name, each in kept.items()}})
+        kept = (inference.condition, inference.root_cause)
+        states = await asyncio.to_thread(lambda: {str(each.purpose): _state(each) for each in kept})
+        return JSONResponse({"models": states})
 
     @app.get(
         "/healthz",
@@ -114,13 +117,18 @@ def add(app: FastAPI, inference: Inference) -> None:
     @app.get(
         "/readyz",
         tags=["health"],
-        response_model=documents.Status,
+        response_model=documents.Readiness,
         responses=problem_documents.problems(422, 429, 503),
     )
     async def get_readiness() -> Any:  # noqa: ANN401 - the same
-        """Whether its models can be used; else 503 with the reason."""
-        await inference.condition.get()
-        return JSONResponse({"status": "ready"})
+        """Whether nodes can be scored; else 503 with the reason.
+
+        Why files of a model are not used stands in `why`: an older model still answers, or the
+        evidence alone ranks root causes.
+        """
+        return JSONResponse(
+            {"status": "ready", "why": await asyncio.to_thread(_lacking, inference)}
+        )
 
     @app.get(
         "/metrics",
@@ -147,19 +155,41 @@ async def _answer(make: Callable[[], dict[str, Any]]) -> Response:
     return Response(body, media_type=JSON)
 
 
-async def _state(kept: KeptModel) -> dict[str, Any]:
+def _state(kept: KeptModel) -> dict[str, Any]:
     try:
-        model = await kept.get()
-    except X0Error as error:
+        model, why = kept.look()
+    except ModelUnusable as error:
         return {"usable": False, "why": str(error), "card": None}
-    return {"usable": True, "why": "", "card": model.card.model_dump(mode="json")}
+    return {"usable": True, "why": why, "card": model.card.model_dump(mode="json")}
+
+
+def _lacking(inference: Inference) -> str:
+    """Why models are not as their files say.
+
+    Raises:
+        ModelUnusable: no node can be scored.
+    """
+    _, condition = inference.condition.look()
+    return "; ".join(filter(None, (condition, _state(inference.root_cause)["why"])))
+
+
+def _shown(model: Model, why: str) -> dict[str, Any]:
+    card = model.card.model_dump(mode="json", include={"purpose", "trained_at", "weights_sha256"})
+    return {**card, "why": why}
+
+
+def _shown_if_any(kept: KeptModel) -> dict[str, Any] | None:
+    try:
+        return _shown(*kept.look())
+    except ModelUnusable:
+        return None
 
 
 def _about(inference: Inference, model: Model, graph: NodeGraph, had: str) -> dict[str, Any]:
     known, missing = inference.had(graph)
-    shown = model.card.model_dump(mode="json", include={"purpose", "trained_at", "weights_sha256"})
+    _, why = inference.condition.look()
     at = None if np.isnan(graph.at) else graph.at
-    return {"model": shown, had: {"known": known, "missing": missing}, "at": at}
+    return {"model": _shown(model, why), had: {"known": known, "missing": missing}, "at": at}
 
 
 def _scored(inference: Inference, model: Model, graph: NodeGraph, scored: Scores) -> dict[str, Any]:

@@ -5,59 +5,50 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import numpy as np
 import pytest
 
+from actors.runtime.error_handler import ERRORS_TOTAL
 from actors.runtime.errors import Unavailable
+from actors.runtime.metrics import MemoryMetrics
 from actors.topology.provenance import Network
 from serve_apps.inference.asked_network import of_telemetry
+from serve_apps.inference.condition import node_graph
 from serve_apps.inference.errors import ModelSchemaMismatch
 from serve_apps.inference.http import documents
 from serve_apps.inference.http.application import build
 from serve_apps.inference.http.documents import TelemetryBody
 from serve_apps.inference.inference_state import Inference, Job, scored_together
 from serve_apps.inference.limits import Limits
-from serve_apps.inference.model_file import save
+from serve_apps.inference.model_file import CARD, WEIGHTS, save
 from serve_apps.inference.node_graph import NodeGraph
-from serve_apps.inference.settings import InferenceOptions
-from serve_apps.inference.telemetry import Place
+from serve_apps.inference.settings import SHIPPED, InferenceOptions
 from tests.unit.inference.drawn import FEATURES, drawn_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from serve_apps.inference.telemetry import Telemetry
+    from actors.runtime.metrics import Metrics
 
 TOKEN = {"authorization": "Bearer a-token-of-the-tests"}
 NODES: dict[str, Any] = {"a": {"loss_rate": 9.0, "cpu": None}, "b": {"rssi": -3.0}, "c": {}}
 LINKS = [["a", "b"], ["b", "c"]]
+WARNED = {"context": "inference", "severity": "warning"}
 TELEMETRY: dict[str, Any] = {
     "nodes": ["a", "b"],
     "links": [{"id": "l", "ends": ["a", "b"]}, {"id": "up", "ends": ["b"], "directed": True}],
-    "times": [60.0, 120.0],
+    "times": [60.0, 120.0, 180.0, 240.0, 300.0],
     "metrics": {
-        "cpu": {"a": [0.1, 0.9], "b": [None, 0.2]},
-        "frames_out": {"a/l": [1, 2], "b/l": [3, 4], "b/up": [5, None]},
-        "octets": {"b/eth0": [7, 8]},
+        "cpu": {"a": [0.1, 0.1, 0.1, 0.1, 0.9], "b": [None, None, None, None, 0.2]},
+        "frames_out": {"a/l": [1, 2, 3, 4, 5], "b/l": [3, 4, 5, 6, 7], "b/up": [5] + 4 * [None]},
+        "octets": {"b/eth0": [7, 8, 9, 10, 11]},
     },
 }
-
-
-def last_row(telemetry: Telemetry) -> NodeGraph:
-    """Deviations of a kind, for tests: the last value of each metric that is a feature."""
-    n = len(telemetry.graph.nodes)
-    deviations = np.full((n, len(FEATURES)), np.nan)
-    for name, metric in telemetry.metrics.items():
-        if name in FEATURES and metric.place is Place.NODE:
-            deviations[metric.at, FEATURES.index(name)] = metric.values[-1]
-    inner = telemetry.graph.ends[telemetry.graph.ends[:, 1] >= 0]
-    normal = np.zeros_like(deviations)
-    nodes = telemetry.graph.nodes
-    return NodeGraph(nodes, inner, deviations, deviations, normal, float(telemetry.times[-1]))
 
 
 @pytest.fixture(name="start")
@@ -65,9 +56,11 @@ def starting(tmp_path: Path) -> Callable[..., tuple[Inference, httpx.AsyncClient
     """Make an inference with limits of its own, and a client of it."""
     save(drawn_model(), tmp_path / "condition")
 
-    def started(limits: Limits | None = None) -> tuple[Inference, httpx.AsyncClient]:
+    def started(
+        limits: Limits | None = None, metrics: Metrics | None = None
+    ) -> tuple[Inference, httpx.AsyncClient]:
         options = InferenceOptions(tmp_path)
-        made = Inference("a-token-of-the-tests", FEATURES, last_row, options, limits)
+        made = Inference("a-token-of-the-tests", options, limits, metrics)
         transport = httpx.ASGITransport(
             build(made), raise_app_exceptions=False, root_path="/inference"
         )
@@ -135,10 +128,10 @@ async def test_telemetry_is_scored(start: Callable[..., Any]) -> None:
     found = answer.json()
     assert answer.status_code == 200, found
     assert found["features"]["known"] == ["cpu"]
-    assert found["at"] == 120.0
+    assert found["at"] == 300.0
     body = {"telemetry": TELEMETRY, "node": "a"}
     explained = (await client.post("/explain", json=body)).json()
-    assert any(text.startswith("cpu 0.9 above its normal") for text in explained["sentences"])
+    assert any(text.startswith("cpu 0.8 above its normal") for text in explained["sentences"])
 
 
 async def test_the_running_network_is_asked_about_by_default(start: Callable[..., Any]) -> None:
@@ -151,7 +144,7 @@ async def test_the_running_network_is_asked_about_by_default(start: Callable[...
     class Source:
         async def newest(self, network: Network | None) -> NodeGraph:
             asked.append(network)
-            return last_row(of_telemetry(TelemetryBody.model_validate(TELEMETRY)))
+            return node_graph(of_telemetry(TelemetryBody.model_validate(TELEMETRY)))
 
     inference.running = Source()
     assert (await client.post("/explain", json={"node": "a"})).status_code == 200
@@ -200,15 +193,72 @@ async def test_what_cannot_be_answered_is_refused_and_named(start: Callable[...,
     assert (await client.post("/score", json={"nodes": NODES})).status_code == 200
 
 
+async def test_a_harmed_model_takes_the_last_good_one_away_from_nobody(
+    start: Callable[..., Any], tmp_path: Path
+) -> None:
+    """The answer, the readiness, the list of models and the counted errors say so; a good pair of
+    files is taken up without a restart."""
+    _, client = start(metrics=(metrics := MemoryMetrics()))
+    asked = {"nodes": NODES, "links": LINKS}
+    first = (await client.post("/score", json=asked)).json()
+    assert first["model"]["why"] == ""
+    card = (tmp_path / "condition.json").read_text()
+    (tmp_path / "condition.json").write_text(card.replace('"condition"', '"root-cause"'))
+    for path, body in (("/score", asked), ("/explain", {**asked, "node": "a"})):
+        found = (await client.post(path, json=body)).json()
+        assert "it is for root-cause" in found.pop("model")["why"]
+        assert str(tmp_path) not in str(found)
+        if path == "/score":
+            assert found["nodes"] == first["nodes"]
+    ready = await client.get("/readyz")
+    assert ready.status_code == 200
+    assert "model condition cannot be used" in ready.json()["why"]
+    state = (await client.get("/model")).json()["models"]["condition"]
+    assert state["usable"]
+    assert "it is for root-cause" in state["why"]
+    assert state["card"]["seed"] == 0
+    assert metrics.value(ERRORS_TOTAL, error_type="ModelSchemaMismatch", **WARNED) == 1
+    save(drawn_model(1), tmp_path / "condition")
+    found = (await client.post("/score", json=asked)).json()
+    assert found["model"]["why"] == ""
+    assert found["nodes"] != first["nodes"]
+    assert (await client.get("/model")).json()["models"]["condition"]["card"]["seed"] == 1
+
+
+async def test_both_models_are_told_and_the_root_cause_one_is_read_anew(
+    start: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Without one the evidence ranks, which is said; readiness does not depend on it."""
+    _, client = start()
+    body = documents.ROOT_CAUSE_BODY["content"]["application/json"]["examples"]["telemetry"]
+    ready = await client.get("/readyz")
+    assert ready.status_code == 200
+    assert "model root-cause cannot be used" in ready.json()["why"]
+    state = (await client.get("/model")).json()["models"]
+    assert list(state) == ["condition", "root-cause"]
+    assert not state["root-cause"]["usable"]
+    for suffix in (WEIGHTS, CARD):
+        shutil.copy(SHIPPED / f"root-cause{suffix}", tmp_path)
+    told = (await client.post("/root-cause", json=body["value"])).json()["model"]
+    state = (await client.get("/model")).json()["models"]["root-cause"]
+    assert state["usable"]
+    assert state["card"]["weights_sha256"] == told["weights_sha256"]
+    assert (await client.get("/readyz")).json() == {"status": "ready", "why": ""}
+    weights = tmp_path / f"root-cause{WEIGHTS}"
+    weights.write_bytes(weights.read_bytes()[:100])
+    harmed = (await client.post("/root-cause", json=body["value"])).json()["model"]
+    assert harmed["weights_sha256"] == told["weights_sha256"]
+    assert "root-cause.safetensors" in harmed["why"]
+
+
 async def test_a_model_that_cannot_be_used_is_told_until_it_can(
     start: Callable[..., Any], tmp_path: Path
 ) -> None:
     """No restart is needed: its files are looked at again."""
-    _, client = start()
-    assert (await client.post("/score", json={"nodes": NODES})).status_code == 200
     weights = tmp_path / "condition.safetensors"
     good = weights.read_bytes()
     weights.write_bytes(good[:100])
+    _, client = start()
     for path, body in (("/score", {"nodes": NODES}), ("/explain", {"nodes": NODES, "node": "a"})):
         answer = await client.post(path, json=body)
         assert answer.status_code == 503
@@ -280,9 +330,9 @@ async def test_telemetry_by_which_nothing_is_seen_is_no_calm(start: Callable[...
     answer = await client.post("/root-cause", json={"telemetry": TELEMETRY})
     assert answer.status_code == 422
     assert "node_up" in answer.json()["detail"]
-    calm = {**TELEMETRY, "metrics": {"quality": {"a/l": [0.9, 0.9], "b/up": [0.1, 0.9]}}}
+    calm = {**TELEMETRY, "metrics": {"quality": {"a/l": 5 * [0.9], "b/up": [0.1] + 4 * [0.9]}}}
     answer = await client.post("/root-cause", json={"telemetry": calm})
-    assert answer.json() == {"incidents": []}
+    assert answer.json() == {"model": None, "incidents": []}
     assert (await client.post("/root-cause", json={})).status_code == 503
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.topology import radio
+from serve_apps.inference.errors import ModelFileCorrupt, ModelSchemaMismatch
 from serve_apps.inference.evidence_ranking import BY, EvidenceRanker
 from serve_apps.inference.incident_replay import replay
-from serve_apps.inference.learnt_ranking import NAME, LearntRanker, ranker_of
+from serve_apps.inference.learnt_ranking import NAME, ranker_of
 from serve_apps.inference.live_root_cause import Cause
+from serve_apps.inference.model_file import CARD, WEIGHTS
 from serve_apps.inference.settings import SHIPPED
 from serve_apps.inference.simulation.examples import SPARSE
 from serve_apps.inference.simulation.runs import Run, SimulationPlan, graph_of, simulate
@@ -82,12 +85,24 @@ def test_by_too_little_the_evidence_ranks_and_it_is_said(run: Run) -> None:
         assert learnt.by == BY
 
 
-def test_a_model_that_cannot_be_used_is_told_and_the_evidence_ranks(tmp_path: Path) -> None:
+def test_a_model_is_used_as_soon_as_it_is_there_and_kept_when_it_is_harmed(
+    run: Run, tmp_path: Path
+) -> None:
+    """Without one the evidence ranks; of each pair of files that cannot be used it is told once."""
     told: list[ModelUnusable] = []
-    assert isinstance(ranker_of(tmp_path, told.append), EvidenceRanker)
+    ranker = ranker_of(tmp_path, told.append)
     assert [error.model for error in told] == [NAME]
-    assert isinstance(ranker_of(SHIPPED, told.append), LearntRanker)
-    assert len(told) == 1
+    by = []
+    for harm in (False, True):
+        by.append(of_the_node(run, ranker).root)
+        for suffix in (WEIGHTS, CARD):
+            shutil.copy(SHIPPED / f"{NAME}{suffix}", tmp_path)
+        by.append(of_the_node(run, ranker).root)
+        if harm:
+            (tmp_path / f"{NAME}{CARD}").write_text("{}")
+            by.append(of_the_node(run, ranker).root)
+    assert [root.by for root in by if root is not None] == [BY, NAME, NAME, NAME, NAME]
+    assert [type(error) for error in told] == [ModelFileCorrupt, ModelSchemaMismatch]
 
 
 @given(st.integers(0, 2**31), st.integers(2, 30), st.integers(0, 4))

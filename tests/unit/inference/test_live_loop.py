@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from actors.topology.events import EventPage
     from actors.topology.samples import NetworkSample
+    from serve_apps.inference.errors import ModelUnusable
 
 OPTIONS = LiveOptions(Network.OBSERVED, interval_s=0.01, look_s=0.002, began_at=100.0)
 
@@ -44,6 +46,7 @@ class World:
         self.stored: dict[int, NetworkEvent] = {}
         self.reports: list[str] = []
         self.metrics = MemoryMetrics()
+        self.told: list[ModelUnusable] = []
         self.loop = LiveLoop(
             OPTIONS,
             self,
@@ -51,7 +54,7 @@ class World:
             self.report,
             self.metrics,
             remembered=remembered,
-            model=condition_model(models),
+            model=condition_model(models, self.told.append),
         )
 
     async def look(self) -> NetworkSample:
@@ -141,6 +144,25 @@ async def test_without_a_model_incidents_are_followed_and_no_node_counts_as_well
     await world.loop.judge()
     assert world.kinds == [EventKind.INCIDENT_OPENED]
     assert world.stored[1].data["anomalous"] == {}
+
+
+async def test_a_harmed_model_is_told_and_the_last_good_one_goes_on_scoring(
+    tmp_path: Path,
+) -> None:
+    for file in SHIPPED.glob("condition.*"):
+        shutil.copy(file, tmp_path)
+    world = World(models=tmp_path)
+    await calm(world)
+    assert world.value("failing") == 0
+    (tmp_path / "condition.safetensors").write_bytes(b"noise")
+    await calm(world)
+    assert len(world.told) == 1
+    assert world.value("failing") == 1
+    assert "condition.safetensors" in world.loop.failing
+    assert world.value("nodes_scored") == len(world.network.sample().nodes.ids)
+    shutil.copy(SHIPPED / "condition.safetensors", tmp_path)
+    await calm(world)
+    assert world.value("failing") == 0
 
 
 async def test_a_history_that_does_not_answer_is_told_later_in_order() -> None:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.topology.provenance import Network
-    from serve_apps.inference.telemetry import Telemetry
 
 
 class Measured:
@@ -43,15 +42,11 @@ class Measured:
         return NodeGraph(tuple(WORLD.ids), WORLD.ends, deviations, values, normal, 1000.0)
 
 
-def _features(telemetry: Telemetry) -> NodeGraph:
-    raise AssertionError(telemetry)
-
-
 @pytest.fixture(name="session")
 def running(tmp_path: Path) -> Iterator[Running]:
     save(drawn_model(), tmp_path / "condition")
     options = InferenceOptions(tmp_path)
-    inference = Inference(ensure_token(tmp_path), FEATURES, _features, options)
+    inference = Inference(ensure_token(tmp_path), options)
     inference.running = Measured()
     found = Running(tmp_path, {"/inference": build(inference)})
     yield found
