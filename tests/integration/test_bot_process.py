@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.payments.ledger.orders import OrderState
-from tests.unit.payments.bot_api import TOKEN, BotApi, Refusal, serving
+from tests.telegram_api import TOKEN, BotApi, Refusal, serving
 from tests.unit.payments.bot_shop import BotShop
 from tests.unit.payments.shop import TON_WALLET, WALLET
 

@@ -21,8 +21,8 @@ from actors.payments.shop import Shop, ShopChain
 from actors.runtime.database import now_ms
 from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.metrics import MemoryMetrics
+from tests.telegram_api import TOKEN
 from tests.unit.payments import ledgers
-from tests.unit.payments.bot_api import TOKEN
 from tests.unit.payments.shop import (
     BUYER,
     JETTON_WALLET,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from actors.payments.bot.bot_loop import Webhook
     from actors.payments.ledger.cursors import Cursor
     from actors.payments.ledger.orders import Order
-    from tests.unit.payments.bot_api import BotApi
+    from tests.telegram_api import BotApi
 
 CATALOGUE = """
 plans:

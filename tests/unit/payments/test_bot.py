@@ -24,8 +24,8 @@ from actors.payments.ledger.orders import OrderState
 from actors.payments.sandbox.kinds import Payment, PaymentKind
 from actors.runtime.database import now_ms
 from cluster.ray_start import free_ports
+from tests.telegram_api import TOKEN, BotApi, Refusal, Sent, User, serving
 from tests.unit.payments import sandboxed
-from tests.unit.payments.bot_api import TOKEN, BotApi, Refusal, Sent, User, serving
 from tests.unit.payments.bot_shop import BotShop
 from tests.unit.payments.shop import WALLET
 

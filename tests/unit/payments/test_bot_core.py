@@ -27,7 +27,7 @@ from actors.payments.ledger import schema
 from actors.payments.ledger.orders import Cause, Delivers, Order, OrderState
 from actors.payments.ledger.outbox import OwedMessage
 from actors.payments.ledger.review_entries import Review
-from tests.unit.payments import bot_api
+from tests import telegram_api as bot_api
 from tests.unit.payments.shop import MASTER, NOW, TON_WALLET, USDT, WALLET
 
 LANGUAGES = pytest.mark.parametrize("words", [EN, RU], ids=["en", "ru"])

@@ -1,8 +1,9 @@
 """A loopback Bot API server that refuses what Telegram refuses, with Telegram's words.
 
-It keeps chats, messages, updates and callback queries; parses HTML and legacy Markdown; counts
-texts in UTF-16 units, which is stricter than counting characters; throttles; and misbehaves on
-request. People are played with `user.says(...)` and `user.presses(...)`.
+It keeps chats, messages, replies, updates and callback queries; parses HTML and legacy Markdown;
+cleans texts as Telegram does (td/telegram/misc.cpp, `clean_input_string`); counts them in UTF-16
+units, which is stricter than counting characters; throttles; and misbehaves on request. People are
+played with `user.says(...)` and `user.presses(...)`.
 """
 
 from __future__ import annotations
@@ -18,14 +19,18 @@ import zlib
 from collections import deque
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 
+from tests.local_tls import LocalServer
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tests.local_tls import Authority
 
 TOKEN = "7654321098:AAcanaryCANARYcanaryCANARYcanary-_xyz"  # noqa: S105 - opens nothing
 BOT = {"id": 7654321098, "is_bot": True, "first_name": "Shop", "username": "shop_bot"}
@@ -44,6 +49,7 @@ _TAGS = {
     "a",
     "tg-spoiler",
 }
+_OPTIONS = ("link_preview_options", "reply_parameters")
 _TIMED = re.compile(r"send|edit")
 _NAME = re.compile(r"[a-z0-9_]{1,32}")
 
@@ -77,6 +83,8 @@ class Sent:
     picture: bytes = b""
     keyboard: list[list[dict[str, Any]]] = field(default_factory=list)
     edits: int = 0
+    reply_to: int | None = None
+    raw: str = ""  # as it was sent
 
     @property
     def codes(self) -> list[str]:
@@ -213,7 +221,13 @@ class BotApi:
         self._numbers = 0
         self._update = 100
         self._poll = 0
-        self.url = ""
+        self.server: LocalServer | None = None
+
+    @property
+    def url(self) -> str:
+        """Its address, while it is served."""
+        assert self.server is not None
+        return self.server.url
 
     # -- people ----------------------------------------------------------------------------------
 
@@ -350,10 +364,19 @@ class BotApi:
     def _sendMessage(self, call: Call) -> Any:  # noqa: N802
         user = self._reach(call)
         sent = Sent(user.chat, self.next_message())
+        sent.reply_to = self._replied(user, call.params)
         self._fill(sent, call.params.get("text", ""), call.params, 4096, "message")
         if not sent.text.strip():
             raise Refusal(400, "Bad Request: message text is empty")
         return self._keep(sent, call.params)
+
+    def _replied(self, user: User, params: dict[str, Any]) -> int | None:
+        wanted = params.get("reply_parameters")
+        if wanted is None or (user.chat, wanted["message_id"]) in self.messages:
+            return None if wanted is None else int(wanted["message_id"])
+        if not wanted.get("allow_sending_without_reply"):
+            raise Refusal(400, "Bad Request: message to be replied not found")
+        return None
 
     def _sendPhoto(self, call: Call) -> Any:  # noqa: N802
         user = self._reach(call)
@@ -399,7 +422,8 @@ class BotApi:
             raise Refusal(400, "Bad Request: message to edit not found") from None
 
     def _fill(self, sent: Sent, text: str, params: Any, most: int, what: str) -> None:
-        sent.text, sent.marked = parsed(text, params.get("parse_mode"))
+        sent.raw = text
+        sent.text, sent.marked = parsed(_cleaned(text), params.get("parse_mode") or None)
         if len(sent.text.encode("utf-16-le")) // 2 > most:
             raise Refusal(400, f"Bad Request: {what} is too long")
 
@@ -419,6 +443,12 @@ class BotApi:
             )
         self.messages[new.chat, new.id] = new
         return new.document()
+
+
+def _cleaned(text: str) -> str:
+    """What Telegram keeps of a text: no control characters, no bidi embeddings, no edges."""
+    text = re.sub(r"[\r\u2028-\u202e\u0333\u033f\u030a]", "", text)
+    return re.sub(r"[\x00-\x09\x0b-\x1f]", " ", text).strip()
 
 
 def parsed(text: str, mode: str | None) -> tuple[str, list[tuple[str, str]]]:
@@ -628,6 +658,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _read(kind: str, body: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
+    if kind.startswith("application/json"):
+        return json.loads(body), {}
     if not kind.startswith("multipart/form-data"):
         pairs = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=bool(body))
         return {name: _value(name, text) for name, text in pairs}, {}
@@ -649,23 +681,14 @@ def _read(kind: str, body: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
 
 
 def _value(name: str, text: str) -> Any:
-    if name in {"reply_markup", "media", "commands", "allowed_updates", "link_preview_options"}:
+    if name in {"reply_markup", "media", "commands", "allowed_updates", *_OPTIONS}:
         return json.loads(text)
     return text
 
 
 @contextlib.contextmanager
-def serving(api: BotApi) -> Iterator[BotApi]:
-    """Serve an API on loopback; its address is in `api.url`."""
+def serving(api: BotApi, authority: Authority | None = None) -> Iterator[BotApi]:
+    """Serve an API on loopback, over https where an authority is given; see `api.url`."""
     handler = type("Handler", (_Handler,), {"api": api})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    api.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with LocalServer(handler, authority).running() as api.server:
         yield api
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
