@@ -9,11 +9,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.history.collecting import EventCollector
-from actors.history.contract import HISTORIAN, MESH, HistorianContract
+from actors.history.contract import (
+    HISTORIAN,
+    MESH,
+    MOST_EVENTS,
+    MOST_WAIT_S,
+    HistorianContract,
+)
+from actors.history.event_store import EventQuery
 from actors.history.mesh_recorder import MeshRecorder
+from actors.runtime.bell import Bell
 from actors.runtime.errors import Conflict, Unavailable, X0Error
 from actors.runtime.shell import ActorShell
-from actors.topology.events import EventSeverity
+from actors.topology.events import EventSeverity, RecordedPage
 from actors.topology.live import Watch
 from actors.topology.provenance import Network
 from actors.topology.samples import of_mesh
@@ -27,7 +35,7 @@ if TYPE_CHECKING:
     from actors.topology.events import EventPage
     from actors.topology.samples import NetworkSample
 
-POLL_S: Final = 0.5  # interval between two polls of a source of events
+POLL_S: Final = 0.25  # interval between two polls of a source of events
 MINUTE_S: Final = 60.0
 SAMPLE_S: Final = 2.0  # interval between two tries to sample what was not seen in this minute
 EXPIRE_S: Final = 3_600.0  # interval between two deletions of old events
@@ -53,6 +61,8 @@ class HistorianActor(ActorShell):
         super().__init__(HISTORIAN, log_level=options.log_level, metrics=metrics)
         self._options = options
         self._held = ExitStack()
+        self._news = Bell()
+        self._newest = 0  # id of the newest event, once the stores are open
         self._failing: dict[str, str] = {}
         self._minutes: dict[str, int] = {}  # minute of the newest sample of each source
         self._stamp: tuple[object, ...] = ()
@@ -104,6 +114,7 @@ class HistorianActor(ActorShell):
                 self._errors.handle(error, severity="warning", during="start")
             self._waits_for = str(error)
             return False
+        self._newest = (await asyncio.to_thread(self._store.ends))[1]
         return True
 
     def _enter(self) -> None:
@@ -147,7 +158,10 @@ class HistorianActor(ActorShell):
             await asyncio.sleep(POLL_S)
 
     async def _told(self, stored: list[StoredEvent]) -> None:
-        """Count events that were stored, and log them."""
+        """Count events that were stored, log them, and tell who waits for them."""
+        if stored:
+            self._newest = stored[-1].id
+            self._news.ring()
         for one in stored:
             event = one.event
             self._events_total.inc(kind=event.kind.value, severity=event.severity.value)
@@ -176,6 +190,19 @@ class HistorianActor(ActorShell):
         )
         await self._told(stored)
         return len(stored)
+
+    async def events(self, after: int, most: int, wait_s: float) -> RecordedPage:
+        """See `HistorianContract.events`."""
+        await self._ready()
+        # Only this process writes events: whoever waits costs no look at the database.
+        until = self._clock.now() + min(wait_s, MOST_WAIT_S)
+        while self._newest == after and (left := until - self._clock.now()) > 0:
+            await self._news.wait(left)
+        newest = self._newest
+        if newest <= after:
+            return RecordedPage(newest, ())
+        query = EventQuery(after=after, limit=max(0, min(most, MOST_EVENTS)))
+        return RecordedPage(newest, tuple(await asyncio.to_thread(self._store.find, query)))
 
     # -- samples ---------------------------------------------------------------------------------
 

@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.history.archive import Archive
-    from actors.topology.events import EventPage, EventSource
+    from actors.topology.events import EventPage, EventSource, RecordedPage
     from actors.topology.live import MeshSource
     from actors.topology.provenance import Network
     from actors.topology.samples import SampleSource
 
 HISTORIAN: Final = "historian"
 TIMEOUT_S: Final = 5.0  # for an answer
+MOST_WAIT_S: Final = 60.0  # longest wait for an event
+MOST_EVENTS: Final = 1_000  # of one answer
 MESH: Final = "mesh"  # the source of the events that are made here, of an emulated mesh
 
 
@@ -76,5 +78,15 @@ class HistorianContract(ActorContract, Protocol):
             source: who noticed them: `drill`.
             network: which network they are of.
             page: the events; a report that is repeated is stored once.
+        """
+        ...
+
+    async def events(self, after: int, most: int, wait_s: float) -> RecordedPage:
+        """The events of all sources after an event, oldest first; waits until there is one.
+
+        Args:
+            after: id of that event; 0: from the first one that is kept.
+            most: most events of the answer; no more than `MOST_EVENTS`.
+            wait_s: longest wait, s; no longer than `MOST_WAIT_S`. Then the answer has none.
         """
         ...

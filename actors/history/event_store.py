@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from actors.history import schema
 from actors.history.moments import iso
-from actors.topology.events import EventKind, EventSeverity, NetworkEvent
+from actors.topology.events import EventKind, EventSeverity, NetworkEvent, RecordedEvent
 from actors.topology.provenance import Network
 
 if TYPE_CHECKING:
@@ -51,20 +51,8 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredEvent:
-    """An event of the history.
-
-    Attributes:
-        id: its place in the history.
-        source: who noticed it.
-        network: which network it is of.
-        event: the event; its number is that of its source.
-    """
-
-    id: int
-    source: str
-    network: Network
-    event: NetworkEvent
+class StoredEvent(RecordedEvent):
+    """An event of the history, as it is shown."""
 
     def as_dict(self) -> dict[str, Any]:
         """The event as JSON tells it."""
@@ -162,10 +150,10 @@ class EventStore:
             last = connection.scalar(sa.select(sa.func.max(_EVENTS.c.id))) or 0
             fresh = [event for event in events if event.number not in known]
             stored = [
-                StoredEvent(last + place, source, network, _clean(event))
+                StoredEvent(last + place, source, network, _clean(event), incarnation)
                 for place, event in enumerate(fresh, 1)
             ]
-            _insert(connection, _EVENTS, [_row(one, incarnation) for one in stored])
+            _insert(connection, _EVENTS, [_row(one) for one in stored])
             found_by = ((node, one.id) for one in stored for node in _about(one.event))
             _insert(connection, _NODES, [{"node": n, "event_id": id_} for n, id_ in found_by])
             if events or view is not None:
@@ -319,13 +307,13 @@ def _about(event: NetworkEvent) -> list[str]:
     return list(dict.fromkeys((*(event.link or ()), *event.nodes)))[:MOST_NODES]
 
 
-def _row(stored: StoredEvent, incarnation: int) -> dict[str, Any]:
+def _row(stored: StoredEvent) -> dict[str, Any]:
     event = stored.event
     a, b = event.link or (None, None)
     return {
         "id": stored.id,
         "source": stored.source,
-        "incarnation": incarnation,
+        "incarnation": stored.incarnation,
         "number": event.number,
         "network": stored.network.value,
         "at_ms": _ms(event.at),
@@ -344,6 +332,7 @@ def _stored(row: Any) -> StoredEvent:  # noqa: ANN401 - a row of SQLAlchemy
         id=row.id,
         source=row.source,
         network=Network(row.network),
+        incarnation=row.incarnation,
         event=NetworkEvent(
             number=row.number,
             at=row.at_ms / 1000,

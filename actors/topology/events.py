@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from actors.topology.provenance import Network
+
 
 class EventKind(StrEnum):
     """The kinds of event, named by their subject and what became of it."""
@@ -104,6 +106,51 @@ class EventSource(Protocol):
 
     async def events(self, after: int, most: int) -> EventPage:
         """At most `most` events with numbers above `after`.
+
+        Raises:
+            X0Error: there is no answer.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """An event of the history.
+
+    Attributes:
+        id: its place in the history, from 1, ascending.
+        source: who noticed it.
+        network: which network it is of.
+        event: the event; its number is that of its source.
+        incarnation: of its source.
+    """
+
+    id: int
+    source: str
+    network: Network
+    event: NetworkEvent
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedPage:
+    """What the history has after an event.
+
+    Attributes:
+        newest: id of the newest event that it has; 0: none. Less than the id that was asked for:
+            the history was begun anew.
+        events: in the order in which they were stored.
+    """
+
+    newest: int
+    events: tuple[RecordedEvent, ...]
+
+
+class RecordedEvents(Protocol):
+    """The events of all sources, in one order."""
+
+    async def events(self, after: int, most: int, wait_s: float) -> RecordedPage:
+        """At most `most` events with ids above `after`; waits up to `wait_s` until there is one.
 
         Raises:
             X0Error: there is no answer.

@@ -14,7 +14,7 @@ from actors.history.contract import HistorianOptions, Recorded
 from actors.history.event_store import EventQuery
 from actors.runtime.errors import ActorUnavailable
 from actors.runtime.metrics import MemoryMetrics
-from actors.topology.events import EventKind, EventPage
+from actors.topology.events import EventKind, EventPage, RecordedPage
 from actors.topology.provenance import Network
 from tests.unit.history.happenings import Source, event, sample
 from tests.unit.topology.test_mesh_events import mesh
@@ -85,6 +85,26 @@ async def test_the_historian_writes_what_happens_and_what_is_measured(tmp_path: 
     assert (await actor.health()).why == ""
     name = "x0tta6bl4_history_events_total"
     assert metrics.value(name, kind="split", severity="critical") == 1
+
+
+async def test_who_waits_for_events_has_them_in_the_order_of_storage(tmp_path: Path) -> None:
+    """All sources are read by one number; without news the answer comes empty, and in time."""
+    seen = Mesh()
+    kept = Source([event(1), event(2)])
+    given = options(tmp_path, seen, observer=Recorded(REAL, kept, Samples()))
+    actor = HistorianActor(given, metrics=MemoryMetrics())
+    page = await actor.events(0, 1, 60)
+    assert [(one.id, one.source, one.incarnation) for one in page.events] == [(1, "observer", 7)]
+    page = await actor.events(1, 10, 60)
+    assert (page.newest, [one.id for one in page.events]) == (2, [2])
+    assert await actor.events(2, 10, 0.05) == RecordedPage(2, ())
+    waiting = [asyncio.create_task(actor.events(2, 10, 60)) for _ in range(2)]
+    kept.kept.append(event(3))
+    for each in waiting:
+        (new,) = (await each).events
+        assert (new.id, new.network, new.event.number) == (3, REAL, 3)
+    # Whoever has read another history sees that this one is younger.
+    assert await actor.events(99, 10, 60) == RecordedPage(3, ())
 
 
 async def test_a_source_that_fails_is_told_and_the_others_are_recorded(tmp_path: Path) -> None:
