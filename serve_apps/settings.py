@@ -5,6 +5,9 @@ A new kind of actor or application adds its class to the bases of `Settings`.
 
 from __future__ import annotations
 
+from typing import Self
+
+from actors.alerts.settings import AlertsSettings
 from actors.history.settings import HistorySettings
 from actors.mesh.settings import MeshSettings
 from actors.observe.settings import ObserveSettings
@@ -19,8 +22,13 @@ class Settings(
     ObserveSettings,
     PaymentsSettings,
     HistorySettings,
+    AlertsSettings,
     GatewaySettings,
     InferenceSettings,
     ClusterSettings,
 ):
     """What a process that starts or finds a mesh reads from its environment."""
+
+    def for_orders(self) -> Self:
+        """These settings without the secrets of watchers, the bot, and channels of alerts."""
+        return super().for_orders().without_alert_secrets()

@@ -53,6 +53,7 @@ class AlertName(StrEnum):
     MODEL_DRIFT = "ModelDrift"
     ERROR_CRITICAL = "ErrorCritical"
     EVENT_LOOP_LAG = "EventLoopLag"
+    ALERT_TEST = "AlertTest"  # raised by a person, to see whether alerts arrive
 
 
 @dataclass(frozen=True, slots=True)

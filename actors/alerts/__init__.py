@@ -1,0 +1,1 @@
+"""Alerts: what asks for a person's attention reaches a person, once."""
