@@ -338,8 +338,9 @@ class Mail:
 
     @property
     def message(self) -> EmailMessage:
-        """The message, parsed by the standard library."""
-        return email.message_from_bytes(self.raw, policy=email.policy.default)
+        """The message as it is stored, with LF, and read by the standard library."""
+        stored = self.raw.replace(b"\r\n", b"\n")
+        return email.message_from_bytes(stored, policy=email.policy.default)
 
 
 class MailServer(_Recorder):

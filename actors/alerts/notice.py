@@ -31,6 +31,8 @@ class Notice:
         at: Unix time, s.
         repeated: it has been sent before, and it is not known whether it arrived. Where a channel
             knows no idempotency key, it says "sent again".
+        before: the alerts of the thread as this channel told them last; empty if it has not.
+        receipt: what this channel returned for the first notice of this thread; "" if nothing.
     """
 
     id: str
@@ -40,3 +42,5 @@ class Notice:
     alerts: tuple[Alert, ...]
     at: float
     repeated: bool = False
+    before: tuple[Alert, ...] = ()
+    receipt: str = ""

@@ -26,8 +26,12 @@ class Channel(Protocol):
     pause_s: float
     deadline_s: float
 
-    async def deliver(self, notices: Sequence[Notice]) -> None:
+    async def deliver(self, notices: Sequence[Notice]) -> Sequence[str]:
         """Tell `notices`, in their order; returns when the service has taken them.
+
+        Returns:
+            A receipt for each; later notices of a thread carry that of its first
+            (`Notice.receipt`), so that they can answer it. "" where a service gives none.
 
         Raises:
             ChannelUnavailable: nothing has arrived; to be tried again.

@@ -31,6 +31,7 @@ class ChannelOptions:
         email_to: the addresses; empty without e-mail.
         ca_file: file of the certificates to trust; None: those of this machine.
         links: URL of the gateway that links in notices begin with; "" if there is none.
+        time_zone: IANA name of the zone in which times are told; "" for that of this machine.
     """
 
     alertmanager_url: str | None = None
@@ -46,6 +47,7 @@ class ChannelOptions:
     webhook_secret: SecretStr | None = None
     ca_file: str | None = None
     links: str = ""
+    time_zone: str = ""
 
     @classmethod
     def of(cls, settings: AlertsSettings) -> Self:
@@ -70,7 +72,13 @@ class ChannelOptions:
             settings.alerts_webhook_secret,
             settings.alerts_ca_file,
             settings.alerts_links or "",
+            _zone(settings.alerts_quiet_hours) or _zone(settings.alerts_digest_at),
         )
+
+
+def _zone(hours: str | None) -> str:
+    """The time zone that hours are said in; "" if they name none."""
+    return (hours or "").partition(" ")[2]
 
 
 def _check_together(settings: AlertsSettings, group: tuple[str, ...]) -> None:

@@ -10,12 +10,12 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from actors.payments.bot import keyboards, phrases, texts
-from actors.payments.bot.rich_text import Part, RichText, fill
 from actors.payments.bot.seller import CHANNEL, BotReply
 from actors.payments.claims import BuyerClaims
 from actors.payments.errors import TooManyClaims
 from actors.payments.lookup import Outcome
 from actors.runtime.errors import InvalidInput, Unavailable
+from actors.runtime.rich_text import Part, RichText, fill
 
 if TYPE_CHECKING:
     from actors.payments.bot.phrases import Phrases

@@ -15,10 +15,10 @@ from telegram import Message
 from telegram.constants import ChatType
 
 from actors.payments.bot import asks, phrases
-from actors.payments.bot.rich_text import Part, RichText
 from actors.payments.bot.seller import BotReply, BuyerQuestion
 from actors.payments.errors import BotRefused, TransportBusy, TransportRefused
 from actors.runtime import log
+from actors.runtime.rich_text import Part, RichText
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

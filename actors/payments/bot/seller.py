@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 from actors.payments.bot import asks, keyboards, offers, phrases, qr, texts
 from actors.payments.bot.offers import Offer
-from actors.payments.bot.rich_text import Part, RichText
 from actors.payments.checkout import Checkout, shown_wallet
 from actors.payments.errors import (
     GoodsMissing,
@@ -25,6 +24,7 @@ from actors.payments.ledger.orders import OrderState
 from actors.payments.ledger.outbox import undeliverable
 from actors.runtime.database import now_ms
 from actors.runtime.errors import Conflict, InvalidInput, Unavailable
+from actors.runtime.rich_text import Part, RichText
 
 if TYPE_CHECKING:
     from collections.abc import Callable

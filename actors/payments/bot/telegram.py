@@ -11,20 +11,17 @@ wrapped.
 from __future__ import annotations
 
 import functools
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import stamina
 from aiolimiter import AsyncLimiter
 from telegram import (
-    Bot,
     BotCommand,
     CopyTextButton,
     InlineKeyboardButton,
     InlineKeyboardMarkup,
     InputMediaPhoto,
-    LinkPreviewOptions,
     Message,
     Update,
 )
@@ -42,10 +39,11 @@ from telegram.request import HTTPXRequest
 
 from actors.payments.bot import phrases, qr
 from actors.payments.bot.chat_throttle import ChatThrottle
-from actors.payments.bot.rich_text import MAX_CAPTION, MAX_MESSAGE
 from actors.payments.errors import BotRefused, TransportBusy, TransportRefused
 from actors.runtime import errors as runtime_errors
 from actors.runtime import log, redaction
+from actors.runtime.rich_text import MAX_CAPTION, MAX_MESSAGE
+from actors.runtime.telegram_bot import NO_PREVIEW, TOKEN, UnshownBot, is_gone, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -67,11 +65,7 @@ _CONNECT_S: Final = 5.0
 _ANSWER_S: Final = 20.0
 _PAUSE_S: Final = 0.5  # before the second attempt
 _WANTED: Final = ("message", "callback_query")
-# The form of a token that `redaction` recognises.
-_TOKEN: Final = re.compile(r"[0-9]{6,16}:[A-Za-z0-9_-]{30,}")
-_GONE: Final = ("chat not found", "user is deactivated", "peer_id_invalid", "user not found")
 _SAME: Final = "message is not modified"
-_NO_PREVIEW: Final = LinkPreviewOptions(is_disabled=True)  # a preview would fetch the download link
 
 _log = log.get(__name__)
 
@@ -84,11 +78,8 @@ class TelegramUpdate:
     content: Update | None
 
 
-class _Bot(Bot):
-    """The library's bot, which shows its token in its representation."""
-
-    def __repr__(self) -> str:
-        return "Bot([redacted])"
+class _Bot(UnshownBot):
+    """A bot that takes updates as they come."""
 
     async def documents(self, offset: int) -> Any:  # noqa: ANN401 - whatever Telegram answers
         """Updates as they come: the library's own method fails over all for the sake of one."""
@@ -117,7 +108,7 @@ class TelegramClient:
         self, token: SecretStr, api_url: str, throttle: ChatThrottle | None = None
     ) -> None:
         secret = token.get_secret_value()
-        if not _TOKEN.fullmatch(secret):
+        if not TOKEN.fullmatch(secret):
             raise BotRefused("the token is not digits, a colon, and 30 or more characters")
         self._throttle = throttle or ChatThrottle()
         self._rate = AsyncLimiter(1, 1 / RATE)
@@ -281,7 +272,7 @@ class TelegramClient:
                     reply.text.cut(MAX_MESSAGE).html(),
                     parse_mode=ParseMode.HTML,
                     reply_markup=markup,
-                    link_preview_options=_NO_PREVIEW,
+                    link_preview_options=NO_PREVIEW,
                 )
             caption = reply.text.cut(MAX_CAPTION).html()
             media = InputMediaPhoto(qr.png(reply.picture), caption, parse_mode=ParseMode.HTML)
@@ -307,7 +298,7 @@ class TelegramClient:
                 shown,
                 parse_mode=mode,
                 reply_markup=markup,
-                link_preview_options=_NO_PREVIEW,
+                link_preview_options=NO_PREVIEW,
             )
 
         try:
@@ -326,7 +317,7 @@ class TelegramClient:
                 try:
                     return await ask()
                 except RetryAfter as error:
-                    self._throttle.rest(chat, _seconds(error))
+                    self._throttle.rest(chat, seconds_of(error))
                     raise
 
         await self._asking(at_its_turn)
@@ -356,7 +347,7 @@ class TelegramClient:
             raise
         except RetryAfter as error:
             raise TransportBusy(
-                "Telegram takes no more for now", retry_after_s=_seconds(error)
+                "Telegram takes no more for now", retry_after_s=seconds_of(error)
             ) from None
         except Forbidden as error:
             raise TransportRefused(redaction.scrub(error.message)) from None
@@ -373,11 +364,6 @@ def _is_broken(error: Exception) -> bool:
     return isinstance(error, TransportBusy) and not error.retry_after_s
 
 
-def _seconds(error: RetryAfter) -> float:
-    after: Any = error.retry_after  # a number or a timedelta, by version
-    return float(after if isinstance(after, int | float) else after.total_seconds())
-
-
 def _number(document: object) -> int | None:
     """The number of an update; None if it is none."""
     number = document.get("update_id") if isinstance(document, dict) else None
@@ -390,7 +376,7 @@ def _refuse_gone(error: BadRequest) -> None:
     Raises:
         TransportRefused: it is not.
     """
-    if any(word in error.message.lower() for word in _GONE):
+    if is_gone(error):
         raise TransportRefused(error.message) from None
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from actors.payments.bot.rich_text import Part, RichText, bold, code, fill
 from actors.payments.chains import money
 from actors.payments.chains.money import Method
 from actors.payments.ledger.orders import OrderState
+from actors.runtime.rich_text import Part, RichText, bold, code, fill
 
 if TYPE_CHECKING:
     from actors.payments.bot.offers import Offer, OfferPage

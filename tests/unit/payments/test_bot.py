@@ -14,7 +14,6 @@ from pydantic import SecretStr
 from actors.payments.bot import bot_loop, chat_throttle, phrases, polling, telegram, webhook
 from actors.payments.bot.bot_loop import Webhook
 from actors.payments.bot.keyboards import Button
-from actors.payments.bot.rich_text import Mark, Part, RichText
 from actors.payments.bot.seller import BotReply
 from actors.payments.bot.telegram import TelegramClient
 from actors.payments.chains.money import Method, Network
@@ -23,6 +22,7 @@ from actors.payments.errors import BotRefused, TransportBusy, TransportRefused
 from actors.payments.ledger.orders import OrderState
 from actors.payments.sandbox.kinds import Payment, PaymentKind
 from actors.runtime.database import now_ms
+from actors.runtime.rich_text import Mark, Part, RichText
 from cluster.ray_start import free_ports
 from tests.telegram_api import TOKEN, BotApi, Refusal, Sent, User, serving
 from tests.unit.payments import sandboxed

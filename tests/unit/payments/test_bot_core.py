@@ -19,7 +19,6 @@ from actors.payments.bot import asks, keyboards, offers, phrases, qr, texts
 from actors.payments.bot.chat_throttle import INTERVAL_S, ChatThrottle
 from actors.payments.bot.offers import Offer
 from actors.payments.bot.phrases import EN, RU, Phrases
-from actors.payments.bot.rich_text import MAX_CAPTION, Mark, Part, RichText, code, fill, units
 from actors.payments.catalogue import ShopPlan
 from actors.payments.chains.money import MAX_AMOUNT, Method
 from actors.payments.delivery import Goods
@@ -27,6 +26,7 @@ from actors.payments.ledger import schema
 from actors.payments.ledger.orders import Cause, Delivers, Order, OrderState
 from actors.payments.ledger.outbox import OwedMessage
 from actors.payments.ledger.review_entries import Review
+from actors.runtime.rich_text import MAX_CAPTION, Mark, Part, RichText, code, fill, units
 from tests import telegram_api as bot_api
 from tests.unit.payments.shop import MASTER, NOW, TON_WALLET, USDT, WALLET
 

@@ -60,7 +60,7 @@ class RichText:
         left = most - units(_MORE)
         kept: list[Part] = []
         for part in self.parts:
-            text = _head(part.text, left)
+            text = head(part.text, left)
             kept.append(Part(text, part.mark))
             left -= units(text)
             if len(text) < len(part.text):
@@ -98,7 +98,7 @@ def fill(template: str, **values: str | Part) -> RichText:
     return RichText(tuple(parts))
 
 
-def _head(text: str, most: int) -> str:
+def head(text: str, most: int) -> str:
     """The longest beginning of `text` that has at most `most` UTF-16 units."""
     taken = 0
     for at, char in enumerate(text):
