@@ -9,19 +9,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.history.collecting import EventCollector
-from actors.history.contract import (
-    HISTORIAN,
-    MESH,
-    MOST_EVENTS,
-    MOST_WAIT_S,
-    HistorianContract,
-)
+from actors.history.contract import HISTORIAN, MOST_EVENTS, MOST_WAIT_S, HistorianContract
 from actors.history.event_store import EventQuery
 from actors.history.mesh_recorder import MeshRecorder
 from actors.runtime.bell import Bell
 from actors.runtime.errors import Conflict, Unavailable, X0Error
 from actors.runtime.shell import ActorShell
-from actors.topology.events import EventSeverity, RecordedPage
+from actors.topology.events import MESH, EventSeverity, RecordedPage
 from actors.topology.live import Watch
 from actors.topology.provenance import Network
 from actors.topology.samples import of_mesh

@@ -24,7 +24,6 @@ HISTORIAN: Final = "historian"
 TIMEOUT_S: Final = 5.0  # for an answer
 MOST_WAIT_S: Final = 60.0  # longest wait for an event
 MOST_EVENTS: Final = 1_000  # of one answer
-MESH: Final = "mesh"  # the source of the events that are made here, of an emulated mesh
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from actors.topology.live import LiveMesh
 
 FORMING_S: Final = 30.0  # longest time for which a new mesh forms; some links of a map never work
-_FORMAT: Final = 2
-_ARRAYS: Final = ("gateway", "present", "heard", "ends", "up", "degraded", "nexthop")
+_FORMAT: Final = 3
+_ARRAYS: Final = ("gateway", "clients", "present", "heard", "ends", "up", "degraded", "nexthop")
 _OF_SHARDS: Final = (EventKind.SHARD_DOWN, EventKind.SHARD_BACK, EventKind.SHARD_RESTARTED)
 
 
@@ -126,6 +126,7 @@ def _restored(view: bytes) -> _Base | None:
         ids=tuple(kept["ids"]),
         names=tuple(kept["names"]),
         gateway=np.array(kept["gateway"], bool),
+        clients=np.array(kept["clients"], np.int32),
         present=np.array(kept["present"], bool),
         heard=np.array(kept["heard"], bool),
         ends=np.array(kept["ends"], np.int32).reshape(-1, 2),

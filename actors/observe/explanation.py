@@ -33,6 +33,7 @@ class Explanation:
         self.nodes = dict(step.nodes)
         self.links = dict(step.links)
         self.told: list[Happening] = []
+        self._step = step
         self._shown = step.shown
         self._by_end: dict[str, list[LinkKey]] = {}
         for key in step.links:
@@ -84,12 +85,32 @@ class Explanation:
         nodes: Iterable[str] = (),
         *,
         link: LinkKey | None = None,
+        about: Sequence[str] = (),
         **data: object,
     ) -> None:
-        """Add an event; data that says nothing is left out."""
+        """Add an event; data that says nothing is left out, and `about` nodes more is said."""
         ends = None if link is None else (link.a, link.b)
-        given = {name: value for name, value in data.items() if value not in ({}, None)}
+        if about:
+            data |= self._about(about)
+        data |= {"now": {"links": self._step.links_known} if data.get("links") else None}
+        given = {name: value for name, value in data.items() if value not in ({}, [], None)}
         self.told.append(Happening(kind, severity, what, tuple(nodes), ends, given))
+
+    def _about(self, names: Sequence[str]) -> dict[str, object]:
+        """What people want to know of nodes: their names and clients, and which are gateways."""
+        known = {name: self._step.facts(name) for name in names}
+        facts = [(name, node) for name, node in known.items() if node is not None]
+        return {
+            "named": {name: node.name for name, node in facts if node.name},
+            "clients_of": {name: n.clients for name, n in facts if n.clients is not None},
+            "gateways": [name for name, node in facts if node.gateway],
+        }
+
+    def neighbours(self, node: str, links: Iterable[Sequence[str]]) -> dict[str, str]:
+        """Names, by id, of those at the other ends of links of a node; "" where there is none."""
+        others = dict.fromkeys(end for key in links for end in key[:2] if end != node)
+        facts = {other: self._step.facts(other) for other in others}
+        return {other: (found.name or "") if found else "" for other, found in facts.items()}
 
     def link(self, kind: EventKind, severity: EventSeverity, what: str, key: LinkKey) -> None:
         """Add the event of one link."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from actors.observe.member import KnownLink, Member
     from actors.observe.merging import LinkKey
     from actors.observe.moment import Moment
-    from actors.topology.network import Reading
+    from actors.topology.network import NetworkNode, Reading
 
 _TURNS = (
     ("failed", EventKind.SOURCE_FAILED, EventKind.SOURCE_BACK),
@@ -176,13 +176,14 @@ class Observation:
         """Judge what follows from the input."""
         for record in self.records.values():
             record.grow_old(now, self.rules)
-        step = Step(self.shown, self._clients)
+        step = Step(self.shown, self._clients, self._facts)
         step.sources = self._turns(now)
         due = self._due() | (retire or {})
         turned = any(change.kind in _STALENESS for change in step.sources)
         if (judge or due or turned or self._links_due()) and self._is_begun():
             Judging(self, step, now).judge(due)
             self.note_away()
+        step.links_known = len(self.links)
         self.ring.add(tell(step), now.at)
 
     def _is_begun(self) -> bool:
@@ -244,6 +245,10 @@ class Observation:
             for name, member in self.members.items()
             if member.facts.gateway and member.is_heard and name in of
         }
+
+    def _facts(self, name: str) -> NetworkNode | None:
+        member = self.members.get(name)
+        return None if member is None else member.facts
 
     def _clients(self, names: Iterable[str]) -> int:
         found = (self.members[name].facts.clients for name in names if name in self.members)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from actors.observe.merging import LinkKey
     from actors.observe.parts import Joining, Split
     from actors.topology.events import EventKind, EventSeverity
+    from actors.topology.network import NetworkNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,14 @@ class Step:
         routes: next hop before and after by id.
         retired: why nodes were retired.
         clients: number of clients of some nodes.
+        facts: what is known of a node; None of one that was retired.
+        links_known: number of all links that are known.
     """
 
     shown: Callable[[str], str]
     clients: Callable[[Iterable[str]], int]
+    facts: Callable[[str], NetworkNode | None]
+    links_known: int = 0
     sources: list[SourceChange] = field(default_factory=list)
     nodes: dict[str, tuple[NodeState | None, NodeState | None]] = field(default_factory=dict)
     links: dict[LinkKey, tuple[LinkCondition | None, LinkCondition | None]] = field(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from actors.observe.merging import LinkKey
     from actors.observe.step import Happening, Step
 
+NAMED: Final = 20  # most nodes of the larger side of a split whose names are told
 _AWAY: Final = (NodeState.SILENT, NodeState.GONE)
 
 _INFO, _WARNING, _CRITICAL = EventSeverity.INFO, EventSeverity.WARNING, EventSeverity.CRITICAL
@@ -160,6 +161,10 @@ class _Telling:
                 states=states,
                 links=links,
                 clients=clients or None,
+                neighbours=self._account.neighbours(
+                    name, [key for keys in links.values() for key in keys]
+                ),
+                about=[name],
             )
 
     def _links_down(self) -> None:
@@ -185,6 +190,7 @@ class _Telling:
                 states=states,
                 sides=[list(side) for side in split.sides],
                 clients=self._step.clients(apart) or None,
+                about=[*split.sides[0][:NAMED], *apart],
             )
 
     def _cut_off(self) -> None:
@@ -192,7 +198,9 @@ class _Telling:
             if new is NodeState.CUT_OFF and (old is not NodeState.UP or name in self._single):
                 states = self._account.take_nodes([name])
                 what = f"{self._step.shown(name)} is cut off: it works, and no path leads to it"
-                self._account.add(EventKind.NODE_CUT_OFF, _WARNING, what, [name], states=states)
+                self._account.add(
+                    EventKind.NODE_CUT_OFF, _WARNING, what, [name], states=states, about=[name]
+                )
 
     def _gateways(
         self, kind: EventKind, names: Sequence[str], old: NodeState, new: NodeState
@@ -212,6 +220,7 @@ class _Telling:
             names,
             states=states,
             clients=clients or None,
+            about=names,
         )
 
     # -- coming back -----------------------------------------------------------------------------
@@ -277,7 +286,15 @@ class _Telling:
             listed = self._account.list_of(names)
             what = f"{listed} cut off: no path leads to the main part or to a gateway"
             states = self._account.take_nodes(names)
-            self._account.add(EventKind.SPLIT, _CRITICAL, what, names, states=states, sides=[names])
+            self._account.add(
+                EventKind.SPLIT,
+                _CRITICAL,
+                what,
+                names,
+                about=names,
+                states=states,
+                sides=[names],
+            )
         names = list(self._account.nodes)
         if names:
             what = (

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.topology.provenance import Network
+
+
+MESH: Final = "mesh"  # the source of the events of an emulated mesh; its incarnation is the session
 
 
 class EventKind(StrEnum):

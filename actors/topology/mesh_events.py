@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 DEGRADED_BELOW: Final = 0.5  # quality of the worse direction of a link
 RECOVERED_ABOVE: Final = 0.6
 LISTED: Final = 1_000  # most nodes that an event lists
+NEIGHBOURS: Final = 50  # most neighbours of a silent node that its event lists
+NAMED: Final = 20  # most nodes of a part whose names are told
 _INFO, _WARNING, _CRITICAL = EventSeverity.INFO, EventSeverity.WARNING, EventSeverity.CRITICAL
 
 
@@ -46,6 +48,7 @@ class MeshState:
         ids: ids of all nodes, those that left included.
         names: host names or labels; "" where there is none.
         gateway: bool [n_nodes], True for nodes that lead to the internet.
+        clients: int32 [n_nodes], devices connected to each; `UNKNOWN_CLIENTS` where not known.
         present: bool [n_nodes], False for nodes that left.
         heard: bool [n_nodes], whether a neighbour hears the node.
         ends: int32 [n_links, 2], node indices of each link's ends.
@@ -60,6 +63,7 @@ class MeshState:
     ids: tuple[str, ...]
     names: tuple[str, ...]
     gateway: NDArray[np.bool_]
+    clients: NDArray[np.int32]
     present: NDArray[np.bool_]
     heard: NDArray[np.bool_]
     ends: NDArray[np.int32]
@@ -106,6 +110,7 @@ def state_of(
         ids=topology.ids,
         names=topology.nodes.names,
         gateway=topology.nodes.gateway,
+        clients=topology.nodes.clients,
         present=present,
         heard=heard & present,
         ends=topology.ends,
@@ -134,8 +139,9 @@ def changes(
         at: Unix time of the later look, s.
     """
     aligned = _aligned(before, now)
-    told = [*_shards(before, now), *_nodes(aligned, now), *_links(aligned, now)]
-    told += _parts(aligned, now)
+    whole = _Whole(aligned, now)
+    told = [*_shards(before, now), *_nodes(aligned, whole), *_links(aligned, whole)]
+    told += _parts(whole)
     told += _routes(aligned, now)
     return tuple(
         NetworkEvent(number, at, one.kind, one.severity, one.nodes, one.link, one.what, one.data)
@@ -150,7 +156,7 @@ class _Happening:
     kind: EventKind
     severity: EventSeverity
     what: str
-    data: Mapping[str, Any]
+    data: dict[str, Any]
     nodes: tuple[str, ...] = ()
     link: tuple[str, str] | None = None
 
@@ -217,6 +223,53 @@ def _keys(ends: NDArray[np.int64], n_nodes: int) -> NDArray[np.int64]:
     return np.minimum(a, b) * n_nodes + np.maximum(a, b)
 
 
+class _Whole:
+    """How the mesh stands as a whole, before and now.
+
+    Attributes:
+        now: the later state.
+        old: number of the part of each node at the earlier look; -1 for nodes that nobody heard.
+        new: the same at the later one.
+        had, has: bool [n_nodes], whether a gateway is in the node's part.
+        main: number of the part with the most nodes at the later look; -1 if nobody is heard.
+        sums: what an event tells of the whole mesh: after it no node is silent, say.
+    """
+
+    def __init__(self, before: _Aligned, now: MeshState) -> None:
+        self.now = now
+        self.old = _labels(now.ends[before.up], before.heard & before.present)
+        self.new = _labels(now.ends[now.up], now.heard)
+        self.had = _with_gateway(self.old, now.gateway)
+        self.has = _with_gateway(self.new, now.gateway)
+        parts, sizes = np.unique(self.new[self.new >= 0], return_counts=True)
+        self.main = int(parts[np.argmax(sizes)]) if len(parts) else -1
+        without = (self.new >= 0) & ~self.has if now.gateway.any() else np.zeros_like(self.has)
+        self.sums = {
+            "silent": int((now.present & ~now.heard).sum()),
+            "parts": len(parts),
+            "without_gateway": int(without.sum()),
+            "links": int(now.present[now.ends].all(axis=1).sum()),
+        }
+
+    def about(self, rows: list[int]) -> dict[str, Any]:
+        """What people want to know of nodes: their names and clients, and which are gateways."""
+        now, rows = self.now, rows[:LISTED]
+        clients = {now.ids[r]: int(now.clients[r]) for r in rows if now.clients[r] >= 0}
+        data = {
+            "named": {now.ids[row]: now.names[row] for row in rows if now.names[row]},
+            "clients_of": clients,
+            "gateways": [now.ids[row] for row in rows if now.gateway[row]],
+        }
+        return {"now": self.sums} | {name: value for name, value in data.items() if value}
+
+    def neighbours(self, row: int) -> dict[str, str]:
+        """Names, by id, of those to which a node has links in the map; "" where there is none."""
+        now = self.now
+        ends = now.ends[(now.ends == row).any(axis=1)]
+        others = np.unique(ends[ends != row])[:NEIGHBOURS].tolist()
+        return {now.ids[other]: now.names[other] for other in others}
+
+
 # -- shards --------------------------------------------------------------------------------------
 
 
@@ -241,9 +294,10 @@ def _shards(before: MeshState, now: MeshState) -> Iterator[_Happening]:
 # -- nodes ---------------------------------------------------------------------------------------
 
 
-def _nodes(before: _Aligned, now: MeshState) -> Iterator[_Happening]:
+def _nodes(before: _Aligned, whole: _Whole) -> Iterator[_Happening]:
+    now = whole.now
     for label, id_ in before.gone:
-        yield _left(label, id_)
+        yield _left(label, id_, whole)
     changed = (before.present != now.present) | (now.present & (before.heard != now.heard))
     renamed = [
         row
@@ -251,17 +305,19 @@ def _nodes(before: _Aligned, now: MeshState) -> Iterator[_Happening]:
         if before.present[row] and before.names[row] != name
     ]
     for row in np.union1d(np.flatnonzero(changed), np.array(renamed, np.int64)).tolist():
-        yield from _node(before, now, row)
+        yield from _node(before, whole, row)
 
 
-def _left(label: str, id_: str) -> _Happening:
-    return _Happening(EventKind.NODE_RETIRED, _INFO, f"node {label} has left", {}, (id_,))
+def _left(label: str, id_: str, whole: _Whole) -> _Happening:
+    data = {"now": whole.sums}
+    return _Happening(EventKind.NODE_RETIRED, _INFO, f"node {label} has left", data, (id_,))
 
 
-def _node(before: _Aligned, now: MeshState, row: int) -> Iterator[_Happening]:
+def _node(before: _Aligned, whole: _Whole, row: int) -> Iterator[_Happening]:
+    now = whole.now
     label, nodes = now.label(row), (now.ids[row],)
     if not now.present[row]:
-        yield _left(label, now.ids[row])
+        yield _left(label, now.ids[row], whole)
         return
     if not before.present[row]:
         yield _Happening(EventKind.NODE_JOINED, _INFO, f"node {label} has joined", {}, nodes)
@@ -270,21 +326,28 @@ def _node(before: _Aligned, now: MeshState, row: int) -> Iterator[_Happening]:
         yield _Happening(EventKind.NODE_RENAMED, _INFO, what, {"before": before.names[row]}, nodes)
     if before.heard[row] and not now.heard[row]:
         what = f"node {label} is silent: no neighbour hears it"
-        yield _Happening(EventKind.NODE_SILENT, _WARNING, what, {}, nodes)
+        data = whole.about([row]) | {"neighbours": whole.neighbours(row)}
+        yield _Happening(EventKind.NODE_SILENT, _WARNING, what, data, nodes)
     elif now.heard[row] and before.present[row] and not before.heard[row]:
-        yield _Happening(EventKind.NODE_BACK, _INFO, f"node {label} is heard again", {}, nodes)
+        data = whole.about([row])
+        if whole.new[row] != whole.main:
+            data["cut_off"] = True
+        if now.gateway.any() and not whole.has[row]:
+            data["no_gateway"] = True
+        yield _Happening(EventKind.NODE_BACK, _INFO, f"node {label} is heard again", data, nodes)
 
 
 # -- links ---------------------------------------------------------------------------------------
 
 
-def _links(before: _Aligned, now: MeshState) -> Iterator[_Happening]:
+def _links(before: _Aligned, whole: _Whole) -> Iterator[_Happening]:
+    now, sums = whole.now, {"now": whole.sums}
     for a, b in before.lost:
         what = f"link {naming.link_label(a, b)} is gone: the map does not list it any more"
-        yield _Happening(EventKind.LINK_DOWN, _INFO, what, {"listed": False}, (a, b), (a, b))
+        yield _Happening(EventKind.LINK_DOWN, _INFO, what, {"listed": False} | sums, (a, b), (a, b))
     changed = (before.up != now.up) | (before.degraded != now.degraded)
     for row in np.flatnonzero(changed).tolist():
-        yield _link(before, now, row)
+        yield replace(_link(before, now, row), data=sums)
 
 
 def _link(before: _Aligned, now: MeshState, row: int) -> _Happening:
@@ -309,24 +372,30 @@ def _link(before: _Aligned, now: MeshState, row: int) -> _Happening:
 # -- parts ---------------------------------------------------------------------------------------
 
 
-def _parts(before: _Aligned, now: MeshState) -> Iterator[_Happening]:
+def _parts(whole: _Whole) -> Iterator[_Happening]:
     """Splits and their ends, and who has lost or found a way to the internet."""
-    old = _labels(now.ends[before.up], before.heard & before.present)
-    new = _labels(now.ends[now.up], now.heard)
+    old, new = whole.old, whole.new
     both = np.flatnonzero((old >= 0) & (new >= 0))
     pairs = np.unique(np.stack([old[both], new[both]], axis=1), axis=0)
     for part in _repeated(pairs[:, 0]):
         sides = [new == side for side in pairs[pairs[:, 0] == part, 1]]
-        yield _parted(EventKind.SPLIT, _CRITICAL, "the mesh is split", sides, now)
+        yield _parted(EventKind.SPLIT, _CRITICAL, "the mesh is split", sides, whole)
     for part in _repeated(pairs[:, 1]):
         sides = [old == side for side in pairs[pairs[:, 1] == part, 0]]
-        yield _parted(EventKind.REJOINED, _INFO, "parts of the mesh are joined again", sides, now)
-    served, serves = _with_gateway(old, now.gateway), _with_gateway(new, now.gateway)
-    lost, found = served & ~serves & (new >= 0), serves & ~served & (old >= 0)
+        told = _parted(
+            EventKind.REJOINED, _INFO, "parts of the mesh are joined again", sides, whole
+        )
+        yield replace(told, data=told.data | {"main": part == whole.main})
+    lost, found = whole.had & ~whole.has & (new >= 0), whole.has & ~whole.had & (old >= 0)
     if lost.any():
-        yield _reaching(EventKind.GATEWAY_LOST, _CRITICAL, "reach no gateway any more", lost, now)
+        told = _reaching(
+            EventKind.GATEWAY_LOST, _CRITICAL, "reach no gateway any more", lost, whole
+        )
+        had = whole.now.gateway & np.isin(old, old[lost])
+        reached = [whole.now.ids[row] for row in np.flatnonzero(had).tolist()[:NAMED]]
+        yield replace(told, data=told.data | {"reached": reached})
     if found.any():
-        yield _reaching(EventKind.GATEWAY_BACK, _INFO, "reach a gateway again", found, now)
+        yield _reaching(EventKind.GATEWAY_BACK, _INFO, "reach a gateway again", found, whole)
 
 
 def _labels(ends: NDArray[np.int32], heard: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -352,15 +421,22 @@ def _parted(
     severity: EventSeverity,
     what: str,
     sides: list[NDArray[np.bool_]],
-    now: MeshState,
+    whole: _Whole,
 ) -> _Happening:
+    now = whole.now
     listed = sorted((np.flatnonzero(side).tolist() for side in sides), key=len, reverse=True)
-    data = [{"nodes": len(side), "ids": _some(side, now)} for side in listed]
+    told = [
+        {
+            "nodes": len(side),
+            "ids": _some(side, now),
+            "named": {now.ids[row]: now.names[row] for row in side[:NAMED] if now.names[row]},
+        }
+        for side in listed
+    ]
     counts = " and ".join(str(len(side)) for side in listed)
     smaller = [row for side in listed[1:] for row in side]
-    return _Happening(
-        kind, severity, f"{what}: parts of {counts} nodes", {"sides": data}, _some(smaller, now)
-    )
+    data = whole.about(smaller) | {"sides": told}
+    return _Happening(kind, severity, f"{what}: parts of {counts} nodes", data, _some(smaller, now))
 
 
 # -- routes --------------------------------------------------------------------------------------
@@ -419,12 +495,14 @@ def _reaching(
     severity: EventSeverity,
     what: str,
     mask: NDArray[np.bool_],
-    now: MeshState,
+    whole: _Whole,
 ) -> _Happening:
+    now = whole.now
     rows = np.flatnonzero(mask).tolist()
     subject = f"node {now.label(rows[0])}" if len(rows) == 1 else f"{len(rows)} nodes"
     verb = what.replace("reach", "reaches", 1) if len(rows) == 1 else what
-    return _Happening(kind, severity, f"{subject} {verb}", {"count": len(rows)}, _some(rows, now))
+    data = whole.about(rows) | {"count": len(rows)}
+    return _Happening(kind, severity, f"{subject} {verb}", data, _some(rows, now))
 
 
 def _some(rows: list[int], now: MeshState) -> tuple[str, ...]:

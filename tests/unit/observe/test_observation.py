@@ -356,3 +356,18 @@ def test_pages_of_events_tell_what_is_missed() -> None:
     assert (page.missed, run.world.ring.page(0, 1).events[0].number) == (0, 1)
     assert run.world.ring.page(2, 10).events == ()
     assert run.world.ring.page(99, 10).events == ()
+
+
+def test_who_is_away_is_told_with_name_neighbours_and_clients() -> None:
+    """And whether it is a gateway; links are counted, so that a share of them can be told."""
+    run = Run()
+    hugo = NetworkNode("a", name="hugo", online=True, gateway=True, clients=4)
+    run.answer(reading([hugo, "b", "c", "d", "e", "f"], ["ab", "ac", "bc"]))
+    off = replace(hugo, online=False)
+    event, *_ = run.answer(reading([off, "b", "c", "d", "e", "f"], ["bc"]))
+    assert event.kind == "node_silent"
+    assert event.data["named"] == {"a": "hugo"}
+    assert event.data["clients_of"] == {"a": 4}
+    assert event.data["gateways"] == ["a"]
+    assert event.data["neighbours"] == {"b": "", "c": ""}
+    assert event.data["now"] == {"links": 3}

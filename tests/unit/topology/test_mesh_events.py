@@ -105,6 +105,24 @@ def test_a_silent_node_is_the_warning_and_its_links_are_not() -> None:
     assert kinds(now, state()) == {"node_back": 1, "link_up": 2}
 
 
+def test_events_say_who_and_how_the_mesh_stands() -> None:
+    """Names, neighbours, gateways; and how many are silent or reach no gateway after it."""
+    names = ("Tower", "Attic", "", "", "", "")
+    well, now = state(names=names), state({0, 2, 3}, names=names)
+    events = {e.kind: e for e in mesh_events.changes(well, now, first=1, at=0)}
+    silent = events[EventKind.NODE_SILENT].data
+    assert (silent["named"], silent["gateways"]) == ({"a": "Tower"}, ["a"])
+    assert silent["neighbours"] == {"b": "Attic", "c": ""}
+    assert silent["now"] == {"silent": 1, "parts": 2, "without_gateway": 5, "links": 7}
+    assert events[EventKind.GATEWAY_LOST].data["reached"] == ["a"]
+    assert events[EventKind.SPLIT].data["named"] == {"b": "Attic"}
+    back = {e.kind: e for e in mesh_events.changes(now, state({1, 2, 3}), first=1, at=0)}
+    assert back[EventKind.NODE_BACK].data["cut_off"] is True
+    assert "no_gateway" not in back[EventKind.NODE_BACK].data
+    whole = {e.kind: e for e in mesh_events.changes(state({3}), state(), first=1, at=0)}
+    assert whole[EventKind.REJOINED].data["main"] is True
+
+
 def test_names_are_told_with_ids() -> None:
     """`name (id)`; a new name is an event."""
     names = ("Tower", "", "", "", "", "")
