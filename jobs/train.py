@@ -210,8 +210,9 @@ def _in_background(
     try:
         report.progress("training in the background of the running session")
         errand = spawn.run_once(_train_nicely, folder, to, seed)
-        if why := errand.wait(_LONGEST_S):
-            raise TrainingFailed(why)
+        why = errand.wait(_LONGEST_S)
+        if why != "":
+            raise TrainingFailed(why or f"it has not ended in {_LONGEST_S / 86_400:g} days")
     finally:
         running.close()
     return True

@@ -253,7 +253,10 @@ def _served(
         opened.begin(given).wait(progress)
         progress("starting inference")
         began = time.monotonic()
-        if why := spawn.run_once(_deploy, given.for_orders()).wait(private_cluster.READY_TIMEOUT_S):
+        errand = spawn.run_once(_deploy, given.for_orders())
+        why = errand.wait(private_cluster.READY_TIMEOUT_S)
+        if why != "":
+            why = why or "it took too long"
             raise Unavailable("inference did not start", why, "See its log.", retry_after_s=1.0)
         ready_s = time.monotonic() - began
         time.sleep(SETTLE_S)

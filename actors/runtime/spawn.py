@@ -200,14 +200,16 @@ class Errand:
     def __init__(self, reference: Any) -> None:  # noqa: ANN401 - whatever the function returns
         self._reference = reference
 
-    def wait(self, timeout_s: float) -> str:
-        """Wait until it has ended; the reason of its failure, or "".
+    def wait(self, timeout_s: float) -> str | None:
+        """Wait until it has ended; the reason of its failure, or "". None: it has not ended.
 
         Args:
-            timeout_s: time after which it counts as failed, s.
+            timeout_s: longest wait, s.
         """
         try:
             ray.get(self._reference, timeout=timeout_s)
+        except ray.exceptions.GetTimeoutError:
+            return None
         except ray.exceptions.RayError as error:
             said = [line for line in str(error).splitlines() if line.strip()]
             return said[-1].strip() if said else type(error).__name__

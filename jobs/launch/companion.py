@@ -6,15 +6,17 @@ there is none. A companion ends with the cluster or the namespace that it lives 
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
+from actors.runtime.errors import Unavailable
 from actors.topology.provenance import Network
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from actors.mesh.contract import MeshOptions
     from actors.observe.contract import ObserverOptions
@@ -22,9 +24,11 @@ if TYPE_CHECKING:
     from jobs.launch.readiness import Progress
     from serve_apps.settings import Settings
 
-    Wait = Callable[[Progress], None]  # returns when it can be used, or raises Unavailable
+    # Returns when it can be used, or raises Unavailable; StillStarting: it can be called again.
+    Wait = Callable[[Progress], None]
 
 READY: Final = "ready"
+STARTING: Final = "starting"
 OFF: Final = "off"
 STARTER: Final = "starter"  # name of the actor that starts those that nobody waits for
 
@@ -36,9 +40,14 @@ class Stage(Enum):
     BESIDE = auto()  # while the shards load the map
     LATE = auto()  # after they have loaded it: earlier it would only delay them
     LAST = auto()  # when all others have been started
+    BEHIND = auto()  # when these can be used; always by the starter, as nobody waits for it
 
 
-LATER: Final = (Stage.BESIDE, Stage.LAST)  # without a mesh: after the twin can be asked
+LATER: Final = (Stage.BESIDE, Stage.LAST, Stage.BEHIND)  # without a mesh: by the starter
+
+
+class StillStarting(Unavailable):
+    """It cannot be used yet, on a busy machine; nothing of it has failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +59,14 @@ class Plan:
         mesh: what the actors of its emulated mesh are started with; None: there is no such mesh.
         own_cluster: a cluster is started for it.
         observer: what its observer is started with; None: no network is observed.
+        began_at: Unix time of the launch, s.
     """
 
     settings: Settings
     mesh: MeshOptions | None
     own_cluster: bool
     observer: ObserverOptions | None = None
+    began_at: float = field(default_factory=time.time)
 
     @property
     def networks(self) -> tuple[Network, ...]:
@@ -100,10 +111,12 @@ class Seen:
     Attributes:
         gateway_url: where its gateway should answer; "" without one.
         actors: the state of each actor that is none of the mesh's, by name.
+        wanted: names of the companions that it is to have.
     """
 
     gateway_url: str = ""
     actors: Mapping[str, State] = field(default_factory=dict)
+    wanted: Collection[str] = ()
 
 
 class Companion(ABC):
@@ -153,10 +166,21 @@ class Companion(ABC):
 
     def not_there(self, seen: Seen) -> State:
         """How it is while there is nothing of it: still to be started, or off."""
+        return self.by_starter(seen) or State(self.name, OFF, self.off)
+
+    def by_starter(self, seen: Seen) -> State | None:
+        """How it is as the starter says; None: there is none, or it says nothing about it."""
         starter = seen.actors.get(STARTER)
-        if starter is not None and self.stage in LATER:
-            return State(self.name, starter.state, starter.why)
-        return State(self.name, OFF, self.off)
+        if starter is None or not Rest.tells(starter.why, self.name):
+            return None
+        return State(self.name, starter.state, starter.why)
+
+    def by_answer(self, seen: Seen, answer: State) -> State:
+        """How it is, if this is its own answer: until it is ready, its starter knows more."""
+        return answer if answer.state == READY else self.by_starter(seen) or answer
+
+
+_REST: Final = "still to be started: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,4 +205,11 @@ class Rest:
     @property
     def why(self) -> str:
         """What is still to be done."""
-        return f"still to be started: {', '.join(each.name for each in self.companions)}"
+        return _REST + ", ".join(each.name for each in self.companions)
+
+    @staticmethod
+    def tells(why: str, name: str) -> bool:
+        """Whether these words, those of `why` or reasons by name, are about this companion."""
+        names, _, reasons = why.removeprefix(_REST).partition("; ")
+        rest = names.split(", ") if why.startswith(_REST) else []
+        return name in rest or f"{name}: " in (reasons if rest else why)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from jobs.launch import gateway_client
-from jobs.launch.companion import OFF, READY, STARTER, Companion, Stage, State
+from jobs.launch.companion import OFF, READY, Companion, Stage, State
 
 if TYPE_CHECKING:
     from jobs.launch.companion import Plan, Seen, Wait
@@ -78,4 +78,4 @@ class GatewayCompanion(Companion):
         """It is no actor of the namespace, so it is asked itself."""
         if not seen.gateway_url:
             return (State(self.name, OFF, self.off),)
-        return (self.not_there(seen) if STARTER in seen.actors else state(seen.gateway_url),)
+        return (self.by_answer(seen, state(seen.gateway_url)),)

@@ -16,6 +16,7 @@ from actors.runtime.settings import variable
 from actors.topology.provenance import Network
 from cluster.ports import check_free
 from cluster.ray_start import free_ports
+from jobs.launch.companion import StillStarting
 from jobs.launch.gateway_companion import url
 
 if TYPE_CHECKING:
@@ -59,16 +60,21 @@ class Opening:
         """Wait until the gateway answers, whatever the mesh does.
 
         Raises:
-            Unavailable: it does not in time; the error says why.
+            StillStarting: it does not in time.
+            Unavailable: it could not be opened; the error says why.
         """
-        if why := self.errand.wait(_READY_S):
+        why = self.errand.wait(_READY_S)
+        if why is None:
+            raise _not_open(f"it is still being opened after {_READY_S:g} s", StillStarting)
+        if why:
             raise _not_open(why)
 
     def wait(self, progress: Progress) -> None:
         """Wait until the gateway says that it is ready.
 
         Raises:
-            Unavailable: it is not in time; the error says what it waits for.
+            StillStarting: it is not in time; the error says what it waits for.
+            Unavailable: it could not be opened; the error says why.
         """
         import httpx
 
@@ -84,7 +90,7 @@ class Opening:
             except httpx.HTTPError as error:
                 why = f"no answer at {self.url} ({type(error).__name__})"
             if time.monotonic() > deadline:
-                raise _not_open(why)
+                raise _not_open(why, StillStarting)
             time.sleep(_POLL_S)
 
 
@@ -115,8 +121,8 @@ def _deploy(settings: Settings, networks: tuple[Network, ...]) -> None:
     deploy(settings, settings.gateway_port, networks)
 
 
-def _not_open(why: str) -> Unavailable:
-    return Unavailable(
+def _not_open(why: str, kind: type[Unavailable] = Unavailable) -> Unavailable:
+    return kind(
         "the gateway is not ready",
         why,
         "`x0 status` names the directory of its log, in which it is `serve`.",

@@ -53,6 +53,7 @@ class SessionRecord:
         observed: sources of the network that it observes, without credentials, or "".
         poll_s: seconds between two polls of one of these; the default where that is not told.
         session: name of Ray's session, by which its actors' sockets are found, or "".
+        companions: names of those that it is to have, separated by commas, or "".
     """
 
     address: str
@@ -67,6 +68,7 @@ class SessionRecord:
     observed: str = ""
     poll_s: float = 60.0
     session: str = ""
+    companions: str = ""
 
     @property
     def networks(self) -> tuple[Network, ...]:

@@ -237,7 +237,8 @@ def launch(
             if own is not None:
                 ray_head.write_targets(settings, own, session.record.gateway_url)
             waits, rest = _populated(plan, chosen, tell)
-            return replace(session, waits=waits, rest=rest)
+            session = replace(session, waits=waits, rest=rest)
+            return session if plan.mesh is None else session.follow()
         except BaseException as error:
             keep = settings.state_dir if is_failure(error) else None
             if session is not None:
@@ -306,6 +307,7 @@ def _registered(
         observed=names_of(plan.observer.sources) if plan.observer else "",
         poll_s=settings.observe_poll_s,
         session=spawn.scope()[0],
+        companions=", ".join(each.name for each in chosen),
     )
     session = Session(settings, record, plan.mesh, cluster)
     try:
@@ -322,8 +324,9 @@ def _populated(
     """Start what is planned, in the order in which one needs the other.
 
     Returns:
-        What is to wait for, and what is left to `Session.follow`: without a mesh, all that an
-        answer of the twin does not need and would be delayed by.
+        What is to wait for, and what is left to the starter: with a mesh, what takes seconds that
+        nobody waits for; without one, all that an answer of the twin does not need and would be
+        delayed by.
 
     Raises:
         X0Error: what kept it from starting.
@@ -345,7 +348,8 @@ def _populated(
     waits = _started(chosen, plan, Stage.BESIDE)
     joining.ask(lambda mesh: mesh.membership(), _TOPOLOGY_TIMEOUT_S)
     waits += _started(chosen, plan, Stage.LATE)
-    return waits + _started(chosen, plan, Stage.LAST), None
+    waits += _started(chosen, plan, Stage.LAST)
+    return waits, Rest.of(plan, [each for each in chosen if each.stage is Stage.BEHIND])
 
 
 def _check_observed() -> None:

@@ -1,25 +1,29 @@
-"""The actor that starts the companions that `x0 watch` does not wait for, and then ends.
+"""The actor that starts the companions that nobody waits for, and then ends.
 
 They take seconds of all cores, in which the first questions would be answered late; and the command
 that launched the session may have ended before. While there is this actor, `x0 status` shows what
-is still to be started; where something cannot be, the actor stays and says why.
+is still to be started; where something cannot be, the actor stays and says why. What only takes
+longer than usual, as on a busy machine, is starting and has not failed: it is waited for again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from actors.runtime import spawn
 from actors.runtime.actor_health import ActorContract
 from actors.runtime.errors import Unavailable, X0Error
 from actors.runtime.shell import ActorShell
-from jobs.launch.companion import STARTER, Rest
+from jobs.launch.companion import STARTER, Rest, StillStarting
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from actors.runtime.metrics import Metrics
-    from jobs.launch.companion import Companion
+    from jobs.launch.companion import Companion, Wait
 
 _BEHIND: Final = 10  # niceness: whoever asks something now goes first
 
@@ -36,34 +40,61 @@ class StarterActor(ActorShell):
 
     def __init__(self, rest: Rest, *, metrics: Metrics | None = None) -> None:
         super().__init__(STARTER, log_level=rest.plan.settings.log_level, metrics=metrics)
-        self._rest = rest
+        self._plan = rest.plan
+        self._rest = deque(rest.companions)
+        self._waits: dict[str, Wait | None] = {}  # of those that have been started
+        self._late: dict[str, str] = {}  # why, of those that have been waited for in vain
+        self._failed: dict[str, str] = {}
         self._waits_for = rest.why
         self._begin(self._start_all(), ActorContract)
 
     async def _start_all(self) -> None:
         os.nice(_BEHIND)
-        plan, failed = self._rest.plan, []
-        for place, companion in enumerate(self._rest.companions):
-            self._waits_for = Rest(plan, self._rest.companions[place:]).why
+        while self._rest:
+            still = Rest(self._plan, tuple(self._rest)).why
+            self._waits_for = "; ".join((still, *_lines(self._late)))
+            companion = self._rest.popleft()
             try:
                 await asyncio.to_thread(self._start_one, companion)
+            except StillStarting as error:
+                self._wait_longer(companion, error)
             except X0Error as error:  # the others are no worse for it
-                self._errors.handle(error, companion=companion.name)
-                failed.append(f"{companion.name}: {error}")
+                self._fails_to_start(companion, error, str(error))
             except Exception as error:  # noqa: BLE001 - handled, and told as well
-                self._errors.handle(error, companion=companion.name)
-                failed.append(f"{companion.name}: {type(error).__name__}: {error}")
-        if failed:
+                self._fails_to_start(companion, error, f"{type(error).__name__}: {error}")
+            else:
+                self._late.pop(companion.name, None)
+        if self._failed:
             raise Unavailable(
                 "not all companions could be started",
-                "; ".join(failed),
-                "`x0 down`, then `x0 watch` again; the logs say more.",
+                "; ".join(_lines(self._failed)),
+                "`x0 down`, then start again; the logs say more.",
                 retry_after_s=60.0,
             )
         self._log.info("all companions have been started")
         await asyncio.to_thread(spawn.end, STARTER)
 
     def _start_one(self, companion: Companion) -> None:
-        wait = companion.start(self._rest.plan)
+        if companion.name not in self._waits:
+            self._waits[companion.name] = companion.start(self._plan)
+        wait = self._waits[companion.name]
         if wait is not None:
             wait(self._log.info)
+
+    def _wait_longer(self, companion: Companion, error: StillStarting) -> None:
+        """Go on with the others before it is waited for again."""
+        if self._failed:  # which may be what it waits for
+            self._fails_to_start(companion, error, str(error))
+            return
+        if companion.name not in self._late:
+            self._errors.handle(error, severity="warning", companion=companion.name)
+        self._late[companion.name] = str(error)
+        self._rest.append(companion)
+
+    def _fails_to_start(self, companion: Companion, error: Exception, why: str) -> None:
+        self._errors.handle(error, companion=companion.name)
+        self._failed[companion.name] = why
+
+
+def _lines(why: Mapping[str, str]) -> list[str]:
+    return [f"{name}: {reason}" for name, reason in why.items()]

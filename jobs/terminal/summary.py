@@ -33,7 +33,7 @@ def values(found: FoundSession) -> dict[str, Any]:
     """All that is known, for `--json`. Times in s, memory in bytes."""
     record = found.record
     beside = {name: State(name, **one) for name, one in found.state["actors"].items()}
-    states = companions.states(Seen(record.gateway_url, beside))
+    states = companions.states(Seen(record.gateway_url, beside, record.companions.split(", ")))
     known = {state.name: state for state in states}
     networks = {name: value for name, value in found.state.items() if name != "actors"}
     return {

@@ -10,10 +10,17 @@ import pytest
 from actors.runtime.errors import ConfigurationError, NotRunning
 from actors.runtime.flags import Flags
 from jobs.launch import companions, record
-from jobs.launch.companion import Companion, Plan, Seen, State
+from jobs.launch.companion import STARTER, Companion, Plan, Seen, State
 from jobs.launch.options import mesh_options
 from jobs.launch.record import SessionRecord
+from serve_apps.inference.http.application import build
+from serve_apps.inference.inference_state import Inference
+from serve_apps.inference.model_file import save
+from serve_apps.inference.settings import InferenceOptions
 from serve_apps.settings import Settings
+from serve_apps.web.auth import ensure_token
+from tests.unit.inference.drawn import drawn_model
+from tests.unit.jobs.test_by_gateway import Running
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,11 +77,42 @@ def test_each_actor_has_a_state_and_what_is_not_there_says_why() -> None:
     assert found.pop("gateway").startswith("off: ")
     assert "x0 watch" in found.pop("observer")
     assert found.pop("historian").startswith("off: ")
-    assert "X0TTA6BL4_INFERENCE" in found.pop("inference")
+    assert "gateway" in found.pop("inference")
     assert found == {"payments-tron": "failed: the ledger is newer", "twin": "ready"}
     off = {state.name: state for state in companions.states(Seen())}
     assert all(state.state == "off" and state.why for state in off.values())
     assert "X0TTA6BL4_TRON_WALLET" in off["payments"].why
+
+
+def test_inference_is_off_starting_failed_or_ready(tmp_path: Path) -> None:
+    """Where a gateway answers in its place, by what the session is to have, and by its starter."""
+
+    def told(gateway: Running, *wanted: str, starter: State | None = None) -> State:
+        actors = {} if starter is None else {STARTER: starter}
+        seen = Seen(f"http://127.0.0.1:{gateway.port}", actors, wanted)
+        return next(state for state in companions.states(seen) if state.name == "inference")
+
+    bare = Running(tmp_path)
+    try:
+        off = told(bare, "gateway")
+        assert off.state == "off"
+        assert "X0TTA6BL4_INFERENCE=0" in off.why
+        assert told(bare, "gateway", "inference").state == "starting"
+        rest = State(STARTER, "starting", "still to be started: inference")
+        assert told(bare, "inference", starter=rest) == replace(rest, name="inference")
+        failed = State(STARTER, "failed", "not all could be started: inference: no memory")
+        assert told(bare, "inference", starter=failed) == replace(failed, name="inference")
+    finally:
+        bare.stop()
+    save(drawn_model(), tmp_path / "condition")
+    inference = Inference(ensure_token(tmp_path), InferenceOptions(tmp_path))
+    both = Running(tmp_path, {"/inference": build(inference)})
+    try:
+        ready = told(both, "inference", starter=failed)  # of a start that has come right since
+        assert ready.state == "ready"
+        assert "root-cause" in ready.why
+    finally:
+        both.stop()
 
 
 def test_env_exports_what_is_on_record(tmp_path: Path) -> None:

@@ -9,7 +9,16 @@ from actors.runtime.errors import Unavailable
 from actors.runtime.flags import Flags
 from actors.runtime.metrics import MemoryMetrics
 from jobs.launch import companions, starter
-from jobs.launch.companion import STARTER, Companion, Plan, Rest, Seen, Stage, State
+from jobs.launch.companion import (
+    STARTER,
+    Companion,
+    Plan,
+    Rest,
+    Seen,
+    Stage,
+    State,
+    StillStarting,
+)
 from jobs.launch.options import mesh_options
 from jobs.launch.starter import StarterActor
 from serve_apps.settings import Settings
@@ -28,10 +37,11 @@ class One(Companion):
     off = "never"
     done: ClassVar[list[str]] = []
 
-    def __init__(self, name: str, stage: Stage, *, works: bool = True) -> None:
+    def __init__(self, name: str, stage: Stage, *, works: bool = True, late: int = 0) -> None:
         self.name = name  # type: ignore[misc]  # of the class elsewhere
         self.stage = stage  # type: ignore[misc]  # the same
         self.works = works
+        self.late = late  # how often it is waited for in vain
 
     def wanted(self, _plan: Plan) -> bool:
         return True
@@ -41,6 +51,9 @@ class One(Companion):
 
         def wait(_tell: object) -> None:
             self.done.append(f"wait {self.name}")
+            if self.late:
+                self.late -= 1
+                raise StillStarting(self.name, "a busy machine", "Wait.", retry_after_s=1.0)
             if not self.works:
                 raise Unavailable(self.name, "its port is taken", "Free it.", retry_after_s=1.0)
 
@@ -72,6 +85,40 @@ async def test_what_cannot_be_started_is_told_and_the_others_are_started(
     assert "late: " not in health.why
 
 
+async def test_what_takes_long_is_starting_and_has_not_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are started meanwhile; it is started once, and waited for until it is there."""
+    ended: list[str] = []
+    monkeypatch.setattr(os, "nice", lambda _more: 0)
+    monkeypatch.setattr(starter.spawn, "end", ended.append)
+    One.done.clear()
+    rest = Rest.of(plan(tmp_path), (One("slow", Stage.BESIDE, late=2), One("late", Stage.LAST)))
+    assert rest is not None
+    actor = StarterActor(rest, metrics=MemoryMetrics())
+    await actor._ready()
+    assert One.done == [
+        *("start slow", "wait slow", "start late", "wait late"),
+        *("wait slow", "wait slow"),
+    ]
+    assert "slow: slow: a busy machine" in actor._waits_for
+    assert ended == [STARTER]
+
+
+async def test_what_waits_for_what_has_failed_is_not_waited_for_forever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "nice", lambda _more: 0)
+    broken, waiting = One("broken", Stage.BESIDE, works=False), One("waiting", Stage.BEHIND, late=9)
+    rest = Rest.of(plan(tmp_path), (broken, waiting))
+    assert rest is not None
+    actor = StarterActor(rest, metrics=MemoryMetrics())
+    await actor._started.wait()
+    told = (await actor.health()).why
+    assert Rest.tells(told, "broken")
+    assert Rest.tells(told, "waiting")
+
+
 async def test_it_ends_when_all_have_been_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,12 +133,18 @@ async def test_it_ends_when_all_have_been_started(
 
 
 def test_what_is_still_to_be_started_is_not_off() -> None:
-    """While the starter lives, the historian and the gateway are as it says; others are not."""
-    for told in (State(STARTER, "starting", "still to be"), State(STARTER, "failed", "a port")):
+    """What the starter speaks of is as it says; others are not."""
+    for state, why in (
+        ("starting", "still to be started: gateway, historian"),
+        ("starting", "still to be started: historian; gateway: it takes long"),
+        ("failed", "not all could be: gateway: its port is taken; historian: its database is not"),
+    ):
+        told = State(STARTER, state, why)
         seen = Seen("http://127.0.0.1:1", {STARTER: told})
         found = {state.name: state for state in companions.states(seen)}
         assert str(found["historian"]) == str(found["gateway"]) == str(told)
         assert found["payments"].state == found["observer"].state == "off"
+        assert found["inference"].state.startswith("no answer")
     ready = {STARTER: told, "historian": State("historian", "ready")}
     states = {state.name: state for state in companions.states(Seen(actors=ready))}
     assert states["historian"].state == "ready"
