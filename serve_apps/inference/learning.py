@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from serve_apps.inference.node_graph import neighbours
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -63,9 +65,8 @@ class VertexGraph:
     @classmethod
     def of_nodes(cls, graph: NetworkGraph) -> VertexGraph:
         """The nodes alone, with the one relation between neighbours."""
-        ends = graph.ends[(graph.ends >= 0).all(axis=1)].astype(np.intp)
-        both = (ends.reshape(-1), ends[:, ::-1].reshape(-1))
-        return cls(len(graph.nodes), np.arange(len(graph.nodes), dtype=np.intp), (both,))
+        nodes = np.arange(len(graph.nodes), dtype=np.intp)
+        return cls(len(nodes), nodes, (neighbours(graph.ends),))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy import sparse
+
+from serve_apps.inference.graphsage import mean_operator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+    from scipy import sparse
 
 NEIGHBOUR: Final = "neighbour"  # the relation between the nodes at both ends of a link
 
@@ -55,20 +57,32 @@ def operators(
     return tuple(neighbour_operator(n_nodes, links) for _ in relations)
 
 
+def neighbours(links: NDArray[np.integer]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The edges between neighbours, sources and targets: both ways, and parallel links as one.
+
+    Args:
+        links: [n_links, 2], indices of the nodes at the ends; -1: it leaves the network. Such a
+            link, and one to oneself, is no edge.
+    """
+    a, b = links.T.astype(np.intp)
+    apart = (a >= 0) & (b >= 0) & (a != b)
+    a, b = a[apart], b[apart]
+    pair = np.minimum(a, b) * (links.max(initial=0) + 1) + np.maximum(a, b)
+    ordered = np.sort(pair)
+    if (ordered[1:] == ordered[:-1]).any():
+        first = np.sort(np.unique(pair, return_index=True)[1])
+        a, b = a[first], b[first]
+    return np.stack((a, b), axis=1).reshape(-1), np.stack((b, a), axis=1).reshape(-1)
+
+
 def neighbour_operator(n_nodes: int, links: NDArray[np.integer]) -> sparse.csr_array:
-    """The mean over neighbours, of which each counts once; a link to oneself is none.
+    """The mean over neighbours, of which each counts once.
 
     Args:
         n_nodes: number of nodes.
-        links: [n_links, 2], indices of the nodes at the ends.
+        links: as of `neighbours`.
     """
-    apart = links[links[:, 0] != links[:, 1]]
-    ends = np.concatenate([apart, apart[:, ::-1]]).T
-    one = np.ones(ends.shape[1], np.float32)
-    means = sparse.csr_array((one, tuple(ends)), shape=(n_nodes, n_nodes))  # parallel links as one
-    degree = np.diff(means.indptr)
-    means.data = np.reciprocal(np.repeat(degree, degree), dtype=np.float32)
-    return means
+    return mean_operator(n_nodes, *neighbours(links))
 
 
 def together(graphs: Sequence[NodeGraph]) -> tuple[NDArray[np.float64], NDArray[np.integer]]:

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serve_apps.inference import root_cause
 from serve_apps.inference.graphsage import GraphSage, mean_operator
+from serve_apps.inference.learning import VertexGraph
 from serve_apps.inference.node_graph import neighbour_operator
+from serve_apps.inference.telemetry import NetworkGraph
 from tests.unit.inference.drawn import drawn_edges, drawn_network
 
 if TYPE_CHECKING:
@@ -98,9 +101,12 @@ def test_operators_must_be_as_many_as_relations() -> None:
 
 def test_each_neighbour_counts_once() -> None:
     """However many links lead to it, and however they are written; nobody is its own neighbour."""
-    links = np.array([[0, 1], [1, 0], [0, 1], [0, 2], [2, 2]])
+    links = np.array([[0, 1], [1, 0], [0, 1], [0, 2], [2, 2], [3, -1]])
     expected = mean_operator(4, np.array([1, 2, 0, 0]), np.array([0, 0, 1, 2]))
     found = neighbour_operator(4, links)
     np.testing.assert_array_equal(found.todense(), expected.todense())
     assert found.dtype == np.float32
+    graph = NetworkGraph(tuple("abcd"), tuple("uvwxyz"), links, np.zeros(6, bool))
+    (learnt_on,) = root_cause.operators(VertexGraph.of_nodes(graph))
+    np.testing.assert_array_equal(learnt_on.todense(), expected.todense())
     assert neighbour_operator(0, np.empty((0, 2), int)).shape == (0, 0)
