@@ -9,14 +9,16 @@ Model Predictions", NeurIPS 2017.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -67,6 +69,7 @@ def _exact_explainer() -> Any:  # noqa: ANN401 - shap has no types
 
     Its loops are left uncompiled: for as few players as are allowed here they take milliseconds,
     and compiling them takes numba ten seconds of a core in every process, as shap caches nothing.
+    Its plots, which it leaves out where it cannot import matplotlib, would take 30 MiB.
     """
     from numba import config  # noqa: PLC0415 - only who explains needs it
 
@@ -74,10 +77,24 @@ def _exact_explainer() -> Any:  # noqa: ANN401 - shap has no types
     before = flags.DISABLE_JIT
     flags.DISABLE_JIT = True
     try:
-        from shap.explainers import ExactExplainer  # noqa: PLC0415 - the same
+        with _unimportable("matplotlib"):
+            from shap.explainers import ExactExplainer  # noqa: PLC0415 - the same
     finally:
         flags.DISABLE_JIT = before
     return ExactExplainer
+
+
+@contextlib.contextmanager
+def _unimportable(module: str) -> Iterator[None]:
+    """A block in which a module cannot be imported, unless it has been before."""
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment]  # Python's way to say so
+    try:
+        yield
+    finally:
+        del sys.modules[module]
 
 
 def warm_up() -> None:
