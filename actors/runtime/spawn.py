@@ -194,11 +194,12 @@ class Errand:
     """A function that a process of the cluster runs, once.
 
     Args:
-        reference: Ray's reference to the result of the function.
+        runner: the actor that runs it.
     """
 
-    def __init__(self, reference: Any) -> None:  # noqa: ANN401 - whatever the function returns
-        self._reference = reference
+    def __init__(self, runner: ActorHandle[Any]) -> None:
+        self._runner = runner
+        self._reference: Any = runner.ended.remote()
 
     def wait(self, timeout_s: float) -> str | None:
         """Wait until it has ended; the reason of its failure, or "". None: it has not ended.
@@ -214,6 +215,10 @@ class Errand:
             said = [line for line in str(error).splitlines() if line.strip()]
             return said[-1].strip() if said else type(error).__name__
         return ""
+
+    def end(self) -> None:
+        """End its process, wherever the function is."""
+        ray.kill(self._runner)
 
 
 class _Errands:
@@ -246,14 +251,14 @@ def run_once(function: Callable[..., object], *args: object) -> Errand:
     _joined_namespace(None)
     name = f"errand-{uuid.uuid4().hex}"
     remote: Any = ray.remote(_Errands)  # Ray's annotations do not follow options()
-    handle = remote.options(
+    runner: ActorHandle[Any] = remote.options(
         name=name,
         namespace=ERRANDS,
         lifetime="detached",  # a task would end with its driver
         num_cpus=0,
         max_restarts=0,
     ).remote(name, function, *args)
-    return Errand(handle.ended.remote())
+    return Errand(runner)
 
 
 def find(name: str, *, namespace: str | None = None) -> Any:  # noqa: ANN401 - see below

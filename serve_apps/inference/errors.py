@@ -79,6 +79,6 @@ class TrainingFailed(Unavailable):
         super().__init__(
             "training in the background has failed",
             why,
-            "See the logs of the session, or train after `x0 down`.",
+            "`x0 status` names the directory of the logs; or train while no session runs.",
             retry_after_s=_RETRY_S,
         )

@@ -48,7 +48,8 @@ class Purpose(StrEnum):
     """What a model is for."""
 
     CONDITION = "condition"  # whether a node is anomalous, by its own features and its neighbours'
-    ROOT_CAUSE = "root-cause"  # where an incident began
+    ROOT_CAUSE = "root-cause"  # at which node of a running mesh an incident began
+    DATA_SET_ROOT_CAUSE = "data-set-root-cause"  # the same of a data set, with all that it measures
 
 
 class Card(BaseModel):

@@ -56,6 +56,7 @@ class Described:
         relations: names of the relations of the examples' edges, in order.
         trained_on: the data, in words.
         scaling: of the features; None: that by which the examples are normal.
+        root_cause: which kind of root-cause model it is, if it is one.
         false_alarms: share of windows without an incident in which one may be said to be.
     """
 
@@ -64,6 +65,7 @@ class Described:
     relations: tuple[str, ...] = RELATIONS
     false_alarms: float = 0.005
     scaling: Normalisation | None = None
+    root_cause: Purpose = Purpose.ROOT_CAUSE
 
 
 def train_root_cause(
@@ -94,7 +96,7 @@ def train_root_cause(
     scaling = described.scaling or Normalisation.of(np.concatenate([each.x for each in every]))
     whole = _root_cause_batches(every, scaling, options)
     network, _ = _members(whole, [], len(OUTPUTS), options, progress, "on all", epochs)
-    card = _card(Purpose.ROOT_CAUSE, described, options, OUTPUTS).model_copy(
+    card = _card(described.root_cause, described, options, OUTPUTS).model_copy(
         update={
             "thresholds": {ALARM: _alarm(validation, judged, described.false_alarms)},
             "calibration": {NODE_IS_ROOT: _confidence(validation, judged)},

@@ -16,6 +16,7 @@ import numpy as np
 from serve_apps.inference import baselines
 from serve_apps.inference.evaluation import Answer, Scores, scores
 from serve_apps.inference.learning import Truth
+from serve_apps.inference.model_file import Purpose
 from serve_apps.inference.root_cause import NODE_IS_ROOT, judge, operators
 from serve_apps.inference.training import ALARM, Described, train_root_cause
 
@@ -89,9 +90,8 @@ def train(
         progress: told what is being done.
     """
     earlier, later = _in_time(windows)
-    return train_root_cause(
-        earlier, later, Described(windows.features, trained_on), options, progress
-    )
+    described = Described(windows.features, trained_on, root_cause=Purpose.DATA_SET_ROOT_CAUSE)
+    return train_root_cause(earlier, later, described, options, progress)
 
 
 def trial(

@@ -12,6 +12,7 @@ from jobs.cli import app
 from jobs.terminal import exit_codes
 from serve_apps.inference import training_needs
 from serve_apps.inference.data_set import write
+from serve_apps.inference.errors import ModelSchemaMismatch
 from serve_apps.inference.model_file import Purpose, load
 from tests.unit.inference.made_data_set import made_data_set
 
@@ -40,8 +41,11 @@ def test_a_model_is_made_and_scored_on_another_week(week: Path, tmp_path: Path) 
     pytest.importorskip("torch", reason="training's torch is not installed")
     out, _ = x0("train", "--train", week, "--out", tmp_path / "models", "--json")
     told = json.loads(out)
-    model = load(tmp_path / "models" / "root-cause", purpose=Purpose.ROOT_CAUSE)
-    assert told["model"] == str(tmp_path / "models" / "root-cause")
+    path = tmp_path / "models" / "data-set-root-cause"
+    model = load(path, purpose=Purpose.DATA_SET_ROOT_CAUSE)
+    assert told["model"] == str(path)
+    with pytest.raises(ModelSchemaMismatch, match="not for root-cause"):
+        load(path, purpose=Purpose.ROOT_CAUSE)  # as a session does
     assert model.card.trained_on == told["trained_on"] == "week: 24 incidents, 120 quiet windows"
 
     other = tmp_path / "other"
