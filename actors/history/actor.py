@@ -62,7 +62,7 @@ class HistorianActor(ActorShell):
         self._stamp: tuple[object, ...] = ()
         self._watch = None if options.mesh is None else Watch(options.mesh, self._clock)
         self._events_total = self._metrics.counter(
-            "x0tta6bl4_history_events_total", "Events stored", ("kind", "severity")
+            "x0tta6bl4_history_events_total", "Events stored", ("network", "kind", "severity")
         )
         self._samples_total = self._metrics.counter(
             "x0tta6bl4_history_samples_total", "Samples of whole networks stored", ("network",)
@@ -158,7 +158,9 @@ class HistorianActor(ActorShell):
             self._news.ring()
         for one in stored:
             event = one.event
-            self._events_total.inc(kind=event.kind.value, severity=event.severity.value)
+            self._events_total.inc(
+                network=one.network.value, kind=event.kind.value, severity=event.severity.value
+            )
         # The most severe first: of a thousand, those that are worth a line.
         order = sorted(stored, key=lambda one: one.event.severity is EventSeverity.INFO)
         for one in order[:MOST_LINES]:

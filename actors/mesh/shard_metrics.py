@@ -54,6 +54,9 @@ class ShardMetrics:
         )
         self._gauges = {
             "hosted_nodes": metrics.gauge(prefix + "hosted_nodes", "Nodes hosted", _LABELS),
+            "neighbours": metrics.gauge(
+                prefix + "neighbours", "Directed links of hosted nodes", _LABELS
+            ),
             "neighbours_up": metrics.gauge(
                 prefix + "neighbours_up", "Directed links of hosted nodes that are up", _LABELS
             ),
@@ -85,6 +88,7 @@ class ShardMetrics:
         status = self.status(host, present)
         values = {
             "hosted_nodes": status.nodes,
+            "neighbours": status.neighbours,
             "neighbours_up": status.neighbours_up,
             "open_messages": status.open_messages,
             "unread_messages": status.unread_messages,

@@ -84,7 +84,7 @@ async def test_the_historian_writes_what_happens_and_what_is_measured(tmp_path: 
     assert store.ends() == (1, 6)
     assert (await actor.health()).why == ""
     name = "x0tta6bl4_history_events_total"
-    assert metrics.value(name, kind="split", severity="critical") == 1
+    assert metrics.value(name, network="emulated", kind="split", severity="critical") == 1
 
 
 async def test_who_waits_for_events_has_them_in_the_order_of_storage(tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ def test_copies_that_are_dropped_are_counted() -> None:
     assert host.dropped == dropped
     shown.publish(host, np.ones(2, bool))
     assert metrics.value("x0tta6bl4_mesh_dropped_total", shard="a") == dropped
+    assert metrics.value("x0tta6bl4_mesh_neighbours", shard="a") == 1  # up or not
 
 
 def test_an_offset_that_was_told_stays_with_its_message(tmp_path: Path) -> None:
