@@ -8,12 +8,14 @@ which are told as the actor's failure until a person has mended them.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Final
 
 from actors.payments import scan
 from actors.payments.contract import PaymentsWatcherContract, actor_name
 from actors.payments.delivery import Delivery
 from actors.payments.ledger.ledger import Ledger
+from actors.payments.seller_alerts import SellerAlerts
 from actors.payments.watcher import Watcher
 from actors.runtime.errors import ConfigurationError, Unavailable
 from actors.runtime.shell import ActorShell
@@ -35,6 +37,9 @@ class PaymentsWatcher(ActorShell):
         self._options = options
         self._waits_for = "the ledger is being opened"
         self._watcher: Watcher | None = None
+        self._alerts = SellerAlerts(
+            options.network, self._errors.alert
+        )  # until the watcher has its own
         self._begin(self._open(), PaymentsWatcherContract)
 
     async def _open(self) -> None:
@@ -56,7 +61,8 @@ class PaymentsWatcher(ActorShell):
                 self._errors.handle(error, network=str(self._options.network))
                 await asyncio.sleep(error.retry_after_s)
             except ConfigurationError as error:
-                self._fails(error)
+                self._alerts.refused(error, time.time())
+                self._fails(error, alerted=True)
                 await asyncio.sleep(MENDED_S)
 
     async def status(self) -> WatcherStatus:

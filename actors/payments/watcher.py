@@ -2,8 +2,8 @@
 
 Every 30 s, give or take a fifth, so that many shops do not ask in step. A failed scan is reported
 and tried again at the next poll. Two things wake a person: a setting that the API refuses, and a
-history that was not read to its end for a while, however healthy each single answer looked. A clock
-that is off the chain's is told once, and again once it was right in between.
+history that was not read to its end for a while, however healthy each single answer looked. Those,
+orders, reviews, and a clock that is off the chain's are told as `seller_alerts` tells them.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from actors.payments import lookup
 from actors.payments import scan as scanning
 from actors.payments.contract import WatcherStatus
 from actors.payments.errors import CursorStale
+from actors.payments.ledger.reviews import MAX_LISTED
 from actors.payments.outbox_relay import OutboxRelay, Pull
+from actors.payments.seller_alerts import BACK_MS, SellerAlerts
 from actors.runtime.database import now_ms
-from actors.runtime.errors import ConfigurationError, Conflict
+from actors.runtime.errors import ConfigurationError, Conflict, Unavailable, X0Error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from actors.payments.lookup import LookedUp
     from actors.payments.scan import ScanResult
     from actors.payments.shop import ShopChain
-    from actors.runtime.error_handler import ErrorHandler
+    from actors.runtime.error_handler import ErrorHandler, Severity
     from actors.runtime.metrics import Metrics
 
 POLL_S: Final = 30.0
@@ -65,6 +67,8 @@ class Watcher:
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self._chain = chain
+        self._alerts = SellerAlerts(chain.network, errors.alert)
+        self._paid_told: set[str] = set()
         self._ledger = ledger
         self._relay = OutboxRelay(ledger, delivery, Pull(), clock)
         self._api = api
@@ -125,6 +129,7 @@ class Watcher:
             self._scans += 1
             self._error = ""
             self._settled.inc(result.settled, network=str(self._chain.network))
+            self._alerts.refused(None, self._now_s)
             self._watch_clock(result)
             self._watch_former(result)
         except Conflict:
@@ -134,11 +139,37 @@ class Watcher:
         except Exception as error:  # noqa: BLE001 - the loop goes on, and the handler tells
             self._fail(error, critical=False)
         with self._errors.guard():
-            await self._relay.round()
+            await self._carry()
         with self._errors.guard():
             self._reviews.set(await asyncio.to_thread(self._ledger.reviews.count))
+            await self._tell_seller()
             await self._watch_age()
         return result
+
+    @property
+    def _now_s(self) -> float:
+        return self._clock() / 1000
+
+    async def _carry(self) -> None:
+        try:
+            await self._relay.round()
+        except Unavailable:
+            raise  # nothing is known of what is to be delivered
+        except X0Error as error:
+            self._alerts.undelivered(error, self._now_s)
+            raise
+        self._alerts.undelivered(None, self._now_s)
+
+    async def _tell_seller(self) -> None:
+        """Tell of orders that were paid, and of what waits for a decision."""
+        paid = await asyncio.to_thread(
+            self._ledger.orders.paid_since, self._chain.network, self._clock() - BACK_MS
+        )
+        self._alerts.paid((one for one in paid if one.id not in self._paid_told), self._now_s)
+        self._paid_told = {one.id for one in paid}
+        entries = await asyncio.to_thread(self._ledger.reviews.listing, limit=MAX_LISTED)
+        # What only an index lists may yet turn out to be the payment of an order.
+        self._alerts.in_review([one for one in entries if one.verified], self._now_s)
 
     async def _scan(self) -> ScanResult:
         from_ms = self._from_ms
@@ -156,9 +187,12 @@ class Watcher:
 
     def _fail(self, error: Exception, *, critical: bool) -> None:
         self._error = str(error)
+        if isinstance(error, ConfigurationError):
+            self._alerts.refused(error, self._now_s)
         self._errors.handle(
             error,
             severity="critical" if critical else "warning",
+            alerted=True,
             network=str(self._chain.network),
         )
 
@@ -166,7 +200,9 @@ class Watcher:
         self._skew.set(result.skew_ms / 1000, network=str(self._chain.network))
         skewed = result.skewed
         if skewed is not None and not self._skew_told:
-            self._errors.handle(skewed, severity="warning" if result.expires else "critical")
+            severity: Severity = "warning" if result.expires else "critical"
+            self._errors.handle(skewed, severity=severity, alerted=True)
+        self._alerts.skewed(skewed, self._now_s, expires=result.expires)
         self._skew_told = skewed is not None
 
     def _watch_former(self, result: ScanResult) -> None:
@@ -180,9 +216,12 @@ class Watcher:
         self._age.set(age_s, network=status.network)
         if age_s <= STALE_S:
             self._stale_told = False
+            self._alerts.stale(None, self._now_s)
         elif not self._stale_told:
             self._stale_told = True
-            self._errors.handle(CursorStale(self._chain.network, age_s), severity="critical")
+            error = CursorStale(self._chain.network, age_s)
+            self._alerts.stale(error, self._now_s - age_s)
+            self._errors.handle(error, severity="critical", alerted=True)
 
     async def status(self) -> WatcherStatus:
         """How it is."""

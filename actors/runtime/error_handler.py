@@ -47,9 +47,20 @@ class ErrorHandler:
         )
 
     def handle(
-        self, error: BaseException, *, severity: Severity = "error", **fields: object
+        self,
+        error: BaseException,
+        *,
+        severity: Severity = "error",
+        alerted: bool = False,
+        **fields: object,
     ) -> None:
         """Log, count and perhaps alert `error`; `fields` go into the log line.
+
+        Args:
+            error: what was caught.
+            severity: a critical one is alerted.
+            alerted: an alert of its own name tells of it.
+            **fields: for the log line.
 
         Raises:
             BaseException: `error` itself, if it is not an `Exception`.
@@ -57,12 +68,17 @@ class ErrorHandler:
         if not isinstance(error, Exception):
             raise error
         self._record(error, severity, fields)
-        if severity == "critical" and self._alert is not None:
-            message = str(redaction.redacted(error))
-            try:
-                self._alert(self._told(type(error).__name__, message))
-            except Exception as failure:  # noqa: BLE001 - a broken alert must not hide the error
-                self._record(failure, "error", {"during": "alert"})
+        if severity == "critical" and not alerted:
+            self.alert(self._told(type(error).__name__, str(redaction.redacted(error))))
+
+    def alert(self, alert: Alert) -> None:
+        """Raise an alert, if alerts of this context go anywhere; this never raises an error."""
+        if self._alert is None:
+            return
+        try:
+            self._alert(alert)
+        except Exception as failure:  # noqa: BLE001 - a broken alert must not hide an error
+            self._record(failure, "error", {"during": "alert"})
 
     def _told(self, kind: str, message: str) -> Alert:
         return Alert(
@@ -80,7 +96,7 @@ class ErrorHandler:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - handled
-            self.handle(error, severity=severity, **fields)
+            self.handle(error, severity=severity, alerted=False, **fields)
 
     def watch(
         self, task: asyncio.Task[Any], *, severity: Severity = "error", **fields: object
@@ -93,7 +109,7 @@ class ErrorHandler:
             error = task.exception()
             # asyncio itself lets KeyboardInterrupt and SystemExit out of the loop.
             if isinstance(error, Exception):
-                self.handle(error, severity=severity, task=task.get_name(), **fields)
+                self.handle(error, severity=severity, alerted=False, task=task.get_name(), **fields)
 
         task.add_done_callback(ended)
 

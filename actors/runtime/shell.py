@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from actors.runtime import ids, log, remote, spawn
@@ -22,6 +23,7 @@ from actors.runtime.clock import SystemClock
 from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.errors import X0Error
 from actors.runtime.lag import PROBE_S, LoopLag
+from actors.runtime.loop_lag_alert import LoopLagAlert
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -63,9 +65,13 @@ class ActorShell:
             "Largest delay of the event loop in the last second",
             ("actor",),
         )
-        self._lag = LoopLag(
-            self._clock, lambda late_s: gauge.set(late_s, actor=name), probe_s=self.probe_s
-        )
+        alert = LoopLagAlert(name)
+
+        def tell(late_s: float) -> None:
+            gauge.set(late_s, actor=name)
+            alert.note(late_s, time.time())
+
+        self._lag = LoopLag(self._clock, tell, probe_s=self.probe_s)
         self._start(self._lag.probe())
 
     def __repr__(self) -> str:
@@ -106,10 +112,10 @@ class ActorShell:
         else:
             self._end(RuntimeError("a loop of the actor has ended"))
 
-    def _fails(self, error: X0Error) -> None:
+    def _fails(self, error: X0Error, *, alerted: bool = False) -> None:
         """In a start that goes on trying: the actor is `failed` until the start has ended."""
         if str(error) != str(self._failure):
-            self._errors.handle(error, severity="critical", during="start")
+            self._errors.handle(error, severity="critical", alerted=alerted, during="start")
         self._failure = error
         self._started.set()
 

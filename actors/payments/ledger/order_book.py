@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Row
 
     from actors.payments.catalogue import ShopPlan
+    from actors.payments.chains.money import Network
     from actors.payments.shop import ShopChain
     from actors.runtime.database import Database
 
@@ -213,6 +214,26 @@ class OrderBook:
                 sa.select(table.expires_ms).where(table.order_id == order_id)
             )
         return until
+
+    def paid_since(self, network: Network, after_ms: int) -> list[Order]:
+        """The orders of a chain that got their payment after a time.
+
+        Args:
+            network: the chain.
+            after_ms: the time, in ms since the Unix epoch.
+        """
+        granted, table = schema.entitlements.c.granted_ms, schema.orders.c
+        methods = [method for method in Method if method.network is network]
+        query = (
+            sa.select(schema.orders)
+            .join_from(schema.orders, schema.entitlements)
+            .where(granted > after_ms, queries.one_of(table.method, methods))
+            .order_by(granted)
+            .limit(_MAX_LISTED)
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(query).all()
+        return queries.readable(rows, order_of)
 
     def listing(
         self,

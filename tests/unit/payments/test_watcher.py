@@ -18,6 +18,7 @@ from actors.payments.ledger.order_book import NewOrder
 from actors.payments.ledger.orders import OrderState
 from actors.payments.shop import Shop
 from actors.payments.watcher import STALE_S, Watcher
+from actors.runtime.alerting import AlertName
 from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.metrics import MemoryMetrics
 from tests.unit.payments.http_chain import Answer, Chains, serving
@@ -48,6 +49,7 @@ class Watched:
         self.now = NOW + 5 * MINUTE
         self.off_ms = 0  # that the clock is off
         self.alerts: list[Alert] = []
+        self.over: list[Alert] = []
         self.metrics = MemoryMetrics()
         chain = tron_chain(url)
         shop = Shop({chain.network: chain}, SecretStr("sqlite:////x"), tmp_path / "c", "", tmp_path)
@@ -62,7 +64,7 @@ class Watched:
                 self.ledger,
                 self._delivery,
                 api,
-                errors=ErrorHandler("payments-tron", self.metrics, self.alerts.append),
+                errors=ErrorHandler("payments-tron", self.metrics, self._note),
                 metrics=self.metrics,
                 clock=lambda: self.now,
             )
@@ -72,6 +74,13 @@ class Watched:
                 await watcher.poll()
                 self.now += int(step_s * 1000)
             return watcher
+
+    def _note(self, alert: Alert) -> None:
+        (self.alerts if alert.ended is None else self.over).append(alert)
+
+    def told(self) -> list[tuple[AlertName, str]]:
+        """Names and keys of the alerts, in their order."""
+        return [(alert.name, alert.key) for alert in self.alerts]
 
     def critical(self) -> float:
         return sum(
@@ -107,7 +116,12 @@ def test_a_poll_settles_and_delivers(watched: Watched) -> None:
     assert watched.ledger.orders.get(one.id).state is OrderState.DELIVERED
     assert watched.metrics.value("x0tta6bl4_payments_settled_total", network="tron") == 1
     assert watched.metrics.value("x0tta6bl4_payments_reviews") == 0
-    assert watched.alerts == []
+    (paid,) = watched.alerts
+    assert (paid.name, paid.key, paid.momentary) == (AlertName.ORDER_PAID, one.id, True)
+    assert paid.summary.startswith(f"Order {one.id} of ")
+    assert paid.summary.endswith(" USDT")
+    asyncio.run(watched.polls(1))  # another watcher looks back: the same alert, which is told once
+    assert watched.told() == [(AlertName.ORDER_PAID, one.id)] * 2
 
 
 def test_an_outage_is_told_and_survived(watched: Watched) -> None:
@@ -120,14 +134,16 @@ def test_an_outage_is_told_and_survived(watched: Watched) -> None:
         assert watched.alerts == []
         watched.now += int(STALE_S * 1000)
         await watched.polls(3, at=watcher)
-        assert [alert.labels["error_type"] for alert in watched.alerts] == ["CursorStale"]
+        stale = (AlertName.PAYMENT_CURSOR_STALE, "tron")
+        assert watched.told() == [stale]
         watched.chains.fault = lambda _: None
         await watched.polls(1, at=watcher)
         assert (await watcher.status()).error == ""
+        assert stale in [(alert.name, alert.key) for alert in watched.over]
         watched.chains.fault = lambda _: Answer(503)
         watched.now += int(STALE_S * 1000)
         await watched.polls(1, at=watcher)
-        assert [alert.labels["error_type"] for alert in watched.alerts] == ["CursorStale"] * 2
+        assert watched.told() == [stale] * 2
 
     asyncio.run(run())
     assert watched.metrics.value("x0tta6bl4_payments_cursor_age_seconds", network="tron") > STALE_S
@@ -139,7 +155,8 @@ def test_a_clock_that_is_wrong_wakes_a_person_once(watched: Watched) -> None:
     async def run() -> None:
         watched.off_ms = -40_000
         watcher = await watched.polls(2)
-        assert watched.alerts == []
+        apart = (AlertName.CLOCKS_APART, "payments-tron")
+        assert watched.told() == [apart]
         warned = watched.metrics.value(
             "x0tta6bl4_errors_total",
             error_type="ClockSkewed",
@@ -150,7 +167,9 @@ def test_a_clock_that_is_wrong_wakes_a_person_once(watched: Watched) -> None:
         for off_ms in (0, -50 * MINUTE, -50 * MINUTE, 0, 50 * MINUTE):
             watched.off_ms = off_ms
             await watched.polls(1, at=watcher)
-        assert [alert.labels["error_type"] for alert in watched.alerts] == ["ClockSkewed"] * 2
+        assert watched.told() == [apart] * 3
+        assert [one.severity for one in watched.alerts] == ["warning", "error", "error"]
+        assert [(one.name, one.key) for one in watched.over].count(apart) == 2
 
     asyncio.run(run())
     skew = watched.metrics.value("x0tta6bl4_payments_clock_skew_seconds", network="tron")
@@ -187,7 +206,11 @@ def test_goods_that_cannot_be_made_hide_no_outage(watched: Watched) -> None:
         await watched.polls(1, at=watcher)
 
     asyncio.run(run())
-    assert [alert.labels["error_type"] for alert in watched.alerts].count("CursorStale") == 1
+    assert watched.told() == [
+        (AlertName.PAYMENT_CONFIGURATION, "delivery-tron"),
+        (AlertName.ORDER_PAID, one.id),
+        (AlertName.PAYMENT_CURSOR_STALE, "tron"),
+    ]
     told = watched.metrics.value(
         "x0tta6bl4_errors_total",
         error_type="ConfigurationError",
@@ -201,8 +224,8 @@ def test_a_refused_key_wakes_a_person_once(watched: Watched) -> None:
     """At the first poll, not at every one."""
     watched.chains.fault = lambda _: Answer(401)
     asyncio.run(watched.polls(3))
-    assert [alert.labels["error_type"] for alert in watched.alerts] == ["ChainRefused"]
-    assert "X0TTA6BL4_TRON_API_KEY" in watched.alerts[0].summary
+    assert watched.told() == [(AlertName.PAYMENT_CONFIGURATION, "tron")]
+    assert "X0TTA6BL4_TRON_API_KEY" in watched.alerts[0].details[0]
 
 
 def test_another_watcher_scans_for_both(watched: Watched) -> None:
@@ -240,3 +263,23 @@ def test_the_loop_goes_on_and_ends_when_cancelled(
     assert len(pauses) == 4
     assert all(24 <= pause_s <= 36 for pause_s in pauses)
     assert len(set(pauses)) > 1
+
+
+def test_what_waits_for_a_decision_is_one_alert_until_nothing_does(watched: Watched) -> None:
+    """With its cause, amount and order; it changes with the queue."""
+    one = order(watched.ledger)
+    watched.chains.add(row(one.amount - 1, "t"), receipt(log(one.amount - 1), name="t"))
+
+    async def run() -> None:
+        watcher = await watched.polls(2)
+        (alert,) = watched.alerts
+        assert (alert.name, alert.key) == (AlertName.PAYMENT_IN_REVIEW, "reviews")
+        assert alert.summary == "1 entry waits in the review queue of payments for a decision"
+        (entry,) = watched.ledger.reviews.listing()
+        assert alert.subjects == (entry.subject,)
+        assert alert.details[0].startswith(f"{entry.cause}, ")
+        watched.ledger.reviews.dismiss(entry.subject, watched.now)
+        await watched.polls(1, at=watcher)
+        assert (AlertName.PAYMENT_IN_REVIEW, "reviews") in [(a.name, a.key) for a in watched.over]
+
+    asyncio.run(run())

@@ -135,3 +135,14 @@ async def test_a_watched_task_is_handled_when_it_fails_and_only_then() -> None:
     await asyncio.sleep(0)  # done callbacks run in the next turn of the loop
     assert counted(metrics, "ValueError") == 1
     assert counted(metrics, "CancelledError") == 0
+
+
+def test_what_an_alert_of_its_own_tells_is_not_alerted_twice() -> None:
+    """It is logged and counted like any other critical error."""
+    metrics, alerts = MemoryMetrics(), []
+    ErrorHandler("part", metrics, alerts.append).handle(
+        RuntimeError("no"), severity="critical", alerted=True
+    )
+    assert alerts == []
+    labels = {"error_type": "RuntimeError", "context": "part", "severity": "critical"}
+    assert metrics.value("x0tta6bl4_errors_total", **labels) == 1
