@@ -205,7 +205,7 @@ def _when(notice: Notice, reader: Reader) -> _Line:
     if notice.change is Change.RESOLVED:
         ended = _ended(notice)
         span = f"{reader.moment(started)} to {reader.moment(ended)}"
-        return _Line("From ", f"{span}, {lasting(ended - started)}")
+        return _Line("Lasted: ", f"{span}, {lasting(ended - started)}")
     if notice.alerts[0].momentary:
         return _Line("At ", reader.moment(notice.alerts[0].started))
     return _Line("Since ", f"{reader.moment(started)}, for {lasting(notice.at - started)} so far")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 # The first log every request with its URL or content; the last logs all its plugins.
-_TALKATIVE: Final = ("httpx", "httpcore", "telegram", "alembic")
+_TALKATIVE: Final = ("httpx", "httpcore", "httpx2", "httpcore2", "telegram", "alembic")
 _OURS: Final = "x0tta6bl4"  # name of the one handler on the root logger
 
 

@@ -3,7 +3,8 @@
 An alert of Alertmanager is its set of labels: posting it again changes it, and tells nobody twice.
 Each alert of a thread becomes one, with the labels `thread`, by which they are grouped, and
 `source`, by which rules know what the actor tells itself. One whose labels have changed, such as
-its severity, is ended under the old ones.
+its severity, is ended under the old ones. After one that has ended, one with the label
+`hush="true"` stays for a while: nobody is told of it, and it inhibits the rule of the same name.
 
 One bad alert makes the answer 400 though the valid ones of the request are kept: the bad one is
 then found by halves, and told with its bare labels.
@@ -34,13 +35,15 @@ NAME: Final = "alertmanager"
 SOURCE: Final = "x0tta6bl4"
 MOST: Final = 32  # notices of a request
 MOST_ALERTS: Final = 256  # alerts of a request
-MOMENTARY_S: Final = 300.0  # how long an alert lasts that has no end: Alertmanager's own default
+# How long an alert lasts that has no end, and how long rules of the same name are hushed after one
+# that has ended: those look back by 5 minutes, and are looked at every minute at most.
+HUSH_S: Final = 600.0
 # Characters of the escaped words of one alert: Alertmanager cuts what its template has made of a
 # whole group at 4,096, also within an entity.
 MAX_DESCRIPTION: Final = 2_500
 _MAX_LABEL: Final = 1_024  # UTF-16 units of a label's value
 _MAX_LABELS: Final = 32
-_OWN: Final = frozenset({"alertname", "severity", "source", "thread", "key", "momentary"})
+_OWN: Final = frozenset({"alertname", "severity", "source", "thread", "key", "momentary", "hush"})
 _FOREIGN: Final = re.compile(r"[^a-zA-Z0-9_]")
 _REMEDY: Final = "See the log of Alertmanager; the alert is told without its own labels meanwhile."
 
@@ -64,7 +67,8 @@ class AlertmanagerChannel:
     def __init__(self, url: str, reader: Reader, tls: ssl.SSLContext) -> None:
         self._url = url.rstrip("/")
         self._reader = reader
-        self._poster = Poster(NAME, tls)
+        # Shorter than elsewhere: where it does not answer, people are told in another way.
+        self._poster = Poster(NAME, tls, connect_s=2.0, answer_s=3.0)
 
     def __repr__(self) -> str:
         return f"AlertmanagerChannel({self._url!r})"
@@ -129,6 +133,7 @@ def postable(notice: Notice, reader: Reader, now: float) -> Iterator[dict[str, A
     """The alerts of the API that a notice becomes at `now` (OpenAPI: `postableAlerts`)."""
     told = [_document(notice, alert, reader, now) for alert in notice.alerts]
     yield from told
+    yield from _hushes(notice, now)
     kept = [one["labels"] for one in told]
     for alert in notice.before:
         labels = labels_of(notice, alert)
@@ -172,7 +177,7 @@ def _document(notice: Notice, alert: Alert, reader: Reader, now: float) -> dict[
     if ended is None and notice.change is Change.RESOLVED:
         ended = notice.at
     if ended is None and alert.momentary:
-        ended = now + MOMENTARY_S  # what has ended before it is posted, is told nobody
+        ended = now + HUSH_S  # what has ended before it is posted, is told nobody
     document = {
         **_times(alert, ended),
         "labels": labels_of(notice, alert),
@@ -180,6 +185,23 @@ def _document(notice: Notice, alert: Alert, reader: Reader, now: float) -> dict[
     }
     link = encoded(reader.link(alert.link))
     return document | {"generatorURL": link} if link else document
+
+
+def _hushes(notice: Notice, now: float) -> Iterator[dict[str, Any]]:
+    """What keeps quiet the rules that see a fault for some minutes after it has ended."""
+    hushed = set()
+    over = notice.change is Change.RESOLVED
+    for alert in notice.alerts:
+        network = _value(alert.labels.get("network", ""))
+        if (over or alert.ended is not None) and (alert.name, network) not in hushed:
+            hushed.add((alert.name, network))
+            labels = {"alertname": str(alert.name), "source": SOURCE, "hush": "true"}
+            yield {
+                "startsAt": rfc3339(now),
+                "endsAt": rfc3339(now + HUSH_S),
+                "labels": labels | ({"network": network} if network else {}),
+                "annotations": {"summary": "This has ended; rules see it for some minutes yet"},
+            }
 
 
 def _times(alert: Alert, ended: float | None) -> dict[str, Any]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from email.message import EmailMessage
-from email.policy import SMTP as WIRE
+from email.charset import QP, Charset
+from email.header import Header
+from email.message import Message
+from email.policy import Compat32
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
@@ -39,6 +41,8 @@ _REMEDY: Final = f"Check {_URL}, {variable('alerts_email_from')} and {variable('
 _SUBJECT: Final = 200  # UTF-16 units of a subject
 _STEP_S: Final = 8.0  # longest wait for the server in each step
 _SHOWN: Final = 200  # characters of an answer that an error shows
+# A line that begins with "From " is left as it is: there is no mailbox file on the way.
+_WIRE: Final = Compat32(linesep="\r\n", mangle_from_=False)
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _log = log.get(__name__)
@@ -138,12 +142,10 @@ class EmailChannel:
             raise _not_sent(error) from None
         return client
 
-    async def _send(self, sent: EmailMessage) -> None:
+    async def _send(self, sent: bytes) -> None:
         client = await self._connected()
         try:
-            refused, _ = await client.send_message(
-                sent, sender=self._sender, recipients=list(self._recipients)
-            )
+            refused, _ = await client.sendmail(self._sender, list(self._recipients), sent)
         except (aiosmtplib.SMTPServerDisconnected, TimeoutError) as error:
             raise FateUnknown(NAME, _says(error)) from None
         except (aiosmtplib.SMTPException, OSError, UnicodeError) as error:
@@ -179,22 +181,26 @@ def server_of(url: SecretStr) -> MailServer:
     )
 
 
-def mail(notice: Notice, sender: str, recipients: Sequence[str], reader: Reader) -> EmailMessage:
-    """A notice as a mail."""
-    found = EmailMessage(policy=WIRE)
+def mail(notice: Notice, sender: str, recipients: Sequence[str], reader: Reader) -> bytes:
+    """A notice as a mail, in ASCII with CRLF."""
+    utf8 = Charset("utf-8")
+    utf8.body_encoding = QP
+    text = message(notice, reader, MAX_EMAIL, again=notice.repeated).plain()
+    found: Message[Any, Any] = Message(_WIRE)
+    found.set_payload(text, utf8)
     domain = sender.rpartition("@")[2]
     found["From"] = sender
     found["To"] = ", ".join(recipients)
-    found["Subject"] = title(notice, _SUBJECT, again=notice.repeated)
+    # Encoded also where it is ASCII: it may hold what looks like an encoded word (RFC 2047).
+    subject = title(notice, _SUBJECT, again=notice.repeated)
+    found["Subject"] = Header(subject, "utf-8", header_name="Subject")
     found["Date"] = format_datetime(instant(notice.at))
     found["Message-ID"] = f"<notice.{_digest(notice.id)}@{domain}>"
     # No mail has this id: an incident that comes again has the same thread, and its mails must
     # not be taken for those of the first.
     found["References"] = f"<thread.{_digest(notice.thread)}@{domain}>"
     found["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody is to answer "out of office"
-    text = message(notice, reader, MAX_EMAIL, again=notice.repeated).plain()
-    found.set_content(text, charset="utf-8", cte="quoted-printable")
-    return found
+    return found.as_bytes()
 
 
 def _digest(text: str) -> str:
@@ -215,7 +221,9 @@ def _not_sent(error: Exception) -> ChannelUnavailable | ChannelRefused:
     code = getattr(error, "code", None)
     if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
         code = max((one.code for one in error.recipients), default=550)
-    refused = isinstance(error, aiosmtplib.SMTPNotSupported | UnicodeError)
+    # aiosmtplib has no class of its own for a server without STARTTLS.
+    unencrypted = "STARTTLS" in str(error) and not isinstance(error, OSError)
+    refused = unencrypted or isinstance(error, aiosmtplib.SMTPNotSupported | UnicodeError)
     if refused or (isinstance(code, int) and 500 <= code < 600):
         return ChannelRefused(NAME, _says(error), _REMEDY)
     return ChannelUnavailable(NAME, _says(error))

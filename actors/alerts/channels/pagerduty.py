@@ -69,7 +69,7 @@ class PagerDutyChannel:
     name = NAME
     most = 1
     pause_s = 0.5  # 120 events a minute are taken
-    deadline_s = 10.0
+    deadline_s = 20.0
 
     def __init__(
         self, routing_key: SecretStr, url: str, reader: Reader, tls: ssl.SSLContext

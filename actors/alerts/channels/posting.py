@@ -18,8 +18,8 @@ from actors.runtime.settings import variable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-CONNECT_S: Final = 2.0
-ANSWER_S: Final = 3.0  # longest wait for the next byte of an answer
+CONNECT_S: Final = 5.0
+ANSWER_S: Final = 8.0  # longest wait for the next byte of an answer
 LONGEST_WAIT_S: Final = 3_600.0  # that a service may ask for
 _LAST_S: Final = 253_402_300_799.0  # the end of the year 9999
 _READ: Final = 65_536  # bytes of an answer that are read
@@ -64,13 +64,21 @@ class Poster:
     Args:
         channel: name of the channel, for errors.
         tls: whom to trust.
+        connect_s, answer_s: longest waits for a connection, and for the next byte of an answer.
     """
 
-    def __init__(self, channel: str, tls: ssl.SSLContext) -> None:
+    def __init__(
+        self,
+        channel: str,
+        tls: ssl.SSLContext,
+        *,
+        connect_s: float = CONNECT_S,
+        answer_s: float = ANSWER_S,
+    ) -> None:
         self._channel = channel
         self._client = httpx.AsyncClient(
             verify=tls,
-            timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S),
+            timeout=httpx.Timeout(answer_s, connect=connect_s),
             follow_redirects=False,
         )
 

@@ -69,7 +69,7 @@ class TelegramChannel:
     name = NAME
     most = 1
     pause_s = PAUSE_S
-    deadline_s = 15.0
+    deadline_s = 30.0  # for the second try, as plain text, too
 
     def __init__(
         self, token: SecretStr, chat: str, api_url: str, reader: Reader, tls: ssl.SSLContext

@@ -54,7 +54,7 @@ class WebhookChannel:
     name = NAME
     most = 1
     pause_s = 0.0
-    deadline_s = 10.0
+    deadline_s = 15.0
 
     def __init__(self, url: str, secret: SecretStr, reader: Reader, tls: ssl.SSLContext) -> None:
         self._url = url

@@ -81,7 +81,7 @@ def test_a_resolved_notice_says_how_long_it_lasted_and_asks_for_nothing() -> Non
     over = alert(ended=AT + 2 * 3600 + 300)
     text = message(notice(over, change=Change.RESOLVED), UTC).plain()
     assert text.startswith("Over after 2 h 5 min: Node n1 is offline")
-    assert "From Wed 18 Nov 2026 11:06:40 UTC to Wed 18 Nov 2026 13:11:40 UTC, 2 h 5 min" in text
+    assert "Lasted: Wed 18 Nov 2026 11:06:40 UTC to Wed 18 Nov 2026 13:11:40 UTC, 2 h 5 min" in text
     assert "What to do" not in text
 
 

@@ -35,7 +35,7 @@ texts = st.one_of(
         min_size=1,
         max_size=8,
     ).map("".join),
-).filter(lambda text: bool(visible(text).strip()))
+).filter(lambda text: bool(visible(text[:30]).strip()))
 
 
 def alert(name: AlertName = AlertName.NODE_OFFLINE, key: str = "n1", **changes: Any) -> Alert:
