@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -58,8 +59,8 @@ def command(
     With --train DIR it makes `data-set-root-cause`, a model for incidents of networks that are
     measured as that one is. It has their features, so that no session can use it; `x0 evaluate`
     says how good such a model is. Takes half a minute for a week of five routers. While a session
-    runs on this machine, a process of its cluster trains in the time that is left over, and
-    reserves no core; it ends with the session, or by Ctrl-C here. The last fifth of the incidents
+    runs on this machine, a process of its cluster trains at the lowest priority and reserves no
+    core; it ends with the session, or by Ctrl-C here. The last fifth of the incidents
     is what training is stopped and calibrated by.
 
     With --simulated it learns from some 3,000 incidents in simulated meshes instead, which takes
@@ -216,7 +217,7 @@ def _in_background(
         report.progress("training in the background of the running session")
         errand = spawn.run_once(_train_nicely, folder, to, seed)
         try:
-            _wait(errand, running)
+            interruption.run(_trained(errand, running))
         except interruption.Interrupted:
             errand.end()
             raise
@@ -225,7 +226,7 @@ def _in_background(
     return True
 
 
-def _wait(errand: Errand, running: Session) -> None:
+async def _trained(errand: Errand, running: Session) -> None:
     """Wait until a model has been trained.
 
     Raises:
@@ -233,7 +234,8 @@ def _wait(errand: Errand, running: Session) -> None:
     """
     from serve_apps.inference.errors import TrainingFailed
 
-    while (why := errand.wait(_LOOK_S)) is None:
+    # In a thread: where Ray waits, it makes another exception of a signal.
+    while (why := await asyncio.to_thread(errand.wait, _LOOK_S)) is None:
         # Ray itself notices that its cluster is gone after a minute, and then ends this process.
         if running.cluster is not None and (gone := running.cluster.dead()):
             raise TrainingFailed(f"the session has ended: {gone}")
@@ -242,8 +244,7 @@ def _wait(errand: Errand, running: Session) -> None:
 
 
 def _train_nicely(folder: Path, to: Path, seed: int) -> None:
-    # Beside niceness 19, which still has a share of the time, messages were late by half a second.
-    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    os.nice(_NICEST)
     train_folder(folder, to, seed)
 
 

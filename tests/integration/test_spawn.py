@@ -131,6 +131,16 @@ def test_an_actor_that_cannot_start_is_said(namespace: str) -> None:
         spawn.wait_ready([handle], timeout_s=180)
 
 
+@pytest.mark.usefixtures("namespace")
+def test_an_errand_can_be_ended_wherever_it_is() -> None:
+    """Nothing is left of it; one that has ended by itself says why it failed."""
+    endless, failing = spawn.run_once(time.sleep, 3600.0), spawn.run_once(json.loads, "no JSON")
+    assert endless.wait(0.1) is None
+    assert "JSONDecodeError" in (failing.wait(180.0) or "")
+    endless.end()
+    wait_until(lambda: not spawn.listing(spawn.ERRANDS), 180.0)
+
+
 def test_what_an_actor_counts_is_exported(cluster: LocalCluster, namespace: str) -> None:
     """The number appears under `ray_` + its name at the ports that Ray lists, on loopback."""
     del namespace
