@@ -15,6 +15,7 @@ make every tremor an alarm.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -22,6 +23,8 @@ import numpy as np
 from serve_apps.inference.telemetry import Place
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from numpy.typing import NDArray
 
     from serve_apps.inference.telemetry import NetworkGraph, Telemetry
@@ -32,6 +35,7 @@ MOST: Final = 30.0  # deviations that are told apart
 LEAST_RATE: Final = 0.5  # frames/s that count as hardly any
 QUALITY: Final = "quality"
 LINK_UP: Final = "link_up"
+_RATES: Final = ("in_packet_rate", "out_packet_rate")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,49 +47,36 @@ class MeshSeries:
         values: float64 [n_times, n], in its own unit; NaN where it is not known.
         scaled: the same on the scale on which it is compared.
         floor: least deviation that matters, on that scale.
+        measured: False: the telemetry has nothing of it.
     """
 
     place: Place
     values: NDArray[np.float64]
     scaled: NDArray[np.float64]
     floor: float
+    measured: bool = True
 
 
-def series_of(telemetry: Telemetry) -> dict[str, MeshSeries]:
-    """All series that are watched, by name; those of which nothing is known are NaN throughout.
+def series_of(telemetry: Telemetry, names: Iterable[str] | None = None) -> dict[str, MeshSeries]:
+    """Series that are watched, by name; those of which nothing is known are NaN throughout.
 
     Of half-links: `loss_rate` (fraction lost on the way to this end), `frame_loss` (logarithm of
     what arrived here per frame that the peer sent), `latency` (s), `rssi` (dBm), `snr` (dB),
     `link_age` (s) and `link_down` (0 or 1). Of nodes: `cpu`, `memory` (fractions), `throughput`
     (frames/s in and out) and `dark` (1 where a node of which telemetry came before sends none).
+
+    Args:
+        telemetry: what was measured.
+        names: which of them; None: all.
     """
-    up = _link_up(telemetry)
-    received, sent = (_half(telemetry, f"{way}_packet_rate") for way in ("in", "out"))
-    age = _link_age(telemetry, up)
-    half, node = Place.HALF_LINK, Place.NODE
-    throughput = _sum_by_node(telemetry, received) + _sum_by_node(telemetry, sent)
-    frames = np.log((received + LEAST_RATE) / (_swapped(sent) + LEAST_RATE))
-    loss, latency = _loss(telemetry, up), _half(telemetry, "latency")
-    cpu, memory = _node(telemetry, "cpu"), _node(telemetry, "memory")
-    rssi, snr, dark, down = (
-        _half(telemetry, "rssi"),
-        _half(telemetry, "snr"),
-        _dark(telemetry),
-        1 - up,
-    )
-    return {
-        "rssi": MeshSeries(half, rssi, rssi, 1.5),
-        "snr": MeshSeries(half, snr, snr, 1.5),
-        "loss_rate": MeshSeries(half, loss, loss, 0.02),
-        "link_age": MeshSeries(half, age, age, 1.0),
-        "latency": MeshSeries(half, latency, np.log(np.maximum(latency, 1e-6)), 0.2),
-        "frame_loss": MeshSeries(half, frames, frames, 0.05),
-        "link_down": MeshSeries(half, down, down, 0.1),
-        "throughput": MeshSeries(node, throughput, np.log(throughput + LEAST_RATE), 0.15),
-        "cpu": MeshSeries(node, cpu, cpu, 0.03),
-        "memory": MeshSeries(node, memory, memory, 0.02),
-        "dark": MeshSeries(node, dark, dark, 0.1),
-    }
+    asked = _WATCHED if names is None else names
+    return {name: _WATCHED[name].of(telemetry, _PLACES[name]) for name in asked}
+
+
+def link_up(telemetry: Telemetry) -> NDArray[np.float64]:
+    """Share of the time in which each link is up, as far as both ends say it: [n_times, n]."""
+    own = _half(telemetry, LINK_UP)
+    return np.repeat(np.fmin(own[:, ::2], own[:, 1::2]), 2, axis=1)
 
 
 def deviations(
@@ -97,6 +88,9 @@ def deviations(
         Deviations [n_rows, n], positive above normal, within `MOST`; and what is normal, [n], in
         the unit of the scale. Both are NaN where too little is known.
     """
+    if not series.measured:
+        unknown = series.scaled[rows]
+        return unknown, np.full(unknown.shape[1], np.nan)
     past = series.scaled[normal]
     centre = median(past)
     spread = median(np.abs(past - centre))
@@ -137,21 +131,26 @@ def sum_by_node(
     return total, np.bincount(place, minlength=size).astype(np.int64).reshape(shape)
 
 
-def _column(telemetry: Telemetry, name: str, place: Place, size: int) -> NDArray[np.float64]:
-    found = np.full((len(telemetry.times), size), np.nan)
+def _column(telemetry: Telemetry, name: str, place: Place) -> NDArray[np.float64]:
+    graph = telemetry.graph
+    size = len(graph.nodes) if place is Place.NODE else 2 * len(graph.links)
     metric = telemetry.metrics.get(name)
-    if metric is not None and metric.place is place:
-        found[:, metric.at] = metric.values
-        found[~np.isfinite(found)] = np.nan
+    if metric is None or metric.place is not place:
+        return np.broadcast_to(np.nan, (len(telemetry.times), size))
+    values = np.where(np.isfinite(metric.values), metric.values, np.nan)
+    if np.array_equal(metric.at, np.arange(size)):
+        return values
+    found = np.full((len(telemetry.times), size), np.nan)
+    found[:, metric.at] = values
     return found
 
 
 def _half(telemetry: Telemetry, name: str) -> NDArray[np.float64]:
-    return _column(telemetry, name, Place.HALF_LINK, 2 * len(telemetry.graph.links))
+    return _column(telemetry, name, Place.HALF_LINK)
 
 
 def _node(telemetry: Telemetry, name: str) -> NDArray[np.float64]:
-    return _column(telemetry, name, Place.NODE, len(telemetry.graph.nodes))
+    return _column(telemetry, name, Place.NODE)
 
 
 def _swapped(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -159,27 +158,35 @@ def _swapped(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return values.reshape(len(values), -1, 2)[:, :, ::-1].reshape(values.shape)
 
 
-def _link_up(telemetry: Telemetry) -> NDArray[np.float64]:
-    own = _half(telemetry, LINK_UP)
-    return np.fmin(own, _swapped(own))
+def _frame_loss(telemetry: Telemetry) -> NDArray[np.float64]:
+    received, sent = (_half(telemetry, name) for name in _RATES)
+    return np.log((received + LEAST_RATE) / (_swapped(sent) + LEAST_RATE))
 
 
-def _loss(telemetry: Telemetry, up: NDArray[np.float64]) -> NDArray[np.float64]:
-    quality = _half(telemetry, QUALITY)
-    return np.where(up <= 0, 1.0, 1.0 - np.clip(quality, 0.0, 1.0))
+def _throughput(telemetry: Telemetry) -> NDArray[np.float64]:
+    received, sent = (_sum_by_node(telemetry, _half(telemetry, name)) for name in _RATES)
+    return received + sent
 
 
-def _link_age(telemetry: Telemetry, up: NDArray[np.float64]) -> NDArray[np.float64]:
+def _loss(telemetry: Telemetry) -> NDArray[np.float64]:
+    lost = 1.0 - np.clip(_half(telemetry, QUALITY), 0.0, 1.0)
+    return np.where(link_up(telemetry) <= 0, 1.0, lost)
+
+
+def _link_age(telemetry: Telemetry) -> NDArray[np.float64]:
     """Time since each link came up, s; counted from the first row where nobody tells it."""
-    told = _half(telemetry, "link_age")
-    told = np.fmin(told, _swapped(told))
-    counted = np.full(up.shape, np.nan)
+    up = link_up(telemetry)[:, ::2]  # both ends alike
+    found = np.full(up.shape, np.nan)
     age = np.zeros(up.shape[1])
     steps = np.diff(telemetry.times, prepend=telemetry.times[:1])
     for row, step in enumerate(steps):
         age = np.where(up[row] > 0, age + step, 0.0)
-        counted[row] = np.where(np.isnan(up[row]), np.nan, age)
-    return np.where(up <= 0, 0.0, np.where(np.isnan(told), counted, told))
+        found[row] = np.where(np.isnan(up[row]), np.nan, age)
+    if "link_age" in telemetry.metrics:
+        told = _half(telemetry, "link_age")
+        told = np.fmin(told[:, ::2], told[:, 1::2])
+        found = np.where(up <= 0, 0.0, np.where(np.isnan(told), found, told))
+    return np.repeat(found, 2, axis=1)
 
 
 def _sum_by_node(telemetry: Telemetry, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -196,3 +203,54 @@ def _dark(telemetry: Telemetry) -> NDArray[np.float64]:
         axis=0,
     )
     return np.where(told.any(axis=0), (~told).astype(np.float64), np.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """How one series is drawn from telemetry.
+
+    Attributes:
+        values: draws its values.
+        needs: metrics without any of which nothing is known of it.
+        floor: as of `MeshSeries`.
+        scaled: brings values on the scale on which they are compared.
+    """
+
+    values: Callable[[Telemetry], NDArray[np.float64]]
+    needs: tuple[str, ...]
+    floor: float
+    scaled: Callable[[NDArray[np.float64]], NDArray[np.float64]] = lambda values: values
+
+    def of(self, telemetry: Telemetry, place: Place) -> MeshSeries:
+        """The series, which has this place."""
+        if not any(name in telemetry.metrics for name in self.needs):
+            nothing = _column(telemetry, "", place)
+            return MeshSeries(place, nothing, nothing, self.floor, measured=False)
+        values = self.values(telemetry)
+        return MeshSeries(place, values, self.scaled(values), self.floor)
+
+
+_OF_HALF_LINKS: Final = {
+    "rssi": _Watched(partial(_half, name="rssi"), ("rssi",), 1.5),
+    "snr": _Watched(partial(_half, name="snr"), ("snr",), 1.5),
+    "loss_rate": _Watched(_loss, (QUALITY, LINK_UP), 0.02),
+    "link_age": _Watched(_link_age, ("link_age", LINK_UP), 1.0),
+    "latency": _Watched(
+        partial(_half, name="latency"),
+        ("latency",),
+        0.2,
+        lambda latency: np.log(np.maximum(latency, 1e-6)),
+    ),
+    "frame_loss": _Watched(_frame_loss, _RATES, 0.05),
+    "link_down": _Watched(lambda telemetry: 1 - link_up(telemetry), (LINK_UP,), 0.1),
+}
+_OF_NODES: Final = {
+    "throughput": _Watched(_throughput, _RATES, 0.15, lambda rate: np.log(rate + LEAST_RATE)),
+    "cpu": _Watched(partial(_node, name="cpu"), ("cpu",), 0.03),
+    "memory": _Watched(partial(_node, name="memory"), ("memory",), 0.02),
+    "dark": _Watched(_dark, ("cpu", "memory", "rssi", "in_packet_rate"), 0.1),
+}
+_PLACES: Final = dict.fromkeys(_OF_HALF_LINKS, Place.HALF_LINK) | dict.fromkeys(
+    _OF_NODES, Place.NODE
+)
+_WATCHED: Final = _OF_HALF_LINKS | _OF_NODES

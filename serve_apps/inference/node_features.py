@@ -82,7 +82,7 @@ def node_features(
     """
     n_times = len(telemetry.times)
     row = range(n_times)[row]
-    series = series or series_of(telemetry)
+    series = series or series_of(telemetry, FEATURES)
     past = slice(max(0, row - GUARD - NORMAL), max(row - GUARD, min(row, FEWEST)))
     columns = [_column(telemetry, series, name, past, row) for name in FEATURES]
     deviation, value, normal = (np.stack(each, axis=1) for each in zip(*columns, strict=True))
@@ -94,6 +94,9 @@ def _column(
 ) -> tuple[NDArray[np.float64], ...]:
     """Deviation, value and normal of one feature, each [n_nodes]."""
     one, graph = series[name], telemetry.graph
+    if not one.measured:
+        unknown = np.full(len(graph.nodes), np.nan)
+        return unknown, unknown, unknown
     if name == "link_age":
         moved, value, usual = _age(telemetry, one, past, row)
         return (

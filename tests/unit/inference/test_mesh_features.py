@@ -1,6 +1,6 @@
 """Features of nodes and of incidents in meshes, by whatever is measured."""
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
@@ -51,6 +51,13 @@ def test_what_nobody_measures_stays_unknown(run: Run) -> None:
         "loss_rate",
         "link_age",
     }
+    metrics = run.telemetry.metrics
+    silent = {name: replace(one, values=one.values * np.nan) for name, one in metrics.items()}
+    same = node_features.node_features(
+        replace(bare, metrics={**silent, **bare.metrics}), run.plans[0].start - 1
+    )
+    for one, other in zip(astuple(found), astuple(same), strict=True):
+        np.testing.assert_array_equal(one, other)
     nothing = node_features.node_features(replace(run.telemetry, metrics={}))
     assert np.isnan(nothing.deviations).all()
 
