@@ -331,7 +331,7 @@ async def _drill(
     bad = result.shortcomings
     healed = "never" if result.healed_s is None else f"within {result.healed_s:.2f} s"
     said = f"it fell short: {'; '.join(bad)}" if bad else f"all routes were whole {healed}"
-    await told.ended(said, well=not bad)
+    await told.ended(said, well=not bad, healing=result.healing)
     comparison = None
     if not result.map_changes:  # it is about the map as it was before
         comparison = await asyncio.to_thread(compared_with_twin, membership, chosen, result)

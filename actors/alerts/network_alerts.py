@@ -217,10 +217,9 @@ class NetworkAlerts:
         if owned := fault.key.owned:
             thread.nodes.add(owned)
             self._owner[thread.network, owned] = thread.id
-        elif fault.key.kind is FaultKind.INCIDENT:
-            for node in fault.data["roots"]:
-                if self._owner.setdefault((thread.network, node), thread.id) == thread.id:
-                    thread.nodes.add(node)
+        for node in fault.data.get("claims", ()):
+            if self._owner.setdefault((thread.network, node), thread.id) == thread.id:
+                thread.nodes.add(node)
         slow = fault.key.kind is FaultKind.SOURCE_FAILED
         thread.change(at + (self._rules.source_hold_s if slow else self._rules.hold_s))
 

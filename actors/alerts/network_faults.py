@@ -65,7 +65,8 @@ class Fault:
     Attributes:
         key: names it.
         since: Unix time, s.
-        data: what is known of it, as JSON.
+        data: what is known of it, as JSON. Nodes that it `claims` are what its thread is about,
+            unless they are another's.
     """
 
     key: FaultKey
@@ -257,7 +258,11 @@ def _source(kind: FaultKind, *, begins: bool) -> Callable[[NetworkEvent, Effect]
 def _shard_down(event: NetworkEvent, effect: Effect) -> None:
     name = str(event.data["shard"])
     effect.touches.add(f"shard {name}")
-    effect.begin(FaultKind.SHARD_DOWN, name, event.at, why=event.data.get("why"))
+    hosts = list(event.data.get("hosts", ()))
+    effect.touches.update(hosts)
+    effect.begin(
+        FaultKind.SHARD_DOWN, name, event.at, why=event.data.get("why"), claims=hosts or None
+    )
 
 
 def _shard_back(event: NetworkEvent, effect: Effect) -> None:
@@ -283,8 +288,19 @@ def _incident(event: NetworkEvent, effect: Effect) -> None:
         float(data["since"]),
         what=data.get("text", event.what),
         found=bool(root.get("nodes")),
-        roots=[*(event.link or event.nodes[:1])],
+        claims=[*(event.link or event.nodes[:1])],
     )
+
+
+def _drill(event: NetworkEvent, effect: Effect) -> None:
+    """A drill that ended: routes may have been whole too late, or never again."""
+    if "bound_s" not in event.data:
+        return
+    healed, bound = event.data["healed_s"], float(event.data["bound_s"])
+    if healed is None:
+        effect.note = f"{event.what}; within {bound:.1f} s they must be"
+    elif float(healed) > bound:
+        effect.note = f"routes were whole {healed:.1f} s after the fault, later than {bound:.1f} s"
 
 
 _READERS: Final[Mapping[EventKind, Callable[[NetworkEvent, Effect], None]]] = {
@@ -305,6 +321,7 @@ _READERS: Final[Mapping[EventKind, Callable[[NetworkEvent, Effect], None]]] = {
     EventKind.SHARD_DOWN: _shard_down,
     EventKind.SHARD_BACK: _shard_back,
     EventKind.SHARD_RESTARTED: _shard_back,
+    EventKind.DRILL: _drill,
     EventKind.INCIDENT_OPENED: _incident,
     EventKind.INCIDENT_CHANGED: _incident,
     EventKind.INCIDENT_CLOSED: _incident,

@@ -51,18 +51,18 @@ def side(part: Mapping[str, Any]) -> dict[str, Any]:
 def noted(recorded: RecordedEvent, sentence: str, thread: str) -> Alert:
     """Something that has happened and does not last."""
     event, network = recorded.event, recorded.network.value
+    subject = str(event.data.get("shard", recorded.id))
     is_split = event.kind is EventKind.SPLIT
-    subject = str(recorded.id) if is_split else str(event.data["shard"])
     return Alert(
-        AlertName.MESH_SPLIT if is_split else AlertName.SHARD_RESTARTED,
+        _NOTED[event.kind],
         f"{network}:{subject}"[:_KEY],
         _sentence(sentence),
         event.at,
-        severity=AlertSeverity.WARNING,
+        severity=AlertSeverity.WARNING if is_split else None,
         labels={"network": network},
         thread=thread,
         details=("Each part has a gateway of its own.",) if is_split else (),
-        subjects=tuple(event.nodes[:LISTED]) if is_split else (subject,),
+        subjects=tuple(event.nodes[:LISTED]) or (subject,),
         link=_events_link(event.at, network),
         momentary=True,
     )
@@ -227,7 +227,7 @@ class _Words:
     def of_incident(self, fault: Fault) -> Alert:
         """What an incident comes from."""
         data = fault.data
-        nodes = [node for node in data["roots"] if node in self._thread.nodes]
+        nodes = [node for node in data["claims"] if node in self._thread.nodes]
         return self._alert(
             AlertName.ROOT_CAUSE_FOUND,
             fault.key.subject,
@@ -300,6 +300,11 @@ class _Words:
         return f"{_nodes(len(faults) + unlisted)}{clients}"
 
 
+_NOTED: Final = {
+    EventKind.SPLIT: AlertName.MESH_SPLIT,
+    EventKind.SHARD_RESTARTED: AlertName.SHARD_RESTARTED,
+    EventKind.DRILL: AlertName.HEALING_SLOW,
+}
 _OF_NODES: Final = (AlertName.GATEWAY_LOST, AlertName.MESH_SPLIT, AlertName.NODE_OFFLINE)
 _SOURCES: Final = {
     FaultKind.SOURCE_STALE: "what source {source} says is stale",

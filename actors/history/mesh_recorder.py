@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from actors.topology.live import LiveMesh
 
 FORMING_S: Final = 30.0  # longest time for which a new mesh forms; some links of a map never work
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 _ARRAYS: Final = ("gateway", "clients", "present", "heard", "ends", "up", "degraded", "nexthop")
 _OF_SHARDS: Final = (EventKind.SHARD_DOWN, EventKind.SHARD_BACK, EventKind.SHARD_RESTARTED)
 
@@ -58,6 +58,7 @@ class Recording:
         kept: dict[str, Any] = {name: getattr(state, name).tolist() for name in _ARRAYS}
         kept |= {"ids": state.ids, "names": state.names}
         kept |= {"lives": dict(state.lives), "down": dict(state.down)}
+        kept["hosts"] = dict(state.hosts)
         kept |= {"began_at": self.base.began_at, "formed": self.base.formed, "format": _FORMAT}
         return zlib.compress(json.dumps(kept).encode(), 1)
 
@@ -135,5 +136,6 @@ def _restored(view: bytes) -> _Base | None:
         nexthop=np.array(kept["nexthop"], np.int32),
         lives=kept["lives"],
         down=kept["down"],
+        hosts=kept["hosts"],
     )
     return _Base(state, kept["began_at"], kept["formed"])

@@ -58,6 +58,7 @@ class MeshState:
             and for nodes that reach none.
         lives: incarnation of each shard that was heard.
         down: shards that do not answer, and why.
+        hosts: indices of the nodes of each shard that have links.
     """
 
     ids: tuple[str, ...]
@@ -72,6 +73,7 @@ class MeshState:
     nexthop: NDArray[np.int32]
     lives: Mapping[str, int]
     down: Mapping[str, str]
+    hosts: Mapping[str, list[int]]
 
     def label(self, node: int) -> str:
         """The node as people know it: `name (id)`."""
@@ -119,6 +121,10 @@ def state_of(
         nexthop=np.full(topology.n_nodes, -1, np.int32),
         lives=lives,
         down=dict(down),
+        hosts={
+            shard: np.unique(topology.link_source[part.link]).tolist()
+            for shard, part in mesh.parts.items()
+        },
     )
     worse = quality.reshape(-1, 2).min(axis=1)
     was = state if before is None else _aligned(before, state)
@@ -276,7 +282,8 @@ class _Whole:
 def _shards(before: MeshState, now: MeshState) -> Iterator[_Happening]:
     for shard, why in now.down.items():
         if shard not in before.down:
-            data = {"shard": shard, "why": why}
+            hosts = [now.ids[row] for row in now.hosts.get(shard, ())[:LISTED]]
+            data: dict[str, Any] = {"shard": shard, "why": why, "hosts": hosts}
             yield _Happening(
                 EventKind.SHARD_DOWN, _CRITICAL, f"shard {shard} does not answer: {why}", data
             )

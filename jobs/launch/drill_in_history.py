@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Self
 
 from actors.runtime import ids
@@ -13,6 +14,8 @@ from actors.topology.events import EventKind, EventPage, EventSeverity, NetworkE
 from actors.topology.provenance import Network
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from actors.mesh.drill.drill_plan import DrillPlan
     from actors.topology.model import Topology
 
@@ -51,19 +54,36 @@ class DrillInHistory:
         """Tell that it begins."""
         await self._tell(1, "begin", EventSeverity.INFO, f"{self.what} begins")
 
-    async def ended(self, said: str, *, well: bool) -> None:
-        """Tell how it ended."""
+    async def ended(
+        self, said: str, *, well: bool, healing: tuple[float | None, float] | None = None
+    ) -> None:
+        """Tell how it ended.
+
+        Args:
+            said: a sentence.
+            well: whether all went as it must.
+            healing: after how long all routes were whole, None: never, and within which time they
+                must be, s; None if this drill says nothing of it.
+        """
         severity = EventSeverity.INFO if well else EventSeverity.WARNING
-        await self._tell(2, "end", severity, f"{self.what} has ended: {said}")
+        figures = {} if healing is None else {"healed_s": healing[0], "bound_s": healing[1]}
+        await self._tell(2, "end", severity, f"{self.what} has ended: {said}", figures)
 
     async def broken_off(self) -> None:
         """Tell that it was broken off."""
         await self._tell(2, "broken off", EventSeverity.WARNING, f"{self.what} was broken off")
 
-    async def _tell(self, number: int, phase: str, severity: EventSeverity, what: str) -> None:
+    async def _tell(
+        self,
+        number: int,
+        phase: str,
+        severity: EventSeverity,
+        what: str,
+        figures: Mapping[str, float | None] = MappingProxyType({}),
+    ) -> None:
         from actors.history import client
 
-        data = {"phase": phase, "scenario": self.scenario}
+        data = {"phase": phase, "scenario": self.scenario, **figures}
         event = NetworkEvent(
             number, time.time(), EventKind.DRILL, severity, self.nodes, None, what, data
         )

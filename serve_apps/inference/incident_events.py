@@ -43,7 +43,7 @@ def event(change: Change, number: int, at: float, names: Mapping[str, str]) -> N
         tuple(dict.fromkeys([*nodes, *incident.dark]))[:LISTED],
         link,
         in_words(change, names),
-        as_dict(change.incident),
+        told(change.incident, names),
     )
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.alerts.network_alerts import AlertRules
-from actors.runtime.alerting import AlertName
+from actors.runtime.alerting import Alert, AlertName
 from actors.topology import mesh_events
 from actors.topology.events import EventKind, NetworkEvent
 from actors.topology.link_state import LinkState, Roster
@@ -241,6 +241,19 @@ def test_a_shard_is_told_when_it_is_down_or_was_restarted() -> None:
     assert (over.key, over.ended) == (down.key, reader.at - HELD)
 
 
+def test_what_a_dead_shard_takes_along_is_told_in_its_thread() -> None:
+    """Its nodes fall silent for others one after the other."""
+    grid, reader = Mesh([(0, 1), (1, 2), (2, 0), (2, 3), (3, 0)], set()), Reader()
+    hosts = ["n001", "n003"]
+    down = event(1, reader.at, EventKind.SHARD_DOWN, nodes=(), shard="s0", hosts=hosts)
+    reader.hears(down)
+    (first,) = reader.waits(HELD)
+    assert first.subjects == ("s0",)
+    reader.hears(*grid.fails(reader.at, set(), {1}))
+    (second,) = reader.waits(60)
+    assert (second.name, second.thread) == (AlertName.NODE_OFFLINE, first.thread)
+
+
 def test_a_large_share_of_links_down_is_told_and_those_of_silent_nodes_do_not_count() -> None:
     """Told from a fifth on, over below a tenth; each percent between is no message."""
     full = [(a, b) for a in range(6) for b in range(a)]  # 15 links
@@ -260,6 +273,24 @@ def test_a_large_share_of_links_down_is_told_and_those_of_silent_nodes_do_not_co
     reader.hears(*mesh.fails(reader.at, {1}))
     (over,) = reader.waits(HELD)
     assert over.ended is not None
+
+
+def test_routes_that_were_whole_too_late_are_told_after_the_drill() -> None:
+    """Also those that never were; a drill that was as it must be is told nobody."""
+    reader = Reader()
+
+    def drill(**data: float | None) -> list[Alert]:
+        what = "drill node-kill of a has ended: it fell short: routes did not become whole again"
+        ended = event(1, reader.at, EventKind.DRILL, what=what, phase="end", **data)
+        return reader.hears(ended, source="drill")
+
+    assert drill() == []
+    assert drill(healed_s=2.0, bound_s=3.5) == []
+    (late,) = drill(healed_s=4.0, bound_s=3.5)
+    assert (late.name, late.momentary) == (AlertName.HEALING_SLOW, True)
+    assert late.summary == "Routes were whole 4.0 s after the fault, later than 3.5 s"
+    (never,) = drill(healed_s=None, bound_s=3.5)
+    assert never.summary.endswith("did not become whole again; within 3.5 s they must be")
 
 
 def incident(reader: Reader, kind: EventKind, *nodes: str, name: str = "i1") -> NetworkEvent:
