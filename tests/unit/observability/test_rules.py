@@ -16,10 +16,11 @@ import yaml
 import cluster
 from actors.alerts.catalogue import CATALOGUE
 from actors.observe.contract import LinkCondition
-from actors.payments.errors import ChainRefused
+from actors.payments.errors import ClockSkewed, CursorStale
 from actors.runtime.alerting import AlertName
 from actors.runtime.errors import ConfigurationError
 from actors.topology.events import EventKind
+from tests.exported_names import OF_FAILURES, OF_INCIDENTS, OF_MESH, OF_OBSERVER, OF_PAYMENTS
 from tests.prometheus_servers import program
 from tests.unit.observability.definitions import ROOT, exported
 
@@ -93,7 +94,7 @@ def test_promtool_tries_each_rule() -> None:
 
 
 def test_each_metric_of_a_rule_is_exported_with_the_labels_that_the_rule_names() -> None:
-    """Those of actors, and those that rules record."""
+    """By the text of the code; and for each there is a test that sees it exported."""
     metrics = exported()
     recorded = {rule["record"]: rule["expr"] for rule in rules("record")}
     named = set()
@@ -104,11 +105,10 @@ def test_each_metric_of_a_rule_is_exported_with_the_labels_that_the_rule_names()
             assert selected <= set(metrics[metric]) | LABELS_OF_PROMETHEUS, rule
         for label in re.findall(r"\bby \(([^)]*)\)", rule["expr"]):
             known = {each for one in named for each in metrics[one]}
-            known |= {"chain"}  # what the rules call the network of a payment
             assert set(label.split(", ")) <= known, rule
         used = set(re.findall(r"\bx0tta6bl4:[\w:]+", rule["expr"]))
         assert used <= set(recorded), rule
-    assert len(named) >= 13
+    assert named == OF_MESH | OF_OBSERVER | OF_PAYMENTS | OF_FAILURES | OF_INCIDENTS
     assert not any(metric.startswith("x0tta6bl4_") for metric in named)
 
 
@@ -119,7 +119,9 @@ def test_the_kinds_and_states_that_rules_name_exist() -> None:
     assert kinds <= set(EventKind)
     assert set(re.findall(r'state="([^"]*)"', text)) <= set(LinkCondition)
     named = {name for found in re.findall(r'type=~"([^"]*)"', text) for name in found.split("|")}
-    assert named <= {ChainRefused.__name__, ConfigurationError.__name__}
+    of_settings = {ConfigurationError, *ConfigurationError.__subclasses__()}
+    expected = {*of_settings, ClockSkewed, CursorStale}
+    assert named == {error.__name__ for error in expected if error.__module__.startswith("actors.")}
 
 
 def test_no_rule_takes_more_than_its_metrics_have() -> None:
