@@ -27,6 +27,7 @@ from serve_apps.inference import incident_events, scoring
 from serve_apps.inference.condition import node_graph
 from serve_apps.inference.incident_watch import IncidentWatch
 from serve_apps.inference.incidents import ChangeKind
+from serve_apps.inference.model_drift import ModelDrift
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -142,6 +143,7 @@ class LiveLoop:
         self._failing: dict[str, str] = {}
         self._untold: deque[NetworkEvent] = deque(maxlen=UNTOLD)
         self._counts = LiveMetrics(metrics, options.network)
+        self._drift = ModelDrift(options.network)
 
     @property
     def open(self) -> Sequence[Incident]:
@@ -252,6 +254,9 @@ class LiveLoop:
         self._works("scores")
         measured = found.known > 0
         self._counts.scored(int(measured.sum()), int((found.anomalous & measured).sum()))
+        touched = set().union(*(incident.nodes for incident in self.open))
+        calm = measured & np.array([node not in touched for node in graph.nodes], bool)
+        self._drift.note(int(calm.sum()), int((found.anomalous & calm).sum()), time.time())
         if found.probability is None:
             return {}
         return {graph.nodes[row]: float(found.probability[row]) for row in np.flatnonzero(measured)}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from serve_apps.inference.model_file import Model
     from serve_apps.inference.node_graph import NodeGraph
 
+FALSE_ALARMS: Final = 0.005  # share of what is well that may be called otherwise by a threshold
 ANOMALOUS: Final = "anomalous"  # the output of condition models
 
 

@@ -28,6 +28,7 @@ from serve_apps.inference.learning import RELATIONS, Truth
 from serve_apps.inference.model_file import SCHEMA_VERSION, Card, Model, Purpose
 from serve_apps.inference.normalisation import Normalisation
 from serve_apps.inference.root_cause import NODE_IS_ROOT, OUTPUTS, Judgement, judge
+from serve_apps.inference.scoring import FALSE_ALARMS
 from serve_apps.inference.torch_graphsage import adjacency, fit, merged
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Described:
     features: tuple[str, ...]
     trained_on: str
     relations: tuple[str, ...] = RELATIONS
-    false_alarms: float = 0.005
+    false_alarms: float = FALSE_ALARMS
     scaling: Normalisation | None = None
     root_cause: Purpose = Purpose.ROOT_CAUSE
 
