@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from actors.runtime.alert_spool import SpooledAlert
     from actors.runtime.alerting import Alert, AlertName
+    from actors.topology.events import RecordedEvents
 
 ALERTS: Final = TAKER
 TIMEOUT_S: Final = 5.0  # for an answer
@@ -34,7 +35,11 @@ class AlertsOptions:
         channels: whom it tells.
         quiet_hours: hours in which only errors are told, "22:00-07:00 Europe/Berlin"; "": none.
         log_level: least severe line to log.
+        namespace: whose spools it adopts.
+        events: what happens in networks; None: nobody tells.
         change_s: least time between two notices about one thread, s, unless it gets worse or ends.
+        repost_s: time after which Alertmanager is told again of what lasts, s; it forgets what it
+            has not been told of for five minutes.
         keep_s: how long alerts that are over are kept, s.
     """
 
@@ -42,7 +47,10 @@ class AlertsOptions:
     channels: ChannelOptions = field(default_factory=ChannelOptions)
     quiet_hours: str = ""
     log_level: str = "INFO"
+    namespace: str = "x0"
+    events: RecordedEvents | None = None
     change_s: float = 60.0
+    repost_s: float = 60.0
     keep_s: float = 30 * 86_400.0
 
 
@@ -62,6 +70,7 @@ class AlertStatus:
         thread: the incident that it belongs to.
         alert: as it was raised last; it has a severity.
         state: whether it lasts. One that is momentary lasts for a quarter of an hour.
+        path: by which way people are told: "alertmanager", "direct", "log", or "" so far by none.
         raised: how often it was raised while it lasted.
         last_raised: Unix time, s.
         told: Unix time when a channel first told of its thread, s; None: nobody was told yet.
@@ -73,6 +82,7 @@ class AlertStatus:
     thread: str
     alert: Alert
     state: AlertState
+    path: str
     raised: int
     last_raised: float
     told: float | None

@@ -166,7 +166,7 @@ class Metrics(ABC):
 class MemoryMetrics(Metrics):
     """Counters and gauges that can be read back in the same process; histograms keep nothing."""
 
-    def value(self, name: str, **labels: str) -> float:
+    def value(self, name: str, /, **labels: str) -> float:
         """Value of a counter or gauge series; 0 if nothing was counted yet.
 
         Raises:

@@ -16,7 +16,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from actors.runtime import ids, log, remote, spawn
+from actors.runtime import alert_forwarding, ids, log, remote, spawn
 from actors.runtime.actor_health import ActorHealth
 from actors.runtime.alerting import raise_alert
 from actors.runtime.clock import SystemClock
@@ -73,6 +73,8 @@ class ActorShell:
 
         self._lag = LoopLag(self._clock, tell, probe_s=self.probe_s)
         self._start(self._lag.probe())
+        if metrics is None:  # a process of a cluster, whose actor takes alerts over
+            self._start(alert_forwarding.forwarding(spawn.scope()[1]))
 
     def __repr__(self) -> str:
         return self._name

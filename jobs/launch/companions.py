@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from jobs.launch.alerts_companion import AlertsCompanion
 from jobs.launch.gateway_companion import GatewayCompanion
 from jobs.launch.history_companion import HistoryCompanion
 from jobs.launch.inference_companion import InferenceCompanion
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from jobs.launch.companion import Companion, Plan, Seen, State
 
 COMPANIONS: Final[tuple[Companion, ...]] = (
+    AlertsCompanion(),
     GatewayCompanion(),
     HistoryCompanion(),
     InferenceCompanion(),

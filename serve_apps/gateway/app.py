@@ -23,11 +23,12 @@ from ray.serve.schema import LoggingConfig
 from actors.history.archive import Archive
 from actors.observe import client as observer
 from actors.payments.shop import Shop
-from actors.runtime import log, spawn
+from actors.runtime import alert_forwarding, log, spawn
 from actors.topology.provenance import Network
 from actors.twin import client as twin
 from actors.twin.contract import twins
 from serve_apps import operations
+from serve_apps.gateway.alert_channels import alert_channels
 from serve_apps.gateway.cluster_watch import ClusterWatch
 from serve_apps.gateway.gateway_state import Gateway
 from serve_apps.gateway.http.application import build
@@ -65,6 +66,7 @@ def _application(
     for network, name in twins(options.networks).items():
         gateway.twins[network] = functools.partial(twin.ask, twin=name)
     gateway.operations = functools.partial(operations.session_state, options.networks)
+    gateway.alerts = alert_channels
     if Network.OBSERVED in options.networks:
         gateway.observed.observer = observer
 
@@ -73,7 +75,8 @@ def _application(
         # What was imported and built stays. Collections of the oldest generation would go through
         # it on this loop: a tenth of a second each.
         gc.freeze()
-        tasks = [asyncio.create_task(work) for work in (gateway.counts.lag.probe(), watch.run())]
+        always = (gateway.counts.lag.probe(), watch.run(), alert_forwarding.forwarding(namespace))
+        tasks = [asyncio.create_task(work) for work in always]
         if Network.EMULATED in options.networks:
             tasks.append(asyncio.create_task(MeshWatcher(gateway).run()))
         if Network.OBSERVED in options.networks:

@@ -132,6 +132,7 @@ class Gateway:
         self.cluster: ClusterWatch | None = None
         self.twins: dict[Network, AskTwin] = {}
         self.operations: Callable[[], Awaitable[dict[str, Any]]] | None = None
+        self.alerts: Callable[[], Awaitable[dict[str, Any] | None]] | None = None
         self.batcher = SendBatcher(self.joined, limits.queued, limits.answer_s)
         self.idempotent = IdempotentRequests(
             limits.keys, limits.key_bytes, limits.keys_s, time.monotonic, _NOTHING_SENT

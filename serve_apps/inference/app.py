@@ -20,7 +20,7 @@ from ray import serve
 from ray.serve.schema import LoggingConfig
 from threadpoolctl import threadpool_limits
 
-from actors.runtime import log, spawn
+from actors.runtime import alert_forwarding, log, spawn
 from actors.runtime.errors import ActorUnavailable
 from serve_apps.gateway.settings import GatewayOptions
 from serve_apps.inference import shapley
@@ -138,7 +138,9 @@ def _application(
         with ThreadPoolExecutor(1) as apart:
             await asyncio.get_running_loop().run_in_executor(apart, _warm_up)
         gc.freeze()  # see the gateway's
+        alerting = asyncio.create_task(alert_forwarding.forwarding(namespace))
         yield
+        alerting.cancel()
 
     routes = build(inference)
     routes.router.lifespan_context = beside

@@ -16,7 +16,7 @@ from actors.history import client as history
 from actors.history.archive import Archive
 from actors.mesh.errors import NoEmulatedMesh
 from actors.mesh.live_source import LiveSource
-from actors.runtime import log, spawn
+from actors.runtime import alert_forwarding, log, spawn
 from actors.runtime.alerting import raise_alert
 from actors.runtime.error_handler import ErrorHandler
 from actors.topology.provenance import Network
@@ -103,6 +103,9 @@ class LiveReplica:
             return
         spawn.work_in(self._options.namespace)
         metrics = self._metrics or spawn.ray_metrics()
+        if self._metrics is None:
+            alerting = alert_forwarding.forwarding(self._options.namespace)
+            self._tasks.append(asyncio.create_task(alerting))
         self._errors = errors = ErrorHandler(CONTEXT, metrics, raise_alert)
         unusable = partial(errors.handle, severity="warning", during="loading models")
         ranker = await asyncio.to_thread(ranker_of, self._options.models, unusable)

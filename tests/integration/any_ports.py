@@ -1,4 +1,6 @@
-"""Settings of a mesh that leaves the fixed ports to others, and inference out: it costs seconds."""
+"""Settings of a mesh that leaves the fixed ports to others, and inference out: it costs seconds.
+
+Nor is anybody told of alerts, which is tested by itself."""
 
 from __future__ import annotations
 
@@ -7,4 +9,5 @@ ANY_PORTS = {
     "X0TTA6BL4_DASHBOARD_PORT": "0",
     "X0TTA6BL4_METRICS_PORT": "0",
     "X0TTA6BL4_INFERENCE": "0",
+    "X0TTA6BL4_ALERTS": "0",
 }

@@ -62,7 +62,7 @@ class AlertmanagerChannel:
     name = NAME
     most = MOST
     pause_s = 0.0
-    deadline_s = 4.0
+    deadline_s = 2.5  # others tell within 5 s if it does not answer
 
     def __init__(self, url: str, reader: Reader, tls: ssl.SSLContext) -> None:
         self._url = url.rstrip("/")

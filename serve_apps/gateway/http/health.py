@@ -52,7 +52,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
         responses=problem_documents.problems(422, 429),
     )
     async def get_dependencies() -> Any:  # noqa: ANN401 - the same
-        """How the networks of the session are, and the shards of the emulated one."""
+        """How the networks of the session are, the shards of the emulated one, and alerts."""
         mesh = "ready" if gateway.ready else gateway.progress
         observed, troubles = gateway.how_observed()
         return JSONResponse(
@@ -61,6 +61,7 @@ def add(app: FastAPI, gateway: Gateway) -> None:
                 "observed": observed,
                 "troubles": troubles,
                 "shards_down": dict(gateway.view.down),
+                "alerts": None if gateway.alerts is None else await gateway.alerts(),
             }
         )
 

@@ -41,14 +41,41 @@ class Readiness(BaseModel):
     networks: list[Network] = Field(description="what this session is: observed, emulated, or both")
 
 
+class AlertChannel(BaseModel):
+    """How people are told of alerts in one way. `x0 status` says why it is not up."""
+
+    name: str
+    state: Literal["untried", "up", "down", "refusing"]
+    pending: int = Field(description="notices that wait for it")
+
+
+class AlertChannels(BaseModel):
+    """Whether people are told of alerts."""
+
+    state: Literal["ready", "log only", "unavailable"] = Field(
+        description="log only: no channel is configured; unavailable: nobody answers"
+    )
+    channels: list[AlertChannel]
+
+
 class Dependencies(BaseModel):
     """What the gateway stands on."""
 
-    model_config = example(mesh="ready", shards_down={}, observed=None, troubles=[])
+    model_config = example(
+        mesh="ready",
+        shards_down={},
+        observed=None,
+        troubles=[],
+        alerts={
+            "state": "ready",
+            "channels": [{"name": "alertmanager", "state": "up", "pending": 0}],
+        },
+    )
     mesh: str | None = Field(description="ready, or what is waited for; null: none is emulated")
     observed: str | None = Field(description="ready, or what is waited for; null: none is observed")
     troubles: list[str] = Field(description="why the observed network is not known as it should be")
     shards_down: dict[str, str] = Field(description="shards that do not answer, and why")
+    alerts: AlertChannels | None = Field(description="null: nobody is to be told of alerts")
 
 
 class ShardState(BaseModel):

@@ -53,6 +53,7 @@ async def test_a_shard_that_does_not_answer_is_told(start: Any) -> None:
     assert "mesh-shard-01: it does not answer" in answer.json()["detail"]
     told = (await client.get("/health/dependencies")).json()
     assert told["shards_down"] == {"mesh-shard-01": "it does not answer"}
+    assert told["alerts"] is None
     assert (await client.post("/v1/mesh/messages", json=ONE, headers=AUTH)).status_code == 200
     await gateway.take(look(world))
     assert (await client.get("/readyz")).status_code == 200

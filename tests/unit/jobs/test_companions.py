@@ -40,6 +40,7 @@ def test_minimal_has_no_companion_and_another_cluster_no_gateway(tmp_path: Path)
     here = plan(tmp_path)
     assert companions.wanted(here, minimal=True) == ()
     assert names(companions.wanted(here, minimal=False)) == [
+        "alerts",
         "gateway",
         "historian",
         "inference",
@@ -47,7 +48,16 @@ def test_minimal_has_no_companion_and_another_cluster_no_gateway(tmp_path: Path)
         "twin",
     ]
     elsewhere = replace(here, own_cluster=False)
-    assert names(companions.wanted(elsewhere, minimal=False)) == ["historian", "payments", "twin"]
+    there = names(companions.wanted(elsewhere, minimal=False))
+    assert there == ["alerts", "historian", "payments", "twin"]
+
+
+def test_alerts_can_be_switched_off_and_half_a_channel_is_refused(tmp_path: Path) -> None:
+    """Nothing is started with a token that has no chat."""
+    assert "alerts" not in names(companions.wanted(plan(tmp_path, alerts=False), minimal=False))
+    half = plan(tmp_path, alerts_telegram_token="1:a")  # noqa: S106 - none
+    with pytest.raises(ConfigurationError, match="ALERTS_TELEGRAM_CHAT"):
+        companions.prepared(half, companions.wanted(half, minimal=False))
 
 
 def test_inference_can_be_switched_off(tmp_path: Path) -> None:
@@ -75,6 +85,7 @@ def test_each_actor_has_a_state_and_what_is_not_there_says_why() -> None:
     seen = Seen(actors={state.name: state for state in actors})
     found = {state.name: str(state) for state in companions.states(seen)}
     assert found.pop("gateway").startswith("off: ")
+    assert "X0TTA6BL4_ALERTS" in found.pop("alerts")
     assert "x0 watch" in found.pop("observer")
     assert found.pop("historian").startswith("off: ")
     assert "gateway" in found.pop("inference")
