@@ -15,7 +15,7 @@ from actors.history.mesh_recorder import MeshRecorder
 from actors.runtime.bell import Bell
 from actors.runtime.errors import Conflict, Unavailable, X0Error
 from actors.runtime.shell import ActorShell
-from actors.topology.events import MESH, EventSeverity, RecordedPage
+from actors.topology.events import MESH, EventKind, EventSeverity, RecordedPage
 from actors.topology.live import Watch
 from actors.topology.provenance import Network
 from actors.topology.samples import of_mesh
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from actors.history.mesh_recorder import Recording
     from actors.runtime.actor_health import ActorHealth
     from actors.runtime.metrics import Metrics
-    from actors.topology.events import EventPage
+    from actors.topology.events import EventPage, NetworkEvent
     from actors.topology.samples import NetworkSample
 
 POLL_S: Final = 0.25  # interval between two polls of a source of events
@@ -63,6 +63,11 @@ class HistorianActor(ActorShell):
         self._watch = None if options.mesh is None else Watch(options.mesh, self._clock)
         self._events_total = self._metrics.counter(
             "x0tta6bl4_history_events_total", "Events stored", ("network", "kind", "severity")
+        )
+        self._late_total = self._metrics.counter(
+            "x0tta6bl4_history_late_healings_total",
+            "Drills after which routes were whole later than they must be, or never",
+            ("network",),
         )
         self._samples_total = self._metrics.counter(
             "x0tta6bl4_history_samples_total", "Samples of whole networks stored", ("network",)
@@ -161,6 +166,8 @@ class HistorianActor(ActorShell):
             self._events_total.inc(
                 network=one.network.value, kind=event.kind.value, severity=event.severity.value
             )
+            if _healed_late(event):
+                self._late_total.inc(network=one.network.value)
         # The most severe first: of a thousand, those that are worth a line.
         order = sorted(stored, key=lambda one: one.event.severity is EventSeverity.INFO)
         for one in order[:MOST_LINES]:
@@ -286,3 +293,11 @@ class HistorianActor(ActorShell):
 
 
 _KEEPS: type[HistorianContract] = HistorianActor
+
+
+def _healed_late(event: NetworkEvent) -> bool:
+    """Whether it tells of a drill after which routes were whole too late, or never."""
+    healed_s, bound_s = event.data.get("healed_s"), event.data.get("bound_s")
+    if event.kind is not EventKind.DRILL or not isinstance(bound_s, int | float):
+        return False
+    return not isinstance(healed_s, int | float) or healed_s > bound_s

@@ -78,13 +78,15 @@ async def test_the_historian_writes_what_happens_and_what_is_measured(tmp_path: 
     await _until(lambda: store.ends()[1] == 5)
     kinds = [one.event.kind.value for one in store.find(EventQuery(network=LAB))]
     assert kinds == ["link_down", "split", "gateway_lost"]
-    drill = EventPage(9, 0, (event(1, kind=EventKind.DRILL),))
+    data = {"healed_s": None, "bound_s": 4.5}
+    drill = EventPage(9, 0, (event(1, kind=EventKind.DRILL, **data),))
     assert await actor.report("drill", LAB, drill) == 1
     assert await actor.report("drill", LAB, drill) == 0
     assert store.ends() == (1, 6)
     assert (await actor.health()).why == ""
     name = "x0tta6bl4_history_events_total"
     assert metrics.value(name, network="emulated", kind="split", severity="critical") == 1
+    assert metrics.value("x0tta6bl4_history_late_healings_total", network="emulated") == 1
 
 
 async def test_who_waits_for_events_has_them_in_the_order_of_storage(tmp_path: Path) -> None:
