@@ -170,8 +170,8 @@ class Event:
 
     @property
     def summary(self) -> str:
-        """What the person on call reads."""
-        return str(self.body["payload"]["summary"])
+        """What the person on call reads; "" of an event that only names an alert."""
+        return str(self.body.get("payload", {}).get("summary", ""))
 
 
 class PagerDuty(HttpService):

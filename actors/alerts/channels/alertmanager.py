@@ -138,7 +138,12 @@ def postable(notice: Notice, reader: Reader, now: float) -> Iterator[dict[str, A
     for alert in notice.before:
         labels = labels_of(notice, alert)
         if alert.ended is None and not alert.momentary and labels not in kept:
-            yield _times(alert, notice.at) | {"labels": labels, "annotations": {}}
+            told_anew = f"{summary(alert)} (told anew, with other labels)"
+            yield {
+                **_times(alert, notice.at),
+                "labels": labels,
+                "annotations": {"summary": told_anew},
+            }
 
 
 def labels_of(notice: Notice, alert: Alert) -> dict[str, str]:
