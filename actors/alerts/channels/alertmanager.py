@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 NAME: Final = "alertmanager"
 SOURCE: Final = "x0tta6bl4"
 MOST: Final = 32  # notices of a request
-MOST_ALERTS: Final = 256  # alerts of a request
+MOST_ALERTS: Final = 2_048  # alerts of a request: a thread has no more
+_DESCRIBED: Final = 10  # alerts of a notice, the worst, that are told with more than their summary
 # How long an alert lasts that has no end, and how long rules of the same name are hushed after one
 # that has ended: those look back by 5 minutes, and are looked at every minute at most.
 HUSH_S: Final = 600.0
@@ -131,7 +132,10 @@ class AlertmanagerChannel:
 
 def postable(notice: Notice, reader: Reader, now: float) -> Iterator[dict[str, Any]]:
     """The alerts of the API that a notice becomes at `now` (OpenAPI: `postableAlerts`)."""
-    told = [_document(notice, alert, reader, now) for alert in notice.alerts]
+    told = [
+        _document(notice, alert, reader, now) | _annotations(notice, alert, reader, at)
+        for at, alert in enumerate(notice.alerts)
+    ]
     yield from told
     yield from _hushes(notice, now)
     kept = [one["labels"] for one in told]
@@ -168,28 +172,35 @@ def label_name(name: str) -> str:
 
 
 def _document(notice: Notice, alert: Alert, reader: Reader, now: float) -> dict[str, Any]:
-    alone = Notice(
-        notice.id,
-        notice.thread,
-        Change.FIRED if alert.ended is None else Change.RESOLVED,
-        severity_of(alert.name, alert.severity),
-        (alert,),
-        notice.at,
-    )
-    # The first line is the title, which has its own annotation.
-    description = escaped_message(alone, reader, MAX_DESCRIPTION).partition("\n")[2]
     ended = alert.ended
     if ended is None and notice.change is Change.RESOLVED:
         ended = notice.at
     if ended is None and alert.momentary:
         ended = now + HUSH_S  # what has ended before it is posted, is told nobody
-    document = {
+    link = encoded(reader.link(alert.link))
+    return {
         **_times(alert, ended),
         "labels": labels_of(notice, alert),
-        "annotations": {"summary": summary(alert), "description": description},
+        **({"generatorURL": link} if link else {}),
     }
-    link = encoded(reader.link(alert.link))
-    return document | {"generatorURL": link} if link else document
+
+
+def _annotations(notice: Notice, alert: Alert, reader: Reader, place: int) -> dict[str, Any]:
+    """The words of the alert at a place of a notice."""
+    words = {"summary": summary(alert)}
+    if place < _DESCRIBED:
+        alone = Notice(
+            notice.id,
+            notice.thread,
+            Change.FIRED if alert.ended is None else Change.RESOLVED,
+            severity_of(alert.name, alert.severity),
+            (alert,),
+            notice.at,
+        )
+        # The first line is the title, which is an annotation of its own.
+        told = escaped_message(alone, reader, MAX_DESCRIPTION)
+        words["description"] = told.partition("\n")[2]
+    return {"annotations": words}
 
 
 def _hushes(notice: Notice, now: float) -> Iterator[dict[str, Any]]:
