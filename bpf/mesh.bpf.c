@@ -510,8 +510,7 @@ static __always_inline __u32 judged(const struct config *c, struct packet *p, __
 	return PASSED;
 }
 
-SEC("xdp.frags")
-int x0_mesh(struct xdp_md *ctx)
+static __always_inline int handled(struct xdp_md *ctx)
 {
 	struct packet p = {
 		.at = (void *)(long)ctx->data,
@@ -533,6 +532,19 @@ int x0_mesh(struct xdp_md *ctx)
 	total->bytes += length;
 	sampled(c, total, action, &p, length);
 	return action == DENIED || action == LIMITED ? XDP_DROP : XDP_PASS;
+}
+
+SEC("xdp.frags")
+int x0_mesh(struct xdp_md *ctx)
+{
+	return handled(ctx);
+}
+
+/* For drivers that refuse programs which take packets in several buffers. */
+SEC("xdp")
+int x0_mesh_linear(struct xdp_md *ctx)
+{
+	return handled(ctx);
 }
 
 /* How this object was built; `make -C bpf` gives both. The kernel does not see it. */

@@ -32,6 +32,7 @@ from jobs import (
     up,
     watch,
     what_if,
+    xdp,
 )
 from jobs.terminal import exit_codes, reporting
 
@@ -65,6 +66,7 @@ app.command("down")(down.command)
 app.add_typer(source.app, name="source")
 app.add_typer(lab.app, name="lab")
 app.add_typer(pay.app, name="pay")
+app.add_typer(xdp.app, name="xdp")
 
 
 def _version(wanted: bool) -> None:

@@ -12,6 +12,7 @@ from actors.history.settings import HistorySettings
 from actors.mesh.settings import MeshSettings
 from actors.observe.settings import ObserveSettings
 from actors.payments.settings import PaymentsSettings
+from actors.xdp.settings import XdpSettings
 from cluster.settings import ClusterSettings
 from serve_apps.gateway.settings import GatewaySettings
 from serve_apps.inference.settings import InferenceSettings
@@ -21,6 +22,7 @@ class Settings(
     MeshSettings,
     ObserveSettings,
     PaymentsSettings,
+    XdpSettings,
     HistorySettings,
     AlertsSettings,
     GatewaySettings,

@@ -1,0 +1,219 @@
+"""What others may know of the owner of XDP: modes, attempts, attachments, counters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Literal
+
+
+class Mode(StrEnum):
+    """Where in the kernel a program runs. `AUTO` is the best that the interface accepts."""
+
+    AUTO = "auto"
+    HW = "hw"  # in the network card
+    DRV = "drv"  # in the driver, "native"
+    SKB = "skb"  # in the kernel after the driver, "generic"; works everywhere
+
+
+MODE_WORDS: Final = {Mode.HW: "offloaded", Mode.DRV: "native", Mode.SKB: "generic"}
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt to attach, or the reason why it was not made.
+
+    Attributes:
+        mode: `HW`, `DRV` or `SKB`.
+        frags: whether the program takes packets in several buffers.
+        errno: of the kernel; 0: attached; None: not tried.
+        reason: what the driver or the kernel says, or why it was not tried; "" if attached.
+    """
+
+    mode: Mode
+    frags: bool
+    errno: int | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """A network interface.
+
+    Attributes:
+        name, index: of the interface.
+        up: whether it is switched on (IFF_UP).
+        mtu: bytes.
+        programs: ids of the XDP programs attached to it, by mode.
+    """
+
+    name: str
+    index: int
+    up: bool
+    mtu: int
+    programs: dict[Mode, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Occupant:
+    """A program that is attached.
+
+    Attributes:
+        program_id: of the kernel.
+        mode: where it runs.
+        name, tag: of the program; None: this process may not ask.
+        link_id: of the bpf_link that holds it; None: attached by netlink, or it may not be asked.
+        ours: whether it is this project's.
+    """
+
+    program_id: int
+    mode: Mode
+    name: str | None
+    tag: str | None
+    link_id: int | None
+    ours: bool
+
+    def __str__(self) -> str:
+        name = f" {self.name}" if self.name else ""
+        tag = f", tag {self.tag}" if self.tag else ""
+        return f"XDP program {self.program_id}{name}{tag} (mode {self.mode})"
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """What an attachment is.
+
+    Attributes:
+        interface, ifindex: where.
+        mode: `HW`, `DRV` or `SKB`.
+        frags: whether the program takes packets in several buffers.
+        program_id, tag: of the program.
+        pin: path that keeps it attached without a process, or None.
+        attempts: all that was tried, the last of which succeeded; empty if it was found attached.
+    """
+
+    interface: str
+    ifindex: int
+    mode: Mode
+    frags: bool
+    program_id: int
+    tag: str
+    pin: str | None
+    attempts: tuple[Attempt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Packets and bytes, the Ethernet header included."""
+
+    packets: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeerCount:
+    """What one address sent.
+
+    Attributes:
+        address: of the sender.
+        packets, bytes: since it was entered in the table.
+        gaps: number of measured inter-arrival times by bucket (`layout.GAP_BOUNDS_S`), within one
+            flow and one CPU: of each of a flow's first 16 packets, then of one in sixteen.
+    """
+
+    address: str
+    packets: int
+    bytes: int
+    gaps: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowCount:
+    """What one flow brought; ports are 0 where its protocol has none and for fragments."""
+
+    source: str
+    destination: str
+    protocol: int
+    source_port: int
+    destination_port: int
+    packets: int
+    bytes: int
+    gaps: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TableChurn:
+    """How the tables of peers and flows are used.
+
+    Attributes:
+        peers, flows: entries now.
+        new_peers, new_flows: entries made since the program was loaded.
+        untabled: packets that were counted by action alone, since too many flows were new.
+        lost_samples: samples for which there was no room.
+    """
+
+    peers: int
+    flows: int
+    new_peers: int
+    new_flows: int
+    untabled: int
+    lost_samples: int
+
+    @property
+    def evicted_flows(self) -> int:
+        """Flows that had to make room."""
+        return max(self.new_flows - self.flows, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class XdpCounters:
+    """What the program counted on one interface since it was loaded.
+
+    Attributes:
+        interface: where.
+        actions: by name of the action, see `layout.Action`.
+        churn: of the tables.
+        peers, flows: those of most bytes, most first.
+        source: always "xdp".
+    """
+
+    interface: str
+    actions: dict[str, Tally]
+    churn: TableChurn
+    peers: tuple[PeerCount, ...]
+    flows: tuple[FlowCount, ...]
+    source: Literal["xdp"] = "xdp"
+
+
+@dataclass(frozen=True, slots=True)
+class KernelCounters:
+    """What the kernel counted on one interface, where XDP cannot be used.
+
+    Attributes:
+        interface: where.
+        received: packets and bytes, without Ethernet's checksum.
+        dropped: received packets for which the kernel had no room.
+        reason: why XDP does not count.
+        source: always "kernel".
+    """
+
+    interface: str
+    received: Tally
+    dropped: int
+    reason: str
+    source: Literal["kernel"] = "kernel"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the program drops.
+
+    Attributes:
+        denied: networks whose packets are dropped.
+        limit_pps: packets a second of one source that pass in the long run; None: no limit.
+        limit_burst: packets of one source that pass at once; None: no limit.
+    """
+
+    denied: tuple[str, ...]
+    limit_pps: float | None
+    limit_burst: int | None

@@ -1,0 +1,130 @@
+"""Reads what the program counted: totals exactly, and of its tables those that sent most."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from actors.xdp import layout, libbpf
+from actors.xdp.contract import FlowCount, PeerCount, TableChurn, Tally, XdpCounters
+from actors.xdp.layout import Action, Event, Sample
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from actors.xdp.program import Program
+
+TOP: Final = 20  # peers, and flows
+_BATCH_BYTES: Final = 32 << 20  # of values, in one call
+Rows = Any  # a structured array of numpy, whose fields mypy does not know
+
+
+def totals(program: Program) -> dict[str, Tally]:
+    """Packets and bytes by name of the action, those of all CPUs together."""
+    counted = _array(program, "x0_totals", len(Action), layout.TALLY)
+    return {
+        action.name.lower(): Tally(
+            int(counted["packets"][action].sum()), int(counted["bytes"][action].sum())
+        )
+        for action in Action
+    }
+
+
+def counters(program: Program, interface: str, top: int = TOP) -> XdpCounters:
+    """All that is counted on one interface, and the `top` peers and flows of most bytes."""
+    peer_keys, peers = table(program, "x0_peers", layout.PEER, layout.PEER_TRAFFIC)
+    flow_keys, flows = table(program, "x0_flows", layout.FLOW, layout.FLOW_TRAFFIC)
+    happened = _array(program, "x0_events", len(Event), np.dtype("u8")).sum(axis=1)
+    churn = TableChurn(
+        peers=len(peer_keys),
+        flows=len(flow_keys),
+        new_peers=int(happened[Event.NEW_PEER]),
+        new_flows=int(happened[Event.NEW_FLOW]),
+        untabled=int(happened[Event.UNTABLED]),
+        lost_samples=int(happened[Event.LOST_SAMPLE]),
+    )
+    return XdpCounters(
+        interface,
+        totals(program),
+        churn,
+        _top_peers(peer_keys, peers, flow_keys, flows, top),
+        _top_flows(flow_keys, flows, top),
+    )
+
+
+def samples(program: Program) -> list[Sample]:
+    """Take the samples that have been written; `Rules` say how many packets are sampled."""
+    return [Sample.unpack(one) for one in libbpf.consume(program.maps["x0_samples"])]
+
+
+def table(
+    program: Program, name: str, key: np.dtype[np.void], value: np.dtype[np.void]
+) -> tuple[Rows, Rows]:
+    """A per-CPU table: keys [n], and values [n, n_cpus]."""
+    cpus = libbpf.possible_cpus()
+    size = value.itemsize * cpus
+    entries = libbpf.map_info(program.maps[name]).max_entries
+    count = min(entries, max(_BATCH_BYTES // size, 1))
+    keys, values = libbpf.lookup_batch(program.maps[name], key.itemsize, size, count)
+    return np.frombuffer(keys, key), np.frombuffer(values, value).reshape(-1, cpus)
+
+
+def _array(program: Program, name: str, entries: int, value: np.dtype[Any]) -> Rows:
+    """A per-CPU array: values [entries, n_cpus]."""
+    cpus = libbpf.possible_cpus()
+    size = value.itemsize * cpus
+    parts = [
+        libbpf.lookup(program.maps[name], at.to_bytes(4, sys.byteorder), size)
+        for at in range(entries)
+    ]
+    return np.frombuffer(b"".join(filter(None, parts)), value).reshape(entries, cpus)
+
+
+def _top_peers(
+    keys: Rows, peers: Rows, flow_keys: Rows, flows: Rows, top: int
+) -> tuple[PeerCount, ...]:
+    """Peers of most bytes, with what their flows have not told them yet.
+
+    That is less than sixteen packets a flow, so twice as many as wanted are looked at.
+    """
+    told = peers["bytes"].sum(axis=1).astype(np.int64)
+    sources = _halves(flow_keys["source"])
+    found = []
+    for row in np.argsort(-told, kind="stable")[: 2 * top]:
+        flows_of = flows[(sources == _halves(keys["address"][row : row + 1])).all(axis=1)]
+        found.append(
+            PeerCount(
+                str(layout.address(keys["address"][row].tobytes())),
+                int(peers["packets"][row].sum()) + int(flows_of["untold_packets"].sum()),
+                int(told[row]) + int(flows_of["untold_bytes"].sum()),
+                tuple(map(int, peers["gaps"][row].sum(axis=0))),
+            )
+        )
+    return tuple(sorted(found, key=lambda peer: -peer.bytes)[:top])
+
+
+def _halves(addresses: Rows) -> NDArray[np.uint64]:
+    """Two numbers for each address [n, 2], which numpy compares much faster than bytes."""
+    return np.ascontiguousarray(addresses).view("u8").reshape(-1, 2)
+
+
+def _top_flows(keys: Rows, flows: Rows, top: int) -> tuple[FlowCount, ...]:
+    total = flows["bytes"].sum(axis=1).astype(np.int64)
+    found = []
+    for row in np.argsort(-total, kind="stable")[:top]:
+        key = keys[row]
+        found.append(
+            FlowCount(
+                str(layout.address(key["source"].tobytes())),
+                str(layout.address(key["destination"].tobytes())),
+                int(key["protocol"]),
+                int(key["source_port"]),
+                int(key["destination_port"]),
+                int(flows["packets"][row].sum()),
+                int(total[row]),
+                tuple(map(int, flows["gaps"][row].sum(axis=0))),
+            )
+        )
+    return tuple(found)

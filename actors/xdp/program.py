@@ -1,0 +1,194 @@
+"""The program of `bpf/mesh.bpf.c` in the kernel: loaded here, or found there by its id."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+from actors.runtime.errors import Conflict
+from actors.xdp import layout, libbpf
+from actors.xdp.errors import XdpUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OBJECT: Final = Path(__file__).with_name("mesh.bpf.o")
+_TABLES_BYTES: Final = 128 << 20  # for the values of peers and of flows each, of all CPUs
+_PEERS: Final = 16_384
+_FLOWS: Final = 65_536
+_LEAST: Final = 1024  # entries
+_TOO_FEW: Final = "Raise what limits the memory of this process."
+
+
+@dataclass(slots=True)
+class Program:
+    """A program and its maps. Closing it leaves alone what is attached by a link.
+
+    Attributes:
+        fd: descriptor.
+        info: what the kernel says of it.
+        maps: descriptors by name.
+    """
+
+    fd: int
+    info: libbpf.ProgramInfo
+    maps: Mapping[str, int]
+
+    @classmethod
+    def load(cls, *, frags: bool = True, reused: Program | None = None) -> Self:
+        """Load it, with empty tables or with those of another.
+
+        Args:
+            frags: whether it takes packets in several buffers.
+            reused: whose tables it continues.
+
+        Raises:
+            XdpUnavailable: the kernel refuses it.
+        """
+        name = layout.PROGRAM if frags else layout.PROGRAM_LINEAR
+        try:
+            cpus = libbpf.possible_cpus()
+            if reused is None:
+                loaded = libbpf.load_object(OBJECT.read_bytes(), name, entries=table_sizes(cpus))
+            else:
+                kept = {key: fd for key, fd in reused.maps.items() if key in layout.SIZES}
+                sizes = {key: libbpf.map_info(fd).max_entries for key, fd in kept.items()}
+                loaded = libbpf.load_object(OBJECT.read_bytes(), name, entries=sizes, reused=kept)
+        except libbpf.BpfError as error:
+            raise _refused(error) from error
+        made = cls(loaded.program, libbpf.program_info(loaded.program), loaded.maps)
+        if reused is None:
+            made.configure(layout.Config())
+        return made
+
+    @classmethod
+    def of_id(cls, number: int) -> Self:
+        """Find it in the kernel.
+
+        Raises:
+            XdpUnavailable: this process may not, or it is gone.
+            Conflict: it is of another version of this project.
+        """
+        fd, maps = -1, {}
+        try:
+            fd = libbpf.program_by_id(number)
+            info = libbpf.program_info(fd)
+            for map_id in info.map_ids:
+                map_fd = libbpf.map_by_id(map_id)
+                maps[libbpf.map_info(map_fd).name] = map_fd
+            found = cls(fd, info, maps)
+            found.check()
+        except BaseException as error:
+            for opened in (fd, *maps.values()):
+                if opened >= 0:
+                    os.close(opened)
+            if isinstance(error, libbpf.BpfError):
+                raise _not_readable(number, error) from error
+            raise
+        return found
+
+    def check(self) -> None:
+        """See that the layout of its tables is known.
+
+        Raises:
+            Conflict: it is not.
+        """
+        sizes = {}
+        for name in layout.SIZES.keys() & self.maps.keys():
+            info = libbpf.map_info(self.maps[name])
+            sizes[name] = (info.key_size, info.value_size)
+        if sizes != layout.SIZES or self._config() is None:
+            raise Conflict(
+                f"program {self.info.id} cannot be read",
+                "it was attached by another version of this project",
+                "Detach it, which ends its counters, and attach it anew.",
+            )
+
+    @property
+    def frags(self) -> bool:
+        """Whether it takes packets in several buffers."""
+        return self.info.name == layout.PROGRAM
+
+    @property
+    def config(self) -> layout.Config:
+        """What it does."""
+        found = self._config()
+        assert found is not None  # noqa: S101 - it has been checked
+        return found
+
+    def _config(self) -> layout.Config | None:
+        size = layout.SIZES["x0_config"][1]
+        content = libbpf.lookup(self.maps["x0_config"], layout.ONLY_KEY, size)
+        return layout.Config.unpack(content or b"")
+
+    def configure(self, config: layout.Config) -> None:
+        """Change what it does."""
+        libbpf.update(self.maps["x0_config"], layout.ONLY_KEY, config.pack())
+
+    def close(self) -> None:
+        """Close all descriptors."""
+        for fd in (self.fd, *self.maps.values()):
+            os.close(fd)
+
+
+def table_sizes(cpus: int) -> dict[str, int]:
+    """Entries of the tables that have values for each CPU, so that their memory is bounded."""
+    return {
+        "x0_peers": _fitting(_PEERS, layout.PEER_TRAFFIC.itemsize * cpus),
+        "x0_flows": _fitting(_FLOWS, layout.FLOW_TRAFFIC.itemsize * cpus),
+    }
+
+
+def _fitting(wanted: int, size: int) -> int:
+    while wanted > _LEAST and wanted * size > _TABLES_BYTES:
+        wanted //= 2
+    return wanted
+
+
+def is_ours(info: libbpf.ProgramInfo) -> bool:
+    """Whether a program is of this project, of whatever version: by name and by a mark it holds.
+
+    Raises:
+        BpfError: its maps may not be read.
+    """
+    if info.name not in layout.PROGRAMS:
+        return False
+    for map_id in info.map_ids:
+        opened = libbpf.map_by_id(map_id)
+        try:
+            described = libbpf.map_info(opened)
+            if described.name == "x0_config":
+                content = libbpf.lookup(opened, layout.ONLY_KEY, described.value_size) or b""
+                return content.startswith(layout.MAGIC.to_bytes(4, sys.byteorder))
+        finally:
+            os.close(opened)
+    return False
+
+
+def _refused(error: libbpf.BpfError) -> XdpUnavailable:
+    """Of a program that cannot be loaded."""
+    last = error.said.splitlines()[-1:] or [""]
+    said = f" ({last[0].strip()})" if last[0] else ""
+    remedy = {
+        errno.ENOMEM: _TOO_FEW,
+        errno.EMFILE: "Raise the number of files that this process may open.",
+        errno.EPERM: "Run this as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN.",
+    }
+    return XdpUnavailable(
+        f"the kernel refuses the program: {error.strerror}{said}",
+        remedy.get(error.errno or 0, "Please report this with the version of the kernel."),
+    )
+
+
+def _not_readable(number: int, error: libbpf.BpfError) -> XdpUnavailable:
+    if error.errno == errno.EPERM:
+        return XdpUnavailable(
+            f"program {number} is held by another process, and this one lacks CAP_SYS_ADMIN",
+            "Run this as root.",
+            ("CAP_SYS_ADMIN",),
+        )
+    return XdpUnavailable(f"program {number} cannot be read: {error.strerror}", "Try again.")
