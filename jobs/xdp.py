@@ -30,7 +30,7 @@ deny = typer.Typer(
 )
 app.add_typer(deny, name="deny")
 
-MODES: Final = tuple(map(str, Mode))
+MODES: Final = ", ".join(Mode)
 _LOOK_S: Final = 5.0  # between two looks at the interfaces when nothing changes
 
 OfInterface = Annotated[
@@ -48,7 +48,7 @@ def attach(
     mode: Annotated[
         str,
         typer.Option(
-            help=f"{', '.join(MODES)}: where it runs; auto takes the best that is accepted.",
+            help=f"{MODES}: where it runs; auto takes the best that is accepted.",
             autocompletion=completion.words(MODES),
         ),
     ] = "auto",
@@ -375,8 +375,8 @@ def _mode(text: str) -> Mode:
     except ValueError:
         raise InvalidInput(
             f"there is no mode {text[:40]!r}",
-            f"modes are {', '.join(MODES)}",
-            close_matches(text, MODES) or "Give one of these.",
+            f"modes are {MODES}",
+            close_matches(text, Mode) or "Give one of these.",
             entry="--mode",
         ) from None
 

@@ -28,6 +28,7 @@ from actors.xdp.errors import (
     AttachRefused,
     ForeignProgram,
     NotAttached,
+    ProgramUnknown,
     XdpUnavailable,
 )
 from actors.xdp.program import Program, is_ours
@@ -171,14 +172,21 @@ def own(found: Interface, doing: str) -> Occupant:
     Raises:
         NotAttached: nothing is attached.
         ForeignProgram: somebody else's is.
+        ProgramUnknown: this process may not ask.
     """
     there = occupants(found)
+    if not there:
+        raise NotAttached(found.name)
     for one in there:
         if one.ours:
             return one
-    if there:
-        raise ForeignProgram(doing, found.name, there[0])
-    raise NotAttached(found.name)
+    raise _not_ours(doing, found, there[0])
+
+
+def _not_ours(doing: str, found: Interface, there: Occupant) -> ForeignProgram | ProgramUnknown:
+    if there.name is None:
+        return ProgramUnknown(found.name, there.program_id)
+    return ForeignProgram(doing, found.name, there)
 
 
 def opened(name: str) -> Program:
@@ -256,7 +264,7 @@ def _see_that_free(found: Interface) -> None:
     for one in occupants(found):
         if one.ours:
             raise AlreadyAttached(found.name, one.program_id, one.mode)
-        raise ForeignProgram(f"nothing can be attached to {found.name}", found.name, one)
+        raise _not_ours(f"nothing can be attached to {found.name}", found, one)
 
 
 def _negotiated(found: Interface, wanted: Mode, reused: Program | None) -> Attachment:

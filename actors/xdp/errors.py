@@ -8,6 +8,7 @@ X0Error
 │   └── AlreadyAttached   409  this project's program is attached there
 └── Unavailable
     ├── XdpUnavailable    503  this process cannot use XDP: system, library or rights
+    │   └── ProgramUnknown 503 whose program is attached there, it may not ask
     ├── AttachRefused     503  no mode was accepted; each attempt has its reason
     └── NotAttached       503  nothing of this project is attached there
 """
@@ -92,6 +93,21 @@ class XdpUnavailable(Unavailable):
             reason=reason,
             missing_caps=tuple(missing_caps),
         )
+
+
+class ProgramUnknown(XdpUnavailable):
+    """This process may not ask whose the program on `interface` is."""
+
+    interface: str
+
+    def __init__(self, interface: str, program_id: int) -> None:
+        super().__init__(
+            f"{interface} has XDP program {program_id}, and whose it is may ask only who has"
+            " CAP_SYS_ADMIN",
+            "Run this as root.",
+            ("CAP_SYS_ADMIN",),
+        )
+        self.interface = interface
 
 
 class AttachRefused(Unavailable):

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final, Literal
 from actors.runtime.errors import Conflict, X0Error
 from actors.xdp import attachment, interfaces, preflight
 from actors.xdp.contract import Mode
-from actors.xdp.errors import ForeignProgram
 from actors.xdp.program import Program
 from actors.xdp.reconciliation import Sight, Step, Wish, decide
 
@@ -208,9 +207,7 @@ class Owner:
         assert found is not None  # noqa: S101 - it is occupied
         if (held := self._held.pop(name, None)) is not None:
             held.close()
-        there = attachment.occupants(found)[0]
-        if not there.ours:
-            raise ForeignProgram(f"{name} is not taken", name, there)
+        there = attachment.own(found, f"{name} is not taken")
         raise Conflict(
             f"{name} is not taken",
             f"another process of this project holds {there}",

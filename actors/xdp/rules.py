@@ -100,8 +100,8 @@ def limit(program: Program, pps: float | None, burst: int | None = None) -> Rule
     if pps is None:
         interval = ahead = 0
     else:
-        most = burst if burst is not None else max(math.ceil(pps), 1)
         _in_range("rate", pps, LEAST_PPS, MOST_PPS, "packets a second")
+        most = burst if burst is not None else math.ceil(pps)
         _in_range("burst", most, 1, MOST_BURST, "packets")
         interval = round(1e9 / pps)
         ahead = interval * (most - 1)

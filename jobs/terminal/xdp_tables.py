@@ -83,7 +83,7 @@ def rule_words(rules: Mapping[str, Any]) -> str:
     if rules["limit_pps"] is None:
         return f"{words}, no rate limit"
     pps, burst = rules["limit_pps"], rules["limit_burst"]
-    return f"{words}, each source may send {pps:g} packets a second, {burst:,} at once"
+    return f"{words}, each source may send {pps:,.10g} packets a second, {burst:,} at once"
 
 
 def counters(found: XdpCounters) -> list[RenderableType | str]:
@@ -143,4 +143,3 @@ def rules(interface: str, found: Rules, words: str) -> list[RenderableType | str
     from dataclasses import asdict
 
     return [words, f"{interface} {rule_words(asdict(found))}"]
-

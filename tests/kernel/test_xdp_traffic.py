@@ -1,0 +1,416 @@
+"""The program counts every packet once, drops what it should, and judges frames as RFCs say."""
+
+from __future__ import annotations
+
+import random
+import struct
+import threading
+from ipaddress import IPv4Address, IPv6Address, ip_network
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors.runtime.errors import InvalidInput
+from actors.xdp import attachment, counters, interfaces, layout, libbpf, preflight, rules
+from actors.xdp.layout import Action
+from actors.xdp.program import Program
+from tests.examples import share
+from tests.kernel import xdp_frames as frames
+from tests.kernel import xdp_reference as reference
+from tests.kernel.xdp_net import counted, namespace, pair, send, wait_for, wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FLOOD = 100_000
+FUZZED = 100_000
+DENIED = [ip_network("198.51.100.0/24"), ip_network("2001:db8:bad::/48")]
+XDP_DROP, XDP_PASS = 1, 2
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Skip where the kernel takes no programs; a place for pins that is not used."""
+    found = preflight.facts(attachment.BPFFS)
+    if (why := preflight.judge(found, attachment.BPFFS, pin=False)) is not None:
+        pytest.skip(str(why))
+    with namespace():
+        pair("x0a", "y0a")
+        pair("x0b", "y0b")
+        yield tmp_path_factory.mktemp("bpf")
+
+
+@pytest.fixture
+def program(place: Path) -> Iterator[Program]:
+    """A program that is attached to nothing, for frames that are given to it."""
+    del place
+    loaded = Program.load()
+    yield loaded
+    loaded.close()
+
+
+def packets(program: Program) -> dict[str, int]:
+    """Packets by action, of those that had any."""
+    found = counters.totals(program).items()
+    return {name: tally.packets for name, tally in found if tally.packets}
+
+
+# -- floods ----------------------------------------------------------------------------------------
+
+
+def test_a_flood_is_denied_and_limited_and_counted_exactly(place: Path) -> None:
+    """100,000 packets of made-up sources: each is in one count, and dropped if it should be.
+
+    A quarter is of denied networks, half of a few sources over their rate, the rest of sources
+    that come once.
+    """
+    draw = random.Random(1)
+    made = attachment.attach(attachment.Host(place), "x0a")
+    for denied in DENIED:
+        rules.deny(made.program, denied)
+    rules.limit(made.program, 0.001, burst=5)  # nothing is refilled meanwhile
+    flood = []
+    for number in range(FLOOD // 4):
+        last = draw.randrange(65536)
+        bad = f"198.51.100.{last % 256}" if number % 2 else f"2001:db8:bad::{last:x}"
+        loud = f"203.0.113.{number % 50}" if number % 2 else f"2001:db8:1::{number % 50:x}"
+        once = str(IPv4Address(0x0B000000 + number))
+        flood += [frames.datagram(source) for source in (bad, loud, once, loud)]
+    draw.shuffle(flood)
+    received_before = interfaces.kernel_counters("x0a", "").received.packets
+    send("y0a", flood, made.program)
+    loud_sources = 50  # each of one family: odd numbers are of IPv4
+    passed = FLOOD // 4 + loud_sources * 5
+    assert packets(made.program) == {
+        "denied": FLOOD // 4,
+        "limited": FLOOD // 2 - loud_sources * 5,
+        "passed": passed,
+    }
+    assert counters.totals(made.program)["denied"].bytes == 64 * FLOOD // 4
+    found = counters.counters(made.program, "x0a")
+    assert found.churn.flows + found.churn.untabled >= passed - loud_sources * 5
+    assert found.churn.new_flows >= found.churn.flows
+    wait_for(
+        lambda: interfaces.kernel_counters("x0a", "").received.packets - received_before == FLOOD,
+        "the kernel has counted as many",
+    )
+    made.close()
+
+
+def test_a_limit_refills_and_ends(program: Program) -> None:
+    """In the long run a source sends at its rate; a higher limit holds at once; none lets pass."""
+    frame = frames.datagram("203.0.113.1")
+    rules.limit(program, 0.001, burst=3)
+    libbpf.try_frame(program.fd, frame, 10)
+    assert packets(program) == {"passed": 3, "limited": 7}
+    rules.limit(program, 500.0, burst=1)
+    wait_for(lambda: libbpf.try_frame(program.fd, frame, 1)[0] == XDP_PASS, "it is refilled")
+    rules.limit(program, None)
+    before = packets(program)["passed"]
+    libbpf.try_frame(program.fd, frame, 100)
+    assert packets(program)["passed"] == before + 100
+    for pps, burst in ((0.0, None), (2e6, None), (1.0, 0), (float("nan"), None)):
+        with pytest.raises(InvalidInput):
+            rules.limit(program, pps, burst)
+
+
+def test_a_swap_under_traffic_misses_no_packet(place: Path) -> None:
+    """Hundreds of replacements while packets come: every packet is counted once."""
+    made = attachment.attach(attachment.Host(place), "x0a")
+    programs = [made.program, Program.load(reused=made.program)]
+    sent, done = 0, threading.Event()
+
+    def traffic(opened: object) -> None:
+        nonlocal sent
+        while not done.is_set():
+            for _ in range(100):
+                opened.send(frame)  # type: ignore[attr-defined]
+            sent += 100
+            wait_for(caught_up, "all are counted")
+
+    def caught_up() -> bool:
+        return counted(made.program) >= sent
+
+    frame = frames.datagram("203.0.113.1")
+    with wire("y0a") as opened:
+        sender = threading.Thread(target=traffic, args=(opened,))
+        sender.start()
+        try:
+            for turn in range(400):
+                attachment.swap(made.link, programs[(turn + 1) % 2], programs[turn % 2], "x0a")
+            wait_for(lambda: sent > 1000, "there is traffic")
+            attachment.replaced(attachment.Host(place), "x0a")
+        finally:
+            done.set()
+            sender.join()
+    assert packets(made.program) == {"passed": sent}
+    assert counters.counters(made.program, "x0a").peers[0].packets == sent
+    programs[1].close()
+    made.close()
+
+
+def test_two_interfaces_are_independent(place: Path) -> None:
+    """What one denies the other passes, and each counts its own."""
+    host = attachment.Host(place)
+    a, b = attachment.attach(host, "x0a"), attachment.attach(host, "x0b")
+    rules.deny(a.program, ip_network("192.0.2.0/24"))
+    for far, made in (("y0a", a), ("y0b", b)):
+        send(far, [frames.datagram("192.0.2.1")] * 7, made.program)
+    assert packets(a.program) == {"denied": 7}
+    assert packets(b.program) == {"passed": 7}
+    a.close()
+    wait_for(lambda: not interfaces.interface("x0a").programs, "it is detached")
+    send("y0b", [frames.datagram("192.0.2.1")], b.program)
+    assert packets(b.program) == {"passed": 8}
+    b.close()
+
+
+# -- tables and samples ----------------------------------------------------------------------------
+
+
+def test_peers_and_flows_have_what_they_sent(program: Program) -> None:
+    """Those of most bytes come first; what flows have not told their peer yet is in its count."""
+    for source, port, times in (
+        ("192.0.2.1", 1, 40),
+        ("192.0.2.1", 2, 23),
+        ("2001:db8::1", 1, 100),
+        ("192.0.2.2", 1, 1),
+    ):
+        libbpf.try_frame(program.fd, frames.datagram(source, port=port), times)
+    found = counters.counters(program, "none", top=3)
+    assert [(one.address, one.packets, one.bytes) for one in found.peers] == [
+        ("2001:db8::1", 100, 6400),
+        ("192.0.2.1", 63, 4032),
+        ("192.0.2.2", 1, 64),
+    ]
+    first = found.flows[0]
+    assert (first.source, first.destination, first.packets) == ("2001:db8::1", "2001:db8::9", 100)
+    assert (first.protocol, first.source_port, first.destination_port) == (17, 1, 2000)
+    # Each gap between the first 16 packets, then that before every packet 16 n + 1.
+    assert sum(first.gaps) == 15 + 6
+    assert sum(found.peers[1].gaps) == (15 + 2) + (15 + 1)
+    assert (found.churn.peers, found.churn.flows, found.churn.new_flows) == (3, 4, 4)
+    assert counters.counters(program, "none", top=1).peers == found.peers[:1]
+
+
+def test_too_many_new_flows_push_out_no_others(program: Program) -> None:
+    """Beyond a rate of new flows, packets are counted by action alone, and that is told."""
+    frame = bytearray(frames.datagram("10.0.0.0"))
+    for number in range(12_000):
+        struct.pack_into(">I", frame, 26, 0x0A000000 + number)
+        libbpf.try_frame(program.fd, bytes(frame), 1)
+    found = counters.counters(program, "none", top=1)
+    assert packets(program) == {"passed": 12_000}
+    assert found.churn.new_flows + found.churn.untabled == 12_000
+    assert found.churn.flows == found.churn.new_flows
+    assert found.churn.new_flows >= 4096
+
+
+def test_samples_tell_of_single_packets(program: Program) -> None:
+    """One packet in so many of each action, with its addresses; a full ring loses and says so."""
+    rules.deny(program, ip_network("192.0.2.0/24"))
+    rules.sample(program, 4)
+    for source in ("192.0.2.1", "203.0.113.5"):
+        libbpf.try_frame(program.fd, frames.datagram(source), 8)
+    libbpf.try_frame(program.fd, frames.ethernet(0x0806, bytes(46)), 4)
+    found = counters.samples(program)
+    assert [(str(one.source), one.action, one.length) for one in found] == [
+        ("192.0.2.1", Action.DENIED, 64),
+        ("192.0.2.1", Action.DENIED, 64),
+        ("203.0.113.5", Action.PASSED, 64),
+        ("203.0.113.5", Action.PASSED, 64),
+        ("None", Action.OTHER, 60),
+    ]
+    assert found[2].source_port == 1000
+    assert counters.samples(program) == []
+    rules.sample(program, 1)
+    libbpf.try_frame(program.fd, frames.datagram("203.0.113.5"), 10_000)
+    lost = counters.counters(program, "none").churn.lost_samples
+    assert len(counters.samples(program)) + lost == 10_000
+    assert lost > 0
+    rules.sample(program, 0)
+    libbpf.try_frame(program.fd, frames.datagram("203.0.113.5"), 10)
+    assert counters.samples(program) == []
+    with pytest.raises(InvalidInput, match="no power of two"):
+        rules.sample(program, 3)
+
+
+# -- rules -----------------------------------------------------------------------------------------
+
+
+def test_denied_networks_are_listed_and_removed(program: Program) -> None:
+    """The longest prefix decides nothing: whoever is in any denied network is denied."""
+    texts = ("192.0.2.0/24", "192.0.2.7", "2001:db8::/32", "0.0.0.0/0", "::/0")
+    for text in texts:
+        assert rules.deny(program, rules.network(text))
+    assert not rules.deny(program, rules.network("192.0.2.7/32"))
+    assert rules.rules(program).denied == (
+        "0.0.0.0/0",
+        "192.0.2.0/24",
+        "192.0.2.7/32",
+        "::/0",
+        "2001:db8::/32",
+    )
+    assert libbpf.try_frame(program.fd, frames.datagram("8.8.8.8"), 1)[0] == XDP_DROP
+    for text in texts:
+        assert rules.allow(program, rules.network(text))
+        assert not rules.allow(program, rules.network(text))
+    assert libbpf.try_frame(program.fd, frames.datagram("192.0.2.7"), 1)[0] == XDP_PASS
+    for text in ("192.0.2.1/24", "x", "", "::ffff:192.0.2.1"):
+        with pytest.raises(InvalidInput):
+            rules.network(text)
+
+
+def test_the_object_is_of_this_layout(program: Program) -> None:
+    """Every table has keys and values of the sizes that are read."""
+    program.check()
+    assert program.config == layout.Config()
+    assert {name for name in program.maps if name.startswith("x0_")} == set(layout.SIZES)
+
+
+# -- frames ----------------------------------------------------------------------------------------
+
+
+def _extension(kind: int, draw: random.Random) -> bytes:
+    """A header of IPv6, whose first byte is set later."""
+    words = draw.choice((0, 0, 0, 1, 2, 30))
+    size = (words + 2) * 4 if kind == 51 else (words + 1) * 8
+    return bytes([0, words]) + draw.randbytes(size - 2)
+
+
+def _ipv6_chain(source: str, draw: random.Random) -> bytes:
+    kinds = [draw.choice((0, 43, 44, 51, 60)) for _ in range(draw.randrange(9))]
+    last = draw.choice((6, 17, 33, 58, 59, 132, 136, 50))
+    content = frames.udp(bytes(draw.randrange(8)))[: draw.choice((0, 3, 4, 8, 16))]
+    for kind in reversed(kinds):
+        content = bytes([last]) + _extension(kind, draw)[1:] + content
+        last = kind
+    return frames.ipv6(source, content, last)
+
+
+def _well_formed(draw: random.Random) -> bytes:
+    """A frame that has most of what the parser looks at."""
+    tags = [draw.choice((frames.VLAN, frames.QINQ)) for _ in range(draw.choice((0, 0, 1, 2, 3)))]
+    if draw.random() < 0.5:
+        host = draw.choice(("198.51.100.9", "203.0.113.9", "0.0.0.1", "255.255.255.255"))
+        fragment = draw.choice((0, 0, 0, 0x4000, 0x2000, 1, 0x1FFF))
+        protocol = draw.choice((1, 6, 17, 33, 47, 132, 136))
+        packet = frames.ipv4(host, frames.udp(), protocol, fragment=fragment)
+        if draw.random() < 0.3:  # options
+            words = draw.randrange(6, 16)
+            head = bytes([0x40 | words]) + packet[1:20] + bytes((words - 5) * 4)
+            packet = head + packet[20:]
+        return frames.ethernet(frames.IPV4, packet, *tags)
+    host = draw.choice(("2001:db8:bad::1", "2001:db8::7", "::", "fe80::1"))
+    return frames.ethernet(frames.IPV6, _ipv6_chain(host, draw), *tags)
+
+
+def _mutated(frame: bytes, draw: random.Random) -> bytes:
+    changed = bytearray(frame)
+    for _ in range(draw.choice((0, 0, 1, 1, 2, 5))):
+        likely = draw.choice((0, 0x45, 0x60, 0xFF, draw.randrange(256)))
+        changed[draw.randrange(12, len(changed))] = likely
+    if draw.random() < 0.4:
+        del changed[draw.randrange(14, len(changed) + 1) :]
+    return bytes(changed)
+
+
+def _fuzzed(draw: random.Random) -> bytes:
+    if draw.random() < 0.1:
+        kind = draw.choice((b"\x08\x00", b"\x86\xdd", b"\x81\x00", b"\0\0"))
+        return draw.randbytes(12) + kind + draw.randbytes(draw.randrange(90))
+    return _mutated(_well_formed(draw), draw)
+
+
+def check(program: Program, frame: bytes) -> None:
+    """Give a frame to the program, and compare its verdict, count and sample with the reference."""
+    action, flow = reference.judge(frame, DENIED)
+    verdict, _ = libbpf.try_frame(program.fd, frame, 1)
+    (sample,) = counters.samples(program)
+    assert sample.action == action, (frame.hex(), flow)
+    assert verdict == (XDP_DROP if action.drops else XDP_PASS)
+    assert sample.length == len(frame)
+    if flow is not None:
+        assert _flow(sample) == (
+            _plain(flow.source),
+            _plain(flow.destination),
+            flow.protocol,
+            flow.source_port,
+            flow.destination_port,
+        ), frame.hex()
+
+
+def _plain(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """As the tables have it: an IPv4 address in IPv6's form is not told from the other."""
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _flow(sample: layout.Sample) -> tuple[object, ...]:
+    none = IPv6Address(0)
+    return (
+        sample.source if sample.source is not None else none,
+        sample.destination if sample.destination is not None else none,
+        sample.protocol,
+        sample.source_port,
+        sample.destination_port,
+    )
+
+
+@pytest.fixture(scope="module")
+def judging(place: Path) -> Iterator[Program]:
+    """A program that denies, and samples every packet."""
+    del place
+    program = Program.load()
+    for denied in DENIED:
+        rules.deny(program, denied)
+    rules.sample(program, 1)
+    yield program
+    program.close()
+
+
+def test_fuzzed_frames_are_judged_as_the_reference_does(judging: Program) -> None:
+    """100,000 random and mutated frames: no wrong action, address, port, or verdict."""
+    draw = random.Random(20)
+    seen = dict.fromkeys(Action, 0)
+    expected = []
+    for number in range(FUZZED):
+        frame = _fuzzed(draw)
+        action, flow = reference.judge(frame, DENIED)
+        seen[action] += 1
+        verdict, _ = libbpf.try_frame(judging.fd, frame, 1)
+        assert verdict == (XDP_DROP if action.drops else XDP_PASS), frame.hex()
+        expected.append((frame, action, flow))
+        if len(expected) == 1000 or number == FUZZED - 1:
+            _compare(expected, counters.samples(judging))
+            expected.clear()
+    assert packets(judging) == {action.name.lower(): n for action, n in seen.items() if n}
+    assert all(seen[action] > FUZZED / 50 for action in Action if action is not Action.LIMITED)
+
+
+def _compare(
+    expected: list[tuple[bytes, Action, reference.Flow | None]], samples: list[layout.Sample]
+) -> None:
+    assert len(samples) == len(expected)
+    for (frame, action, flow), sample in zip(expected, samples, strict=True):
+        assert (sample.action, sample.length) == (action, len(frame)), frame.hex()
+        if flow is not None:
+            wanted = (_plain(flow.source), _plain(flow.destination), flow.protocol)
+            ports = (flow.source_port, flow.destination_port)
+            assert _flow(sample) == (*wanted, *ports), frame.hex()
+
+
+@given(
+    tags=st.lists(st.sampled_from([frames.VLAN, frames.QINQ]), max_size=3),
+    kind=st.sampled_from([frames.IPV4, frames.IPV6, frames.VLAN, 0, 0x0806]),
+    content=st.binary(max_size=120),
+)
+@settings(max_examples=share(5))
+def test_any_frame_is_judged_as_the_reference_does(
+    judging: Program, tags: list[int], kind: int, content: bytes
+) -> None:
+    """Whatever stands behind the EtherType."""
+    check(judging, frames.ethernet(kind, content, *tags))
