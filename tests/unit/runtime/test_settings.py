@@ -99,6 +99,7 @@ def test_the_documented_defaults_hold() -> None:
         "ton_rate": None,
         "telegram_token": None,
         "telegram_api_url": "https://api.telegram.org",
+        "xdp_bpffs": Path("/sys/fs/bpf"),
         "log_level": "INFO",
         "seed": 1,
     }
