@@ -33,7 +33,10 @@ OF_FAILURES: Final = {"ray_x0tta6bl4_errors_total"}
 # Tests of the live loop and of the historian see these counted.
 ELSEWHERE: Final = {
     "ray_x0tta6bl4_history_late_healings_total",
+    "ray_x0tta6bl4_inference_incidents_open",
     "ray_x0tta6bl4_inference_incidents_total",
+    "ray_x0tta6bl4_inference_nodes_anomalous",
+    "ray_x0tta6bl4_inference_nodes_scored",
 }
 
 

@@ -6,6 +6,7 @@ between them; people are strict stand-ins of Telegram and PagerDuty over https.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import time
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,9 @@ import httpx
 import numpy as np
 import pytest
 
+from actors.alerts.actor import AlertsActor
+from actors.alerts.channels.options import ChannelOptions
+from actors.alerts.contract import AlertsOptions
 from actors.mesh.contract import HostOptions
 from actors.mesh.host import MeshHost
 from actors.mesh.journal import MemoryJournal
@@ -23,11 +27,15 @@ from actors.mesh.shard_metrics import ShardMetrics
 from actors.runtime.clock import VirtualClock
 from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.lag import LoopLag
+from tests.unit.alerts.routing_examples import spooled
 from tests.unit.mesh.worlds import grid
 from tests.unit.observability.telling import WINDOW_S, Told, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from actors.runtime.alerting import Alert
 
 NODES = 16
 LONG_S = 60.0
@@ -51,6 +59,20 @@ def until(condition: Callable[[], Any]) -> Any:
         assert time.monotonic() < deadline, "it has not come"
         time.sleep(0.05)
     return value
+
+
+async def soon(condition: Callable[[], Any]) -> Any:
+    """The same, while this loop goes on."""
+    return await asyncio.to_thread(until, condition)
+
+
+async def ended(actor: AlertsActor) -> None:
+    """End its loops, and let go of its database."""
+    tasks = list(actor._tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    actor._held.close()
 
 
 def heard(world: Told, words: str) -> list[str]:
@@ -168,24 +190,35 @@ def test_api_v1_is_not_needed(world: Told) -> None:
     assert "api_version: v2" in status
 
 
-def test_a_critical_error_is_told_once_by_the_actor_or_else_by_the_rule(world: Told) -> None:
+async def test_a_critical_error_is_told_once_by_the_actor_or_else_by_the_rule(
+    world: Told, tmp_path: Path
+) -> None:
     """Of what the actor has told, the rule's alert is held back; of neither, that it is over.
 
-    The first count of an error makes its series. Its window passes, and the rule is silent.
+    One handler of errors both counts one and alerts. The first count of an error makes its series.
+    Its window passes, and the rule is silent.
     """
     scraped = f"up offset {WINDOW_S}s"
-    until(lambda: world.prometheus.get("/api/v1/query", query=scraped)["data"]["result"])
-    words, of_rule = "kirche forgets what it knows", "gateway has met a critical error: OSError"
-    labels = {"context": "historian", "error_type": "KeyError", "severity": "critical"}
-    assert post(world, alert("ErrorCritical", words, **labels, momentary="true")) == 200
-    ErrorHandler("historian", world.metrics).handle(KeyError("a defect"), severity="critical")
-    ErrorHandler("gateway", world.metrics).handle(OSError("the disk is full"), severity="critical")
-    (rule,) = until(lambda: active(world, source="prometheus", context="historian"))
-    assert rule["status"]["state"] == "suppressed"
-    assert rule["status"]["inhibitedBy"]
-    until(lambda: heard(world, of_rule) and paged(world, "trigger", of_rule))
-    until(lambda: not active(world, source="prometheus", alertname="ErrorCritical"))
+    await soon(lambda: world.prometheus.get("/api/v1/query", query=scraped)["data"]["result"])
+    raised: list[Alert] = []
+    told_twice = ErrorHandler("historian", world.metrics, raised.append)
+    told_twice.handle(KeyError("a defect"), severity="critical")
+    unheard = ErrorHandler("gateway", world.metrics)  # its alerts go nowhere, as with a dead actor
+    unheard.handle(OSError("the disk is full"), severity="critical")
+    channels = ChannelOptions(alertmanager_url=world.alertmanager.url)
+    actor = AlertsActor(AlertsOptions(tmp_path, channels), metrics=world.metrics)
+    try:
+        assert await actor.take(spooled(*raised)) == 1
+        of_actor, of_rule = "historian: 'a defect'", "gateway has met a critical error: OSError"
+        await soon(lambda: heard(world, of_actor) and paged(world, "trigger", of_actor))
+        (rule,) = await soon(lambda: active(world, source="prometheus", context="historian"))
+        assert rule["status"]["state"] == "suppressed"
+        assert rule["status"]["inhibitedBy"]
+        await soon(lambda: heard(world, of_rule) and paged(world, "trigger", of_rule))
+        await soon(lambda: not active(world, source="prometheus", alertname="ErrorCritical"))
+    finally:
+        await ended(actor)
     nothing_more(world, "the last map is stale")
-    for said in (words, of_rule):
+    for said in (of_actor, of_rule):
         assert len(heard(world, said)) == len(paged(world, "trigger", said)) == 1
     assert heard(world, "historian has met") == []

@@ -36,7 +36,6 @@ WITHOUT_RULE = {
     AlertName.XDP_DETACHED: NOT_BUILT,
     AlertName.XDP_MAP_CHURN: NOT_BUILT,
     AlertName.CANARY_ROLLED_BACK: NOT_BUILT,
-    AlertName.MODEL_DRIFT: NOT_BUILT,
     AlertName.ALERT_TEST: "a person raises it",
 }
 OUTSIDE_ONLY = {"SessionUnreachable"}  # what only Prometheus can see
