@@ -96,13 +96,14 @@ class TelegramChannel:
                 httpx_kwargs={"verify": tls},
             )
 
+        self._requests = (request(), request())
         base = api_url.rstrip("/")
         self._bot = UnshownBot(
             secret,
             base_url=f"{base}/bot",
             base_file_url=f"{base}/file/bot",
-            request=request(),
-            get_updates_request=request(),
+            request=self._requests[0],
+            get_updates_request=self._requests[1],
         )
 
     def __repr__(self) -> str:
@@ -118,7 +119,8 @@ class TelegramChannel:
 
     async def close(self) -> None:
         """Close connections."""
-        await self._bot.shutdown()
+        for request in self._requests:  # the bot's own `shutdown` closes only what it has opened
+            await request.shutdown()
 
     async def _tell(self, notice: Notice) -> str:
         text = message(notice, self._reader, MAX_TELEGRAM, again=notice.repeated)
