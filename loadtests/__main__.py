@@ -21,6 +21,7 @@ from loadtests import (
     overload,
     payments,
     respondd,
+    root_cause,
     routes,
     scale,
     twin,
@@ -37,6 +38,7 @@ RATE: Final = "6800"  # messages per second that the project was asked for
 BENCHMARKS: Final[dict[str, Callable[[Progress], Outcome]]] = {
     "heal": heal.measure,
     "faults": faults.measure,
+    "root_cause": root_cause.measure,
     "scale": scale.measure,
     "routes": routes.measure,
     "calls": calls.measure,

@@ -1,7 +1,8 @@
-"""Whether the root of real faults is named: babeld in a laboratory, watched by its sockets alone.
+"""Whether the root of faults is named: of babeld in a laboratory, and of the mesh of Leipzig.
 
-Ten branches of one network fail, each in a way and at a moment of its own; they share nothing but
-the ring that joins them, and a gateway on it. What the daemons have measured is all that is known.
+In the laboratory ten branches of one network fail, each in a way and at a moment of its own; they
+share nothing but the ring that joins them, and a gateway on it. What the daemons have measured is
+all that is known.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import random
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Final
 
 import numpy as np
 import typer
@@ -20,17 +21,17 @@ import typer
 from actors.observe.sampling import sampled
 from actors.topology.events import EventKind
 from cluster.lab.laboratory import Laboratory
-from jobs.launch.drill_root_cause import PROMISED, FoundCause, RootCauseWatch, found
-from loadtests import babel_network
+from jobs.launch.drill_root_cause import PROMISED, RootCauseWatch, found
+from loadtests import babel_network, leipzig, mesh_faults, private_cluster
 from loadtests.benchmark import Findings, Progress, Table, benchmark
 from loadtests.faults import POLL_S, RING, branch_ids, network
 from loadtests.lab_observer import LabObserver
-from loadtests.spread import Spread
+from loadtests.named_faults import COLUMNS, Fault, Named, rows
 from serve_apps.inference.disturbances import KNOWN, SETTLING
 from serve_apps.inference.live_loop import LiveOptions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from actors.topology.model import Topology
     from actors.topology.samples import NetworkSample
@@ -40,47 +41,27 @@ ROUNDS: Final = 5
 CALM_INTERVALS: Final = 12  # without a fault, before each round: what is opened then is false
 LOSS: Final = 40  # per cent
 FLAP_HELLOS: Final = 5  # for which a flapping link is down, and then up
+PROMISED_SHARE: Final = 0.9
+LAB: Final = "Laboratory"
+LEIPZIG: Final = "Leipzig"
 PATIENCE: Final = 120  # Hello intervals in which the network must be whole
 _METHOD: Final = """\
-A laboratory (`x0 lab`) of {nodes} namespaces with babeld {version}, links of its type wireless, \
-Hello every {hello:g} s: ten branches at a ring, each a triangle with a leaf, and a gateway on the \
-ring. The observer's core polls all control sockets every {poll:g} s; nothing else is known. In \
-each of {rounds} rounds ten faults happen, one in each branch, at moments of their own: two nodes \
-die in silence, two links lose {loss} % in one direction, two in both, two flap ({flap} Hellos \
-down, {flap} up), two nodes are cut from the gateway. The kinds move on by one branch a round. An \
-interval is {interval:g} s. A fault is named if, within two intervals, its incident has the failed \
-node, or an end of the failed link, in the first place. Before each round {calm} intervals pass \
-without a fault: incidents that are opened then are false alarms."""
+Both networks are watched by links' states and qualities alone, as `x0 drill` and the incidents of \
+running networks are. A fault is named if, within two intervals, its incident has the failed node, \
+or an end of the failed link, in the first place.
 
+{lab_name}: `x0 lab`, {nodes} namespaces with babeld {version}, links of its type wireless, Hello \
+every {hello:g} s: ten branches at a ring, each a triangle with a leaf, and a gateway on the ring. \
+The observer's core polls all control sockets every {poll:g} s; nothing else is known. In each of \
+{rounds} rounds ten faults happen, one in each branch, at moments of their own: two nodes die in \
+silence, two links lose {loss} % in one direction, two in both, two flap ({flap} Hellos down, \
+{flap} up), two nodes are cut from the gateway. The kinds move on by one branch a round. An \
+interval is {interval:g} s. Before each round {calm} intervals pass without a fault: incidents \
+that are opened then are false alarms.
 
-class Fault(NamedTuple):
-    """A fault of a branch.
-
-    Attributes:
-        kind: what kind.
-        failed: ids of the node that fails, or of the ends of the link.
-        percent: loss of the link; 0: it is a node.
-        one_way: only what the first end sends is lost.
-        flaps: it comes and goes.
-    """
-
-    kind: str
-    failed: tuple[str, ...]
-    percent: int = 0
-    one_way: bool = False
-    flaps: bool = False
-
-
-class Named(NamedTuple):
-    """What was found of a fault."""
-
-    fault: Fault
-    cause: FoundCause
-
-    @property
-    def first(self) -> bool:
-        """Whether what failed is in the first place."""
-        return self.cause.rank == 1
+{mesh_name}: the emulated mesh, Hello every {mesh_hello:g} s, an interval is {mesh_interval:g} s. \
+Five nodes and five links fail one after the other, from the costliest to harmless ones. \
+{mesh_note}"""
 
 
 def laboratory() -> Topology:
@@ -199,7 +180,7 @@ async def _lose(lab: Laboratory, fault: Fault, percent: int) -> float:
 # -- the benchmark ---------------------------------------------------------------------------------
 
 
-@benchmark("root_cause", "The root of real faults", ("numpy", "scipy"))
+@benchmark("root_cause", "The root of faults", ("numpy", "scipy"))
 def measure(
     progress: Progress,
     *,
@@ -208,11 +189,13 @@ def measure(
         float, typer.Option(min=0.1, max=60, help="Seconds between Hellos.")
     ] = HELLO_S,
 ) -> Findings:
-    """Measure whether the root of faults of real babeld is named. Needs root, babeld, nftables.
+    """Measure whether the root of faults is named: of real babeld, and of the emulated mesh.
+
+    Needs root, babeld and nftables.
 
     Raises:
         ConfigurationError: something is missing.
-        Unavailable: the network does not become whole.
+        Unavailable: a network does not become whole.
     """
     version = babel_network.require()
     interval_s = LiveOptions.laboratory(hello).interval_s
@@ -223,11 +206,17 @@ def measure(
             named, false = asyncio.run(_rounds(lab, rounds, progress))
         finally:
             lab.down()
-    kinds = list(dict.fromkeys(each.fault.kind for each in named))
-    first = sum(each.first for each in named)
+    settings = leipzig.settings(log_level="ERROR", hello_s=mesh_faults.HELLO_S)
+    with private_cluster.ray_address(None):
+        of_mesh = private_cluster.on_mesh(
+            settings, progress, lambda _: mesh_faults.named_faults(progress)
+        )
     calm_s = rounds * CALM_INTERVALS * interval_s
+    places = {LAB: named, LEIPZIG: of_mesh}
+    is_map = leipzig.MAP.is_file()
     return Findings(
         method=_METHOD.format(
+            lab_name=LAB,
             nodes=len(lab.nodes),
             version=version,
             hello=hello,
@@ -237,32 +226,46 @@ def measure(
             flap=FLAP_HELLOS,
             interval=interval_s,
             calm=CALM_INTERVALS,
-        ),
-        tables=[
-            Table(
-                ["", "faults", "named", "by its exact link or node", "after, s"],
-                [_row(kind, named) for kind in kinds],
-            )
-        ],
+            mesh_name=LEIPZIG,
+            mesh_hello=mesh_faults.HELLO_S,
+            mesh_interval=LiveOptions.emulated(mesh_faults.HELLO_S).interval_s,
+            mesh_note="" if is_map else f"Its map is not there: {leipzig.STAND_IN} stands in.",
+        ).rstrip(),
+        tables=[Table([place, *COLUMNS[1:]], rows(each)) for place, each in places.items()],
         findings=[
-            f"Of {len(named)} faults {first} are named ({first / len(named):.0%}).",
-            f"{false} false alarms in {calm_s:.0f} s without a fault.",
+            *(
+                f"{place}: of {len(each)} faults {_first(each)} are named."
+                for place, each in places.items()
+            ),
+            f"{LAB}: {false} false alarms in {calm_s:.0f} s without a fault.",
         ],
         values={
             "hello_s": hello,
             "interval_s": interval_s,
-            "named": first,
+            "named": _first(named),
             "faults": len(named),
             "false_alarms": false,
             "calm_s": calm_s,
-            "causes": [
-                {"kind": each.fault.kind, "failed": list(each.fault.failed)} | each.cause.as_dict()
-                for each in named
-            ],
+            "causes": [each.as_dict() for each in named],
+            "mesh": {
+                "topology": settings.topology,
+                "named": _first(of_mesh),
+                "faults": len(of_mesh),
+                "causes": [each.as_dict() for each in of_mesh],
+            },
         },
-        shortcomings=[] if first >= 0.9 * len(named) else ["less than nine in ten are named"],
+        shortcomings=[
+            f"{place}: less than nine in ten are named"
+            for place, each in places.items()
+            if _first(each) < PROMISED_SHARE * len(each)
+        ],
+        kept="At least nine in ten are named in both.",
         versions={"babeld": version},
     )
+
+
+def _first(named: Sequence[Named]) -> int:
+    return sum(each.first for each in named)
 
 
 async def _rounds(lab: Laboratory, rounds: int, progress: Progress) -> tuple[list[Named], int]:
@@ -276,27 +279,6 @@ async def _rounds(lab: Laboratory, rounds: int, progress: Progress) -> tuple[lis
         named += found_now
         false += false_now
     return named, false
-
-
-def _row(kind: str, named: Sequence[Named]) -> list[str]:
-    mine = [each for each in named if each.fault.kind == kind]
-    first = [each for each in mine if each.first]
-    times = [each.cause.after_s for each in first if each.cause.after_s is not None]
-    return [
-        kind,
-        str(len(mine)),
-        str(len(first)),
-        str(sum(_is_exact(each) for each in mine)),
-        str(Spread.of(times)) if times else "never",
-    ]
-
-
-def _is_exact(each: Named) -> bool:
-    root = each.cause.root
-    if root is None:
-        return False
-    says: Iterable[str] = root.link or (one.node for one in root.nodes[:1])
-    return {*says} == {*each.fault.failed}
 
 
 if __name__ == "__main__":
