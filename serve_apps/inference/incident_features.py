@@ -121,7 +121,7 @@ def incident_features(
     moved["latency_to_others"] = _of_all_links(graph, _swapped(moved["latency"]))
     starts = {name: began(moved[name]) for name in names}
     node_began, strength, present = _of_nodes(
-        graph, moved, series["links_down"].values[window] >= 1.0
+        graph, moved, _all_links_down(graph, series["link_down"].values[window])
     )
     known = node_began[node_began != NEVER]
     earliest = int(known.min()) if len(known) else 0
@@ -214,6 +214,16 @@ def _links_down(graph: NetworkGraph, down: MeshSeries) -> MeshSeries:
     total, known = sum_by_node(graph, down.values)
     shares = np.divide(total, known, out=np.full(total.shape, np.nan), where=known > 0)
     return MeshSeries(Place.NODE, shares, shares, 0.1)
+
+
+def _all_links_down(graph: NetworkGraph, down: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether all links of each node that are known are down, be it in part of the interval."""
+    owner = graph.ends.reshape(-1)
+    inside = owner >= 0
+    least = np.full((len(graph.nodes), len(down)), np.inf)
+    np.minimum.at(least, owner[inside], np.where(np.isnan(down), np.inf, down).T[inside])
+    found: NDArray[np.bool_] = (np.isfinite(least) & (least > 0)).T
+    return found
 
 
 def _of_all_links(graph: NetworkGraph, moved: NDArray[np.float64]) -> NDArray[np.float64]:

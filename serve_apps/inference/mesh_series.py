@@ -3,7 +3,8 @@
 Sources differ: a simulated mesh reports all, a running one only which links are up and their
 qualities. What a source lacks stays NaN all the way. Rules:
 
-- A link that is down delivers nothing: its loss is 1 at both ends, whoever says that it is down.
+- A link that is down delivers nothing: its loss is 1 at both ends, whoever says that it is down;
+  where it was so in a part of the interval, its loss is that part at least.
 - Where one end does not report whether a link is up, the other end's word counts.
 - Latencies and rates are compared by their logarithms: they vary by ratios.
 
@@ -170,7 +171,10 @@ def _throughput(telemetry: Telemetry) -> NDArray[np.float64]:
 
 def _loss(telemetry: Telemetry) -> NDArray[np.float64]:
     lost = 1.0 - np.clip(_half(telemetry, QUALITY), 0.0, 1.0)
-    return np.where(link_up(telemetry) <= 0, 1.0, lost)
+    up = link_up(telemetry)
+    down = 1.0 - np.where(np.isnan(up), 1.0, up)
+    # Some sources tell the quality of a link only as long as it is up.
+    return np.where(up <= 0, 1.0, np.maximum(lost, down))
 
 
 def _link_age(telemetry: Telemetry) -> NDArray[np.float64]:

@@ -39,6 +39,7 @@ UPSTREAM_SHARE: Final = 0.05
 QUIET_SHARE: Final = 0.1  # of the windows, without an incident
 WHOLE: Final = 0.5  # share of the times that all metrics are seen
 MOMENTS: Final = 6  # of each look at which conditions are learnt
+WATCHED_SHARE: Final = 0.5  # of the meshes, of which only what reaches a gateway is known
 BARE: Final = 0.25  # share of the times that `SPARSE` alone is seen
 
 
@@ -125,7 +126,8 @@ def _plan(rng: np.random.Generator) -> SimulationPlan:
     topology = generate(int(rng.integers(SIZES[0], SIZES[1] + 1)), int(rng.integers(2**31)))
     hops = tuple(rng.integers(0, MOST_HOPS + 1, INCIDENTS).tolist())
     kinds = tuple(FaultKind.UPSTREAM if rng.random() < UPSTREAM_SHARE else None for _ in hops)
-    return SimulationPlan(topology, hops, int(rng.integers(0, MOST_NOISE + 1)), kinds)
+    n_noise = int(rng.integers(0, MOST_NOISE + 1))
+    return SimulationPlan(topology, hops, n_noise, kinds, bool(rng.random() < WATCHED_SHARE))
 
 
 def _moment(planned: IncidentPlan, rng: np.random.Generator) -> tuple[int, int, Truth]:
@@ -134,7 +136,7 @@ def _moment(planned: IncidentPlan, rng: np.random.Generator) -> tuple[int, int, 
         now = int(rng.integers(planned.start - 8, planned.start))
         return now, now, Truth.NORMAL
     last = planned.end - 1
-    now = last if rng.random() < 0.5 else int(rng.integers(planned.start + 1, planned.end))
+    now = last if rng.random() < 0.5 else int(rng.integers(planned.start, planned.end))
     noticed = min(now, planned.start + int(rng.integers(0, 3)))
     return noticed, now, Truth.OUTSIDE if planned.root.node < 0 else Truth.INSIDE
 

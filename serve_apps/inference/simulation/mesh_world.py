@@ -8,6 +8,8 @@ rest is simple physics:
 - Processor: a share at rest, one that grows with utilisation, and what exhausts it.
 - Memory: a slow walk, the queues, and what exhausts it.
 - RSSI and SNR: see `radio_signal`; both jitter.
+- Whether a link is up, and its quality, are means over the interval, as whoever looks at a network
+  several times in an interval has them; the rest is as it is at its end.
 
 A node that is down, or whose telemetry does not arrive, reports NaN for all that it measures. All
 that is reported is measured by a node of the mesh at its own end; none of it names a fault.
@@ -89,20 +91,22 @@ class MeshWorld:
         """Let one interval pass; what nodes report at its end, by metric, one row.
 
         Node metrics are [n_nodes], the others [2 * n_links] by half-link. Quality is a fraction,
-        link age in s, RSSI in dBm, SNR in dB, latency in s, rates in frames/s, processor and
-        memory as fractions.
+        `link_up` the share of the interval, link age in s, RSSI in dBm, SNR in dB, latency in s,
+        rates in frames/s, processor and memory as fractions.
         """
         quality = self._suffer(effects)
+        seen = []
         for _ in range(max(1, round(self._interval_s / self._hello_s))):
             self._hello(effects)
+            seen.append(self._links())
         cost = np.zeros(2 * self._topology.n_links)
         cost[self._table.link] = self._table.cost / COST_UNIT
         self._traffic.route(cost)
         load = self._traffic.step(quality, effects, self._rng)
-        up, measured = self._links()
+        up = seen[-1][0]
         halves = {
-            "quality": measured,
-            "link_up": up.astype(np.float64),
+            "quality": np.mean([measured for _, measured in seen], axis=0),
+            "link_up": np.mean([is_up for is_up, _ in seen], axis=0),
             "link_age": np.where(up, self._now - self._came_up, 0.0),
             **self._signal(quality, effects, up),
             "latency": np.where(up, self._jitter(load.latency_s, 0.1), np.nan),

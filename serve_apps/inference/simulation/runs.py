@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from actors.topology.model import Topology
+from serve_apps.inference.simulation.gateway_watcher import seen_at_gateways
 from serve_apps.inference.simulation.incident_plans import LEAD, IncidentPlan, plan
 from serve_apps.inference.simulation.mesh_world import (
     HALF_LINK_METRICS,
@@ -81,12 +82,15 @@ class SimulationPlan:
         hops: length of the cascade of each incident; 0 for a fault without consequences.
         n_noise: noise events that coincide with each incident.
         kinds: kind of each root fault; () or None: drawn.
+        watched: all that is known comes over the mesh to somebody at its gateways, see
+            `gateway_watcher`; else everything is known of every node that works.
     """
 
     topology: Topology
     hops: tuple[int, ...]
     n_noise: int
     kinds: tuple[FaultKind | None, ...] = ()
+    watched: bool = False
 
 
 def simulate(scenario: SimulationPlan, seed: int) -> Run:
@@ -125,6 +129,7 @@ def simulate_all(scenarios: Sequence[SimulationPlan], seed: int) -> list[Run]:
         _run(
             each,
             plans[which],
+            gateways[which] - nodes[which],
             interval_s,
             whole,
             slice(nodes[which], nodes[which + 1]),
@@ -169,6 +174,7 @@ def _side_by_side(topologies: Sequence[Topology]) -> Topology:
 def _run(
     scenario: SimulationPlan,
     plans: tuple[IncidentPlan, ...],
+    gateways: NDArray[np.intp],
     interval_s: float,
     whole: dict[str, NDArray[np.float64]],
     nodes: slice,
@@ -186,6 +192,8 @@ def _run(
             **{name: _metric(Place.NODE, whole[name][:n_steps, nodes]) for name in NODE_METRICS},
         },
     )
+    if scenario.watched:
+        telemetry = seen_at_gateways(telemetry, gateways)
     incidents = tuple(_label(f"i{at:04d}", each, telemetry) for at, each in enumerate(plans))
     return Run(scenario.topology, telemetry, plans, incidents)
 

@@ -29,15 +29,19 @@ MOMENTS: Final = 6  # of each run at which conditions are scored
 
 
 def unseen_runs(seed: int, n: int, hops: Sequence[int] = HOPS, n_noise: int = NOISE) -> list[Run]:
-    """Simulate `n` random meshes with an incident of each of these lengths, side by side."""
+    """Simulate `n` random meshes with an incident of each of these lengths, side by side.
+
+    Of every other one only what reaches its gateways is known.
+    """
     rng = np.random.default_rng((seed, n))
     plans = [
         SimulationPlan(
             generate(int(rng.integers(SIZES[0], SIZES[1] + 1)), int(rng.integers(2**31))),
             tuple(rng.permutation(hops).tolist()),
             n_noise,
+            watched=which % 2 == 1,
         )
-        for _ in range(n)
+        for which in range(n)
     ]
     return simulate_all(plans, int(rng.integers(2**31)))
 

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 
+import networkx as nx
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,9 +13,20 @@ from numpy.typing import NDArray
 from actors.topology.model import Topology
 from actors.topology.radio import generate
 from serve_apps.inference.simulation.condition_labels import TAIL, condition_labels
+from serve_apps.inference.simulation.gateway_watcher import seen_at_gateways
 from serve_apps.inference.simulation.incident_plans import ROOT_KINDS, plan
-from serve_apps.inference.simulation.runs import REST, Run, SimulationPlan, simulate, simulate_all
-from serve_apps.inference.simulation.simulated_faults import LINK_KINDS, FaultKind, Role
+from serve_apps.inference.simulation.mesh_world import MeshWorld
+from serve_apps.inference.simulation.runs import (
+    HELLO_S,
+    REST,
+    Run,
+    SimulationPlan,
+    graph_of,
+    simulate,
+    simulate_all,
+)
+from serve_apps.inference.simulation.simulated_faults import LINK_KINDS, Effects, FaultKind, Role
+from serve_apps.inference.telemetry import Metric, Place, Telemetry
 
 MESH = generate(20, 5)
 
@@ -99,7 +111,71 @@ def test_links_that_flap_come_back_between(runs: dict[FaultKind, Run]) -> None:
     run = runs[FaultKind.LINK_FLAP]
     planned = run.plans[0]
     up = run.telemetry.metrics["link_up"].values[planned.start : planned.end]
-    assert set(up[:, planned.root.half_link].tolist()) == {0.0, 1.0}
+    shares = set(up[:, planned.root.half_link].tolist())
+    assert {0.0, 1.0} <= shares
+    assert all(0.0 <= share <= 1.0 for share in shares)
+
+
+def test_a_link_that_fails_within_an_interval_was_up_in_a_part_of_it() -> None:
+    """As a running network is seen, by looks of which the interval has the mean."""
+    world = MeshWorld(MESH, np.array([0]), 20.0, HELLO_S, np.random.default_rng(1))
+    for _ in range(4):
+        before = world.step(Effects(MESH))
+    harmed = Effects(MESH)
+    harmed.cut[0] = True
+    rows = [before, *(world.step(harmed) for _ in range(3))]
+    for name in ("link_up", "quality"):
+        share = np.array([row[name] for row in rows])
+        assert (np.diff(share[:, :2], axis=0) <= 0.0).all()
+        assert (share[-1, :2] == 0.0).all()
+        assert ((share[1:, :2] > 0.0) & (share[1:, :2] < 1.0)).any(axis=0).all()
+    assert all((row["link_up"][2:] == 1.0).all() for row in rows)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32), size=st.integers(2, 30))
+def test_at_a_gateway_nothing_is_known_of_nodes_that_no_path_leads_to(seed: int, size: int) -> None:
+    rng = np.random.default_rng(seed)
+    topology = generate(size, seed % 1000)
+    graph, n_half = graph_of(topology), 2 * topology.n_links
+    up = rng.choice([0.0, 0.5, 1.0, np.nan], (3, n_half), p=[0.4, 0.2, 0.3, 0.1])
+    at_half, at_node = np.arange(n_half, dtype=np.int32), np.arange(size, dtype=np.int32)
+    whole = Telemetry(
+        graph,
+        np.arange(3.0),
+        {
+            "link_up": Metric(Place.HALF_LINK, at_half, up),
+            "cpu": Metric(Place.NODE, at_node, np.ones((3, size))),
+        },
+    )
+    gateways = np.flatnonzero(rng.random(size) < 0.2)
+    seen = seen_at_gateways(whole, gateways)
+    owner = topology.ends.reshape(-1)
+    for row in range(3):
+        web: nx.Graph[int] = nx.Graph()
+        web.add_nodes_from(range(size))
+        for link, (a, b) in enumerate(topology.ends.tolist()):
+            if not (up[row, 2 * link : 2 * link + 2] == 0.0).any():
+                web.add_edge(a, b)
+        reached = {
+            node for gateway in gateways for node in nx.node_connected_component(web, gateway)
+        }
+        known = np.isfinite(seen.metrics["cpu"].values[row])
+        assert set(np.flatnonzero(known).tolist()) == reached
+        wanted = np.where(known[owner], up[row], np.nan)
+        np.testing.assert_array_equal(seen.metrics["link_up"].values[row], wanted)
+
+
+def test_who_watches_at_the_gateways_sees_a_part_of_the_same_mesh() -> None:
+    plan_of_both = SimulationPlan(MESH, (0, 0), 0, (FaultKind.NODE_DOWN, FaultKind.LINK_DOWN))
+    whole = simulate(plan_of_both, 4).telemetry
+    part = simulate(dataclasses.replace(plan_of_both, watched=True), 4).telemetry
+    hidden = 0
+    for name, metric in part.metrics.items():
+        told = np.isfinite(metric.values)
+        np.testing.assert_array_equal(metric.values[told], whole.metrics[name].values[told])
+        hidden += int((np.isfinite(whole.metrics[name].values) & ~told).sum())
+    assert hidden > 0
 
 
 @settings(max_examples=40, deadline=None)
