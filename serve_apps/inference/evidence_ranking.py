@@ -74,8 +74,9 @@ class _Ranking:
         self._strength = situation.strength.reshape(-1, 2)
         self._dark = situation.dark
         self._lit = now.lit
-        self._links = np.flatnonzero((self._strength > 0).any(axis=1))
-        self._worst = self._strength.max(axis=1)
+        first, second = self._strength.T
+        self._worst = np.maximum(first, second)
+        self._links = np.flatnonzero(self._worst > 0)
         # A dark node needs no link that is known to name it.
         roots = np.concatenate([self._ends[self._links].reshape(-1), np.flatnonzero(self._dark)])
         self._nodes = self._most_disturbed(np.unique(roots))
@@ -204,7 +205,9 @@ def _incident(
     ends: NDArray[np.int32], was_up: NDArray[np.bool_], nodes: NDArray[np.intp]
 ) -> dict[int, NDArray[np.intp]]:
     """The usual links of each of these nodes."""
-    wanted = np.flatnonzero(was_up & np.isin(ends, nodes).any(axis=1))
+    is_one = np.zeros(max(int(ends.max(initial=0)), int(nodes.max(initial=0))) + 2, bool)
+    is_one[nodes] = True  # the last one, -1, is none
+    wanted = np.flatnonzero(was_up & (is_one[ends[:, 0]] | is_one[ends[:, 1]]))
     both = np.concatenate([ends[wanted, 0], ends[wanted, 1]])
     links = np.concatenate([wanted, wanted])
     order = np.argsort(both, kind="stable")

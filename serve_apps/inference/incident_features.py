@@ -116,7 +116,7 @@ def incident_features(
     series = {**(series or series_of(telemetry))}
     series["links_down"] = _links_down(graph, series["link_down"])
     names = (*HALF_LINK_SERIES, *NODE_SERIES)
-    moved = {name: deviations(series[name], normal, window)[0] for name in names if name in series}
+    moved = {name: _moved(series[name], normal, window) for name in names if name in series}
     moved["latency_from_others"] = _of_all_links(graph, moved["latency"])
     moved["latency_to_others"] = _of_all_links(graph, _swapped(moved["latency"]))
     starts = {name: began(moved[name]) for name in names}
@@ -139,17 +139,27 @@ def incident_features(
     return IncidentFeatures(x, first, moved, starts, node_began, found)
 
 
+def _moved(one: MeshSeries, normal: slice, window: slice) -> NDArray[np.float64]:
+    """Deviations in the window; of what nobody measures, at no cost."""
+    now = one.scaled[window]
+    return (
+        deviations(one, normal, window)[0] if np.isfinite(now).any() else np.full_like(now, np.nan)
+    )
+
+
 def _of_links(graph: NetworkGraph, side: str, aspects: NDArray[np.float64]) -> NDArray[np.float64]:
     """Aspects of the half-link of each node that is worst, and the mean of the farthest."""
     owner = graph.ends.reshape(-1)
     if side == "neighbours":
         aspects = aspects.reshape(-1, 2, len(ASPECTS))[:, ::-1].reshape(-1, len(ASPECTS))
+    found = np.full((len(graph.nodes), len(ASPECTS) + 1), np.nan)
     peak = aspects[:, ASPECTS.index("peak")]
+    if np.isnan(peak).all():
+        return found
     known = np.flatnonzero((owner >= 0) & np.isfinite(peak))
     # Equal ones are told apart by their other aspects, not by where they stand.
     keys = (*np.nan_to_num(aspects[known]).T, np.abs(peak[known]))
     worst = known[np.lexsort(keys)]
-    found = np.full((len(graph.nodes), len(ASPECTS) + 1), np.nan)
     found[owner[worst], : len(ASPECTS)] = aspects[worst]  # the last one written is the worst
     total, number = sum_by_node(graph, peak[None])
     np.divide(total[0], number[0], out=found[:, -1], where=number[0] > 0)
@@ -188,6 +198,8 @@ def _aspects(
     moved: NDArray[np.float64], start: NDArray[np.intp], earliest: int
 ) -> NDArray[np.float64]:
     known = np.isfinite(moved)
+    if not known.any():
+        return np.full((moved.shape[1], len(ASPECTS)), np.nan)
     lately = known[-PRESENT:].sum(axis=0)
     total = np.nan_to_num(moved[-PRESENT:]).sum(axis=0)
     present = np.divide(total, lately, out=np.full(len(total), np.nan), where=lately > 0)
@@ -278,13 +290,15 @@ def _of_nodes(
     )
     cut_off = _peer_is_down(graph, all_down)
     for name, moved_by in {**moved, "latency": alone}.items():
+        # What is routed elsewhere is no fault where it is missed.
+        if name == "throughput" or not np.isfinite(moved_by).any():
+            continue
         size = np.nan_to_num(np.abs(moved_by))
         if name in HALF_LINK_SERIES:
             size = np.where(cut_off, 0.0, size)
         begun = began(np.where(size > 0, moved_by, 0.0))
         deviates = begun != NEVER
-        # What is routed elsewhere is no fault where it is missed.
-        if name == "throughput" or not deviates.any():
+        if not deviates.any():
             continue
         since = np.arange(len(size))[:, None] >= begun
         # What has passed counts for little: its mean falls with every row in which it is normal.

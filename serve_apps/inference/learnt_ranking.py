@@ -107,7 +107,7 @@ def _ordered(
 def _touched(situation: Situation) -> NDArray[np.bool_]:
     """The nodes that an incident touches, bool [n_nodes]."""
     touched = situation.dark.copy()
-    links = situation.strength.reshape(-1, 2).max(axis=1, initial=0.0) > 0
+    links = (situation.strength[::2] > 0) | (situation.strength[1::2] > 0)
     touched[situation.now.graph.ends[links].reshape(-1)] = True
     return touched
 

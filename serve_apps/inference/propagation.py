@@ -42,7 +42,7 @@ def began(deviation: NDArray[np.float64]) -> NDArray[np.intp]:
         deviation: float64 [n_rows, n], robust standard deviations; NaN where not known.
     """
     size = np.abs(np.nan_to_num(deviation))
-    if not len(size):
+    if not (size >= FAR).any():
         return np.full(size.shape[1], NEVER, np.intp)
     stays = np.concatenate([size[1:] >= AWAY, np.ones((1, size.shape[1]), bool)])
     starts = (size >= FAR) & stays

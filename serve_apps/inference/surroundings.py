@@ -36,12 +36,13 @@ def around(whole: Telemetry, nodes: NDArray[np.bool_], hops: int) -> Surrounding
     """
     graph = whole.graph
     ends = graph.ends
-    inner = (ends >= 0).all(axis=1)
+    first, second = ends.T  # far quicker column by column than along the pairs
+    inner = (first >= 0) & (second >= 0)
     near = nodes.copy()
     for _ in range(hops):
-        reached = ends[inner & near[ends].any(axis=1)]
+        reached = ends[inner & (near[first] | near[second])]
         near[reached.reshape(-1)] = True
-    links = np.flatnonzero(inner & near[ends].all(axis=1))
+    links = np.flatnonzero(inner & near[first] & near[second])
     kept = np.flatnonzero(near)
     node_at, half_at = np.full(len(near), -1, np.int32), np.full(2 * len(ends), -1, np.int32)
     node_at[kept] = np.arange(len(kept))
