@@ -14,6 +14,7 @@ from which score on, is set by the later examples as the first network judges th
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
+from actors.runtime.errors import ConfigurationError
 from serve_apps.inference.calibration import logistic_curve
 from serve_apps.inference.graphsage import mean_operator
 from serve_apps.inference.learning import RELATIONS, Truth
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from serve_apps.inference.torch_graphsage import Batch
 
 CONDITION_OUTPUTS: Final = ("anomalous",)
+EPOCH: Final = "SOURCE_DATE_EPOCH"
 ALARM: Final = "incident"  # threshold on the probability that there is an incident
 _PACKAGES: Final = ("x0tta6bl4", "torch", "torch-geometric", "numpy")
 # Few quiet windows set the quantile: below this, a rate of one in a hundred was missed in trials.
@@ -320,10 +323,32 @@ def _card(
         outputs=outputs,
         trained_on=described.trained_on,
         seed=options.seed,
-        trained_at=datetime.now(UTC),
+        trained_at=made_at(),
         versions=_versions(),
         weights_sha256="",
     )
+
+
+def made_at() -> datetime:
+    """When what is made now is said to be made: now, or at `SOURCE_DATE_EPOCH` (Unix time, s).
+
+    With that the same seed makes the same files (reproducible-builds.org/specs/source-date-epoch).
+
+    Raises:
+        ConfigurationError: it is no time.
+    """
+    told = os.environ.get(EPOCH)
+    if told is None:
+        return datetime.now(UTC)
+    try:
+        return datetime.fromtimestamp(int(told), UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise ConfigurationError(
+            f"{EPOCH} is refused",
+            f"{told[:40]!r} is no Unix time in whole seconds",
+            "Correct it, or leave it out.",
+            variable=EPOCH,
+        ) from error
 
 
 def _versions() -> dict[str, str]:

@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("torch", reason="training's torch is not installed")
 import torch
 
+from actors.runtime.errors import ConfigurationError
 from serve_apps.inference.graphsage import mean_operator
 from serve_apps.inference.learning import (
     RELATIONS,
@@ -25,7 +26,14 @@ from serve_apps.inference.model_file import load, save
 from serve_apps.inference.root_cause import NODE_IS_ROOT, judge
 from serve_apps.inference.telemetry import NetworkGraph
 from serve_apps.inference.torch_graphsage import TorchGraphSage, adjacency, merged
-from serve_apps.inference.training import ALARM, Described, train_condition, train_root_cause
+from serve_apps.inference.training import (
+    ALARM,
+    EPOCH,
+    Described,
+    made_at,
+    train_condition,
+    train_root_cause,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,8 +103,11 @@ def test_merged_networks_say_the_mean_of_what_each_says() -> None:
     np.testing.assert_allclose(together(x, using), mean, atol=1e-6)
 
 
-def test_a_root_cause_model_is_learnt_and_kept(tmp_path: Path) -> None:
-    """On networks it never saw; the same twice from one seed; another from another."""
+def test_a_root_cause_model_is_learnt_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On networks it never saw; the same files twice from one seed; another from another."""
+    monkeypatch.setenv(EPOCH, "1700000000")
     rng = np.random.default_rng(0)
     examples = _examples(rng, 180)
     described = Described(("bgp", "loss"), "drawn")
@@ -109,7 +120,11 @@ def test_a_root_cause_model_is_learnt_and_kept(tmp_path: Path) -> None:
     assert other.shape[1] == 2 * first.shape[1]
     assert not np.array_equal(first, other[:, : first.shape[1]])
 
-    save(models[0], tmp_path / "model")
+    for name, made in zip(("model", "again"), models, strict=False):
+        save(made, tmp_path / name)
+    for suffix in (".safetensors", ".json"):
+        files = [(tmp_path / f"{name}{suffix}").read_bytes() for name in ("model", "again")]
+        assert files[0] == files[1]
     model = load(tmp_path / "model", relations=RELATIONS)
     right = []
     for each in _examples(rng, 90):
@@ -125,6 +140,14 @@ def test_a_root_cause_model_is_learnt_and_kept(tmp_path: Path) -> None:
     assert np.mean(right) > 0.9
     low, high = model.probability(NODE_IS_ROOT, np.array([0.3, 0.99]))
     assert 0 <= low < high <= 1
+
+
+@pytest.mark.parametrize("told", ["", "today", "1e9", str(10**30)])
+def test_a_date_that_is_none_is_refused(told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(EPOCH, told)
+    with pytest.raises(ConfigurationError, match=EPOCH) as refused:
+        made_at()
+    assert refused.value.variable == EPOCH
 
 
 def test_a_condition_model_is_learnt() -> None:
