@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 NAME: Final = "root-cause"
 FEWEST: Final = NORMAL // 3  # rows before the incident, without which nothing is known as normal
 LARGEST: Final = 2_000  # nodes around an incident that the model is asked about
-TELLING: Final = ("in_packet_rate", "out_packet_rate", "latency", "cpu")  # one of them is measured
 
 
 class LearntRanker:
@@ -57,15 +56,14 @@ class LearntRanker:
         """See `RootCauseRanker.rank`.
 
         The evidence alone ranks where no model can be used, where too little was measured before
-        the incident, incidents with more than `LARGEST` nodes around them, and where links' states
-        and qualities are all that is known: whoever watches only those sees nodes that are cut off
-        fall silent, which the model has not learnt. The answer says by what it is ranked.
+        the incident, and incidents with more than `LARGEST` nodes around them. The answer says by
+        what it is ranked.
         """
         found = self._evidence.rank(situation)
         touched = _touched(situation)
         whole = situation.telemetry()
         noticed = int(np.searchsorted(whole.times, situation.since))
-        if noticed < FEWEST or not any(name in whole.metrics for name in TELLING):
+        if noticed < FEWEST:
             return found
         try:
             model = self.model.get()

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from actors.topology.radio import generate
 from serve_apps.inference import incident_features, node_features
-from serve_apps.inference.mesh_series import MOST, median
+from serve_apps.inference.mesh_series import MOST, median, series_of
+from serve_apps.inference.propagation import NEVER
 from serve_apps.inference.simulation.runs import Run, SimulationPlan, simulate
 from serve_apps.inference.simulation.simulated_faults import FaultKind
-from serve_apps.inference.telemetry import NetworkGraph, Telemetry
+from serve_apps.inference.telemetry import Metric, NetworkGraph, Place, Telemetry
 from tests.unit.inference.shuffled import shuffled
 
 NAMES = node_features.FEATURES
@@ -108,6 +109,31 @@ def test_later_rows_are_not_looked_at(run: Run) -> None:
         node_features.node_features(run.telemetry, now).deviations,
         node_features.node_features(cut).deviations,
     )
+
+
+@pytest.mark.parametrize("told", [0.9, 0.36], ids=["quality while up", "mean quality"])
+def test_a_node_that_dies_within_an_interval_is_no_fault_of_its_neighbours(told: float) -> None:
+    """A link that was up in 0.4 of the interval has lost 0.6 of it, however its source tells."""
+    graph = NetworkGraph(
+        ("dead", "a", "b", "c"),
+        ("dead--a", "dead--b", "a--c", "b--c"),
+        np.array([[0, 1], [0, 2], [1, 3], [2, 3]], np.int32),
+        np.zeros(4, bool),
+    )
+    up, quality = np.ones((20, 8)), np.full((20, 8), 0.9)
+    up[-1, :4], quality[-1, :4] = 0.4, told
+    at = np.arange(8, dtype=np.int32)
+    telemetry = Telemetry(
+        graph,
+        np.arange(20.0),
+        {
+            "link_up": Metric(Place.HALF_LINK, at, up),
+            "quality": Metric(Place.HALF_LINK, at, quality),
+        },
+    )
+    assert (series_of(telemetry)["loss_rate"].values[-1, :4] >= 0.6).all()
+    found = incident_features.incident_features(telemetry, 19)
+    assert (found.node_began != NEVER).tolist() == [True, False, False, False]
 
 
 @settings(
