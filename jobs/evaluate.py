@@ -122,14 +122,14 @@ class _Evaluation:
         self, windows: LabelledWindows, asked: LabelledWindows, what: str, *, beside: bool = True
     ) -> Trial:
         from serve_apps.inference.learning import TrainingOptions
-        from serve_apps.inference.trials import trial
+        from serve_apps.inference.trials import TREES, trial
 
         prefix = f"{what}: " if what else ""
         return trial(
             windows,
             asked,
             training.in_words(self.folder, windows),
-            TrainingOptions(seed=self.seed),
+            TrainingOptions(seed=self.seed, trees=TREES),
             beside=beside and self.beside,
             progress=lambda text: self.report.progress(prefix + text),
         )

@@ -54,7 +54,10 @@ def command(
     seed: Seed = 0,
     as_json: reporting.AsJson = False,
 ) -> int:
-    """Learn from labelled incidents which node causes what: GraphSAGE over nodes and link ends.
+    """Learn from labelled incidents which node causes what, by nodes and ends of links.
+
+    GraphSAGE says whether there is an incident and whether it comes from outside, trees name its
+    root: the one file that is written holds both.
 
     With --train DIR it makes `data-set-root-cause`, a model for incidents of networks that are
     measured as that one is. It has their features, so that no session can use it; `x0 evaluate`
@@ -149,10 +152,12 @@ def train_folder(
     """
     from serve_apps.inference.learning import TrainingOptions
     from serve_apps.inference.model_file import save
-    from serve_apps.inference.trials import train
+    from serve_apps.inference.trials import TREES, train
 
     windows = windows_of(folder, progress, note)
-    model = train(windows, in_words(folder, windows), TrainingOptions(seed=seed), progress)
+    model = train(
+        windows, in_words(folder, windows), TrainingOptions(seed=seed, trees=TREES), progress
+    )
     to.mkdir(parents=True, exist_ok=True)
     save(model, to / NAME)
 

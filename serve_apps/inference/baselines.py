@@ -2,6 +2,7 @@
 
 Trees see each vertex with its opposite half-link and its node laid beside it, since they have no
 edges to look along, and one scorer serves all vertices, so that they too know no node by its place.
+What those of a model see besides, how far each is ahead of all others, is left out here.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifie
 
 from serve_apps.inference.evaluation import Answer
 from serve_apps.inference.learning import Truth
+from serve_apps.inference.trees import INPUTS, inputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from serve_apps.inference.learning import Example
 
 _MEAN: Final = ".mean"
+_BESIDE: Final = INPUTS.index("ahead")  # inputs that are features of something
 
 
 def majority(trained_on: Sequence[LabelledWindow], asked: Sequence[LabelledWindow]) -> list[Answer]:
@@ -107,15 +110,10 @@ def _trees(
     return found
 
 
-def _beside(example: Example) -> NDArray[np.float64]:
-    """Features of each vertex, of its opposite and of its node, [v, 3 f]; 0 where not known."""
-    graph, x = example.graph, example.x
-    halves = np.arange(len(x) - graph.n_nodes)
-    opposite = np.concatenate((np.full(graph.n_nodes, -1), graph.n_nodes + (halves ^ 1)))
-    opposite[graph.owner[opposite] < 0] = -1
-    padded = np.concatenate((x, np.full((1, x.shape[1]), np.nan)))
-    beside = np.concatenate((x, padded[opposite], padded[graph.owner]), axis=1)
-    return np.asarray(np.nan_to_num(beside[graph.owner >= 0]), np.float64)
+def _beside(example: Example) -> NDArray[np.float32]:
+    """Features of each vertex inside, of its opposite and of its node, [n, 3 f]."""
+    beside = inputs(example.graph, example.x)[:, : _BESIDE * example.x.shape[1]]
+    return beside[example.graph.owner >= 0]
 
 
 def _answer(

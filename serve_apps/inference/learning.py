@@ -123,6 +123,8 @@ class TrainingOptions:
         decay: weight decay.
         seed: of everything that is drawn.
         threads: of torch; the result depends on it in the last digits.
+        trees: that name the root beside the network, which then says only whether there is an
+            incident and whether it comes from outside; 0: the network says all of it.
     """
 
     hidden: int = 32
@@ -135,3 +137,4 @@ class TrainingOptions:
     decay: float = 1e-2
     seed: int = 0
     threads: int = 1
+    trees: int = 0

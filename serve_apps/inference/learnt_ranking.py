@@ -74,7 +74,7 @@ class LearntRanker:
             return found
         graph = VertexGraph.of_nodes(near.telemetry.graph)
         x = features_of(near.telemetry, noticed).x
-        share = judge(model.network, model.normalisation, graph, x).nodes
+        share = judge(model, graph, x).nodes
         ids = near.telemetry.graph.nodes
         return _with_nodes(found, _ordered(model, ids, share, touched[near.nodes]))
 

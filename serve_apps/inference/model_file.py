@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import numpy as np
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
@@ -22,14 +22,15 @@ from actors.runtime.state_files import write_atomic
 from serve_apps.inference.errors import ModelFileCorrupt, ModelSchemaMismatch
 from serve_apps.inference.graphsage import GraphSage, Layer
 from serve_apps.inference.normalisation import Normalisation
+from serve_apps.inference.trees import INPUTS, Trees
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2  # 1 knew no trees
 WEIGHTS: Final = ".safetensors"
 CARD: Final = ".json"
 _MOST_BYTES: Final = 64 * 2**20  # of either file
@@ -38,6 +39,7 @@ _CENTRE: Final = "normalisation.centre"
 _SCALE: Final = "normalisation.scale"
 _CLIP: Final = "normalisation.clip"
 
+_Number = TypeVar("_Number", bound=np.generic)
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 # Points of a curve, by ascending score: it is straight between them, and level beyond its ends.
@@ -50,6 +52,12 @@ class Purpose(StrEnum):
     CONDITION = "condition"  # whether a node is anomalous, by its own features and its neighbours'
     ROOT_CAUSE = "root-cause"  # at which node of a running mesh an incident began
     DATA_SET_ROOT_CAUSE = "data-set-root-cause"  # the same of a data set, with all that it measures
+
+
+class _AnyCard(BaseModel):
+    """What cards of all versions have; the rest may be otherwise."""
+
+    schema_version: int = SCHEMA_VERSION
 
 
 class Card(BaseModel):
@@ -70,6 +78,9 @@ class Card(BaseModel):
     )
     outputs: tuple[Name, ...] = Field(
         min_length=1, max_length=_LIST, description="what each output of the last layer says"
+    )
+    trees: int = Field(
+        0, ge=0, le=10_000, description="that name the root; 0: the network names it"
     )
     thresholds: dict[Name, FiniteFloat] = Field(
         default={}, description="scores from which on something is said, by what is said"
@@ -93,13 +104,13 @@ class Model:
         card: what it is.
         normalisation: of its raw features.
         network: its weights.
-        others: further tensors of it, by name, such as trees beside the network.
+        trees: that name the root of an incident in place of the network, if any.
     """
 
     card: Card
     normalisation: Normalisation
     network: GraphSage
-    others: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
+    trees: Trees | None = None
 
     def probability(self, what: str, score: NDArray[np.floating]) -> NDArray[np.float64]:
         """The calibrated probabilities of scores.
@@ -119,7 +130,7 @@ def save(model: Model, path: Path) -> Card:
     """Write a model.
 
     Args:
-        model: its card is completed: sizes and hash are those of the weights.
+        model: its card is completed: sizes, number of trees and hash are those of the weights.
         path: of either file, or of both without a suffix.
 
     Returns:
@@ -132,10 +143,11 @@ def save(model: Model, path: Path) -> Card:
     weights = safetensors.save(_tensors(model))
     made = {
         "sizes": model.network.sizes,
+        "trees": 0 if model.trees is None else len(model.trees.first),
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
     card = model.card.model_copy(update=made)
-    _check(path.stem, Model(card, model.normalisation, model.network, model.others))
+    _check(path.stem, Model(card, model.normalisation, model.network, model.trees))
     write_atomic(path.with_suffix(WEIGHTS), weights)
     write_atomic(path.with_suffix(CARD), card.model_dump_json(indent=2).encode() + b"\n")
     return card
@@ -193,18 +205,18 @@ def _read(name: str, path: Path) -> bytes:
 
 def _card(name: str, text: bytes) -> Card:
     try:
-        card = Card.model_validate_json(text)
+        version = _AnyCard.model_validate_json(text).schema_version
+        if version != SCHEMA_VERSION:
+            raise ModelSchemaMismatch(
+                name, f"its files have schema {version}, here {SCHEMA_VERSION} is known"
+            )
+        return Card.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         entry = ".".join(map(str, first["loc"]))
         if entry == "" or first["type"] == "json_invalid":
             raise ModelFileCorrupt(name, f"{name}{CARD} cannot be read ({first['msg']})") from None
         raise ModelSchemaMismatch(name, f"{entry} of its card: {first['msg']}") from None
-    if card.schema_version != SCHEMA_VERSION:
-        raise ModelSchemaMismatch(
-            name, f"its files have schema {card.schema_version}, here {SCHEMA_VERSION} is known"
-        )
-    return card
 
 
 def _check_known(name: str, what: str, of: tuple[str, ...], known: Collection[str] | None) -> None:
@@ -224,7 +236,8 @@ def _tensors(model: Model) -> dict[str, NDArray[np.generic]]:
         found[f"layer.{number}.bias"] = layer.bias
         for which, weights in enumerate(layer.of_relation):
             found[f"layer.{number}.relation.{which}"] = weights
-    found |= {f"other.{key}": value for key, value in model.others.items()}
+    if model.trees is not None:
+        found |= {f"trees.{part}": value for part, value in model.trees.arrays().items()}
     return {key: np.ascontiguousarray(value) for key, value in found.items()}
 
 
@@ -256,14 +269,27 @@ def _model(name: str, card: Card, tensors: dict[str, NDArray[np.generic]]) -> Mo
     normalisation = Normalisation(
         scales(_CENTRE, features), scales(_SCALE, features), float(scales(_CLIP, 1)[0])
     )
-    others = {
-        key.removeprefix("other."): value
-        for key, value in tensors.items()
-        if key.startswith("other.")
-    }
-    if len(others) < len(tensors):
+    trees = _trees(name, tensors) if card.trees else None
+    if tensors:
         raise ModelSchemaMismatch(name, "it has tensors that this release does not know")
-    return Model(card, normalisation, GraphSage(layers), others)
+    return Model(card, normalisation, GraphSage(layers), trees)
+
+
+def _trees(name: str, tensors: dict[str, NDArray[np.generic]]) -> Trees:
+    def part(key: str, dtype: type[_Number]) -> NDArray[_Number]:
+        value = tensors.pop(f"trees.{key}", None)
+        if value is None or value.ndim != 1 or value.dtype != dtype:
+            raise ModelSchemaMismatch(name, f"tensor trees.{key} is missing, or not {dtype}")
+        return value.astype(dtype, copy=False)
+
+    return Trees(
+        part("first", np.int32),
+        part("column", np.int16),
+        part("limit", np.float32),
+        part("below", np.int32),
+        part("above", np.int32),
+        part("chance", np.float32),
+    )
 
 
 def _check(name: str, model: Model) -> None:
@@ -286,6 +312,11 @@ def _faults(model: Model) -> list[str]:
         "its layers are not those of its card": card.sizes == sizes
         and all(len(layer.of_relation) == len(card.relations) for layer in model.network.layers),
         "it has not two inputs for each feature": sizes[0] == 2 * len(card.features),
+        "its trees are not those of its card, or lead nowhere": model.trees is None
+        or (
+            card.trees == len(model.trees.first)
+            and model.trees.lead_to_leaves(len(INPUTS) * len(card.features))
+        ),
         "it has not one output for each name": sizes[-1] == len(card.outputs),
         "a number of it is not finite": all(bool(np.isfinite(each).all()) for each in numbers),
         "a scale of it is not above 0": bool((scaling.scale > 0).all()) and scaling.clip > 0,

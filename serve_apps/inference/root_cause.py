@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
-    from serve_apps.inference.graphsage import GraphSage
     from serve_apps.inference.learning import VertexGraph
-    from serve_apps.inference.normalisation import Normalisation
+    from serve_apps.inference.model_file import Model
 
 OUTPUTS: Final = ("root", "outside")
 NODE_IS_ROOT: Final = "node_is_root"  # calibrated: that the node with this share is the root
@@ -50,27 +49,28 @@ def operators(graph: VertexGraph) -> tuple[sparse.csr_array, ...]:
 
 
 def judge(
-    network: GraphSage,
-    scaling: Normalisation,
+    model: Model,
     graph: VertexGraph,
     x: NDArray[np.float64],
     using: Sequence[sparse.csr_array] | None = None,
 ) -> Judgement:
     """Ask a root-cause model.
 
+    The network says whether there is an incident and whether it comes from outside; which vertex it
+    is, if it is one, is for the trees to say where the model has any.
+
     Args:
-        network: with `OUTPUTS`.
-        scaling: of its raw features.
+        model: whose network has `OUTPUTS`.
         graph: the network, with at least one node.
         x: float64 [v, f], raw features; NaN where not known.
         using: `operators(graph)`, where they are at hand.
     """
     using = operators(graph) if using is None else using
-    logits = network(scaling(x), using).astype(np.float64)
+    logits = model.network(model.normalisation(x), using).astype(np.float64)
     logits[graph.owner < 0] = -np.inf
     root, outside = logsumexp(logits, axis=0)
     some = np.logaddexp(root, outside)
-    vertices = np.exp(logits[:, 0] - root)
+    vertices = np.exp(logits[:, 0] - root) if model.trees is None else model.trees.shares(graph, x)
     inside = graph.owner >= 0
     nodes = np.zeros(graph.n_nodes)
     np.add.at(nodes, graph.owner[inside], vertices[inside])

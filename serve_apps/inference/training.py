@@ -5,6 +5,9 @@ the logits of one choice: no incident (whose logit is 0), each vertex as the roo
 from outside, which each vertex may bear witness to. So an answer needs no second model that says
 whether there is an incident, and probabilities of networks of any size add up to 1.
 
+Trees may name the root in its place, see `trees`; they are grown on the incidents that began in the
+network, and are chosen by nothing.
+
 The condition model has one output for each node, the logit of its being anomalous.
 
 Both are trained on the earlier examples, stopped where the later ones (`validation`) no longer get
@@ -32,6 +35,7 @@ from serve_apps.inference.normalisation import Normalisation
 from serve_apps.inference.root_cause import NODE_IS_ROOT, OUTPUTS, Judgement, judge
 from serve_apps.inference.scoring import FALSE_ALARMS
 from serve_apps.inference.torch_graphsage import adjacency, fit, merged
+from serve_apps.inference.tree_training import grow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,11 +45,12 @@ if TYPE_CHECKING:
     from serve_apps.inference.graphsage import GraphSage
     from serve_apps.inference.learning import Example, NodeExample, TrainingOptions
     from serve_apps.inference.torch_graphsage import Batch
+    from serve_apps.inference.trees import Trees
 
 CONDITION_OUTPUTS: Final = ("anomalous",)
 EPOCH: Final = "SOURCE_DATE_EPOCH"
 ALARM: Final = "incident"  # threshold on the probability that there is an incident
-_PACKAGES: Final = ("x0tta6bl4", "torch", "torch-geometric", "numpy")
+_PACKAGES: Final = ("x0tta6bl4", "torch", "torch-geometric", "scikit-learn", "numpy")
 # Few quiet windows set the quantile: below this, a rate of one in a hundred was missed in trials.
 _LEAST_ALARM: Final = 0.8
 _FAR: Final = -1e9  # logit of what cannot be
@@ -96,17 +101,19 @@ def train_root_cause(
     earlier = _root_cause_batches(examples, scaling, options)
     later = _root_cause_batches(validation, scaling, options)
     networks, epochs = _members(earlier, later, len(OUTPUTS), options, progress, "on the earlier")
-    judged = [judge(networks, scaling, each.graph, each.x) for each in validation]
+    card = _card(described.root_cause, described, options, OUTPUTS)
+    first = Model(card, scaling, networks, _grown(examples, options))
+    judged = [judge(first, each.graph, each.x) for each in validation]
     scaling = described.scaling or Normalisation.of(np.concatenate([each.x for each in every]))
     whole = _root_cause_batches(every, scaling, options)
     network, _ = _members(whole, [], len(OUTPUTS), options, progress, "on all", epochs)
-    card = _card(described.root_cause, described, options, OUTPUTS).model_copy(
+    card = card.model_copy(
         update={
             "thresholds": {ALARM: _alarm(validation, judged, described.false_alarms)},
             "calibration": {NODE_IS_ROOT: _confidence(validation, judged)},
         }
     )
-    return Model(card, scaling, network)
+    return Model(card, scaling, network, _grown(every, options))
 
 
 def train_condition(
@@ -136,6 +143,11 @@ def train_condition(
         }
     )
     return Model(card, scaling, network)
+
+
+def _grown(examples: Sequence[Example], options: TrainingOptions) -> Trees | None:
+    is_inside = any(each.truth is Truth.INSIDE for each in examples)
+    return grow(examples, options.trees, options.seed) if options.trees and is_inside else None
 
 
 def _members(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from serve_apps.inference.learning import Example, TrainingOptions
     from serve_apps.inference.model_file import Model
 
+TREES: Final = 200  # that name the root where a model is learnt from a data set
 VALIDATION: Final = 0.2  # share of the windows, the latest
 FOLDS: Final = 5
 _LAST: Final = 2 / 7  # of the time: two days of a week
@@ -120,14 +121,14 @@ def trial(
     answers, took = _timed(model, asked.incidents)
     quiet, took_quiet = _timed(model, asked.quiet)
     found = scores(asked, answers, quiet)
-    others = _baselines(training, asked, options, progress) if beside else {}
+    others = _baselines(training, asked, model, options, progress) if beside else {}
     median_s = float(np.median(took + took_quiet)) if took or took_quiet else float("nan")
     return Trial(model, found, others, placebo(asked, quiet), train_s, 1e3 * median_s)
 
 
 def answer(model: Model, example: Example, using: Sequence[Any] | None = None) -> Answer:
     """What a model says of a window."""
-    said = judge(model.network, model.normalisation, example.graph, example.x, using)
+    said = judge(model, example.graph, example.x, using)
     confidence = float(model.probability(NODE_IS_ROOT, said.nodes.max()))
     return Answer(
         said.nodes,
@@ -181,6 +182,7 @@ def _timed(model: Model, asked: Sequence[LabelledWindow]) -> tuple[list[Answer],
 def _baselines(
     training: LabelledWindows,
     asked: LabelledWindows,
+    model: Model,
     options: TrainingOptions,
     progress: Callable[[str], None],
 ) -> dict[str, Scores]:
@@ -194,7 +196,7 @@ def _baselines(
         earlier,
         later,
         Described(training.features, "the same, without edges", ()),
-        options,
+        replace(options, trees=0),
         lambda text: progress(f"baseline without edges, {text}"),
     )
     alone = [answer(bare, each) for each in baselines.without_edges([one.example for one in now])]
@@ -203,6 +205,7 @@ def _baselines(
         "max_robust_z": baselines.farthest(asked.features, now),
         "extra_trees": trees,
         "boosting": boosted,
+        "without_trees": _timed(replace(model, trees=None), now)[0],
         "without_edges": alone,
     }
     only = type(asked)(asked.features, asked.incidents, ())

@@ -15,7 +15,7 @@ from serve_apps.inference.data_set import read
 from serve_apps.inference.evaluation import scores
 from serve_apps.inference.labelled_windows import labelled_windows
 from serve_apps.inference.learning import TrainingOptions
-from serve_apps.inference.trials import answer, last_days, placebo, trial
+from serve_apps.inference.trials import TREES, answer, last_days, placebo, trial
 
 if TYPE_CHECKING:
     from serve_apps.inference.data_set import DataSet
@@ -41,7 +41,7 @@ def parts(week: DataSet) -> tuple[LabelledWindows, LabelledWindows]:
 
 @pytest.fixture(scope="module")
 def found(parts: tuple[LabelledWindows, LabelledWindows]) -> Trial:
-    return trial(*parts, WEEK.name, TrainingOptions(), beside=False)
+    return trial(*parts, WEEK.name, TrainingOptions(trees=TREES), beside=False)
 
 
 def test_the_week_is_read_whole(week: DataSet) -> None:

@@ -48,7 +48,7 @@ def score_root_causes(
         series, using = series_of(telemetry), operators(graph)
         for planned in run.plans:
             x = incident_features(telemetry, planned.start + 1, planned.end - 1, series).x
-            said = judge(model.network, model.normalisation, graph, x, using)
+            said = judge(model, graph, x, using)
             best = said.nodes[roots_of(run, planned)].max(initial=0.0)
             scores.append(
                 RootCauseScore(

@@ -11,6 +11,7 @@ import numpy as np
 from serve_apps.inference.graphsage import GraphSage, Layer
 from serve_apps.inference.model_file import Card, Model, Purpose
 from serve_apps.inference.normalisation import Normalisation
+from serve_apps.inference.trees import LEAF, Trees
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +36,23 @@ def drawn_network(rng: np.random.Generator, sizes: Sequence[int], relations: int
             )
             for f_in, f_out in itertools.pairwise(sizes)
         )
+    )
+
+
+def drawn_trees(rng: np.random.Generator, columns: int, count: int = 20) -> Trees:
+    """Full trees of depth 3."""
+    n = 15
+    inner = np.arange(n) < n // 2
+    starts = np.repeat(np.arange(count) * n, n)
+    here = np.tile(np.arange(n), count)
+    is_inner = np.tile(inner, count)
+    return Trees(
+        (np.arange(count) * n).astype(np.int32),
+        np.where(is_inner, rng.integers(0, columns, n * count), LEAF).astype(np.int16),
+        rng.normal(size=n * count).astype(np.float32),
+        np.where(is_inner, starts + 2 * here + 1, 0).astype(np.int32),
+        np.where(is_inner, starts + 2 * here + 2, 0).astype(np.int32),
+        rng.random(n * count).astype(np.float32),
     )
 
 

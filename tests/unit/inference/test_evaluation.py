@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ from serve_apps.inference.labelled_windows import labelled_windows
 from serve_apps.inference.learning import RELATIONS, Truth, VertexGraph
 from serve_apps.inference.normalisation import Normalisation
 from serve_apps.inference.root_cause import judge
-from tests.unit.inference.drawn import drawn_network
+from tests.unit.inference.drawn import drawn_model, drawn_network, drawn_trees
 from tests.unit.inference.made_data_set import made_data_set
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ def test_renaming_nodes_and_links_changes_no_answer(seed: int) -> None:
     graph = VertexGraph.of(made)
     network = drawn_network(rng, (4, 8, 2), len(RELATIONS))
     scaling = Normalisation(np.zeros(2), np.ones(2))
+    trees = drawn_trees(rng, 8)
     x = np.where(rng.random((12, 2)) < 0.2, np.nan, rng.normal(size=(12, 2)))
     nodes, links = rng.permutation(4), rng.permutation(4)
     halves = (2 * links[:, None] + np.arange(2)).reshape(-1)
@@ -151,11 +153,16 @@ def test_renaming_nodes_and_links_changes_no_answer(seed: int) -> None:
             made.directed[links],
         )
     )
-    said = judge(network, scaling, graph, x)
     order = np.concatenate((nodes, 4 + halves))
-    again = judge(network, scaling, permuted, x[order])
-    np.testing.assert_allclose(again.nodes, said.nodes[nodes], atol=1e-6)
-    np.testing.assert_allclose(again.vertices, said.vertices[order], atol=1e-6)
-    assert again.incident == pytest.approx(said.incident, abs=1e-6)
-    assert again.outside == pytest.approx(said.outside, abs=1e-6)
-    assert said.vertices[4 + 7] == 0  # the end outside the network
+    for model in (
+        replace(drawn_model(), network=network, normalisation=scaling, trees=who)
+        for who in (None, trees)
+    ):
+        said = judge(model, graph, x)
+        again = judge(model, permuted, x[order])
+        np.testing.assert_allclose(again.nodes, said.nodes[nodes], atol=1e-6)
+        np.testing.assert_allclose(again.vertices, said.vertices[order], atol=1e-6)
+        assert again.incident == pytest.approx(said.incident, abs=1e-6)
+        assert again.outside == pytest.approx(said.outside, abs=1e-6)
+        assert said.vertices[4 + 7] == 0  # the end outside the network
+        assert said.vertices.sum() == pytest.approx(1)

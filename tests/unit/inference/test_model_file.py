@@ -13,7 +13,7 @@ from safetensors import numpy as safetensors
 from serve_apps.inference.errors import ModelFileCorrupt, ModelSchemaMismatch
 from serve_apps.inference.graphsage import mean_operator
 from serve_apps.inference.model_file import Purpose, load, save
-from tests.unit.inference.drawn import FEATURES, drawn_model
+from tests.unit.inference.drawn import FEATURES, drawn_model, drawn_trees
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,14 +43,18 @@ def _scores(model: Model) -> np.ndarray:
 
 def test_what_is_loaded_answers_as_what_was_saved(tmp_path: Path) -> None:
     """To the last bit, with all that the card says."""
-    model = dataclasses.replace(drawn_model(), others={"trees": np.arange(6).reshape(2, 3)})
+    trees = drawn_trees(np.random.default_rng(0), 4 * len(FEATURES))
+    model = dataclasses.replace(drawn_model(), trees=trees)
     card = save(model, tmp_path / "m")
     again = load(
         tmp_path / "m", purpose=Purpose.CONDITION, features=FEATURES, relations=["neighbour"]
     )
     assert again.card == card
     np.testing.assert_array_equal(_scores(again), _scores(model))
-    np.testing.assert_array_equal(again.others["trees"], model.others["trees"])
+    assert again.trees is not None
+    assert again.card.trees == len(trees.first)
+    for name, array in trees.arrays().items():
+        np.testing.assert_array_equal(again.trees.arrays()[name], array)
     assert again.probability("anomalous", np.array([-9.0, 2.0])) == pytest.approx([0.02, 0.74])
 
 
@@ -86,7 +90,9 @@ def test_weights_of_another_model_are_refused(path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "why"),
     [
-        ({"schema_version": 99}, "schema 99"),
+        ({"schema_version": 99, "colour": "blue"}, "schema 99"),
+        ({"schema_version": 1}, "schema 1, here 2"),
+        ({"trees": 3}, "trees.first"),
         ({"purpose": "weather"}, "purpose"),
         ({"features": FEATURES[:-1]}, "normalisation.centre"),
         ({"features": [*FEATURES[:-1], "rssi"]}, "named twice"),
@@ -112,6 +118,28 @@ def test_a_model_for_something_else_is_refused(path: Path) -> None:
         load(path, features=FEATURES[:-1])
     with pytest.raises(ModelSchemaMismatch, match="relation neighbour"):
         load(path, relations=["opposite"])
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "value"),
+    [
+        ("above", 0, 0),  # to itself: for ever
+        ("below", 3, 10**6),
+        ("column", 0, 4 * len(FEATURES)),
+        ("column", 0, -2),
+        ("first", 0, -1),
+        ("chance", 0, 1.5),
+        ("limit", 0, np.nan),
+    ],
+)
+def test_trees_that_lead_nowhere_are_refused(
+    tmp_path: Path, name: str, at: int, value: float
+) -> None:
+    """So that no file can make a replica wait for ever."""
+    trees = drawn_trees(np.random.default_rng(0), 4 * len(FEATURES))
+    trees.arrays()[name][at] = value
+    with pytest.raises(ModelSchemaMismatch, match=r"lead nowhere|finite"):
+        save(dataclasses.replace(drawn_model(), trees=trees), tmp_path / "m")
 
 
 def test_a_weight_that_is_no_number_is_refused(path: Path) -> None:

@@ -63,7 +63,7 @@ def test_names_and_order_change_no_answer(model: Model, runs: list[Run]) -> None
     nodes = []
     for telemetry in (run.telemetry, other.telemetry):
         x = incident_features.incident_features(telemetry, planned.start + 1, planned.end - 1).x
-        said = judge(model.network, model.normalisation, VertexGraph.of_nodes(telemetry.graph), x)
+        said = judge(model, VertexGraph.of_nodes(telemetry.graph), x)
         nodes.append(said.nodes)
     np.testing.assert_allclose(nodes[1][other.node], nodes[0], atol=1e-4)
 

@@ -34,6 +34,8 @@ from serve_apps.inference.training import (
     train_condition,
     train_root_cause,
 )
+from serve_apps.inference.tree_training import fitted, taken_out
+from serve_apps.inference.trees import LEAF, inputs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,6 +105,24 @@ def test_merged_networks_say_the_mean_of_what_each_says() -> None:
     np.testing.assert_allclose(together(x, using), mean, atol=1e-6)
 
 
+def test_numpy_says_what_trees_of_scikit_learn_say() -> None:
+    """Within the last digits of a float32, also of values that are limits of the trees."""
+    rng = np.random.default_rng(5)
+    forest = fitted(_examples(rng, 60), 20, 5)
+    trees = taken_out(forest)
+    each = _examples(rng, 1)[0]
+    x = inputs(each.graph, each.x)
+    limits = rng.choice(trees.limit[trees.column != LEAF], (200, x.shape[1]))
+    for rows in (x, limits):
+        expected = forest.predict_proba(rows)[:, 1]
+        np.testing.assert_allclose(trees(rows), expected, atol=1e-7)
+    shares = trees.shares(each.graph, each.x)
+    assert shares.sum() == pytest.approx(1)
+    assert (shares[each.graph.owner < 0] == 0).all()
+    alone = VertexGraph.of(NetworkGraph(("n",), (), np.empty((0, 2), np.int32), np.empty(0, bool)))
+    assert trees.shares(alone, np.full((1, 2), np.nan)) == pytest.approx([1.0])
+
+
 def test_a_root_cause_model_is_learnt_and_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,11 +133,20 @@ def test_a_root_cause_model_is_learnt_and_kept(
     described = Described(("bgp", "loss"), "drawn")
     models = [
         train_root_cause(examples[:135], examples[135:], described, options)
-        for options in (QUICK, QUICK, replace(QUICK, seed=1, members=2))
+        for options in (
+            replace(QUICK, trees=20),
+            replace(QUICK, trees=20),
+            replace(QUICK, seed=1, members=2),
+        )
     ]
     first, again, other = (model.network.layers[0].own for model in models)
     assert np.array_equal(first, again)
     assert other.shape[1] == 2 * first.shape[1]
+    trees, same, none = (model.trees for model in models)
+    assert none is None
+    assert trees is not None
+    assert same is not None
+    assert np.array_equal(trees.limit, same.limit)
     assert not np.array_equal(first, other[:, : first.shape[1]])
 
     for name, made in zip(("model", "again"), models, strict=False):
@@ -128,7 +157,7 @@ def test_a_root_cause_model_is_learnt_and_kept(
     model = load(tmp_path / "model", relations=RELATIONS)
     right = []
     for each in _examples(rng, 90):
-        said = judge(model.network, model.normalisation, each.graph, each.x)
+        said = judge(model, each.graph, each.x)
         assert said.nodes.sum() == pytest.approx(1)
         alarm = said.incident >= model.card.thresholds[ALARM]
         if each.truth is Truth.NORMAL:

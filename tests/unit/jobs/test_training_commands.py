@@ -46,6 +46,7 @@ def test_a_model_is_made_and_scored_on_another_week(week: Path, tmp_path: Path) 
     assert told["model"] == str(path)
     with pytest.raises(ModelSchemaMismatch, match="not for root-cause"):
         load(path, purpose=Purpose.ROOT_CAUSE)  # as a session does
+    assert model.card.trees == len(model.trees.first if model.trees else ()) > 0
     assert model.card.trained_on == told["trained_on"] == "week: 24 incidents, 120 quiet windows"
 
     other = tmp_path / "other"
@@ -56,7 +57,7 @@ def test_a_model_is_made_and_scored_on_another_week(week: Path, tmp_path: Path) 
     assert (told["incidents"], told["located"], told["visible"]) == (24, 18, 12)
     assert told["visible_top1"] > told["baselines"]["majority"]["visible_top1"]
     assert set(told["baselines"]) == {
-        "majority", "max_robust_z", "extra_trees", "boosting", "without_edges",
+        "majority", "max_robust_z", "extra_trees", "boosting", "without_edges", "without_trees",
     }  # fmt: skip
     assert set(told["per_kind"]) == {"link-loss", "node-down", "bgp-hijack", "link-delay"}
     for name in ("top1", "top3", "endpoint_top1", "outside_recall", "false_alarms_per_day"):
