@@ -80,7 +80,7 @@ class Card(BaseModel):
         min_length=1, max_length=_LIST, description="what each output of the last layer says"
     )
     trees: int = Field(
-        0, ge=0, le=10_000, description="that name the root; 0: the network names it"
+        default=0, ge=0, le=10_000, description="that name the root; 0: the network names it"
     )
     thresholds: dict[Name, FiniteFloat] = Field(
         default={}, description="scores from which on something is said, by what is said"

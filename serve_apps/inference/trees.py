@@ -93,7 +93,7 @@ class Trees:
         chance = np.clip(self(inputs(graph, x)[inside]), _EDGE, 1 - _EDGE)
         odds = np.zeros(len(x))
         odds[inside] = chance / (1 - chance)
-        return odds / odds.sum()
+        return np.asarray(odds / odds.sum(), np.float64)
 
 
 def inputs(graph: VertexGraph, x: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -104,7 +104,7 @@ def inputs(graph: VertexGraph, x: NDArray[np.float64]) -> NDArray[np.float32]:
     padded = np.concatenate((x, np.full((1, x.shape[1]), np.nan)))
     ahead = np.concatenate([_ahead(each) for each in np.split(np.abs(x), [graph.n_nodes])])
     beside = np.concatenate((x, padded[opposite], padded[graph.owner], ahead), axis=1)
-    return np.nan_to_num(beside).astype(np.float32)
+    return np.asarray(np.nan_to_num(beside), np.float32)
 
 
 def _ahead(size: NDArray[np.float64]) -> NDArray[np.float64]:
