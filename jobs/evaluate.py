@@ -61,8 +61,8 @@ def command(
     asks for the same nodes from minutes before the incidents: anything above chance would be a leak
     of labels.
 
-    Beside the model stand what it has to beat: the commonest root, the largest robust z-score, extra
-    trees and gradient boosting on the same features, its own network without its trees, and a
+    Beside the model stand what it has to beat: the commonest root, the largest robust z-score,
+    extra trees and gradient boosting on the same features, its own network without its trees, and a
     network without edges.
 
     Needs torch: `make setup-train`. Writes nothing; `x0 train` makes a model to keep.
