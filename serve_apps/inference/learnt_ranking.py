@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 NAME: Final = "root-cause"
 FEWEST: Final = NORMAL // 3  # rows before the incident, without which nothing is known as normal
 LARGEST: Final = 2_000  # nodes around an incident that the model is asked about
+TELLING: Final = ("in_packet_rate", "out_packet_rate", "latency", "cpu")  # one of them is measured
 
 
 class LearntRanker:
@@ -56,14 +57,15 @@ class LearntRanker:
         """See `RootCauseRanker.rank`.
 
         The evidence alone ranks where no model can be used, where too little was measured before
-        the incident, and incidents with more than `LARGEST` nodes around them. The answer says by
-        what it is ranked.
+        the incident, incidents with more than `LARGEST` nodes around them, and where links' states
+        and qualities are all that is known: by those the model takes an incident that ended shortly
+        before for the root of the next one. The answer says by what it is ranked.
         """
         found = self._evidence.rank(situation)
         touched = _touched(situation)
         whole = situation.telemetry()
         noticed = int(np.searchsorted(whole.times, situation.since))
-        if noticed < FEWEST:
+        if noticed < FEWEST or not any(name in whole.metrics for name in TELLING):
             return found
         try:
             model = self.model.get()
