@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from jobs import (
+    alert,
     diff,
     down,
     drill,
@@ -63,6 +64,7 @@ app.command("diff")(diff.command)
 app.command("train")(train.command)
 app.command("evaluate")(evaluate.command)
 app.command("down")(down.command)
+app.add_typer(alert.app, name="alert")
 app.add_typer(source.app, name="source")
 app.add_typer(lab.app, name="lab")
 app.add_typer(pay.app, name="pay")

@@ -160,6 +160,11 @@ CATALOGUE: Final[Mapping[AlertName, Entry]] = MappingProxyType(
             "What a model is asked about no longer resembles what it was trained with.",
             "Its scores are less reliable; train it anew with `x0 train`.",
         ),
+        AlertName.MORNING_DIGEST: Entry(
+            _INFO,
+            "What got worse since a day ago, once a day.",
+            "`x0 diff 24h` lists all that is different, `x0 events` what happened.",
+        ),
         AlertName.ERROR_CRITICAL: Entry(
             _CRITICAL,
             "A part of this system has met an error that it cannot go on with.",

@@ -8,13 +8,17 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from actors.history import digest
 from actors.history.collecting import EventCollector
 from actors.history.contract import HISTORIAN, MOST_EVENTS, MOST_WAIT_S, HistorianContract
+from actors.history.errors import NoHistory
 from actors.history.event_store import EventQuery
 from actors.history.mesh_recorder import MeshRecorder
+from actors.runtime.alerting import raise_alert
 from actors.runtime.bell import Bell
 from actors.runtime.errors import Conflict, Unavailable, X0Error
 from actors.runtime.shell import ActorShell
+from actors.runtime.state_files import ensure_directory, write_atomic
 from actors.topology.events import MESH, EventKind, EventSeverity, RecordedPage
 from actors.topology.live import Watch
 from actors.topology.provenance import Network
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from actors.history.event_store import EventStore, StoredEvent
     from actors.history.mesh_recorder import Recording
     from actors.runtime.actor_health import ActorHealth
+    from actors.runtime.daily import DailyTime
     from actors.runtime.metrics import Metrics
     from actors.topology.events import EventPage, NetworkEvent
     from actors.topology.samples import NetworkSample
@@ -33,6 +38,10 @@ POLL_S: Final = 0.25  # interval between two polls of a source of events
 MINUTE_S: Final = 60.0
 SAMPLE_S: Final = 2.0  # interval between two tries to sample what was not seen in this minute
 EXPIRE_S: Final = 3_600.0  # interval between two deletions of old events
+DIGEST_S: Final = 20.0  # interval between two looks whether a digest is due
+SAMPLED_S: Final = 600.0  # so long a digest waits for a sample of each network
+LATE_S: Final = 3_600.0  # a digest that is later than this is left out
+DIGEST_FILE: Final = "digest"  # holds the day of the last one
 LOCK_S: Final = 5.0  # longest wait at once for an earlier historian to end
 RETRY_S: Final = 5.0  # between two tries to open the stores
 MOST_LINES: Final = 20  # log lines about events that were stored together
@@ -102,6 +111,8 @@ class HistorianActor(ActorShell):
             self._vital(self._collecting(name, recorded))
         self._vital(self._sampling())
         self._vital(self._expiring())
+        if options.digest_at is not None:
+            self._vital(self._digesting(options.digest_at))
         self._log.info("history is recorded", directory=str(options.archive.directory))
 
     async def _opened(self) -> bool:
@@ -264,6 +275,35 @@ class HistorianActor(ActorShell):
         deleted = await asyncio.to_thread(self._store.expire, before)
         if deleted:
             self._log.info("old events deleted", events=deleted)
+
+    # -- digest ----------------------------------------------------------------------------------
+
+    async def _digesting(self, daily: DailyTime) -> None:
+        """Tell once a day what got worse in it; what was due while nothing ran, for an hour."""
+        while True:
+            await self._try("digest", asyncio.to_thread(self._digest, daily))
+            await asyncio.sleep(DIGEST_S)
+
+    def _digest(self, daily: DailyTime) -> None:
+        now = time.time()
+        day, due = daily.newest(now)
+        file = self._options.archive.directory / DIGEST_FILE
+        told = file.read_text(encoding="ascii") if file.is_file() else ""
+        if told == day.isoformat() or now - due > LATE_S:
+            return
+        networks = {name: each.network for name, each in self._options.recorded.items()}
+        if self._options.mesh is not None:
+            networks[MESH] = Network.EMULATED
+        if now - due < SAMPLED_S and not networks.keys() <= self._minutes.keys():
+            return  # it has just been started, and has not seen all networks yet
+        for network in networks.values():
+            try:
+                made = digest.of_day(self._options.archive, network, now, daily.zone)
+            except NoHistory as error:
+                made = digest.not_known(network, error.why)
+            raise_alert(digest.alert(made, network, day, now))
+        ensure_directory(file.parent)
+        write_atomic(file, day.isoformat().encode("ascii"))
 
     # -- state -----------------------------------------------------------------------------------
 

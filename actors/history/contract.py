@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.history.archive import Archive
+    from actors.runtime.daily import DailyTime
     from actors.topology.events import EventPage, EventSource, RecordedPage
     from actors.topology.live import MeshSource
     from actors.topology.provenance import Network
@@ -55,6 +56,7 @@ class HistorianOptions:
         metric_s: how long metrics are kept, s.
         metric_bytes: size of all metrics, at most.
         log_level: least severe line to log.
+        digest_at: when what got worse in a day is told, each day; None: never.
     """
 
     archive: Archive
@@ -65,6 +67,7 @@ class HistorianOptions:
     metric_bytes: int
     log_level: str
     recorded: Mapping[str, Recorded] = field(default_factory=dict)
+    digest_at: DailyTime | None = None
 
 
 class HistorianContract(ActorContract, Protocol):

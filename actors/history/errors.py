@@ -20,11 +20,12 @@ class NoHistory(X0Error):
 class InvalidMoment(InvalidInput):
     """A text names no moment."""
 
-    def __init__(self, text: str, why: str) -> None:
+    def __init__(self, text: str, why: str, *, coming: bool = False) -> None:
+        how = "from now, `tomorrow 06:00`" if coming else "ago, `yesterday 22:00`"
         super().__init__(
             f"the time {text[:60]!r} is refused",
             why,
-            "Give 90s, 15m, 2h, 3d or 1w for so long ago, `yesterday 22:00`, `22:00`, or "
-            "2026-11-28T22:00, with +01:00 or Z if it is not local time.",
-            entry="since",
+            f"Give 90s, 15m, 2h, 3d or 1w for so long {how}, `22:00`, or 2026-11-28T22:00, with"
+            " +01:00 or Z if it is not local time.",
+            entry="until" if coming else "since",
         )

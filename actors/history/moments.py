@@ -4,6 +4,9 @@
 22:00              today at that time, or yesterday if that is still to come
 yesterday 22:00    and `today 06:00`, `yesterday` (at its begin)
 2026-11-28T22:00   ISO 8601; with Z or +01:00, else in the time zone of whoever asks
+
+Of a time to come, 2h is in two hours, 22:00 the next time the clock shows it, and `tomorrow 06:00`
+is known too.
 """
 
 from __future__ import annotations
@@ -58,6 +61,50 @@ def moment(text: str, now: float, zone: tzinfo | None = None) -> float:
     if at > now:
         raise InvalidMoment(text, f"it is still to come: now is {here:%Y-%m-%dT%H:%M}")
     return at
+
+
+def coming(text: str, now: float, zone: tzinfo | None = None) -> float:
+    """The moment to come that a text names, Unix time, s; `now` is the earliest.
+
+    Args:
+        text: what was written.
+        now: the present, Unix time, s.
+        zone: where times without a zone are meant; None: by the rules of this machine.
+
+    Raises:
+        InvalidMoment: it names none, or one that is past.
+    """
+    written = text.strip()
+    if written.lower() == "now":
+        return now
+    ahead_s = duration_s(written)
+    if ahead_s is not None:
+        if ahead_s > _LONGEST_S:
+            raise InvalidMoment(text, "it is too far ahead", coming=True)
+        return now + ahead_s
+    here = datetime.fromtimestamp(now, zone)
+    try:
+        found = _coming_clock_time(written.lower(), here) or _iso(written, zone)
+        at = None if found is None else found.timestamp()
+    except (OverflowError, OSError, ValueError):
+        at = None
+    if at is None:
+        raise InvalidMoment(text, "it is no duration and no time", coming=True)
+    if at < now:
+        raise InvalidMoment(text, f"it is past: now is {here:%Y-%m-%dT%H:%M}", coming=True)
+    return at
+
+
+def _coming_clock_time(written: str, here: datetime) -> datetime | None:
+    """`22:00`, `today 22:00`, `tomorrow 06:00`; None if it has another form."""
+    word, _, rest = written.partition(" ")
+    named = word in {"today", "tomorrow"}
+    clock = rest.strip() if named else written
+    if not _CLOCK.fullmatch(clock):
+        return None
+    day = here.date() + timedelta(days=word == "tomorrow")
+    found = datetime.combine(day, time.fromisoformat(clock), here.tzinfo)
+    return found + timedelta(days=1) if found < here and not named else found
 
 
 def duration_s(text: str) -> int | None:

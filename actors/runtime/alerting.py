@@ -51,6 +51,7 @@ class AlertName(StrEnum):
     ORDER_PAID = "OrderPaid"
     CANARY_ROLLED_BACK = "CanaryRolledBack"
     MODEL_DRIFT = "ModelDrift"
+    MORNING_DIGEST = "MorningDigest"
     ERROR_CRITICAL = "ErrorCritical"
     EVENT_LOOP_LAG = "EventLoopLag"
     ALERT_TEST = "AlertTest"  # raised by a person, to see whether alerts arrive

@@ -10,6 +10,7 @@ from actors.topology.provenance import Network
 from jobs.launch.companion import Companion, Stage
 
 if TYPE_CHECKING:
+    from actors.runtime.daily import DailyTime
     from jobs.launch.companion import Plan
     from serve_apps.settings import Settings
 
@@ -27,6 +28,15 @@ class HistoryCompanion(Companion):
         """Always."""
         return True
 
+    def prepare(self, plan: Plan) -> Plan:
+        """Refuse a time of the digest that is none, before anything is started.
+
+        Raises:
+            ConfigurationError: there is no such time or zone.
+        """
+        digest_at(plan.settings)
+        return plan
+
     def start(self, plan: Plan) -> None:
         """Start the actor."""
         from actors.history.actor import HistorianActor
@@ -37,6 +47,19 @@ class HistoryCompanion(Companion):
     def owns(self, actor: str) -> bool:
         """There is one."""
         return actor == HISTORIAN
+
+
+def digest_at(settings: Settings) -> DailyTime | None:
+    """When people are told what got worse, each day; None: never.
+
+    Raises:
+        ConfigurationError: there is no such time or zone.
+    """
+    from actors.runtime.daily import DailyTime
+    from actors.runtime.settings import variable
+
+    at = settings.alerts_digest_at
+    return DailyTime.of(at, variable("alerts_digest_at")) if at and settings.alerts else None
 
 
 def history_options(
@@ -59,4 +82,5 @@ def history_options(
         metric_bytes=settings.history_metric_bytes,
         log_level=settings.log_level,
         recorded=observed if Network.OBSERVED in networks else {},
+        digest_at=digest_at(settings),
     )

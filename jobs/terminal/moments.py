@@ -9,6 +9,7 @@ from typing import Final
 from actors.history import moments
 
 METAVAR: Final = "TIME"
+COMING: Final = "2h, 22:00, `tomorrow 06:00`, or ISO such as 2026-11-28T22:00+01:00"
 HELP: Final = "2h, 3d, 22:00, `yesterday 22:00`, or ISO such as 2026-11-28T22:00+01:00"
 
 
@@ -19,6 +20,15 @@ def parsed(text: str) -> float:
         InvalidMoment: it names none.
     """
     return moments.moment(text, time.time())
+
+
+def coming(text: str) -> float:
+    """The moment to come that a text names, Unix time, s.
+
+    Raises:
+        InvalidMoment: it names none, or one that is past.
+    """
+    return moments.coming(text, time.time())
 
 
 def shown(at: float) -> str:

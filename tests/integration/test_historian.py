@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
@@ -12,6 +14,9 @@ from actors.history.actor import HistorianActor
 from actors.history.archive import Archive
 from actors.history.contract import HistorianOptions, Recorded
 from actors.history.event_store import EventQuery
+from actors.runtime import alerting
+from actors.runtime.alerting import AlertName
+from actors.runtime.daily import DailyTime
 from actors.runtime.errors import ActorUnavailable
 from actors.runtime.metrics import MemoryMetrics
 from actors.topology.events import EventKind, EventPage, RecordedPage
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from actors.runtime.alerting import Alert
     from actors.topology.link_state import LinkState, Roster
     from actors.topology.samples import NetworkSample
 
@@ -107,6 +113,31 @@ async def test_who_waits_for_events_has_them_in_the_order_of_storage(tmp_path: P
         assert (new.id, new.network, new.event.number) == (3, REAL, 3)
     # Whoever has read another history sees that this one is younger.
     assert await actor.events(99, 10, 60) == RecordedPage(3, ())
+
+
+async def test_the_digest_is_told_once_a_day_over_restarts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What got worse, of each network; where yesterday is not known, that is said."""
+    alerts: list[Alert] = []
+    alerting.send_alerts_to(alerts.append)
+    monkeypatch.setattr(module, "DIGEST_S", 0.05)
+    due = datetime.now(UTC) - timedelta(minutes=1)
+    given = replace(options(tmp_path, Mesh()), digest_at=DailyTime(due.time(), UTC))
+    try:
+        first = HistorianActor(given, metrics=MemoryMetrics())
+        await _until(lambda: alerts)
+        (told,) = alerts
+        assert (told.name, told.key) == (AlertName.MORNING_DIGEST, f"emulated:{due.date()}")
+        assert "not known" in told.summary
+        await asyncio.to_thread(first._digest, given.digest_at)
+        first._held.close()
+        second = HistorianActor(given, metrics=MemoryMetrics())
+        await second._ready()
+        await asyncio.to_thread(second._digest, given.digest_at)
+    finally:
+        alerting._sinks.clear()
+    assert alerts == [told]
 
 
 async def test_a_source_that_fails_is_told_and_the_others_are_recorded(tmp_path: Path) -> None:

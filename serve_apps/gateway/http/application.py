@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from serve_apps.gateway.http import (
+    alert_routes,
     events,
     health,
     history_routes,
@@ -43,6 +44,7 @@ _TAGS: Final = [
     {"name": "network", "description": "The real network, as it is observed; it is only read."},
     {"name": "mesh", "description": "The emulated mesh as it is, and what happens in it."},
     {"name": "history", "description": "What has happened, and what was measured."},
+    {"name": "alerts", "description": "What is wrong now, and who was told."},
     {"name": "messages", "description": "Sending messages, and reading inboxes."},
     {"name": "twin", "description": "What a failure would cost: questions to the digital twin."},
     {"name": "payments", "description": "The shop: plans, orders, reviews and sums."},
@@ -51,7 +53,7 @@ _TAGS: Final = [
 ]
 # First what comes most often: Serve matches each request against the routes in this order.
 _PARTS: Final = (
-    *(sending, health, reading, operating, events),
+    *(sending, health, reading, operating, events, alert_routes),
     *(network_routes, inboxes, probes, payment_routes, twin_routes, history_routes),
 )
 _COMPONENTS: Final = (

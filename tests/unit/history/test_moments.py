@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.history.errors import InvalidMoment
-from actors.history.moments import iso, moment
+from actors.history.moments import coming, iso, moment
 
 NOW = datetime(2026, 11, 29, 10, 30, tzinfo=UTC).timestamp()
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -93,3 +93,36 @@ def test_iso_times_are_exact(naive: datetime, minutes: int) -> None:
     zoned = naive.replace(tzinfo=timezone(timedelta(minutes=minutes)))
     if zoned.timestamp() <= NOW:
         assert moment(zoned.isoformat(), NOW, UTC) == zoned.timestamp()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("now", "2026-11-29T10:30:00.000Z"),
+        ("2h", "2026-11-29T12:30:00.000Z"),
+        ("22:00", "2026-11-29T22:00:00.000Z"),
+        ("06:00", "2026-11-30T06:00:00.000Z"),
+        ("tomorrow 06:00", "2026-11-30T06:00:00.000Z"),
+        ("today 23:00", "2026-11-29T23:00:00.000Z"),
+        ("2026-12-24T18:00+01:00", "2026-12-24T17:00:00.000Z"),
+    ],
+)
+def test_times_to_come_are_read(text: str, expected: str) -> None:
+    assert iso(coming(text, NOW, UTC)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("today 06:00", "it is past"),
+        ("2026-11-28T22:00", "it is past"),
+        ("yesterday 22:00", "no time"),
+        ("tomorrow", "no time"),
+        ("soon", "no time"),
+        ("9999999999999999h", "no duration"),
+        ("999999999w", "too far"),
+    ],
+)
+def test_no_time_to_come_is_guessed(text: str, why: str) -> None:
+    with pytest.raises(InvalidMoment, match=why):
+        coming(text, NOW, UTC)

@@ -1,0 +1,73 @@
+"""Alerts, silences and channels as JSON tells them: times are ISO 8601 in UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from actors.alerts.catalogue import CATALOGUE
+
+if TYPE_CHECKING:
+    from actors.alerts.contract import AlertStatus, ChannelHealth, Silence
+
+
+def alert(status: AlertStatus) -> dict[str, Any]:
+    """An alert, and who has been told of it."""
+    told = status.alert
+    return {
+        "fingerprint": status.fingerprint,
+        "thread": status.thread,
+        "name": told.name.value,
+        "severity": str(told.severity),
+        "state": status.state.value,
+        "summary": told.summary,
+        "probable_cause": told.probable_cause,
+        "details": list(told.details),
+        "subjects": list(told.subjects),
+        "labels": dict(told.labels),
+        "remedy": CATALOGUE[told.name].remedy,
+        "link": told.link,
+        "started": _iso(told.started),
+        "ended": _iso(told.ended),
+        "raised": status.raised,
+        "last_raised": _iso(status.last_raised),
+        "told": _iso(status.told),
+        "waiting": list(status.waiting),
+        "silenced_by": list(status.silenced_by),
+    }
+
+
+def silence(told: Silence) -> dict[str, Any]:
+    """A silence."""
+    request = told.request
+    return {
+        "id": told.id,
+        "starts": _iso(request.starts),
+        "ends": _iso(request.ends),
+        "by": request.by,
+        "comment": request.comment,
+        "fingerprint": request.fingerprint,
+        "names": sorted(name.value for name in request.names),
+        "labels": dict(request.labels),
+        "subjects": sorted(request.subjects),
+    }
+
+
+def channel(health: ChannelHealth) -> dict[str, Any]:
+    """How a channel is."""
+    return {
+        "name": health.name,
+        "state": health.state.value,
+        "why": health.why,
+        "pending": health.pending,
+        "oldest": _iso(health.oldest),
+        "delivered": _iso(health.delivered),
+        "refused": health.refused,
+    }
+
+
+def _iso(at: float | None) -> str | None:
+    if at is None:
+        return None
+    moment = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return moment.replace("+00:00", "Z")
