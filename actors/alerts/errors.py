@@ -42,7 +42,7 @@ class UnknownSilence(X0Error):
         super().__init__(
             f"no silence {silence}",
             "none that lasts or is to begin has this id",
-            "`x0 alert list` shows the silences.",
+            "`x0 alert silences` lists them.",
             silence=silence,
         )
 
