@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import fcntl
 import json
@@ -36,7 +37,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NODES = 16
-SECRETS = {"TELEGRAM_TOKEN": "1:canary", "DATABASE_URL": f"sqlite:////tmp/{os.getpid()}.db"}
+WEBHOOK_SECRET = b"1:canary of the webhook, 32 byte"
+SECRETS = {
+    "TELEGRAM_TOKEN": "1:canary",
+    "DATABASE_URL": f"sqlite:////tmp/{os.getpid()}.db",
+    "ALERTS_WEBHOOK_SECRET": f"whsec_{base64.b64encode(WEBHOOK_SECRET).decode()}",
+}
+# The port of `discard`, at which nobody listens.
+ALERTS = {"ALERTS": "1", "ALERTS_WEBHOOK_URL": "http://127.0.0.1:9/"}
 UP = ("--topology", f"radio:{NODES}", "--hello", "0.2", "--shards", "2", "--detach")
 
 
@@ -56,7 +64,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def up(state: Path) -> Iterator[dict[str, Any]]:
     """What `x0 up --detach` said; the mesh is ended after the last test."""
     try:
-        yield answer(state, "up", *UP, **SECRETS)
+        yield answer(state, "up", *UP, **SECRETS, **ALERTS)
     finally:
         x0(state, "down", "--purge")
 
@@ -325,6 +333,29 @@ def test_what_if_asks_about_the_running_mesh(
     assert "n0003" in unknown["remedy"]
 
 
+def test_alerts_are_tried_silenced_and_listed(state: Path, up: dict[str, Any]) -> None:
+    """A channel that nobody answers at is down and says so; a maintenance asks the twin."""
+    tried = answer(state, "alert", "test", code=3)["channels"]
+    assert [(one["channel"], one["delivered"]) for one in tried] == [("webhook", False)]
+    assert "1:canary" not in tried[0]["why"]
+    planned = ("alert", "maintenance", "n0003", "--until", "1h", "--comment", "new cable")
+    (made,) = answer(state, *planned)["silences"]
+    assert "n0003" in made["subjects"]
+    assert (made["labels"], made["comment"]) == ({"network": "emulated"}, "new cable")
+    assert answer(state, "alert", "silences") == {"silences": [made]}
+    url = f"{up['gateway_url']}/v1/alerts"
+    assert httpx.get(f"{url}/silences", trust_env=False, timeout=20).json() == {"silences": [made]}
+    listed = answer(state, "alert", "list", code=3)
+    assert httpx.get(url, trust_env=False, timeout=20).json().keys() == listed.keys()
+    (channel,) = listed["channels"]
+    assert (channel["name"], channel["state"]) == ("webhook", "down")
+    assert answer(state, "alert", "unsilence", made["id"])["silences"] == [made]
+    assert answer(state, "alert", "silences") == {"silences": []}
+    assert answer(state, "alert", "resolve", "0f" * 16, code=2)["error"]["type"] == "UnknownAlert"
+    anything = answer(state, "alert", "silence", "--until", "1h", code=2)["error"]
+    assert "any alert" in anything["why"]
+
+
 def test_a_drill_that_was_killed_is_mended_by_name(state: Path, up: dict[str, Any]) -> None:
     """What a drill leaves broken when it is killed is said, and `x0 drill --mend` takes it back."""
     running = session.running(Settings.load(state_dir=state))
@@ -408,7 +439,7 @@ def test_down_ends_all_and_messages_survive_it(state: Path, up: dict[str, Any]) 
     assert not Path(temp_dir).exists()
     assert not [shard["pid"] for shard in up["shards"] if lives(shard["pid"])]
     assert {path.name for path in state.iterdir()} == {
-        *("cluster.lock", "mesh.lock", "mesh", "history"),
+        *("cluster.lock", "mesh.lock", "mesh", "history", "alerts"),
         *("gateway.lock", "gateway.token", "prometheus"),
     }
     error = answer(state, "status", code=1)["error"]
