@@ -10,6 +10,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import stat
 import struct
@@ -26,12 +27,15 @@ import pytest
 from commands import answer, x0
 from standstill import stop
 
+import cluster
 from actors.mesh.contract import COORDINATOR
 from actors.mesh.membership import Faults
 from actors.runtime import spawn
 from cluster import processes
 from jobs.launch import found, session
 from serve_apps.settings import Settings
+from tests.exported_names import OF_MESH, wait_exported
+from tests.prometheus_servers import prometheus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -380,6 +384,36 @@ def test_a_drill_that_was_killed_is_mended_by_name(state: Path, up: dict[str, An
     assert (now["silenced"], now["neighbours_up"]) == (0, up["neighbours_up"])
     assert "nothing was broken" in x0(state, "drill", "--mend").stdout
     assert answer(state, "drill", "--mend", "--target", "n0003", code=2)["error"]["remedy"]
+
+
+@pytest.mark.usefixtures("up")
+def test_prometheus_reads_the_session_with_the_shipped_configuration(
+    state: Path, tmp_path: Path
+) -> None:
+    """All its addresses answer, and the metrics of rules are there; no rule finds it dead."""
+    listed = state / "prometheus" / "x0tta6bl4.json"
+    shipped = Path(cluster.__file__).parent / "observability"
+    config = tmp_path / "prometheus.yml"
+    text = (shipped / "prometheus.yml").read_text()
+    text = text.replace("/var/lib/x0-targets/x0tta6bl4.json", str(listed)).replace("15s", "1s")
+    config.write_text(text)
+    shutil.copy(shipped / "rules.yaml", tmp_path)
+    (ray, _), (gateway,) = (one["targets"] for one in json.loads(listed.read_text()))
+    wait_exported(ray, OF_MESH)
+    with prometheus(tmp_path, config) as server:
+        deadline = time.monotonic() + 120
+        while True:
+            targets = server.get("/api/v1/targets")["data"]["activeTargets"]
+            healthy = {one["labels"]["instance"] for one in targets if one["health"] == "up"}
+            if len(healthy) == 3:
+                break
+            assert time.monotonic() < deadline, targets
+            time.sleep(0.2)
+        assert {ray, gateway} < healthy
+        known = set(server.get("/api/v1/label/__name__/values")["data"])
+        groups = server.get("/api/v1/rules")["data"]["groups"]
+    assert known >= OF_MESH | {"x0tta6bl4_gateway_ready"}
+    assert all(rule["health"] != "err" for group in groups for rule in group["rules"])
 
 
 def test_a_gateway_that_is_gone_is_said_and_comes_back(state: Path, up: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from actors.runtime.clock import SystemClock
 from actors.runtime.errors import Conflict, Unavailable
 from actors.topology.errors import UnknownNode
 from actors.topology.live import Watch
+from tests.exported_names import OF_OBSERVER, of_this_cluster, wait_exported
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,3 +97,4 @@ async def test_it_goes_on_after_its_process_was_killed(namespace: str, tmp_path:
     split = await event_of("split")
     assert split.number > page.events[-1].number
     assert sorted(map(sorted, split.data["sides"])) == [["a", "b"], ["c", "d"]]
+    await asyncio.to_thread(wait_exported, of_this_cluster(), OF_OBSERVER)

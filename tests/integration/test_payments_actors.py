@@ -26,6 +26,7 @@ from actors.runtime import remote, spawn
 from actors.runtime.actor_health import ActorContract
 from actors.runtime.database import now_ms
 from actors.runtime.errors import X0Error
+from tests.exported_names import OF_FAILURES, OF_PAYMENTS, of_this_cluster, wait_exported
 from tests.integration.test_cli_mesh import UP, x0
 from tests.unit.payments.http_chain import Chains, serving
 from tests.unit.payments.shop import USDT, WALLET, log, order, receipt, row, tron_chain
@@ -37,6 +38,12 @@ if TYPE_CHECKING:
     from actors.payments.contract import WatcherState
 
 NAME = actor_name(Network.TRON)
+
+
+def ray_exporter(state: Path) -> str:
+    """The address that a session tells Prometheus of."""
+    groups = json.loads((state / "prometheus" / "x0tta6bl4.json").read_text())
+    return str(next(one["targets"][0] for one in groups if one["labels"]["job"] == "x0-ray"))
 
 
 def test_a_mesh_with_a_wallet_takes_payments(tmp_path: Path) -> None:
@@ -65,6 +72,7 @@ def test_a_mesh_with_a_wallet_takes_payments(tmp_path: Path) -> None:
                 while ledger.orders.get(one.id).state is not OrderState.DELIVERED:
                     assert time.monotonic() < deadline
                     time.sleep(0.2)
+                wait_exported(ray_exporter(tmp_path), OF_PAYMENTS)
             finally:
                 down = x0(tmp_path, "down")
             assert down.returncode == 0, down.stderr
@@ -120,6 +128,7 @@ async def test_a_watcher_without_a_ledger_says_so(tmp_path: Path) -> None:
         database.execute("UPDATE alembic_version SET version_num = ?", (revision,))
     database.close()
     assert await settled("watching")
+    await asyncio.to_thread(wait_exported, of_this_cluster(), OF_FAILURES)
 
 
 @pytest.fixture
