@@ -9,6 +9,7 @@ from actors.runtime import log
 from actors.runtime.errors import X0Error
 from jobs.terminal import exit_codes, reporting
 from loadtests import (
+    alerts,
     calls,
     compare,
     faults,
@@ -42,6 +43,7 @@ BENCHMARKS: Final[dict[str, Callable[[Progress], Outcome]]] = {
     "scale": scale.measure,
     "routes": routes.measure,
     "calls": calls.measure,
+    "alerts": alerts.measure,
     "twin": twin.measure,
     "payments": payments.measure,
     "respondd": respondd.measure,
