@@ -33,6 +33,10 @@ class EventAlerts(Protocol):
         """Take events in at a Unix time, s; what is to be raised now."""
         ...
 
+    def begun(self, session: int, at: float) -> list[Alert]:
+        """Note which session's mesh is emulated; what is to be raised at a Unix time, s."""
+        ...
+
     def due(self, at: float) -> list[Alert]:
         """What is to be raised at a Unix time, s, although nothing has happened."""
         ...
@@ -69,6 +73,7 @@ class EventReader:
         self._after, view = cursor
         self._alerts = make(None if view is None else _view(view))
         self._since = time.time() - OLDEST_S if view is None else 0.0
+        self._session = 0
         self.failing = ""
 
     async def run(self) -> None:
@@ -82,6 +87,7 @@ class EventReader:
             events = await self._read()
             now = time.time()
             alerts = self._alerts.events(events, now) if events else []
+            alerts += self._alerts.begun(self._session, now) if self._session else []
             alerts += self._alerts.due(now)
             if alerts or self._after != stored:
                 view = json.dumps(self._alerts.export()).encode()
@@ -102,6 +108,7 @@ class EventReader:
         if self.failing:
             _log.info("what happens in networks is heard again")
         self.failing = ""
+        self._session = page.session
         if page.newest < self._after:  # the history was begun anew
             self._after = 0
         elif page.events:

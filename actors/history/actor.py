@@ -212,11 +212,12 @@ class HistorianActor(ActorShell):
         until = self._clock.now() + min(wait_s, MOST_WAIT_S)
         while self._newest == after and (left := until - self._clock.now()) > 0:
             await self._news.wait(left)
-        newest = self._newest
+        newest, session = self._newest, 0 if self._watch is None else self._options.session
         if newest <= after:
-            return RecordedPage(newest, ())
+            return RecordedPage(newest, (), session)
         query = EventQuery(after=after, limit=max(0, min(most, MOST_EVENTS)))
-        return RecordedPage(newest, tuple(await asyncio.to_thread(self._store.find, query)))
+        found = await asyncio.to_thread(self._store.find, query)
+        return RecordedPage(newest, tuple(found), session)
 
     # -- samples ---------------------------------------------------------------------------------
 

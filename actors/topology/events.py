@@ -143,10 +143,12 @@ class RecordedPage:
         newest: id of the newest event that it has; 0: none. Less than the id that was asked for:
             the history was begun anew.
         events: in the order in which they were stored.
+        session: number of the session whose emulated mesh is recorded; 0: none is.
     """
 
     newest: int
     events: tuple[RecordedEvent, ...]
+    session: int = 0
 
 
 class RecordedEvents(Protocol):

@@ -105,14 +105,14 @@ async def test_who_waits_for_events_has_them_in_the_order_of_storage(tmp_path: P
     assert [(one.id, one.source, one.incarnation) for one in page.events] == [(1, "observer", 7)]
     page = await actor.events(1, 10, 60)
     assert (page.newest, [one.id for one in page.events]) == (2, [2])
-    assert await actor.events(2, 10, 0.05) == RecordedPage(2, ())
+    assert await actor.events(2, 10, 0.05) == RecordedPage(2, (), 1)
     waiting = [asyncio.create_task(actor.events(2, 10, 60)) for _ in range(2)]
     kept.kept.append(event(3))
     for each in waiting:
         (new,) = (await each).events
         assert (new.id, new.network, new.event.number) == (3, REAL, 3)
     # Whoever has read another history sees that this one is younger.
-    assert await actor.events(99, 10, 60) == RecordedPage(3, ())
+    assert await actor.events(99, 10, 60) == RecordedPage(3, (), 1)
 
 
 async def test_the_digest_is_told_once_a_day_over_restarts(
