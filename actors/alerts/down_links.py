@@ -33,7 +33,9 @@ class DownLinks:
             self.total = int(now["links"])
         if isinstance(links, dict):
             for condition, keys in links.items():
-                self._note([tuple(key) for key in keys], down=condition == "down")
+                # A link that is new and down has never worked: nobody has relied on it.
+                down = condition == "down" and event.kind is not EventKind.LINK_ADDED
+                self._note([tuple(key) for key in keys], down=down)
             return True
         if event.link is not None and event.kind is EventKind.LINK_DOWN:
             self._note([event.link], down=event.data.get("listed", True))

@@ -22,7 +22,7 @@ from actors.topology.provenance import Network
 from tests.examples import share
 from tests.unit.alerts.networks_told import Reader
 from tests.unit.history.happenings import event
-from tests.unit.observe.networks import Run, reading
+from tests.unit.observe.networks import Run, link, reading
 from tests.unit.observe.test_observation_model import readings
 
 HELD = AlertRules().hold_s
@@ -291,6 +291,19 @@ def test_routes_that_were_whole_too_late_are_told_after_the_drill() -> None:
     assert late.summary == "Routes were whole 4.0 s after the fault, later than 3.5 s"
     (never,) = drill(healed_s=None, bound_s=3.5)
     assert never.summary.endswith("did not become whole again; within 3.5 s they must be")
+
+
+def test_links_that_never_worked_are_no_share_of_those_down() -> None:
+    """As in a map that lists what was measured last; those that fail later are."""
+    reader, run = Reader(Network.OBSERVED, "observer"), Run()
+    pairs = [f"{a}{b}" for a in "abcdef" for b in "abcdef" if a < b]
+    dead = [replace(link(one[0], one[1]), up=False) for one in pairs[10:]]
+    reader.hears(*run.answer(reading("abcdef", [*pairs[:10], *dead])))
+    assert reader.waits() == []
+    dead += [replace(link(one[0], one[1]), up=False) for one in pairs[7:10]]
+    reader.hears(*run.answer(reading("abcdef", [*pairs[:7], *dead])))
+    told = [one for one in reader.waits() if one.name is AlertName.LINKS_DOWN]
+    assert [one.details for one in told] == [("3 of 15 links, between nodes that work.",)]
 
 
 def incident(reader: Reader, kind: EventKind, *nodes: str, name: str = "i1") -> NetworkEvent:
