@@ -19,11 +19,13 @@ CHECK := $(BIN)/python -m pip check
 VERIFYING := chains.money chains.addresses chains.tron chains.ton chains.ton_body \
 	chains.clock_skew \
 	ledger.orders ledger.amount_tails tokens
+# What must not knock out somebody else's XDP program, or leave one behind.
+ATTACHING := negotiation reconciliation preflight attachment owner
 
 # Dozens of processes import the project, the tests' actors among them: they compile it once.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup setup-dev setup-train run test cover lint lint-types lint-rest bench lock clean
+.PHONY: setup setup-dev setup-train run test cover cover-xdp lint lint-types lint-rest bench lock clean
 setup: $(READY)
 setup-dev: $(READY_DEV)
 setup-train: $(READY_TRAIN)
@@ -75,6 +77,13 @@ cover: setup-dev
 		tests/unit/payments/test_tron.py tests/unit/payments/test_ton.py \
 		tests/unit/payments/test_clock_skew.py \
 		tests/unit/payments/test_orders.py tests/unit/payments/test_tokens_and_delivery.py
+	@if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory cover-xdp; \
+		else echo "not root: what attaches XDP programs is not covered"; fi
+
+cover-xdp: setup-dev
+	$(PYTEST) -q --cov-branch --cov-fail-under=100 \
+		--cov-report=term-missing $(ATTACHING:%=--cov=actors.xdp.%) \
+		tests/kernel/test_xdp_attach.py tests/unit/xdp
 
 # Types, which training's packages belong to, take as long as all the rest: side by side. No function
 # above 15, in cyclomatic complexity as lizard counts it (with `and` and `or`) or in cognitive

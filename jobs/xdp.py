@@ -276,7 +276,7 @@ def _denied(interface: str, networks: list[str], as_json: bool, *, adds: bool) -
     chosen = [rules.network(text) for text in networks]  # all are checked before any is changed
     change = rules.deny if adds else rules.allow
     with _opened(interface) as program, _host().locked():
-        changed = [str(one) for one in chosen if change(program, one)]
+        changed = list(map(str, change(program, *chosen)))
         found = rules.rules(program)
     word = "denied" if adds else "let pass again"
     same = len(chosen) - len(changed)

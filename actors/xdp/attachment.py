@@ -76,11 +76,12 @@ class Host:
         """
         directory = _LOCKS if _LOCKS.is_dir() else Path(tempfile.gettempdir())
         path = directory / f"{_DIRECTORY}-xdp.lock"
-        try:
-            with exclusive_lock(path, timeout_s=_LOCK_S):
-                yield
-        except PermissionError as error:
-            raise XdpUnavailable(f"{path} is another user's", "Run this as root.") from error
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(exclusive_lock(path, timeout_s=_LOCK_S))
+            except PermissionError as error:
+                raise XdpUnavailable(f"{path} is another user's", "Run this as root.") from error
+            yield
 
 
 def network_namespace() -> int:
@@ -350,9 +351,15 @@ def _read_back(attached: Attached, program: Program) -> Attached:
 
 def _pin(host: Host, made: Attachment) -> Path:
     path = host.pin_of(made.attached.ifindex)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    path.unlink(missing_ok=True)  # of an interface that had this number; the present one was free
-    libbpf.pin(made.link, str(path))
+    try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        path.unlink(missing_ok=True)  # of an interface that had this number; this one was free
+        libbpf.pin(made.link, str(path))
+    except OSError as error:
+        raise XdpUnavailable(
+            f"the program cannot be pinned as {path}: {error.strerror}",
+            "Remove what is there, or attach it without --pin.",
+        ) from error
     return path
 
 
@@ -456,6 +463,7 @@ def detach(host: Host, name: str) -> Occupant | None:
         NoInterface: there is no such interface.
         ForeignProgram: somebody else's program is attached, and stays.
         XdpUnavailable: this process cannot use XDP.
+        Conflict: the kernel did not do it.
     """
     preflight.require(host.bpffs)
     with host.locked():
@@ -473,8 +481,10 @@ def detach(host: Host, name: str) -> Occupant | None:
         _forget(host, found)
         left = occupants(interfaces.interface(name))
         if there.program_id in {one.program_id for one in left}:
-            raise AttachRefused(
-                name, (), f"{left[0]} is there still", "Try again; see `x0 xdp status`."
+            raise Conflict(
+                f"the program of {name} is not detached",
+                f"the kernel says that it did so, and {left[0]} is there still",
+                "Try again; `x0 xdp status` shows what is there.",
             )
         return there
 

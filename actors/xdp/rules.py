@@ -57,12 +57,34 @@ def network(text: str) -> Network:
     return found
 
 
-def deny(program: Program, denied: Network) -> bool:
-    """Drop what comes from a network; whether it was not denied before.
+def deny(program: Program, *denied: Network) -> tuple[Network, ...]:
+    """Drop what comes from networks.
+
+    Returns:
+        Those that were not denied before.
 
     Raises:
-        Conflict: the list is full.
+        Conflict: the list is full; those before are denied.
     """
+    try:
+        return tuple(one for one in denied if _deny(program, one))
+    finally:
+        _count(program)
+
+
+def allow(program: Program, *denied: Network) -> tuple[Network, ...]:
+    """Deny networks no more.
+
+    Returns:
+        Those that were denied.
+    """
+    try:
+        return tuple(one for one in denied if libbpf.delete(_table(program, one), _key(one)))
+    finally:
+        _count(program)
+
+
+def _deny(program: Program, denied: Network) -> bool:
     try:
         libbpf.update(_table(program, denied), _key(denied), _VALUE, libbpf.NOEXIST)
     except libbpf.BpfError as error:
@@ -75,15 +97,7 @@ def deny(program: Program, denied: Network) -> bool:
                 "Remove entries, or deny larger networks: `x0 xdp status` lists them.",
             ) from error
         raise
-    _count(program)
     return True
-
-
-def allow(program: Program, denied: Network) -> bool:
-    """Deny a network no more; whether it was denied."""
-    was = libbpf.delete(_table(program, denied), _key(denied))
-    _count(program)
-    return was
 
 
 def limit(program: Program, pps: float | None, burst: int | None = None) -> Rules:

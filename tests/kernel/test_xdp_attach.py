@@ -7,8 +7,9 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from subprocess import PIPE
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from typer.testing import CliRunner
@@ -17,7 +18,7 @@ from tests.kernel.xdp_frames import datagram
 from tests.kernel.xdp_net import ip, namespace, pair, send, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from actors.xdp.attachment import Host
@@ -31,6 +32,7 @@ from actors.xdp.errors import (
     ForeignProgram,
     NoInterface,
     NotAttached,
+    ProgramUnknown,
     XdpUnavailable,
 )
 from actors.xdp.interfaces import FLAG_NOEXIST, FLAG_REPLACE, MODE_FLAGS
@@ -269,6 +271,127 @@ def test_a_swap_compares(host: Host) -> None:
         one.close()
 
 
+# -- what others do at the worst moment ------------------------------------------------------------
+
+
+def busy(number: int, times: int) -> Callable[[int, int, int], int]:
+    """`create_link` that fails so often, as a driver or a link that is being released would."""
+    left = [times]
+
+    def create(program: int, ifindex: int, flags: int) -> int:
+        if left[0]:
+            left[0] -= 1
+            raise libbpf.BpfError(number, "made up")
+        return CREATE_LINK(program, ifindex, flags)
+
+    return create
+
+
+CREATE_LINK = libbpf.create_link
+
+
+def test_a_link_that_is_being_released_is_waited_for(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EBUSY without anybody there passes; if it does not, it is the reason of the refusal."""
+    monkeypatch.setattr(libbpf, "create_link", busy(errno.EBUSY, 2))
+    made = attachment.attach(host, "x0a", Mode.SKB)
+    assert [one.errno for one in made.attached.attempts] == [0]
+    made.close()
+    wait_for(lambda: not mode("x0a"), "it is detached")
+    monkeypatch.setattr(attachment, "_BUSY_S", (0.0, 0.0))
+    monkeypatch.setattr(libbpf, "create_link", busy(errno.EBUSY, 99))
+    with pytest.raises(AttachRefused, match="x0 xdp status") as caught:
+        attachment.attach(host, "x0a", Mode.SKB)
+    assert [one.errno for one in caught.value.attempts] == [errno.EBUSY]
+
+
+def test_whoever_comes_first_meanwhile_stays(
+    host: Host, foreign: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look and the attachment, too."""
+    links = []
+
+    def create(program: int, ifindex: int, flags: int) -> int:
+        links.append(CREATE_LINK(foreign, ifindex, flags))
+        return CREATE_LINK(program, ifindex, flags)
+
+    monkeypatch.setattr(libbpf, "create_link", create)
+    with pytest.raises(ForeignProgram):
+        attachment.attach(host, "x0a")
+    os.close(links[0])
+    wait_for(lambda: not mode("x0a"), "the foreign program is gone")
+
+
+def test_a_driver_that_refuses_several_buffers_gets_the_other_program(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Native mode goes before generic mode even so; it counts the same."""
+    monkeypatch.setattr(libbpf, "create_link", busy(errno.EINVAL, 1))
+    made = attachment.attach(host, "x0a")
+    assert (made.attached.mode, made.attached.frags) == (Mode.DRV, False)
+    assert made.program.info.name == "x0_mesh_linear"
+    send("y0a", [datagram("192.0.2.1")], made.program)
+    assert attachment.replaced(host, "x0a").frags is False
+    made.close()
+
+
+def test_what_does_not_stay_attached_is_no_success(
+    host: Host, foreign: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Success is what is read back, of attaching and of detaching."""
+
+    def create(program: int, ifindex: int, flags: int) -> int:
+        link = CREATE_LINK(program, ifindex, flags)
+        libbpf.detach_link(link)
+        interfaces.netlink_attach(ifindex, foreign, flags)
+        return link
+
+    with monkeypatch.context() as patched:
+        patched.setattr(libbpf, "create_link", create)
+        with pytest.raises(AttachRefused, match="is not there any more"):
+            attachment.attach(host, "x0a")
+    interfaces.netlink_attach(index("x0a"), -1, DRV)
+    made = attachment.attach(host, "x0a")
+    with monkeypatch.context() as patched:
+        patched.setattr(libbpf, "detach_link", int)
+        with pytest.raises(Conflict, match="is there still"):
+            attachment.detach(host, "x0a")
+    made.close()
+
+
+def test_a_program_that_cannot_be_pinned_does_not_stay(host: Host) -> None:
+    """Something else has the name."""
+    in_the_way = host.pin_of(index("x0a"))
+    in_the_way.mkdir(parents=True)
+    with pytest.raises(XdpUnavailable, match="cannot be pinned"):
+        attachment.attach(host, "x0a", pin=True)
+    in_the_way.rmdir()
+    wait_for(lambda: not mode("x0a"), "nothing is attached")
+
+
+def test_another_users_lock_is_no_traceback(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says whose it is."""
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise PermissionError
+
+    monkeypatch.setattr(attachment, "exclusive_lock", refuse)
+    with pytest.raises(XdpUnavailable, match="another user's"), host.locked():
+        pass
+
+
+def test_a_program_that_is_gone_is_unknown(host: Host) -> None:
+    """Between two questions: it is not taken for anybody's."""
+    gone = replace(interfaces.interface("x0a"), programs={Mode.DRV: 2**31})
+    (there,) = attachment.occupants(gone)
+    assert (there.name, there.ours) == (None, False)
+    with pytest.raises(ProgramUnknown) as caught:
+        attachment.own(gone, "x")
+    assert caught.value.missing_caps == ("CAP_SYS_ADMIN",)
+    del host
+
+
 # -- pins, and the end of whoever owns -------------------------------------------------------------
 
 _OWNER = """
@@ -405,6 +528,19 @@ def test_what_happens_to_an_interface_is_heard_and_told(host: Host) -> None:
     assert not changes.wait(0)
     changes.close()
     owner.close()
+
+
+def test_what_has_been_attached_before_is_owned_as_well(host: Host) -> None:
+    """Made or found: taking over adds nothing that is wished already, and a look changes nothing."""
+    owner = Owner(host, {"x0a": Wish(Mode.SKB, pin=True), "x0b": Wish(Mode.AUTO, pin=False)})
+    owner.hold(attachment.attach(host, "x0a", Mode.SKB, pin=True))
+    assert owner.take_over() == ()
+    assert owner.look() == ("x0b is attached",)
+    held = owner.held("x0a")
+    assert held is not None
+    assert held.attached.mode is Mode.SKB
+    owner.close()
+    assert mode("x0a")
 
 
 def test_an_owner_gives_way_to_who_takes_its_place(host: Host, foreign: int) -> None:

@@ -69,8 +69,7 @@ def test_a_flood_is_denied_and_limited_and_counted_exactly(place: Path) -> None:
     """
     draw = random.Random(1)
     made = attachment.attach(attachment.Host(place), "x0a")
-    for denied in DENIED:
-        rules.deny(made.program, denied)
+    rules.deny(made.program, *DENIED)
     rules.limit(made.program, 0.001, burst=5)  # nothing is refilled meanwhile
     flood = []
     for number in range(FLOOD // 4):
@@ -365,8 +364,7 @@ def judging(place: Path) -> Iterator[Program]:
     """A program that denies, and samples every packet."""
     del place
     program = Program.load()
-    for denied in DENIED:
-        rules.deny(program, denied)
+    rules.deny(program, *DENIED)
     rules.sample(program, 1)
     yield program
     program.close()

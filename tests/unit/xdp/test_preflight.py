@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import pickle
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 import uvloop
@@ -82,6 +83,17 @@ def test_this_host_is_looked_at() -> None:
     assert found.system
     assert not found.bpffs
     assert found.capabilities <= ALL
+
+
+def test_a_kernel_that_takes_no_program_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container, whose capabilities count for nothing."""
+
+    def refuse() -> NoReturn:
+        raise libbpf.BpfError(errno.EPERM, "no program")
+
+    monkeypatch.setattr(libbpf, "load_pass", refuse)
+    monkeypatch.setattr(libbpf, "library", lambda: None)
+    assert "Operation not permitted" in facts(BPFFS).refused
 
 
 def test_without_the_library_the_kernel_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
