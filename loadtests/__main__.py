@@ -27,6 +27,7 @@ from loadtests import (
     scale,
     twin,
     watching,
+    xdp,
 )
 from loadtests.benchmark import RESULTS, Write, named, record
 
@@ -57,6 +58,7 @@ BENCHMARKS: Final[dict[str, Callable[[Progress], Outcome]]] = {
     "overload": overload.measure,
     "gateway": gateway.measure,
     "watching": watching.measure,
+    "xdp": xdp.measure,
 }
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from actors.xdp.program import Program
 
 TOP: Final = 20  # peers, and flows
-_BATCH_BYTES: Final = 32 << 20  # of values, in one call
+_BATCH_BYTES: Final = 16 << 20  # of values, in one call
 Rows = Any  # a structured array of numpy, whose fields mypy does not know
 
 
@@ -90,13 +90,17 @@ def _top_peers(
     That is less than sixteen packets a flow, so twice as many as wanted are looked at.
     """
     told = peers["bytes"].sum(axis=1).astype(np.int64)
-    sources = _halves(flow_keys["source"])
+    halves = np.ascontiguousarray(flow_keys["source"]).view("u8").reshape(-1, 2)
+    first, second = np.ascontiguousarray(halves[:, 0]), np.ascontiguousarray(halves[:, 1])
     found = []
-    for row in np.argsort(-told, kind="stable")[: 2 * top]:
-        flows_of = flows[(sources == _halves(keys["address"][row : row + 1])).all(axis=1)]
+    for row in _most(told, 2 * top):
+        address = keys["address"][row].tobytes()
+        one, other = np.frombuffer(address, "u8")
+        at = np.flatnonzero(second == other)  # numbers are compared much faster than bytes
+        flows_of = flows[at[first[at] == one]]
         found.append(
             PeerCount(
-                str(layout.address(keys["address"][row].tobytes())),
+                str(layout.address(address)),
                 int(peers["packets"][row].sum()) + int(flows_of["untold_packets"].sum()),
                 int(told[row]) + int(flows_of["untold_bytes"].sum()),
                 tuple(map(int, peers["gaps"][row].sum(axis=0))),
@@ -105,15 +109,20 @@ def _top_peers(
     return tuple(sorted(found, key=lambda peer: -peer.bytes)[:top])
 
 
-def _halves(addresses: Rows) -> NDArray[np.uint64]:
-    """Two numbers for each address [n, 2], which numpy compares much faster than bytes."""
-    return np.ascontiguousarray(addresses).view("u8").reshape(-1, 2)
+def _most(values: NDArray[np.int64], count: int) -> list[int]:
+    """Where the `count` largest values are, largest first."""
+    if count < len(values):
+        some = np.argpartition(values, len(values) - count)[len(values) - count :]
+    else:
+        some = np.arange(len(values))
+    order: list[int] = some[np.argsort(-values[some], kind="stable")].tolist()
+    return order
 
 
 def _top_flows(keys: Rows, flows: Rows, top: int) -> tuple[FlowCount, ...]:
     total = flows["bytes"].sum(axis=1).astype(np.int64)
     found = []
-    for row in np.argsort(-total, kind="stable")[:top]:
+    for row in _most(total, top):
         key = keys[row]
         found.append(
             FlowCount(

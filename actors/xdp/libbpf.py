@@ -22,6 +22,7 @@ PROG_TYPE_XDP: Final = 6
 ATTACH_XDP: Final = 37
 LINK_TYPE_XDP: Final = 6
 _F_REPLACE: Final = 4
+Content = bytes | memoryview
 NOEXIST: Final = 1  # flag of `update`: there must be no such key yet
 _SAID_LINES: Final = 12  # that an error repeats
 
@@ -506,7 +507,7 @@ def delete(fd: int, key: bytes) -> bool:
     return True
 
 
-def lookup_batch(fd: int, key_size: int, value_size: int, count: int) -> tuple[bytes, bytes]:
+def lookup_batch(fd: int, key_size: int, value_size: int, count: int) -> tuple[Content, Content]:
     """All keys and values of a map, read in batches of `count` entries.
 
     Args:
@@ -523,7 +524,9 @@ def lookup_batch(fd: int, key_size: int, value_size: int, count: int) -> tuple[b
         BpfError: the kernel refuses.
     """
     lib, position = library(), ctypes.create_string_buffer(max(key_size, 8))
-    keys, values, begun = [], [], False
+    keys: list[memoryview] = []
+    values: list[memoryview] = []
+    begun = False
     while True:
         key_buffer = ctypes.create_string_buffer(key_size * count)
         value_buffer = ctypes.create_string_buffer(value_size * count)
@@ -538,11 +541,16 @@ def lookup_batch(fd: int, key_size: int, value_size: int, count: int) -> tuple[b
             continue
         if number not in {0, errno.ENOENT}:
             raise BpfError(number, "a map cannot be read")
-        keys.append(memoryview(key_buffer)[: key_size * got.value])
-        values.append(memoryview(value_buffer)[: value_size * got.value])
+        keys.append(memoryview(key_buffer).cast("B")[: key_size * got.value])
+        values.append(memoryview(value_buffer).cast("B")[: value_size * got.value])
         begun = True
         if number:
-            return b"".join(keys), b"".join(values)
+            return _whole(keys), _whole(values)
+
+
+def _whole(parts: list[memoryview]) -> Content:
+    """Parts together; a single one, as it nearly always is, without a copy."""
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 # -- samples and test runs -------------------------------------------------------------------------

@@ -162,14 +162,19 @@ class Owner:
         elif step is Step.ATTACH:
             self._attach(name, wish)
         elif step is Step.ADOPT:
-            self._held[name] = attachment.adopt(self._host, name)
+            self._take(name, attachment.adopt(self._host, name))
         return self._ownership("attached", "", found, self._held[name].attached)
 
     def _attach(self, name: str, wish: Wish) -> None:
         kept = self._kept.get(name)
-        self._held[name] = attachment.attach(self._host, name, wish.mode, pin=wish.pin, reused=kept)
-        if kept is not None:
-            self._kept.pop(name).close()
+        made = attachment.attach(self._host, name, wish.mode, pin=wish.pin, reused=kept)
+        self._take(name, made)
+
+    def _take(self, name: str, made: Attachment) -> None:
+        """Hold it, and no longer the tables of an interface of that name that is gone."""
+        self._held[name] = made
+        if (kept := self._kept.pop(name, None)) is not None:
+            kept.close()
 
     def _renew(self, name: str) -> None:
         """Read the program that another process put in the place of ours."""
@@ -185,8 +190,6 @@ class Owner:
         held = self._held.pop(name)
         held.unpin()
         held.release()
-        if (old := self._kept.pop(name, None)) is not None:
-            old.close()
         self._kept[name] = held.program
         self._yielded.pop(name, None)
 

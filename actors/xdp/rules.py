@@ -156,7 +156,8 @@ def rules(program: Program) -> Rules:
 
 def _denied(program: Program, version: int) -> list[Network]:
     kind, size = (IPv4Network, 8) if version == 4 else (IPv6Network, 20)
-    keys, _ = libbpf.lookup_batch(program.maps[_TABLES[version]], size, len(_VALUE), 4096)
+    found, _ = libbpf.lookup_batch(program.maps[_TABLES[version]], size, len(_VALUE), 4096)
+    keys = bytes(found)
     return [
         kind((keys[at + 4 : at + size], int.from_bytes(keys[at : at + 4], sys.byteorder)))
         for at in range(0, len(keys), size)

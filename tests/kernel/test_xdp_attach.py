@@ -531,7 +531,7 @@ def test_what_happens_to_an_interface_is_heard_and_told(host: Host) -> None:
 
 
 def test_what_has_been_attached_before_is_owned_as_well(host: Host) -> None:
-    """Made or found: taking over adds nothing that is wished already, and a look changes nothing."""
+    """Taking over adds nothing that is wished already, and a look changes nothing."""
     owner = Owner(host, {"x0a": Wish(Mode.SKB, pin=True), "x0b": Wish(Mode.AUTO, pin=False)})
     owner.hold(attachment.attach(host, "x0a", Mode.SKB, pin=True))
     assert owner.take_over() == ()

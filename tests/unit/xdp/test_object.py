@@ -14,7 +14,8 @@ import pytest
 from actors.xdp.program import OBJECT
 
 BPF = Path(__file__).parents[3] / "bpf"
-SOURCE = BPF / "mesh.bpf.c"
+VARIED = BPF.parent / "loadtests" / "xdp_varied.bpf.o"
+OBJECTS = {OBJECT: ("mesh.bpf.c",), VARIED: ("varied.bpf.c", "mesh.bpf.c")}
 # What differs between compilers that do the same: instructions and what describes them.
 MEANINGFUL = (".maps", ".rodata", "license", "xdp", "xdp.frags")
 
@@ -39,10 +40,12 @@ def built_with(image: bytes) -> tuple[str, str]:
     return found[1], found[2]
 
 
-def test_it_states_the_hash_of_its_source() -> None:
+@pytest.mark.parametrize("made", OBJECTS)
+def test_it_states_the_hash_of_its_source(made: Path) -> None:
     """A change of the source without `make -C bpf` fails here, with or without a compiler."""
-    source, _ = built_with(OBJECT.read_bytes())
-    assert source == hashlib.sha256(SOURCE.read_bytes()).hexdigest(), "run `make -C bpf`"
+    stated, _ = built_with(made.read_bytes())
+    source = b"".join((BPF / name).read_bytes() for name in OBJECTS[made])
+    assert stated == hashlib.sha256(source).hexdigest(), "run `make -C bpf`"
 
 
 def test_it_is_what_the_compiler_makes_of_its_source(tmp_path: Path) -> None:
@@ -52,18 +55,20 @@ def test_it_is_what_the_compiler_makes_of_its_source(tmp_path: Path) -> None:
         pytest.skip(f"there is no {', '.join(missing)}")
     if not Path("/usr/include/bpf/bpf_helpers.h").exists():
         pytest.skip("there is no libbpf-dev")
-    for name in (SOURCE.name, "Makefile"):
+    for name in (*OBJECTS[VARIED], "Makefile"):
         shutil.copy(BPF / name, tmp_path)
-    made = tmp_path / "made.o"
-    subprocess.run(["make", "-C", str(tmp_path), f"OBJECT={made}"], check=True, capture_output=True)
-    shipped, rebuilt = OBJECT.read_bytes(), made.read_bytes()
-    if built_with(shipped) == built_with(rebuilt):
-        assert shipped == rebuilt
-    ours, theirs = sections(shipped), sections(rebuilt)
-    for name in MEANINGFUL:
-        assert (name in ours) == (name in theirs)
-    for name in (".maps", ".rodata", "license"):
-        assert ours[name] == theirs[name]
+    made = {OBJECT: tmp_path / "made.o", VARIED: tmp_path / "varied.o"}
+    where = [f"OBJECT={made[OBJECT]}", f"VARIED={made[VARIED]}"]
+    subprocess.run(["make", "-C", str(tmp_path), *where], check=True, capture_output=True)
+    for object_file, copy in made.items():
+        shipped, rebuilt = object_file.read_bytes(), copy.read_bytes()
+        if built_with(shipped) == built_with(rebuilt):
+            assert shipped == rebuilt
+        ours, theirs = sections(shipped), sections(rebuilt)
+        for name in MEANINGFUL:
+            assert (name in ours) == (name in theirs)
+        for name in (".maps", ".rodata", "license"):
+            assert ours[name] == theirs[name]
 
 
 def test_it_says_nothing_of_where_it_was_built() -> None:
