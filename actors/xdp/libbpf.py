@@ -584,7 +584,7 @@ def consume(fd: int) -> list[bytes]:
 class _TestOptions(ctypes.Structure):
     _fields_ = (
         ("size", _size),
-        ("data_in", _p),
+        ("data_in", _s),
         ("data_out", _p),
         ("data_size_in", _u32),
         ("data_size_out", _u32),
@@ -616,8 +616,7 @@ def try_frame(program: int, frame: bytes, repeat: int = 1) -> tuple[int, int]:
         BpfError: the kernel takes no such frame.
     """
     options = _TestOptions(size=ctypes.sizeof(_TestOptions), repeat=repeat)
-    held = ctypes.create_string_buffer(frame, len(frame))
-    options.data_in, options.data_size_in = ctypes.addressof(held), len(frame)
+    options.data_in, options.data_size_in = frame, len(frame)
     done = library().bpf_prog_test_run_opts(program, ctypes.byref(options))
     _checked("a frame cannot be tried", done)
     return options.retval, options.duration

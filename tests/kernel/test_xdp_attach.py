@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from actors.xdp.attachment import Host
 
 from actors.runtime.errors import Conflict
-from actors.xdp import attachment, counters, interfaces, libbpf, preflight, rules
+from actors.xdp import attachment, counters, interfaces, layout, libbpf, preflight, rules
 from actors.xdp.contract import Mode
 from actors.xdp.errors import (
     AlreadyAttached,
@@ -255,6 +255,22 @@ def test_what_another_process_holds_is_read_replaced_and_detached(host: Host) ->
     assert attachment.detach(host, "x0a") is None
     with pytest.raises(NotAttached):
         attachment.replaced(host, "x0a")
+    made.close()
+
+
+def test_what_another_version_attached_is_ours_to_remove_but_not_to_read(host: Host) -> None:
+    """Its layout is not known: nothing wrong is read, and the message says what to do."""
+    made = attachment.attach(host, "x0a")
+    config = made.program.config.pack()
+    newer = config[:4] + (layout.LAYOUT_VERSION + 1).to_bytes(4, sys.byteorder) + config[8:]
+    libbpf.update(made.program.maps["x0_config"], layout.ONLY_KEY, newer)
+    with pytest.raises(Conflict, match="another version of this project"):
+        attachment.opened("x0a")
+    with pytest.raises(Conflict, match="another version of this project"):
+        attachment.replaced(host, "x0a")
+    (row,) = x0(host, "status", "-i", "x0a")["interfaces"]
+    assert (row["state"], row["rules"]) == ("attached", None)
+    assert attachment.detach(host, "x0a") is not None
     made.close()
 
 
