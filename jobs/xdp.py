@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
@@ -12,11 +12,13 @@ from actors.xdp.contract import Mode
 from jobs.terminal import completion, exit_codes, reporting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from actors.xdp.attachment import Attachment, Host
-    from actors.xdp.contract import Interface, Occupant
+    from actors.xdp.contract import Interface, Occupant, XdpContract
     from actors.xdp.program import Program
+
+T = TypeVar("T")
 
 app = typer.Typer(
     help="Count, deny and limit what the interfaces of this host receive, by XDP. Needs root.",
@@ -59,14 +61,22 @@ def attach(
 ) -> int:
     """Attach the program to an interface.
 
-    Without --pin the command stays: it follows the interface when it is made anew, and its end, by
-    Ctrl-C or however else, detaches the program. With --pin the program stays until it is
-    detached. Programs of others are never touched.
+    Where a session runs, its actor on this host holds the program until its end. Elsewhere, without
+    --pin, the command stays: it follows the interface when it is made anew, and its end, by Ctrl-C
+    or however else, detaches the program. With --pin the program stays until it is detached.
+    Programs of others are never touched.
     """
     from actors.xdp import attachment
+    from jobs.terminal import xdp_tables
 
     report = reporting.Report(as_json)
     chosen, host = _mode(mode), _host()
+    answer = _asked(lambda actor: actor.attach(interface, chosen, pin=pin))
+    if answer is not None:
+        until = "it is detached" if pin else "the session ends"
+        said = f"owned by the session, until {until}: x0 xdp detach --interface {interface}"
+        report.result(asdict(answer[0]), *xdp_tables.attached(answer[0]), said)
+        return exit_codes.OK
     if pin:
         made = attachment.attach(host, interface, chosen, pin=True)
         made.close()
@@ -81,7 +91,8 @@ def detach(interface: OfInterface, as_json: reporting.AsJson = False) -> int:
     """Detach this project's program, whoever holds it. Without one: nothing happens."""
     from actors.xdp import attachment
 
-    gone = attachment.detach(_host(), interface)
+    answer = _asked(lambda actor: actor.detach(interface))
+    gone = answer[0] if answer is not None else attachment.detach(_host(), interface)
     said = f"detached {gone} from {interface}" if gone else f"nothing was attached to {interface}"
     values = {"interface": interface, "detached": asdict(gone) if gone else None}
     reporting.Report(as_json).result(values, said)
@@ -98,7 +109,8 @@ def replace(interface: OfInterface, as_json: reporting.AsJson = False) -> int:
     from actors.xdp import attachment
     from jobs.terminal import xdp_tables
 
-    now = attachment.replaced(_host(), interface)
+    answer = _asked(lambda actor: actor.replace(interface))
+    now = answer[0] if answer is not None else attachment.replaced(_host(), interface)
     reporting.Report(as_json).result(asdict(now), *xdp_tables.attached(now))
     return exit_codes.OK
 
@@ -379,6 +391,17 @@ def _mode(text: str) -> Mode:
             close_matches(text, Mode) or "Give one of these.",
             entry="--mode",
         ) from None
+
+
+def _asked(question: Callable[[XdpContract], Awaitable[T]]) -> tuple[T] | None:
+    """What the actor of a session answers that owns XDP on this host; None: there is none.
+
+    Tables of a program belong to the kernel: what only reads or changes them asks nobody.
+    """
+    from jobs.launch import xdp_questions
+    from serve_apps.settings import Settings
+
+    return xdp_questions.asked(Settings.load().state_dir, question)
 
 
 def _host() -> Host:

@@ -27,6 +27,7 @@ from ray._raylet import (  # type: ignore[attr-defined]  # missing in Ray's stub
 )
 from ray.util import list_named_actors
 from ray.util import metrics as ray_instruments
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.runtime.errors import (
     ActorFailed,
@@ -140,11 +141,24 @@ def scope() -> tuple[str, str]:
     return ray.get_runtime_context().get_session_name(), namespace
 
 
+def hosts() -> dict[str, str]:
+    """The hosts of the joined cluster: by name, the id of a living Ray node there.
+
+    Raises:
+        NotRunning: this process is in no cluster.
+    """
+    _joined_namespace(None)
+    nodes: Any = ray.nodes  # without annotations
+    alive = [node for node in nodes() if node["Alive"]]
+    return {node["NodeManagerHostname"]: node["NodeID"] for node in alive}
+
+
 def detached(
     cls: type,
     name: str,
     *args: object,
     max_restarts: int = -1,
+    node: str | None = None,
 ) -> ActorHandle[Any]:
     """Make the actor `name`, or return the handle of the one that has that name.
 
@@ -155,6 +169,7 @@ def detached(
         name: unique in the namespace of this process.
         *args: arguments of the constructor, used again at each restart.
         max_restarts: largest number of restarts; -1 for no limit.
+        node: id of the Ray node that it lives on, and nowhere else; None: any.
 
     Raises:
         NotRunning: this process is in no cluster.
@@ -169,6 +184,9 @@ def detached(
         max_restarts=max_restarts,
         # A repeated call is the caller's decision: only it knows whether the call is idempotent.
         max_task_retries=0,
+        scheduling_strategy=(
+            None if node is None else NodeAffinitySchedulingStrategy(node, soft=False)
+        ),
     ).remote(*args)
     return handle
 

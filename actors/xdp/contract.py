@@ -1,10 +1,22 @@
-"""What others may know of the owner of XDP: modes, attempts, attachments, counters."""
+"""What others may know of the owner of XDP: modes, attachments, counters, and its actor."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
+
+from actors.runtime.actor_health import ActorContract
+
+XDP: Final = "xdp"
+TIMEOUT_S: Final = 60.0  # for an answer of the actor, which may wait for the lock of its host
+_LONGEST: Final = 100  # characters of a name of an actor
+
+
+def xdp_actor(host: str) -> str:
+    """Name of the actor of a host."""
+    return f"{XDP}-{re.sub('[^A-Za-z0-9-]+', '-', host)}"[:_LONGEST]
 
 
 class Mode(StrEnum):
@@ -217,3 +229,124 @@ class Rules:
     denied: tuple[str, ...]
     limit_pps: float | None
     limit_burst: int | None
+
+
+State = Literal["attached", "waiting", "detached", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """How one interface is.
+
+    Attributes:
+        state: attached; waiting for the interface; detached by somebody; or refused.
+        reason: why it is not attached, "" if it is.
+        attached: what is attached, or None.
+        up, mtu: of the interface; None: there is none.
+    """
+
+    state: State
+    reason: str
+    attached: Attached | None
+    up: bool | None
+    mtu: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class HostStatus:
+    """How XDP is on one host.
+
+    Attributes:
+        network_namespace: inode of the one that its interfaces are in; 0: it is not known.
+        disabled: why nothing is owned there; "": its actor owns what is attached.
+        interfaces: those that are owned, or are to be, by name.
+    """
+
+    network_namespace: int
+    disabled: str
+    interfaces: dict[str, Ownership]
+
+
+@dataclass(frozen=True, slots=True)
+class XdpOptions:
+    """What the actor of a host is started with.
+
+    Attributes:
+        host: its name, as people use it.
+        interfaces: to which the program is attached from the start.
+        mode: in which.
+        pin: whether it stays attached there when the actor has ended.
+        bpffs: mount point of the BPF file system for pins.
+        log_level: least severe line to log.
+        look_s: between two looks at the interfaces when nothing changes, s.
+    """
+
+    host: str
+    interfaces: tuple[str, ...]
+    mode: Mode
+    pin: bool
+    bpffs: str
+    log_level: str
+    look_s: float = 5.0
+
+
+class XdpContract(ActorContract, Protocol):
+    """The methods of the actor of a host.
+
+    Where it is disabled, those that need XDP raise `XdpUnavailable`. Those that name an interface
+    raise `NoInterface` where there is none, `NotAttached` where nothing is attached, and
+    `ForeignProgram` where the program is somebody else's, which stays.
+    """
+
+    async def status(self) -> HostStatus:
+        """How XDP is on this host."""
+        ...
+
+    async def attach(self, interface: str, mode: Mode, *, pin: bool) -> Attached:
+        """Attach the program, and own it from now on.
+
+        Raises:
+            AlreadyAttached: it is.
+            AttachRefused: no mode is accepted.
+        """
+        ...
+
+    async def detach(self, interface: str) -> Occupant | None:
+        """Detach the program, and own the interface no more; None: nothing was attached."""
+        ...
+
+    async def replace(self, interface: str) -> Attached:
+        """Load the program anew and swap it in; no packet is missed, counters and rules go on."""
+        ...
+
+    async def rules(self, interface: str) -> Rules:
+        """What is dropped."""
+        ...
+
+    async def deny(self, interface: str, networks: tuple[str, ...]) -> Rules:
+        """Drop what comes from these networks.
+
+        Raises:
+            InvalidInput: one of them is none; then none is denied.
+        """
+        ...
+
+    async def allow(self, interface: str, networks: tuple[str, ...]) -> Rules:
+        """Deny these networks no more.
+
+        Raises:
+            InvalidInput: one of them is none; then all stay denied.
+        """
+        ...
+
+    async def rate_limit(self, interface: str, pps: float | None, burst: int | None) -> Rules:
+        """Limit what each source may send; see `rules.limit`.
+
+        Raises:
+            InvalidInput: a figure is out of range.
+        """
+        ...
+
+    async def counters(self, interface: str, top: int) -> XdpCounters | KernelCounters:
+        """What is counted, and the `top` peers and flows; where disabled, by the kernel."""
+        ...

@@ -8,12 +8,12 @@ detached is not attached again: that was meant. A foreign program stays.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from actors.runtime.errors import Conflict, X0Error
 from actors.xdp import attachment, interfaces, preflight
-from actors.xdp.contract import Mode
+from actors.xdp.contract import Mode, Ownership
+from actors.xdp.errors import ForeignProgram, NoInterface
 from actors.xdp.program import Program
 from actors.xdp.reconciliation import Sight, Step, Wish, decide
 
@@ -21,28 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.xdp.attachment import Attachment, Host
-    from actors.xdp.contract import Attached, Interface
+    from actors.xdp.contract import Attached, Interface, Occupant, State
 
-State = Literal["attached", "waiting", "detached", "refused"]
 NEW: Final = "it has not been looked at yet"
-
-
-@dataclass(frozen=True, slots=True)
-class Ownership:
-    """How one interface is.
-
-    Attributes:
-        state: attached; waiting for the interface; detached by somebody; or refused.
-        reason: why it is not attached, "" if it is.
-        attached: what is attached, or None.
-        up, mtu: of the interface; None: there is none.
-    """
-
-    state: State
-    reason: str
-    attached: Attached | None
-    up: bool | None
-    mtu: int | None
 
 
 class Owner:
@@ -102,6 +83,54 @@ class Owner:
         self._held[name] = made
         found = interfaces.interface(name)
         self.states[name] = self._ownership("attached", "", found, made.attached)
+
+    def attach(self, name: str, wish: Wish) -> Attached:
+        """Attach the program to an interface, and own it from now on.
+
+        Raises:
+            X0Error: as of `attachment.attach`; what was wished before stays.
+        """
+        found = interfaces.interface(name)
+        if self._step(name, found) is Step.LET_GO:
+            self._let_go(name)
+        self._attach(name, wish)
+        self._wishes[name] = wish
+        self._yielded.pop(name, None)
+        made = self._held[name].attached
+        self.states[name] = self._ownership("attached", "", found, made)
+        return made
+
+    def detach(self, name: str) -> Occupant | None:
+        """Detach the program from an interface, and own it no more.
+
+        Returns:
+            What was attached; None: nothing was.
+
+        Raises:
+            NoInterface: there is no such interface, and it was not waited for.
+            ForeignProgram: somebody else's program stays; it is not wished any more to be ours.
+            XdpUnavailable: this process cannot use XDP.
+        """
+        try:
+            gone = attachment.detach(self._host, name)
+        except NoInterface:
+            if name not in self._wishes:
+                raise
+            gone = None
+        except ForeignProgram:
+            self._forget(name)
+            raise
+        self._forget(name)
+        return gone
+
+    def _forget(self, name: str) -> None:
+        self._wishes.pop(name, None)
+        self._yielded.pop(name, None)
+        self.states.pop(name, None)
+        if (held := self._held.pop(name, None)) is not None:
+            held.close()
+        if (kept := self._kept.pop(name, None)) is not None:
+            kept.close()
 
     def held(self, name: str) -> Attachment | None:
         """What is attached to an interface by this owner."""

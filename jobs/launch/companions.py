@@ -15,6 +15,7 @@ from jobs.launch.inference_companion import InferenceCompanion
 from jobs.launch.observer_companion import ObserverCompanion
 from jobs.launch.payment_watchers import PaymentWatchers
 from jobs.launch.twin_companion import TwinCompanion
+from jobs.launch.xdp_companion import XdpCompanion
 
 if TYPE_CHECKING:
     from jobs.launch.companion import Companion, Plan, Seen, State
@@ -27,6 +28,7 @@ COMPANIONS: Final[tuple[Companion, ...]] = (
     ObserverCompanion(),
     PaymentWatchers(),
     TwinCompanion(),
+    XdpCompanion(),
 )
 
 

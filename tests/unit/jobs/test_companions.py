@@ -46,10 +46,11 @@ def test_minimal_has_no_companion_and_another_cluster_no_gateway(tmp_path: Path)
         "inference",
         "payments",
         "twin",
+        "xdp",
     ]
     elsewhere = replace(here, own_cluster=False)
     there = names(companions.wanted(elsewhere, minimal=False))
-    assert there == ["alerts", "historian", "payments", "twin"]
+    assert there == ["alerts", "historian", "payments", "twin", "xdp"]
 
 
 def test_alerts_can_be_switched_off_and_half_a_channel_is_refused(tmp_path: Path) -> None:
@@ -58,6 +59,12 @@ def test_alerts_can_be_switched_off_and_half_a_channel_is_refused(tmp_path: Path
     half = plan(tmp_path, alerts_telegram_token="1:a")  # noqa: S106 - none
     with pytest.raises(ConfigurationError, match="ALERTS_TELEGRAM_CHAT"):
         companions.prepared(half, companions.wanted(half, minimal=False))
+
+
+def test_xdp_can_be_switched_off(tmp_path: Path) -> None:
+    """Then no host has an actor for it."""
+    here = plan(tmp_path, xdp=False)
+    assert "xdp" not in names(companions.wanted(here, minimal=False))
 
 
 def test_inference_can_be_switched_off(tmp_path: Path) -> None:
@@ -89,6 +96,7 @@ def test_each_actor_has_a_state_and_what_is_not_there_says_why() -> None:
     assert "x0 watch" in found.pop("observer")
     assert found.pop("historian").startswith("off: ")
     assert "gateway" in found.pop("inference")
+    assert "X0TTA6BL4_XDP=0" in found.pop("xdp")
     assert found == {"payments-tron": "failed: the ledger is newer", "twin": "ready"}
     off = {state.name: state for state in companions.states(Seen())}
     assert all(state.state == "off" and state.why for state in off.values())

@@ -99,6 +99,10 @@ def test_the_documented_defaults_hold() -> None:
         "ton_rate": None,
         "telegram_token": None,
         "telegram_api_url": "https://api.telegram.org",
+        "xdp": True,
+        "xdp_interfaces": None,
+        "xdp_mode": "auto",
+        "xdp_pin": False,
         "xdp_bpffs": Path("/sys/fs/bpf"),
         "log_level": "INFO",
         "seed": 1,
@@ -143,6 +147,8 @@ def test_the_environment_is_read_and_an_override_wins(monkeypatch: pytest.Monkey
         ("ALERTS_TELEGRAM_URL", "http://127.0.0.1.evil.example/"),
         ("ALERTS_WEBHOOK_URL", "http://localhost@evil.example/"),
         ("ALERTS_QUIET_HOURS", "25:00-07:00"),
+        ("XDP_INTERFACES", "eth0, eth1"),
+        ("XDP_MODE", "native"),
     ],
 )
 def test_a_bad_value_names_the_variable_and_what_is_allowed(

@@ -1,0 +1,49 @@
+"""The actors that own XDP, one on each host of a session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.xdp.contract import XDP, XdpOptions, xdp_actor
+from jobs.launch.companion import Companion, Stage
+
+if TYPE_CHECKING:
+    from jobs.launch.companion import Plan
+    from serve_apps.settings import Settings
+
+
+class XdpCompanion(Companion):
+    """One actor on each host; it attaches nothing unless a setting or a command says so."""
+
+    name = XDP
+    off = "not owned (X0TTA6BL4_XDP=0, or X0TTA6BL4_MINIMAL)"
+    stage = Stage.BEHIND  # nobody waits for it
+
+    def wanted(self, plan: Plan) -> bool:
+        """Unless it is switched off."""
+        return plan.settings.xdp
+
+    def start(self, plan: Plan) -> None:
+        """Start the actors, each on its host and nowhere else."""
+        from actors.runtime import spawn
+        from actors.xdp.actor import XdpActor
+
+        for host, node in spawn.hosts().items():
+            options = xdp_options(plan.settings, host)
+            spawn.detached(XdpActor, xdp_actor(host), options, node=node)
+
+    def owns(self, actor: str) -> bool:
+        """There is one for each host."""
+        return actor.startswith(f"{XDP}-")
+
+
+def xdp_options(settings: Settings, host: str) -> XdpOptions:
+    """What the actor of a host is started with."""
+    return XdpOptions(
+        host,
+        tuple(settings.xdp_interfaces.split(",")) if settings.xdp_interfaces else (),
+        settings.xdp_mode,
+        settings.xdp_pin,
+        str(settings.xdp_bpffs),
+        settings.log_level,
+    )
