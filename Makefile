@@ -83,7 +83,7 @@ cover: setup-dev
 cover-xdp: setup-dev
 	$(PYTEST) -q --cov-branch --cov-fail-under=100 \
 		--cov-report=term-missing $(ATTACHING:%=--cov=actors.xdp.%) \
-		tests/kernel/test_xdp_attach.py tests/unit/xdp
+		tests/kernel/test_xdp_attach.py tests/kernel/test_xdp_actor.py tests/unit/xdp
 
 # Types, which training's packages belong to, take as long as all the rest: side by side. No function
 # above 15, in cyclomatic complexity as lizard counts it (with `and` and `or`) or in cognitive

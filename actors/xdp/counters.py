@@ -111,10 +111,10 @@ def _top_peers(
 
 def _most(values: NDArray[np.int64], count: int) -> list[int]:
     """Where the `count` largest values are, largest first."""
-    if count < len(values):
+    if 0 < count < len(values):
         some = np.argpartition(values, len(values) - count)[len(values) - count :]
     else:
-        some = np.arange(len(values))
+        some = np.arange(len(values))[:count]
     order: list[int] = some[np.argsort(-values[some], kind="stable")].tolist()
     return order
 

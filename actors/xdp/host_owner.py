@@ -26,7 +26,7 @@ from actors.xdp.owner import Owner
 from actors.xdp.reconciliation import Wish
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from actors.runtime.metrics import Metrics
     from actors.xdp.contract import (
@@ -67,11 +67,12 @@ class HostOwner:
     @property
     def trouble(self) -> str:
         """What is not as it should be, for people; "" if nothing is."""
-        if self._owner is None:
+        owner = self._owner
+        if owner is None:
             return f"disabled ({self._unavailable.reason})"
         lacking = [
             f"{name} is {one.state} ({one.reason})"
-            for name, one in self._owner.states.items()
+            for name, one in tuple(owner.states.items())  # asked by another thread
             if one.state != "attached"
         ]
         return "; ".join(lacking)
@@ -108,18 +109,15 @@ class HostOwner:
         try:
             with contextlib.ExitStack() as taking:
                 preflight.require(self._host.bpffs)
-                taking.enter_context(exclusive_lock(_lock_path()))
+                taking.enter_context(_alone())
                 owner = taking.enter_context(contextlib.closing(Owner(self._host, self._wishes)))
                 adopted = owner.take_over()
                 self._owned = taking.pop_all()
         except XdpUnavailable as error:
             self._unavailable = error
             return []
-        except (Conflict, PermissionError):
-            self._unavailable = XdpUnavailable(
-                "another session, or another user's, owns XDP on this host",
-                "End that session: `x0 down`.",
-            )
+        except X0Error as error:  # the interfaces change just now, or another process is at work
+            self._unavailable = XdpUnavailable(str(error), "It is tried again within seconds.")
             return []
         self._owner = owner
         return [f"{name} had a pinned program, which is owned now" for name in adopted]
@@ -212,9 +210,23 @@ class HostOwner:
         return program
 
 
-def _lock_path() -> Path:
-    """What one owner a network namespace locks for as long as it lives."""
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Be the one owner in this network namespace.
+
+    Raises:
+        XdpUnavailable: another process is.
+    """
     directory = Path("/run/lock")
     if not (directory.is_dir() and os.access(directory, os.W_OK)):
         directory = Path(tempfile.gettempdir())
-    return directory / f"x0tta6bl4-xdp-owner-{attachment.network_namespace()}.lock"
+    path = directory / f"x0tta6bl4-xdp-owner-{attachment.network_namespace()}.lock"
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(exclusive_lock(path))
+        except (Conflict, PermissionError) as error:
+            raise XdpUnavailable(
+                "another session, or another user's, owns XDP on this host",
+                "End that session: `x0 down`.",
+            ) from error
+        yield

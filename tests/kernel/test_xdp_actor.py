@@ -15,11 +15,13 @@ import uvloop
 from actors.runtime.alerting import Alert, AlertName, send_alerts_to
 from actors.runtime.errors import InvalidInput
 from actors.runtime.metrics import MemoryMetrics
-from actors.xdp import attachment, interfaces, libbpf, preflight
+from actors.xdp import attachment, interfaces, libbpf, preflight, rules
 from actors.xdp.actor import XdpActor
 from actors.xdp.contract import Mode, XdpCounters, XdpOptions
 from actors.xdp.errors import AlreadyAttached, ForeignProgram, NoInterface, NotAttached
 from actors.xdp.interfaces import MODE_FLAGS
+from actors.xdp.owner import Owner
+from actors.xdp.reconciliation import Wish
 from tests.kernel.xdp_frames import datagram
 from tests.kernel.xdp_net import LONG_S, ip, namespace, pair, wire
 
@@ -85,6 +87,8 @@ async def actor(
     try:
         yield made
     finally:
+        for task in tuple(made._tasks):  # as its process ends
+            task.cancel()
         await made._done(made._core.close)
         made._thread.shutdown()
 
@@ -180,6 +184,13 @@ def test_what_a_command_attaches_follows_the_interface(host: Host, alerts: list[
             pair("x0a", "y0a")
             await until(lambda: state(made, "attached"))
             assert (await made.rules("x0a")).denied == ("192.0.2.0/24",)
+            ip("link del x0a")
+            await until(lambda: state(made, "waiting"))
+            assert await made.detach("x0a") is None  # it is not waited for any more
+            pair("x0a", "y0a")
+            assert (await made.status()).interfaces == {}
+            with pytest.raises(NoInterface):
+                await made.detach("x0z")
             assert lasting(alerts) == set()
 
     run(scenario)
@@ -229,7 +240,12 @@ def test_a_foreign_program_stays_and_is_an_alert_until_it_goes(
             assert alerts[-1].labels == {"host": "box", "interface": "x0a"}
             with pytest.raises(ForeignProgram):
                 await made.attach("x0a", Mode.AUTO, pin=False)
+            with pytest.raises(ForeignProgram):
+                await made.detach("x0a")
+            assert lasting(alerts) == set()  # it is not wished any more
             assert await programs() == there
+        async with actor(host, "x0a") as made:
+            assert await state(made, "refused")
             await asyncio.to_thread(interfaces.netlink_attach, at, -1, flags)
             await until(lambda: state(made, "attached"))
             assert lasting(alerts) == set()
@@ -238,6 +254,18 @@ def test_a_foreign_program_stays_and_is_an_alert_until_it_goes(
         run(scenario)
     finally:
         os.close(foreign)
+
+
+def test_an_interface_made_anew_before_it_was_looked_at_is_attached_to(host: Host) -> None:
+    """With the tables of the one that is gone."""
+    with contextlib.closing(Owner(host, {})) as owner:
+        owner.attach("x0a", Wish(Mode.SKB, pin=False))
+        rules.deny(owner.held("x0a").program, rules.network("192.0.2.0/24"))  # type: ignore[union-attr]
+        ip("link del x0a")
+        pair("x0a", "y0a")
+        made = owner.attach("x0a", Wish(Mode.DRV, pin=False))
+        assert interfaces.interface("x0a").programs == {Mode.DRV: made.program_id}
+        assert rules.rules(owner.held("x0a").program).denied == ("192.0.2.0/24",)  # type: ignore[union-attr]
 
 
 def test_one_actor_a_host_owns_xdp_and_the_next_adopts_what_is_pinned(host: Host) -> None:
