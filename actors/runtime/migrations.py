@@ -26,7 +26,20 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection, Engine
 
+# Every constraint has a name, by which a later migration can change it.
+_NAMES: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
 _LOCK: Final = 0x78307061  # number of the project's advisory lock for migrations
+
+
+def no_tables() -> sa.MetaData:
+    """Where a kind of actor declares its tables."""
+    return sa.MetaData(naming_convention=_NAMES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,6 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
-    MetaData,
     String,
     Table,
     Text,
@@ -35,17 +34,9 @@ from sqlalchemy import (
     text,
 )
 
-from actors.runtime.migrations import Tables
+from actors.runtime.migrations import Tables, no_tables
 
-METADATA: Final = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+METADATA: Final = no_tables()
 
 _METHODS: Final = "('tron', 'ton', 'ton-usdt')"
 _NETWORKS: Final = "('tron', 'ton')"
