@@ -114,6 +114,34 @@ def resolve(
     return exit_codes.OK
 
 
+@app.command("acknowledge")
+@reporting.reported
+def acknowledge(
+    fingerprint: Annotated[
+        str, typer.Argument(help="Of the alert, or its beginning, as `x0 alert list` shows it.")
+    ],
+    as_json: reporting.AsJson = False,
+) -> int:
+    """Say that you look after an alert and its whole incident.
+
+    PagerDuty is told, so that it pages nobody further; other channels know no such thing.
+    `x0 alert list` shows who looks after what.
+    """
+    from actors.alerts import client, control, documents
+    from jobs.launch import alert_questions
+    from jobs.terminal import alert_tables
+    from serve_apps.settings import Settings
+
+    async def question() -> tuple[Any, ...]:
+        return await control.acknowledge(fingerprint, _who()), await client.channels()
+
+    one, channels = alert_questions.asked(Settings.load(), question)
+    reporting.Report(as_json).result(
+        documents.alert(one), *alert_tables.acknowledged(one, channels)
+    )
+    return exit_codes.OK
+
+
 @app.command("silence")
 @reporting.reported
 def silence(

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import SecretStr
 
-from actors.alerts import listing
-from actors.alerts.alert_thread import fingerprint
+from actors.alerts import documents, listing
+from actors.alerts.alert_thread import Acknowledgement, fingerprint
 from actors.alerts.channels.configured import configured
 from actors.alerts.contract import (
     ALERTS,
@@ -24,11 +24,11 @@ from actors.alerts.contract import (
     ChannelState,
     TestDelivery,
 )
-from actors.alerts.errors import UnknownAlert
+from actors.alerts.errors import AlertOver, AlreadyAcknowledged, UnknownAlert
 from actors.alerts.event_reading import SOURCE, EventReader
 from actors.alerts.network_alerts import NetworkAlerts
 from actors.alerts.notice import Change, Notice
-from actors.alerts.outbox import ALERTMANAGER, Outbox, Path, Ways
+from actors.alerts.outbox import ALERTMANAGER, MOST_BY, Outbox, Path, Ways
 from actors.alerts.quiet_hours import QuietHours
 from actors.alerts.router import Rules
 from actors.alerts.schema import TABLES
@@ -384,9 +384,42 @@ class AlertsActor(ActorShell):
 
     async def resolve(self, fingerprint: str, by: str) -> AlertStatus:
         """See `AlertsContract.resolve`."""
-        active = await self.active()
-        found = [each for each in active if each.fingerprint.startswith(fingerprint)]
-        if not fingerprint or not found:
+        one = await self._lasting_alert(fingerprint)
+        now = time.time()
+        details = (*one.alert.details, f"Ended by {by}.")
+        over = replace(one.alert, ended=now, details=details)
+        await self._take([SpooledAlert(uuid.uuid4().hex, over)])
+        self._log.info("an alert is ended by a person", fingerprint=one.fingerprint, by=by)
+        return replace(one, alert=over, state=AlertState.OVER)
+
+    async def acknowledge(self, fingerprint: str, by: str) -> AlertStatus:
+        """See `AlertsContract.acknowledge`."""
+        one = await self._lasting_alert(fingerprint)
+        given = Acknowledgement(by[:MOST_BY], time.time())
+        known = await asyncio.to_thread(
+            self._outbox.acknowledge, one.fingerprint, given, self._ways
+        )
+        if known is None:
+            raise AlertOver(one.fingerprint, one.alert.summary)
+        if known is not given:
+            raise AlreadyAcknowledged(one.fingerprint, known.by, documents.iso(known.at) or "")
+        self._log.info("an alert is acknowledged", fingerprint=one.fingerprint, by=given.by)
+        self._wake()
+        return replace(one, acknowledged=given.at, acknowledged_by=given.by)
+
+    async def _lasting_alert(self, fingerprint: str) -> AlertStatus:
+        """The alert that lasts and whose fingerprint begins so.
+
+        Raises:
+            UnknownAlert: there is none.
+            AlertOver: it is over.
+            InvalidInput: there are several.
+        """
+        found = _beginning(await self.active(), fingerprint)
+        if not found:
+            over = _beginning(await self.recent(0.0), fingerprint)
+            if len({each.fingerprint for each in over}) == 1:
+                raise AlertOver(over[0].fingerprint, over[0].alert.summary)
             raise UnknownAlert(fingerprint)
         if len(found) > 1:
             raise InvalidInput(
@@ -395,13 +428,7 @@ class AlertsActor(ActorShell):
                 "Give more of it.",
                 entry="fingerprint",
             )
-        (one,) = found
-        now = time.time()
-        details = (*one.alert.details, f"Ended by {by}.")
-        over = replace(one.alert, ended=now, details=details)
-        await self._take([SpooledAlert(uuid.uuid4().hex, over)])
-        self._log.info("an alert is ended by a person", fingerprint=one.fingerprint, by=by)
-        return replace(one, alert=over, state=AlertState.OVER)
+        return found[0]
 
     async def silence(self, request: SilenceRequest) -> Silence:
         """See `AlertsContract.silence`."""
@@ -476,6 +503,11 @@ class AlertsActor(ActorShell):
         if self._reader is not None and self._reader.failing:
             wrong.append(f"events: {self._reader.failing}")
         return replace(health, why="; ".join(wrong))
+
+
+def _beginning(statuses: Sequence[AlertStatus], fingerprint: str) -> list[AlertStatus]:
+    """Those whose fingerprint begins so."""
+    return [each for each in statuses if fingerprint and each.fingerprint.startswith(fingerprint)]
 
 
 async def _tried(sender: Sender, notice: Notice) -> TestDelivery:

@@ -82,6 +82,19 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """Somebody looks after an incident.
+
+    Attributes:
+        by: who.
+        at: Unix time when they said so, s.
+    """
+
+    by: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class AlertThread:
     """The alerts of one incident.
 
@@ -94,6 +107,7 @@ class AlertThread:
         notices: how many notices there were.
         more: alerts beyond `MOST_FAULTS`, which are not kept.
         closed: everything is over, and told where it had been told before.
+        acknowledged: who looks after it; None: nobody has said so.
     """
 
     name: str
@@ -104,6 +118,7 @@ class AlertThread:
     notices: int = 0
     more: int = 0
     closed: bool = False
+    acknowledged: Acknowledgement | None = None
 
     def worst_first(self) -> tuple[RaisedAlert, ...]:
         """Its alerts, the worst first, then the earliest."""

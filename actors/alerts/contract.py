@@ -76,6 +76,8 @@ class AlertStatus:
         told: Unix time when a channel first told of its thread, s; None: nobody was told yet.
         waiting: channels that have not taken all there is to tell of its thread.
         silenced_by: ids of the silences that keep it from being told now.
+        acknowledged: Unix time when somebody said that they look after its thread, s; None: nobody.
+        acknowledged_by: who; "": nobody.
     """
 
     fingerprint: str
@@ -88,6 +90,8 @@ class AlertStatus:
     told: float | None
     waiting: tuple[str, ...] = ()
     silenced_by: tuple[str, ...] = ()
+    acknowledged: float | None = None
+    acknowledged_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +212,25 @@ class AlertsContract(ActorContract, Protocol):
             by: who says so.
 
         Raises:
-            UnknownAlert: none that lasts has this fingerprint.
+            UnknownAlert: none that is kept has this fingerprint.
+            AlertOver: it is over already.
+            InvalidInput: several begin so.
+        """
+        ...
+
+    async def acknowledge(self, fingerprint: str, by: str) -> AlertStatus:
+        """Note that somebody looks after the thread of an alert; PagerDuty alone is told.
+
+        It is told only of threads that it was paged about: not where Alertmanager tells.
+
+        Args:
+            fingerprint: of the alert, or the beginning of it.
+            by: who looks after it.
+
+        Raises:
+            UnknownAlert: none that is kept has this fingerprint.
+            AlertOver: it is over.
+            AlreadyAcknowledged: somebody has said so before.
             InvalidInput: several begin so.
         """
         ...

@@ -25,11 +25,25 @@ async def resolve(fingerprint: str, by: str) -> AlertStatus:
     """See `AlertsContract.resolve`.
 
     Raises:
-        UnknownAlert: none that lasts has this fingerprint.
+        UnknownAlert: none that is kept has this fingerprint.
+        AlertOver: it is over already.
         InvalidInput: several begin so.
         Unavailable: there is no such actor, or it does not answer.
     """
     return await _actor().resolve(fingerprint, by)
+
+
+async def acknowledge(fingerprint: str, by: str) -> AlertStatus:
+    """See `AlertsContract.acknowledge`.
+
+    Raises:
+        UnknownAlert: none that is kept has this fingerprint.
+        AlertOver: it is over.
+        AlreadyAcknowledged: somebody has said so before.
+        InvalidInput: several begin so.
+        Unavailable: there is no such actor, or it does not answer.
+    """
+    return await _actor().acknowledge(fingerprint, by)
 
 
 async def silence(request: SilenceRequest) -> Silence:

@@ -27,13 +27,15 @@ def alert(status: AlertStatus) -> dict[str, Any]:
         "labels": dict(told.labels),
         "remedy": CATALOGUE[told.name].remedy,
         "link": told.link,
-        "started": _iso(told.started),
-        "ended": _iso(told.ended),
+        "started": iso(told.started),
+        "ended": iso(told.ended),
         "raised": status.raised,
-        "last_raised": _iso(status.last_raised),
-        "told": _iso(status.told),
+        "last_raised": iso(status.last_raised),
+        "told": iso(status.told),
         "waiting": list(status.waiting),
         "silenced_by": list(status.silenced_by),
+        "acknowledged": iso(status.acknowledged),
+        "acknowledged_by": status.acknowledged_by,
     }
 
 
@@ -42,8 +44,8 @@ def silence(told: Silence) -> dict[str, Any]:
     request = told.request
     return {
         "id": told.id,
-        "starts": _iso(request.starts),
-        "ends": _iso(request.ends),
+        "starts": iso(request.starts),
+        "ends": iso(request.ends),
         "by": request.by,
         "comment": request.comment,
         "fingerprint": request.fingerprint,
@@ -60,13 +62,14 @@ def channel(health: ChannelHealth) -> dict[str, Any]:
         "state": health.state.value,
         "why": health.why,
         "pending": health.pending,
-        "oldest": _iso(health.oldest),
-        "delivered": _iso(health.delivered),
+        "oldest": iso(health.oldest),
+        "delivered": iso(health.delivered),
         "refused": health.refused,
     }
 
 
-def _iso(at: float | None) -> str | None:
+def iso(at: float | None) -> str | None:
+    """A Unix time, s, as JSON tells it."""
     if at is None:
         return None
     moment = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")

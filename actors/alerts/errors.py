@@ -3,6 +3,8 @@
 
 X0Error
 ├── UnknownAlert            404  no alert has that fingerprint
+├── AlertOver               409  it is over, and asks nothing of anybody
+├── AlreadyAcknowledged     409  somebody looks after its incident
 ├── UnknownSilence          404  no silence has that id
 └── ChannelRefused          502  a service does not take a notice as it is
 Unavailable
@@ -12,7 +14,7 @@ Unavailable
 
 from __future__ import annotations
 
-from actors.runtime.errors import Unavailable, X0Error
+from actors.runtime.errors import Conflict, Unavailable, X0Error
 
 
 class UnknownAlert(X0Error):
@@ -28,6 +30,36 @@ class UnknownAlert(X0Error):
             "none that is kept has this fingerprint",
             "`x0 alert list` shows the fingerprints.",
             fingerprint=fingerprint,
+        )
+
+
+class AlertOver(Conflict):
+    """The alert of the fingerprint `fingerprint` is over."""
+
+    fingerprint: str
+
+    def __init__(self, fingerprint: str, summary: str) -> None:
+        super().__init__(
+            f"alert {fingerprint} is over",
+            summary,
+            "Nothing is to be done; `x0 alert list` shows those that last.",
+            fingerprint=fingerprint,
+        )
+
+
+class AlreadyAcknowledged(Conflict):
+    """Somebody looks after the incident of the alert with the fingerprint `fingerprint`."""
+
+    fingerprint: str
+    by: str
+
+    def __init__(self, fingerprint: str, by: str, at: str) -> None:
+        super().__init__(
+            f"alert {fingerprint} is acknowledged already",
+            f"{by} looks after its incident since {at}",
+            "Nothing is to be done; `x0 alert resolve` ends an alert.",
+            fingerprint=fingerprint,
+            by=by,
         )
 
 

@@ -11,6 +11,7 @@ from actors.alerts.silencing import silencing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from actors.alerts.alert_thread import RaisedAlert
     from actors.alerts.contract import Silence
     from actors.alerts.outbox import Kept
 
@@ -28,26 +29,37 @@ def listed(
         silences: those that last.
         now: Unix time, s.
     """
-    found: list[AlertStatus] = []
-    for kept in threads:
-        at, waiting = told.get(kept.id, (None, ()))
-        for raised in kept.thread.worst_first():
-            by = silencing(raised, silences, now)
-            found.append(
-                AlertStatus(
-                    raised.fingerprint,
-                    kept.thread.name,
-                    raised.alert,
-                    AlertState.ACTIVE if raised.lasts(now) else AlertState.OVER,
-                    kept.path.value,
-                    raised.raised,
-                    raised.last,
-                    at,
-                    waiting,
-                    tuple(each.id for each in by),
-                )
-            )
-    return found
+    return [
+        _status(kept, raised, told.get(kept.id, (None, ())), silences, now)
+        for kept in threads
+        for raised in kept.thread.worst_first()
+    ]
+
+
+def _status(
+    kept: Kept,
+    raised: RaisedAlert,
+    told: tuple[float | None, tuple[str, ...]],
+    silences: Sequence[Silence],
+    now: float,
+) -> AlertStatus:
+    at, waiting = told
+    lasts, acknowledged = raised.lasts(now), kept.thread.acknowledged
+    by = silencing(raised, silences, now) if lasts else ()  # that it is over is told
+    return AlertStatus(
+        raised.fingerprint,
+        kept.thread.name,
+        raised.alert,
+        AlertState.ACTIVE if lasts else AlertState.OVER,
+        kept.path.value,
+        raised.raised,
+        raised.last,
+        at,
+        waiting,
+        tuple(each.id for each in by),
+        None if acknowledged is None else acknowledged.at,
+        "" if acknowledged is None else acknowledged.by,
+    )
 
 
 def worst_first(statuses: Iterable[AlertStatus]) -> list[AlertStatus]:

@@ -15,6 +15,7 @@ class Change(StrEnum):
 
     FIRED = "fired"
     CHANGED = "changed"
+    ACKNOWLEDGED = "acknowledged"  # somebody looks after it; only PagerDuty is told
     RESOLVED = "resolved"
 
 

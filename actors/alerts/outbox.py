@@ -25,6 +25,7 @@ from actors.alerts import records, schema
 from actors.alerts.alert_thread import AlertThread, fingerprint, thread_name, with_alert
 from actors.alerts.contract import MOST_SILENCES, Silence
 from actors.alerts.errors import UnknownSilence
+from actors.alerts.notice import Change, Notice
 from actors.alerts.router import FIRES, Decision, decided
 from actors.runtime import log
 from actors.runtime.errors import Conflict
@@ -34,14 +35,16 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection, Row
 
+    from actors.alerts.alert_thread import Acknowledgement
     from actors.alerts.contract import SilenceRequest
-    from actors.alerts.notice import Notice
     from actors.alerts.router import Rules
     from actors.runtime.alert_spool import SpooledAlert
     from actors.runtime.alerting import Alert
     from actors.runtime.database import Database
 
 ALERTMANAGER: Final = "alertmanager"  # name of the channel of the normal path
+ACKNOWLEDGES: Final = frozenset({"pagerduty"})  # names of the channels that know acknowledgements
+MOST_BY: Final = 100  # characters of who acknowledges
 MOST_PENDING: Final = 10_000  # notices that wait for one channel; the oldest go first
 MOST_RECEIPT: Final = 1_000  # characters
 OLDEST_S: Final = 7 * 86_400.0  # a notice that could not be delivered for so long is given up
@@ -410,6 +413,35 @@ class Outbox:
                     found[row.thread] = min(times, default=None), (*waiting, *more)
         return found
 
+    # -- acknowledging ---------------------------------------------------------------------------
+
+    def acknowledge(self, key: str, given: Acknowledgement, ways: Ways) -> Acknowledgement | None:
+        """Note that somebody looks after a thread, and have the channels that know of this told.
+
+        Args:
+            key: fingerprint of an alert of the thread.
+            given: who looks after it, and since when.
+            ways: the channels.
+
+        Returns:
+            Who looks after it: `given`, or who was first. None: it is not open.
+        """
+        with self._database.writing() as connection:
+            kept = _first(connection, _open_with(key))
+            if kept is None:
+                return None
+            if kept.thread.acknowledged is not None:
+                return kept.thread.acknowledged
+            kept = replace(kept, thread=replace(kept.thread, acknowledged=given))
+            connection.execute(
+                _THREADS.update()
+                .where(_THREADS.c.id == kept.id)
+                .values(body=records.thread_text(kept.thread))
+            )
+            if kept.thread.told is not None:
+                _acknowledge(connection, kept, kept.path, ways)
+        return given
+
     # -- silences --------------------------------------------------------------------------------
 
     def silence(self, request: SilenceRequest, now: float) -> Silence:
@@ -507,18 +539,22 @@ def _raised(
 def _thread_of(connection: Connection, alert: Alert, now: float) -> Kept | None:
     """The open thread of an alert: the one that it is in already, or else the one it names."""
     key = fingerprint(alert.name, alert.key)
-    in_it = (
-        sa.select(_THREADS)
-        .join(_FAULTS, _FAULTS.c.thread == _THREADS.c.id)
-        .where(_FAULTS.c.fingerprint == key, sa.not_(_THREADS.c.closed))
-    )
-    kept = _first(connection, in_it)
+    kept = _first(connection, _open_with(key))
     if kept is not None and key in kept.thread.faults and kept.thread.faults[key].lasts(now):
         return kept
     named = sa.select(_THREADS).where(
         _THREADS.c.name == thread_name(alert), sa.not_(_THREADS.c.closed)
     )
     return _first(connection, named)
+
+
+def _open_with(key: str) -> sa.Select[Any]:
+    """Asks for the open thread that an alert is in."""
+    return (
+        sa.select(_THREADS)
+        .join(_FAULTS, _FAULTS.c.thread == _THREADS.c.id)
+        .where(_FAULTS.c.fingerprint == key, sa.not_(_THREADS.c.closed))
+    )
 
 
 def _first(connection: Connection, asked: sa.Select[Any]) -> Kept | None:
@@ -555,7 +591,35 @@ def _settled(
     )
     (notice,) = inserted.inserted_primary_key or (0,)
     _hand(connection, kept.id, notice, ways.names(path))
+    if decision.notice.change is Change.FIRED and decision.thread.acknowledged is not None:
+        _acknowledge(connection, replace(kept, thread=decision.thread), path, ways)
     return (decision.notice,)
+
+
+def _acknowledge(connection: Connection, kept: Kept, path: Path, ways: Ways) -> None:
+    """Keep a notice of who looks after a thread, and hand it to those who know of this."""
+    thread = kept.thread
+    if thread.told is None or thread.acknowledged is None:
+        return
+    notice = Notice(
+        f"{thread.episode}-acknowledged",
+        thread.name,
+        Change.ACKNOWLEDGED,
+        thread.told.severity,
+        tuple(
+            each.alert for each in thread.worst_first() if each.fingerprint in thread.told.faults
+        ),
+        thread.acknowledged.at,
+    )
+    inserted = connection.execute(
+        _NOTICES.insert().values(
+            thread=kept.id,
+            at_ms=_ms(thread.acknowledged.at),
+            body=records.notice_text(notice),
+        )
+    )
+    (row_id,) = inserted.inserted_primary_key or (0,)
+    _hand(connection, kept.id, row_id, ACKNOWLEDGES.intersection(ways.names(path)))
 
 
 def _store(connection: Connection, id_: int, decision: Decision, path: Path) -> None:
@@ -590,15 +654,22 @@ def _hand(connection: Connection, thread: int, notice: int, channels: Iterable[s
 
 
 def _move(connection: Connection, thread: int, channels: Iterable[str], path: Path) -> None:
-    notices = list(
-        connection.scalars(
-            sa.select(_NOTICES.c.id).where(_NOTICES.c.thread == thread).order_by(_NOTICES.c.id)
-        )
-    )
+    asked = sa.select(_NOTICES).where(_NOTICES.c.thread == thread).order_by(_NOTICES.c.id)
+    notices = connection.execute(asked).all()
     connection.execute(_DELIVERIES.delete().where(_DELIVERIES.c.thread == thread))
+    names = frozenset(channels)
     for notice in notices:
-        _hand(connection, thread, notice, channels)
+        _hand(connection, thread, notice.id, names & _may_hear(notice.body, names))
     connection.execute(_THREADS.update().where(_THREADS.c.id == thread).values(path=path))
+
+
+def _may_hear(body: str, names: frozenset[str]) -> frozenset[str]:
+    """Those of the channels `names` that a notice is for."""
+    try:
+        change = records.notice_of(body, repeated=False).change
+    except ValueError:
+        return names  # whoever is handed it says that it is damaged
+    return ACKNOWLEDGES if change is Change.ACKNOWLEDGED else names
 
 
 def _told_before(connection: Connection, channel: str, thread: int) -> _Before:

@@ -6,7 +6,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from actors.alerts.alert_thread import AlertThread, RaisedAlert, Told
+from actors.alerts.alert_thread import Acknowledgement, AlertThread, RaisedAlert, Told
 from actors.alerts.contract import Silence, SilenceRequest
 from actors.alerts.notice import Change, Notice
 from actors.runtime import alert_record
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 def thread_text(thread: AlertThread) -> str:
     """A thread as JSON."""
-    told = thread.told
+    told, acknowledged = thread.told, thread.acknowledged
     return json.dumps(
         {
             "name": thread.name,
@@ -39,6 +39,7 @@ def thread_text(thread: AlertThread) -> str:
             "notices": thread.notices,
             "more": thread.more,
             "closed": thread.closed,
+            "acknowledged": acknowledged and {"by": acknowledged.by, "at": acknowledged.at},
         }
     )
 
@@ -58,6 +59,7 @@ def _thread(record: dict[str, Any]) -> AlertThread:
         for each in record["faults"]
     ]
     told = record["told"]
+    acknowledged = record.get("acknowledged")  # earlier versions did not write it
     return AlertThread(
         str(record["name"]),
         str(record["episode"]),
@@ -72,6 +74,7 @@ def _thread(record: dict[str, Any]) -> AlertThread:
         int(record["notices"]),
         int(record["more"]),
         record["closed"] is True,
+        acknowledged and Acknowledgement(str(acknowledged["by"]), _time(acknowledged["at"])),
     )
 
 

@@ -40,6 +40,8 @@ def alerts(
         yield f"{one.fingerprint[:short]}  {alert.severity}  {alert.name.value}"
         yield f"  {alert.summary}"
         yield f"  since {_at(alert.started)}{state}; {_told(one)}"
+        if one.acknowledged is not None:
+            yield f"  {one.acknowledged_by} looks after it since {_at(one.acknowledged)}"
         if alert.probable_cause:
             yield f"  probably: {alert.probable_cause}"
         yield from (f"  {line}" for line in alert.details)
@@ -52,6 +54,21 @@ def channels(found: Sequence[ChannelHealth]) -> Iterator[RenderableType | str]:
         return
     rows = [[one.name, one.state.value, one.pending, _at(one.delivered), one.why] for one in found]
     yield reporting.table("channels", ["channel", "state", "waiting", "last delivery", "why"], rows)
+
+
+def acknowledged(
+    one: AlertStatus, channels: Sequence[ChannelHealth]
+) -> Iterator[RenderableType | str]:
+    """That somebody looks after an alert, and whether PagerDuty is told so."""
+    yield f"{one.acknowledged_by} looks after it: {one.alert.summary}"
+    if not any(each.name == "pagerduty" for each in channels):
+        yield "No channel is told: PagerDuty is not configured."
+    elif not one.path:
+        yield "Nobody was told of it yet: PagerDuty is told so with the first notice."
+    elif one.path == "alertmanager":
+        yield "PagerDuty is not told: Alertmanager tells of this one; acknowledge it there as well."
+    else:
+        yield "PagerDuty is told."
 
 
 def tested(tried: Sequence[TestDelivery]) -> Iterator[RenderableType | str]:
@@ -97,10 +114,10 @@ def _demands(silence: Silence) -> Iterable[str]:
 
 
 def _told(one: AlertStatus) -> str:
-    if one.silenced_by:
-        return f"silenced by {', '.join(one.silenced_by)}"
     told = f"told at {_at(one.told)}" if one.told is not None else "nobody was told yet"
-    return f"{told}; waits for {', '.join(one.waiting)}" if one.waiting else told
+    waits = f"; waits for {', '.join(one.waiting)}" if one.waiting else ""
+    silenced = f"; silenced by {', '.join(one.silenced_by)}" if one.silenced_by else ""
+    return f"{told}{waits}{silenced}"
 
 
 def _at(at: float | None) -> str:

@@ -355,7 +355,9 @@ def test_alerts_are_tried_silenced_and_listed(state: Path, up: dict[str, Any]) -
     assert (channel["name"], channel["state"]) == ("webhook", "down")
     assert answer(state, "alert", "unsilence", made["id"])["silences"] == [made]
     assert answer(state, "alert", "silences") == {"silences": []}
-    assert answer(state, "alert", "resolve", "0f" * 16, code=2)["error"]["type"] == "UnknownAlert"
+    for asks in ("resolve", "acknowledge"):
+        unknown = answer(state, "alert", asks, "0f" * 16, code=2)["error"]
+        assert unknown["type"] == "UnknownAlert"
     anything = answer(state, "alert", "silence", "--until", "1h", code=2)["error"]
     assert "any alert" in anything["why"]
 

@@ -35,6 +35,12 @@ NAME: Final = "pagerduty"
 MAX_KEY: Final = 255  # characters of a dedup_key
 MAX_DETAILS: Final = 60_000  # UTF-16 units of the text; an event has at most 512 KB
 _SHOWN: Final = 200  # characters of an answer that an error shows
+_ACTIONS: Final = {
+    Change.FIRED: "trigger",
+    Change.CHANGED: "trigger",
+    Change.ACKNOWLEDGED: "acknowledge",
+    Change.RESOLVED: "resolve",
+}
 _KEY: Final = variable("alerts_pagerduty_routing_key")
 _REMEDY: Final = f"Check {_KEY}: the key of an integration of the kind Events API v2."
 
@@ -89,10 +95,6 @@ class PagerDutyChannel:
             await self._tell(notice)
         return [""] * len(notices)
 
-    async def acknowledge(self, thread: str) -> None:
-        """Tell PagerDuty that somebody looks after a thread; raises as `Channel.deliver`."""
-        await self._send("acknowledge", key_of(thread), {})
-
     async def check(self) -> None:
         """Return: the API cannot be asked without being told something."""
 
@@ -101,12 +103,9 @@ class PagerDutyChannel:
         self._shut()
 
     async def _tell(self, notice: Notice) -> None:
-        resolves = notice.change is Change.RESOLVED
-        await self._send(
-            "resolve" if resolves else "trigger",
-            key_of(notice.thread),
-            {} if resolves else event(notice, self._reader),
-        )
+        action = _ACTIONS[notice.change]
+        properties = event(notice, self._reader) if action == "trigger" else {}
+        await self._send(action, key_of(notice.thread), properties)
 
     async def _send(self, action: str, key: str, properties: dict[str, Any]) -> None:
         client = self._client

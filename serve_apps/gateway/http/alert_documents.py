@@ -29,6 +29,8 @@ _ALERT = {
     "told": "2026-11-29T03:12:11.904Z",
     "waiting": [],
     "silenced_by": [],
+    "acknowledged": "2026-11-29T03:14:40.118Z",
+    "acknowledged_by": "anna",
 }
 
 
@@ -55,6 +57,10 @@ class AlertDocument(BaseModel):
     told: str | None = Field(description=f"when people were told first, {_TIME}; null: not yet")
     waiting: list[str] = Field(description="channels that have not taken all there is to tell")
     silenced_by: list[str] = Field(description="ids of the silences that keep it back now")
+    acknowledged: str | None = Field(
+        description=f"when somebody said that they look after its incident, {_TIME}; null: nobody"
+    )
+    acknowledged_by: str = Field(description="who looks after it; empty: nobody has said so")
 
 
 class ChannelDocument(BaseModel):

@@ -13,6 +13,8 @@ from actors.alerts.actor import NO_CHANNEL, AlertsActor
 from actors.alerts.channels.configured import Configured
 from actors.alerts.contract import AlertsOptions, AlertState, ChannelState, SilenceRequest
 from actors.alerts.errors import (
+    AlertOver,
+    AlreadyAcknowledged,
     ChannelRefused,
     ChannelUnavailable,
     UnknownAlert,
@@ -129,8 +131,9 @@ async def test_a_person_ends_an_alert_and_silences_others(house: House) -> None:
     await actor.take(spooled(fired("a")))
     await until(lambda: len(telegram.heard) == 1)
     (active,) = await actor.active()
-    with pytest.raises(UnknownAlert):
-        await actor.resolve("0" * 32, "me")
+    for asks in (actor.resolve, actor.acknowledge):
+        with pytest.raises(UnknownAlert):
+            await asks("0" * 32, "me")
     ended = await actor.resolve(active.fingerprint[:8], "me")
     assert (ended.state, ended.alert.details) == (AlertState.OVER, ("Ended by me.",))
     await until(lambda: telegram.told() == [("a", Change.FIRED), ("a", Change.RESOLVED)])
@@ -149,11 +152,45 @@ async def test_a_person_ends_an_alert_and_silences_others(house: House) -> None:
     await actor.take(spooled(fired("quiet"), first=9))
     (silenced,) = await actor.active()
     assert silenced.silenced_by == (silence.id,)
+    # What it keeps back now: not that of which people were told before it.
+    assert {each.alert.key: each.silenced_by for each in await actor.recent(0)} == {
+        "quiet": (silence.id,),
+        "a": (),
+    }
     assert await actor.silences() == (silence,)
     assert await actor.unsilence(silence.id) == silence
     with pytest.raises(UnknownSilence):
         await actor.unsilence(silence.id)
     await until(lambda: telegram.told()[2:] == [("quiet", Change.FIRED)])
+    await stop(actor)
+
+
+async def test_who_looks_after_an_incident_is_known_and_told_to_pagerduty_alone(
+    house: House,
+) -> None:
+    """Once, also after a restart; who comes second is told who was first."""
+    pagerduty, telegram = Heard("pagerduty"), Heard("telegram")
+    house.direct = [pagerduty, telegram]
+    actor = house.start()
+    await actor.take(spooled(fired("a", thread="one"), fired("b", thread="one"), fired("c")))
+    first, *_ = [each for each in await actor.active() if each.alert.key == "a"]
+    given = await actor.acknowledge(first.fingerprint[:10], "anna")
+    await until(lambda: ("a", Change.ACKNOWLEDGED) in pagerduty.told())
+    assert given.acknowledged_by == "anna"
+    await stop(actor)
+    actor = house.start()
+    listed = {each.alert.key: each for each in await actor.active()}
+    assert (listed["b"].acknowledged, listed["b"].acknowledged_by) == (given.acknowledged, "anna")
+    assert (listed["c"].acknowledged, listed["c"].acknowledged_by) == (None, "")
+    with pytest.raises(AlreadyAcknowledged, match="anna looks after"):
+        await actor.acknowledge(listed["b"].fingerprint, "ben")
+    await actor.take(spooled(over("c"), first=9))
+    for asks in (actor.acknowledge, actor.resolve):
+        with pytest.raises(AlertOver):
+            await asks(listed["c"].fingerprint, "ben")
+    await until(lambda: ("c", Change.RESOLVED) in telegram.told())
+    assert [change for _, change in pagerduty.told()].count(Change.ACKNOWLEDGED) == 1
+    assert Change.ACKNOWLEDGED not in {change for _, change in telegram.told()}
     await stop(actor)
 
 

@@ -369,7 +369,7 @@ async def test_somebody_who_looks_after_an_incident_is_made_known(
     channel = channels["pagerduty"]
     assert isinstance(channel, PagerDutyChannel)
     await channel.deliver([notice()])
-    await channel.acknowledge("incident-1")
+    await channel.deliver([notice(change=Change.ACKNOWLEDGED)])
     assert services.pagerduty.open == {"incident-1": "acknowledged"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,9 +12,12 @@ from alembic.migration import MigrationContext
 from pydantic import SecretStr
 
 from actors.alerts import schema
+from actors.alerts.alert_thread import Acknowledgement, fingerprint
+from actors.alerts.contract import SilenceRequest
 from actors.alerts.notice import Change
 from actors.alerts.outbox import ALERTMANAGER, MOST_PENDING, OLDEST_S, Outbox, Path, Ways
 from actors.alerts.router import Rules
+from actors.runtime.alerting import AlertName
 from actors.runtime.database import Database
 from tests.unit.alerts.routing_examples import NOON, fired, over, spooled
 
@@ -122,6 +126,36 @@ def test_a_message_that_may_have_arrived_stays_on_its_path(outbox: Outbox) -> No
     outbox.failed([due.delivery], "no answer", doubtful=True)
     (doubtful,) = outbox.reroute(Path.ALERTMANAGER, DOWN, Path.DIRECT)
     assert doubtful.alerts[0].key == "b"
+
+
+def test_only_pagerduty_is_told_who_looks_after_an_alert(outbox: Outbox) -> None:
+    """After it was paged, by whatever way; not where Alertmanager tells."""
+    both = Ways(alertmanager=True, direct=("pagerduty", "telegram"))
+    anna, ben = Acknowledgement("anna", NOON), Acknowledgement("ben", NOON)
+    key = fingerprint(AlertName.NODE_OFFLINE, "a")
+    assert outbox.acknowledge(key, anna, both) is None
+    outbox.take(spooled(fired()), NOON, Rules(), both)
+    assert outbox.acknowledge(key, anna, both) is anna
+    assert outbox.acknowledge(key, ben, both) == anna
+    outbox.reroute(Path.ALERTMANAGER, replace(both, reached=False), Path.DIRECT)
+    assert keys(outbox, "telegram") == [("a", Change.FIRED)]
+    outbox.reroute(Path.DIRECT, both, Path.ALERTMANAGER)  # it is being sent
+    assert keys(outbox, "pagerduty") == [("a", Change.FIRED), ("a", Change.ACKNOWLEDGED)]
+    assert keys(outbox, ALERTMANAGER) == []
+    assert [each.thread.acknowledged for each in outbox.open()] == [anna]
+
+
+def test_who_looks_after_what_is_silenced_is_told_once_it_is_told(outbox: Outbox) -> None:
+    """PagerDuty knows no acknowledgement of what it was not paged about."""
+    pagerduty = Ways(direct=("pagerduty",))
+    kinds = frozenset([AlertName.NODE_OFFLINE])
+    outbox.silence(SilenceRequest(NOON, NOON + 60, "", "me", names=kinds), NOON)
+    outbox.take(spooled(fired()), NOON, Rules(), pagerduty)
+    key = fingerprint(AlertName.NODE_OFFLINE, "a")
+    assert outbox.acknowledge(key, Acknowledgement("anna", NOON), pagerduty) is not None
+    assert keys(outbox, "pagerduty") == []
+    outbox.decide(NOON + 61, Rules(), pagerduty)
+    assert keys(outbox, "pagerduty") == [("a", Change.FIRED), ("a", Change.ACKNOWLEDGED)]
 
 
 def test_what_only_the_log_knew_is_told_once_there_is_a_channel(outbox: Outbox) -> None:
