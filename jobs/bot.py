@@ -41,20 +41,24 @@ def command(
     from actors.payments.errors import BotRefused
     from actors.payments.ledger.ledger import Ledger
     from actors.payments.shop import Shop
-    from actors.runtime import log
+    from actors.runtime import alert_spool, log
+    from actors.runtime.alerting import raise_alert
     from actors.runtime.error_handler import ErrorHandler
+    from actors.runtime.errors import X0Error
     from actors.runtime.metrics import MemoryMetrics
     from serve_apps.settings import Settings
 
     report = reporting.Report(as_json)
     settings = Settings.load()
     log.configure(settings.log_level)
+    alert_spool.leave_alerts(settings.namespace)
     shop = Shop.of(settings)
     if settings.telegram_token is None:
         raise BotRefused("no token is set")
     hook = None if webhook is None else _hook(webhook, listen)
 
     selling = threading.Event()
+    errors = ErrorHandler("payments-bot", MemoryMetrics(), raise_alert)
 
     def began(name: str) -> None:
         selling.set()
@@ -67,7 +71,7 @@ def command(
             ledger,
             settings.telegram_token,
             settings.telegram_api_url,
-            errors=ErrorHandler("payments-bot", MemoryMetrics()),
+            errors=errors,
             hook=hook,
             began=began,
         )
@@ -77,6 +81,10 @@ def command(
             if not selling.is_set():
                 raise
             report.note(f"{interrupted.signal.name}: ending")  # as it is meant to
+        except X0Error as error:
+            if selling.is_set():  # else who starts it sees it
+                errors.handle(error, severity="critical")
+            raise
     return 0
 
 

@@ -24,8 +24,8 @@ def command(
         bool,
         typer.Option(
             "--purge",
-            help="Also remove the journals, with all messages not delivered yet, and what was"
-            " known of observed networks.",
+            help="Also remove the journals, with all messages not delivered yet, what was known of"
+            " observed networks, and alerts and silences, with what was not told yet.",
         ),
     ] = False,
     as_json: reporting.AsJson = False,
@@ -33,8 +33,8 @@ def command(
     """End what `x0 up` or `x0 watch` started: the actors, their Ray cluster, its temporary files.
 
     Journals stay: accepted messages survive to the next `x0 up` of the same topology, and so do
-    the members of an observed network. Inside a Ray job only the actors end. Nothing running is
-    fine.
+    the members of an observed network, and alerts. The history stays in any case. Inside a Ray job
+    only the actors end. Nothing running is fine.
     """
     from actors.runtime import log
     from serve_apps.settings import Settings
@@ -49,7 +49,7 @@ def command(
     purged = purge and not os.environ.get("RAY_ADDRESS") and _purge(settings)
     lines = [f"ended {what}: {which}" for what, which in ended.items()] or ["nothing was running"]
     if purged:
-        lines.append("removed the journals and what was known of observed networks")
+        lines.append("removed the journals, what was known of observed networks, and alerts")
     report.result({"ended": ended, "purged": purged}, *lines)
     return 0
 
@@ -115,9 +115,9 @@ def _end_actors(address: str, namespace: str) -> dict[str, str]:
 
 
 def _purge(settings: Settings) -> bool:
-    from jobs.launch.record import journals, observations
+    from jobs.launch.record import alerts, journals, observations
 
-    kept = (journals(settings.state_dir), observations(settings.state_dir))
+    kept = (each(settings.state_dir) for each in (journals, observations, alerts))
     there = [directory for directory in kept if directory.exists()]
     for directory in there:
         shutil.rmtree(directory)

@@ -30,8 +30,10 @@ OF_PAYMENTS: Final = {
     "ray_x0tta6bl4_payments_settled_total",
 }
 OF_FAILURES: Final = {"ray_x0tta6bl4_errors_total"}
-# Tests of the live loop and of the historian see these counted.
+# Tests of the live loop, of the historian and of the actor of alerts see these counted.
 ELSEWHERE: Final = {
+    "ray_x0tta6bl4_alerts_channel_up",
+    "ray_x0tta6bl4_alerts_pending",
     "ray_x0tta6bl4_history_late_healings_total",
     "ray_x0tta6bl4_inference_incidents_open",
     "ray_x0tta6bl4_inference_incidents_total",

@@ -81,11 +81,11 @@ class SellerAlerts:
 
     def refused(self, error: X0Error | None, at: float) -> None:
         """A setting is wrong; None: they work."""
-        _follow(self._refused, error, at)
+        follow(self._refused, error, at)
 
     def undelivered(self, error: X0Error | None, at: float) -> None:
         """What an order brings cannot be made; None: it can."""
-        _follow(self._delivery, error, at)
+        follow(self._delivery, error, at)
 
     def skewed(self, error: ClockSkewed | None, at: float, *, expires: bool = True) -> None:
         """The clock is off the chain's; None: it is not.
@@ -136,7 +136,8 @@ class SellerAlerts:
             )
 
 
-def _follow(alert: StandingAlert, error: X0Error | None, at: float) -> None:
+def follow(alert: StandingAlert, error: X0Error | None, at: float) -> None:
+    """Raise an alert of what an error says at a Unix time, s; None: it is over."""
     if error is None:
         alert.over(at)
     else:

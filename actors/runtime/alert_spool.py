@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from actors.runtime import alert_record, log
+from actors.runtime.alerting import send_alerts_to
 from actors.runtime.flags import PREFIX
 from actors.runtime.state_files import default_state_dir, ensure_directory
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 TAKER: Final = "alerts"  # name of the actor that takes alerts over
 SPOOL: Final = "spool"  # name of the directory of spools
+MOST_SPOOLS: Final = 1_000  # that wait to be adopted, of all processes
 MOST_BYTES: Final = 4 * 2**20  # size of a spool
 BATCH: Final = 100  # most alerts that are handed over at once
 OLDEST_S: Final = 7 * 86_400.0  # a spool that nobody adopts goes after so long
@@ -83,6 +85,15 @@ def spool_directory() -> Path:
     return state_dir / "alerts" / SPOOL
 
 
+def leave_alerts(namespace: str) -> None:
+    """Leave the alerts of this process, which is in no cluster, to the actor, which adopts them.
+
+    Args:
+        namespace: that the actor is in, whenever it runs.
+    """
+    send_alerts_to(AlertSpool(spool_directory(), namespace).leave)
+
+
 class AlertSpool:
     """The spool of this process; `append` is its sink of alerts.
 
@@ -117,6 +128,11 @@ class AlertSpool:
                     why=f"{type(error).__name__}: {error}",
                     lost=self.lost,
                 )
+
+    def leave(self, alert: Alert) -> None:
+        """Write an alert down as `append` does, to be adopted although this process lives on."""
+        self.append(alert)
+        self.close()
 
     def _append(self, alert: Alert) -> None:
         record = {"id": uuid.uuid4().hex, "alert": alert_record.as_dict(alert)}
@@ -184,11 +200,12 @@ class AlertSpool:
                 self.handed_over(end)
 
     def close(self) -> None:
-        """Close the file; what it holds is adopted."""
+        """Close the file; what it holds is adopted. What is raised later gets another file."""
         with self._lock:
             if self._file >= 0:
                 os.close(self._file)
                 self._file = -1
+                self._read = self._written = 0
 
 
 @contextlib.contextmanager
@@ -240,6 +257,8 @@ def _opened(directory: Path, namespace: str) -> int:
     """A new spool of this process, locked before it has the name by which others look for it."""
     ensure_directory(directory)
     _drop_old(directory)
+    if sum(1 for _ in directory.glob(f"*{_SUFFIX}")) >= MOST_SPOOLS:
+        raise OSError(f"{MOST_SPOOLS} spools wait to be taken over")
     path = directory / f"{namespace}@{os.getpid()}-{uuid.uuid4().hex[:8]}{_SUFFIX}"
     hidden = path.with_suffix(".new")
     file = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)

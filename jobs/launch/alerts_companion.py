@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from actors.alerts.contract import ALERTS, AlertsOptions
+from jobs.launch import record
 from jobs.launch.companion import Companion
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def alerts_options(settings: Settings) -> AlertsOptions:
     quiet_hours = settings.alerts_quiet_hours or ""
     QuietHours.of(quiet_hours)
     return AlertsOptions(
-        settings.state_dir / "alerts",
+        record.alerts(settings.state_dir),
         ChannelOptions.of(settings),
         quiet_hours,
         settings.log_level,

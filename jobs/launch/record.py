@@ -36,6 +36,11 @@ def observations(state_dir: Path) -> Path:
     return state_dir / "observed"
 
 
+def alerts(state_dir: Path) -> Path:
+    """Where the alerts of a state directory are kept, those not told yet included."""
+    return state_dir / "alerts"
+
+
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
     """One session that was started: an emulated mesh, an observed network, or both.

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.payments.ledger.orders import OrderState
+from actors.runtime.alert_spool import adopted
+from actors.runtime.alerting import AlertName
 from tests.telegram_api import TOKEN, BotApi, Refusal, serving
 from tests.unit.payments.bot_shop import BotShop
 from tests.unit.payments.shop import TON_WALLET, WALLET
@@ -192,6 +194,9 @@ def test_the_token_is_told_to_nobody(api: BotApi, sold: BotShop) -> None:
     assert "X0TTA6BL4_TELEGRAM_TOKEN" in said.splitlines()[-1]
     assert "selling as @shop_bot" in said
     assert licence not in said
+    with adopted(sold.directory / "alerts" / "spool", "x0") as orphan:  # the seller is told
+        (ended,) = [each.alert for each in orphan.alerts]
+        assert (ended.name, ended.labels["error_type"]) == (AlertName.ERROR_CRITICAL, "BotRefused")
     assert SECRET not in said
     for path in sold.directory.rglob("*"):
         assert not path.is_file() or SECRET.encode() not in path.read_bytes(), path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -17,9 +18,12 @@ from actors.payments.catalogue_file import CatalogueFile
 from actors.payments.delivery import Delivery
 from actors.payments.errors import BotRefused, PaymentsOff, TransportBusy
 from actors.payments.outbox_relay import OutboxRelay
+from actors.payments.seller_alerts import follow
 from actors.payments.shop import is_private
-from actors.runtime.errors import ConfigurationError, X0Error
+from actors.runtime.alerting import AlertName
+from actors.runtime.errors import ConfigurationError, Unavailable, X0Error
 from actors.runtime.settings import variable
+from actors.runtime.standing_alert import StandingAlert
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,13 +136,22 @@ async def _begun(
 
 async def _carry(relay: OutboxRelay, errors: ErrorHandler) -> None:
     """Carry what is due, again and again."""
+    undelivered = StandingAlert(
+        AlertName.PAYMENT_CONFIGURATION,
+        "delivery-telegram",
+        "What orders bring is delivered on Telegram",
+        sink=errors.alert,
+    )
     while True:
         try:
-            await relay.round()
+            if await relay.round():  # what could not be delivered may just not be due again
+                follow(undelivered, None, time.time())
         except BotRefused:
             raise
         except Exception as error:  # noqa: BLE001 - what was claimed is claimed again
             errors.handle(error)
+            if isinstance(error, X0Error) and not isinstance(error, Unavailable):
+                follow(undelivered, error, time.time())
         await asyncio.sleep(NEWS_S)
 
 

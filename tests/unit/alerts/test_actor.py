@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from actors.alerts import actor as alerts_actor
 from actors.alerts.actor import NO_CHANNEL, AlertsActor
 from actors.alerts.channels.configured import Configured
 from actors.alerts.contract import AlertsOptions, AlertState, ChannelState, SilenceRequest
@@ -194,8 +195,11 @@ async def test_who_looks_after_an_incident_is_known_and_told_to_pagerduty_alone(
     await stop(actor)
 
 
-async def test_a_channel_that_hangs_or_fails_holds_no_other_up(house: House) -> None:
+async def test_a_channel_that_hangs_or_fails_holds_no_other_up(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nor does it hold up who raises: taking over returns while every channel but one hangs."""
+    monkeypatch.setattr(alerts_actor, "COUNT_S", 0.05)
     hanging, failing, refusing, well = map(Heard, ("email", "webhook", "pagerduty", "telegram"))
     hanging.hangs = True
     failing.fails = ZeroDivisionError("a defect")
@@ -209,6 +213,9 @@ async def test_a_channel_that_hangs_or_fails_holds_no_other_up(house: House) -> 
     assert states["telegram"].state is ChannelState.UP
     assert states["webhook"].state is ChannelState.DOWN
     assert states["webhook"].pending == 2
+    pending, up = "x0tta6bl4_alerts_pending", "x0tta6bl4_alerts_channel_up"
+    await until(lambda: house.metrics.value(pending, channel="webhook") == 2)
+    assert house.metrics.value(up, channel="webhook") == 0
     await until(lambda: actor._senders["pagerduty"].state is ChannelState.REFUSING)
     assert "wrong key" in (await actor.health()).why
     await stop(actor)

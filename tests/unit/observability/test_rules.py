@@ -40,7 +40,7 @@ WITHOUT_RULE = {
     AlertName.ALERT_TEST: "a person raises it",
     AlertName.MORNING_DIGEST: "it tells what the history says, once a day",
 }
-OUTSIDE_ONLY = {"SessionUnreachable"}  # what only Prometheus can see
+OUTSIDE_ONLY = {"SessionUnreachable", "AlertsStuck"}  # what only Prometheus can see
 LABELS_OF_PROMETHEUS = {"job", "instance"}
 
 

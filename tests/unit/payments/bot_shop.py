@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from actors.payments.bot.bot_loop import Webhook
     from actors.payments.ledger.cursors import Cursor
     from actors.payments.ledger.orders import Order
+    from actors.runtime.alerting import Alert
     from tests.telegram_api import BotApi
 
 CATALOGUE = """
@@ -58,8 +59,8 @@ plans:
 class _Told(ErrorHandler):
     """Also keeps what it is told."""
 
-    def __init__(self, context: str, metrics: MemoryMetrics, kept: list[str]) -> None:
-        super().__init__(context, metrics)
+    def __init__(self, kept: list[str], alerts: list[Alert]) -> None:
+        super().__init__("bot", MemoryMetrics(), alerts.append)
         self._kept = kept
 
     def handle(self, error: BaseException, **values: Any) -> None:
@@ -74,6 +75,7 @@ class BotShop:
     Attributes:
         failures: what the bot's loops ended with.
         handled: the errors that were told to the shop.
+        alerts: those that the bot raised.
     """
 
     directory: Path
@@ -82,6 +84,7 @@ class BotShop:
     shop: Shop = field(init=False)
     failures: list[BaseException] = field(default_factory=list)
     handled: list[str] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         (self.directory / "catalogue.yaml").write_text(CATALOGUE)
@@ -101,7 +104,7 @@ class BotShop:
     @contextlib.contextmanager
     def selling(self, api: BotApi, hook: Webhook | None = None) -> Iterator[None]:
         """Run the bot in a thread for the block."""
-        errors = _Told("bot", MemoryMetrics(), self.handled)
+        errors = _Told(self.handled, self.alerts)
         began, loops = threading.Event(), []
 
         async def sell() -> None:

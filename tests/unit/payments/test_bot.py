@@ -21,6 +21,7 @@ from actors.payments.claims import OF_ONE
 from actors.payments.errors import BotRefused, TransportBusy, TransportRefused
 from actors.payments.ledger.orders import OrderState
 from actors.payments.sandbox.kinds import Payment, PaymentKind
+from actors.runtime.alerting import AlertName
 from actors.runtime.database import now_ms
 from actors.runtime.rich_text import Mark, Part, RichText
 from cluster.ray_start import free_ports
@@ -30,7 +31,7 @@ from tests.unit.payments.bot_shop import BotShop
 from tests.unit.payments.shop import WALLET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 PLAIN = "the quick brown fox"
@@ -237,11 +238,16 @@ def test_who_has_bought_gets_it_in_the_end(api: BotApi, sold: BotShop) -> None:
         buyer.says("/status")
         buyer.wait("cannot be fetched at the moment")
         assert sold.told("no file month.zip")
+        assert eventually(lambda: bool(sold.alerts))
+        (lacks,) = sold.alerts
+        assert (lacks.name, lacks.ended) == (AlertName.PAYMENT_CONFIGURATION, None)
+        assert "month.zip" in lacks.summary
         assert sold.ledger.orders.get(order.id).state is not OrderState.DELIVERED
         away.rename(file)
         sold.ledger.outbox.deliver_again(order.id, now_ms())
         first = buyer.wait("/downloads/")
         assert wait_state(sold, order.id, OrderState.DELIVERED)
+        assert eventually(lambda: sold.alerts[-1].ended is not None)
         assert f"/status {order.id} gives you a new one" in first.text
 
         sold.end_links()
@@ -589,6 +595,14 @@ def wait_state(sold: BotShop, order: str, state: OrderState) -> bool:
     deadline = time.monotonic() + 180
     while sold.ledger.orders.get(order).state is not state:
         assert time.monotonic() < deadline, sold.ledger.orders.get(order)
+        time.sleep(0.05)
+    return True
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 180
+    while not condition():
+        assert time.monotonic() < deadline
         time.sleep(0.05)
     return True
 

@@ -180,6 +180,25 @@ def test_the_spool_of_a_killed_process_is_adopted_and_of_a_living_one_not(tmp_pa
         assert [each.alert.key for each in orphan.alerts] == [str(n) for n in range(100)]
 
 
+def test_a_process_outside_of_a_cluster_leaves_each_alert_to_be_adopted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it lives, and in a bounded number of files while nobody adopts any."""
+    monkeypatch.setattr(alert_spool, "MOST_SPOOLS", 3)
+    spool = AlertSpool(tmp_path, "x0")
+    for key in "abcd":
+        spool.leave(alert(key))
+    assert (spool.raised, spool.lost) == (3, 1)
+    found = []
+    for _ in range(3):
+        with adopted(tmp_path, "x0") as orphan:
+            found += [each.alert.key for each in orphan.alerts]
+    assert sorted(found) == ["a", "b", "c"]
+    spool.leave(alert("e"))
+    with adopted(tmp_path, "x0") as orphan:
+        assert [each.alert.key for each in orphan.alerts] == ["e"]
+
+
 def test_a_spool_that_is_not_taken_over_stays(tmp_path: Path) -> None:
     """The taker failed: the alerts are there at the next try. What is too old goes."""
     spool = AlertSpool(tmp_path, "x0")
