@@ -26,7 +26,7 @@ from actors.alerts.contract import (
 )
 from actors.alerts.errors import AlertOver, AlreadyAcknowledged, UnknownAlert
 from actors.alerts.event_reading import SOURCE, EventReader
-from actors.alerts.network_alerts import NetworkAlerts
+from actors.alerts.network_alerts import AlertRules, NetworkAlerts
 from actors.alerts.notice import Change, Notice
 from actors.alerts.outbox import ALERTMANAGER, MOST_BY, Outbox, Path, Ways
 from actors.alerts.quiet_hours import QuietHours
@@ -69,10 +69,6 @@ RETRY_S: Final = 1.0  # between two tries to open the database
 _LEVELS: Final = {AlertSeverity.CRITICAL: "error", AlertSeverity.ERROR: "error"}
 
 
-def _network_alerts(state: Mapping[str, Any] | None) -> EventAlerts:
-    return NetworkAlerts(state=state)
-
-
 class AlertsActor(ActorShell):
     """Takes alerts over, and tells people of them, once.
 
@@ -80,7 +76,8 @@ class AlertsActor(ActorShell):
         options: what it is started with.
         metrics: where it counts; None: Ray exports it.
         channels: makes the channels.
-        interpret: makes alerts of what happens in networks, from what it exported last.
+        interpret: makes alerts of what happens in networks, from what it exported last; None: as
+            the options say.
     """
 
     def __init__(
@@ -89,12 +86,13 @@ class AlertsActor(ActorShell):
         *,
         metrics: Metrics | None = None,
         channels: Callable[[ChannelOptions], Configured] = configured,
-        interpret: Callable[[Mapping[str, Any] | None], EventAlerts] = _network_alerts,
+        interpret: Callable[[Mapping[str, Any] | None], EventAlerts] | None = None,
     ) -> None:
         super().__init__(ALERTS, log_level=options.log_level, metrics=metrics)
         self._options = options
         self._make_channels = channels
-        self._interpret = interpret
+        rules = AlertRules(links_down=options.links_share)
+        self._interpret = interpret or (lambda state: NetworkAlerts(rules, state))
         self._held = contextlib.ExitStack()
         self._senders: dict[str, Sender] = {}
         self._ways = Ways()

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol
 
 from actors.alerts.channels.options import ChannelOptions
+from actors.alerts.settings import LINKS_SHARE
 from actors.runtime.actor_health import ActorContract
 from actors.runtime.alert_spool import TAKER
 
@@ -37,6 +38,7 @@ class AlertsOptions:
         log_level: least severe line to log.
         namespace: whose spools it adopts.
         events: what happens in networks; None: nobody tells.
+        links_share: share of a network's links that is told when it is down at once.
         change_s: least time between two notices about one thread, s, unless it gets worse or ends.
         repost_s: time after which Alertmanager is told again of what lasts, s; it forgets what it
             has not been told of for five minutes.
@@ -49,6 +51,7 @@ class AlertsOptions:
     log_level: str = "INFO"
     namespace: str = "x0"
     events: RecordedEvents | None = None
+    links_share: float = LINKS_SHARE
     change_s: float = 60.0
     repost_s: float = 60.0
     keep_s: float = 30 * 86_400.0

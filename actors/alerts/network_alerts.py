@@ -29,6 +29,7 @@ from actors.alerts.network_faults import (
     read,
 )
 from actors.alerts.network_thread import Thread
+from actors.alerts.settings import LINKS_SHARE
 from actors.topology.events import MESH, EventKind
 from actors.topology.provenance import Network
 
@@ -60,7 +61,7 @@ class AlertRules:
     hold_s: float = 1.0
     source_hold_s: float = 120.0
     storm: int = 5
-    links_down: float = 0.2
+    links_down: float = LINKS_SHARE
     least_links: int = 10
 
 

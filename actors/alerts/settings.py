@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr
 
 from actors.runtime.settings import URL, RuntimeSettings
 
+LINKS_SHARE: Final = 0.2  # of all links, which is told when it is down
 _SECURE_URL: Final = (
     r"^(https://|http://(127(\.[0-9]{1,3}){3}|localhost|\[::1\])([:/]|$))[^\s?#@]*$"
 )
@@ -83,6 +84,12 @@ class AlertsSettings(RuntimeSettings):
         None,
         pattern=rf"^{_TIME}{_ZONE}$",
         description="when the morning's digest is sent, such as 07:30 Europe/Berlin",
+    )
+    alerts_links_share: float = Field(
+        LINKS_SHARE,
+        gt=0,
+        le=1,
+        description="share of a network's links that is told when it is down at once",
     )
     alerts_links: str | None = Field(
         None, pattern=URL, description="http(s) URL of the gateway, as those who are told reach it"

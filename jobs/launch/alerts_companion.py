@@ -68,4 +68,5 @@ def alerts_options(settings: Settings) -> AlertsOptions:
         settings.log_level,
         settings.namespace,
         RecordedHistory(),
+        links_share=settings.alerts_links_share,
     )

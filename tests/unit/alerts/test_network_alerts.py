@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import count, pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from hypothesis import given, settings
@@ -19,11 +19,16 @@ from actors.topology.live import LiveMesh
 from actors.topology.model import Topology
 from actors.topology.node_table import NodeTable
 from actors.topology.provenance import Network
+from jobs.launch.alerts_companion import alerts_options
+from serve_apps.settings import Settings
 from tests.examples import share
 from tests.unit.alerts.networks_told import Reader
 from tests.unit.history.happenings import event
 from tests.unit.observe.networks import Run, link, reading
 from tests.unit.observe.test_observation_model import readings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HELD = AlertRules().hold_s
 
@@ -273,6 +278,17 @@ def test_a_large_share_of_links_down_is_told_and_those_of_silent_nodes_do_not_co
     reader.hears(*mesh.fails(reader.at, {1}))
     (over,) = reader.waits(HELD)
     assert over.ended is not None
+
+
+def test_the_share_of_links_that_is_told_is_a_setting(tmp_path: Path) -> None:
+    """It reaches the actor's rules, and one link of fifteen is told then."""
+    options = alerts_options(Settings(state_dir=tmp_path, alerts_links_share=0.05))
+    full = [(a, b) for a in range(6) for b in range(a)]
+    rules = AlertRules(links_down=options.links_share)
+    mesh, reader = Mesh(full, set()), Reader(rules=rules)
+    reader.hears(*mesh.fails(reader.at, {1}))
+    assert [one.name for one in reader.waits(HELD)] == [AlertName.LINKS_DOWN]
+    assert AlertRules().links_down == Settings(state_dir=tmp_path).alerts_links_share
 
 
 def test_routes_that_were_whole_too_late_are_told_after_the_drill() -> None:

@@ -81,6 +81,7 @@ def test_the_documented_defaults_hold() -> None:
         "alerts_ca_file": None,
         "alerts_quiet_hours": None,
         "alerts_digest_at": None,
+        "alerts_links_share": 0.2,
         "alerts_links": None,
         "inference": True,
         "inference_models": None,
