@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import signal
 import time
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ import httpx
 import pytest
 from commands import answer, popen, x0
 
+from actors.xdp.contract import xdp_actor
 from jobs.terminal import exit_codes
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 NAMES = {"n1": "gateway", "n2": "town-hall", "n3": "church-tower", "n4": "school", "n5": "mill"}
 LINKS = [("n1", "n2"), ("n2", "n3"), ("n3", "n4"), ("n2", "n5"), ("n1", "n5")]
 PATIENCE_S = 180.0
+NO_INTERFACE = "x0-none"
 
 
 def publish(path: Path, links: list[tuple[str, str]], silent: str = "") -> None:
@@ -65,7 +68,9 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def watching(tmp_path_factory: pytest.TempPathFactory, published: Path) -> Iterator[Path]:
     """The state directory of a session that observes the map each second."""
     state = tmp_path_factory.mktemp("watching")
-    started = answer(state, "watch", str(published), "--poll", "1", "--detach")
+    # Nothing can be pinned or attached.
+    xdp = {"XDP": "1", "XDP_BPFFS": str(state), "XDP_INTERFACES": NO_INTERFACE}
+    started = answer(state, "watch", str(published), "--poll", "1", "--detach", **xdp)
     try:
         assert started["observed"]["members"] == len(NAMES)
         yield state
@@ -92,6 +97,27 @@ def test_what_follows_is_not_waited_for_and_is_told(watching: Path) -> None:
         lambda: answer(watching, "status")["companions"],
         lambda seen: seen["historian"]["state"] == seen["gateway"]["state"] == "ready",
     )
+
+
+def test_the_actor_of_this_host_owns_xdp_or_says_why_not(watching: Path) -> None:
+    """It waits for the interface that a setting names, until a command tells it by its socket."""
+    name = xdp_actor(platform.node())
+
+    def actor() -> dict[str, str]:
+        found = answer(watching, "status")["companions"]
+        return dict(found.get(name, {"state": "not there", "why": ""}))
+
+    seen = until(actor, lambda one: one["state"] == "ready")
+    if "disabled" in seen["why"]:
+        assert seen["why"].startswith("disabled (")
+        return
+    assert seen["why"] == f"{NO_INTERFACE} is waiting (there is no interface {NO_INTERFACE})"
+    detach = ("xdp", "detach", "--interface", NO_INTERFACE)
+    assert answer(watching, *detach)["detached"] is None
+    assert actor() == {"state": "ready", "why": ""}
+    again = x0(watching, *detach)
+    assert again.returncode == exit_codes.BAD_INPUT, again.stderr
+    assert f"there is no interface {NO_INTERFACE}" in again.stderr
 
 
 def test_the_twin_answers_about_the_observed_network_by_name(watching: Path) -> None:
