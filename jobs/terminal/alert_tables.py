@@ -40,6 +40,8 @@ def alerts(
         yield f"{one.fingerprint[:short]}  {alert.severity}  {alert.name.value}"
         yield f"  {alert.summary}"
         yield f"  since {_at(alert.started)}{state}; {_told(one)}"
+        if one.silenced_by:
+            yield f"  silenced by {', '.join(one.silenced_by)}"
         if one.acknowledged is not None:
             yield f"  {one.acknowledged_by} looks after it since {_at(one.acknowledged)}"
         if alert.probable_cause:
@@ -115,9 +117,7 @@ def _demands(silence: Silence) -> Iterable[str]:
 
 def _told(one: AlertStatus) -> str:
     told = f"told at {_at(one.told)}" if one.told is not None else "nobody was told yet"
-    waits = f"; waits for {', '.join(one.waiting)}" if one.waiting else ""
-    silenced = f"; silenced by {', '.join(one.silenced_by)}" if one.silenced_by else ""
-    return f"{told}{waits}{silenced}"
+    return f"{told}; waits for {', '.join(one.waiting)}" if one.waiting else told
 
 
 def _at(at: float | None) -> str:
