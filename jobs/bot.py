@@ -42,7 +42,6 @@ def command(
     from actors.payments.ledger.ledger import Ledger
     from actors.payments.shop import Shop
     from actors.runtime import alert_spool, log
-    from actors.runtime.alerting import raise_alert
     from actors.runtime.error_handler import ErrorHandler
     from actors.runtime.errors import X0Error
     from actors.runtime.metrics import MemoryMetrics
@@ -58,7 +57,7 @@ def command(
     hook = None if webhook is None else _hook(webhook, listen)
 
     selling = threading.Event()
-    errors = ErrorHandler("payments-bot", MemoryMetrics(), raise_alert)
+    errors = ErrorHandler("payments-bot", MemoryMetrics())
 
     def began(name: str) -> None:
         selling.set()

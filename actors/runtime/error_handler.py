@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from actors.runtime import log, redaction
-from actors.runtime.alerting import Alert, AlertName
+from actors.runtime.alerting import Alert, AlertName, raise_alert
 
 if TYPE_CHECKING:
     import asyncio
@@ -32,11 +32,11 @@ class ErrorHandler:
     Args:
         context: a name out of a small fixed set; it is a metric label.
         metrics: where errors are counted.
-        alert: called with each critical error; it must not block.
+        alert: called with each critical error; it must not block. By default people are told.
     """
 
     def __init__(
-        self, context: str, metrics: Metrics, alert: Callable[[Alert], None] | None = None
+        self, context: str, metrics: Metrics, alert: Callable[[Alert], None] = raise_alert
     ) -> None:
         self._context = context
         self._alert = alert
@@ -72,9 +72,7 @@ class ErrorHandler:
             self.alert(self._told(type(error).__name__, str(redaction.redacted(error))))
 
     def alert(self, alert: Alert) -> None:
-        """Raise an alert, if alerts of this context go anywhere; this never raises an error."""
-        if self._alert is None:
-            return
+        """Raise an alert; this never raises an error."""
         try:
             self._alert(alert)
         except Exception as failure:  # noqa: BLE001 - a broken alert must not hide an error

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from actors.runtime import alert_forwarding, ids, log, remote, spawn
 from actors.runtime.actor_health import ActorHealth
-from actors.runtime.alerting import raise_alert
 from actors.runtime.clock import SystemClock
 from actors.runtime.error_handler import ErrorHandler
 from actors.runtime.errors import X0Error
@@ -54,7 +53,7 @@ class ActorShell:
         self._log = log.get(type(self).__module__).bind(actor=name)
         self._clock = SystemClock()
         self._metrics = metrics or spawn.ray_metrics()
-        self._errors = ErrorHandler(context or name, self._metrics, raise_alert)
+        self._errors = ErrorHandler(context or name, self._metrics)
         self._incarnation = ids.random_id()
         self._failure: X0Error | None = None
         self._waits_for = "it has just been started"

@@ -17,7 +17,6 @@ from actors.history.archive import Archive
 from actors.mesh.errors import NoEmulatedMesh
 from actors.mesh.live_source import LiveSource
 from actors.runtime import alert_forwarding, log, spawn
-from actors.runtime.alerting import raise_alert
 from actors.runtime.error_handler import ErrorHandler
 from actors.topology.provenance import Network
 from serve_apps.gateway.errors import NoObserver
@@ -106,7 +105,7 @@ class LiveReplica:
         if self._metrics is None:
             alerting = alert_forwarding.forwarding(self._options.namespace)
             self._tasks.append(asyncio.create_task(alerting))
-        self._errors = errors = ErrorHandler(CONTEXT, metrics, raise_alert)
+        self._errors = errors = ErrorHandler(CONTEXT, metrics)
         unusable = partial(errors.handle, severity="warning", during="loading models")
         ranker = await asyncio.to_thread(ranker_of, self._options.models, unusable)
         for options in self._options.networks:
