@@ -3,6 +3,7 @@
 
 X0Error
 ├── Conflict
+│   ├── NoAlerts        409  this session tells nobody of alerts
 │   └── NoObserver      409  this session observes no network
 ├── Unavailable
 │   ├── ClusterDied     503  the Ray cluster that all of this runs on is ending
@@ -31,6 +32,18 @@ class NoObserver(Conflict):
             "this session only emulates a mesh",
             "GET /v1/mesh/status tells of the mesh; `x0 watch` and `x0 up --from-observed` observe"
             " a network.",
+        )
+
+
+class NoAlerts(Conflict):
+    """The session has no actor that tells people of alerts."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "there are no alerts",
+            "this session tells nobody of any",
+            "`x0 up` and `x0 watch` start their actor, unless X0TTA6BL4_ALERTS=0 or"
+            " X0TTA6BL4_MINIMAL=1.",
         )
 
 

@@ -126,7 +126,7 @@ async def test_the_digest_is_told_once_a_day_over_restarts(
     given = replace(options(tmp_path, Mesh()), digest_at=DailyTime(due.time(), UTC))
     try:
         first = HistorianActor(given, metrics=MemoryMetrics())
-        await _until(lambda: alerts)
+        await _until((tmp_path / "history" / module.DIGEST_FILE).is_file)
         (told,) = alerts
         assert (told.name, told.key) == (AlertName.MORNING_DIGEST, f"emulated:{due.date()}")
         assert "not known" in told.summary

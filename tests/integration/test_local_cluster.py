@@ -40,7 +40,7 @@ def living(pids: tuple[int, ...]) -> list[int]:
 
 
 def starting(state: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """Another process in the middle of a start, and the temporary directory it uses."""
+    """Another process, stopped in the middle of a start, and the temporary directory it uses."""
     process = subprocess.Popen([sys.executable, "-c", STARTER, str(state)], cwd=ROOT)
     deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
@@ -49,7 +49,15 @@ def starting(state: Path) -> tuple[subprocess.Popen[bytes], str]:
         except FileNotFoundError:
             temp_dir = ""
         if temp_dir and any("gcs_server" in " ".join(p.cmdline()) for p in carrying(temp_dir)):
-            return process, temp_dir
+            process.send_signal(signal.SIGSTOP)
+            while process.poll() is None:
+                if psutil.Process(process.pid).status() == psutil.STATUS_STOPPED:
+                    return process, temp_dir
+            # The start was quicker than this look at it: once more.
+            started = LocalCluster.load(state)
+            assert started is not None
+            started.stop()
+            process = subprocess.Popen([sys.executable, "-c", STARTER, str(state)], cwd=ROOT)
         time.sleep(0.05)
     process.kill()
     raise AssertionError("the start did not get under way")
@@ -123,6 +131,7 @@ def test_a_start_that_is_interrupted_ends_what_it_started(tmp_path: Path) -> Non
     """Ctrl-C in the middle of a start leaves no process, no directory and no record."""
     process, temp_dir = starting(tmp_path)
     process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGCONT)
     assert process.wait(timeout=120) != 0
     assert carrying(temp_dir) == []
     assert not Path(temp_dir).parent.exists()

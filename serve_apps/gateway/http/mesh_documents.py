@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypeAliasType
 
+from actors.alerts.contract import ChannelState
 from actors.mesh.contract import MAX_PORT
 from actors.topology.provenance import Network
 from serve_apps.gateway.decoding import MSGPACK, NDJSON
@@ -17,6 +18,7 @@ MeshNodeState = TypeAliasType(
     "MeshNodeState", Literal["up", "silent"]
 )  # a neighbour hears it, or none
 LinkState = TypeAliasType("LinkState", Literal["up", "down"])  # up in both directions, or not
+AlertingState = TypeAliasType("AlertingState", Literal["ready", "log only", "unavailable"])
 # What a probe comes to; returned: the destination was found unreachable.
 ProbeState = TypeAliasType("ProbeState", Literal["delivered", "returned", "under way"])
 RECEIPTS: Final = 10_000  # of one request
@@ -45,14 +47,14 @@ class AlertChannel(BaseModel):
     """How people are told of alerts in one way. `x0 status` says why it is not up."""
 
     name: str
-    state: Literal["untried", "up", "down", "refusing"]
+    state: ChannelState
     pending: int = Field(description="notices that wait for it")
 
 
 class AlertChannels(BaseModel):
     """Whether people are told of alerts."""
 
-    state: Literal["ready", "log only", "unavailable"] = Field(
+    state: AlertingState = Field(
         description="log only: no channel is configured; unavailable: nobody answers"
     )
     channels: list[AlertChannel]
