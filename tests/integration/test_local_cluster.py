@@ -21,11 +21,14 @@ from cluster.local import LocalCluster
 from cluster.ray_start import HeadOptions
 
 ROOT = Path(__file__).parents[2]
+# Tests that run in the background of a shell have SIGINT ignored, and so would what they start.
 STARTER = """
+import signal
 import sys
 from pathlib import Path
 from cluster.local import LocalCluster
 from cluster.ray_start import HeadOptions
+signal.signal(signal.SIGINT, signal.default_int_handler)
 LocalCluster.start(Path(sys.argv[1]), HeadOptions(dashboard=False))
 """
 
