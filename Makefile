@@ -64,9 +64,9 @@ run: setup
 	$(BIN)/x0 drill
 	$(BIN)/x0 status
 
-# Two at a time, a file each: most tests wait for clusters and for protocol time. In the order of
+# Three at a time, a file each: most tests wait for clusters and for protocol time. In the order of
 # their paths, so that the long files come first: xdist would begin with those of many tests.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 test: setup-dev setup-train
 	$(PYTEST)
 
