@@ -179,7 +179,7 @@ def _with_metrics(one: Series, names: Sequence[str] | None) -> Series:
 
 
 def _csv(found: Sequence[Series]) -> str:
-    from actors.history.moments import iso
+    from actors.runtime.clock import iso
 
     target = io.StringIO()
     names = sorted({name for one in found for name in one.figures})

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from actors.alerts.catalogue import CATALOGUE
+from actors.runtime import clock
 
 if TYPE_CHECKING:
     from actors.alerts.contract import AlertStatus, ChannelHealth, Silence
@@ -70,7 +70,4 @@ def channel(health: ChannelHealth) -> dict[str, Any]:
 
 def iso(at: float | None) -> str | None:
     """A Unix time, s, as JSON tells it."""
-    if at is None:
-        return None
-    moment = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
-    return moment.replace("+00:00", "Z")
+    return None if at is None else clock.iso(at)

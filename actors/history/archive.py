@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
 from actors.history.errors import NoHistory
-from actors.history.moments import iso
+from actors.runtime.clock import iso
 from actors.runtime.database_settings import url_of
 from actors.runtime.errors import InvalidInput, X0Error
 from actors.topology.errors import AmbiguousNode, UnknownNode

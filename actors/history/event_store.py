@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from actors.history import schema
-from actors.history.moments import iso
+from actors.runtime.clock import iso
 from actors.topology.events import EventKind, EventSeverity, NetworkEvent, RecordedEvent
 from actors.topology.provenance import Network
 

@@ -12,7 +12,7 @@ is known too.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
 
 from actors.history.errors import InvalidMoment
@@ -133,8 +133,3 @@ def _iso(written: str, zone: tzinfo | None) -> datetime | None:
         return None
     found = datetime.fromisoformat(written)
     return found if found.tzinfo is not None else found.replace(tzinfo=zone)
-
-
-def iso(at: float) -> str:
-    """A Unix time, s, as ISO 8601 in UTC with milliseconds, as JSON tells it."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

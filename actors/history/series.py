@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from actors.history.metric_store import KEYS
-from actors.history.moments import iso
+from actors.runtime.clock import iso
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

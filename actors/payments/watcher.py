@@ -152,13 +152,14 @@ class Watcher:
 
     async def _carry(self) -> None:
         try:
-            await self._relay.round()
+            arrived = await self._relay.round()
         except Unavailable:
             raise  # nothing is known of what is to be delivered
         except X0Error as error:
             self._alerts.undelivered(error, self._now_s)
             raise
-        self._alerts.undelivered(None, self._now_s)
+        if arrived:  # what could not be delivered may just not be due again
+            self._alerts.undelivered(None, self._now_s)
 
     async def _tell_seller(self) -> None:
         """Tell of orders that were paid, and of what waits for a decision."""

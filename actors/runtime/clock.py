@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from datetime import UTC, datetime
 from typing import Protocol
 
 
@@ -63,3 +64,8 @@ class VirtualClock:
             raise ValueError(f"time cannot go from {self._now} to {time_s}: it only moves forward")
         self._now = time_s
         return time_s
+
+
+def iso(at: float) -> str:
+    """A Unix time, s, as ISO 8601 in UTC with milliseconds, as JSON tells it."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

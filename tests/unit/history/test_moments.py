@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.history.errors import InvalidMoment
-from actors.history.moments import coming, iso, moment
+from actors.history.moments import coming, moment
+from actors.runtime.clock import iso
 
 NOW = datetime(2026, 11, 29, 10, 30, tzinfo=UTC).timestamp()
 BERLIN = ZoneInfo("Europe/Berlin")

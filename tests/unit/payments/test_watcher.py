@@ -220,6 +220,15 @@ def test_goods_that_cannot_be_made_hide_no_outage(watched: Watched) -> None:
     assert told == 2
 
 
+def test_goods_that_are_not_due_again_are_not_delivered(watched: Watched) -> None:
+    """A poll that had nothing to carry does not tell that the fault is over."""
+    one = order(watched.ledger, plan=DOWNLOAD)
+    watched.chains.add(row(one.amount, "t"), receipt(log(one.amount), name="t"))
+    asyncio.run(watched.polls(3, step_s=0.001))
+    assert (AlertName.PAYMENT_CONFIGURATION, "delivery-tron") in watched.told()
+    assert "delivery-tron" not in {alert.key for alert in watched.over}
+
+
 def test_a_refused_key_wakes_a_person_once(watched: Watched) -> None:
     """At the first poll, not at every one."""
     watched.chains.fault = lambda _: Answer(401)
