@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import numpy as np
 import typer
 
-from actors.xdp import attachment, counters, interfaces, layout, libbpf, preflight, rules
+from actors.xdp import attachment, counters, interfaces, layout, preflight, rules
+from actors.xdp.libbpf import introspection, maps, objects
 from actors.xdp.program import OBJECT, Program
 from cluster.lab import kernel
 from loadtests.benchmark import Findings, Progress, Table, benchmark, defect, timed
@@ -100,12 +101,12 @@ def measure(
 
 def _costs(progress: Progress, repeat: int, runs: int) -> dict[str, float]:
     """Ns a packet, by the name of the figure."""
-    floor = libbpf.load_pass()
+    floor = objects.load_pass()
     full, limited = Program.load(), Program.load()
-    tables_off = libbpf.load_object(
-        OBJECT.read_bytes(), layout.PROGRAM, constants=struct.pack("=I", 0)
+    tables_off = objects.load(OBJECT.read_bytes(), layout.PROGRAM, constants=struct.pack("=I", 0))
+    count = Program(
+        tables_off.program, introspection.program_info(tables_off.program), tables_off.maps
     )
-    count = Program(tables_off.program, libbpf.program_info(tables_off.program), tables_off.maps)
     count.configure(layout.Config())
     keys, churn = _varied(_KEYS), _varied(_CHURN)
     for program in (full, limited, keys, churn):
@@ -135,7 +136,7 @@ def _costs(progress: Progress, repeat: int, runs: int) -> dict[str, float]:
 
 def _parts(fd: int, repeat: int) -> list[int]:
     """Ns a packet, of each part of a run."""
-    done = [libbpf.try_frame(fd, _frame(), repeat // _PARTS) for _ in range(_PARTS)]
+    done = [objects.try_frame(fd, _frame(), repeat // _PARTS) for _ in range(_PARTS)]
     if {verdict for verdict, _ in done} != {2}:  # XDP_PASS
         raise defect("the frame was not passed")
     return [duration for _, duration in done]
@@ -155,8 +156,8 @@ def _frame() -> bytes:
 def _varied(last: int) -> Program:
     """The program with sources that take turns."""
     constants = struct.pack("=II", 1, last)
-    loaded = libbpf.load_object(VARIED.read_bytes(), "x0_varied", constants=constants)
-    made = Program(loaded.program, libbpf.program_info(loaded.program), loaded.maps)
+    loaded = objects.load(VARIED.read_bytes(), "x0_varied", constants=constants)
+    made = Program(loaded.program, introspection.program_info(loaded.program), loaded.maps)
     made.configure(layout.Config())
     return made
 
@@ -173,8 +174,8 @@ def _deny(program: Program) -> None:
 def _scrapes(runs: int) -> Spread:
     """Seconds for all counters, with full tables of peers and flows."""
     entries = {"x0_peers": 2 * ENTRIES, "x0_flows": 2 * ENTRIES}
-    loaded = libbpf.load_object(OBJECT.read_bytes(), layout.PROGRAM, entries=entries)
-    program = Program(loaded.program, libbpf.program_info(loaded.program), loaded.maps)
+    loaded = objects.load(OBJECT.read_bytes(), layout.PROGRAM, entries=entries)
+    program = Program(loaded.program, introspection.program_info(loaded.program), loaded.maps)
     program.configure(layout.Config())
     _fill(program)
     took = []
@@ -188,15 +189,15 @@ def _scrapes(runs: int) -> Spread:
 
 
 def _fill(program: Program) -> None:
-    cpus = libbpf.possible_cpus()
+    cpus = maps.possible_cpus()
     peer, flow = np.zeros(cpus, layout.PEER_TRAFFIC), np.zeros(cpus, layout.FLOW_TRAFFIC)
     for number in range(ENTRIES):
         address = bytes(10) + b"\xff\xff" + (0x0B000000 + number % _PEERS).to_bytes(4, "big")
         peer["packets"], peer["bytes"] = 1, 64 + number
         flow["packets"], flow["bytes"], flow["untold_packets"] = 1, 64 + number, 1
-        libbpf.update(program.maps["x0_peers"], address, peer.tobytes())
+        maps.update(program.maps["x0_peers"], address, peer.tobytes())
         key = address + bytes(16) + struct.pack(">HHB3x", number // _PEERS, 2, 17)
-        libbpf.update(program.maps["x0_flows"], key, flow.tobytes())
+        maps.update(program.maps["x0_flows"], key, flow.tobytes())
 
 
 def _replacements() -> tuple[Spread, Spread]:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.runtime.errors import Conflict
 from actors.runtime.state_files import exclusive_lock
-from actors.xdp import interfaces, libbpf, negotiation, preflight
+from actors.xdp import interfaces, negotiation, preflight
 from actors.xdp.contract import Attached, Attempt, Interface, Mode, Occupant
 from actors.xdp.errors import (
     AlreadyAttached,
@@ -31,6 +31,8 @@ from actors.xdp.errors import (
     ProgramUnknown,
     XdpUnavailable,
 )
+from actors.xdp.libbpf import introspection, links
+from actors.xdp.libbpf.library import BpfError
 from actors.xdp.program import Program, is_ours
 from actors.xdp.reconciliation import Held
 
@@ -132,11 +134,11 @@ def occupants(found: Interface) -> tuple[Occupant, ...]:
 
 def _occupant(ifindex: int, mode: Mode, number: int) -> Occupant:
     try:
-        fd = libbpf.program_by_id(number)
-    except libbpf.BpfError:  # not allowed, or detached meanwhile
+        fd = introspection.program_by_id(number)
+    except BpfError:  # not allowed, or detached meanwhile
         return Occupant(number, mode, None, None, None, ours=False)
     try:
-        info = libbpf.program_info(fd)
+        info = introspection.program_info(fd)
         link = _link_id(ifindex, number)
         return Occupant(
             number, mode, info.name, info.tag, link, ours=link is not None and is_ours(info)
@@ -147,15 +149,15 @@ def _occupant(ifindex: int, mode: Mode, number: int) -> Occupant:
 
 def _link_id(ifindex: int, program: int) -> int | None:
     """Id of the link that holds a program at an interface."""
-    for number in libbpf.link_ids():
-        with contextlib.suppress(libbpf.BpfError):  # it has ended meanwhile
-            fd = libbpf.link_by_id(number)
+    for number in introspection.link_ids():
+        with contextlib.suppress(BpfError):  # it has ended meanwhile
+            fd = introspection.link_by_id(number)
             try:
-                info = libbpf.link_info(fd)
+                info = introspection.link_info(fd)
             finally:
                 os.close(fd)
             if (info.type, info.prog_id, info.ifindex) == (
-                libbpf.LINK_TYPE_XDP,
+                introspection.LINK_TYPE_XDP,
                 program,
                 ifindex,
             ):
@@ -208,15 +210,15 @@ def pin_path(host: Host, found: Interface, program_id: int) -> Path | None:
     if link is None:
         return None
     try:
-        return path if libbpf.link_info(link).prog_id == program_id else None
+        return path if introspection.link_info(link).prog_id == program_id else None
     finally:
         os.close(link)
 
 
 def _pinned(path: Path) -> int | None:
     try:
-        return libbpf.pinned(str(path))
-    except libbpf.BpfError:
+        return links.pinned(str(path))
+    except BpfError:
         return None
 
 
@@ -285,7 +287,7 @@ def _negotiated(found: Interface, wanted: Mode, reused: Program | None) -> Attac
         try:
             link = _linked(program, found, step.mode)
             attempts.append(Attempt(step.mode, step.frags, 0))
-        except libbpf.BpfError as error:
+        except BpfError as error:
             attempts.append(_failed(step, error, found, program))
         except BaseException:
             program.close()
@@ -313,18 +315,16 @@ def _linked(program: Program, found: Interface, mode: Mode) -> int:
     flags = interfaces.MODE_FLAGS[mode]
     for wait_s in _BUSY_S:
         try:
-            return libbpf.create_link(program.fd, found.index, flags)
-        except libbpf.BpfError as error:
+            return links.create(program.fd, found.index, flags)
+        except BpfError as error:
             if error.errno != errno.EBUSY:
                 raise
         _see_that_free(interfaces.interface(found.name))
         time.sleep(wait_s)
-    return libbpf.create_link(program.fd, found.index, flags)
+    return links.create(program.fd, found.index, flags)
 
 
-def _failed(
-    step: negotiation.Step, error: libbpf.BpfError, found: Interface, program: Program
-) -> Attempt:
+def _failed(step: negotiation.Step, error: BpfError, found: Interface, program: Program) -> Attempt:
     number = error.errno or 0
     said = interfaces.refusal_text(found.index, program.fd, step.mode) or os.strerror(number)
     return Attempt(step.mode, step.frags, number, said)
@@ -354,7 +354,7 @@ def _pin(host: Host, made: Attachment) -> Path:
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         path.unlink(missing_ok=True)  # of an interface that had this number; this one was free
-        libbpf.pin(made.link, str(path))
+        links.pin(made.link, str(path))
     except OSError as error:
         raise XdpUnavailable(
             f"the program cannot be pinned as {path}: {error.strerror}",
@@ -381,7 +381,7 @@ def adopt(host: Host, name: str) -> Attachment:
         if path is None:
             raise NotAttached(name, "what is attached to it is held by another process")
         program = Program.of_id(there.program_id)
-        return Attachment(_attached(found, there, program, path), program, libbpf.pinned(str(path)))
+        return Attachment(_attached(found, there, program, path), program, links.pinned(str(path)))
 
 
 def described(host: Host, name: str, program: Program) -> Attached:
@@ -440,8 +440,8 @@ def swap(link: int, new: Program, old: Program, name: str) -> None:
         Conflict: another one is there, or the interface is gone.
     """
     try:
-        libbpf.update_link(link, new.fd, old.fd)
-    except libbpf.BpfError as error:
+        links.update(link, new.fd, old.fd)
+    except BpfError as error:
         why = {
             errno.EPERM: f"program {old.info.id} is not there any more: somebody else replaced it",
             errno.ENOLINK: "the interface is gone, or the program was detached",
@@ -475,7 +475,7 @@ def detach(host: Host, name: str) -> Occupant | None:
             return None
         link = _link(there)
         try:
-            libbpf.detach_link(link)
+            links.detach(link)
         finally:
             os.close(link)
         _forget(host, found)
@@ -496,7 +496,7 @@ def _forget(host: Host, found: Interface) -> None:
 
 def _link(there: Occupant) -> int:
     assert there.link_id is not None  # noqa: S101 - ours has a link
-    return libbpf.link_by_id(there.link_id)
+    return introspection.link_by_id(there.link_id)
 
 
 # -- what was left behind --------------------------------------------------------------------------
@@ -519,7 +519,7 @@ def remove_orphans(host: Host) -> tuple[str, ...]:
             if link is None:
                 continue
             try:
-                orphan = libbpf.link_info(link).ifindex == 0
+                orphan = introspection.link_info(link).ifindex == 0
             finally:
                 os.close(link)
             if orphan:

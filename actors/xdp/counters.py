@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from actors.xdp import layout, libbpf
+from actors.xdp import layout
 from actors.xdp.contract import FlowCount, PeerCount, TableChurn, Tally, XdpCounters
 from actors.xdp.layout import Action, Event, Sample
+from actors.xdp.libbpf import introspection, maps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,27 +57,27 @@ def counters(program: Program, interface: str, top: int = TOP) -> XdpCounters:
 
 def samples(program: Program) -> list[Sample]:
     """Take the samples that have been written; `Rules` say how many packets are sampled."""
-    return [Sample.unpack(one) for one in libbpf.consume(program.maps["x0_samples"])]
+    return [Sample.unpack(one) for one in maps.consume(program.maps["x0_samples"])]
 
 
 def table(
     program: Program, name: str, key: np.dtype[np.void], value: np.dtype[np.void]
 ) -> tuple[Rows, Rows]:
     """A per-CPU table: keys [n], and values [n, n_cpus]."""
-    cpus = libbpf.possible_cpus()
+    cpus = maps.possible_cpus()
     size = value.itemsize * cpus
-    entries = libbpf.map_info(program.maps[name]).max_entries
+    entries = introspection.map_info(program.maps[name]).max_entries
     count = min(entries, max(_BATCH_BYTES // size, 1))
-    keys, values = libbpf.lookup_batch(program.maps[name], key.itemsize, size, count)
+    keys, values = maps.lookup_batch(program.maps[name], key.itemsize, size, count)
     return np.frombuffer(keys, key), np.frombuffer(values, value).reshape(-1, cpus)
 
 
 def _array(program: Program, name: str, entries: int, value: np.dtype[Any]) -> Rows:
     """A per-CPU array: values [entries, n_cpus]."""
-    cpus = libbpf.possible_cpus()
+    cpus = maps.possible_cpus()
     size = value.itemsize * cpus
     parts = [
-        libbpf.lookup(program.maps[name], at.to_bytes(4, sys.byteorder), size)
+        maps.lookup(program.maps[name], at.to_bytes(4, sys.byteorder), size)
         for at in range(entries)
     ]
     return np.frombuffer(b"".join(filter(None, parts)), value).reshape(entries, cpus)

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from actors.xdp import libbpf
 from actors.xdp.errors import XdpUnavailable
+from actors.xdp.libbpf import objects
+from actors.xdp.libbpf.library import SONAME, BpfError, LibraryMissing, library
 
 KERNEL: Final = (5, 18)
 CAPABILITIES: Final = {  # bits, include/uapi/linux/capability.h
@@ -58,13 +59,13 @@ def facts(bpffs: Path) -> Facts:
         return Facts(system, release, frozenset(), "", "", bpffs=False)
     held = _capabilities()
     try:
-        libbpf.library()
-    except libbpf.LibraryMissing as error:
+        library()
+    except LibraryMissing as error:
         return Facts(system, release, held, str(error), "", _is_bpffs(bpffs))
     refused = ""
     try:
-        os.close(libbpf.load_pass())
-    except libbpf.BpfError as error:
+        os.close(objects.load_pass())
+    except BpfError as error:
         refused = str(error)
     return Facts(system, release, held, "", refused, _is_bpffs(bpffs))
 
@@ -96,7 +97,7 @@ def _without_kernel(found: Facts) -> XdpUnavailable | None:
 def _without_rights(found: Facts) -> XdpUnavailable | None:
     if found.library:
         return XdpUnavailable(
-            f"{libbpf.SONAME} cannot be loaded: {found.library}",
+            f"{SONAME} cannot be loaded: {found.library}",
             "Install it: apt-get install libbpf1",
         )
     if missing := missing_capabilities(found.capabilities):

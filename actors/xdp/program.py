@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from actors.runtime.errors import Conflict
-from actors.xdp import layout, libbpf
+from actors.xdp import layout
 from actors.xdp.errors import XdpUnavailable
+from actors.xdp.libbpf import introspection, maps, objects
+from actors.xdp.libbpf.library import BpfError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from actors.xdp.libbpf.introspection import ProgramInfo
 
 OBJECT: Final = Path(__file__).with_name("mesh.bpf.o")
 _TABLES_BYTES: Final = 128 << 20  # for the values of peers and of flows each, of all CPUs
@@ -35,7 +39,7 @@ class Program:
     """
 
     fd: int
-    info: libbpf.ProgramInfo
+    info: ProgramInfo
     maps: Mapping[str, int]
 
     @classmethod
@@ -51,16 +55,16 @@ class Program:
         """
         name = layout.PROGRAM if frags else layout.PROGRAM_LINEAR
         try:
-            cpus = libbpf.possible_cpus()
+            cpus = maps.possible_cpus()
             if reused is None:
-                loaded = libbpf.load_object(OBJECT.read_bytes(), name, entries=table_sizes(cpus))
+                loaded = objects.load(OBJECT.read_bytes(), name, entries=table_sizes(cpus))
             else:
                 kept = {key: fd for key, fd in reused.maps.items() if key in layout.SIZES}
-                sizes = {key: libbpf.map_info(fd).max_entries for key, fd in kept.items()}
-                loaded = libbpf.load_object(OBJECT.read_bytes(), name, entries=sizes, reused=kept)
-        except libbpf.BpfError as error:
+                sizes = {key: introspection.map_info(fd).max_entries for key, fd in kept.items()}
+                loaded = objects.load(OBJECT.read_bytes(), name, entries=sizes, reused=kept)
+        except BpfError as error:
             raise _refused(error) from error
-        made = cls(loaded.program, libbpf.program_info(loaded.program), loaded.maps)
+        made = cls(loaded.program, introspection.program_info(loaded.program), loaded.maps)
         if reused is None:
             made.configure(layout.Config())
         return made
@@ -73,20 +77,20 @@ class Program:
             XdpUnavailable: this process may not, or it is gone.
             Conflict: it is of another version of this project.
         """
-        fd, maps = -1, {}
+        fd, tables = -1, {}
         try:
-            fd = libbpf.program_by_id(number)
-            info = libbpf.program_info(fd)
+            fd = introspection.program_by_id(number)
+            info = introspection.program_info(fd)
             for map_id in info.map_ids:
-                map_fd = libbpf.map_by_id(map_id)
-                maps[libbpf.map_info(map_fd).name] = map_fd
-            found = cls(fd, info, maps)
+                map_fd = introspection.map_by_id(map_id)
+                tables[introspection.map_info(map_fd).name] = map_fd
+            found = cls(fd, info, tables)
             found.check()
         except BaseException as error:
-            for opened in (fd, *maps.values()):
+            for opened in (fd, *tables.values()):
                 if opened >= 0:
                     os.close(opened)
-            if isinstance(error, libbpf.BpfError):
+            if isinstance(error, BpfError):
                 raise _not_readable(number, error) from error
             raise
         return found
@@ -99,7 +103,7 @@ class Program:
         """
         sizes = {}
         for name in layout.SIZES.keys() & self.maps.keys():
-            info = libbpf.map_info(self.maps[name])
+            info = introspection.map_info(self.maps[name])
             sizes[name] = (info.key_size, info.value_size)
         if sizes != layout.SIZES or self._config() is None:
             raise Conflict(
@@ -122,12 +126,12 @@ class Program:
 
     def _config(self) -> layout.Config | None:
         size = layout.SIZES["x0_config"][1]
-        content = libbpf.lookup(self.maps["x0_config"], layout.ONLY_KEY, size)
+        content = maps.lookup(self.maps["x0_config"], layout.ONLY_KEY, size)
         return layout.Config.unpack(content or b"")
 
     def configure(self, config: layout.Config) -> None:
         """Change what it does."""
-        libbpf.update(self.maps["x0_config"], layout.ONLY_KEY, config.pack())
+        maps.update(self.maps["x0_config"], layout.ONLY_KEY, config.pack())
 
     def close(self) -> None:
         """Close all descriptors."""
@@ -149,7 +153,7 @@ def _fitting(wanted: int, size: int) -> int:
     return wanted
 
 
-def is_ours(info: libbpf.ProgramInfo) -> bool:
+def is_ours(info: ProgramInfo) -> bool:
     """Whether a program is of this project, of whatever version: by name and by a mark it holds.
 
     Raises:
@@ -158,18 +162,18 @@ def is_ours(info: libbpf.ProgramInfo) -> bool:
     if info.name not in layout.PROGRAMS:
         return False
     for map_id in info.map_ids:
-        opened = libbpf.map_by_id(map_id)
+        opened = introspection.map_by_id(map_id)
         try:
-            described = libbpf.map_info(opened)
+            described = introspection.map_info(opened)
             if described.name == "x0_config":
-                content = libbpf.lookup(opened, layout.ONLY_KEY, described.value_size) or b""
+                content = maps.lookup(opened, layout.ONLY_KEY, described.value_size) or b""
                 return content.startswith(layout.MAGIC.to_bytes(4, sys.byteorder))
         finally:
             os.close(opened)
     return False
 
 
-def _refused(error: libbpf.BpfError) -> XdpUnavailable:
+def _refused(error: BpfError) -> XdpUnavailable:
     """Of a program that cannot be loaded."""
     last = error.said.splitlines()[-1:] or [""]
     said = f" ({last[0].strip()})" if last[0] else ""
@@ -184,7 +188,7 @@ def _refused(error: libbpf.BpfError) -> XdpUnavailable:
     )
 
 
-def _not_readable(number: int, error: libbpf.BpfError) -> XdpUnavailable:
+def _not_readable(number: int, error: BpfError) -> XdpUnavailable:
     if error.errno == errno.EPERM:
         return XdpUnavailable(
             f"program {number} is held by another process, and this one lacks CAP_SYS_ADMIN",

@@ -15,8 +15,9 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Final
 
 from actors.runtime.errors import Conflict, InvalidInput
-from actors.xdp import libbpf
 from actors.xdp.contract import Rules
+from actors.xdp.libbpf import maps
+from actors.xdp.libbpf.library import BpfError
 
 if TYPE_CHECKING:
     from actors.xdp.program import Program
@@ -79,15 +80,15 @@ def allow(program: Program, *denied: Network) -> tuple[Network, ...]:
         Those that were denied.
     """
     try:
-        return tuple(one for one in denied if libbpf.delete(_table(program, one), _key(one)))
+        return tuple(one for one in denied if maps.delete(_table(program, one), _key(one)))
     finally:
         _count(program)
 
 
 def _deny(program: Program, denied: Network) -> bool:
     try:
-        libbpf.update(_table(program, denied), _key(denied), _VALUE, libbpf.NOEXIST)
-    except libbpf.BpfError as error:
+        maps.update(_table(program, denied), _key(denied), _VALUE, maps.NOEXIST)
+    except BpfError as error:
         if error.errno == errno.EEXIST:
             return False
         if error.errno in {errno.ENOSPC, errno.E2BIG}:
@@ -156,7 +157,7 @@ def rules(program: Program) -> Rules:
 
 def _denied(program: Program, version: int) -> list[Network]:
     kind, size = (IPv4Network, 8) if version == 4 else (IPv6Network, 20)
-    found, _ = libbpf.lookup_batch(program.maps[_TABLES[version]], size, len(_VALUE), 4096)
+    found, _ = maps.lookup_batch(program.maps[_TABLES[version]], size, len(_VALUE), 4096)
     keys = bytes(found)
     return [
         kind((keys[at + 4 : at + size], int.from_bytes(keys[at : at + 4], sys.byteorder)))

@@ -15,11 +15,12 @@ import uvloop
 from actors.runtime.alerting import Alert, AlertName, send_alerts_to
 from actors.runtime.errors import InvalidInput
 from actors.runtime.metrics import MemoryMetrics
-from actors.xdp import attachment, interfaces, libbpf, preflight, rules
+from actors.xdp import attachment, interfaces, preflight, rules
 from actors.xdp.actor import XdpActor
 from actors.xdp.contract import Mode, XdpCounters, XdpOptions
 from actors.xdp.errors import AlreadyAttached, ForeignProgram, NoInterface, NotAttached
 from actors.xdp.interfaces import MODE_FLAGS
+from actors.xdp.libbpf import objects
 from actors.xdp.owner import Owner
 from actors.xdp.reconciliation import Wish
 from tests.kernel.xdp_frames import datagram
@@ -226,7 +227,7 @@ def test_a_foreign_program_stays_and_is_an_alert_until_it_goes(
     host: Host, alerts: list[Alert]
 ) -> None:
     """Whose it is stands in the alert."""
-    foreign = libbpf.load_pass()
+    foreign = objects.load_pass()
     flags = MODE_FLAGS[Mode.DRV]
     at = interfaces.interface("x0a").index
     interfaces.netlink_attach(at, foreign, flags)

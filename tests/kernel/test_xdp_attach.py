@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from actors.xdp.attachment import Host
 
 from actors.runtime.errors import Conflict
-from actors.xdp import attachment, counters, interfaces, layout, libbpf, preflight, rules
+from actors.xdp import attachment, counters, interfaces, layout, preflight, rules
 from actors.xdp.contract import Mode
 from actors.xdp.errors import (
     AlreadyAttached,
@@ -36,6 +36,8 @@ from actors.xdp.errors import (
     XdpUnavailable,
 )
 from actors.xdp.interfaces import FLAG_NOEXIST, FLAG_REPLACE, MODE_FLAGS
+from actors.xdp.libbpf import introspection, links, maps, objects
+from actors.xdp.libbpf.library import BpfError
 from actors.xdp.owner import Owner
 from actors.xdp.program import Program
 from actors.xdp.reconciliation import Wish
@@ -76,7 +78,7 @@ def _nothing_is_left(host: Host) -> Iterator[None]:
 @pytest.fixture
 def foreign() -> Iterator[int]:
     """A program of somebody else."""
-    program = libbpf.load_pass()
+    program = objects.load_pass()
     yield program
     os.close(program)
 
@@ -120,7 +122,7 @@ def test_the_kernel_tells_by_netlink_who_is_in_the_way(host: Host, foreign: int)
             (SKB, None, errno.EEXIST, "Native and generic XDP can't be active at the same time"),
             (DRV | FLAG_REPLACE, "another", errno.EEXIST, "Active program does not match expected"),
         ):
-            another = libbpf.load_pass()
+            another = objects.load_pass()
             with pytest.raises(OSError, match=text) as caught:
                 interfaces.netlink_attach(at, another, flags, another if expected else None)
             os.close(another)
@@ -139,8 +141,8 @@ def test_another_loader_cannot_take_the_place_of_a_link(host: Host, foreign: int
     with pytest.raises(OSError, match="Can't replace active BPF XDP link") as caught:
         interfaces.netlink_attach(index("x0a"), foreign, DRV)
     assert caught.value.errno == errno.EBUSY
-    with pytest.raises(libbpf.BpfError) as second:
-        libbpf.create_link(foreign, index("x0a"), DRV)
+    with pytest.raises(BpfError) as second:
+        links.create(foreign, index("x0a"), DRV)
     assert second.value.errno == errno.EBUSY
     assert mode("x0a") == {Mode.DRV: made.program.info.id}
     made.close()
@@ -149,12 +151,12 @@ def test_another_loader_cannot_take_the_place_of_a_link(host: Host, foreign: int
 def test_large_packets_need_a_program_that_takes_several_buffers(host: Host) -> None:
     """Beside a peer of MTU 9000, native mode is refused to any other; ours counts whole packets."""
     linear = Program.load(frags=False)
-    with pytest.raises(libbpf.BpfError) as caught:
-        libbpf.create_link(linear.fd, index("x0b"), DRV)
+    with pytest.raises(BpfError) as caught:
+        links.create(linear.fd, index("x0b"), DRV)
     assert caught.value.errno == errno.ERANGE
     said = interfaces.refusal_text(index("x0b"), linear.fd, Mode.DRV)
     assert said == "veth: Peer MTU is too large to set XDP"
-    os.close(libbpf.create_link(linear.fd, index("x0b"), SKB))
+    os.close(links.create(linear.fd, index("x0b"), SKB))
     linear.close()
     made = attachment.attach(host, "x0b")
     assert (made.attached.mode, made.attached.frags) == (Mode.DRV, True)
@@ -203,8 +205,8 @@ def test_a_program_is_not_attached_twice_nor_where_there_is_no_interface(host: H
 
 def test_a_foreign_program_is_never_touched(host: Host, foreign: int) -> None:
     """Whatever is asked, it stays, and the refusal has its id, name and tag."""
-    info = libbpf.program_info(foreign)
-    link = libbpf.create_link(foreign, index("x0a"), DRV)
+    info = introspection.program_info(foreign)
+    link = links.create(foreign, index("x0a"), DRV)
     for refused in (
         lambda: attachment.attach(host, "x0a"),
         lambda: attachment.detach(host, "x0a"),
@@ -263,7 +265,7 @@ def test_what_another_version_attached_is_ours_to_remove_but_not_to_read(host: H
     made = attachment.attach(host, "x0a")
     config = made.program.config.pack()
     newer = config[:4] + (layout.LAYOUT_VERSION + 1).to_bytes(4, sys.byteorder) + config[8:]
-    libbpf.update(made.program.maps["x0_config"], layout.ONLY_KEY, newer)
+    maps.update(made.program.maps["x0_config"], layout.ONLY_KEY, newer)
     with pytest.raises(Conflict, match="another version of this project"):
         attachment.opened("x0a")
     with pytest.raises(Conflict, match="another version of this project"):
@@ -297,26 +299,26 @@ def busy(number: int, times: int) -> Callable[[int, int, int], int]:
     def create(program: int, ifindex: int, flags: int) -> int:
         if left[0]:
             left[0] -= 1
-            raise libbpf.BpfError(number, "made up")
+            raise BpfError(number, "made up")
         return CREATE_LINK(program, ifindex, flags)
 
     return create
 
 
-CREATE_LINK = libbpf.create_link
+CREATE_LINK = links.create
 
 
 def test_a_link_that_is_being_released_is_waited_for(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """EBUSY without anybody there passes; if it does not, it is the reason of the refusal."""
-    monkeypatch.setattr(libbpf, "create_link", busy(errno.EBUSY, 2))
+    monkeypatch.setattr(links, "create", busy(errno.EBUSY, 2))
     made = attachment.attach(host, "x0a", Mode.SKB)
     assert [one.errno for one in made.attached.attempts] == [0]
     made.close()
     wait_for(lambda: not mode("x0a"), "it is detached")
     monkeypatch.setattr(attachment, "_BUSY_S", (0.0, 0.0))
-    monkeypatch.setattr(libbpf, "create_link", busy(errno.EBUSY, 99))
+    monkeypatch.setattr(links, "create", busy(errno.EBUSY, 99))
     with pytest.raises(AttachRefused, match="x0 xdp status") as caught:
         attachment.attach(host, "x0a", Mode.SKB)
     assert [one.errno for one in caught.value.attempts] == [errno.EBUSY]
@@ -326,16 +328,16 @@ def test_whoever_comes_first_meanwhile_stays(
     host: Host, foreign: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the look and the attachment, too."""
-    links = []
+    theirs = []
 
     def create(program: int, ifindex: int, flags: int) -> int:
-        links.append(CREATE_LINK(foreign, ifindex, flags))
+        theirs.append(CREATE_LINK(foreign, ifindex, flags))
         return CREATE_LINK(program, ifindex, flags)
 
-    monkeypatch.setattr(libbpf, "create_link", create)
+    monkeypatch.setattr(links, "create", create)
     with pytest.raises(ForeignProgram):
         attachment.attach(host, "x0a")
-    os.close(links[0])
+    os.close(theirs[0])
     wait_for(lambda: not mode("x0a"), "the foreign program is gone")
 
 
@@ -343,7 +345,7 @@ def test_a_driver_that_refuses_several_buffers_gets_the_other_program(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Native mode goes before generic mode even so; it counts the same."""
-    monkeypatch.setattr(libbpf, "create_link", busy(errno.EINVAL, 1))
+    monkeypatch.setattr(links, "create", busy(errno.EINVAL, 1))
     made = attachment.attach(host, "x0a")
     assert (made.attached.mode, made.attached.frags) == (Mode.DRV, False)
     assert made.program.info.name == "x0_mesh_linear"
@@ -359,18 +361,18 @@ def test_what_does_not_stay_attached_is_no_success(
 
     def create(program: int, ifindex: int, flags: int) -> int:
         link = CREATE_LINK(program, ifindex, flags)
-        libbpf.detach_link(link)
+        links.detach(link)
         interfaces.netlink_attach(ifindex, foreign, flags)
         return link
 
     with monkeypatch.context() as patched:
-        patched.setattr(libbpf, "create_link", create)
+        patched.setattr(links, "create", create)
         with pytest.raises(AttachRefused, match="is not there any more"):
             attachment.attach(host, "x0a")
     interfaces.netlink_attach(index("x0a"), -1, DRV)
     made = attachment.attach(host, "x0a")
     with monkeypatch.context() as patched:
-        patched.setattr(libbpf, "detach_link", int)
+        patched.setattr(links, "detach", int)
         with pytest.raises(Conflict, match="is there still"):
             attachment.detach(host, "x0a")
     made.close()

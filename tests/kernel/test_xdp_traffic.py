@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.runtime.errors import Conflict, InvalidInput
-from actors.xdp import attachment, counters, interfaces, layout, libbpf, preflight, rules
+from actors.xdp import attachment, counters, interfaces, layout, preflight, rules
 from actors.xdp.errors import XdpUnavailable
 from actors.xdp.layout import Action
+from actors.xdp.libbpf import introspection, objects
+from actors.xdp.libbpf.library import BpfError
 from actors.xdp.program import OBJECT, Program, table_sizes
 from tests.examples import share
 from tests.kernel import xdp_frames as frames
@@ -104,13 +106,13 @@ def test_a_limit_refills_and_ends(program: Program) -> None:
     """In the long run a source sends at its rate; a higher limit holds at once; none lets pass."""
     frame = frames.datagram("203.0.113.1")
     rules.limit(program, 0.001, burst=3)
-    libbpf.try_frame(program.fd, frame, 10)
+    objects.try_frame(program.fd, frame, 10)
     assert packets(program) == {"passed": 3, "limited": 7}
     rules.limit(program, 500.0, burst=1)
-    wait_for(lambda: libbpf.try_frame(program.fd, frame, 1)[0] == XDP_PASS, "it is refilled")
+    wait_for(lambda: objects.try_frame(program.fd, frame, 1)[0] == XDP_PASS, "it is refilled")
     rules.limit(program, None)
     before = packets(program)["passed"]
-    libbpf.try_frame(program.fd, frame, 100)
+    objects.try_frame(program.fd, frame, 100)
     assert packets(program)["passed"] == before + 100
     for pps, burst in ((0.0, None), (2e6, None), (1.0, 0), (float("nan"), None)):
         with pytest.raises(InvalidInput):
@@ -179,7 +181,7 @@ def test_peers_and_flows_have_what_they_sent(program: Program) -> None:
         ("2001:db8::1", 1, 100),
         ("192.0.2.2", 1, 1),
     ):
-        libbpf.try_frame(program.fd, frames.datagram(source, port=port), times)
+        objects.try_frame(program.fd, frames.datagram(source, port=port), times)
     found = counters.counters(program, "none", top=3)
     assert [(one.address, one.packets, one.bytes) for one in found.peers] == [
         ("2001:db8::1", 100, 6400),
@@ -201,7 +203,7 @@ def test_too_many_new_flows_push_out_no_others(program: Program) -> None:
     frame = bytearray(frames.datagram("10.0.0.0"))
     for number in range(12_000):
         struct.pack_into(">I", frame, 26, 0x0A000000 + number)
-        libbpf.try_frame(program.fd, bytes(frame), 1)
+        objects.try_frame(program.fd, bytes(frame), 1)
     found = counters.counters(program, "none", top=1)
     assert packets(program) == {"passed": 12_000}
     assert found.churn.new_flows + found.churn.untabled == 12_000
@@ -214,8 +216,8 @@ def test_samples_tell_of_single_packets(program: Program) -> None:
     rules.deny(program, ip_network("192.0.2.0/24"))
     rules.sample(program, 4)
     for source in ("192.0.2.1", "203.0.113.5"):
-        libbpf.try_frame(program.fd, frames.datagram(source), 8)
-    libbpf.try_frame(program.fd, frames.ethernet(0x0806, bytes(46)), 4)
+        objects.try_frame(program.fd, frames.datagram(source), 8)
+    objects.try_frame(program.fd, frames.ethernet(0x0806, bytes(46)), 4)
     found = counters.samples(program)
     assert [(str(one.source), one.action, one.length) for one in found] == [
         ("192.0.2.1", Action.DENIED, 64),
@@ -227,12 +229,12 @@ def test_samples_tell_of_single_packets(program: Program) -> None:
     assert found[2].source_port == 1000
     assert counters.samples(program) == []
     rules.sample(program, 1)
-    libbpf.try_frame(program.fd, frames.datagram("203.0.113.5"), 10_000)
+    objects.try_frame(program.fd, frames.datagram("203.0.113.5"), 10_000)
     lost = counters.counters(program, "none").churn.lost_samples
     assert len(counters.samples(program)) + lost == 10_000
     assert lost > 0
     rules.sample(program, 0)
-    libbpf.try_frame(program.fd, frames.datagram("203.0.113.5"), 10)
+    objects.try_frame(program.fd, frames.datagram("203.0.113.5"), 10)
     assert counters.samples(program) == []
     with pytest.raises(InvalidInput, match="no power of two"):
         rules.sample(program, 3)
@@ -254,11 +256,11 @@ def test_denied_networks_are_listed_and_removed(program: Program) -> None:
         "::/0",
         "2001:db8::/32",
     )
-    assert libbpf.try_frame(program.fd, frames.datagram("8.8.8.8"), 1)[0] == XDP_DROP
+    assert objects.try_frame(program.fd, frames.datagram("8.8.8.8"), 1)[0] == XDP_DROP
     for text in texts:
         assert rules.allow(program, rules.network(text))
         assert not rules.allow(program, rules.network(text))
-    assert libbpf.try_frame(program.fd, frames.datagram("192.0.2.7"), 1)[0] == XDP_PASS
+    assert objects.try_frame(program.fd, frames.datagram("192.0.2.7"), 1)[0] == XDP_PASS
     for text in ("192.0.2.1/24", "x", "", "::ffff:192.0.2.1"):
         with pytest.raises(InvalidInput):
             rules.network(text)
@@ -267,13 +269,13 @@ def test_denied_networks_are_listed_and_removed(program: Program) -> None:
 def test_a_full_list_denies_no_more_and_says_so(program: Program) -> None:
     """What stood in it before is denied on."""
     entries = {"x0_deny_v4": 2}
-    loaded = libbpf.load_object(OBJECT.read_bytes(), layout.PROGRAM, entries=entries)
-    small = Program(loaded.program, libbpf.program_info(loaded.program), loaded.maps)
+    loaded = objects.load(OBJECT.read_bytes(), layout.PROGRAM, entries=entries)
+    small = Program(loaded.program, introspection.program_info(loaded.program), loaded.maps)
     small.configure(layout.Config())
     with pytest.raises(Conflict, match=r"192\.0\.2\.3/32 cannot be denied"):
         rules.deny(small, *(rules.network(f"192.0.2.{last}") for last in (1, 2, 3, 4)))
     assert rules.rules(small).denied == ("192.0.2.1/32", "192.0.2.2/32")
-    assert libbpf.try_frame(small.fd, frames.datagram("192.0.2.2"), 1)[0] == XDP_DROP
+    assert objects.try_frame(small.fd, frames.datagram("192.0.2.2"), 1)[0] == XDP_DROP
     small.close()
     del program
 
@@ -289,8 +291,8 @@ def test_what_the_kernel_refuses_to_load_is_told(
         with pytest.raises(XdpUnavailable, match="the kernel refuses the program"):
             Program.load()
     for name, wrong in (("no_such", {}), (layout.PROGRAM, {"no_such": 1})):
-        with pytest.raises(libbpf.BpfError, match="no_such"):
-            libbpf.load_object(OBJECT.read_bytes(), name, entries=wrong)
+        with pytest.raises(BpfError, match="no_such"):
+            objects.load(OBJECT.read_bytes(), name, entries=wrong)
 
 
 def test_the_tables_take_a_bounded_memory_on_any_host() -> None:
@@ -369,7 +371,7 @@ def _fuzzed(draw: random.Random) -> Iterator[bytes]:
 def check(program: Program, frame: bytes) -> None:
     """Give a frame to the program, and compare its verdict, count and sample with the reference."""
     action, flow = reference.judge(frame, DENIED)
-    verdict, _ = libbpf.try_frame(program.fd, frame, 1)
+    verdict, _ = objects.try_frame(program.fd, frame, 1)
     (sample,) = counters.samples(program)
     assert sample.action == action, (frame.hex(), flow)
     assert verdict == (XDP_DROP if action.drops else XDP_PASS)
@@ -420,7 +422,7 @@ def test_fuzzed_frames_are_judged_as_the_reference_does(judging: Program) -> Non
     for number, frame in zip(range(FUZZED), _fuzzed(draw), strict=False):
         action, flow = reference.judge(frame, DENIED)
         seen[action] += 1
-        verdict, _ = libbpf.try_frame(judging.fd, frame, 1)
+        verdict, _ = objects.try_frame(judging.fd, frame, 1)
         assert verdict == (XDP_DROP if action.drops else XDP_PASS), frame.hex()
         expected.append((frame, action, flow))
         if len(expected) == 1000 or number == FUZZED - 1:

@@ -13,7 +13,9 @@ import pytest
 import uvloop
 from typer.testing import CliRunner
 
-from actors.xdp import interfaces, libbpf, preflight
+from actors.xdp import interfaces, preflight
+from actors.xdp.libbpf import library, objects
+from actors.xdp.libbpf.library import BpfError
 from actors.xdp.negotiation import Features
 from actors.xdp.preflight import Facts, facts, judge
 from jobs.cli import app
@@ -89,22 +91,22 @@ def test_a_kernel_that_takes_no_program_is_told(monkeypatch: pytest.MonkeyPatch)
     """As in a container, whose capabilities count for nothing."""
 
     def refuse() -> NoReturn:
-        raise libbpf.BpfError(errno.EPERM, "no program")
+        raise BpfError(errno.EPERM, "no program")
 
-    monkeypatch.setattr(libbpf, "load_pass", refuse)
-    monkeypatch.setattr(libbpf, "library", lambda: None)
+    monkeypatch.setattr(objects, "load_pass", refuse)
+    monkeypatch.setattr(preflight, "library", lambda: None)
     assert "Operation not permitted" in facts(BPFFS).refused
 
 
 def test_without_the_library_the_kernel_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """The loader's own words are repeated."""
-    monkeypatch.setattr(libbpf, "SONAME", "libbpf.so.0.none")
-    libbpf.library.cache_clear()
+    monkeypatch.setattr(library, "SONAME", "libbpf.so.0.none")
+    library.library.cache_clear()
     try:
         found = facts(BPFFS)
     finally:
         monkeypatch.undo()
-        libbpf.library.cache_clear()
+        library.library.cache_clear()
     if found.system == "Linux":
         assert "libbpf.so.0.none" in found.library
     assert found.refused == ""
