@@ -74,13 +74,17 @@ async def probe(
     ways = await mesh.paths(start, end)
     route, cost = ways[0] if ways else ([], None)
     started = time.monotonic()
-    message = await mesh.send(source, destination, payload, port=chosen)
     ends = start, end if port is None else None
+    sending = asyncio.ensure_future(mesh.send(source, destination, payload, port=chosen))
     try:
+        message = await asyncio.shield(sending)
         outcome = await _settled(mesh, message, chosen, ends, started + wait_s)
         seconds = time.monotonic() - started
     except asyncio.CancelledError:
-        await _settled(mesh, message, chosen, ends, time.monotonic() + _TIDY_S)
+        await asyncio.wait([sending])  # it may be cancelled while the message is being accepted
+        if sending.exception() is None:
+            deadline = time.monotonic() + _TIDY_S
+            await _settled(mesh, sending.result(), chosen, ends, deadline)
         raise
     topology = mesh.membership.topology
     path = tuple(topology.ids[node] for node in route)

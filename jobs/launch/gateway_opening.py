@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from jobs.launch.readiness import Progress
     from serve_apps.settings import Settings
 
-_READY_S: Final = 60.0
+_READY_S: Final = 180.0  # Serve starts processes one after the other; a busy machine needs minutes
 _POLL_S: Final = 0.1
 _ANSWER_S: Final = 5.0
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 NAME: Final = "inference"
 PATH: Final = "/inference"
-_GATEWAY_S: Final = 60.0  # for the gateway, beside which it is started
+_GATEWAY_S: Final = 180.0  # for the gateway, beside which it is started
 _POLL_S: Final = 0.5
 _NO_GATEWAY: Final = "needs a gateway, and there is none"
 

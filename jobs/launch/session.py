@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "ephemeral", "launch", "mesh_options", "running", "running_mesh"]
 
-READY_TIMEOUT_S: Final = 60.0
+READY_TIMEOUT_S: Final = 180.0
 _TOPOLOGY_TIMEOUT_S: Final = 180.0  # beyond every bound of a download
 _ANSWER_TIMEOUT_S: Final = 10.0  # for the coordinator to answer what it knows by heart
 

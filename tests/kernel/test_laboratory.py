@@ -54,12 +54,11 @@ def left_of(token: str) -> list[str]:
 
 def test_it_is_made_and_removed_by_commands(tmp_path: Path) -> None:
     """`up` leaves it running, `status` tells it, a second `up` is refused, `down` removes it."""
-    before = kernel.present()
     made = answer(tmp_path, "up", "--nodes", "8", "--hello", "0.5")
     token = json.loads((tmp_path / "lab.json").read_text())["token"]
     try:
         assert len(made["nodes"]) == 8
-        assert set(made["namespaces"]) == kernel.present() - before
+        assert sorted(made["namespaces"]) == sorted(n for n in kernel.present() if token in n)
         assert made["source"].startswith("babeld:")
         assert answer(tmp_path, "status") == made
         assert answer(tmp_path, "up", code=5)["error"]["type"] == "Conflict"
@@ -79,7 +78,6 @@ def test_it_is_made_and_removed_by_commands(tmp_path: Path) -> None:
     finally:
         assert answer(tmp_path, "down") == {"removed": token}
     assert left_of(token) == []
-    assert kernel.present() == before
     assert answer(tmp_path, "down") == {"removed": None}
     assert answer(tmp_path, "status", code=1)["error"]["type"] == "NotRunning"
 
