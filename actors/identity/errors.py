@@ -2,9 +2,11 @@
 
 X0Error
 ├── InvalidInput
-│   └── IdentityRefused  422  a certificate, key, bundle, token or message breaks a rule
+│   ├── IdentityRefused          422  a certificate, bundle, token or message breaks a rule
+│   ├── WrongLength              422  a key, ciphertext or signature has another length
+│   └── InvalidEncapsulationKey  422  an encapsulation key is no key of its kind
 └── Unavailable
-    └── NoIdentity       503  there is no identity that may be used now
+    └── NoIdentity               503  there is no identity that may be used now
 
 No error holds a byte of what it is about: messages of the Workload API carry private keys.
 """
@@ -50,3 +52,47 @@ class NoIdentity(Unavailable):
             retry_after_s=retry_after_s,
             fault=fault,
         )
+
+
+class WrongLength(InvalidInput):
+    """Bytes given for a key, seed, ciphertext or signature are not of the standard's length.
+
+    Attributes:
+        part: what was given, such as "ML-DSA-65 public key".
+        wanted: the length or lengths that the standard allows, in bytes.
+        came: the length that was given, in bytes.
+    """
+
+    part: str
+    wanted: str
+    came: int
+
+    def __init__(self, part: str, *, wanted: str, came: int) -> None:
+        super().__init__(
+            f"{part} of the wrong length",
+            f"it has {came} bytes where the standard has {wanted}",
+            "Give the bytes of the standard's encoding, whole and without a wrapping.",
+            entry=part,
+        )
+        self.part = part
+        self.wanted = wanted
+        self.came = came
+
+
+class InvalidEncapsulationKey(InvalidInput):
+    """An encapsulation key of the right length has coefficients that no key has.
+
+    Attributes:
+        algorithm: the algorithm it was given for.
+    """
+
+    algorithm: str
+
+    def __init__(self, algorithm: str) -> None:
+        super().__init__(
+            f"{algorithm} encapsulation key is refused",
+            "it fails the modulus check of FIPS 203 section 7.2",
+            "Ask its owner for the key again.",
+            entry="encapsulation key",
+        )
+        self.algorithm = algorithm
