@@ -33,6 +33,10 @@ deny = typer.Typer(
 app.add_typer(deny, name="deny")
 
 MODES: Final = ", ".join(Mode)
+_UNTIL: Final = (
+    "Ctrl-C detaches it. However else this command ends, the kernel detaches it too,",
+    "and nobody attaches it again: --pin keeps it, or a session (x0 up)",
+)
 _LOOK_S: Final = 5.0  # between two looks at the interfaces when nothing changes
 
 OfInterface = Annotated[
@@ -61,10 +65,11 @@ def attach(
 ) -> int:
     """Attach the program to an interface.
 
-    Where a session runs, its actor on this host holds the program until its end. Elsewhere, without
-    --pin, the command stays: it follows the interface when it is made anew, and its end, by Ctrl-C
-    or however else, detaches the program. With --pin the program stays until it is detached.
-    Programs of others are never touched.
+    Where a session runs, its actor on this host holds the program until its end; if the actor
+    crashes, it is started again and attaches it anew, with its rules. Elsewhere, without --pin, the
+    command stays: it follows the interface when it is made anew, and its end, by Ctrl-C or however
+    else, detaches the program, and nobody attaches it again. With --pin the program stays until it
+    is detached. Programs of others are never touched.
     """
     from actors.xdp import attachment
     from jobs.terminal import xdp_tables
@@ -74,8 +79,11 @@ def attach(
     answer = _asked(lambda actor: actor.attach(interface, chosen, pin=pin))
     if answer is not None:
         until = "it is detached" if pin else "the session ends"
-        said = f"owned by the session, until {until}: x0 xdp detach --interface {interface}"
-        report.result(asdict(answer[0]), *xdp_tables.attached(answer[0]), said)
+        said = (
+            f"owned by the session, until {until}: x0 xdp detach --interface {interface}",
+            "if its actor crashes, it is started again, and the program attached again",
+        )
+        report.result(asdict(answer[0]), *xdp_tables.attached(answer[0]), *said)
         return exit_codes.OK
     if pin:
         made = attachment.attach(host, interface, chosen, pin=True)
@@ -244,6 +252,8 @@ def rate_limit(
     with _opened(interface) as program, _host().locked():
         changes = off or pps is not None
         found = rules.limit(program, pps, burst) if changes else rules.rules(program)
+    if changes:
+        _told(interface)
     values = {"interface": interface, **asdict(found)}
     words = xdp_tables.rule_words(values)
     reporting.Report(as_json).result(values, f"{interface} {words}")
@@ -265,7 +275,7 @@ def _stay(host: Host, interface: str, mode: Mode, report: reporting.Report) -> i
             held = owner.held(interface)
             assert held is not None  # noqa: S101 - it has just been attached
             try:
-                _announce(held, report, "Ctrl-C detaches it")
+                _announce(held, report, *_UNTIL)
                 while owner.states[interface].state != "detached":
                     changes.wait(_LOOK_S)
                     for said in owner.look():
@@ -275,10 +285,10 @@ def _stay(host: Host, interface: str, mode: Mode, report: reporting.Report) -> i
     return exit_codes.OK
 
 
-def _announce(made: Attachment, report: reporting.Report, then: str) -> None:
+def _announce(made: Attachment, report: reporting.Report, *then: str) -> None:
     from jobs.terminal import xdp_tables
 
-    report.result(asdict(made.attached), *xdp_tables.attached(made.attached), then)
+    report.result(asdict(made.attached), *xdp_tables.attached(made.attached), *then)
 
 
 def _denied(interface: str, networks: list[str], as_json: bool, *, adds: bool) -> int:
@@ -290,12 +300,21 @@ def _denied(interface: str, networks: list[str], as_json: bool, *, adds: bool) -
     with _opened(interface) as program, _host().locked():
         changed = list(map(str, change(program, *chosen)))
         found = rules.rules(program)
+    _told(interface)
     word = "denied" if adds else "let pass again"
     same = len(chosen) - len(changed)
     said = f"{len(changed)} {word}" + (f", {same} were already" if same else "")
     values = {"interface": interface, "changed": changed, **asdict(found)}
     reporting.Report(as_json).result(values, *xdp_tables.rules(interface, found, said))
     return exit_codes.OK
+
+
+def _told(interface: str) -> None:
+    """Have the owner note rules that have changed, so that they hold over a crash of it."""
+    from actors.runtime.errors import X0Error
+
+    with contextlib.suppress(X0Error):  # what it is not told now, it sees within seconds
+        _asked(lambda actor: actor.rules(interface))
 
 
 @contextlib.contextmanager

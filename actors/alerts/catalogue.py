@@ -124,6 +124,12 @@ CATALOGUE: Final[Mapping[AlertName, Entry]] = MappingProxyType(
             "The packet filter has been taken off a network device by somebody else.",
             "`ip link show` tells what is attached now; find out which program replaced it.",
         ),
+        AlertName.XDP_REATTACHED: Entry(
+            _WARNING,
+            "The actor that holds the packet filter had ended, and packets passed by until it was"
+            " started again. Now the filter is attached, with its rules.",
+            "The log says why the actor ended. What is attached with --pin stays meanwhile.",
+        ),
         AlertName.XDP_MAP_CHURN: Entry(
             _WARNING,
             "Entries of a table of the packet filter are replaced faster than they are useful.",

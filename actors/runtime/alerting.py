@@ -44,6 +44,7 @@ class AlertName(StrEnum):
     PQC_KEY_ROTATION_FAILED = "PqcKeyRotationFailed"
     XDP_ATTACH_FAILED = "XdpAttachFailed"
     XDP_DETACHED = "XdpDetached"
+    XDP_REATTACHED = "XdpReattached"
     XDP_MAP_CHURN = "XdpMapChurn"
     PAYMENT_CURSOR_STALE = "PaymentCursorStale"
     PAYMENT_CONFIGURATION = "PaymentConfiguration"

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.runtime.errors import Conflict
 from actors.runtime.state_files import exclusive_lock
-from actors.xdp import interfaces, negotiation, preflight
+from actors.xdp import interfaces, negotiation, preflight, rules
 from actors.xdp.contract import Attached, Attempt, Interface, Mode, Occupant
 from actors.xdp.errors import (
     AlreadyAttached,
@@ -37,7 +37,9 @@ from actors.xdp.program import Program, is_ours
 from actors.xdp.reconciliation import Held
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from actors.xdp.contract import Rules
 
 BPFFS: Final = Path("/sys/fs/bpf")
 _LOCKS: Final = Path("/run/lock")
@@ -232,6 +234,7 @@ def attach(
     *,
     pin: bool = False,
     reused: Program | None = None,
+    kept: Rules | None = None,
 ) -> Attachment:
     """Attach the program to an interface.
 
@@ -241,10 +244,12 @@ def attach(
         wanted: the mode; `AUTO`: the best one that it accepts.
         pin: whether it stays attached without this process.
         reused: whose tables, rules and counters it continues.
+        kept: what it drops from its first packet on, if it continues no other.
 
     Raises:
         XdpUnavailable: this process cannot use XDP.
         NoInterface: there is no such interface.
+        InvalidInput: `kept` are no rules.
         AlreadyAttached, ForeignProgram: a program is attached there.
         AttachRefused: no mode is accepted.
     """
@@ -252,7 +257,7 @@ def attach(
     with host.locked():
         found = interfaces.interface(name)
         _see_that_free(found)
-        made = _negotiated(found, wanted, reused)
+        made = _negotiated(found, wanted, lambda frags: _loaded(frags, reused, kept))
         try:
             made.attached = _read_back(made.attached, made.program)
             if pin:
@@ -270,7 +275,18 @@ def _see_that_free(found: Interface) -> None:
         raise _not_ours(f"nothing can be attached to {found.name}", found, one)
 
 
-def _negotiated(found: Interface, wanted: Mode, reused: Program | None) -> Attachment:
+def _loaded(frags: bool, reused: Program | None, kept: Rules | None) -> Program:  # noqa: FBT001 - one caller
+    program = Program.load(frags=frags, reused=reused)
+    if reused is None and kept is not None:
+        try:
+            rules.put(program, kept)
+        except BaseException:
+            program.close()
+            raise
+    return program
+
+
+def _negotiated(found: Interface, wanted: Mode, load: Callable[[bool], Program]) -> Attachment:
     """Try the modes in turn."""
     features = interfaces.features(found.index)
     attempts: list[Attempt] = []
@@ -283,7 +299,7 @@ def _negotiated(found: Interface, wanted: Mode, reused: Program | None) -> Attac
         if program is None or program.frags != step.frags:
             if program is not None:
                 program.close()
-            program = Program.load(frags=step.frags, reused=reused)
+            program = load(step.frags)
         try:
             link = _linked(program, found, step.mode)
             attempts.append(Attempt(step.mode, step.frags, 0))

@@ -278,6 +278,8 @@ class XdpOptions:
         pin: whether it stays attached there when the actor has ended.
         bpffs: mount point of the BPF file system for pins.
         log_level: least severe line to log.
+        state_dir: where it keeps what is wished, for its next life.
+        session: whose wishes these are; another session begins anew.
         look_s: between two looks at the interfaces when nothing changes, s.
     """
 
@@ -287,6 +289,8 @@ class XdpOptions:
     pin: bool
     bpffs: str
     log_level: str
+    state_dir: str
+    session: str
     look_s: float = 5.0
 
 

@@ -40,6 +40,25 @@ class HostAlerts:
         for name, state in states.items():
             self._of(name).note(name, state, at)
 
+    def expect(self, name: str) -> None:
+        """Take it for detached if an interface is not attached: an earlier life had attached it."""
+        self._of(name).was_attached = True
+
+    def reattached(self, name: str, since: float, at: float) -> None:
+        """Tell that the program was off an interface between two Unix times, s."""
+        self._sink(
+            Alert(
+                AlertName.XDP_REATTACHED,
+                f"{self._host}:{name}",
+                f"The packet filter was off {name} of {self._host} for at most {at - since:.1f} s:"
+                " its actor had ended, and has been started again",
+                since,
+                labels={"host": self._host, "interface": name},
+                subjects=(name,),
+                momentary=True,
+            )
+        )
+
     def note_churn(self, name: str, churn: TableChurn, at: float) -> None:
         """Take in how the tables of an owned interface are used at a Unix time, s."""
         self._of(name).note_churn(name, churn, at)

@@ -18,12 +18,14 @@ from actors.runtime.errors import Conflict, X0Error
 from actors.runtime.state_files import exclusive_lock
 from actors.xdp import attachment, counters, interfaces, preflight, rules
 from actors.xdp.attachment import Host
-from actors.xdp.contract import HostStatus
+from actors.xdp.contract import HostStatus, xdp_actor
 from actors.xdp.errors import NotAttached, XdpUnavailable
 from actors.xdp.exported import TOP_PEERS, Exported
 from actors.xdp.host_alerts import HostAlerts
+from actors.xdp.kept_wishes import WishFile
 from actors.xdp.owner import Owner
 from actors.xdp.reconciliation import Wish
+from actors.xdp.wish_keeper import WishKeeper
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -58,6 +60,10 @@ class HostOwner:
         self._owner: Owner | None = None
         self._told: set[str] = set()  # interfaces that Prometheus knows of
         self._unavailable = XdpUnavailable("it has not been looked at yet", "Ask again.")
+        self._keeper: WishKeeper | None = None
+        self._unsaid: list[str] = []
+        self._session = options.session
+        self._path = Path(options.state_dir) / f"{xdp_actor(options.host)}.json"
 
     @property
     def disabled(self) -> str:
@@ -75,6 +81,8 @@ class HostOwner:
             for name, one in tuple(owner.states.items())  # asked by another thread
             if one.state != "attached"
         ]
+        if self._keeper is not None and self._keeper.trouble:
+            lacking.append(f"after a crash nothing is attached again ({self._keeper.trouble})")
         return "; ".join(lacking)
 
     def close(self) -> None:
@@ -86,17 +94,21 @@ class HostOwner:
 
     def look(self) -> tuple[str, ...]:
         """Bring what is into line with what is wished, and count; what has changed, a line each."""
-        said: list[str] = []
+        said, self._unsaid = self._unsaid, []
         if self._owner is None:
             before = self._unavailable.reason
             said += self._take()
             if self._owner is None:
                 self._exported.enabled(value=False)
-                now = self._unavailable.reason
-                return (f"XDP is disabled: {now}",) if now != before else ()
+                why = self._unavailable.reason
+                return (f"XDP is disabled: {why}",) if why != before else ()
         self._exported.enabled(value=True)
         said += self._owner.look()
-        self._alerts.note(self._owner.states, time.time())
+        now = time.time()
+        if self._keeper is not None:
+            said += self._keeper.compare(self._owner.states, now)
+        said += self._keep(self._owner)
+        self._alerts.note(self._owner.states, now)
         for name in self._told | self._owner.states.keys():
             self._exported.attachment(name, self._owner.states.get(name))
             self._told.add(name)
@@ -110,7 +122,11 @@ class HostOwner:
             with contextlib.ExitStack() as taking:
                 preflight.require(self._host.bpffs)
                 taking.enter_context(_alone())
-                owner = taking.enter_context(contextlib.closing(Owner(self._host, self._wishes)))
+                file = WishFile(self._path, self._session, attachment.network_namespace())
+                keeper = WishKeeper(file, self._alerts)
+                begin = keeper.recall(self._wishes)
+                owner = Owner(self._host, begin.wishes, begin.yielded)
+                taking.callback(owner.close)
                 adopted = owner.take_over()
                 self._owned = taking.pop_all()
         except XdpUnavailable as error:
@@ -119,8 +135,11 @@ class HostOwner:
         except X0Error as error:  # the interfaces change just now, or another process is at work
             self._unavailable = XdpUnavailable(str(error), "It is tried again within seconds.")
             return []
-        self._owner = owner
-        return [f"{name} had a pinned program, which is owned now" for name in adopted]
+        self._owner, self._keeper = owner, keeper
+        return [
+            *begin.said,
+            *(f"{name} had a pinned program, which is owned now" for name in adopted),
+        ]
 
     def _count(self, program: Program | None, name: str) -> list[str]:
         if program is None:
@@ -163,13 +182,14 @@ class HostOwner:
 
     def rules(self, interface: str) -> Rules:
         """See `XdpContract.rules`."""
-        return rules.rules(self._program(interface))
+        with self._noting():
+            return rules.rules(self._program(interface))
 
     def deny(self, interface: str, networks: Iterable[str]) -> Rules:
         """See `XdpContract.deny`."""
         chosen = [rules.network(text) for text in networks]  # all are checked before any is denied
         program = self._program(interface)
-        with self._host.locked():
+        with self._noting(), self._host.locked():
             for one in chosen:
                 rules.deny(program, one)
             return rules.rules(program)
@@ -178,7 +198,7 @@ class HostOwner:
         """See `XdpContract.allow`."""
         chosen = [rules.network(text) for text in networks]
         program = self._program(interface)
-        with self._host.locked():
+        with self._noting(), self._host.locked():
             for one in chosen:
                 rules.allow(program, one)
             return rules.rules(program)
@@ -186,7 +206,7 @@ class HostOwner:
     def rate_limit(self, interface: str, pps: float | None, burst: int | None) -> Rules:
         """See `XdpContract.rate_limit`."""
         program = self._program(interface)
-        with self._host.locked():
+        with self._noting(), self._host.locked():
             return rules.limit(program, pps, burst)
 
     def counters(self, interface: str, top: int) -> XdpCounters | KernelCounters:
@@ -196,6 +216,19 @@ class HostOwner:
         if platform.system() != "Linux":
             raise self._unavailable
         return interfaces.kernel_counters(interface, self._unavailable.reason)
+
+    @contextlib.contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Keep, before it is answered, which rules there are."""
+        try:
+            yield
+        finally:
+            if self._owner is not None:
+                self._owner.learn()
+                self._unsaid += self._keep(self._owner)
+
+    def _keep(self, owner: Owner) -> list[str]:
+        return self._keeper.keep(owner.wishes()) if self._keeper is not None else []
 
     def _must(self) -> Owner:
         if self._owner is None:

@@ -2,18 +2,22 @@
 
 `look` brings what is into line with what is wished; whoever runs the owner calls it at the start,
 whenever `interfaces.LinkChanges` says that something has changed, and now and then. An interface
-that is made anew gets the program again, with its rules and counters. A program that somebody
-detached is not attached again: that was meant. A foreign program stays.
+that is made anew gets the program again, with its rules and counters; one that a foreign program
+has left gets it with its rules. What somebody detached is not attached again: that was meant. A
+foreign program stays.
 """
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from actors.runtime.errors import Conflict, X0Error
-from actors.xdp import attachment, interfaces, preflight
+from actors.xdp import attachment, interfaces, preflight, rules
 from actors.xdp.contract import Mode, Ownership
 from actors.xdp.errors import ForeignProgram, NoInterface
+from actors.xdp.kept_wishes import KeptWish
 from actors.xdp.program import Program
 from actors.xdp.reconciliation import Sight, Step, Wish, decide
 
@@ -32,18 +36,22 @@ class Owner:
     Args:
         host: this host.
         wishes: what is to be attached, by name of the interface.
+        yielded: indices of interfaces from which somebody has detached it, by name.
 
     Raises:
         XdpUnavailable: this process cannot use XDP.
     """
 
-    def __init__(self, host: Host, wishes: Mapping[str, Wish]) -> None:
+    def __init__(
+        self, host: Host, wishes: Mapping[str, Wish], yielded: Mapping[str, int] | None = None
+    ) -> None:
         preflight.require(host.bpffs, pin=any(wish.pin for wish in wishes.values()))
         self._host = host
         self._wishes = dict(wishes)
         self._held: dict[str, Attachment] = {}
         self._kept: dict[str, Program] = {}  # tables of interfaces that are gone
-        self._yielded: dict[str, int] = {}  # indices of interfaces
+        self._yielded = dict(yielded or {})
+        self._rules: dict[str, bytes] = {}  # as tables hold them
         self.states: dict[str, Ownership] = {
             name: Ownership("waiting", NEW, None, None, None) for name in wishes
         }
@@ -74,8 +82,37 @@ class Owner:
             before = self.states.get(name)
             now = self._looked(name, wish, present.get(name))
             self.states[name] = now
+            self._learn(name)
             said += _said(name, before, now)
         return tuple(said)
+
+    def learn(self) -> None:
+        """Take note of the rules of what is attached, which anybody may have changed."""
+        for name in self._wishes:
+            self._learn(name)
+
+    def _learn(self, name: str) -> None:
+        if (program := self.program(name)) is not None:
+            # What cannot be read now is as it was: whoever counts says that it cannot be read.
+            with contextlib.suppress(X0Error, OSError):
+                content = rules.content(program)
+                if content != self._rules.get(name):  # to read thousands of networks takes long
+                    found = rules.rules(program)
+                    self._wishes[name] = replace(self._wishes[name], rules=found)
+                    self._rules[name] = content
+
+    def wishes(self) -> dict[str, KeptWish]:
+        """What is wished, and how far it is fulfilled, by name of the interface."""
+        return {
+            name: KeptWish(
+                wish.mode,
+                wish.pin,
+                wish.rules,
+                attached=name in self._held,
+                yielded=self._yielded.get(name),
+            )
+            for name, wish in self._wishes.items()
+        }
 
     def hold(self, made: Attachment) -> None:
         """Own what has been attached by `attachment.attach`."""
@@ -95,6 +132,7 @@ class Owner:
             self._let_go(name)
         self._attach(name, wish)
         self._wishes[name] = wish
+        self._rules.pop(name, None)
         self._yielded.pop(name, None)
         made = self._held[name].attached
         self.states[name] = self._ownership("attached", "", found, made)
@@ -125,6 +163,7 @@ class Owner:
 
     def _forget(self, name: str) -> None:
         self._wishes.pop(name, None)
+        self._rules.pop(name, None)
         self._yielded.pop(name, None)
         self.states.pop(name, None)
         if (held := self._held.pop(name, None)) is not None:
@@ -196,7 +235,9 @@ class Owner:
 
     def _attach(self, name: str, wish: Wish) -> None:
         kept = self._kept.get(name)
-        made = attachment.attach(self._host, name, wish.mode, pin=wish.pin, reused=kept)
+        made = attachment.attach(
+            self._host, name, wish.mode, pin=wish.pin, reused=kept, kept=wish.rules
+        )
         self._take(name, made)
 
     def _take(self, name: str, made: Attachment) -> None:

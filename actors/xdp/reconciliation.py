@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from actors.xdp.contract import Interface, Mode, Occupant
+    from actors.xdp.contract import Interface, Mode, Occupant, Rules
 
 
 class Step(StrEnum):
@@ -28,10 +28,17 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is to be attached to an interface."""
+    """What is to be attached to an interface.
+
+    Attributes:
+        mode, pin: how.
+        rules: what it drops from the first packet on, unless it goes on with tables that are there;
+            None: nothing.
+    """
 
     mode: Mode
     pin: bool
+    rules: Rules | None = None
 
 
 @dataclass(frozen=True, slots=True)

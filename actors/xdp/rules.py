@@ -30,6 +30,7 @@ MOST_BURST: Final = 1_000_000
 SAMPLE_MOST: Final = 1 << 31
 _VALUE: Final = struct.pack("=I", 1)
 _TABLES: Final = {4: "x0_deny_v4", 6: "x0_deny_v6"}
+_KEY_BYTES: Final = {4: 8, 6: 20}
 _FIELDS: Final = {4: "deny_v4", 6: "deny_v6"}
 
 
@@ -124,6 +125,17 @@ def limit(program: Program, pps: float | None, burst: int | None = None) -> Rule
     return rules(program)
 
 
+def put(program: Program, kept: Rules) -> None:
+    """Have a program that has none drop what another one dropped.
+
+    Raises:
+        InvalidInput: they are no rules.
+        Conflict: they are too many.
+    """
+    deny(program, *map(network, kept.denied))
+    limit(program, kept.limit_pps, kept.limit_burst)
+
+
 def sample(program: Program, every: int) -> None:
     """Have each `every`th packet of an action on a CPU sampled; 0: none.
 
@@ -155,14 +167,24 @@ def rules(program: Program) -> Rules:
     )
 
 
+def content(program: Program) -> bytes:
+    """What the tables of the rules hold: it changes with them, and is cheaper to read than they."""
+    lists = [bytes(_keys(program, version)) for version in _TABLES]
+    return b"".join((program.config.pack(), *lists))
+
+
 def _denied(program: Program, version: int) -> list[Network]:
-    kind, size = (IPv4Network, 8) if version == 4 else (IPv6Network, 20)
-    found, _ = maps.lookup_batch(program.maps[_TABLES[version]], size, len(_VALUE), 4096)
-    keys = bytes(found)
+    kind, size = (IPv4Network if version == 4 else IPv6Network), _KEY_BYTES[version]
+    keys = bytes(_keys(program, version))
     return [
         kind((keys[at + 4 : at + size], int.from_bytes(keys[at : at + 4], sys.byteorder)))
         for at in range(0, len(keys), size)
     ]
+
+
+def _keys(program: Program, version: int) -> maps.Content:
+    table, size = program.maps[_TABLES[version]], _KEY_BYTES[version]
+    return maps.lookup_batch(table, size, len(_VALUE), 4096)[0]
 
 
 def _count(program: Program) -> None:

@@ -7,6 +7,7 @@ leaves a record of something that may live, never something alive without a reco
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Self
@@ -39,6 +40,11 @@ def observations(state_dir: Path) -> Path:
 def alerts(state_dir: Path) -> Path:
     """Where the alerts of a state directory are kept, those not told yet included."""
     return state_dir / "alerts"
+
+
+def owners(state_dir: Path) -> Path:
+    """Where the owners of XDP of a state directory keep what they are to do."""
+    return state_dir / "xdp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +119,9 @@ class SessionRecord:
             ) from error
 
     def remove(self, state_dir: Path) -> None:
-        """Remove the record if it still is this one; another's stays."""
+        """Remove the record if it still is this one; another's stays. Wishes end with it."""
         if SessionRecord.load(state_dir) == self:
+            shutil.rmtree(owners(state_dir), ignore_errors=True)
             (state_dir / NAME).unlink(missing_ok=True)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.xdp.contract import XDP, XdpOptions, xdp_actor
+from jobs.launch import record
 from jobs.launch.companion import Companion, Stage
 
 if TYPE_CHECKING:
     from jobs.launch.companion import Plan
-    from serve_apps.settings import Settings
 
 
 class XdpCompanion(Companion):
@@ -29,7 +29,7 @@ class XdpCompanion(Companion):
         from actors.xdp.actor import XdpActor
 
         for host, node in spawn.hosts().items():
-            options = xdp_options(plan.settings, host)
+            options = xdp_options(plan, host)
             spawn.detached(XdpActor, xdp_actor(host), options, node=node)
 
     def owns(self, actor: str) -> bool:
@@ -37,8 +37,9 @@ class XdpCompanion(Companion):
         return actor.startswith(f"{XDP}-")
 
 
-def xdp_options(settings: Settings, host: str) -> XdpOptions:
+def xdp_options(plan: Plan, host: str) -> XdpOptions:
     """What the actor of a host is started with."""
+    settings = plan.settings
     return XdpOptions(
         host,
         tuple(settings.xdp_interfaces.split(",")) if settings.xdp_interfaces else (),
@@ -46,4 +47,6 @@ def xdp_options(settings: Settings, host: str) -> XdpOptions:
         settings.xdp_pin,
         str(settings.xdp_bpffs),
         settings.log_level,
+        str(record.owners(settings.state_dir)),
+        f"{settings.namespace} {plan.began_at!r}",
     )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
+import secrets
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from subprocess import PIPE
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvloop
@@ -15,7 +18,7 @@ import uvloop
 from actors.runtime.alerting import Alert, AlertName, send_alerts_to
 from actors.runtime.errors import InvalidInput
 from actors.runtime.metrics import MemoryMetrics
-from actors.xdp import attachment, interfaces, preflight, rules
+from actors.xdp import attachment, interfaces, rules
 from actors.xdp.actor import XdpActor
 from actors.xdp.contract import Mode, XdpCounters, XdpOptions
 from actors.xdp.errors import AlreadyAttached, ForeignProgram, NoInterface, NotAttached
@@ -23,11 +26,13 @@ from actors.xdp.interfaces import MODE_FLAGS
 from actors.xdp.libbpf import objects
 from actors.xdp.owner import Owner
 from actors.xdp.reconciliation import Wish
+from tests.kernel import xdp_net
 from tests.kernel.xdp_frames import datagram
-from tests.kernel.xdp_net import LONG_S, ip, namespace, pair, wire
+from tests.kernel.xdp_net import LONG_S, ip, pair, wait_for, wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from pathlib import Path
 
     from actors.xdp.attachment import Host
 
@@ -37,17 +42,8 @@ FRAME = datagram("10.1.2.3")
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """A namespace with x0a joined to y0a, and a BPF file system of its own."""
-    found = preflight.facts(attachment.BPFFS)
-    if (why := preflight.judge(found, attachment.BPFFS, pin=False)) is not None:
-        pytest.skip(str(why))
-    place = tmp_path_factory.mktemp("bpf")
-    subprocess.run(["mount", "-t", "bpf", "bpf", str(place)], check=True)
-    try:
-        with namespace():
-            pair("x0a", "y0a")
-            yield attachment.Host(place)
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
+    with xdp_net.host(tmp_path_factory.mktemp("bpf"), x0a=1500) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +79,10 @@ async def actor(
     host: Host, *names: str, metrics: MemoryMetrics | None = None, pin: bool = False
 ) -> AsyncIterator[XdpActor]:
     """An actor that looks by itself once an hour: what it sees sooner, it was told."""
-    options = XdpOptions("box", names, Mode.AUTO, pin, str(host.bpffs), "ERROR", look_s=3600)
+    state_dir, session = str(host.bpffs.with_name("state")), secrets.token_hex(8)
+    options = XdpOptions(
+        *("box", names, Mode.AUTO, pin, str(host.bpffs), "ERROR", state_dir, session), look_s=3600
+    )
     made = XdpActor(options, metrics=metrics or MemoryMetrics())
     try:
         yield made
@@ -292,6 +291,111 @@ def test_one_actor_a_host_owns_xdp_and_the_next_adopts_what_is_pinned(host: Host
     run(scenario)
 
 
+# Does what it is told, a line each, and says what came of it. Its alerts go into a file.
+_LIFE = """
+import asyncio, json, sys
+from dataclasses import asdict
+from actors.runtime.alerting import send_alerts_to
+from actors.runtime.metrics import MemoryMetrics
+from actors.xdp.actor import XdpActor
+from actors.xdp.contract import Mode, XdpOptions
+
+async def main():
+    bpffs, state_dir, session, raised, *names = sys.argv[1:]
+    file = open(raised, "w", buffering=1)
+    send_alerts_to(lambda alert: print(json.dumps(asdict(alert)), file=file))
+    options = XdpOptions(
+        "box", tuple(names), Mode.AUTO, False, bpffs, "ERROR", state_dir, session, look_s=0.2
+    )
+    actor = XdpActor(options, metrics=MemoryMetrics())
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        name, *values = json.loads(line)
+        values = [Mode(one) if one in list(Mode) else one for one in values]
+        named = {"pin": False} if name == "attach" else {}
+        found = await getattr(actor, name)(*values, **named)
+        print(json.dumps(asdict(found) if found is not None else None), flush=True)
+
+asyncio.run(main())
+"""
+
+
+class Life:
+    """One life of an actor in a process of its own."""
+
+    def __init__(self, host: Host, state_dir: Path, *names: str) -> None:
+        self._raised = state_dir.with_name("raised")
+        given = [host.bpffs, state_dir, "one", self._raised, *names]
+        command = [sys.executable, "-c", _LIFE, *map(str, given)]
+        self._process = subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True)
+
+    def ask(self, *question: object) -> Any:
+        """Call a method, and return what it returns."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(question) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    def state(self) -> Any:
+        """How x0a is."""
+        return self.ask("status")["interfaces"].get("x0a")
+
+    def kill(self) -> list[dict[str, Any]]:
+        """End it by SIGKILL; the alerts that it has raised and that are not the end of one."""
+        self._process.kill()
+        self._process.communicate()
+        alerts = [json.loads(line) for line in self._raised.read_text().splitlines()]
+        wait_for(lambda: not interfaces.interface("x0a").programs, "the kernel has detached it")
+        return [one for one in alerts if one["ended"] is None]
+
+
+def test_what_was_asked_for_holds_over_a_sigkill(host: Host, tmp_path: Path) -> None:
+    """Mode and rules too; an alert says how long nothing was attached. A detachment holds as well.
+
+    A foreign program that came meanwhile is waited for.
+    """
+    state_dir = tmp_path / "state"
+    first = Life(host, state_dir)
+    assert first.ask("attach", "x0a", "skb")["mode"] == "skb"
+    first.ask("deny", "x0a", ["10.0.0.0/8"])
+    before = first.ask("rate_limit", "x0a", 500.0, 3)
+    program = attachment.opened("x0a")
+    rules.deny(program, rules.network("192.0.2.0/24"))  # as a command does, asking nobody,
+    program.close()
+    first.ask("rules", "x0a")  # by which it tells the owner
+    assert first.kill() == []
+
+    foreign = objects.load_pass()
+    at = interfaces.interface("x0a").index
+    interfaces.netlink_attach(at, foreign, MODE_FLAGS[Mode.DRV])
+    second = Life(host, state_dir)
+    assert second.state()["state"] == "refused"
+    interfaces.netlink_attach(at, -1, MODE_FLAGS[Mode.DRV])
+    os.close(foreign)
+    wait_for(lambda: second.state()["state"] == "attached", "the foreign program is gone")
+    assert second.state()["attached"]["mode"] == "skb"
+    denied = ["10.0.0.0/8", "192.0.2.0/24"]
+    assert second.ask("rules", "x0a") == {**before, "denied": denied}
+    program = attachment.opened("x0a")
+    xdp_net.send("y0a", [FRAME] * 3, program)
+    program.close()
+    assert second.ask("counters", "x0a", 0)["actions"]["denied"]["packets"] == 3
+    attachment.detach(host, "x0a")
+    wait_for(lambda: second.state()["state"] == "detached", "it is seen")
+    found = second.kill()
+    assert [one["name"] for one in found] == [
+        AlertName.XDP_DETACHED,
+        AlertName.XDP_REATTACHED,
+        AlertName.XDP_DETACHED,
+    ]
+    assert found[1]["subjects"] == ["x0a"]
+    assert "for at most" in found[1]["summary"]
+
+    third = Life(host, state_dir, "x0a")
+    assert third.state()["state"] == "detached"  # somebody meant it, before the crash
+    third.kill()
+
+
 _WITHOUT_RIGHTS = """
 import asyncio, sys
 from actors.runtime.metrics import MemoryMetrics
@@ -299,7 +403,7 @@ from actors.xdp.actor import XdpActor
 from actors.xdp.contract import Mode, XdpOptions
 
 async def main():
-    options = XdpOptions("box", ("x0a",), Mode.AUTO, False, sys.argv[1], "CRITICAL")
+    options = XdpOptions("box", ("x0a",), Mode.AUTO, False, *sys.argv[1:])
     metrics = MemoryMetrics()
     actor = XdpActor(options, metrics=metrics)
     print((await actor.status()).disabled)
@@ -319,7 +423,7 @@ def test_without_rights_the_actor_is_ready_and_says_what_is_missing(host: Host) 
     """It has not failed; the kernel's counters are shown as such, and none of XDP."""
     drop = ["setpriv", "--bounding-set=-net_admin", "--"]
     done = subprocess.run(
-        [*drop, sys.executable, "-c", _WITHOUT_RIGHTS, str(host.bpffs)],
+        [*drop, sys.executable, "-c", _WITHOUT_RIGHTS, str(host.bpffs), "CRITICAL", "/", "one"],
         capture_output=True,
         text=True,
         check=True,

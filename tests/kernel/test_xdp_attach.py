@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 from typer.testing import CliRunner
 
+from tests.kernel import xdp_net
 from tests.kernel.xdp_frames import datagram
-from tests.kernel.xdp_net import ip, namespace, pair, send, wait_for
+from tests.kernel.xdp_net import ip, pair, send, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,19 +51,9 @@ DRV, SKB = MODE_FLAGS[Mode.DRV], MODE_FLAGS[Mode.SKB]
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """A namespace with x0a and x0b joined to y0a and y0b, and a BPF file system of its own."""
-    found = preflight.facts(attachment.BPFFS)
-    if (why := preflight.judge(found, attachment.BPFFS, pin=False)) is not None:
-        pytest.skip(str(why))
-    place = tmp_path_factory.mktemp("bpf")
-    subprocess.run(["mount", "-t", "bpf", "bpf", str(place)], check=True)
-    try:
-        with namespace():
-            pair("x0a", "y0a")
-            pair("x0b", "y0b", mtu=9000)
-            ip("link set lo up")
-            yield attachment.Host(place)
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
+    with xdp_net.host(tmp_path_factory.mktemp("bpf"), x0a=1500, x0b=9000) as made:
+        ip("link set lo up")
+        yield made
 
 
 @pytest.fixture(autouse=True)

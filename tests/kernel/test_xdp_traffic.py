@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.runtime.errors import Conflict, InvalidInput
-from actors.xdp import attachment, counters, interfaces, layout, preflight, rules
+from actors.xdp import attachment, counters, interfaces, layout, rules
 from actors.xdp.errors import XdpUnavailable
 from actors.xdp.layout import Action
 from actors.xdp.libbpf import introspection, objects
@@ -21,12 +21,15 @@ from actors.xdp.libbpf.library import BpfError
 from actors.xdp.program import OBJECT, Program, table_sizes
 from tests.examples import share
 from tests.kernel import xdp_frames as frames
+from tests.kernel import xdp_net
 from tests.kernel import xdp_reference as reference
-from tests.kernel.xdp_net import counted, namespace, pair, send, wait_for, wire
+from tests.kernel.xdp_net import counted, send, wait_for, wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from actors.xdp.attachment import Host
 
 FLOOD = 100_000
 FUZZED = 100_000
@@ -35,21 +38,16 @@ XDP_DROP, XDP_PASS = 1, 2
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Skip where the kernel takes no programs; a place for pins that is not used."""
-    found = preflight.facts(attachment.BPFFS)
-    if (why := preflight.judge(found, attachment.BPFFS, pin=False)) is not None:
-        pytest.skip(str(why))
-    with namespace():
-        pair("x0a", "y0a")
-        pair("x0b", "y0b")
-        yield tmp_path_factory.mktemp("bpf")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """A namespace with x0a and x0b joined to y0a and y0b."""
+    with xdp_net.host(tmp_path_factory.mktemp("bpf"), x0a=1500, x0b=1500) as made:
+        yield made
 
 
 @pytest.fixture
-def program(place: Path) -> Iterator[Program]:
+def program(host: Host) -> Iterator[Program]:
     """A program that is attached to nothing, for frames that are given to it."""
-    del place
+    del host
     loaded = Program.load()
     yield loaded
     loaded.close()
@@ -64,14 +62,14 @@ def packets(program: Program) -> dict[str, int]:
 # -- floods ----------------------------------------------------------------------------------------
 
 
-def test_a_flood_is_denied_and_limited_and_counted_exactly(place: Path) -> None:
+def test_a_flood_is_denied_and_limited_and_counted_exactly(host: Host) -> None:
     """100,000 packets of made-up sources: each is in one count, and dropped if it should be.
 
     A quarter is of denied networks, half of a few sources over their rate, the rest of sources
     that come once.
     """
     draw = random.Random(1)
-    made = attachment.attach(attachment.Host(place), "x0a")
+    made = attachment.attach(host, "x0a")
     rules.deny(made.program, *DENIED)
     rules.limit(made.program, 0.001, burst=5)  # nothing is refilled meanwhile
     flood = []
@@ -119,9 +117,9 @@ def test_a_limit_refills_and_ends(program: Program) -> None:
             rules.limit(program, pps, burst)
 
 
-def test_a_swap_under_traffic_misses_no_packet(place: Path) -> None:
+def test_a_swap_under_traffic_misses_no_packet(host: Host) -> None:
     """Hundreds of replacements while packets come: every packet is counted once."""
-    made = attachment.attach(attachment.Host(place), "x0a")
+    made = attachment.attach(host, "x0a")
     programs = [made.program, Program.load(reused=made.program)]
     sent, done = 0, threading.Event()
 
@@ -144,7 +142,7 @@ def test_a_swap_under_traffic_misses_no_packet(place: Path) -> None:
             for turn in range(200):
                 attachment.swap(made.link, programs[(turn + 1) % 2], programs[turn % 2], "x0a")
             wait_for(lambda: sent > 1000, "there is traffic")
-            attachment.replaced(attachment.Host(place), "x0a")
+            attachment.replaced(host, "x0a")
         finally:
             done.set()
             sender.join()
@@ -154,9 +152,8 @@ def test_a_swap_under_traffic_misses_no_packet(place: Path) -> None:
     made.close()
 
 
-def test_two_interfaces_are_independent(place: Path) -> None:
+def test_two_interfaces_are_independent(host: Host) -> None:
     """What one denies the other passes, and each counts its own."""
-    host = attachment.Host(place)
     a, b = attachment.attach(host, "x0a"), attachment.attach(host, "x0b")
     rules.deny(a.program, ip_network("192.0.2.0/24"))
     for far, made in (("y0a", a), ("y0b", b)):
@@ -281,10 +278,11 @@ def test_a_full_list_denies_no_more_and_says_so(program: Program) -> None:
 
 
 def test_what_the_kernel_refuses_to_load_is_told(
-    place: Path, monkeypatch: pytest.MonkeyPatch
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In libbpf's or the verifier's own words."""
-    broken = place / "broken.o"
+    del host
+    broken = tmp_path / "broken.o"
     broken.write_bytes(b"no object")
     with monkeypatch.context() as patched:
         patched.setattr("actors.xdp.program.OBJECT", broken)
@@ -404,9 +402,9 @@ def _flow(sample: layout.Sample) -> tuple[object, ...]:
 
 
 @pytest.fixture(scope="module")
-def judging(place: Path) -> Iterator[Program]:
+def judging(host: Host) -> Iterator[Program]:
     """A program that denies, and samples every packet."""
-    del place
+    del host
     program = Program.load()
     rules.deny(program, *DENIED)
     rules.sample(program, 1)

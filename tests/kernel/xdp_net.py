@@ -12,11 +12,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from actors.xdp import counters
+import pytest
+
+from actors.xdp import attachment, counters, preflight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from actors.xdp.attachment import Host
     from actors.xdp.program import Program
 
 BURST = 100  # frames; a veth pair takes 256 before it drops
@@ -71,6 +74,27 @@ def pair(near: str, far: str, mtu: int = 1500) -> None:
         f"link set {near} arp off up",
         f"link set {far} arp off up",
     )
+
+
+@contextlib.contextmanager
+def host(place: Path, **mtus: int) -> Iterator[Host]:
+    """Bring this thread into a network of its own, in which XDP can be used; skip where it cannot.
+
+    Args:
+        place: where a BPF file system for pins is mounted.
+        mtus: MTU of pairs of interfaces, by the name of one: that of x0a is y0a.
+    """
+    found = preflight.facts(attachment.BPFFS)
+    if (why := preflight.judge(found, attachment.BPFFS, pin=False)) is not None:
+        pytest.skip(str(why))
+    subprocess.run(["mount", "-t", "bpf", "bpf", str(place)], check=True)
+    try:
+        with namespace():
+            for near, mtu in mtus.items():
+                pair(near, f"y{near[1:]}", mtu)
+            yield attachment.Host(place)
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
 
 
 @contextlib.contextmanager

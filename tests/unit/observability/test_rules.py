@@ -35,6 +35,7 @@ WITHOUT_RULE = {
     AlertName.PQC_KEY_ROTATION_FAILED: NOT_BUILT,
     AlertName.XDP_ATTACH_FAILED: OF_HOST,
     AlertName.XDP_DETACHED: OF_HOST,
+    AlertName.XDP_REATTACHED: "it tells of what is over",
     AlertName.XDP_MAP_CHURN: OF_HOST,
     AlertName.CANARY_ROLLED_BACK: NOT_BUILT,
     AlertName.ALERT_TEST: "a person raises it",

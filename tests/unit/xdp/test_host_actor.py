@@ -33,7 +33,17 @@ async def test_without_its_loop_the_process_ends(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(os, "_exit", leave)
     monkeypatch.setattr(HostOwner, "look", look)
-    options = XdpOptions("box", (), Mode.AUTO, False, "/nowhere", "CRITICAL", look_s=0.01)  # noqa: FBT003
+    options = XdpOptions(
+        "box",
+        (),
+        Mode.AUTO,
+        False,  # noqa: FBT003
+        "/nowhere",
+        "CRITICAL",
+        "/nowhere",
+        "one",
+        look_s=0.01,
+    )
     made = XdpActor(options, metrics=MemoryMetrics())
     await made.status()
     assert (await made.health()).state == "ready"

@@ -19,7 +19,7 @@ from actors.xdp.contract import (
 )
 from actors.xdp.exported import Exported
 from actors.xdp.host_alerts import UNTABLED, WINDOW_S, HostAlerts
-from jobs.launch.companion import OFF, Seen
+from jobs.launch.companion import OFF, Plan, Seen
 from jobs.launch.companion import State as CompanionState
 from jobs.launch.xdp_companion import XdpCompanion, xdp_options
 from serve_apps.settings import Settings
@@ -139,10 +139,15 @@ def test_each_host_has_an_actor_with_a_name_of_safe_characters() -> None:
     """And what it is started with is what the settings say, for each host alike."""
     assert xdp_actor("box-1.example.org") == "xdp-box-1-example-org"
     assert xdp_actor("a/b c") == "xdp-a-b-c"
-    options = xdp_options(Settings.load(xdp_interfaces="eth0,wlan0", xdp_mode="skb"), "box")
+    chosen = Plan(
+        Settings.load(xdp_interfaces="eth0,wlan0", xdp_mode="skb"), None, own_cluster=True
+    )
+    options = xdp_options(chosen, "box")
     assert options.interfaces == ("eth0", "wlan0")
     assert (options.mode, options.pin) == (Mode.SKB, False)
-    assert xdp_options(Settings.load(), "box").interfaces == ()
+    other = xdp_options(Plan(Settings.load(), None, own_cluster=True), "box")
+    assert other.interfaces == ()
+    assert other.session != options.session
 
 
 def test_status_shows_the_actor_of_each_host() -> None:
