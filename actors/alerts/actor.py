@@ -13,10 +13,10 @@ from pydantic import SecretStr
 
 from actors.alerts import documents, listing
 from actors.alerts.alert_thread import Acknowledgement, fingerprint
+from actors.alerts.alertmanager_way import AlertmanagerWay
 from actors.alerts.channels.configured import configured
 from actors.alerts.contract import (
     ALERTS,
-    LONGEST_SILENCE_S,
     MOST_LISTED,
     AlertsContract,
     AlertState,
@@ -28,11 +28,12 @@ from actors.alerts.errors import AlertOver, AlreadyAcknowledged, UnknownAlert
 from actors.alerts.event_reading import SOURCE, EventReader
 from actors.alerts.network_alerts import AlertRules, NetworkAlerts
 from actors.alerts.notice import Change, Notice
-from actors.alerts.outbox import ALERTMANAGER, MOST_BY, Outbox, Path, Ways
+from actors.alerts.outbox import MOST_BY, Outbox
 from actors.alerts.quiet_hours import QuietHours
 from actors.alerts.router import Rules
 from actors.alerts.schema import TABLES
 from actors.alerts.sender import Sender
+from actors.alerts.ways import ALERTMANAGER, Ways
 from actors.runtime import alert_spool
 from actors.runtime.alert_spool import SpooledAlert
 from actors.runtime.alerting import Alert, AlertName, AlertSeverity
@@ -49,7 +50,8 @@ if TYPE_CHECKING:
     from actors.alerts.channels.options import ChannelOptions
     from actors.alerts.contract import AlertsOptions, AlertStatus, Silence, SilenceRequest
     from actors.alerts.event_reading import EventAlerts
-    from actors.alerts.outbox import Kept, Taken
+    from actors.alerts.outbox import Taken
+    from actors.alerts.thread_rows import Kept
     from actors.runtime.actor_health import ActorHealth
     from actors.runtime.metrics import Metrics
 
@@ -95,8 +97,6 @@ class AlertsActor(ActorShell):
         self._interpret = interpret or (lambda state: NetworkAlerts(rules, state))
         self._held = contextlib.ExitStack()
         self._senders: dict[str, Sender] = {}
-        self._ways = Ways()
-        self._doubtful: list[Notice] = []  # that Alertmanager may have, although others were told
         self._failing = ""
         self._reader: EventReader | None = None
         self._raised_total = self._metrics.counter(
@@ -132,11 +132,14 @@ class AlertsActor(ActorShell):
                 break
             await asyncio.sleep(RETRY_S)
         direct = tuple(channel.name for channel in made.direct)
-        self._ways = Ways(alertmanager=made.alertmanager is not None, direct=direct)
-        await asyncio.to_thread(self._outbox.recover, time.time(), self._ways)
+        ways = Ways(alertmanager=made.alertmanager is not None, direct=direct)
+        self._way = AlertmanagerWay(self._outbox, ways)
+        await asyncio.to_thread(self._outbox.recover, time.time(), ways)
         for channel in (made.alertmanager, *made.direct):
             if channel is not None:
-                sender = Sender(channel, self._outbox, time.time, self._errors, self._told)
+                sender = Sender(
+                    channel, self._outbox.deliveries, time.time, self._errors, self._told
+                )
                 self._senders[channel.name] = sender
         for name, sender in self._senders.items():
             self._vital(sender.run())
@@ -187,7 +190,9 @@ class AlertsActor(ActorShell):
         self, batch: Sequence[SpooledAlert], cursor: tuple[str, int, bytes] | None = None
     ) -> Taken:
         taken = await asyncio.to_thread(
-            lambda: self._outbox.take(batch, time.time(), self._rules, self._ways, cursor=cursor)
+            lambda: self._outbox.take(
+                batch, time.time(), self._rules, self._way.ways, cursor=cursor
+            )
         )
         for alert in taken.alerts:
             self._raised_total.inc(name=alert.name.value)
@@ -243,7 +248,7 @@ class AlertsActor(ActorShell):
 
     async def _decide(self) -> None:
         self._note(
-            await asyncio.to_thread(self._outbox.decide, time.time(), self._rules, self._ways)
+            await asyncio.to_thread(self._outbox.decide, time.time(), self._rules, self._way.ways)
         )
 
     # -- the way to Alertmanager, and past it ----------------------------------------------------
@@ -253,54 +258,22 @@ class AlertsActor(ActorShell):
         while True:
             if await sender.check():
                 sender.reached()
-                await self._reached(sender)
+                await self._way.reached(sender)
             else:
                 await self._missed()
             self._count(sender)
             await asyncio.sleep(REACH_S)
 
     async def _missed(self) -> None:
-        """Alertmanager cannot be reached: the direct channels tell what nobody was told of yet."""
-        if not self._ways.direct:
-            return
-        if self._ways.reached:
-            self._ways = replace(self._ways, reached=False)
-            self._log.warning("Alertmanager cannot be reached: direct channels tell")
-        doubtful = await asyncio.to_thread(
-            self._outbox.reroute, Path.ALERTMANAGER, self._ways, Path.DIRECT
-        )
-        self._doubtful.extend(doubtful)
-        self._wake()
-
-    async def _reached(self, sender: Sender) -> None:
-        """Alertmanager can be reached again: it tells what nobody was told of yet."""
-        if self._ways.reached:
-            return
-        try:
-            await sender.tell_in_turn([_taken_back(each) for each in self._doubtful])
-            self._doubtful.clear()
-            await self._repost(sender)
-        except X0Error:
-            return  # it is asked again
-        self._ways = replace(self._ways, reached=True)
-        self._log.info("Alertmanager can be reached again")
-        await asyncio.to_thread(self._outbox.reroute, Path.DIRECT, self._ways, Path.ALERTMANAGER)
-        sender.retry()
+        if await self._way.missed():
+            self._wake()
 
     async def _reposting(self, sender: Sender) -> None:
         """Tell Alertmanager again and again what lasts: else it takes it to be over."""
         while True:
             await asyncio.sleep(self._options.repost_s)
             with contextlib.suppress(X0Error):  # `_reaching` notices it as well
-                await self._repost(sender)
-
-    async def _repost(self, sender: Sender) -> None:
-        threads = await asyncio.to_thread(self._outbox.open)
-        told = await asyncio.to_thread(self._outbox.told, [kept.id for kept in threads])
-        now = time.time()
-        again = [_lasting(kept, now) for kept in threads if kept.path is Path.ALERTMANAGER]
-        known = {kept.thread.name for kept in threads if told.get(kept.id, (None, ()))[0]}
-        await sender.tell_in_turn([each for each in again if each and each.thread in known])
+                await self._way.repost(sender)
 
     async def _checking(self, sender: Sender) -> None:
         while True:
@@ -338,7 +311,7 @@ class AlertsActor(ActorShell):
         while True:
             with self._errors.guard(severity="warning", during="counting"):
                 for name in self._senders:
-                    backlog = await asyncio.to_thread(self._outbox.backlog, name)
+                    backlog = await asyncio.to_thread(self._outbox.deliveries.backlog, name)
                     self._pending.set(backlog.pending, channel=name)
                 threads = await asyncio.to_thread(self._outbox.open)
                 now = time.time()
@@ -376,8 +349,8 @@ class AlertsActor(ActorShell):
 
     async def _listed(self, threads: Sequence[Kept]) -> list[AlertStatus]:
         now = time.time()
-        told = await asyncio.to_thread(self._outbox.told, [kept.id for kept in threads])
-        silences = await asyncio.to_thread(self._outbox.silences, now)
+        told = await asyncio.to_thread(self._outbox.deliveries.told, [kept.id for kept in threads])
+        silences = await asyncio.to_thread(self._outbox.silences.all, now)
         return listing.listed(threads, told, silences, now)
 
     async def resolve(self, fingerprint: str, by: str) -> AlertStatus:
@@ -395,7 +368,7 @@ class AlertsActor(ActorShell):
         one = await self._lasting_alert(fingerprint)
         given = Acknowledgement(by[:MOST_BY], time.time())
         known = await asyncio.to_thread(
-            self._outbox.acknowledge, one.fingerprint, given, self._ways
+            self._outbox.acknowledge, one.fingerprint, given, self._way.ways
         )
         if known is None:
             raise AlertOver(one.fingerprint, one.alert.summary)
@@ -432,20 +405,19 @@ class AlertsActor(ActorShell):
         """See `AlertsContract.silence`."""
         await self._ready()
         now = time.time()
-        _check_silence(request, now)
-        silence = await asyncio.to_thread(self._outbox.silence, request, now)
+        silence = await asyncio.to_thread(self._outbox.silences.add, request, now)
         self._log.info("alerts are silenced", id=silence.id, by=request.by, why=request.comment)
         return silence
 
     async def silences(self) -> tuple[Silence, ...]:
         """See `AlertsContract.silences`."""
         await self._ready()
-        return await asyncio.to_thread(self._outbox.silences, time.time())
+        return await asyncio.to_thread(self._outbox.silences.all, time.time())
 
     async def unsilence(self, silence: str) -> Silence:
         """See `AlertsContract.unsilence`."""
         await self._ready()
-        ended = await asyncio.to_thread(self._outbox.unsilence, silence, time.time())
+        ended = await asyncio.to_thread(self._outbox.silences.end, silence, time.time())
         self._log.info("a silence is ended", id=silence)
         await self._decide()
         return ended
@@ -472,7 +444,7 @@ class AlertsActor(ActorShell):
         await self._ready()
         found: list[ChannelHealth] = []
         for name, sender in self._senders.items():
-            backlog = await asyncio.to_thread(self._outbox.backlog, name)
+            backlog = await asyncio.to_thread(self._outbox.deliveries.backlog, name)
             found.append(
                 ChannelHealth(
                     name,
@@ -514,53 +486,6 @@ async def _tried(sender: Sender, notice: Notice) -> TestDelivery:
     except X0Error as error:
         return TestDelivery(sender.name, delivered=False, why=str(error))
     return TestDelivery(sender.name, delivered=True)
-
-
-def _taken_back(notice: Notice) -> Notice:
-    """What tells Alertmanager to forget alerts of which others have told."""
-    now = time.time()
-    alerts = tuple(replace(alert, ended=alert.ended or now) for alert in notice.alerts)
-    return replace(notice, change=Change.RESOLVED, alerts=alerts, at=now)
-
-
-def _lasting(kept: Kept, now: float) -> Notice | None:
-    """What people were told of a thread and have not been told to be over."""
-    told = kept.thread.told
-    if told is None:
-        return None
-    alerts = tuple(
-        replace(raised.alert, ended=None)
-        for raised in kept.thread.worst_first()
-        if raised.fingerprint in told.faults and not told.faults[raised.fingerprint][1]
-    )
-    if not alerts:
-        return None
-    notice_id = f"{kept.thread.name}:{kept.thread.notices}"
-    return Notice(notice_id, kept.thread.name, Change.CHANGED, told.severity, alerts, now)
-
-
-def _check_silence(request: SilenceRequest, now: float) -> None:
-    """Refuse a silence that cannot be meant.
-
-    Raises:
-        InvalidInput: it ends before it starts or before now, lasts too long, or fits any alert.
-    """
-    wrong = ""
-    if not request.starts < request.ends:
-        wrong = "it ends before it starts"
-    elif request.ends <= now:
-        wrong = "its end has passed"
-    elif request.ends - max(request.starts, now) > LONGEST_SILENCE_S:
-        wrong = f"it lasts longer than {LONGEST_SILENCE_S / 86_400:.0f} days"
-    elif not (request.fingerprint or request.names or request.labels or request.subjects):
-        wrong = "it would fit any alert"
-    if wrong:
-        raise InvalidInput(
-            "the silence is refused",
-            wrong,
-            "Say which alerts it is about, and give an end that is to come.",
-            entry="silence",
-        )
 
 
 _KEEPS: type[AlertsContract] = AlertsActor

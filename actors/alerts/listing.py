@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from actors.alerts.alert_thread import RaisedAlert
     from actors.alerts.contract import Silence
-    from actors.alerts.outbox import Kept
+    from actors.alerts.thread_rows import Kept
 
     Told = Mapping[int, tuple[float | None, tuple[str, ...]]]
 

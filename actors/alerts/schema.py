@@ -108,3 +108,13 @@ cursors = Table(
 )
 
 TABLES: Final = Tables("alerts", METADATA, Path(__file__).parent / "migrations", "alerts_version")
+
+
+def ms(at: float) -> int:
+    """A Unix time, s, as the tables keep it."""
+    return int(at * 1000)
+
+
+def seconds(at_ms: int | None) -> float | None:
+    """The inverse of `ms`; None stays None."""
+    return None if at_ms is None else at_ms / 1000

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from actors.alerts.channels.channel import Channel
+    from actors.alerts.deliveries import Deliveries, Due
     from actors.alerts.notice import Notice
-    from actors.alerts.outbox import Due, Outbox
     from actors.runtime.error_handler import ErrorHandler
 
 PAUSES_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)  # after so many failures
@@ -30,7 +30,7 @@ class Sender:
 
     Args:
         channel: the channel.
-        outbox: what it is to be handed.
+        deliveries: what it is to be handed.
         now: tells Unix time, s.
         errors: for what a channel raises that it must not.
         told: called when something was delivered, refused or has failed.
@@ -39,7 +39,7 @@ class Sender:
     def __init__(
         self,
         channel: Channel,
-        outbox: Outbox,
+        deliveries: Deliveries,
         now: Callable[[], float],
         errors: ErrorHandler,
         told: Callable[[Sender], None],
@@ -49,7 +49,7 @@ class Sender:
         self.why = "it has not been used yet"
         self.delivered = 0
         self.failed = 0
-        self._outbox = outbox
+        self._deliveries = deliveries
         self._now = now
         self._errors = errors
         self._told = told
@@ -98,7 +98,7 @@ class Sender:
         """Deliver what is next; how long to pause then, s. None: there was nothing."""
         most = 1 if self._singly else self.channel.most
         async with self._turn:
-            due = await asyncio.to_thread(self._outbox.claim, self.name, most)
+            due = await asyncio.to_thread(self._deliveries.claim, self.name, most)
             if not due:
                 self._singly = 0
                 return None
@@ -114,13 +114,13 @@ class Sender:
             return self.channel.pause_s
         except ChannelUnavailable as error:
             doubtful = isinstance(error, FateUnknown)
-            await asyncio.to_thread(self._outbox.failed, ids, error.why, doubtful=doubtful)
+            await asyncio.to_thread(self._deliveries.failed, ids, error.why, doubtful=doubtful)
             asked = min(error.retry_after_s, LONGEST_S)
             pause_s = max(asked, PAUSES_S[min(self._failures, len(PAUSES_S) - 1)])
             self._failures += 1
             self._told(self)
             return pause_s
-        await asyncio.to_thread(self._outbox.delivered, ids, receipts, self._now())
+        await asyncio.to_thread(self._deliveries.delivered, ids, receipts, self._now())
         self._failures = 0
         self.delivered += len(ids)
         self._told(self)
@@ -129,9 +129,9 @@ class Sender:
     async def _refuse(self, ids: Sequence[int], error: ChannelRefused) -> None:
         if len(ids) > 1:  # one of them; which, only another try tells
             self._singly = len(ids)
-            await asyncio.to_thread(self._outbox.failed, ids, error.why, doubtful=False)
+            await asyncio.to_thread(self._deliveries.failed, ids, error.why, doubtful=False)
             return
-        await asyncio.to_thread(self._outbox.refused, ids, str(error))
+        await asyncio.to_thread(self._deliveries.refused, ids, str(error))
         self._told(self)
 
     async def tell(self, notices: Sequence[Notice]) -> Sequence[str]:

@@ -232,7 +232,7 @@ async def test_direct_channels_tell_while_alertmanager_is_away_and_only_then(hou
     await actor.take(spooled(fired("meanwhile"), first=1))
     await until(lambda: telegram.told() == [("meanwhile", Change.FIRED)])
     alertmanager.fails = None
-    await until(lambda: actor._ways.reached)
+    await until(lambda: actor._way.ways.reached)
     await actor.take(spooled(fired("later"), over("meanwhile"), over("first"), first=2))
     await until(lambda: ("first", Change.RESOLVED) in alertmanager.told())
     await until(lambda: len(telegram.heard) == 2)
