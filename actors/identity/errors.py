@@ -1,6 +1,8 @@
+# ruff: noqa: N818 - an error is named by its condition
 """The errors of identities.
 
 X0Error
+├── HandshakeFailed              500  a post-quantum handshake ended without a session
 ├── InvalidInput
 │   ├── IdentityRefused          422  a certificate, bundle, token or message breaks a rule
 │   ├── WrongLength              422  a key, ciphertext or signature has another length
@@ -13,9 +15,10 @@ No error holds a byte of what it is about: messages of the Workload API carry pr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
 
-from actors.runtime.errors import InvalidInput, Unavailable
+from actors.runtime.errors import InvalidInput, Unavailable, X0Error
 
 if TYPE_CHECKING:
     from actors.identity.contract import IdentityFault
@@ -96,3 +99,65 @@ class InvalidEncapsulationKey(InvalidInput):
             entry="encapsulation key",
         )
         self.algorithm = algorithm
+
+
+class HandshakeReason(StrEnum):
+    """Why a handshake failed; every way to fail has its own code."""
+
+    MALFORMED = "malformed"  # bytes that are no message of this protocol
+    TOO_LONG = "too_long"
+    UNEXPECTED_MESSAGE = "unexpected_message"  # a message of another step
+    ENDED = "ended"  # the handshake is over, well or not
+    WRONG_MESH = "wrong_mesh"
+    WRONG_RECEIVER = "wrong_receiver"  # meant for somebody else
+    REFLECTED = "reflected"  # our own message came back
+    UNKNOWN_PEER = "unknown_peer"  # no key is enrolled for that name
+    CLOCK_SKEW = "clock_skew"
+    REPLAYED = "replayed"
+    VERSION_UNSUPPORTED = "version_unsupported"  # no version in common, as of an older protocol
+    VERSION_DOWNGRADE = "version_downgrade"  # the peer was offered fewer versions than we offered
+    SUITE_UNSUPPORTED = "suite_unsupported"  # no suite in common
+    SUITE_DOWNGRADE = "suite_downgrade"  # the peer was offered fewer suites than we offered
+    CLASSICAL_ONLY = "classical_only"  # no suite that holds against a quantum computer
+    BAD_KEY = "bad_key"  # no encapsulation key
+    BAD_SIGNATURE = "bad_signature"
+    BAD_CONFIRMATION = "bad_confirmation"  # the two sides have not the same secret
+    SIGNING_FAILED = "signing_failed"  # our own key could not be used
+    UNREACHABLE = "unreachable"  # the peer did not answer
+
+    @property
+    def is_fallback_attempt(self) -> bool:
+        """Whether somebody wanted less protection than is required."""
+        return self in _FALLBACK
+
+
+_FALLBACK: Final = frozenset(
+    {
+        HandshakeReason.VERSION_UNSUPPORTED,
+        HandshakeReason.VERSION_DOWNGRADE,
+        HandshakeReason.SUITE_UNSUPPORTED,
+        HandshakeReason.SUITE_DOWNGRADE,
+        HandshakeReason.CLASSICAL_ONLY,
+    }
+)
+
+
+class HandshakeFailed(X0Error):
+    """A post-quantum handshake ended without a session; nothing less is tried.
+
+    Attributes:
+        reason: code of the reason.
+        peer: name of the other side; "" while it is not known.
+    """
+
+    reason: HandshakeReason
+    peer: str
+
+    def __init__(self, reason: HandshakeReason, peer: str = "") -> None:
+        super().__init__(
+            f"post-quantum handshake{f' with {peer}' if peer else ''} failed",
+            reason.replace("_", " "),
+            "It is tried again by itself; if it goes on, check the keys and clocks of both sides.",
+            reason=reason,
+            peer=peer,
+        )
