@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ import numpy as np
 from actors.mesh import control, pacing
 from actors.mesh.contract import COORDINATOR, ShardContract
 from actors.mesh.errors import ShardUnavailable
+from actors.mesh.guard import guard_of
 from actors.mesh.host import MeshHost
 from actors.mesh.journal import FileJournal
 from actors.mesh.partition import Partition
@@ -62,6 +64,7 @@ class MeshShard(ActorShell):
         self._host: MeshHost | None = None
         self._present = np.zeros(0, bool)  # which nodes the map has, of all that it ever had
         self._routes_due = asyncio.Event()
+        self._checks_due = asyncio.Event()
         self._wake = asyncio.Event()
         self._due = 0.0  # time of the next scheduled turn, s
         self._arrivals, self._room = Bell(), Bell()  # rung for waiting readers
@@ -76,7 +79,7 @@ class MeshShard(ActorShell):
     async def _live(self) -> None:
         """Join the mesh, then run."""
         await self.update(await self._join())
-        for work in (self._turn_for_ever(), self._route()):
+        for work in (self._turn_for_ever(), self._route(), self._check()):
             self._vital(work)
         self._start(self._report())
 
@@ -115,6 +118,8 @@ class MeshShard(ActorShell):
                 self._peers[peer].set()
         if host.router.due:
             self._routes_due.set()
+        if host.guard.advertisements.due:
+            self._checks_due.set()
         if host.next_step(now) < self._due:
             self._wake.set()
 
@@ -132,6 +137,17 @@ class MeshShard(ActorShell):
                     host.install(job, trees, self._clock.now())
                     self._shard_metrics.spf(self._clock.now() - started)
                 self._wake.set()
+
+    async def _check(self) -> None:
+        """Check signatures in a thread whenever some have come."""
+        host = self._hosting()
+        while True:
+            await self._checks_due.wait()
+            self._checks_due.clear()
+            while (job := host.guard.advertisements.job()) is not None:
+                verdicts = await asyncio.to_thread(job.run)
+                host.believe(job, verdicts, self._clock.now())
+                self._follow(host, self._clock.now())
 
     async def _converse(self, peer: str) -> None:
         """Carry envelopes to one peer, one at a time."""
@@ -181,6 +197,7 @@ class MeshShard(ActorShell):
                     membership.placement,
                     self._options.host,
                     now,
+                    functools.partial(guard_of, self._options.guard, self._options.directory),
                 )
             elif newer:
                 host.replace(membership.topology, membership.placement, now)

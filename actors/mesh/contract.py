@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from actors.mesh.batch import MessageBatch
     from actors.mesh.frames import Envelope, EnvelopeAnswer
+    from actors.mesh.guard import GuardMaker
     from actors.mesh.membership import Faults, Membership
     from actors.mesh.partition import Acceptance
     from actors.topology.diff import Event
@@ -88,6 +89,7 @@ class ShardOptions:
     mailbox_capacity: int  # open messages, and unread messages, that each node may have
     directory: Path  # directory of the mesh's journals
     log_level: str
+    guard: GuardMaker | None = None  # None: every node is believed
 
 
 @dataclass(frozen=True, slots=True)

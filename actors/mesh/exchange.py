@@ -16,7 +16,7 @@ from actors.mesh.frames import Envelope, EnvelopeAnswer, GiveUp, Settlement
 from actors.mesh.neighbours import Hellos
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -42,6 +42,7 @@ class SentEnvelope:
 @dataclass(slots=True)
 class _Peer:
     hellos: list[tuple[Hellos, NDArray[np.int64]]] = field(default_factory=list)
+    beacons: dict[int, bytes] = field(default_factory=dict)  # the latest of each node
     settled: list[Settlement] = field(default_factory=list)
     give_up: dict[int, GiveUp] = field(default_factory=dict)  # one for each destination partition
     met: bool = False
@@ -96,15 +97,30 @@ class Exchange:
         return tuple(name for name, state in self._peers.items() if state.met)
 
     def say_hello(
-        self, target: NDArray[np.int32], hellos: Hellos, arrived: NDArray[np.int64]
+        self,
+        ends: tuple[NDArray[np.int32], NDArray[np.int32]],
+        hellos: Hellos,
+        arrived: NDArray[np.int64],
+        beacons: Mapping[int, bytes],
     ) -> None:
-        """Pass on the Hello bursts that reach nodes of peers."""
+        """Pass on the Hello bursts that reach nodes of peers, and what their senders say along.
+
+        Args:
+            ends: node that each burst is from, and node that it is for.
+            hellos: the bursts.
+            arrived: number of copies of each that arrived.
+            beacons: what senders say along, by node.
+        """
+        source, target = ends
         peer = self._peer[target]
         for name, state in self._peers.items():
             rows = (peer == self._number[name]) & (arrived > 0)
             if rows.any():
                 some = Hellos(*(column[rows] for column in hellos))
                 state.hellos.append((some, arrived[rows]))
+                if beacons:
+                    spoke = set(source[rows].tolist()).intersection(beacons)
+                    state.beacons.update((node, beacons[node]) for node in spoke)
                 del state.hellos[:-MAX_HELLOS]
 
     def settle(self, peer: str, settlement: Settlement) -> None:
@@ -163,13 +179,14 @@ class Exchange:
             revision=self.revision,
             hellos=hellos,
             arrived=arrived_copies,
+            beacons=state.beacons,
             data=data,
             sync=sync,
             sync_link=sync_link,
             settled=tuple(state.settled),
             give_up=tuple(state.give_up.values()),
         )
-        state.hellos, state.settled, state.give_up = [], [], {}
+        state.hellos, state.beacons, state.settled, state.give_up = [], {}, [], {}
         return SentEnvelope(envelope, departure, told, acknowledged)
 
     def _sync_link(self, peer: str, state: _Peer) -> int:

@@ -10,6 +10,8 @@ import numpy as np
 from actors.mesh import batch as messages
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from actors.mesh.batch import MessageBatch
@@ -63,6 +65,7 @@ class Envelope:
     revision: int  # version of the placement, which changes with the numbering of links too
     hellos: Hellos | None = None
     arrived: NDArray[np.int64] | None = None  # number of copies of each Hello burst that arrived
+    beacons: Mapping[int, bytes] = field(default_factory=dict)  # the latest of each node's Hellos
     data: DataFrames = field(default_factory=no_frames)
     sync: SyncFrame | None = None
     sync_link: int = -1

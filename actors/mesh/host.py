@@ -11,6 +11,7 @@ partition is journaled before the turn ends, and so before anybody can be told o
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +23,8 @@ from actors.mesh.contract import MeshEvent
 from actors.mesh.exchange import Exchange, SentEnvelope
 from actors.mesh.forwarder import Forwarder
 from actors.mesh.frames import Envelope, EnvelopeAnswer, GiveUp, Settlement
-from actors.mesh.lsdb import LinkStateDatabase, Lsa
+from actors.mesh.guard import Guard
+from actors.mesh.lsdb import LinkStateDatabase
 from actors.mesh.medium import RadioMedium
 from actors.mesh.neighbours import Change, NeighbourTable
 from actors.mesh.node import MeshNode
@@ -32,16 +34,17 @@ from actors.mesh.walk import HERE
 from actors.topology.bound import SCAN_S
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from actors.mesh.batch import MessageBatch
     from actors.mesh.contract import HostOptions
+    from actors.mesh.guard import Held, VerifyJob
     from actors.mesh.partition import Acceptance, Partition
     from actors.mesh.placement import Placement
     from actors.mesh.router import SpfJob
-    from actors.mesh.sync import SyncFrame
+    from actors.topology.advertisement import Lsa
     from actors.topology.model import Topology
     from actors.topology.spf import Trees
 
@@ -60,10 +63,17 @@ class MeshHost:
         placement: the map of partitions to hosts.
         options: options of the host, the same for all hosts.
         now: present time, s.
+        guard: makes what the host asks before it believes anything; by default it believes all.
     """
 
     def __init__(
-        self, name: str, topology: Topology, placement: Placement, options: HostOptions, now: float
+        self,
+        name: str,
+        topology: Topology,
+        placement: Placement,
+        options: HostOptions,
+        now: float,
+        guard: Callable[[Held], Guard] = lambda _: Guard(),
     ) -> None:
         self.name = name
         self.options = options
@@ -71,6 +81,7 @@ class MeshHost:
         self.placement = placement
         self.partitions: dict[int, Partition] = {}
         self.database = LinkStateDatabase()
+        self.guard = guard(self.database.get)
         self.medium = RadioMedium(topology, options.seed)
         self.events: deque[MeshEvent] = deque(maxlen=EVENTS)
         self._sync = Synchroniser(self.database)
@@ -91,6 +102,11 @@ class MeshHost:
         mine = np.zeros(len(placement.shard_of), bool)
         mine[list(self.partitions)] = True
         self.hosted: NDArray[np.bool_] = mine[placement.partition_of]
+        nodes_of = {
+            number: np.flatnonzero(placement.partition_of == number).tolist()
+            for number in self.partitions
+        }
+        self.guard.attend(topology, nodes_of)
         names = [self.name, *(shard for shard in placement.shards if shard != self.name)]
         number = {shard: place for place, shard in enumerate(names)}
         owner = np.array([number[shard] for shard in placement.shard_of], np.int16)
@@ -99,7 +115,8 @@ class MeshHost:
         peer = owner[placement.partition_of]
         self.neighbours = NeighbourTable(topology, self.hosted, options.hello_s, options.seed, now)
         self.router = MeshRouter(topology, alternates=options.failover)
-        self.router.start(self.database, self.database.version)
+        believed = self.guard.advertisements.routable(list(self.database), now)
+        self.router.start(believed, self.database.version)
         self._arq = Arq(
             topology, peer, self.medium, self.neighbours, feedback=options.feedback, now=now
         )
@@ -118,8 +135,11 @@ class MeshHost:
         )
         for partition in self.partitions.values():
             partition.resize(topology.n_nodes)
-            for node in np.flatnonzero(placement.partition_of == partition.number).tolist():
-                self._nodes.setdefault(node, MeshNode(node, partition.incarnation))
+            for node in nodes_of[partition.number]:
+                if node not in self._nodes:
+                    vouch = self.guard.advertisements
+                    first = vouch.first_incarnation(node, partition.incarnation)
+                    self._nodes[node] = MeshNode(node, first)
         for node in [node for node in self._nodes if not self.hosted[node]]:
             del self._nodes[node]
 
@@ -138,7 +158,7 @@ class MeshHost:
             self._settle(settlement)
         for peer in exchange.peers:
             self._sync.part(peer)
-        self._readvertise(self.hosted.nonzero()[0])
+        self._readvertise(self.hosted.nonzero()[0], now)
         self._exchange.greet(now)
 
     def adopt(self, partition: Partition, now: float) -> None:
@@ -224,7 +244,7 @@ class MeshHost:
         """Run everything that is due at `now`."""
         self._stirred = False
         self._say_hello(now)
-        self._speak_again()
+        self._speak_again(now)
         self._react(self.neighbours.expire(now), now)
         for partition in self.partitions.values():
             due = partition.outbox.due(now, self.options.patience_s)
@@ -236,6 +256,7 @@ class MeshHost:
         if now >= self._scan_at:
             self._scan_at = now + SCAN_S
             self._give_up_hopeless(now)
+            self._ask_guard(now)
             for partition in self.partitions.values():
                 partition.discard_drills(now)
             self._forwarder.home += self._no_room
@@ -256,8 +277,10 @@ class MeshHost:
         if not len(hellos.links):
             return
         arrived = self.medium.burst(hellos.links, hellos.copies)
+        source = self.topology.link_source[hellos.links]
         target = self.topology.link_target[hellos.links]
-        self._exchange.say_hello(target, hellos, arrived)
+        beacons = self.guard.beacons.beacons(source, now)
+        self._exchange.say_hello((source, target), hellos, arrived, beacons)
         self._react(self.neighbours.hear(hellos, arrived, now), now)
 
     def _react(self, change: Change, now: float) -> None:
@@ -273,12 +296,12 @@ class MeshHost:
             told = some[~silent[table.node[some]]]
             pairs = zip(table.node[told].tolist(), table.neighbour[told].tolist(), strict=True)
             self.events.extend(MeshEvent(now, kind, a, b, self.database.version) for a, b in pairs)
-        self._readvertise(np.unique(table.node[rows]))
+        self._readvertise(np.unique(table.node[rows]), now)
         if len(change.up) or len(change.down):
             self._exchange.greet(now)
             self._forwarder.reconsider()
 
-    def _readvertise(self, nodes: NDArray[np.intp] | NDArray[np.int32]) -> None:
+    def _readvertise(self, nodes: NDArray[np.intp] | NDArray[np.int32], now: float) -> None:
         """New advertisements of hosted nodes; one that is silent says nothing until it speaks."""
         table = self.neighbours
         self._unsaid.update(nodes[self.medium.silent[nodes]].tolist())
@@ -287,23 +310,47 @@ class MeshHost:
             rows = table.rows_of(node)
             rows = rows[table.up[rows]]
             current = self._nodes[node]
-            fresh = current.advertise(table.neighbour[rows], table.cost[rows])
-            lsas.append(fresh)
-        before = [self.database.get(lsa.origin) for lsa in lsas]
-        self._absorb(self._sync.learn(lsas, None), before)
+            listed = current.advertise(table.neighbour[rows], table.cost[rows])
+            fresh = self.guard.advertisements.sign(listed, now)
+            if fresh is not None:
+                current.advertised = fresh
+                lsas.append(fresh)
+        self._learn(lsas, None, now)
 
-    def _speak_again(self) -> None:
+    def _learn(self, lsas: Sequence[Lsa], peer: str | None, now: float) -> list[Lsa]:
+        """Merge what is believed, from `peer` (None: our own); what of it was news."""
+        before = [self.database.get(lsa.origin) for lsa in lsas]
+        news = self._sync.learn(lsas, peer)
+        self._absorb(news, before, now)
+        return news
+
+    def _speak_again(self, now: float) -> None:
         """Send the advertisements that nodes owe since they were silent."""
         speaking = [node for node in self._unsaid if not self.medium.silent[node]]
         if speaking:
             self._unsaid.difference_update(speaking)
             hosted = np.array([node for node in speaking if node in self._nodes], np.int32)
-            self._readvertise(hosted)
+            self._readvertise(hosted, now)
 
-    def _hear_sync(self, peer: str, frame: SyncFrame, now: float) -> None:
-        before = [self.database.get(lsa.origin) for lsa in frame.lsas]
-        news = self._sync.receive(peer, frame, now)
-        self._absorb(news, before)
+    def _hear_sync(self, envelope: Envelope, now: float) -> None:
+        frame = envelope.sync
+        assert frame is not None  # noqa: S101 - asked by the caller
+        sender = int(self.topology.link_source[envelope.sync_link])
+        believed = self.guard.advertisements.offer(frame.lsas, sender, now)
+        before = [self.database.get(lsa.origin) for lsa in believed]
+        news = self._sync.receive(envelope.sender, replace(frame, lsas=tuple(believed)), now)
+        self._absorb(news, before, now)
+        self._outlive(news, now)
+
+    def believe(self, job: VerifyJob, verdicts: Sequence[bool], now: float) -> None:
+        """Use the verdicts of a job of `guard.advertisements.job()`."""
+        for sender, lsa in self.guard.advertisements.install(job, verdicts, now):
+            part = self.placement.partition_of[sender] if sender >= 0 else -1
+            peer = self.placement.shard_of[part] if part >= 0 else None
+            self._outlive(self._learn([lsa], peer, now), now)
+
+    def _outlive(self, news: list[Lsa], now: float) -> None:
+        """Advertise again for hosted nodes of which others know something newer."""
         self._stirred = self._stirred or bool(news)
         mine = [
             lsa.origin
@@ -311,12 +358,13 @@ class MeshHost:
             if lsa.origin in self._nodes and self._nodes[lsa.origin].outlive(lsa)
         ]
         if mine:
-            self._readvertise(np.array(mine, np.int32))
+            self._readvertise(np.array(mine, np.int32), now)
 
-    def _absorb(self, news: list[Lsa], before: list[Lsa | None]) -> None:
+    def _absorb(self, news: list[Lsa], before: list[Lsa | None], now: float) -> None:
         """The database has merged `news`; `before` holds what it held of those origins."""
         if news:
-            self.router.learn(news, self.database.version)
+            believed = self.guard.advertisements.routable(news, now)
+            self.router.learn(believed, self.database.version)
             if self.options.feedback:
                 self._doubt_abandoned(news, {old.origin: old for old in before if old is not None})
 
@@ -329,6 +377,15 @@ class MeshHost:
                 gone.update(set(old.neighbours) - set(lsa.neighbours))
         if gone:
             self.neighbours.doubt(np.array(sorted(gone), np.int32))
+
+    def _ask_guard(self, now: float) -> None:
+        """Learn what has changed by the passing of time alone, and what was found out."""
+        lapsed = self.guard.advertisements.lapse(now)
+        if lapsed:
+            self.router.learn(lapsed, self.database.version)
+        version = self.database.version
+        found = self.guard.incidents()
+        self.events.extend(MeshEvent(now, kind, a, b, version) for kind, a, b in found)
 
     # -- messages that arrived, and those that cannot --------------------------------------------
 
@@ -394,8 +451,12 @@ class MeshHost:
         if envelope.revision != self.placement.version or envelope.sender not in self.peers:
             return None
         if envelope.hellos is not None and envelope.arrived is not None:
+            source = self.topology.link_source[envelope.hellos.links]
             target = self.topology.link_target[envelope.hellos.links]
             listening = self.hosted[target] & ~self.medium.silent[target]
+            counted = self.guard.beacons.hear(source, envelope.beacons, now)
+            if counted is not None:
+                listening &= counted
             arrived = np.where(listening, envelope.arrived, 0)
             self._react(self.neighbours.hear(envelope.hellos, arrived, now), now)
         heard = self._forwarder.receive(envelope.data, self.medium.silent)
@@ -404,7 +465,7 @@ class MeshHost:
             target = self.topology.link_target[envelope.sync_link]
             sync_heard = bool(self.hosted[target] and not self.medium.silent[target])
             if sync_heard:
-                self._hear_sync(envelope.sender, envelope.sync, now)
+                self._hear_sync(envelope, now)
         for settlement in envelope.settled:
             self._settle(settlement)
         for wish in envelope.give_up:

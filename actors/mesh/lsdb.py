@@ -13,39 +13,12 @@ the sum of all stamps. Forwarding leans on it (see `router`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_SEQUENCE_BITS = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Lsa:
-    """One node's link-state advertisement: the neighbours it hears both ways and their costs."""
-
-    origin: int  # node index
-    incarnation: int  # raised each time the origin loses its state
-    sequence: int  # raised with each advertisement of an incarnation
-    neighbours: tuple[int, ...] = ()  # node indices, ascending
-    costs: tuple[int, ...] = ()  # ETX times COST_UNIT, one for each neighbour
-
-    @property
-    def stamp(self) -> int:
-        """(incarnation, sequence) as one integer that orders the same way."""
-        return self.incarnation << _SEQUENCE_BITS | self.sequence
-
-    def supersedes(self, other: Lsa | None) -> bool:
-        """Whether the join of both advertisements is this one and not `other`.
-
-        The contents break a tie that an honest origin never makes, so that the join stays a join.
-        """
-        if other is None:
-            return True
-        mine = (self.stamp, self.neighbours, self.costs)
-        return mine > (other.stamp, other.neighbours, other.costs)
+    from actors.topology.advertisement import Lsa
 
 
 class LinkStateDatabase:

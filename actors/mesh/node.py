@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from actors.mesh.lsdb import Lsa
+from actors.topology.advertisement import Lsa
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

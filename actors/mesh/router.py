@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from actors.mesh.lsdb import Lsa
+    from actors.topology.advertisement import Lsa
     from actors.topology.model import Topology
 
 TABLE_BYTES = 256 * 2**20  # memory for trees; the least recently used make room

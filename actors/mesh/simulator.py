@@ -7,6 +7,7 @@ the same seed is the same run.
 
 from __future__ import annotations
 
+import functools
 import heapq
 from itertools import count
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actors.mesh.contract import HostOptions
+from actors.mesh.guard import Guard
 from actors.mesh.host import MeshHost
 from actors.mesh.journal import MemoryJournal
 from actors.mesh.partition import Partition
@@ -23,6 +25,7 @@ from actors.runtime.clock import VirtualClock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from actors.mesh.guard import Held
     from actors.topology.model import Topology
 
 LATENCY_S = 0.002  # one-way delay of an envelope between hosts
@@ -39,6 +42,7 @@ class Simulation:
         failover: whether loop-free alternates are used.
         seed: seed of the radio draws and the Hello phases.
         watch: called after every event with the simulation.
+        guard: makes the guard of each node's host; by default every node is believed.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class Simulation:
         failover: bool = False,
         seed: int = 0,
         watch: Callable[[Simulation], None] | None = None,
+        guard: Callable[[int, Held], Guard] = lambda _node, _held: Guard(),
     ) -> None:
         self.topology = topology
         self._clock = VirtualClock()
@@ -59,7 +64,8 @@ class Simulation:
         self.hosts: list[MeshHost] = []
         for node in range(n):
             options = HostOptions(hello_s, feedback, failover, seed * 1000 + node)
-            host = MeshHost(names[node], topology, placement, options, 0.0)
+            guarded = functools.partial(guard, node)
+            host = MeshHost(names[node], topology, placement, options, 0.0, guarded)
             partition = Partition(node, n, MemoryJournal(), CAPACITY)
             partition.recover()
             host.adopt(partition, 0.0)

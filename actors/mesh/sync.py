@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from actors.mesh.lsdb import LinkStateDatabase, Lsa
+    from actors.mesh.lsdb import LinkStateDatabase
+    from actors.topology.advertisement import Lsa
 
 ANTI_ENTROPY_S = 30.0
 MAX_LSAS = 512  # advertisements in one frame, so that a cold start does not block the loop

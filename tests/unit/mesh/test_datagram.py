@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from actors.mesh.datagram import DatagramFate, send_on
-from actors.mesh.lsdb import Lsa
 from actors.mesh.medium import RadioMedium
 from actors.mesh.router import MeshRouter
+from actors.topology.advertisement import Lsa
 from actors.topology.model import Topology
 from tests.examples import share
 from tests.unit.mesh.worlds import meshes, of_graph

@@ -8,8 +8,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.mesh.lsdb import LinkStateDatabase, Lsa
+from actors.mesh.lsdb import LinkStateDatabase
 from actors.mesh.node import MeshNode
+from actors.topology.advertisement import Lsa
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

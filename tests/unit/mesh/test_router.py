@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from actors.mesh import router as routers
 from actors.mesh.batch import HEAD, NO_POTENTIAL, UNSTAMPED
-from actors.mesh.lsdb import Lsa
 from actors.mesh.router import BEHIND, CUT_OFF, FORWARD, NO_TREE, UPHILL, MeshRouter
+from actors.topology.advertisement import Lsa
 from actors.topology.model import Topology
 from tests.unit.mesh.oracle import FRESH, decide
 from tests.unit.mesh.worlds import meshes, of_graph

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.mesh.lsdb import LinkStateDatabase, Lsa
+from actors.mesh.lsdb import LinkStateDatabase
 from actors.mesh.sync import ANTI_ENTROPY_S, MAX_LSAS, Synchroniser
+from actors.topology.advertisement import Lsa
 
 if TYPE_CHECKING:
     from collections.abc import Callable
