@@ -2,6 +2,10 @@
 """The errors of identities.
 
 X0Error
+├── ConfigurationError
+│   └── AuthorityUnusable        500  the file of the embedded authority cannot be used
+├── Conflict
+│   └── AuthorityBusy            409  too many former keys of the authority are still trusted
 ├── HandshakeFailed              500  a post-quantum handshake ended without a session
 ├── InvalidInput
 │   ├── IdentityRefused          422  a certificate, bundle, token or message breaks a rule
@@ -18,7 +22,13 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from actors.runtime.errors import InvalidInput, Unavailable, X0Error
+from actors.runtime.errors import (
+    ConfigurationError,
+    Conflict,
+    InvalidInput,
+    Unavailable,
+    X0Error,
+)
 
 if TYPE_CHECKING:
     from actors.identity.contract import IdentityFault
@@ -54,6 +64,37 @@ class NoIdentity(Unavailable):
             "`x0 identity status` shows what it waits for.",
             retry_after_s=retry_after_s,
             fault=fault,
+        )
+
+
+class AuthorityUnusable(ConfigurationError):
+    """The file `path` of the embedded authority cannot be used. It is left as it is."""
+
+    path: str
+
+    def __init__(self, path: str, why: str, remedy: str = "") -> None:
+        super().__init__(
+            f"the authority in {path} cannot be used",
+            why,
+            remedy
+            or "Restore the file, or move it away: a new authority is made then, which other trust"
+            " domains do not know yet.",
+            variable="X0TTA6BL4_STATE_DIR",
+        )
+        self.path = path
+
+
+class AuthorityBusy(Conflict):
+    """There are `kept` generations of keys in the bundle, as many as there may be."""
+
+    kept: int
+
+    def __init__(self, kept: int, wait_s: float) -> None:
+        super().__init__(
+            "the authority makes no new keys now",
+            f"{kept} generations of its keys are still trusted",
+            f"In {max(wait_s, 1.0):.0f} s the oldest one ends; try again then.",
+            kept=kept,
         )
 
 
