@@ -40,7 +40,7 @@ MOST_CALLS: Final = 512  # at once; each stream is one
 MOST_AUDIENCES: Final = 16
 LONGEST_AUDIENCE: Final = 2048  # characters
 _MODE: Final = 0o600
-_LOOK_S: Final = 5.0  # between two looks at the files of other trust domains
+LOOK_S: Final = 5.0
 _JUMP_S: Final = 1.0  # of the wall clock against the monotonic one, which counts as a jump
 _JITTER: Final = 0.1  # of half a life
 _OPTIONS: Final = (
@@ -82,6 +82,7 @@ class WorkloadApi(stubs.SpiffeWorkloadAPIServicer):
         federated: directory of other trust domains' bundles.
         tell: is told what goes wrong, a line each.
         now: tells Unix time, s.
+        look_s: between two looks at the files of other trust domains, s.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class WorkloadApi(stubs.SpiffeWorkloadAPIServicer):
         federated: Path,
         tell: Callable[[str], None],
         now: Callable[[], float] = time.time,
+        look_s: float = LOOK_S,
     ) -> None:
         self._authority = authority
         self._registrations = tuple(registrations)
@@ -99,6 +101,7 @@ class WorkloadApi(stubs.SpiffeWorkloadAPIServicer):
         self._directory = federated
         self._tell = tell
         self._now = now
+        self._look_s = look_s
         self._streams: set[asyncio.Event] = set()
         self._woken = asyncio.Event()
         self._own = authority.at(now()).trust_domain
@@ -142,7 +145,7 @@ class WorkloadApi(stubs.SpiffeWorkloadAPIServicer):
                 if str(error) != trouble:
                     trouble = str(error)
                     self._tell(trouble)
-                await asyncio.sleep(_LOOK_S)
+                await asyncio.sleep(self._look_s)
                 continue
             trouble = ""
             jumped = abs(now - time.monotonic() - ahead) > _JUMP_S
@@ -155,7 +158,7 @@ class WorkloadApi(stubs.SpiffeWorkloadAPIServicer):
             if jumped or (said is not None and what != said):
                 self.push()
             said = what
-            await _until(self._woken, min(_LOOK_S, present.changes_at(now) - now + 0.01))
+            await _until(self._woken, min(self._look_s, present.changes_at(now) - now + 0.01))
             self._woken.clear()
 
     # -- X.509 -------------------------------------------------------------------------------------

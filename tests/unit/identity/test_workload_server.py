@@ -36,7 +36,12 @@ class Running:
         self.federated = directory / "federated"
         self.authority = KeptAuthority(directory / "authority.json", "mesh.example", life_s)
         self.api = WorkloadApi(
-            self.authority, REGISTRATIONS, Lives(life_s, 300.0), self.federated, self.told.append
+            self.authority,
+            REGISTRATIONS,
+            Lives(life_s, 300.0),
+            self.federated,
+            self.told.append,
+            look_s=0.1,
         )
         self.channel = grpc.aio.insecure_channel(f"unix:{self.socket}")
         self.stub = stubs.SpiffeWorkloadAPIStub(self.channel)
