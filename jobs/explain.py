@@ -9,7 +9,7 @@ import typer
 from jobs.terminal import completion, network_options, reporting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from actors.topology.naming import Naming
     from jobs.launch.gateway_client import GatewayClient, NoAnswer
@@ -31,6 +31,9 @@ def command(
 
     Each line says what one feature of the node, or a node near it, adds to its score: exact Shapley
     values, which add up to the score. What is not measured is said to be so.
+
+    Where a host counts by XDP what it receives of its neighbours, that is told below, and is in no
+    score.
     """
     from jobs.launch import found, listings
     from jobs.launch.gateway_client import NoAnswer
@@ -73,6 +76,7 @@ def _names(answer: Mapping[str, Any], naming: Naming) -> dict[str, str]:
     """The names of the nodes that are told of one by one, by id."""
     told = [answer["node"]]
     told += [part["nodes"][0] for part in answer["nodes"] if len(part["nodes"]) == 1]
+    told += [one[end] for one in answer.get("received", []) for end in ("heard_by", "from")]
     return {node: name for node in told if (name := naming.name_of(node))}
 
 
@@ -84,8 +88,20 @@ def _told(answer: Mapping[str, Any], naming: Naming) -> list[str]:
     lines += [f"  {sentence}" for sentence in answer["sentences"]]
     if not answer["sentences"]:
         lines.append("  nothing about it is unusual")
+    lines += _received(answer.get("received", []), naming)
     if missing := answer["features_had"]["missing"]:
         lines.append(f"not measured in this network: {', '.join(missing)}")
+    return lines
+
+
+def _received(figures: Sequence[Mapping[str, Any]], naming: Naming) -> list[str]:
+    """What hosts count, a paragraph for each direction of a link."""
+    lines = []
+    ways = dict.fromkeys((one["heard_by"], one["from"]) for one in figures)
+    for hears, sends in ways:
+        lines.append(f"{naming.label(hears)} receives of {naming.label(sends)}:")
+        told = [one for one in figures if (one["heard_by"], one["from"]) == (hears, sends)]
+        lines += [f"  {one['text']}" for one in told]
     return lines
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         KernelCounters,
         Mode,
         Occupant,
+        ReceivedTraffic,
         Rules,
         XdpCounters,
         XdpOptions,
@@ -147,6 +148,16 @@ class XdpActor(ActorShell):
         """See `XdpContract.counters`."""
         await self._ready()
         return await self._done(self._core.counters, interface, top)
+
+    async def addresses(self) -> dict[str, tuple[str, ...]]:
+        """See `XdpContract.addresses`."""
+        await self._ready()
+        return await self._done(self._core.addresses)
+
+    async def received(self, interface: str, addresses: tuple[str, ...]) -> ReceivedTraffic:
+        """See `XdpContract.received`."""
+        await self._ready()
+        return await self._done(self._core.received, interface, addresses)
 
 
 _KEEPS: type[XdpContract] = XdpActor

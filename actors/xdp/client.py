@@ -8,7 +8,13 @@ from actors.runtime import remote
 from actors.xdp.contract import TIMEOUT_S, XdpContract, xdp_actor
 
 if TYPE_CHECKING:
-    from actors.xdp.contract import HostStatus, KernelCounters, Rules, XdpCounters
+    from actors.xdp.contract import (
+        HostStatus,
+        KernelCounters,
+        ReceivedTraffic,
+        Rules,
+        XdpCounters,
+    )
 
 
 async def status(host: str) -> HostStatus:
@@ -36,6 +42,25 @@ async def rules(host: str, interface: str) -> Rules:
         Unavailable: nothing is attached, there is no such actor, or it does not answer.
     """
     return await _proxy(host).rules(interface)
+
+
+async def addresses(host: str) -> dict[str, tuple[str, ...]]:
+    """See `XdpContract.addresses`.
+
+    Raises:
+        Unavailable: XDP is disabled there, there is no such actor, or it does not answer.
+    """
+    return await _proxy(host).addresses()
+
+
+async def received(host: str, interface: str, addresses: tuple[str, ...]) -> ReceivedTraffic:
+    """See `XdpContract.received`.
+
+    Raises:
+        InvalidInput: one is no IP address, or there are too many.
+        Unavailable: nothing is attached, there is no such actor, or it does not answer.
+    """
+    return await _proxy(host).received(interface, addresses)
 
 
 def _proxy(host: str) -> XdpContract:

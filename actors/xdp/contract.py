@@ -11,6 +11,7 @@ from actors.runtime.actor_health import ActorContract
 
 XDP: Final = "xdp"
 TIMEOUT_S: Final = 60.0  # for an answer of the actor, which may wait for the lock of its host
+MOST_ADDRESSES: Final = 4_096  # asked about at once, see `XdpContract.received`
 _LONGEST: Final = 100  # characters of a name of an actor
 
 
@@ -198,6 +199,30 @@ class XdpCounters:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceivedTraffic:
+    """What one interface had received of certain addresses at one moment.
+
+    Two of them can be compared if `program_id` is the same and `unaccounted` has not grown: then an
+    address that is missing in the first has sent nothing before it.
+
+    Attributes:
+        interface: where.
+        program_id: of the program that counts; another one may have begun anew.
+        read_at: on the monotonic clock of its host, s.
+        unaccounted: entries that had to make room, and packets that were in no table.
+        others: entries of addresses that were not asked about.
+        peers: those of the addresses that have an entry.
+    """
+
+    interface: str
+    program_id: int
+    read_at: float
+    unaccounted: int
+    others: int
+    peers: tuple[PeerCount, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class KernelCounters:
     """What the kernel counted on one interface, where XDP cannot be used.
 
@@ -353,4 +378,16 @@ class XdpContract(ActorContract, Protocol):
 
     async def counters(self, interface: str, top: int) -> XdpCounters | KernelCounters:
         """What is counted, and the `top` peers and flows; where disabled, by the kernel."""
+        ...
+
+    async def addresses(self) -> dict[str, tuple[str, ...]]:
+        """MAC and IP addresses of each interface where the program is attached, by its name."""
+        ...
+
+    async def received(self, interface: str, addresses: tuple[str, ...]) -> ReceivedTraffic:
+        """What came from these addresses, most of which may be unknown to the interface.
+
+        Raises:
+            InvalidInput: one is no IP address, or there are more than `MOST_ADDRESSES`.
+        """
         ...

@@ -33,18 +33,24 @@ def totals(program: Program) -> dict[str, Tally]:
     }
 
 
+def events(program: Program) -> dict[Event, int]:
+    """How often each event has happened, on all CPUs together."""
+    counted = _array(program, "x0_events", len(Event), np.dtype("u8")).sum(axis=1)
+    return {event: int(counted[event]) for event in Event}
+
+
 def counters(program: Program, interface: str, top: int = TOP) -> XdpCounters:
     """All that is counted on one interface, and the `top` peers and flows of most bytes."""
     peer_keys, peers = table(program, "x0_peers", layout.PEER, layout.PEER_TRAFFIC)
     flow_keys, flows = table(program, "x0_flows", layout.FLOW, layout.FLOW_TRAFFIC)
-    happened = _array(program, "x0_events", len(Event), np.dtype("u8")).sum(axis=1)
+    happened = events(program)
     churn = TableChurn(
         peers=len(peer_keys),
         flows=len(flow_keys),
-        new_peers=int(happened[Event.NEW_PEER]),
-        new_flows=int(happened[Event.NEW_FLOW]),
-        untabled=int(happened[Event.UNTABLED]),
-        lost_samples=int(happened[Event.LOST_SAMPLE]),
+        new_peers=happened[Event.NEW_PEER],
+        new_flows=happened[Event.NEW_FLOW],
+        untabled=happened[Event.UNTABLED],
+        lost_samples=happened[Event.LOST_SAMPLE],
     )
     return XdpCounters(
         interface,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from actors.runtime.errors import Conflict, X0Error
 from actors.runtime.state_files import exclusive_lock
-from actors.xdp import attachment, counters, interfaces, preflight, rules
+from actors.xdp import attachment, counters, interfaces, preflight, received, rules
 from actors.xdp.attachment import Host
 from actors.xdp.contract import HostStatus, xdp_actor
 from actors.xdp.errors import NotAttached, XdpUnavailable
@@ -28,7 +28,7 @@ from actors.xdp.reconciliation import Wish
 from actors.xdp.wish_keeper import WishKeeper
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from actors.runtime.metrics import Metrics
     from actors.xdp.contract import (
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         KernelCounters,
         Mode,
         Occupant,
+        ReceivedTraffic,
         Rules,
         XdpCounters,
         XdpOptions,
@@ -216,6 +217,17 @@ class HostOwner:
         if platform.system() != "Linux":
             raise self._unavailable
         return interfaces.kernel_counters(interface, self._unavailable.reason)
+
+    def addresses(self) -> dict[str, tuple[str, ...]]:
+        """See `XdpContract.addresses`."""
+        states = self._must().states
+        counting = [name for name, one in states.items() if one.state == "attached"]
+        found = interfaces.addresses() if counting else {}
+        return {name: found.get(name, ()) for name in counting}
+
+    def received(self, interface: str, addresses: Sequence[str]) -> ReceivedTraffic:
+        """See `XdpContract.received`."""
+        return received.received(self._program(interface), interface, addresses)
 
     @contextlib.contextmanager
     def _noting(self) -> Iterator[None]:

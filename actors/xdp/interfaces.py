@@ -102,6 +102,22 @@ def interface(name: str) -> Interface:
     raise NoInterface(name, (one.name for one in found))
 
 
+def addresses() -> dict[str, tuple[str, ...]]:
+    """MAC and IP addresses of all interfaces, in lower case, by the interface's name."""
+    with _routes() as ip:
+        links = {link["index"]: link for link in ip.get_links()}
+        own = {index: [link.get_attr("IFLA_ADDRESS")] for index, link in links.items()}
+        for each in ip.get_addr():
+            if each["index"] in own:
+                # Of a point-to-point link, IFA_ADDRESS is the other end.
+                address = each.get_attr("IFA_LOCAL") or each.get_attr("IFA_ADDRESS")
+                own[each["index"]].append(address)
+    return {
+        links[index].get_attr("IFLA_IFNAME"): tuple(one.lower() for one in found if one)
+        for index, found in own.items()
+    }
+
+
 def kernel_counters(name: str, reason: str) -> KernelCounters:
     """What the kernel counts by itself.
 

@@ -8,6 +8,7 @@ from serve_apps.inference.kept_model import KeptModel
 from serve_apps.inference.model_file import Purpose
 from serve_apps.inference.node_features import FEATURES, node_features
 from serve_apps.inference.node_graph import NEIGHBOUR, NodeGraph
+from serve_apps.inference.received_figures import received_figures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,4 +39,5 @@ def node_graph(telemetry: Telemetry) -> NodeGraph:
         found.values,
         found.normal,
         float(telemetry.times[-1]),
+        received_figures(telemetry),
     )

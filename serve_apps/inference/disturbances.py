@@ -4,6 +4,10 @@ A link counts as usual in each direction by what it was lately, while it was not
 never worked is not disturbed, and what has failed stays so until it works again. How much it has
 to lose depends on how much its quality usually varies, and it has to become clearly better to be
 well again.
+
+Where a host counts what it receives, there is a second witness: what usually arrives at one end and
+is missing disturbs that direction, whatever its quality is said to be; and a node that still sends
+what it usually does is not dark, whoever says so.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from serve_apps.inference.live_telemetry import LINK_UP, NODE_UP, QUALITY
+from serve_apps.inference.live_telemetry import LINK_UP, MISSING, NODE_UP, QUALITY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +42,7 @@ ASSUMED: Final = 3  # as if it had been seen in so many intervals
 LEAST: Final = 0.05  # strength of whatever is disturbed
 DROPPED: Final = 0.5  # least strength of a link that was down in part of an interval
 MEMORY: Final = 30  # intervals over which the usual is averaged
+ARRIVES: Final = 0.2  # share that is missing, below which a node sends as usual
 SETTLING: Final = 2  # intervals in which a new link must be known before it can be disturbed
 
 
@@ -57,6 +62,8 @@ class Disturbances:
         dark: bool [n_nodes], nodes that were heard and are not.
         lit: bool [n_nodes], nodes that are heard.
         known: names of the metrics of which anything is known.
+        missing: float64 [2 * n_links], share of what usually arrives at each end that did not; NaN
+            where that is not known.
     """
 
     graph: NetworkGraph
@@ -69,6 +76,7 @@ class Disturbances:
     dark: NDArray[np.bool_]
     lit: NDArray[np.bool_]
     known: tuple[str, ...]
+    missing: NDArray[np.float64]
 
     @property
     def n_disturbed_nodes(self) -> int:
@@ -124,17 +132,22 @@ class Usual:
                 ]
         self._heard |= np.isin(np.array(graph.nodes, object), list(nodes))
 
-    def step(self, graph: NetworkGraph, row: Row) -> Disturbances:
+    def step(
+        self, graph: NetworkGraph, row: Row, received: NDArray[np.float64] | None = None
+    ) -> Disturbances:
         """Compare an interval with the usual, and learn from it.
 
         Args:
             graph: the network.
             row: what was measured; its columns are those of `graph`.
+            received: float64 [2 * n_links], how disturbed what arrives at each end is, 0 to 1, as
+                hosts count it; None: none counts.
         """
         self._follow(graph)
         up = row.halves.get(LINK_UP, np.full(2 * len(graph.links), np.nan))[::2]
         quality = row.halves.get(QUALITY, np.full(2 * len(graph.links), np.nan))
         heard = row.nodes.get(NODE_UP, np.full(len(graph.nodes), np.nan))
+        missing = row.halves.get(MISSING, np.full(2 * len(graph.links), np.nan))
         was_up = (self._up > DROPPED) & (self._intervals >= SETTLING)
         dropped = was_up & (up < 1.0)
         self._judge(quality)
@@ -145,7 +158,11 @@ class Usual:
         strength[worse] = np.clip(lost[worse], LEAST, 1.0)
         down = np.where(dropped, DROPPED + (1.0 - DROPPED) * (1.0 - np.nan_to_num(up, nan=1.0)), 0)
         strength = np.maximum(strength, np.repeat(down, 2))
-        dark = self._heard & (heard < DROPPED)
+        if received is not None:
+            strength = np.maximum(strength, np.where(np.repeat(was_up, 2), received, 0.0))
+        dark, lit = self._heard & (heard < DROPPED), heard >= DROPPED
+        sends = graph.ends[:, ::-1].reshape(-1)[missing < ARRIVES]
+        dark[sends], lit[sends] = False, True
         found = Disturbances(
             graph=graph,
             at=row.at,
@@ -155,8 +172,9 @@ class Usual:
             was_up=was_up,
             unknown=np.isnan(up),
             dark=dark,
-            lit=heard >= DROPPED,
+            lit=lit,
             known=_known(row),
+            missing=missing,
         )
         self._learn(up, quality, heard, strength)
         return found

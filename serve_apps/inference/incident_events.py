@@ -142,6 +142,7 @@ def _of_half(incident: Incident, half: HalfLink, trace: Trace) -> dict[str, Any]
         "strength": round(trace.strength, 3),
         "usual": trace.usual,
         "now": trace.now,
+        **({} if trace.missing is None else {"missing": trace.missing}),
     }
 
 
@@ -184,6 +185,7 @@ def _incident(name: str, told: NetworkEvent) -> Incident:
             float(each["strength"]),
             each["usual"],
             each["now"],
+            each.get("missing"),
         )
     incident.dark = {str(node): float(since) for node, since in data["silent"].items()}
     incident.was_dark = {*incident.dark}

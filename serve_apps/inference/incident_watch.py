@@ -9,18 +9,25 @@ import functools
 from typing import TYPE_CHECKING, NamedTuple
 
 from serve_apps.inference import incident_events
+from serve_apps.inference.arrivals import Arrivals
 from serve_apps.inference.disturbances import Usual
 from serve_apps.inference.incidents import Change, ChangeKind, Incidents, Phase
 from serve_apps.inference.live_telemetry import LiveTelemetry
+from serve_apps.inference.received_figures import columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from actors.topology.events import NetworkEvent
     from actors.topology.samples import NetworkSample
+    from serve_apps.inference.arrivals import Arrival
     from serve_apps.inference.disturbances import Disturbances
-    from serve_apps.inference.incidents import Incident
+    from serve_apps.inference.incidents import HalfLink, Incident
     from serve_apps.inference.live_root_cause import RootCauseRanker
+    from serve_apps.inference.neighbour_traffic import HalfTraffic
     from serve_apps.inference.telemetry import NetworkGraph, Telemetry
 
 
@@ -49,6 +56,7 @@ class IncidentWatch:
         self.incidents = Incidents(ranker)
         self._telemetry = LiveTelemetry()
         self._usual = Usual()
+        self._arrivals = Arrivals()
         self._recalled = True
         self._number = 0
 
@@ -61,21 +69,43 @@ class IncidentWatch:
         """Take in what is known at a moment."""
         self._telemetry.look(sample)
 
-    def close(self, at: float) -> Outcome:
+    def close(self, at: float, traffic: Mapping[HalfLink, HalfTraffic] | None = None) -> Outcome:
         """End the interval.
 
         Args:
             at: Unix time, s.
+            traffic: what hosts have received in it; None: none counts.
         """
-        closed = self._telemetry.close(at)
+        traffic = traffic or {}
+        arrived = self._arrivals.judge(traffic)
+        closed = self._telemetry.close(at, columns(traffic, arrived))
         if closed is None:
             return Outcome(None)
         graph, row = closed
         self._recall(graph)
-        now = self._usual.step(graph, row)
+        now = self._usual.step(graph, row, self._received(arrived))
+        self._learn(traffic, now)
         # Made once for all incidents of the interval, if one of them needs it.
         changes = self.incidents.step(now, functools.cache(self._telemetry.telemetry))
         return Outcome(now, changes, self._events(changes, at))
+
+    def _received(self, arrived: Mapping[HalfLink, Arrival]) -> NDArray[np.float64] | None:
+        """How disturbed what arrives is, at each half-link."""
+        if not arrived:
+            return None
+        strength = {half: one.strength for half, one in arrived.items()}
+        return self._telemetry.of_halves(strength, 0.0)
+
+    def _learn(self, traffic: Mapping[HalfLink, HalfTraffic], now: Disturbances) -> None:
+        """Have what arrived become usual, where nothing of the link is disturbed."""
+        if not traffic:
+            return
+        calm = {
+            link
+            for link, pair in zip(now.graph.links, now.strength.reshape(-1, 2), strict=True)
+            if not pair.any()
+        }
+        self._arrivals.learn(traffic, lambda half: half.link in calm)
 
     @property
     def names(self) -> Mapping[str, str]:

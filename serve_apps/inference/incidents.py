@@ -65,6 +65,7 @@ class Trace:
         peak: the greatest it was.
         usual: quality that is usual; None if none is known.
         now: quality when it was last known; None likewise.
+        missing: share of what usually arrives that did not; None where no host counts it.
     """
 
     since: float
@@ -72,6 +73,7 @@ class Trace:
     peak: float = 0.0
     usual: float | None = None
     now: float | None = None
+    missing: float | None = None
 
 
 @dataclass(slots=True)
@@ -276,6 +278,7 @@ def _take(incident: Incident, part: _Part, now: Disturbances) -> bool:
         trace.peak = max(trace.peak, strength)
         trace.strength = max(trace.strength, strength)
         trace.usual, trace.now = _figure(now.usual[half]), _figure(now.now[half])
+        trace.missing = _figure(now.missing[half])
     names = {graph.nodes[node] for node in part.dark.tolist()}
     more |= not names <= incident.dark.keys()
     kept = {node: since for node, since in incident.dark.items() if node in names}

@@ -35,11 +35,13 @@ if TYPE_CHECKING:
     from actors.history.archive import Archive
     from actors.runtime.metrics import Metrics
     from actors.topology.events import NetworkEvent
+    from serve_apps.inference.hosts_traffic import Counted, HostsTraffic
     from serve_apps.inference.incident_watch import Outcome
-    from serve_apps.inference.incidents import Incident
+    from serve_apps.inference.incidents import HalfLink, Incident
     from serve_apps.inference.kept_model import KeptModel
     from serve_apps.inference.live_root_cause import RootCauseRanker
     from serve_apps.inference.looking import NetworkLooks
+    from serve_apps.inference.neighbour_traffic import HalfTraffic
     from serve_apps.inference.node_graph import NodeGraph
 
 LOOK_S: Final = 0.5  # longest time between two looks
@@ -52,6 +54,7 @@ SOURCE: Final = "inference"  # of its events; of the observed network's, `infere
 REMEMBER_TRIES: Final = 20  # before it begins without knowing what was open
 MOST_REMEMBERED: Final = 10_000  # newest events of incidents that are read
 UNTOLD: Final = 1_000  # most events that wait for a history that does not answer
+TRAFFIC: Final = "received traffic"
 CONTEXT: Final = "inference"  # of its errors
 
 
@@ -113,6 +116,7 @@ class LiveLoop:
         metrics: where it counts.
         remembered: reads the events of incidents of earlier processes, see `remembered`.
         model: scores every node in each interval; None: they are not scored.
+        traffic: reads what hosts receive of neighbours; None: it is not asked for.
 
     Attributes:
         judged: number of intervals that have ended, and in which the network was seen.
@@ -127,8 +131,10 @@ class LiveLoop:
         metrics: Metrics,
         remembered: Callable[[], Sequence[NetworkEvent]] = tuple,
         model: KeptModel | None = None,
+        traffic: HostsTraffic | None = None,
     ) -> None:
         self._options = options
+        self._traffic = traffic
         self._model = model
         self._remembered = remembered
         self.judged = 0
@@ -221,9 +227,10 @@ class LiveLoop:
 
     async def judge(self) -> Outcome:
         """End the interval, and tell what it has brought."""
+        traffic = await self._received()
         began = time.monotonic()
         async with self._closing:
-            outcome = await asyncio.to_thread(self._watch.close, time.time())
+            outcome = await asyncio.to_thread(self._watch.close, time.time(), traffic)
             self._graph = None
         self.judged += outcome.disturbances is not None
         scored = await self._scored() if outcome.disturbances is not None else {}
@@ -234,6 +241,22 @@ class LiveLoop:
         self._untold.extend(events)
         await self._tell()
         return outcome
+
+    async def _received(self) -> Mapping[HalfLink, HalfTraffic]:
+        """What hosts have received of neighbours in the interval; empty: that is not known."""
+        if self._traffic is None:
+            return {}
+        try:
+            counted = await self._traffic.read()
+        except X0Error as error:
+            self._fails(TRAFFIC, error)
+            return {}
+        self._counts.counted(counted)
+        for why in counted.silent.values():
+            self._fails(TRAFFIC, why)
+        if not counted.silent:
+            self._works(TRAFFIC)
+        return counted.traffic
 
     async def _scored(self) -> Mapping[str, float]:
         """Score every node of which something is measured: the probability that it is anomalous.
@@ -358,7 +381,19 @@ class LiveMetrics:
             ("network",),
         )
         self._failing = metrics.gauge(
-            f"{prefix}_failing", "What fails now: looks, scores, model, history", ("network",)
+            f"{prefix}_failing",
+            "What fails now: looks, scores, model, history, traffic",
+            ("network",),
+        )
+        self._half_links = metrics.gauge(
+            f"{prefix}_half_links_counted",
+            "Half-links of which a host counts what is received",
+            ("network",),
+        )
+        self._heard = metrics.gauge(
+            f"{prefix}_xdp_addresses",
+            "Addresses that hosts have received from, or whose owner is ambiguous",
+            ("network", "owner"),
         )
 
     def judged(self, outcome: Outcome, opened: Sequence[Incident], took_s: float) -> None:
@@ -374,6 +409,16 @@ class LiveMetrics:
             root = change.incident.root
             if change.kind is ChangeKind.OPENED and root is not None:
                 self._incidents.inc(network=self._network, cause=root.cause.value)
+
+    def counted(self, found: Counted) -> None:
+        """Count what hosts have received of."""
+        self._half_links.set(len(found.traffic), network=self._network)
+        for owner, number in (
+            ("neighbour", found.neighbours),
+            ("other", found.others),
+            ("ambiguous", found.ambiguous),
+        ):
+            self._heard.set(number, network=self._network, owner=owner)
 
     def scored(self, nodes: int, anomalous: float) -> None:
         """Count nodes that were scored in an interval, and those that are anomalous."""

@@ -19,9 +19,11 @@ from actors.mesh.live_source import LiveSource
 from actors.runtime import alert_forwarding, log, spawn
 from actors.runtime.error_handler import ErrorHandler
 from actors.topology.provenance import Network
+from actors.xdp import client as xdp
 from serve_apps.gateway.errors import NoObserver
 from serve_apps.inference import live_loop
 from serve_apps.inference.condition import condition_model
+from serve_apps.inference.hosts_traffic import HostsTraffic
 from serve_apps.inference.learnt_ranking import ranker_of
 from serve_apps.inference.live_loop import CONTEXT, LiveLoop, LiveOptions
 from serve_apps.inference.looking import MeshLooks, ObservedLooks
@@ -47,6 +49,7 @@ class ReplicaOptions:
         networks: how each network is followed.
         models: directory of the models that are used.
         log_level: least severe line to log.
+        xdp: whether hosts have an actor that owns XDP, which counts what they receive.
     """
 
     namespace: str
@@ -54,6 +57,7 @@ class ReplicaOptions:
     networks: tuple[LiveOptions, ...]
     models: Path = SHIPPED
     log_level: str = "INFO"
+    xdp: bool = False
 
     @classmethod
     def of(cls, settings: Settings, networks: Sequence[Network], began_at: float) -> Self:
@@ -70,7 +74,14 @@ class ReplicaOptions:
         }
         followed = tuple(live[network] for network in networks if network in live)
         models = InferenceOptions.of(settings).models
-        return cls(settings.namespace, Archive.of(settings), followed, models, settings.log_level)
+        return cls(
+            settings.namespace,
+            Archive.of(settings),
+            followed,
+            models,
+            settings.log_level,
+            settings.xdp,
+        )
 
 
 class LiveReplica:
@@ -109,17 +120,25 @@ class LiveReplica:
         unusable = partial(errors.handle, severity="warning", during="loading models")
         ranker = await asyncio.to_thread(ranker_of, self._options.models, unusable)
         for options in self._options.networks:
+            looks = _looks(options)
             loop = LiveLoop(
                 options,
-                _looks(options),
+                looks,
                 ranker,
                 history.report,
                 metrics,
                 partial(live_loop.remembered, self._options.archive, options.network),
                 condition_model(self._options.models, unusable),
+                self._traffic(looks),
             )
             self._loops[options.network] = loop
             self._tasks.append(asyncio.create_task(self._guarded(loop)))
+
+    def _traffic(self, looks: NetworkLooks) -> HostsTraffic | None:
+        """Reads what hosts receive: only a real network has their addresses."""
+        if not (self._options.xdp and isinstance(looks, ObservedLooks)):
+            return None
+        return HostsTraffic(xdp, spawn.hosts, lambda: looks.network)
 
     async def newest(self, network: Network | None) -> NodeGraph:
         """The nodes of a network as they were in the last interval.

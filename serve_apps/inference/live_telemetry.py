@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from actors.topology.samples import LinkSamples, NetworkSample
+    from serve_apps.inference.incidents import HalfLink
 
 KEPT: Final = 60  # most rows
 FEWEST: Final = 8  # rows that are kept in any case
@@ -35,6 +36,7 @@ NODE_UP: Final = "node_up"  # share of the interval in which the node was heard
 LINK_UP: Final = "link_up"  # share of the interval in which the link carried
 QUALITY: Final = "quality"  # delivery probability towards this end of the link
 COST: Final = "cost"  # what routing takes that direction to cost, in the source's own unit
+MISSING: Final = "xdp_missing"  # share of what this end usually receives that did not arrive
 _STATES: Final = {UP: 1.0, "cut_off": 1.0, "degraded": 1.0, DOWN: 0.0, SILENT: 0.0, "gone": 0.0}
 
 LinkKey = tuple[str, str, str]  # ids of both ends, and the kind
@@ -79,6 +81,7 @@ class LiveTelemetry:
         self._open = _Interval()
         self._looked: NetworkSample | None = None
         self._looks = 0
+        self._place: tuple[NetworkGraph, dict[str, int]] | None = None
 
     # -- one interval ----------------------------------------------------------------------------
 
@@ -118,11 +121,15 @@ class LiveTelemetry:
         if absent > GONE:
             self._begin()
 
-    def close(self, at: float) -> tuple[NetworkGraph, Row] | None:
+    def close(
+        self, at: float, told: Mapping[str, Mapping[HalfLink, float]] | None = None
+    ) -> tuple[NetworkGraph, Row] | None:
         """End the interval.
 
         Args:
             at: Unix time, s.
+            told: what was measured otherwise than by looks, of half-links by name of metric; those
+                of other networks are left out.
 
         Returns:
             The network, and the row of this interval; None if nobody has looked in it.
@@ -136,7 +143,8 @@ class LiveTelemetry:
         row = Row(
             at,
             {name: mean.end(sizes[0]) for name, mean in now.nodes.items()},
-            {name: mean.end(sizes[1]) for name, mean in now.halves.items()},
+            {name: mean.end(sizes[1]) for name, mean in now.halves.items()}
+            | {name: self.of_halves(values, np.nan) for name, values in (told or {}).items()},
         )
         self._rows.append(row)
         kept = min(self._most, max(FEWEST, CELLS // max(1, *sizes)))
@@ -144,15 +152,33 @@ class LiveTelemetry:
             self._rows.popleft()
         return graph, row
 
+    def of_halves(self, values: Mapping[HalfLink, float], other: float) -> NDArray[np.float64]:
+        """Values at their places, [2 * n_links], and another one at all others.
+
+        Raises:
+            ValueError: there is no row yet.
+        """
+        graph = self._measured()
+        if self._place is None or self._place[0] is not graph:
+            self._place = graph, {link: at for at, link in enumerate(graph.links)}
+        found = np.full(2 * len(graph.links), other)
+        for half, value in values.items():
+            if half.link in self._place[1]:
+                found[2 * self._place[1][half.link] + half.end] = value
+        return found
+
+    def _measured(self) -> NetworkGraph:
+        if self._graph is None:
+            raise ValueError("nothing has been measured yet")
+        return self._graph
+
     def telemetry(self) -> Telemetry:
         """All rows that are kept, of the network as it was at the last one.
 
         Raises:
             ValueError: there is none yet.
         """
-        if self._graph is None or not self._rows:
-            raise ValueError("nothing has been measured yet")
-        graph = self._graph
+        graph = self._measured()
         metrics = {}
         for place, size, rows in (
             (Place.NODE, len(graph.nodes), [row.nodes for row in self._rows]),
@@ -168,10 +194,15 @@ class LiveTelemetry:
         ends = [(place[a], place[b]) for a, b, _ in self._links.keys]
         return NetworkGraph(
             tuple(self._nodes.keys),
-            tuple(f"{a},{b},{kind}" for a, b, kind in self._links.keys),
+            tuple(link_id(*key) for key in self._links.keys),
             np.array(ends, np.int32).reshape(-1, 2),
             np.zeros(len(ends), np.bool_),
         )
+
+
+def link_id(a: str, b: str, kind: str) -> str:
+    """Id of the link of a kind between two nodes, a < b."""
+    return f"{a},{b},{kind}"
 
 
 def _stacked(

@@ -13,6 +13,7 @@ from actors.topology.live import Watch
 from actors.topology.samples import of_mesh
 
 if TYPE_CHECKING:
+    from actors.observe.contract import ObservedNetwork
     from actors.topology.live import LiveMesh, MeshSource
     from actors.topology.samples import NetworkSample
 
@@ -61,9 +62,14 @@ class MeshLooks:
 
 
 class ObservedLooks:
-    """Looks at the network that the observer of this process's namespace keeps."""
+    """Looks at the network that the observer of this process's namespace keeps.
+
+    Attributes:
+        network: as it was told last; None: it has not been told yet.
+    """
 
     def __init__(self) -> None:
+        self.network: ObservedNetwork | None = None
         self._revision = 0, 0
         self._sample: NetworkSample | None = None
 
@@ -72,6 +78,7 @@ class ObservedLooks:
         network = await observer.network_if_changed(self._revision)
         if not isinstance(network, float):
             self._sample = await asyncio.to_thread(sampled, network)
+            self.network = network
             self._revision = network.revision
         if self._sample is None:  # the first revision of an observer is another one
             raise Unavailable(

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
+    from serve_apps.inference.received_figures import ReceivedFigure
+
 NEIGHBOUR: Final = "neighbour"  # the relation between the nodes at both ends of a link
 
 
@@ -30,6 +32,7 @@ class NodeGraph:
         values: float64, of the same shape, what was measured, each feature in its own unit.
         normal: float64, of the same shape, what is normal there, in the same unit.
         at: when it was measured, Unix time, s; NaN where that is not known.
+        received: what hosts count of what nodes receive of neighbours; no model judges by it.
     """
 
     nodes: tuple[str, ...]
@@ -38,6 +41,7 @@ class NodeGraph:
     values: NDArray[np.float64]
     normal: NDArray[np.float64]
     at: float = np.nan
+    received: tuple[ReceivedFigure, ...] = ()
 
     def operators(self, relations: Sequence[str]) -> tuple[sparse.csr_array, ...]:
         """Those of a model of these relations, of which `NEIGHBOUR` is the only one known."""

@@ -119,6 +119,22 @@ class NodeScore(BaseModel):
     known: int = Field(description="how many of its features are measured")
 
 
+class Received(BaseModel):
+    """What a node receives of a neighbour, as its host's XDP counts it. No score depends on it."""
+
+    feature: str
+    unit: str
+    heard_by: str
+    from_: str = Field(alias="from")
+    value: float
+    normal: float | None = Field(description="null: not known yet")
+    deviation: float | None = Field(description="robust standard deviations above normal")
+    text: str
+
+
+_RECEIVED: Final = "absent where no host counts packets of its neighbours"
+
+
 class ScoreReply(BaseModel):
     """How all nodes of a network are."""
 
@@ -127,6 +143,7 @@ class ScoreReply(BaseModel):
     at: float | None = Field(description="when it was measured, Unix time, s; null: not known")
     anomalous: list[str] = Field(description="ids of anomalous nodes, the highest score first")
     nodes: dict[str, NodeScore]
+    received: list[Received] = Field(default=[], description=_RECEIVED)
 
 
 class FeaturePart(BaseModel):
@@ -164,6 +181,7 @@ class ExplainReply(BaseModel):
     nodes_base: float = Field(description="score with all nodes normal; with `nodes` the score")
     nodes: list[NodePart]
     sentences: list[str] = Field(description="in reading order")
+    received: list[Received] = Field(default=[], description=f"of this node and by it; {_RECEIVED}")
 
 
 class RankedNode(BaseModel):
@@ -197,6 +215,11 @@ class DisturbedLink(BaseModel):
     strength: float
     usual: float | None
     now: float | None
+    missing: float | None = Field(
+        None,
+        description="share of the packets that usually arrive that did not; absent where no host"
+        " counts them",
+    )
 
 
 class IncidentShown(BaseModel):

@@ -20,7 +20,7 @@ from serve_apps.web.parsing import parse
 from serve_apps.web.strict_json import JSON
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from fastapi import FastAPI
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from serve_apps.inference.kept_model import KeptModel
     from serve_apps.inference.model_file import Model
     from serve_apps.inference.node_graph import NodeGraph
+    from serve_apps.inference.received_figures import ReceivedFigure
     from serve_apps.inference.scoring import Scores
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -206,7 +207,12 @@ def _scored(inference: Inference, model: Model, graph: NodeGraph, scored: Scores
         node: dict(zip(columns, row, strict=True))
         for node, row in zip(graph.nodes, rows, strict=True)
     }
-    return {**_about(inference, model, graph, "features"), "anomalous": worst, "nodes": nodes}
+    return {
+        **_about(inference, model, graph, "features"),
+        "anomalous": worst,
+        "nodes": nodes,
+        **_received(graph.received),
+    }
 
 
 def _or_null(values: Any, number: int) -> list[float | None]:  # noqa: ANN401 - an array or None
@@ -247,4 +253,11 @@ def _explained(
             for part in found.nodes
         ],
         "sentences": list(found.sentences()),
+        **_received(one for one in graph.received if found.node in {one.heard_by, one.sender}),
     }
+
+
+def _received(figures: Iterable[ReceivedFigure]) -> dict[str, Any]:
+    """What hosts count, where any does."""
+    told = [one.as_dict() for one in figures]
+    return {"received": told} if told else {}

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from actors.topology.samples import LINK_FIGURES, LinkSamples, NetworkSample, NodeSamples
 from serve_apps.inference.evidence_ranking import EvidenceRanker
 from serve_apps.inference.incident_watch import IncidentWatch, Outcome
+from serve_apps.inference.neighbour_traffic import HalfTraffic
+
+if TYPE_CHECKING:
+    from serve_apps.inference.incidents import HalfLink
 
 INTERVAL_S = 10.0
 
@@ -24,6 +30,7 @@ class Looks:
         silent: nodes that nobody hears.
         unknown: links of which nothing is known.
         noise: standard deviation of all qualities.
+        received: packets/s that a host counts at these half-links, of routing daemons alone.
     """
 
     links: list[tuple[str, str]]
@@ -32,6 +39,7 @@ class Looks:
     silent: set[str] = field(default_factory=set)
     unknown: set[tuple[str, str]] = field(default_factory=set)
     noise: float = 0.0
+    received: dict[HalfLink, float] = field(default_factory=dict)
     per_interval: int = 4
     watch: IncidentWatch = field(default_factory=lambda: IncidentWatch(EvidenceRanker()))
     at: float = 1_000.0
@@ -74,8 +82,15 @@ class Looks:
             for _ in range(self.per_interval):
                 self.watch.look(self.sample())
             self.at += INTERVAL_S
-            outcome = self.watch.close(self.at)
+            outcome = self.watch.close(self.at, self.traffic())
         return outcome
+
+    def traffic(self) -> dict[HalfLink, HalfTraffic]:
+        """What hosts have received in an interval."""
+        return {
+            half: HalfTraffic(100 * rate, rate, rate, math.nan, 0.5, INTERVAL_S)
+            for half, rate in self.received.items()
+        }
 
     def kill(self, node: str) -> None:
         self.silent.add(node)

@@ -26,6 +26,7 @@ from serve_apps.inference.inference_state import Inference, Job, scored_together
 from serve_apps.inference.limits import Limits
 from serve_apps.inference.model_file import CARD, WEIGHTS, save
 from serve_apps.inference.node_graph import NodeGraph
+from serve_apps.inference.received_figures import ReceivedFigure
 from serve_apps.inference.settings import SHIPPED, InferenceOptions
 from tests.unit.inference.drawn import FEATURES, drawn_model
 
@@ -399,3 +400,43 @@ async def test_the_live_source_may_be_down(start: Callable[..., Any]) -> None:
     answer = await client.post("/score", json={})
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "2"
+
+
+async def test_what_hosts_receive_stands_beside_scores_where_any_counts(
+    start: Callable[..., Any],
+) -> None:
+    """Of the node that is asked about alone; without it the answers have no such key."""
+    inference, client = start()
+    unknown = np.full((3, len(FEATURES)), np.nan)
+    links = np.array([[0, 1], [1, 2]])
+    plain = NodeGraph(("a", "b", "c"), links, unknown, unknown, unknown, 7.0)
+    figure = ReceivedFigure("xdp_throughput", "bytes/s", "a", "b", 120.0, 200.0, -3.5)
+
+    class Source:
+        graph = plain
+
+        async def newest(self, _: Network | None) -> NodeGraph:
+            return self.graph
+
+    inference.running = source = Source()
+    before = (await client.post("/score", json={})).json()
+    assert "received" not in before
+    source.graph = dataclasses.replace(plain, received=(figure,))
+    score = (await client.post("/score", json={})).json()
+    assert documents.ScoreReply.model_validate(score)
+    (told,) = score.pop("received")
+    assert score == before
+    assert told == {
+        "feature": "xdp_throughput",
+        "unit": "bytes/s",
+        "heard_by": "a",
+        "from": "b",
+        "value": 120.0,
+        "normal": 200.0,
+        "deviation": -3.5,
+        "text": "xdp_throughput 120 bytes/s, 80 below its normal",
+    }
+    for node, has in (("a", True), ("b", True), ("c", False)):
+        explained = (await client.post("/explain", json={"node": node})).json()
+        assert documents.ExplainReply.model_validate(explained)
+        assert ("received" in explained) == has

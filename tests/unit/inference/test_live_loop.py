@@ -17,7 +17,10 @@ from actors.topology.provenance import Network
 from serve_apps.inference import live_loop
 from serve_apps.inference.condition import condition_model
 from serve_apps.inference.evidence_ranking import EvidenceRanker
+from serve_apps.inference.hosts_traffic import Counted
+from serve_apps.inference.incidents import HalfLink
 from serve_apps.inference.live_loop import LiveLoop, LiveOptions
+from serve_apps.inference.neighbour_traffic import HalfTraffic
 from serve_apps.inference.settings import SHIPPED
 from serve_apps.settings import Settings
 from tests.unit.inference.looks import Looks, grid
@@ -244,3 +247,45 @@ def test_what_is_remembered_is_read_from_the_history(tmp_path: Path) -> None:
         archive.events.record("inference:observed", Network.OBSERVED, 1, [event, other])
         archive.events.record("inference:emulated", Network.EMULATED, 1, [event])
     assert live_loop.remembered(archive, Network.OBSERVED) == [event]
+
+
+async def test_what_hosts_receive_is_asked_for_and_a_failure_of_it_costs_nothing_else() -> None:
+    """It is told as long as it lasts; the network is judged all the same."""
+
+    class Traffic:
+        def __init__(self, found: Counted | Exception) -> None:
+            self.found = found
+
+        async def read(self) -> Counted:
+            if isinstance(self.found, Exception):
+                raise self.found
+            return self.found
+
+    received = HalfTraffic(1.0, 2.0, math.nan, math.nan, math.nan, 1.0)
+    known = {HalfLink("n00,n01,wifi", 0): received}
+    world, traffic = World(), Traffic(Counted(known, neighbours=2, others=5))
+    world.loop._traffic = traffic  # type: ignore[assignment]
+    world.loop._watch.look(world.network.sample())
+    await world.loop.judge()
+    (one, other) = (await world.loop.condition()).received
+    assert (one.name, one.value, other.name, other.value) == (
+        "xdp_throughput",
+        1.0,
+        "xdp_packet_rate",
+        2.0,
+    )
+    labels = {"network": "observed"}
+    assert world.metrics.value("x0tta6bl4_inference_half_links_counted", **labels) == 1
+    counted = "x0tta6bl4_inference_xdp_addresses"
+    assert world.metrics.value(counted, owner="other", **labels) == 5
+    gone = Unavailable("no answer", "it is gone", "Wait.", retry_after_s=1.0)
+    for failure in (gone, Counted(silent={"box": gone})):
+        traffic.found = failure
+        world.loop._watch.look(world.network.sample())
+        judged = world.loop.judged
+        await world.loop.judge()
+        assert world.loop.judged == judged + 1
+        assert "received traffic: no answer" in world.loop.failing
+        traffic.found = Counted()
+        await world.loop.judge()
+        assert world.loop.failing == ""

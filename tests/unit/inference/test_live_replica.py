@@ -32,6 +32,13 @@ def test_each_network_has_an_interval_of_its_own(tmp_path: Path) -> None:
     assert [one.began_at for one in both] == [0.0, 7.0]
 
 
+def test_hosts_are_asked_what_they_receive_where_they_own_xdp(tmp_path: Path) -> None:
+    """Unless that is switched off."""
+    assert options(tmp_path).xdp
+    off = Settings(state_dir=tmp_path, xdp=False)
+    assert not ReplicaOptions.of(off, (), 7.0).xdp
+
+
 async def test_a_loop_that_ends_by_a_defect_ends_the_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ from serve_apps.inference.http.application import build
 from serve_apps.inference.inference_state import Inference
 from serve_apps.inference.model_file import save
 from serve_apps.inference.node_graph import NodeGraph
+from serve_apps.inference.received_figures import ReceivedFigure
 from serve_apps.inference.settings import InferenceOptions
 from serve_apps.web.auth import ensure_token
 from tests.unit.inference.drawn import FEATURES, drawn_model
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 class Measured:
     """Of the mesh of the tests nothing is measured but that node a loses frames."""
 
+    received: tuple[ReceivedFigure, ...] = ()
+
     def __init__(self) -> None:
         self.asked: list[Network | None] = []
 
@@ -39,7 +42,9 @@ class Measured:
         values, normal = deviations.copy(), deviations.copy()
         place = WORLD.ids.index("a"), FEATURES.index("loss_rate")
         deviations[place], values[place], normal[place] = 6.0, 0.33, 0.02
-        return NodeGraph(tuple(WORLD.ids), WORLD.ends, deviations, values, normal, 1000.0)
+        return NodeGraph(
+            tuple(WORLD.ids), WORLD.ends, deviations, values, normal, 1000.0, self.received
+        )
 
 
 @pytest.fixture(name="session")
@@ -72,6 +77,29 @@ def test_a_node_is_explained_in_words_and_in_json(session: Running) -> None:
     assert [f"  {sentence}" for sentence in found["sentences"]] == said[1:-1]
     total = found["base"] + sum(part["contribution"] for part in found["features"])
     assert found["score"] == pytest.approx(total)
+
+
+def test_what_hosts_count_of_its_links_is_told_below(
+    session: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By direction, with units, within 80 columns; and in JSON."""
+    figures = (
+        ReceivedFigure("xdp_throughput", "bytes/s", "a", "b", 120.0, 200.0, -3.5),
+        ReceivedFigure("xdp_gap_p95", "s", "a", "b", 0.25, None, None),
+        ReceivedFigure("xdp_missing", "share", "b", "a", 0.0, 0.0, 0.0),
+    )
+    monkeypatch.setattr(Measured, "received", figures)
+    said = _said(session, "a").splitlines()
+    at = said.index("a receives of b:")
+    assert said[at + 1 : at + 5] == [
+        "  xdp_throughput 120 bytes/s, 80 below its normal",
+        "  xdp_gap_p95 0.25 s, its normal is not known yet",
+        "b receives of a:",
+        "  xdp_missing 0, as normal",
+    ]
+    assert said[-1].startswith("not measured in this network")
+    found = json.loads(_said(session, "a", "--json"))
+    assert [one["unit"] for one in found["received"]] == ["bytes/s", "s", "share"]
 
 
 def test_what_cannot_be_explained_says_why(session: Running) -> None:
