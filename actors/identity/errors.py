@@ -7,6 +7,7 @@ X0Error
 ├── Conflict
 │   └── AuthorityBusy            409  too many former keys of the authority are still trusted
 ├── HandshakeFailed              500  a post-quantum handshake ended without a session
+├── EnrolmentUnreadable          500  a file of keys is not what it should be
 ├── InvalidInput
 │   ├── IdentityRefused          422  a certificate, bundle, token or message breaks a rule
 │   ├── WrongLength              422  a key, ciphertext or signature has another length
@@ -31,6 +32,8 @@ from actors.runtime.errors import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from actors.identity.contract import IdentityFault
 
 
@@ -201,4 +204,18 @@ class HandshakeFailed(X0Error):
             "It is tried again by itself; if it goes on, check the keys and clocks of both sides.",
             reason=reason,
             peer=peer,
+        )
+
+
+class EnrolmentUnreadable(X0Error):
+    """A file of seeds or of enrolled keys is not what it should be; it is left as it is."""
+
+    path: str
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(
+            f"{path} cannot be used",
+            why,
+            "Restore it from a copy, or move it away: then new keys are made and enrolled.",
+            path=str(path),
         )
