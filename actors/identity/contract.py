@@ -74,7 +74,6 @@ class IdentityFault(StrEnum):
     # paths of certificates
     ISSUER_NOT_CA = "issuer-not-ca"
     ISSUER_MAY_NOT_SIGN = "issuer-may-not-sign"
-    ISSUER_ID = "issuer-id"  # an issuer's own SPIFFE ID is of another trust domain, or has a path
     UNTRUSTED = "untrusted"  # no path leads to the bundle
     PATH_TOO_LONG = "path-too-long"
     NAME_NOT_PERMITTED = "name-not-permitted"
@@ -352,9 +351,10 @@ class IdentityContract(ActorContract, Protocol):
         ...
 
     async def wait_newer(self, generation: int, timeout_s: float) -> IdentityStatus:
-        """Answer as soon as the generation is above `generation`, or after `timeout_s`.
+        """Answer as soon as the generation is another than `generation`, or after `timeout_s`.
 
         This tells subscribers in other processes of a new generation: they ask again with the
-        generation of the answer. `timeout_s` above `LONGEST_WAIT_S` counts as that.
+        generation of the answer. After a restart of the actor it begins anew, so another one may
+        be a lower one. `timeout_s` above `LONGEST_WAIT_S` counts as that.
         """
         ...
