@@ -7,6 +7,7 @@ says of a key is never passed on.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 from cryptography.hazmat.primitives import hashes, serialization
@@ -110,13 +111,14 @@ def match_key(key: SvidKey, leaf: x509.Certificate) -> SvidKey:
 
 
 def _load_key(load: Callable[[], PrivateKeyTypes]) -> SvidKey:
-    # The parser's own error is dropped, whatever it is: nothing of a key may be told.
-    try:
+    key: PrivateKeyTypes | None = None
+    # The parser's own error is dropped, also as a context: nothing of a key may be told.
+    with contextlib.suppress(Exception):
         key = load()
-    except Exception:  # noqa: BLE001 - see above
+    if key is None:
         raise IdentityRefused(
             IdentityFault.MALFORMED_KEY, "the private key is no unencrypted PKCS#8"
-        ) from None
+        )
     if not isinstance(key, SvidKey):
         raise IdentityRefused(
             IdentityFault.UNSUPPORTED_KEY, "the private key is neither EC nor RSA"
