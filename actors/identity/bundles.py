@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from actors.identity.contract import IdentityFault
 from actors.identity.errors import IdentityRefused
 from actors.identity.x509_reading import read_der_chain, read_pem_chain
-from actors.identity.x509_svid import LEAST_RSA_BITS
+from actors.identity.x509_svid import LEAST_RSA_BITS, NIST_CURVES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,10 +105,13 @@ def _key(entry: dict[str, Any], place: int) -> JwtKey:
         raise _malformed(f"key {place} cannot be read") from None
     if not isinstance(key, JwtKey):  # a private key has no place in a bundle
         raise _malformed(f"key {place} is no public key")
-    if isinstance(key, rsa.RSAPublicKey) and key.key_size < LEAST_RSA_BITS:
-        raise IdentityRefused(
-            IdentityFault.UNSUPPORTED_KEY, f"key {place} has less than {LEAST_RSA_BITS} bits"
-        )
+    if isinstance(key, rsa.RSAPublicKey):
+        if key.key_size < LEAST_RSA_BITS:
+            raise IdentityRefused(
+                IdentityFault.UNSUPPORTED_KEY, f"key {place} has less than {LEAST_RSA_BITS} bits"
+            )
+    elif key.curve.name not in NIST_CURVES:
+        raise IdentityRefused(IdentityFault.UNSUPPORTED_KEY, f"key {place} is on no NIST curve")
     return key
 
 

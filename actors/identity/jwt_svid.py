@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 
 LARGEST_TOKEN: Final = 16 * 1024  # characters
 _CURVES: Final = {"ES256": "secp256r1", "ES384": "secp384r1", "ES512": "secp521r1"}
-ALGORITHMS: Final = frozenset(
-    {*_CURVES, "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"},
-)
-_TYPES: Final = {None, "JWT", "JOSE"}
+# Tuples: what a stranger's header holds need not be hashable.
+ALGORITHMS: Final = (*_CURVES, "RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+_TYPES: Final = (None, "JWT", "JOSE")
 
 
 def validate(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MOST_CERTIFICATES: Final = 8  # of a chain
 LEAST_RSA_BITS: Final = 2048
+NIST_CURVES: Final = frozenset({"secp256r1", "secp384r1", "secp521r1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +170,7 @@ def _check_public_key(leaf: x509.Certificate) -> None:
                 IdentityFault.UNSUPPORTED_KEY,
                 f"its RSA key has {key.key_size} bits; {LEAST_RSA_BITS} is the least",
             )
-    elif not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name not in {
-        "secp256r1",
-        "secp384r1",
-        "secp521r1",
-    }:
+    elif not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name not in NIST_CURVES:
         raise IdentityRefused(
             IdentityFault.UNSUPPORTED_KEY, "its key is neither RSA nor on a NIST curve"
         )
