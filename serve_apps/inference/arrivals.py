@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 FEWEST: Final = 8  # calm intervals without which nothing is usual
 FEWEST_PACKETS: Final = 4.0  # that an interval usually brings; fewer tell nothing
 MOST_ABSENT: Final = 1_000  # half-links that are remembered though nothing is told of them
+ALMOST: Final = 0.99  # strength where much is missing and something arrives
 WORSE: Final = 0.25  # least share that has to be missing
 
 
@@ -75,7 +76,8 @@ class _Usual:
             self.rates.clear()
             self.bad, self.lost = 0, 0.0
             return _UNKNOWN
-        return Arrival(missing, min(max(missing / LOST, LEAST), 1.0))
+        most = 1.0 if missing >= 1.0 else ALMOST  # 1: nothing comes in any more
+        return Arrival(missing, min(max(missing / LOST, LEAST), most))
 
 
 class Arrivals:
