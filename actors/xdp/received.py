@@ -77,10 +77,17 @@ def _untold(
     sources: counters.Rows, flows: counters.Rows, keys: Mapping[bytes, str]
 ) -> dict[bytes, tuple[int, int]]:
     """Packets and bytes that the flows of each peer have not told it."""
-    found = {}
-    for key in keys:
-        rows = flows[sources == np.frombuffer(key, "V16")[0]]
-        found[key] = int(rows["untold_packets"].sum()), int(rows["untold_bytes"].sum())
+    found = dict.fromkeys(keys, (0, 0))
+    # Numbers are compared much faster than bytes: most flows are told apart by half an address.
+    second = np.ascontiguousarray(sources).view("u8").reshape(-1, 2)[:, 1]
+    wanted = np.frombuffer(b"".join(keys), "u8").reshape(-1, 2)[:, 1]
+    rows = np.flatnonzero(np.isin(second, wanted))
+    packets = flows["untold_packets"][rows].sum(axis=1, dtype=np.int64).tolist()
+    size = flows["untold_bytes"][rows].sum(axis=1, dtype=np.int64).tolist()
+    for source, more, longer in zip(sources[rows].tolist(), packets, size, strict=True):
+        if source in found:
+            told = found[source]
+            found[source] = told[0] + more, told[1] + longer
     return found
 
 

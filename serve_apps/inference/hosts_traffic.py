@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from actors.observe.contract import ObservedNetwork
     from actors.xdp.contract import ReceivedTraffic
     from serve_apps.inference.incidents import HalfLink
+    from serve_apps.inference.neighbour_addresses import Neighbours
     from serve_apps.inference.neighbour_traffic import HalfTraffic
 
 TIMEOUT_S: Final = 2.0  # for the answers of one host, which would else hold up an interval
@@ -81,6 +82,7 @@ class HostsTraffic:
         self._hosts = hosts
         self._network = network
         self._compared = NeighbourTraffic()
+        self._looking = asyncio.Lock()
         self._answered: set[str] = set()
         self._addresses: tuple[ObservedNetwork, NeighbourAddresses] | None = None
 
@@ -93,26 +95,32 @@ class HostsTraffic:
         counted, network = Counted(), self._network()
         if network is None:
             return counted
-        known = self._addresses
-        if known is None or known[0] is not network:
-            known = network, await asyncio.to_thread(NeighbourAddresses, network)
-            self._addresses = known
         hosts = await asyncio.to_thread(lambda: tuple(self._hosts()))
-        parts = await asyncio.gather(*(self._of_host(host, known[1], counted) for host in hosts))
+        parts = await asyncio.gather(*(self._of_host(host, network, counted) for host in hosts))
         counted.traffic = together(each for part in parts for each in part)
         return counted
 
+    async def _known(self, network: ObservedNetwork) -> NeighbourAddresses:
+        """The addresses of the nodes, which are looked through only where somebody counts."""
+        async with self._looking:
+            if self._addresses is None or self._addresses[0] is not network:
+                found = await asyncio.to_thread(NeighbourAddresses, network)
+                self._addresses = network, found
+            return self._addresses[1]
+
     async def _of_host(
-        self, host: str, known: NeighbourAddresses, counted: Counted
+        self, host: str, network: ObservedNetwork, counted: Counted
     ) -> list[dict[HalfLink, HalfTraffic]]:
         found: list[dict[HalfLink, HalfTraffic]] = []
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 interfaces = await self._owners.addresses(host)
                 self._answered.add(host)
+                known = await self._known(network) if interfaces else None
                 for interface, own in interfaces.items():
-                    found += await self._of_interface(host, interface, own, known, counted)
-        except (XdpUnavailable, NotAttached):  # it counts nothing, which is no fault
+                    around = None if known is None else known.around(own)
+                    found += await self._of_interface(host, interface, around, counted)
+        except XdpUnavailable:  # it counts nothing, which is no fault
             pass
         except (TimeoutError, X0Error) as error:
             if host in self._answered:  # else it may just be starting
@@ -123,16 +131,20 @@ class HostsTraffic:
         self,
         host: str,
         interface: str,
-        own: tuple[str, ...],
-        known: NeighbourAddresses,
+        around: Neighbours | None,
         counted: Counted,
     ) -> list[dict[HalfLink, HalfTraffic]]:
-        around = known.around(own)
         if around is None:
             counted.strange += 1
             return []
         asked = dict(sorted(around.halves.items())[:MOST_ADDRESSES])
-        received = await self._owners.received(host, interface, tuple(asked))
+        try:
+            received = await self._owners.received(host, interface, tuple(asked))
+        except NotAttached:  # it has been detached just now
+            return []
+        except X0Error as error:
+            counted.silent[host] = error
+            return []
         counted.neighbours += len(received.peers)
         counted.others += received.others
         counted.ambiguous += len(around.ambiguous)

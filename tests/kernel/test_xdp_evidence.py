@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 
 from actors.observe.sampling import sampled
+from actors.runtime.errors import InvalidInput
 from actors.runtime.metrics import MemoryMetrics
 from actors.topology.model import Topology
 from actors.xdp import attachment, preflight
 from actors.xdp.actor import XdpActor
-from actors.xdp.contract import Mode, XdpOptions
+from actors.xdp.contract import MOST_ADDRESSES, Mode, XdpOptions
 from cluster.lab.laboratory import Laboratory
 from loadtests.lab_observer import LabObserver
 from serve_apps.inference.evidence_ranking import EvidenceRanker
@@ -111,6 +112,11 @@ async def test_counts_are_those_of_what_was_sent_and_a_swap_costs_one_interval(
             assert traffic[HalfLink("fe80::7", 0)].control_rate * elapsed == pytest.approx(12)
             assert math.isnan(traffic[HalfLink("10.1.2.3", 0)].control_rate)
             assert after.others == 1
+            nobody = await made.received("x0a", ())
+            assert (nobody.peers, nobody.others) == ((), 3)
+            for refused in (("nonsense",), MOST_ADDRESSES * ("10.0.0.1",) + ("10.0.0.2",)):
+                with pytest.raises(InvalidInput):
+                    await made.received("x0a", refused)
             await made.replace("x0a")
             swapped = await made.received("x0a", tuple(halves))
             assert compared.step("box", swapped, halves) == {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from actors.runtime.errors import Unavailable
+from actors.runtime.errors import ActorFailed, Unavailable
 from actors.xdp.contract import PeerCount, ReceivedTraffic
 from actors.xdp.errors import NotAttached, XdpUnavailable
 from actors.xdp.layout import BUCKETS
@@ -202,7 +202,7 @@ async def test_a_host_that_tells_nothing_costs_its_own_words_alone() -> None:
     owners = Owners(
         {
             "box": [10, 15],
-            "off": [off, NotAttached("eth0")],
+            "off": [off, off],
             "starting": [gone, gone],
             "lost": [3, gone],
         }
@@ -212,6 +212,49 @@ async def test_a_host_that_tells_nothing_costs_its_own_words_alone() -> None:
     found = await traffic.read()
     assert found.silent == {"lost": gone}
     assert set(found.traffic) == {HalfLink("a,b,wifi", 0)}
+
+
+async def test_an_interface_that_tells_nothing_costs_its_own_words_alone() -> None:
+    """One is detached while it is asked, and of another its tables cannot be read."""
+    failed = ActorFailed("xdp-box", OSError("a map cannot be read"))
+
+    class Torn(Owners):
+        async def addresses(self, host: str) -> dict[str, tuple[str, ...]]:
+            found = await super().addresses(host)
+            return {"gone": ("fe80::a",), "torn": ("fe80::a",), **found}
+
+        async def received(
+            self, host: str, interface: str, addresses: tuple[str, ...]
+        ) -> ReceivedTraffic:
+            if interface == "gone":
+                raise NotAttached(interface)
+            if interface == "torn":
+                raise failed
+            return await super().received(host, interface, addresses)
+
+    traffic = HostsTraffic(Torn({"box": [10, 15]}), lambda: ["box"], lambda: NETWORK)
+    await traffic.read()
+    found = await traffic.read()
+    assert found.silent == {"box": failed}
+    assert set(found.traffic) == {HalfLink("a,b,wifi", 0)}
+
+
+async def test_where_nobody_counts_the_network_is_not_looked_through(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A session has these actors on each host, of which most attach nothing."""
+
+    def looked_through(_: object) -> None:
+        raise AssertionError
+
+    class Idle(Owners):
+        async def addresses(self, host: str) -> dict[str, tuple[str, ...]]:
+            return {} if host in self.answers else await super().addresses(host)
+
+    monkeypatch.setattr(hosts_traffic, "NeighbourAddresses", looked_through)
+    traffic = HostsTraffic(Idle({"box": []}), lambda: ["box"], lambda: NETWORK)
+    found = await traffic.read()
+    assert (found.traffic, found.silent, found.strange) == ({}, {}, 0)
 
 
 async def test_a_host_that_hangs_does_not_hold_up_the_others(
