@@ -7,9 +7,10 @@ a connection of its own, so that gRPC's own pauses between attempts never add to
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc.aio
+from google.protobuf.message import DecodeError
 from spiffe._proto import workload_pb2_grpc
 
 from actors.identity.endpoint import socket_path
@@ -36,4 +37,33 @@ async def connected(endpoint: str) -> AsyncIterator[workload_pb2_grpc.SpiffeWork
         ConfigurationError: the endpoint is no Unix socket.
     """
     async with grpc.aio.insecure_channel(f"unix:{socket_path(endpoint)}", _OPTIONS) as channel:
-        yield workload_pb2_grpc.SpiffeWorkloadAPIStub(channel)
+        yield workload_pb2_grpc.SpiffeWorkloadAPIStub(_Discreet(channel))
+
+
+class _Discreet:
+    """A channel whose calls bring None for a message that cannot be parsed.
+
+    gRPC does that as well, but logs the parser's error with its traceback, whose frames hold the
+    message, and so a private key.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._channel = channel
+
+    def unary_stream(self, path: str, **how: Any) -> grpc.aio.UnaryStreamMultiCallable[Any, Any]:  # noqa: ANN401 - gRPC's
+        return self._channel.unary_stream(path, **_discreet(how))
+
+    def unary_unary(self, path: str, **how: Any) -> grpc.aio.UnaryUnaryMultiCallable[Any, Any]:  # noqa: ANN401 - gRPC's
+        return self._channel.unary_unary(path, **_discreet(how))
+
+
+def _discreet(how: dict[str, Any]) -> dict[str, Any]:
+    parse = how["response_deserializer"]
+
+    def read(message: bytes) -> object:
+        try:
+            return parse(message)
+        except DecodeError:
+            return None
+
+    return {**how, "response_deserializer": read}

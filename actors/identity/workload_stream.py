@@ -98,18 +98,19 @@ class WorkloadStream:
     async def rotate(self) -> Rotation:
         """Ask for a new SVID; see `IdentityContract.rotate`."""
         holder, feed = self._holder, self._svids
-        before, accepted = (holder.renewals, holder.held.default is None), feed.accepted
+        before, arrived = (holder.renewals, holder.held.default is None), feed.arrived
         feed.reopen()
         self._jwt_bundles.reopen()
         why = f"no new SVID came in {ROTATION_S:g} s"
         try:
             async with asyncio.timeout(ROTATION_S):
-                while feed.accepted == accepted:
+                while feed.arrived == arrived:
                     await feed.news()
                 why = "the Workload API gave the SVID that was held already"
         except TimeoutError:
-            last = holder.fault(Source.SVIDS)
-            why = why if last is None else f"{why}: {last.why}"
+            pass
+        last = holder.fault(Source.SVIDS)
+        why = why if last is None else last.why
         renewed = (holder.renewals, holder.held.default is None) != before
         return Rotation(renewed, holder.held.generation, "" if renewed else why)
 
@@ -190,10 +191,11 @@ class _Feed:
         self._last: Ended | None = None  # why the stream is not open
         self.connected = False
         self.retries = True
-        self.accepted = 0  # messages
+        self.arrived = 0  # messages
+        self._accepted = 0
 
     async def news(self) -> None:
-        """Return when the next message is accepted."""
+        """Return when the next message has been looked at."""
         self._news.clear()
         await self._news.wait()
 
@@ -205,12 +207,12 @@ class _Feed:
         while True:
             self._again.clear()
             opened = self._clock().monotonic
-            accepted = self.accepted
+            accepted = self._accepted
             last = await self._follow()
             self.connected = False
             if last is None:
                 continue
-            if self.accepted > accepted and self._clock().monotonic - opened > MOST_S:
+            if self._accepted > accepted and self._clock().monotonic - opened > MOST_S:
                 self._failures = 0
             self._failures += 1
             self._tell(last)
@@ -241,26 +243,27 @@ class _Feed:
                 message = reading.result()
                 if message is grpc.aio.EOF:
                     return ended(await call.code(), await call.details())
-                self._arrived(message)
+                self._take_in(message)
         finally:
             for one in (again, reading):
                 if one is not None:
                     one.cancel()
             call.cancel()
 
-    def _arrived(self, message: object) -> None:
+    def _take_in(self, message: object) -> None:
         self.connected = True
         self.retries = True
         self._last = None
         before = self._holder.held.generation
-        if not self._take(message, self._clock()):
+        if self._take(message, self._clock()):
+            self._accepted += 1
+            now = self._holder.held.generation
+            if now != before:
+                _log.info("message taken", source=self._source, generation=now)
+        else:
             _log.warning("message refused", source=self._source, **self._words())
-            return
-        self.accepted += 1
+        self.arrived += 1
         self._news.set()
-        now = self._holder.held
-        if now.generation != before:
-            _log.info("message taken", source=self._source, generation=now.generation)
 
     def _words(self) -> dict[str, str]:
         last = self._holder.fault(self._source)

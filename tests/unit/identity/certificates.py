@@ -82,13 +82,13 @@ def issue(by: Signer, rules: Rules | None = None, name: str = "leaf", key: Any =
     return Signer(signed, key, () if is_root else by.chain())
 
 
-def entry(leaf: Signer, bundle: bytes, **wrong: Any) -> workload_pb2.X509SVID:
+def entry(leaf: Signer, by: bytes, **wrong: Any) -> workload_pb2.X509SVID:
     """An SVID as the Workload API sends it; `wrong` replaces fields."""
     fields = {
         "spiffe_id": ID,
         "x509_svid": leaf.chain_der(),
         "x509_svid_key": leaf.pkcs8,
-        "bundle": bundle,
+        "bundle": by,
         **wrong,
     }
     return workload_pb2.X509SVID(**fields)
