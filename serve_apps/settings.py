@@ -9,6 +9,7 @@ from typing import Self
 
 from actors.alerts.settings import AlertsSettings
 from actors.history.settings import HistorySettings
+from actors.identity.beacon_settings import BeaconSettings
 from actors.mesh.settings import MeshSettings
 from actors.observe.settings import ObserveSettings
 from actors.payments.settings import PaymentsSettings
@@ -20,6 +21,7 @@ from serve_apps.inference.settings import InferenceSettings
 
 class Settings(
     MeshSettings,
+    BeaconSettings,
     ObserveSettings,
     PaymentsSettings,
     XdpSettings,

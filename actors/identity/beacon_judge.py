@@ -61,7 +61,7 @@ class BeaconReason(StrEnum):
     WRONG_KEY = "wrong_key"  # not the one that is enrolled
     BAD_CERTIFICATE = "bad_certificate"
     BAD_SIGNATURE = "bad_signature"
-    ABSENT = "absent"  # a Hello came without one
+    ABSENT = "absent"  # a Hello came without one, as from a shard that is making its keys
 
     @property
     def is_fallback_attempt(self) -> bool:
@@ -69,9 +69,7 @@ class BeaconReason(StrEnum):
         return self in _FALLBACK
 
 
-_FALLBACK: Final = frozenset(
-    {BeaconReason.VERSION_UNSUPPORTED, BeaconReason.SUITE_UNSUPPORTED, BeaconReason.ABSENT}
-)
+_FALLBACK: Final = frozenset({BeaconReason.VERSION_UNSUPPORTED, BeaconReason.SUITE_UNSUPPORTED})
 _BY_FRESHNESS: Final = {
     Freshness.REPLAYED: BeaconReason.REPLAYED,
     Freshness.TOO_OLD: BeaconReason.TOO_OLD,

@@ -168,6 +168,10 @@ class HandshakeReason(StrEnum):
     BAD_CONFIRMATION = "bad_confirmation"  # the two sides have not the same secret
     SIGNING_FAILED = "signing_failed"  # our own key could not be used
     UNREACHABLE = "unreachable"  # the peer did not answer
+    KEY_NOT_ENROLLED = "key_not_enrolled"  # another key is enrolled for this side
+    UNSEALED = "unsealed"  # an envelope came as it is
+    BAD_SEAL = "bad_seal"  # a record of a session was altered
+    SESSION_LOST = "session_lost"  # the peer forgets each session at once
 
     @property
     def is_fallback_attempt(self) -> bool:
@@ -182,6 +186,7 @@ _FALLBACK: Final = frozenset(
         HandshakeReason.SUITE_UNSUPPORTED,
         HandshakeReason.SUITE_DOWNGRADE,
         HandshakeReason.CLASSICAL_ONLY,
+        HandshakeReason.UNSEALED,
     }
 )
 

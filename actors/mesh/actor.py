@@ -14,14 +14,15 @@ import asyncio
 import contextlib
 import functools
 import os
+import pickle
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from actors.mesh import control, pacing
 from actors.mesh.contract import COORDINATOR, ShardContract
-from actors.mesh.errors import ShardUnavailable
+from actors.mesh.errors import NothingSealed, ShardUnavailable
 from actors.mesh.guard import guard_of
 from actors.mesh.host import MeshHost
 from actors.mesh.journal import FileJournal
@@ -62,6 +63,11 @@ class MeshShard(ActorShell):
         self._options = options
         self._shard_metrics = ShardMetrics(name, self._metrics, self._lag)
         self._host: MeshHost | None = None
+        self._channel = (
+            None
+            if options.guard is None
+            else options.guard.channel(name, options.directory, self._metrics)
+        )
         self._present = np.zeros(0, bool)  # which nodes the map has, of all that it ever had
         self._routes_due = asyncio.Event()
         self._checks_due = asyncio.Event()
@@ -78,6 +84,8 @@ class MeshShard(ActorShell):
 
     async def _live(self) -> None:
         """Join the mesh, then run."""
+        if self._channel is not None:
+            await self._channel.open()
         await self.update(await self._join())
         for work in (self._turn_for_ever(), self._route(), self._check()):
             self._vital(work)
@@ -161,13 +169,25 @@ class MeshShard(ActorShell):
             sent = host.outgoing(peer, now)
             answer: EnvelopeAnswer | None = None
             try:
-                answer = await to.exchange(sent.envelope)
+                answer = await self._carry(peer, to, sent.envelope)
             except X0Error as error:  # whatever it is, the envelope did not arrive
                 self._errors.handle(error, severity="warning")
                 await asyncio.sleep(RETRY_PEER_S)
             now = self._clock.now()
             host.answered(peer, sent, answer, now)
             self._follow(host, now)
+
+    async def _carry(
+        self, peer: str, to: ShardContract, envelope: Envelope
+    ) -> EnvelopeAnswer | None:
+        """Have a peer process an envelope, sealed where there is a channel."""
+        if self._channel is None:
+            return await to.exchange(envelope)
+        content = pickle.dumps(envelope, protocol=pickle.HIGHEST_PROTOCOL)
+        answer: EnvelopeAnswer | None = pickle.loads(  # noqa: S301 - the seal proves whose it is
+            await self._channel.carry(peer, content, to.converse)
+        )
+        return answer
 
     async def _report(self) -> None:
         while True:
@@ -197,7 +217,13 @@ class MeshShard(ActorShell):
                     membership.placement,
                     self._options.host,
                     now,
-                    functools.partial(guard_of, self._options.guard, self._options.directory),
+                    functools.partial(
+                        guard_of,
+                        self._options.guard,
+                        self._name,
+                        self._options.directory,
+                        self._metrics,
+                    ),
                 )
             elif newer:
                 host.replace(membership.topology, membership.placement, now)
@@ -245,6 +271,24 @@ class MeshShard(ActorShell):
     async def exchange(self, envelope: Envelope) -> EnvelopeAnswer | None:
         """See `ShardContract.exchange`."""
         await self._ready()
+        if self._channel is not None:
+            raise self._channel.unsealed(envelope.sender)
+        return self._handle(envelope)
+
+    async def converse(self, message: bytes) -> bytes:
+        """See `ShardContract.converse`."""
+        await self._ready()
+        if self._channel is None:
+            raise NothingSealed(self._name)
+        return await self._channel.take(message, self._handle_sealed)
+
+    def _handle_sealed(self, peer: str, content: bytes) -> bytes:
+        envelope = pickle.loads(content)  # noqa: S301 - the seal proves whose it is
+        if envelope.sender != peer:
+            return pickle.dumps(None)  # it speaks for another: not answered
+        return pickle.dumps(self._handle(envelope), protocol=pickle.HIGHEST_PROTOCOL)
+
+    def _handle(self, envelope: Envelope) -> EnvelopeAnswer | None:
         host = self._hosting()
         now = self._clock.now()
         answer = host.handle(envelope, now)
@@ -336,6 +380,12 @@ class MeshShard(ActorShell):
         """See `ShardContract.status`."""
         await self._ready()
         return self._shard_metrics.status(self._hosting(), self._present)
+
+    async def protection(self) -> dict[str, Any]:
+        """See `ShardContract.protection`."""
+        await self._ready()
+        beacons = self._hosting().guard.beacons.report()
+        return beacons if self._channel is None else beacons | self._channel.report()
 
     async def routes(
         self, destinations: NDArray[np.int32]

@@ -7,7 +7,7 @@ nodes. Applications use `actors.mesh.client`, operators `actors.mesh.control`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from actors.runtime.actor_health import ActorContract
 from actors.runtime.errors import InvalidInput
@@ -251,6 +251,14 @@ class ShardContract(ActorContract, Protocol):
         """Process a peer's envelope; None if it belongs to another membership."""
         ...
 
+    async def converse(self, message: bytes) -> bytes:
+        """Process what a peer's channel says, such as a sealed envelope; the answer to it.
+
+        Raises:
+            NothingSealed: this mesh sends envelopes as they are.
+        """
+        ...
+
     async def send(
         self, partition: int, version: int, client: int, request: int, batch: MessageBatch
     ) -> Acceptance:
@@ -341,6 +349,13 @@ class ShardContract(ActorContract, Protocol):
 
     async def status(self) -> ShardStatus:
         """The state of this shard."""
+        ...
+
+    async def protection(self) -> dict[str, Any]:
+        """How hosted nodes prove themselves and what they hear of others, as JSON types.
+
+        Empty if nothing is asked to prove itself.
+        """
         ...
 
     async def events(self, since: float) -> list[MeshEvent]:

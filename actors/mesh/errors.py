@@ -3,6 +3,7 @@
 
 Conflict
 ├── NoEmulatedMesh          409  this session only observes a real network
+├── NothingSealed           409  this mesh sends envelopes as they are
 └── StalePlacement          409  asked with an outdated node-to-shard map
 Unavailable
 ├── ActorUnavailable
@@ -32,6 +33,17 @@ class NoEmulatedMesh(Conflict):
             "this session only observes a real network, on which nothing is sent or broken",
             "Ask `x0 status`, `x0 what-if` or GET /v1/network about it; `x0 down`, then"
             " `x0 up --from-observed` emulates it.",
+        )
+
+
+class NothingSealed(Conflict):
+    """Something sealed came to a shard of a mesh that seals nothing."""
+
+    def __init__(self, shard: str) -> None:
+        super().__init__(
+            f"{shard} cannot open what came",
+            "this mesh was started without X0TTA6BL4_PQC_BEACONS",
+            "Start all its shards with it, or none.",
         )
 
 

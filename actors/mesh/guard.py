@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from actors.mesh.channel import Channel
+    from actors.runtime.metrics import Metrics
     from actors.topology.advertisement import Lsa
     from actors.topology.model import Topology
 
@@ -33,12 +35,9 @@ class VerifyJob(Protocol):
         ...
 
 
-class Incident(NamedTuple):
-    """Something that a guard has found out, for the events of the host."""
-
-    kind: str
-    node: int  # node index; -1 for none
-    other: int  # node index of another node that it concerns; -1 for none
+Incident = tuple[str, int, int]
+"""What a guard found out, for the events of the host: its kind, and the indices of the node and of
+another node that it concerns, -1 for none."""
 
 
 class AdvertisementGuard(Protocol):
@@ -112,6 +111,10 @@ class BeaconGuard(Protocol):
         """What was found out since the last call."""
         ...
 
+    def report(self) -> dict[str, Any]:
+        """What operators may want to know, as JSON types."""
+        ...
+
 
 class OpenAdvertisements:
     """Believes every advertisement."""
@@ -182,6 +185,10 @@ class OpenBeacons:
         """See `BeaconGuard.incidents`."""
         return []
 
+    def report(self) -> dict[str, Any]:
+        """See `BeaconGuard.report`."""
+        return {}
+
 
 @dataclass(frozen=True, slots=True)
 class Guard:
@@ -211,16 +218,22 @@ class GuardMaker(Protocol):
         """The guard of advertisements; None: the open one. Keys are kept under `directory`."""
         ...
 
-    def beacons(self, directory: Path) -> BeaconGuard | None:
+    def beacons(self, shard: str, directory: Path, metrics: Metrics) -> BeaconGuard | None:
         """The guard of beacons; None: the open one. Keys are kept under `directory`."""
         ...
 
+    def channel(self, shard: str, directory: Path, metrics: Metrics) -> Channel | None:
+        """What carries envelopes to other shards; None: they are sent as they are."""
+        ...
 
-def guard_of(maker: GuardMaker | None, directory: Path, held: Held) -> Guard:
+
+def guard_of(
+    maker: GuardMaker | None, shard: str, directory: Path, metrics: Metrics, held: Held
+) -> Guard:
     """The guard that a shard's maker makes, open where it makes none."""
     if maker is None:
         return Guard()
     return Guard(
         maker.advertisements(directory, held) or OpenAdvertisements(),
-        maker.beacons(directory) or OpenBeacons(),
+        maker.beacons(shard, directory, metrics) or OpenBeacons(),
     )

@@ -29,10 +29,10 @@ _WORDS: Final = {
 _MEANING: Final = {
     "byzantine": "agreement that holds with lying nodes, quarantine of proven liars",
     "failover": "precomputed loop-free alternates, take-over of a dead shard's nodes",
-    "pqc_beacons": "beacons signed with post-quantum keys",
+    "pqc_beacons": "post-quantum signatures on beacons, sessions between shards",
     "minimal": "the mesh core only",
 }
-_NOT_BUILT: Final = frozenset({"byzantine", "pqc_beacons"})
+_NOT_BUILT: Final = frozenset({"byzantine"})
 
 FlagState = Literal["on", "off", "not built yet"]
 

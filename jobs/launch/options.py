@@ -28,6 +28,7 @@ from jobs.launch.record import journals, observations
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from actors.identity.guard_maker import IdentityGuards
     from actors.observe.contract import ReadingSource
     from actors.runtime.flags import Flags
     from serve_apps.settings import Settings
@@ -69,7 +70,20 @@ def mesh_options(
             mailbox_capacity=settings.mailbox_capacity,
             directory=journal_directory(settings, observe),
             log_level=settings.log_level,
+            guard=identity_guards(settings, flags),
         ),
+    )
+
+
+def identity_guards(settings: Settings, flags: Flags) -> IdentityGuards | None:
+    """What the shards of a mesh have to prove; None: nothing."""
+    if not flags.pqc_beacons:
+        return None
+    from actors.identity.guard_maker import IdentityGuards
+    from actors.identity.signed_beacons import BeaconOptions
+
+    return IdentityGuards(
+        pqc=BeaconOptions(epoch_s=settings.beacon_epoch_s, skew_s=settings.beacon_skew_s)
     )
 
 

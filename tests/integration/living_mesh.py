@@ -41,12 +41,14 @@ class MeshStarter:
     namespace: str
     state_dir: Path
 
-    def options(self, *, failover: bool = False, **settings: Any) -> MeshOptions:
+    def options(
+        self, *, failover: bool = False, pqc_beacons: bool = False, **settings: Any
+    ) -> MeshOptions:
         """Those of a small radio mesh of two shards unless `settings` say otherwise."""
         given = {"topology": "radio:24", "hello_s": HELLO_S, "log_level": "WARNING"} | settings
         return mesh_options(
             Settings(state_dir=self.state_dir, namespace=self.namespace, **given),
-            Flags(failover=failover),
+            Flags(failover=failover, pqc_beacons=pqc_beacons),
         )
 
     def begin(self, options: MeshOptions) -> None:
@@ -55,12 +57,12 @@ class MeshStarter:
         spawn.detached(MeshCoordinator, COORDINATOR, options)
 
     @asynccontextmanager
-    async def running(self, *, failover: bool = False, **settings: Any) -> AsyncIterator[Mesh]:
+    async def running(self, **options: Any) -> AsyncIterator[Mesh]:
         """A mesh that is ready, for the length of a block; all its actors have ended after it."""
-        options = self.options(failover=failover, **settings)
-        self.begin(options)
+        given = self.options(**options)
+        self.begin(given)
         try:
-            await ready(options.shard.host.hold_s)
+            await ready(given.shard.host.hold_s)
             yield await Mesh.attach()
         finally:
             await asyncio.to_thread(spawn.tear_down, self.namespace)

@@ -26,13 +26,14 @@ from tests.unit.observability.definitions import ROOT, exported
 
 SHIPPED = Path(cluster.__file__).parent / "observability"
 NOT_BUILT = "no part of this project does that yet"
+OF_SHARD = "the shard alone sees who and why"
 OF_HOST = "the actor of the host alone sees why"
 WITHOUT_RULE = {
     AlertName.SVID_EXPIRING: NOT_BUILT,
     AlertName.SVID_RENEWAL_FAILED: NOT_BUILT,
-    AlertName.PQC_HANDSHAKE_FAILURE: NOT_BUILT,
-    AlertName.PQC_FALLBACK_ATTEMPTED: NOT_BUILT,
-    AlertName.PQC_KEY_ROTATION_FAILED: NOT_BUILT,
+    AlertName.PQC_HANDSHAKE_FAILURE: OF_SHARD,
+    AlertName.PQC_FALLBACK_ATTEMPTED: OF_SHARD,
+    AlertName.PQC_KEY_ROTATION_FAILED: OF_SHARD,
     AlertName.XDP_ATTACH_FAILED: OF_HOST,
     AlertName.XDP_DETACHED: OF_HOST,
     AlertName.XDP_REATTACHED: "it tells of what is over",
