@@ -48,7 +48,6 @@ class IdentityFault(StrEnum):
     # SPIFFE IDs
     BAD_SPIFFE_ID = "bad-spiffe-id"
     ID_MISMATCH = "id-mismatch"  # the message names another ID than its certificate
-    WRONG_TRUST_DOMAIN = "wrong-trust-domain"
     # messages
     MALFORMED_MESSAGE = "malformed-message"
     TOO_LARGE = "too-large"
@@ -240,7 +239,7 @@ class IdentityStatus:
         renewals: new SVIDs (another serial or end) since the start, the first not counted.
         trust_domains: those that have a bundle, the own one first.
         faults: number of faults since the start, by kind; absent: none.
-        last_fault: what is wrong now, or None.
+        last_fault: what is wrong now, with the SVIDs before all else, or None.
     """
 
     host: str

@@ -51,7 +51,10 @@ IDLE_S: Final = 1.0  # between two looks while there is no SVID
 
 
 class Source(StrEnum):
-    """Where a fault comes from; it is over when the same source brings something good."""
+    """Where a fault comes from; it is over when the same source brings something good.
+
+    The most important first.
+    """
 
     SVIDS = "svids"
     JWT_BUNDLES = "jwt-bundles"
@@ -67,7 +70,8 @@ class Held:
         credentials: the SVIDs and their keys, the default first; empty: none has come.
         bundles: X.509 authorities by trust domain, the own one first.
         jwt_authorities: keys of JWT-SVIDs by trust domain.
-        life: of the default SVID; None: none has come.
+        lives: of the SVIDs, in the same order.
+        revocations: lists of revoked certificates.
         denied: whether the Workload API denies the identity.
     """
 
@@ -75,7 +79,8 @@ class Held:
     credentials: tuple[Credential, ...] = ()
     bundles: Mapping[str, tuple[x509.Certificate, ...]] = field(default_factory=dict)
     jwt_authorities: Mapping[str, JwtAuthorities] = field(default_factory=dict)
-    life: Life | None = None
+    lives: tuple[Life, ...] = ()
+    revocations: tuple[x509.CertificateRevocationList, ...] = ()
     denied: bool = False
 
     @property
@@ -83,11 +88,20 @@ class Held:
         """The SVID that is used where nobody chooses one."""
         return self.credentials[0] if self.credentials else None
 
-    def state(self, now: Moment) -> SvidState | None:
-        """State of the default SVID; None: none has come, and none is denied."""
+    def place(self, hint: str) -> int:
+        """Index of the SVID with a hint; of the default one, if none has it."""
+        hints = [one.svid.hint for one in self.credentials]
+        return hints.index(hint) if hint in hints else 0
+
+    def state(self, now: Moment, place: int = 0) -> SvidState | None:
+        """State of an SVID; None: none has come, and none is denied."""
         if self.denied:
             return SvidState.REVOKED
-        return None if self.life is None else self.life.state(now)
+        return self.lives[place].state(now) if self.lives else None
+
+    def ends_first(self, now: Moment) -> Life | None:
+        """The life that is due first; None: no SVID has come."""
+        return min(self.lives, key=lambda one: one.left(now) - one.due_left, default=None)
 
 
 class Holder:
@@ -178,26 +192,34 @@ class Holder:
         self._lasting.pop(Source.SVIDS, None)
         held = self._held
         before, svid = held.default, context.credentials[0].svid
-        life = held.life
-        if before is None or _term(before.svid) != _term(svid):
-            self._renewals += before is not None
-            life = begin(
-                svid.not_before,
-                svid.not_after,
-                now,
-                threshold=self._threshold,
-                random=self._random,
+        self._renewals += before is not None and _term(before.svid) != _term(svid)
+        if not held.denied and _public(held) == _public(context):
+            return
+        known = {
+            one.svid.der(): life for one, life in zip(held.credentials, held.lives, strict=True)
+        }
+        self._swap(
+            replace(
+                held,
+                credentials=context.credentials,
+                lives=tuple(
+                    known.get(one.svid.der()) or self._begin(one.svid, now)
+                    for one in context.credentials
+                ),
+                bundles=MappingProxyType(dict(context.bundles)),
+                revocations=context.revocations,
+                denied=False,
             )
-        if held.denied or _public(held) != _public(context):
-            self._swap(
-                replace(
-                    held,
-                    credentials=context.credentials,
-                    bundles=MappingProxyType(dict(context.bundles)),
-                    life=life,
-                    denied=False,
-                )
-            )
+        )
+
+    def _begin(self, svid: X509Svid, now: Moment) -> Life:
+        return begin(
+            svid.not_before,
+            svid.not_after,
+            now,
+            threshold=self._threshold,
+            random=self._random,
+        )
 
     def _swap(self, held: Held) -> None:
         self._held = replace(held, generation=self._held.generation + 1)
@@ -230,12 +252,12 @@ class Holder:
         return self._held.state(now)
 
     def left(self, now: Moment) -> float | None:
-        """Seconds that are left of the default SVID's life; None: none has come."""
-        return None if self._held.life is None else self._held.life.left(now)
+        """Seconds that are left of the SVID that ends first; None: none has come."""
+        return min((one.left(now) for one in self._held.lives), default=None)
 
     def wake_in(self, now: Moment) -> float:
         """Seconds until `asks` must be called again."""
-        return IDLE_S if self._held.life is None else self._held.life.wake_in(now)
+        return min((one.wake_in(now) for one in self._held.lives), default=IDLE_S)
 
     def asks(self, now: Moment) -> bool:
         """Whether the Workload API is to be asked for a new SVID now.
@@ -247,20 +269,25 @@ class Holder:
         if jump:
             why = f"the wall clock was set by {jump:+.1f} s"
             self.fail(Source.SVIDS, IdentityFault.CLOCK_JUMP, why, now)
-        life = self._held.life
+        life = self._held.ends_first(now)
         due = life is not None and self._requests.asks(life, now)
         return due or jump != 0.0
 
-    def usable(self, now: Moment) -> tuple[Held, Credential]:
-        """What is held, and its default SVID, if it may be used.
+    def usable(self, now: Moment, hint: str = "") -> tuple[Held, Credential]:
+        """What is held, and an SVID of it, if that may be used.
+
+        Args:
+            now: the time.
+            hint: which; the default one, if no SVID has this hint.
 
         Raises:
             NoIdentity: there is none, it has expired, or it is revoked.
         """
         held = self._held
-        default, state = held.default, held.state(now)
-        if default is not None and state not in {SvidState.EXPIRED, SvidState.REVOKED}:
-            return held, default
+        place = held.place(hint)
+        state = held.state(now, place)
+        if held.credentials and state not in {SvidState.EXPIRED, SvidState.REVOKED}:
+            return held, held.credentials[place]
         last = self._lasting.get(Source.SVIDS)
         why = {
             SvidState.REVOKED: "the Workload API denies it",
@@ -313,20 +340,20 @@ class Holder:
     ) -> IdentityStatus:
         """See `IdentityStatus`."""
         held = self._held
-        lasting = sorted(self._lasting.values(), key=lambda one: one.at)
+        lasting = [self._lasting[one] for one in Source if one in self._lasting]
         return IdentityStatus(
             host=host,
             endpoint=endpoint,
             state=held.state(now),
             svids=tuple(_told(one) for one in held.credentials),
-            renew_at=None if held.life is None else held.life.due_at,
+            renew_at=held.lives[0].due_at if held.lives else None,
             generation=held.generation,
             connected=connected,
             retries=retries,
             renewals=self._renewals,
             trust_domains=tuple(held.bundles),
             faults=dict(self._faults),
-            last_fault=lasting[-1] if lasting else None,
+            last_fault=lasting[0] if lasting else None,
         )
 
     def subscribe(self, tell: Callable[[int], None]) -> Callable[[], None]:
@@ -351,7 +378,8 @@ def _term(svid: X509Svid) -> tuple[str, float]:
 
 def _public(of: Held | X509Context) -> object:
     """What two messages must have in common to be the same; keys follow from the certificates."""
-    return [one.svid for one in of.credentials], dict(of.bundles), list(of.bundles)
+    svids = [one.svid for one in of.credentials]
+    return svids, dict(of.bundles), list(of.bundles), of.revocations
 
 
 def _told(credential: Credential) -> HeldSvid:

@@ -13,6 +13,7 @@ from actors.identity.bundles import read_jwks, read_x509_bundle
 from actors.identity.contract import IdentityFault
 from actors.identity.errors import IdentityRefused
 from actors.identity.private_key import PrivateKey, read_key
+from actors.identity.revocation import read_revocations
 from actors.identity.spiffe_id import SpiffeId, parse_trust_domain
 from actors.identity.x509_path import verify_path
 from actors.identity.x509_reading import read_der_chain
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from spiffe._proto import workload_pb2
 
     from actors.identity.bundles import JwtAuthorities
+    from actors.identity.revocation import Revocations
     from actors.identity.x509_svid import X509Svid
 
 MOST_SVIDS: Final = 64
@@ -47,10 +49,12 @@ class X509Context:
     Attributes:
         credentials: at least one; the first is the default.
         bundles: authorities by trust domain, the default SVID's own first.
+        revocations: lists of revoked certificates.
     """
 
     credentials: tuple[Credential, ...]
     bundles: Mapping[str, tuple[x509.Certificate, ...]]
+    revocations: Revocations = ()
 
 
 def read_x509_context(message: workload_pb2.X509SVIDResponse, now: float) -> X509Context:
@@ -66,13 +70,14 @@ def read_x509_context(message: workload_pb2.X509SVIDResponse, now: float) -> X50
     if not message.svids:
         raise IdentityRefused(IdentityFault.NO_SVID, "the message has no SVID")
     _bound(len(message.svids), MOST_SVIDS, "SVIDs")
+    revocations = read_revocations(message.crl)
     credentials: list[Credential] = []
     bundles: dict[str, tuple[x509.Certificate, ...]] = {}
     hints: set[str] = set()
     for place, entry in enumerate(message.svids):
         with_place = f"svids[{place}]"
         try:
-            credential, authorities = _credential(entry, now)
+            credential, authorities = _credential(entry, now, revocations)
         except IdentityRefused as refused:
             raise IdentityRefused(
                 refused.fault, f"{with_place}: {refused.why}", entry=with_place
@@ -84,7 +89,7 @@ def read_x509_context(message: workload_pb2.X509SVIDResponse, now: float) -> X50
         hints.add(entry.hint)
     for domain, authorities in _federated(message.federated_bundles).items():
         bundles.setdefault(domain, authorities)
-    return X509Context(tuple(credentials), bundles)
+    return X509Context(tuple(credentials), bundles, revocations)
 
 
 def read_jwt_bundles(message: workload_pb2.JWTBundlesResponse) -> dict[str, JwtAuthorities]:
@@ -100,7 +105,7 @@ def read_jwt_bundles(message: workload_pb2.JWTBundlesResponse) -> dict[str, JwtA
 
 
 def _credential(
-    entry: workload_pb2.X509SVID, now: float
+    entry: workload_pb2.X509SVID, now: float, revocations: Revocations
 ) -> tuple[Credential, tuple[x509.Certificate, ...]]:
     missing = [name for name in _FIELDS if not getattr(entry, name)]
     if missing:
@@ -115,7 +120,7 @@ def _credential(
         authorities = read_x509_bundle(entry.bundle)
     except IdentityRefused as refused:
         raise _bundle_refused(refused, "its bundle") from None
-    verify_path(svid, authorities, now)
+    verify_path(svid, authorities, now, revocations)
     return Credential(svid, key), authorities
 
 

@@ -22,6 +22,7 @@ from cryptography.x509.verification import (
 
 from actors.identity.contract import IdentityFault
 from actors.identity.errors import IdentityRefused
+from actors.identity.revocation import check_revocations
 from actors.identity.x509_reading import extension, extensions_of, read_der_chain
 from actors.identity.x509_svid import MOST_CERTIFICATES, read_svid
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from cryptography.x509.verification import Policy
 
+    from actors.identity.revocation import Revocations
     from actors.identity.x509_svid import X509Svid
 
 # What the verifier says, in the order of precedence. The rest is a path that was not found.
@@ -46,13 +48,19 @@ _SAYS: Final = (
 )
 
 
-def verify_path(svid: X509Svid, authorities: Sequence[x509.Certificate], now: float) -> None:
+def verify_path(
+    svid: X509Svid,
+    authorities: Sequence[x509.Certificate],
+    now: float,
+    revocations: Revocations = (),
+) -> None:
     """Check that a path of valid certificates leads from an SVID to one of the authorities.
 
     Args:
         svid: one that `read_svid` has accepted.
         authorities: bundle of the SVID's own trust domain, and of no other.
         now: Unix time, s.
+        revocations: lists of revoked certificates, of whatever authorities.
 
     Raises:
         IdentityRefused: there is none; the fault says why, as far as that is known.
@@ -71,13 +79,17 @@ def verify_path(svid: X509Svid, authorities: Sequence[x509.Certificate], now: fl
         .build_client_verifier()
     )
     try:
-        verifier.verify(svid.leaf, list(svid.chain[1:]))
+        path = verifier.verify(svid.leaf, list(svid.chain[1:])).chain
     except VerificationError as error:
         raise _refused(str(error)) from None
+    check_revocations(path, revocations)
 
 
 def verify_peer(
-    certificates: Sequence[bytes], bundles: Mapping[str, Sequence[x509.Certificate]], now: float
+    certificates: Sequence[bytes],
+    bundles: Mapping[str, Sequence[x509.Certificate]],
+    now: float,
+    revocations: Revocations = (),
 ) -> X509Svid:
     """Check the chain that a peer presents, with the bundle of its trust domain alone.
 
@@ -85,6 +97,7 @@ def verify_peer(
         certificates: DER, the SVID first.
         bundles: authorities by trust domain.
         now: Unix time, s.
+        revocations: lists of revoked certificates, of whatever authorities.
 
     Raises:
         IdentityRefused: it proves no identity; the fault says why.
@@ -95,7 +108,7 @@ def verify_peer(
         raise IdentityRefused(
             IdentityFault.UNKNOWN_TRUST_DOMAIN, f"there is no bundle of trust domain {domain}"
         )
-    verify_path(svid, bundles[domain], now)
+    verify_path(svid, bundles[domain], now, revocations)
     return svid
 
 

@@ -101,6 +101,25 @@ def message(*entries: workload_pb2.X509SVID, **federated: bytes) -> workload_pb2
     )
 
 
+def revoked(by: Signer, *certificates: Signer, key: Any = None) -> bytes:
+    """A list, DER, on which an authority names these certificates."""
+    then = dt.datetime.fromtimestamp(NOW - 60, dt.UTC)
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(by.certificate.subject)
+        .last_update(then)
+        .next_update(then + dt.timedelta(seconds=1))
+    )
+    for one in certificates:
+        builder = builder.add_revoked_certificate(
+            x509.RevokedCertificateBuilder()
+            .serial_number(one.certificate.serial_number)
+            .revocation_date(then)
+            .build()
+        )
+    return builder.sign(key or by.key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
 def with_times(rules: Rules, begins: float, ends: float) -> Rules:
     return replace(rules, begins=begins, ends=ends)
 

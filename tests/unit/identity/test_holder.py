@@ -30,6 +30,7 @@ from tests.unit.identity.certificates import (
     entry,
     issue,
     message,
+    revoked,
     root,
     with_times,
 )
@@ -72,6 +73,14 @@ BAD: dict[str, tuple[workload_pb2.X509SVIDResponse | None, IdentityFault]] = {
     "second is bad": (
         message(entry(LEAF, ROOT.der), entry(LEAF, ROOT.der, x509_svid_key=b"noise")),
         IdentityFault.MALFORMED_KEY,
+    ),
+    "revoked": (
+        workload_pb2.X509SVIDResponse(svids=[entry(LEAF, ROOT.der)], crl=[revoked(ROOT, LEAF)]),
+        IdentityFault.REVOKED,
+    ),
+    "CRL noise": (
+        workload_pb2.X509SVIDResponse(svids=[entry(LEAF, ROOT.der)], crl=[b"noise"]),
+        IdentityFault.MALFORMED_MESSAGE,
     ),
     "federated noise": (
         message(entry(LEAF, ROOT.der), far=b"noise"),
@@ -249,6 +258,38 @@ def test_the_first_svid_is_the_default_and_the_first_of_a_hint_counts() -> None:
     )
     told = [(str(one.svid.spiffe_id), one.svid.hint) for one in read.credentials]
     assert told == [(ID, "internal"), (OTHER, "external"), (OTHER, ""), (ID, "")]
+
+
+def test_the_svid_that_ends_first_decides_when_to_ask(holder: Holder) -> None:
+    """Each SVID has a life of its own; one that ends is not used while others go on."""
+    short = issue(ROOT, with_times(Rules(uris=(OTHER,)), NOW, NOW + 100))
+    holder.take_svids(
+        message(
+            entry(LEAF, ROOT.der),
+            entry(short, ROOT.der, spiffe_id=OTHER, hint="short"),
+        ),
+        START,
+    )
+    assert holder.wake_in(START) == pytest.approx(5)
+    assert holder.left(START) == pytest.approx(100)
+    late = Moment(NOW + 60, 160.0)
+    assert holder.state(late) is SvidState.FRESH
+    assert holder.asks(late)
+    assert str(holder.usable(late, "short")[1].svid.spiffe_id) == OTHER
+    assert str(holder.usable(late, "unknown")[1].svid.spiffe_id) == ID
+    over = Moment(NOW + 100, 200.0)
+    assert str(holder.usable(over)[1].svid.spiffe_id) == ID
+    with pytest.raises(NoIdentity, match="expired"):
+        holder.usable(over, "short")
+
+
+def test_the_fault_of_the_svids_is_told_before_others(holder: Holder) -> None:
+    """A newer fault of less weight does not hide it."""
+    holder.fail(Source.SVIDS, IdentityFault.UNAVAILABLE, "gone", START)
+    holder.fail(Source.JWT, IdentityFault.NO_SVID, "none", Moment(NOW + 5, 105.0))
+    assert status(holder).last_fault.why == "gone"
+    holder.well(Source.SVIDS)
+    assert status(holder).last_fault.why == "none"
 
 
 def test_what_is_signed_holds_for_its_context_alone(holder: Holder) -> None:

@@ -9,6 +9,7 @@ from cryptography import x509
 
 from actors.identity.contract import IdentityFault
 from actors.identity.errors import IdentityRefused
+from actors.identity.revocation import MOST_LISTS, read_revocations
 from actors.identity.x509_path import verify_path, verify_peer
 from actors.identity.x509_svid import X509Svid, read_svid
 from tests.unit.identity.certificates import (
@@ -18,6 +19,7 @@ from tests.unit.identity.certificates import (
     Rules,
     Signer,
     issue,
+    revoked,
     root,
     with_times,
 )
@@ -149,3 +151,33 @@ def test_a_peer_is_judged_by_the_bundle_of_its_own_trust_domain_alone() -> None:
     with pytest.raises(IdentityRefused) as caught:
         verify_peer([stranger.der], bundles, NOW)
     assert caught.value.fault is IdentityFault.UNKNOWN_TRUST_DOMAIN
+
+
+def test_a_certificate_that_its_issuer_has_revoked_counts_no_more() -> None:
+    """The SVID's own issuer and those above it may revoke; a list of anybody else says nothing."""
+    leaf, other = issue(MIDDLE), issue(MIDDLE)
+    void = (
+        revoked(MIDDLE, other),
+        revoked(ROOT, leaf),
+        revoked(MIDDLE, leaf, key=ROOT.key),
+        revoked(root("middle"), leaf),
+    )
+    verify_path(svid(leaf), [ROOT.certificate], NOW, read_revocations(void))
+    for lists in ((revoked(MIDDLE, other, leaf),), (*void, revoked(ROOT, MIDDLE))):
+        with pytest.raises(IdentityRefused) as caught:
+            verify_path(svid(leaf), [ROOT.certificate], NOW, read_revocations(lists))
+        assert caught.value.fault is IdentityFault.REVOKED
+        bundles, chain = {"mesh.example": [ROOT.certificate]}, [leaf.der, MIDDLE.der]
+        with pytest.raises(IdentityRefused):
+            verify_peer(chain, bundles, NOW, read_revocations(lists))
+
+
+def test_lists_of_revoked_certificates_are_read_or_refused() -> None:
+    """Noise is refused, and more lists than anybody needs."""
+    for entries, fault in (
+        ([b"noise"], IdentityFault.MALFORMED_MESSAGE),
+        ([revoked(ROOT)] * (MOST_LISTS + 1), IdentityFault.TOO_LARGE),
+    ):
+        with pytest.raises(IdentityRefused) as caught:
+            read_revocations(entries)
+        assert caught.value.fault is fault
