@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MOST_AUTHORITIES: Final = 256  # of one trust domain, of each sort
 LARGEST_JWKS: Final = 2**20  # bytes
 _USE: Final = "jwt-svid"
+_KINDS: Final = ("EC", "RSA")  # a tuple: what stands in a stranger's key need not be hashable
 
 JwtKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
@@ -86,7 +87,7 @@ def read_jwks(document: bytes) -> JwtAuthorities:
         raise _many(len(entries))
     keys: dict[str, JwtKey] = {}
     for place, entry in enumerate(entries):
-        if entry.get("use", _USE) == _USE and entry.get("kty") in {"EC", "RSA"}:
+        if entry.get("use", _USE) == _USE and entry.get("kty") in _KINDS:
             keys.setdefault(_key_id(entry, place), _key(entry, place))
     return JwtAuthorities(text, keys)
 

@@ -7,7 +7,7 @@ import json
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actors.identity.bundles import (
@@ -106,6 +106,8 @@ SCALARS = st.none() | st.integers() | st.sampled_from(["EC", "RSA", "P-256", "AQ
 
 
 @given(st.recursive(SCALARS, lambda of: st.lists(of) | st.dictionaries(NAMES, of), max_leaves=12))
+@example({"kty": ["EC"], "kid": "a"})
+@example({"kty": "EC", "kid": {}, "use": []})
 def test_no_json_makes_the_reader_fail_otherwise_than_by_refusing(value: object) -> None:
     """Whatever JSON it is, it is a set of keys or refused."""
     for document in (json.dumps(value), json.dumps({"keys": [value]})):
