@@ -2,13 +2,21 @@
 /*
  * What one interface receives: counted, sampled, and where asked dropped.
  *
- * Order: source address, deny list, rate limit, ports, peer and flow. Whoever is denied or limited
- * never reaches the tables of peers and flows, so that a flood which is dropped cannot churn them.
+ * Order: headers, deny list, rate limit, flow. Whoever is denied or limited never reaches the tables
+ * of flows and peers, so that a flood which is dropped cannot churn them.
+ *
+ * Each CPU has a table of flows of its own, set-associative like a cache: the hash of a flow chooses
+ * a set of eight entries, in which a byte of the hash tells where to look. Beside a look-up in a
+ * hash table of the kernel, that is no call, no lock, no list, and one line of memory in place of
+ * three, each of which has to be read before the next is known. A flow that has to make room puts
+ * what it sent into the traffic of its peer: the traffic of a peer is that and what its flows have.
  *
  * What cannot be parsed is passed and counted as malformed: the kernel decides about it. Built from
  * UAPI headers alone, with no relocation against the kernel's types. The layout of every map is
  * that of actors/xdp/layout.py; a change of one is a change of LAYOUT_VERSION in both.
  */
+#include <stddef.h>
+
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
@@ -18,7 +26,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#define LAYOUT_VERSION 1
+#define LAYOUT_VERSION 2
 #define MAGIC 0x62347834 /* tells our configuration from that of any other program */
 
 #define MAX_VLAN_TAGS 2
@@ -29,12 +37,14 @@
 #define SOME_GAPS 15	   /* then one in this many + 1 */
 #define NEW_INTERVAL_NS 50000ull /* between new flows on a CPU, in the long run */
 #define NEW_BURST_NS (4096 * NEW_INTERVAL_NS)
+#define WAYS 8		   /* flows of a set */
+#define SEEN_EVERY 256	   /* packets of a flow after which its peer is in use still */
 #define CAS_TRIES 8
 #define SKEW_NS 1000000000ull /* by which the clocks of CPUs surely agree */
 
 #define IP_OFFSET_OR_MORE 0x3fff /* fragment offset, and "more fragments" */
 
-enum action { PASSED, OTHER, MALFORMED, DENIED, LIMITED, ACTIONS };
+enum action { PASSED, OTHER, MALFORMED, DENIED, LIMITED, ACTIONS }; /* from DENIED on: dropped */
 enum event { NEW_PEER, NEW_FLOW, UNTABLED, LOST_SAMPLE, EVENTS };
 
 struct config {
@@ -44,8 +54,7 @@ struct config {
 	__u64 limit_burst_ns;	 /* how far a source may be ahead of its rate */
 	__u32 deny_v4;		 /* number of entries, so that an empty list costs nothing */
 	__u32 deny_v6;
-	__u32 sample_mask; /* every (mask + 1)th packet of an action on a CPU */
-	__u32 sample_on;
+	__u64 sample_mask; /* every (mask + 1)th packet of an action on a CPU; all bits: none */
 };
 
 struct tally {
@@ -53,29 +62,48 @@ struct tally {
 	__u64 bytes;
 };
 
-struct peer {
-	__u8 address[16]; /* IPv4 as ::ffff:a.b.c.d (RFC 4291 2.5.5.2) */
+/* Of one CPU. */
+struct counts {
+	struct tally actions[ACTIONS];
+	__u64 events[EVENTS];
+	__u64 new_due_ns; /* when the next new flow is due */
 };
 
+/* IPv4 addresses as ::ffff:a.b.c.d (RFC 4291 2.5.5.2). */
 struct flow {
-	__u8 source[16];
-	__u8 destination[16];
-	__be16 source_port;
-	__be16 destination_port;
-	__u8 protocol;
-	__u8 pad[3];
+	__u64 source[2];
+	__u64 destination[2];
+	__u64 transport; /* both ports in network order, the protocol, three bytes of zero */
 };
 
-/* Of one CPU. A gap is the time between two packets of one flow on that CPU. */
+/* A flow on one CPU; in one line of the cache. Without packets: there is none. */
 struct flow_traffic {
+	struct flow flow;
 	__u64 packets;
 	__u64 bytes;
 	__u64 last_ns;
-	__u32 untold_packets; /* that are not in the traffic of the peer yet */
-	__u32 untold_bytes;
-	__u32 gaps[BUCKETS];
 };
 
+/* A gap is the time between two packets of one flow on one CPU. */
+struct gaps {
+	__u32 counts[BUCKETS];
+};
+
+/* Where flows of one hash may be, on one CPU. */
+struct set {
+	__u64 tags; /* a byte for each way, of the hash of the flow that is there; 0: none */
+	__u32 used; /* a bit for each way: a packet came since the hand passed */
+	__u32 hand; /* at which way it goes on to look for one that was not used (CLOCK) */
+};
+
+/* How flows are found: the same for as long as the tables live. */
+struct hashing {
+	__u64 key[11]; /* secret, so that nobody can choose flows of one set */
+	__u32 sets;    /* of one CPU, a power of two */
+	__u32 pad;
+};
+
+/* Of the flows that had to make room. */
 struct peer_traffic {
 	__u64 packets;
 	__u64 bytes;
@@ -84,12 +112,12 @@ struct peer_traffic {
 
 struct prefix_v4 {
 	__u32 length;
-	__u8 address[4];
+	__u32 address;
 };
 
 struct prefix_v6 {
 	__u32 length;
-	__u8 address[16];
+	__u32 address[4];
 };
 
 struct sample {
@@ -100,52 +128,57 @@ struct sample {
 	struct flow flow;
 };
 
+/* The only entry of a map of the section's name, without a look-up. */
+struct config x0_config SEC(".data.x0_config") = {.sample_mask = ~0ull};
+
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct config);
-} x0_config SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, ACTIONS);
-	__type(key, __u32);
-	__type(value, struct tally);
-} x0_totals SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, EVENTS);
-	__type(key, __u32);
-	__type(value, __u64);
-} x0_events SEC(".maps");
+	__type(value, struct counts);
+} x0_counts SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_PERCPU_HASH);
 	__uint(max_entries, 16384);
-	__type(key, struct peer);
+	__type(key, __u64[2]);
 	__type(value, struct peer_traffic);
 } x0_peers SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_PERCPU_HASH);
-	__uint(max_entries, 65536);
-	__type(key, struct flow);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct hashing);
+} x0_hashing SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, struct set);
+} x0_sets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 16384 * WAYS);
+	__type(key, __u32);
 	__type(value, struct flow_traffic);
 } x0_flows SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 16384 * WAYS);
 	__type(key, __u32);
-	__type(value, __u64);
-} x0_pace SEC(".maps");
+	__type(value, struct gaps);
+} x0_gaps SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 65536);
-	__type(key, struct peer);
+	__type(key, __u64[2]);
 	__type(value, __u64);
 } x0_limits SEC(".maps");
 
@@ -173,155 +206,201 @@ struct {
 /* Set before loading; the verifier removes what they switch off. */
 const volatile __u32 x0_tables_on = 1; /* the tables of peers and of flows */
 
-/* What has been read of a packet. `at` is the first byte that has not. */
+/* What a frame is. */
+#define MADE_OF_IP 1 /* it has addresses */
+#define OF_IPV4 2
+#define CUT_OFF 4 /* it cannot be parsed, or of IP, its transport header cannot */
+
+/* What has been read of a packet. `at` is the first byte that has not; 0: nothing more is. */
 struct packet {
 	void *at;
 	void *end;
-	struct flow flow;
-	__u8 is_v4;
-	__u8 whole; /* its transport header can be read, or is of no interest */
+	__u8 protocol;
 };
 
-static __always_inline void note(__u32 event)
+/* Two words as they follow one another in memory. */
+static __always_inline __u64 joined(__u32 first, __u32 second)
 {
-	__u64 *count = bpf_map_lookup_elem(&x0_events, &event);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return first | (__u64)second << 32;
+#else
+	return (__u64)first << 32 | second;
+#endif
+}
 
-	if (count)
-		*count += 1;
+static __always_inline __u64 transport(__u32 ports, __u8 protocol)
+{
+	return joined(ports, bpf_htonl((__u32)protocol << 24));
+}
+
+static __always_inline __u32 last_word(__u64 both)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return both >> 32;
+#else
+	return both;
+#endif
 }
 
 /* Skip Ethernet and VLAN tags; the EtherType in network order, or 0 if it is cut off. */
 static __always_inline __be16 link_layer(struct packet *p)
 {
-	struct ethhdr *ethernet = p->at;
-	__be16 type;
+	__be16 *tag = p->at + offsetof(struct ethhdr, h_proto), type;
 	int i;
 
-	if ((void *)(ethernet + 1) > p->end)
+	p->at += sizeof(struct ethhdr);
+	if (p->at > p->end)
 		return 0;
-	type = ethernet->h_proto;
-	p->at = ethernet + 1;
+	type = *tag;
 #pragma unroll
 	for (i = 0; i < MAX_VLAN_TAGS; i++) {
-		__be16 *tag = p->at;
-
 		if (type != bpf_htons(ETH_P_8021Q) && type != bpf_htons(ETH_P_8021AD))
 			break;
-		if ((void *)(tag + 2) > p->end)
+		tag = p->at;
+		p->at += 4;
+		if (p->at > p->end)
 			return 0;
 		type = tag[1];
-		p->at = tag + 2;
 	}
 	return type;
 }
 
-static __always_inline void mapped(__u8 *address, __be32 v4)
+static __always_inline void mapped(__u64 *address, __be32 v4)
 {
-	__u32 *words = (__u32 *)address;
+	address[0] = 0;
+	address[1] = joined(bpf_htonl(0xffff), v4);
+}
 
-	words[0] = 0;
-	words[1] = 0;
-	words[2] = bpf_htonl(0xffff);
-	words[3] = v4;
+static __always_inline void copied(__u64 *address, const struct in6_addr *from)
+{
+	address[0] = joined(from->in6_u.u6_addr32[0], from->in6_u.u6_addr32[1]);
+	address[1] = joined(from->in6_u.u6_addr32[2], from->in6_u.u6_addr32[3]);
 }
 
 /* RFC 791. Fragments have no ports, so that all fragments of a datagram are of one flow. */
-static __always_inline int ipv4(struct packet *p)
+static __always_inline int ipv4(struct packet *p, struct flow *flow)
 {
 	struct iphdr *ip = p->at;
 	__u32 length;
 
 	if ((void *)(ip + 1) > p->end || ip->version != 4 || ip->ihl < 5)
-		return -1;
+		return CUT_OFF;
 	length = ip->ihl * 4;
-	if (p->at + length > p->end || bpf_ntohs(ip->tot_len) < length)
-		return -1;
-	mapped(p->flow.source, ip->saddr);
-	mapped(p->flow.destination, ip->daddr);
-	p->is_v4 = 1;
-	p->flow.protocol = ip->protocol;
 	p->at += length;
+	if (p->at > p->end || bpf_ntohs(ip->tot_len) < length)
+		return CUT_OFF;
+	p->protocol = ip->protocol;
+	mapped(flow->source, ip->saddr);
+	mapped(flow->destination, ip->daddr);
 	if (ip->frag_off & bpf_htons(IP_OFFSET_OR_MORE))
 		p->at = 0;
-	return 0;
+	return MADE_OF_IP | OF_IPV4;
 }
 
 /* RFC 8200 4. Behind MAX_EXTENSIONS of them, the next header is taken for the protocol. */
-static __always_inline void extensions(struct packet *p)
+static __always_inline int extensions(struct packet *p)
 {
 	int i;
 
 #pragma unroll
 	for (i = 0; i < MAX_EXTENSIONS; i++) {
 		__u8 *header = p->at;
-		__u8 kind = p->flow.protocol;
+		__u8 kind = p->protocol;
 
 		if (kind != IPPROTO_HOPOPTS && kind != IPPROTO_ROUTING && kind != IPPROTO_DSTOPTS &&
 		    kind != IPPROTO_FRAGMENT && kind != IPPROTO_AH)
-			return;
-		if ((void *)(header + 8) > p->end) {
-			p->whole = 0;
-			return;
-		}
-		p->flow.protocol = header[0];
-		if (kind == IPPROTO_FRAGMENT) {
-			p->at = 0;
-			return;
-		}
+			return 0;
+		if ((void *)(header + 8) > p->end)
+			return CUT_OFF;
+		p->protocol = header[0];
+		if (kind == IPPROTO_FRAGMENT)
+			break;
 		if (kind == IPPROTO_AH) /* RFC 4302 2.2: in words of 4 bytes, less 2 */
 			p->at = header + (header[1] + 2) * 4;
 		else
 			p->at = header + 8 + header[1] * 8;
 	}
 	p->at = 0;
-}
-
-static __always_inline int ipv6(struct packet *p)
-{
-	struct ipv6hdr *ip = p->at;
-
-	if ((void *)(ip + 1) > p->end || ip->version != 6)
-		return -1;
-	__builtin_memcpy(p->flow.source, &ip->saddr, 16);
-	__builtin_memcpy(p->flow.destination, &ip->daddr, 16);
-	p->flow.protocol = ip->nexthdr;
-	p->at = ip + 1;
 	return 0;
 }
 
-static __always_inline void ports(struct packet *p)
+static __always_inline int ipv6(struct packet *p, struct flow *flow)
 {
-	__be16 *port = p->at;
-	__u8 protocol = p->flow.protocol;
+	struct ipv6hdr *ip = p->at;
 
-	if (!p->at)
-		return;
-	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP && protocol != IPPROTO_SCTP &&
-	    protocol != IPPROTO_UDPLITE && protocol != IPPROTO_DCCP)
-		return;
-	if ((void *)(port + 2) > p->end) {
-		p->whole = 0;
-		return;
-	}
-	p->flow.source_port = port[0];
-	p->flow.destination_port = port[1];
+	p->at = ip + 1;
+	if (p->at > p->end || ip->version != 6)
+		return CUT_OFF;
+	p->protocol = ip->nexthdr;
+	copied(flow->source, &ip->saddr);
+	copied(flow->destination, &ip->daddr);
+	return MADE_OF_IP | extensions(p);
 }
 
-static __always_inline int denied(const struct config *c, const struct packet *p)
+static __always_inline int ports(struct packet *p, struct flow *flow)
 {
-	if (p->is_v4) {
-		struct prefix_v4 key = {.length = 32};
+	__u32 *both = p->at;
+	__u8 protocol = p->protocol;
 
-		if (!c->deny_v4)
-			return 0;
-		__builtin_memcpy(key.address, p->flow.source + 12, 4);
-		return bpf_map_lookup_elem(&x0_deny_v4, &key) != 0;
+	flow->transport = transport(0, protocol);
+	if (!p->at || (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP && protocol != IPPROTO_SCTP &&
+		       protocol != IPPROTO_UDPLITE && protocol != IPPROTO_DCCP))
+		return 0;
+	if ((void *)(both + 1) > p->end)
+		return CUT_OFF;
+	flow->transport = transport(*both, protocol);
+	return 0;
+}
+
+/* What any frame is. */
+static __noinline int parsed(struct xdp_md *ctx, struct flow *flow)
+{
+	struct packet p = {(void *)(long)ctx->data, (void *)(long)ctx->data_end};
+	__be16 type = link_layer(&p);
+	int found;
+
+	__builtin_memset(flow, 0, sizeof(*flow));
+	if (type == bpf_htons(ETH_P_IP))
+		found = ipv4(&p, flow);
+	else if (type == bpf_htons(ETH_P_IPV6))
+		found = ipv6(&p, flow);
+	else
+		return type ? 0 : CUT_OFF;
+	return found & CUT_OFF ? found : found | ports(&p, flow);
+}
+
+/* What most frames are, which is what `parsed` says of them too; 0: not of those. */
+static __always_inline int plain(struct xdp_md *ctx, struct flow *flow)
+{
+	void *at = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct iphdr *ip = at + sizeof(struct ethhdr);
+	__u32 *both = (void *)(ip + 1);
+
+	if ((void *)(both + 1) > end)
+		return 0;
+	if (*(__be16 *)(at + offsetof(struct ethhdr, h_proto)) != bpf_htons(ETH_P_IP) ||
+	    *(__u8 *)ip != 0x45 || ip->frag_off & bpf_htons(IP_OFFSET_OR_MORE) ||
+	    !(ip->tot_len & bpf_htons(0xffe0)) ||
+	    (ip->protocol != IPPROTO_UDP && ip->protocol != IPPROTO_TCP))
+		return 0;
+	mapped(flow->source, ip->saddr);
+	mapped(flow->destination, ip->daddr);
+	flow->transport = transport(*both, ip->protocol);
+	return MADE_OF_IP | OF_IPV4;
+}
+
+static __always_inline int denied(const struct config *c, int found, const struct flow *flow)
+{
+	if (found & OF_IPV4) {
+		struct prefix_v4 key = {.length = 32, .address = last_word(flow->source[1])};
+
+		return c->deny_v4 && bpf_map_lookup_elem(&x0_deny_v4, &key) != 0;
 	}
 	struct prefix_v6 key = {.length = 128};
 
 	if (!c->deny_v6)
 		return 0;
-	__builtin_memcpy(key.address, p->flow.source, 16);
+	__builtin_memcpy(key.address, flow->source, 16);
 	return bpf_map_lookup_elem(&x0_deny_v6, &key) != 0;
 }
 
@@ -329,20 +408,19 @@ static __always_inline int denied(const struct config *c, const struct packet *p
  * A token bucket for each source, as a virtual schedule (GCRA, ITU-T I.371): one word, the time at
  * which its next packet is due, which CPUs exchange by compare and swap.
  */
-static __always_inline int limited(const struct config *c, const struct packet *p)
+static __noinline int limited(const struct config *c, const struct flow *flow)
 {
-	struct peer key;
+	__u64 key[2] = {flow->source[0], flow->source[1]};
 	__u64 now = bpf_ktime_get_coarse_ns();
 	__u64 first = now + c->limit_interval_ns;
 	__u64 *due;
 	int i;
 
-	__builtin_memcpy(key.address, p->flow.source, 16);
-	due = bpf_map_lookup_elem(&x0_limits, &key);
+	due = bpf_map_lookup_elem(&x0_limits, key);
 	if (!due) {
-		if (!bpf_map_update_elem(&x0_limits, &key, &first, BPF_NOEXIST))
+		if (!bpf_map_update_elem(&x0_limits, key, &first, BPF_NOEXIST))
 			return 0;
-		due = bpf_map_lookup_elem(&x0_limits, &key); /* another CPU was first */
+		due = bpf_map_lookup_elem(&x0_limits, key); /* another CPU was first */
 		if (!due)
 			return 0;
 	}
@@ -381,157 +459,248 @@ static __always_inline __u32 bucket(__u64 gap_ns)
 	return at < BUCKETS ? at : BUCKETS - 1;
 }
 
-/* Put what the flow has not told yet, and a gap if there is one, into the traffic of its peer. */
-static __always_inline void tell(const struct flow *key, struct flow_traffic *flow, int gap)
+/* The entry of a peer, which is made if there is none, and is in use now. */
+static __always_inline struct peer_traffic *peer_of(struct counts *n, const struct flow *flow)
 {
-	struct peer_traffic first = {.packets = flow->untold_packets, .bytes = flow->untold_bytes};
-	struct peer_traffic *peer = bpf_map_lookup_elem(&x0_peers, key->source);
+	__u64 key[2] = {flow->source[0], flow->source[1]};
+	struct peer_traffic none = {}, *peer = bpf_map_lookup_elem(&x0_peers, key);
 
-	if (!peer && !bpf_map_update_elem(&x0_peers, key->source, &first, BPF_NOEXIST)) {
-		note(NEW_PEER);
-	} else {
-		if (!peer) /* another CPU was first */
-			peer = bpf_map_lookup_elem(&x0_peers, key->source);
-		if (!peer)
-			return;
-		peer->packets += flow->untold_packets;
-		peer->bytes += flow->untold_bytes;
-		if (gap >= 0)
-			peer->gaps[gap & (BUCKETS - 1)] += 1;
-	}
-	flow->untold_packets = 0;
-	flow->untold_bytes = 0;
+	if (peer)
+		return peer;
+	if (!bpf_map_update_elem(&x0_peers, key, &none, BPF_NOEXIST))
+		n->events[NEW_PEER] += 1;
+	return bpf_map_lookup_elem(&x0_peers, key);
 }
 
 /*
- * Every packet is counted. The clock, which costs as much as a look-up, is read and the peer is
- * told for each of the first packets of a flow, then for two in sixteen.
+ * Every packet is counted. The clock, which costs as much as all the rest, is read for each of the
+ * first packets of a flow, then for two in sixteen.
  */
-static __always_inline void add(const struct flow *key, struct flow_traffic *flow, __u64 length)
+static __always_inline void add(struct counts *n, struct flow_traffic *flow, __u32 at, __u64 length)
 {
-	__u64 number = flow->packets, now;
-	int gap = -1;
+	__u64 number = flow->packets, now, gap;
+	struct gaps *gaps;
 
 	flow->packets = number + 1;
 	flow->bytes += length;
-	flow->untold_packets += 1;
-	flow->untold_bytes += length;
 	if (number >= EACH_GAP && (number & SOME_GAPS) > 1)
 		return;
 	now = bpf_ktime_get_ns();
-	if (number > 0 && (number < EACH_GAP || (number & SOME_GAPS) == 1)) {
-		gap = bucket(now > flow->last_ns ? now - flow->last_ns : 0);
-		flow->gaps[gap & (BUCKETS - 1)] += 1;
-	}
+	gap = now > flow->last_ns ? now - flow->last_ns : 0;
 	flow->last_ns = now;
-	if (number < EACH_GAP || gap >= 0)
-		tell(key, flow, gap);
+	if (number == 0 || (number >= EACH_GAP && (number & SOME_GAPS) == 0))
+		return;
+	gaps = bpf_map_lookup_elem(&x0_gaps, &at);
+	if (gaps)
+		gaps->counts[bucket(gap) & (BUCKETS - 1)] += 1;
+	if (number % SEEN_EVERY == 1)
+		peer_of(n, &flow->flow);
 }
 
 /* Whether this CPU may make a new entry: a flood of made-up sources must not push out the others. */
-static __always_inline int affordable(void)
+static __always_inline int affordable(struct counts *n)
 {
-	__u64 now = bpf_ktime_get_coarse_ns(), start;
-	__u32 zero = 0;
-	__u64 *due = bpf_map_lookup_elem(&x0_pace, &zero);
+	__u64 now = bpf_ktime_get_coarse_ns();
+	__u64 start = n->new_due_ns > now ? n->new_due_ns : now;
 
-	if (!due)
-		return 0;
-	start = *due > now ? *due : now;
 	if (start - now > NEW_BURST_NS)
 		return 0;
-	*due = start + NEW_INTERVAL_NS;
+	n->new_due_ns = start + NEW_INTERVAL_NS;
 	return 1;
 }
 
-static __always_inline void count(const struct flow *key, __u64 length)
+/*
+ * Strongly universal: multilinear-HM of Lemire and Kaser, "Strongly universal string hashing is
+ * fast", 2014.
+ */
+static __always_inline __u32 hash_of(const struct hashing *h, const struct flow *f)
 {
-	struct flow_traffic *known = bpf_map_lookup_elem(&x0_flows, key);
-	struct flow_traffic first = {};
+	const __u64 *k = h->key;
+	__u64 sum = k[0];
 
-	if (!known && affordable()) {
-		if (!bpf_map_update_elem(&x0_flows, key, &first, BPF_NOEXIST))
-			note(NEW_FLOW);
-		known = bpf_map_lookup_elem(&x0_flows, key);
-	}
-	if (known)
-		add(key, known, length);
-	else
-		note(UNTABLED);
+#define MULTIPLIED(at, word) ((k[at] + (__u32)(word)) * (k[at + 1] + ((word) >> 32)))
+	sum += MULTIPLIED(1, f->source[0]);
+	sum += MULTIPLIED(3, f->source[1]);
+	sum += MULTIPLIED(5, f->destination[0]);
+	sum += MULTIPLIED(7, f->destination[1]);
+	sum += MULTIPLIED(9, f->transport);
+	return sum >> 32;
 }
 
-static __always_inline void sampled(const struct config *c, const struct tally *total, __u32 action,
-				    const struct packet *p, __u64 length)
+static __always_inline int same(const struct flow *a, const struct flow *b)
 {
-	struct sample *s;
+	return !((a->source[0] ^ b->source[0]) | (a->source[1] ^ b->source[1]) |
+		 (a->destination[0] ^ b->destination[0]) |
+		 (a->destination[1] ^ b->destination[1]) | (a->transport ^ b->transport));
+}
 
-	if (!c->sample_on || (total->packets & c->sample_mask))
+#define EACH_BYTE(value) ((value) * 0x0101010101010101ull)
+
+/* The highest bit of each byte that is 0, and perhaps of some above the lowest of those. */
+static __always_inline __u64 zeros(__u64 bytes)
+{
+	return (bytes - EACH_BYTE(1)) & ~bytes & EACH_BYTE(0x80);
+}
+
+/* Which byte has the lowest of the bits that `zeros` gives. */
+static __always_inline __u32 lowest(__u64 bits)
+{
+	return (((bits & -bits) >> 7) * 0x0001020304050607ull) >> 56;
+}
+
+/* A way that is free, or was not used for long. */
+static __always_inline __u32 roomy(struct set *s)
+{
+	__u64 free = zeros(s->tags);
+	__u32 way = 0;
+	int i;
+
+	if (free)
+		return lowest(free);
+	for (i = 0; i < WAYS + 1; i++) {
+		way = s->hand++ % WAYS;
+		if (!(s->used & 1 << way))
+			break;
+		s->used &= ~(1 << way);
+	}
+	return way;
+}
+
+/* Put what a flow has sent into the traffic of its peer. */
+static __always_inline void tell(struct counts *n, const struct flow_traffic *flow,
+				 const struct gaps *gaps)
+{
+	struct peer_traffic *peer = peer_of(n, &flow->flow);
+	int i;
+
+	if (!peer)
 		return;
-	s = bpf_ringbuf_reserve(&x0_samples, sizeof(*s), 0);
+	peer->packets += flow->packets;
+	peer->bytes += flow->bytes;
+	for (i = 0; i < BUCKETS; i++)
+		peer->gaps[i] += gaps->counts[i];
+}
+
+/*
+ * Make an entry; `place` is its set, and above that its tag. Whoever reads the table meanwhile sees
+ * none there until it has packets.
+ */
+static __noinline void enter(struct counts *n, struct set *s, const struct flow *key, __u64 place,
+			     __u64 length)
+{
+	__u32 way = roomy(s), at = (__u32)place * WAYS + way;
+	__u64 tag = place >> 32;
+	struct flow_traffic *flow = bpf_map_lookup_elem(&x0_flows, &at);
+	struct gaps *gaps = bpf_map_lookup_elem(&x0_gaps, &at);
+
+	if (!flow || !gaps)
+		return;
+	if (flow->packets)
+		tell(n, flow, gaps);
+	*(volatile __u64 *)&flow->packets = 0;
+	barrier();
+	flow->flow = *key;
+	flow->bytes = 0;
+	__builtin_memset(gaps, 0, sizeof(*gaps));
+	barrier();
+	s->tags = (s->tags & ~(0xffull << way * 8)) | tag << way * 8;
+	n->events[NEW_FLOW] += 1;
+	peer_of(n, key);
+	add(n, flow, at, length);
+}
+
+static __always_inline void count(struct counts *n, const struct flow *key, __u64 length)
+{
+	__u32 zero = 0, hash, set, tag, at;
+	const struct hashing *h = bpf_map_lookup_elem(&x0_hashing, &zero);
+	struct set *s;
+	__u64 alike;
+	int i;
+
+	if (!h)
+		goto untabled;
+	hash = hash_of(h, key);
+	set = bpf_get_smp_processor_id() * h->sets + (hash & (h->sets - 1));
+	tag = hash >> 24 ?: 1;
+	s = bpf_map_lookup_elem(&x0_sets, &set);
+	if (!s)
+		goto untabled;
+	alike = zeros(s->tags ^ EACH_BYTE(tag));
+	for (i = 0; i < WAYS && alike; i++) {
+		__u32 way = lowest(alike);
+		struct flow_traffic *flow;
+
+		at = set * WAYS + way;
+		flow = bpf_map_lookup_elem(&x0_flows, &at);
+		if (flow && same(&flow->flow, key)) {
+			if (!(s->used & 1 << way))
+				s->used |= 1 << way;
+			add(n, flow, at, length);
+			return;
+		}
+		alike &= alike - 1;
+	}
+	if (affordable(n)) {
+		enter(n, s, key, (__u64)tag << 32 | set, length);
+		return;
+	}
+untabled:
+	n->events[UNTABLED] += 1;
+}
+
+static __noinline void sampled(struct counts *n, __u32 action, const struct flow *flow,
+			       __u64 length)
+{
+	struct sample *s = bpf_ringbuf_reserve(&x0_samples, sizeof(*s), 0);
+
 	if (!s) {
-		note(LOST_SAMPLE);
+		n->events[LOST_SAMPLE] += 1;
 		return;
 	}
 	s->at_ns = bpf_ktime_get_ns();
 	s->length = length;
 	s->action = action;
 	__builtin_memset(s->pad, 0, sizeof(s->pad));
-	s->flow = p->flow;
+	s->flow = *flow;
 	bpf_ringbuf_submit(s, 0);
 }
 
-static __always_inline __u32 judged(const struct config *c, struct packet *p, __u64 length)
+static __always_inline __u32 judged(const struct config *c, struct counts *n, int found,
+				    const struct flow *flow, __u64 length)
 {
-	__be16 type;
-	int bad;
-
-	type = link_layer(p);
-	if (!type)
-		return MALFORMED;
-	if (type == bpf_htons(ETH_P_IP))
-		bad = ipv4(p);
-	else if (type == bpf_htons(ETH_P_IPV6))
-		bad = ipv6(p);
-	else
-		return OTHER;
-	if (bad)
-		return MALFORMED;
-	if (denied(c, p))
+	if (!(found & MADE_OF_IP))
+		return found & CUT_OFF ? MALFORMED : OTHER;
+	if (denied(c, found, flow))
 		return DENIED;
-	if (c->limit_interval_ns && limited(c, p))
+	if (c->limit_interval_ns && limited(c, flow))
 		return LIMITED;
-	if (!p->is_v4)
-		extensions(p);
-	ports(p);
-	if (!p->whole)
+	if (found & CUT_OFF)
 		return MALFORMED;
 	if (x0_tables_on)
-		count(&p->flow, length);
+		count(n, flow, length);
 	return PASSED;
 }
 
 static __always_inline int handled(struct xdp_md *ctx)
 {
-	struct packet p = {
-		.at = (void *)(long)ctx->data,
-		.end = (void *)(long)ctx->data_end,
-		.whole = 1,
-	};
 	__u64 length = bpf_xdp_get_buff_len(ctx);
 	__u32 zero = 0, action;
-	const struct config *c = bpf_map_lookup_elem(&x0_config, &zero);
-	struct tally *total;
+	const struct config *c = &x0_config;
+	struct counts *n = bpf_map_lookup_elem(&x0_counts, &zero);
+	struct flow flow;
+	int found;
 
-	if (!c)
+	if (!n)
 		return XDP_PASS;
-	action = judged(c, &p, length);
-	total = bpf_map_lookup_elem(&x0_totals, &action);
-	if (!total)
-		return XDP_PASS;
-	total->packets += 1;
-	total->bytes += length;
-	sampled(c, total, action, &p, length);
-	return action == DENIED || action == LIMITED ? XDP_DROP : XDP_PASS;
+	found = plain(ctx, &flow);
+	if (!found)
+		found = parsed(ctx, &flow);
+	action = judged(c, n, found, &flow, length);
+	n->actions[action].packets += 1;
+	n->actions[action].bytes += length;
+	if (!(n->actions[action].packets & c->sample_mask))
+		sampled(n, action, &flow, length);
+	return action >= DENIED ? XDP_DROP : XDP_PASS;
 }
 
 SEC("xdp.frags")

@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import struct
+import sys
 import threading
 import time
 from functools import partial
@@ -52,6 +53,7 @@ _FAR: Final = "x0bench1"
 SCRAPE_BOUND_MS: Final = 60.0
 _KEYS: Final = 0xFFFF
 _CHURN: Final = 0xFFFFFF
+_VARIED_NETWORK: Final = 0x0B000000
 _PARTS: Final = 100
 _PEERS: Final = 1024
 _DENIED: Final = 1000  # networks of each family
@@ -104,10 +106,7 @@ def _costs(progress: Progress, repeat: int, runs: int) -> dict[str, float]:
     floor = objects.load_pass()
     full, limited = Program.load(), Program.load()
     tables_off = objects.load(OBJECT.read_bytes(), layout.PROGRAM, constants=struct.pack("=I", 0))
-    count = Program(
-        tables_off.program, introspection.program_info(tables_off.program), tables_off.maps
-    )
-    count.configure(layout.Config())
+    count = Program.fresh(tables_off)
     keys, churn = _varied(_KEYS), _varied(_CHURN)
     for program in (full, limited, keys, churn):
         _deny(program)
@@ -120,11 +119,12 @@ def _costs(progress: Progress, repeat: int, runs: int) -> dict[str, float]:
         "full_churn_ns": churn.fd,
         "full_limited_ns": limited.fd,
     }
+    varied = {keys.fd, churn.fd}
     parts: dict[str, list[int]] = {name: [] for name in measured}
     for turn in range(runs):
         for name, fd in measured.items():
             progress(f"run {turn + 1} of {runs}: {name}")
-            parts[name] += _parts(fd, repeat)
+            parts[name] += _parts(fd, repeat, turn * repeat if fd in varied else None)
     seen = sum(tally.packets for tally in counters.totals(full).values())
     if seen != repeat // _PARTS * _PARTS * runs:
         raise defect(f"{seen:,} of {repeat * runs:,} packets were counted")
@@ -134,9 +134,16 @@ def _costs(progress: Progress, repeat: int, runs: int) -> dict[str, float]:
     return {name: _fastest(durations) for name, durations in parts.items()}
 
 
-def _parts(fd: int, repeat: int) -> list[int]:
-    """Ns a packet, of each part of a run."""
-    done = [objects.try_frame(fd, _frame(), repeat // _PARTS) for _ in range(_PARTS)]
+def _parts(fd: int, repeat: int, first: int | None) -> list[int]:
+    """Ns a packet, of each part of a run; `first`: the source before the first of those that vary.
+
+    A test run begins with the frame as it is given: each part goes on where the one before ended.
+    """
+    size = repeat // _PARTS
+    done = [
+        objects.try_frame(fd, _frame(None if first is None else first + at * size), size)
+        for at in range(_PARTS)
+    ]
     if {verdict for verdict, _ in done} != {2}:  # XDP_PASS
         raise defect("the frame was not passed")
     return [duration for _, duration in done]
@@ -147,8 +154,10 @@ def _fastest(durations: list[int]) -> float:
     return float(np.mean(sorted(durations)[: max(len(durations) // 4, 1)]))
 
 
-def _frame() -> bytes:
-    addresses = bytes([10, 9, 9, 8, 10, 9, 9, 9])
+def _frame(source: int | None = None) -> bytes:
+    """From 10.9.9.8, or of those sources that vary from this one."""
+    first = 0x0A090908 if source is None else _VARIED_NETWORK | source & _CHURN
+    addresses = first.to_bytes(4, "big") + bytes([10, 9, 9, 9])
     ip = struct.pack(">BBHHHBBH", 0x45, 0, 50, 1, 0, 64, 17, 0) + addresses
     return bytes(12) + b"\x08\x00" + ip + struct.pack(">HHHH", 1000, 2000, 30, 0) + bytes(22)
 
@@ -157,9 +166,7 @@ def _varied(last: int) -> Program:
     """The program with sources that take turns."""
     constants = struct.pack("=II", 1, last)
     loaded = objects.load(VARIED.read_bytes(), "x0_varied", constants=constants)
-    made = Program(loaded.program, introspection.program_info(loaded.program), loaded.maps)
-    made.configure(layout.Config())
-    return made
+    return Program.fresh(loaded)
 
 
 def _deny(program: Program) -> None:
@@ -173,10 +180,7 @@ def _deny(program: Program) -> None:
 
 def _scrapes(runs: int) -> Spread:
     """Seconds for all counters, with full tables of peers and flows."""
-    entries = {"x0_peers": 2 * ENTRIES, "x0_flows": 2 * ENTRIES}
-    loaded = objects.load(OBJECT.read_bytes(), layout.PROGRAM, entries=entries)
-    program = Program(loaded.program, introspection.program_info(loaded.program), loaded.maps)
-    program.configure(layout.Config())
+    program = Program.load()
     _fill(program)
     took = []
     for _ in range(runs):
@@ -189,15 +193,19 @@ def _scrapes(runs: int) -> Spread:
 
 
 def _fill(program: Program) -> None:
+    """Flows of each CPU in turn, of peers that all CPUs know."""
     cpus = maps.possible_cpus()
-    peer, flow = np.zeros(cpus, layout.PEER_TRAFFIC), np.zeros(cpus, layout.FLOW_TRAFFIC)
+    of_each = introspection.map_info(program.maps["x0_flows"]).max_entries // cpus
+    peer, flow = np.zeros(cpus, layout.PEER_TRAFFIC), np.zeros(1, layout.FLOW_TRAFFIC)
+    peer["packets"], flow["packets"] = 1, 1
+    flow["flow"]["destination_port"], flow["flow"]["protocol"] = 2, 17
     for number in range(ENTRIES):
-        address = bytes(10) + b"\xff\xff" + (0x0B000000 + number % _PEERS).to_bytes(4, "big")
-        peer["packets"], peer["bytes"] = 1, 64 + number
-        flow["packets"], flow["bytes"], flow["untold_packets"] = 1, 64 + number, 1
+        address = bytes(10) + b"\xff\xff" + (_VARIED_NETWORK + number % _PEERS).to_bytes(4, "big")
+        peer["bytes"] = flow["bytes"] = 64 + number
         maps.update(program.maps["x0_peers"], address, peer.tobytes())
-        key = address + bytes(16) + struct.pack(">HHB3x", number // _PEERS, 2, 17)
-        maps.update(program.maps["x0_flows"], key, flow.tobytes())
+        flow["flow"]["source"], flow["flow"]["source_port"] = np.void(address), number // _PEERS
+        place = number % cpus * of_each + number // cpus
+        maps.update(program.maps["x0_flows"], place.to_bytes(4, sys.byteorder), flow.tobytes())
 
 
 def _replacements() -> tuple[Spread, Spread]:

@@ -209,7 +209,7 @@ class ReceivedTraffic:
         interface: where.
         program_id: of the program that counts; another one may have begun anew.
         read_at: on the monotonic clock of its host, s.
-        unaccounted: entries that had to make room, and packets that were in no table.
+        unaccounted: peers that had to make room, and packets that were in no table.
         others: entries of addresses that were not asked about.
         peers: those of the addresses that have an entry.
     """

@@ -17,56 +17,12 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LAYOUT_VERSION: Final = 1
+LAYOUT_VERSION: Final = 2
 MAGIC: Final = 0x62347834
 PROGRAM: Final = "x0_mesh"
 PROGRAM_LINEAR: Final = "x0_mesh_linear"  # that takes no packet in several buffers
 PROGRAMS: Final = frozenset({PROGRAM, PROGRAM_LINEAR})
 ONLY_KEY: Final = struct.pack("=I", 0)
-
-BUCKETS: Final = 16
-# Upper ends of the buckets of a histogram of gaps, s; the last one has none.
-GAP_BOUNDS_S: Final = tuple(2 ** (10 + 2 * at) / 1e9 for at in range(BUCKETS - 1))
-
-PEER: Final = np.dtype([("address", "V16")])
-FLOW: Final = np.dtype(
-    [
-        ("source", "V16"),
-        ("destination", "V16"),
-        ("source_port", ">u2"),
-        ("destination_port", ">u2"),
-        ("protocol", "u1"),
-        ("pad", "V3"),
-    ]
-)
-PEER_TRAFFIC: Final = np.dtype([("packets", "u8"), ("bytes", "u8"), ("gaps", "u4", (BUCKETS,))])
-FLOW_TRAFFIC: Final = np.dtype(
-    [
-        ("packets", "u8"),
-        ("bytes", "u8"),
-        ("last_ns", "u8"),
-        ("untold_packets", "u4"),
-        ("untold_bytes", "u4"),
-        ("gaps", "u4", (BUCKETS,)),
-    ]
-)
-TALLY: Final = np.dtype([("packets", "u8"), ("bytes", "u8")])
-_SAMPLE: Final = struct.Struct("=QIB3x16s16s2s2sB3x")
-_CONFIG: Final = struct.Struct("=IIQQIIII")
-
-# Sizes of keys and values, by map: what the program has must equal this.
-SIZES: Final[Mapping[str, tuple[int, int]]] = {
-    "x0_config": (4, _CONFIG.size),
-    "x0_totals": (4, TALLY.itemsize),
-    "x0_events": (4, 8),
-    "x0_peers": (PEER.itemsize, PEER_TRAFFIC.itemsize),
-    "x0_flows": (FLOW.itemsize, FLOW_TRAFFIC.itemsize),
-    "x0_limits": (16, 8),
-    "x0_pace": (4, 8),
-    "x0_deny_v4": (8, 4),
-    "x0_deny_v6": (20, 4),
-    "x0_samples": (0, 0),
-}
 
 
 class Action(IntEnum):
@@ -91,6 +47,58 @@ class Event(IntEnum):
     NEW_FLOW = 1
     UNTABLED = 2  # packets of flows that were not entered: too many new ones at once
     LOST_SAMPLE = 3
+
+
+BUCKETS: Final = 16
+# Upper ends of the buckets of a histogram of gaps, s; the last one has none.
+GAP_BOUNDS_S: Final = tuple(2 ** (10 + 2 * at) / 1e9 for at in range(BUCKETS - 1))
+
+PEER: Final = np.dtype([("address", "V16")])
+FLOW: Final = np.dtype(
+    [
+        ("source", "V16"),
+        ("destination", "V16"),
+        ("source_port", ">u2"),
+        ("destination_port", ">u2"),
+        ("protocol", "u1"),
+        ("pad", "V3"),
+    ]
+)
+PEER_TRAFFIC: Final = np.dtype([("packets", "u8"), ("bytes", "u8"), ("gaps", "u4", (BUCKETS,))])
+FLOW_TRAFFIC: Final = np.dtype(
+    [("flow", FLOW), ("packets", "u8"), ("bytes", "u8"), ("last_ns", "u8")]
+)
+GAPS_BYTES: Final = 4 * BUCKETS
+WAYS: Final = 8  # flows of a set, among which each has to have room
+TALLY: Final = np.dtype([("packets", "u8"), ("bytes", "u8")])
+COUNTS: Final = np.dtype(
+    [
+        ("actions", TALLY, (len(Action),)),
+        ("events", "u8", (len(Event),)),
+        ("new_due_ns", "u8"),
+    ]
+)
+_SAMPLE: Final = struct.Struct("=QIB3x16s16s2s2sB3x")
+_CONFIG: Final = struct.Struct("=IIQQIIQ")
+_NO_SAMPLE: Final = (1 << 64) - 1
+_HASHING: Final = struct.Struct("=88sI4x")
+HASH_KEY_BYTES: Final = 88
+CONFIG: Final = ".data.x0_config"
+
+# Sizes of keys and values, by map: what the program has must equal this.
+SIZES: Final[Mapping[str, tuple[int, int]]] = {
+    CONFIG: (4, _CONFIG.size),
+    "x0_counts": (4, COUNTS.itemsize),
+    "x0_hashing": (4, _HASHING.size),
+    "x0_sets": (4, 16),
+    "x0_flows": (4, FLOW_TRAFFIC.itemsize),
+    "x0_gaps": (4, GAPS_BYTES),
+    "x0_peers": (PEER.itemsize, PEER_TRAFFIC.itemsize),
+    "x0_limits": (16, 8),
+    "x0_deny_v4": (8, 4),
+    "x0_deny_v6": (20, 4),
+    "x0_samples": (0, 0),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +127,7 @@ class Config:
             self.limit_burst_ns,
             self.deny_v4,
             self.deny_v6,
-            max(self.sample_every - 1, 0),
-            self.sample_every > 0,
+            self.sample_every - 1 if self.sample_every else _NO_SAMPLE,
         )
 
     @classmethod
@@ -128,10 +135,20 @@ class Config:
         """Of this layout; None: it is another program's, or another version's."""
         if len(content) != _CONFIG.size:
             return None
-        magic, layout, interval, burst, v4, v6, mask, on = _CONFIG.unpack(content)
+        magic, layout, interval, burst, v4, v6, mask = _CONFIG.unpack(content)
         if (magic, layout) != (MAGIC, LAYOUT_VERSION):
             return None
-        return cls(interval, burst, v4, v6, mask + 1 if on else 0)
+        return cls(interval, burst, v4, v6, 0 if mask == _NO_SAMPLE else mask + 1)
+
+
+def hashing(key: bytes, sets: int) -> bytes:
+    """How flows are found, as the program reads it.
+
+    Args:
+        key: `HASH_KEY_BYTES`, which nobody may guess.
+        sets: of one CPU, a power of two.
+    """
+    return _HASHING.pack(key, sets)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.xdp.libbpf.introspection import ProgramInfo
+    from actors.xdp.libbpf.objects import Loaded
 
 OBJECT: Final = Path(__file__).with_name("mesh.bpf.o")
 _TABLES_BYTES: Final = 128 << 20  # for the values of peers and of flows each, of all CPUs
 _PEERS: Final = 16_384
-_FLOWS: Final = 65_536
+_FLOWS: Final = 131_072  # of each CPU: twice as many as are expected, since sets fill unevenly
 _LEAST: Final = 1024  # entries
 _TOO_FEW: Final = "Raise what limits the memory of this process."
 
@@ -57,16 +59,26 @@ class Program:
         try:
             cpus = maps.possible_cpus()
             if reused is None:
-                loaded = objects.load(OBJECT.read_bytes(), name, entries=table_sizes(cpus))
-            else:
-                kept = {key: fd for key, fd in reused.maps.items() if key in layout.SIZES}
-                sizes = {key: introspection.map_info(fd).max_entries for key, fd in kept.items()}
-                loaded = objects.load(OBJECT.read_bytes(), name, entries=sizes, reused=kept)
+                return cls.fresh(objects.load(OBJECT.read_bytes(), name, entries=table_sizes(cpus)))
+            kept = {key: fd for key, fd in reused.maps.items() if key in layout.SIZES}
+            sizes = {key: introspection.map_info(fd).max_entries for key, fd in kept.items()}
+            loaded = objects.load(OBJECT.read_bytes(), name, entries=sizes, reused=kept)
         except BpfError as error:
             raise _refused(error) from error
+        return cls(loaded.program, introspection.program_info(loaded.program), loaded.maps)
+
+    @classmethod
+    def fresh(cls, loaded: Loaded) -> Self:
+        """Of what has been loaded with empty tables, which are made ready.
+
+        Raises:
+            BpfError: the kernel refuses.
+        """
         made = cls(loaded.program, introspection.program_info(loaded.program), loaded.maps)
-        if reused is None:
-            made.configure(layout.Config())
+        sets = introspection.map_info(made.maps["x0_sets"]).max_entries // maps.possible_cpus()
+        hashing = layout.hashing(secrets.token_bytes(layout.HASH_KEY_BYTES), _power_of_two(sets))
+        maps.update(made.maps["x0_hashing"], layout.ONLY_KEY, hashing)
+        made.configure(layout.Config())
         return made
 
     @classmethod
@@ -125,13 +137,13 @@ class Program:
         return found
 
     def _config(self) -> layout.Config | None:
-        size = layout.SIZES["x0_config"][1]
-        content = maps.lookup(self.maps["x0_config"], layout.ONLY_KEY, size)
+        size = layout.SIZES[layout.CONFIG][1]
+        content = maps.lookup(self.maps[layout.CONFIG], layout.ONLY_KEY, size)
         return layout.Config.unpack(content or b"")
 
     def configure(self, config: layout.Config) -> None:
         """Change what it does."""
-        maps.update(self.maps["x0_config"], layout.ONLY_KEY, config.pack())
+        maps.update(self.maps[layout.CONFIG], layout.ONLY_KEY, config.pack())
 
     def close(self) -> None:
         """Close all descriptors."""
@@ -141,9 +153,13 @@ class Program:
 
 def table_sizes(cpus: int) -> dict[str, int]:
     """Entries of the tables that have values for each CPU, so that their memory is bounded."""
+    flow = layout.FLOW_TRAFFIC.itemsize + layout.GAPS_BYTES
+    flows = _fitting(_FLOWS, flow * cpus) * cpus
     return {
         "x0_peers": _fitting(_PEERS, layout.PEER_TRAFFIC.itemsize * cpus),
-        "x0_flows": _fitting(_FLOWS, layout.FLOW_TRAFFIC.itemsize * cpus),
+        "x0_sets": flows // layout.WAYS,
+        "x0_flows": flows,
+        "x0_gaps": flows,
     }
 
 
@@ -151,6 +167,10 @@ def _fitting(wanted: int, size: int) -> int:
     while wanted > _LEAST and wanted * size > _TABLES_BYTES:
         wanted //= 2
     return wanted
+
+
+def _power_of_two(most: int) -> int:
+    return 1 << (most.bit_length() - 1)
 
 
 def is_ours(info: ProgramInfo) -> bool:
@@ -165,7 +185,7 @@ def is_ours(info: ProgramInfo) -> bool:
         opened = introspection.map_by_id(map_id)
         try:
             described = introspection.map_info(opened)
-            if described.name == "x0_config":
+            if described.name == layout.CONFIG:
                 content = maps.lookup(opened, layout.ONLY_KEY, described.value_size) or b""
                 return content.startswith(layout.MAGIC.to_bytes(4, sys.byteorder))
         finally:

@@ -1,7 +1,7 @@
 """What one interface received of certain addresses: few of a table's entries, read by their keys.
 
-A peer's entry lacks what its flows have not told it yet, which is read from the flows. Both move
-while packets arrive, so the entries are read before and after, until they have stood still.
+A peer's entry has what those of its flows had that made room; the others are read beside it. Flows
+make room while packets arrive, so the entries are read before and after, until they stand still.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from actors.xdp.libbpf import maps
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from actors.xdp.program import Program
 
-_TRIES: Final = 3  # of peers that send all the time, a reading is a few packets of each flow short
+_TRIES: Final = 3  # of peers whose flows make room all the time, a reading may lack some flows
 _MAPPED: Final = bytes(10) + b"\xff\xff"  # before an IPv4 address (RFC 4291 2.5.5.2)
 
 
@@ -35,29 +37,31 @@ def received(program: Program, interface: str, addresses: Sequence[str]) -> Rece
     told = _told(program, keys)
     for _ in range(_TRIES):
         before, at = told, time.monotonic()
-        flow_keys, flows = counters.table(program, "x0_flows", layout.FLOW, layout.FLOW_TRAFFIC)
+        flows, gaps = counters.flows(program)
         told = _told(program, keys)
         if told == before:
             break
-    untold = _untold(flow_keys["source"], flows, keys)
+    live = _live(flows, gaps, keys)
     events = counters.events(program)
     entries = len(counters.table(program, "x0_peers", layout.PEER, layout.PEER_TRAFFIC)[0])
-    evicted = events[Event.NEW_PEER] - entries + events[Event.NEW_FLOW] - len(flow_keys)
+    evicted = events[Event.NEW_PEER] - entries
     peers = tuple(
-        PeerCount(keys[key], packets + untold[key][0], size + untold[key][1], gaps)
-        for key, (packets, size, gaps) in told.items()
+        PeerCount(address, *_sum(told.get(key, _NOTHING), live.get(key, _NOTHING)))
+        for key, address in keys.items()
+        if key in told or key in live
     )
     return ReceivedTraffic(
         interface=interface,
         program_id=program.info.id,
         read_at=at,
         unaccounted=max(evicted, 0) + events[Event.UNTABLED],
-        others=max(entries - len(peers), 0),
+        others=max(entries - len(told), 0),
         peers=peers,
     )
 
 
 _Counted = tuple[int, int, tuple[int, ...]]
+_NOTHING: Final[_Counted] = (0, 0, (0,) * layout.BUCKETS)
 
 
 def _told(program: Program, keys: Mapping[bytes, str]) -> dict[bytes, _Counted]:
@@ -73,22 +77,30 @@ def _told(program: Program, keys: Mapping[bytes, str]) -> dict[bytes, _Counted]:
     return found
 
 
-def _untold(
-    sources: counters.Rows, flows: counters.Rows, keys: Mapping[bytes, str]
-) -> dict[bytes, tuple[int, int]]:
-    """Packets and bytes that the flows of each peer have not told it."""
-    found = dict.fromkeys(keys, (0, 0))
+def _live(
+    flows: counters.Rows, gaps: NDArray[np.uint32], keys: Mapping[bytes, str]
+) -> dict[bytes, _Counted]:
+    """Packets, bytes and gaps of the flows of each peer that has any."""
     # Numbers are compared much faster than bytes: most flows are told apart by half an address.
-    second = np.ascontiguousarray(sources).view("u8").reshape(-1, 2)[:, 1]
+    second = counters.words(flows["flow"]["source"])[:, 1]
     wanted = np.frombuffer(b"".join(keys), "u8").reshape(-1, 2)[:, 1]
     rows = np.flatnonzero(np.isin(second, wanted))
-    packets = flows["untold_packets"][rows].sum(axis=1, dtype=np.int64).tolist()
-    size = flows["untold_bytes"][rows].sum(axis=1, dtype=np.int64).tolist()
-    for source, more, longer in zip(sources[rows].tolist(), packets, size, strict=True):
-        if source in found:
-            told = found[source]
-            found[source] = told[0] + more, told[1] + longer
+    found: dict[bytes, _Counted] = {}
+    for source, packets, size, counted in zip(
+        flows["flow"]["source"][rows].tolist(),
+        flows["packets"][rows].tolist(),
+        flows["bytes"][rows].tolist(),
+        gaps[rows].tolist(),
+        strict=True,
+    ):
+        if source in keys:
+            found[source] = _sum(found.get(source, _NOTHING), (packets, size, tuple(counted)))
     return found
+
+
+def _sum(one: _Counted, other: _Counted) -> _Counted:
+    gaps = tuple(a + b for a, b in zip(one[2], other[2], strict=True))
+    return one[0] + other[0], one[1] + other[1], gaps
 
 
 def _key(address: str) -> bytes:

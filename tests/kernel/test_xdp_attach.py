@@ -256,7 +256,7 @@ def test_what_another_version_attached_is_ours_to_remove_but_not_to_read(host: H
     made = attachment.attach(host, "x0a")
     config = made.program.config.pack()
     newer = config[:4] + (layout.LAYOUT_VERSION + 1).to_bytes(4, sys.byteorder) + config[8:]
-    maps.update(made.program.maps["x0_config"], layout.ONLY_KEY, newer)
+    maps.update(made.program.maps[layout.CONFIG], layout.ONLY_KEY, newer)
     with pytest.raises(Conflict, match="another version of this project"):
         attachment.opened("x0a")
     with pytest.raises(Conflict, match="another version of this project"):

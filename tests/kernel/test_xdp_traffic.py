@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
 import struct
 import threading
@@ -16,7 +18,7 @@ from actors.runtime.errors import Conflict, InvalidInput
 from actors.xdp import attachment, counters, interfaces, layout, rules
 from actors.xdp.errors import XdpUnavailable
 from actors.xdp.layout import Action
-from actors.xdp.libbpf import introspection, objects
+from actors.xdp.libbpf import maps, objects
 from actors.xdp.libbpf.library import BpfError
 from actors.xdp.program import OBJECT, Program, table_sizes
 from tests.examples import share
@@ -172,6 +174,8 @@ def test_two_interfaces_are_independent(host: Host) -> None:
 
 def test_peers_and_flows_have_what_they_sent(program: Program) -> None:
     """Those of most bytes come first; what flows have not told their peer yet is in its count."""
+    none = counters.counters(program, "none")
+    assert (none.peers, none.flows, none.churn.flows, none.churn.peers) == ((), (), 0, 0)
     for source, port, times in (
         ("192.0.2.1", 1, 40),
         ("192.0.2.1", 2, 23),
@@ -193,6 +197,74 @@ def test_peers_and_flows_have_what_they_sent(program: Program) -> None:
     assert sum(found.peers[1].gaps) == (15 + 2) + (15 + 1)
     assert (found.churn.peers, found.churn.flows, found.churn.new_flows) == (3, 4, 4)
     assert counters.counters(program, "none", top=1).peers == found.peers[:1]
+
+
+@contextlib.contextmanager
+def one_set() -> Iterator[Program]:
+    """A program with room for eight flows on each CPU."""
+    cpus = maps.possible_cpus()
+    flows = layout.WAYS * cpus
+    entries = {"x0_sets": cpus, "x0_flows": flows, "x0_gaps": flows}
+    loaded = Program.fresh(objects.load(OBJECT.read_bytes(), layout.PROGRAM, entries=entries))
+    yield loaded
+    loaded.close()
+
+
+@contextlib.contextmanager
+def on_cpu(number: int) -> Iterator[None]:
+    """Have this thread run there."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {number})
+    yield
+    os.sched_setaffinity(0, before)
+
+
+@given(st.lists(st.tuples(st.integers(1, 30), st.integers(1, 40)), min_size=9, max_size=40))
+@settings(max_examples=share(0.1))
+def test_a_peer_keeps_what_its_flows_had_that_made_room(
+    host: Host, sent: list[tuple[int, int]]
+) -> None:
+    """However many come, packets, bytes and gaps of a peer are those of all its flows."""
+    del host
+    with one_set() as program, on_cpu(min(os.sched_getaffinity(0))):
+        for port, times in sent:
+            objects.try_frame(program.fd, frames.datagram("192.0.2.1", port=port), times)
+        found = counters.counters(program, "none", top=100)
+    (peer,) = found.peers
+    packets_sent = sum(times for _, times in sent)
+    assert (peer.packets, peer.bytes) == (packets_sent, 64 * packets_sent)
+    assert found.churn.flows == len(found.flows) == min(len({port for port, _ in sent}), 8)
+    assert (found.churn.new_peers, found.churn.untabled) == (1, 0)
+    assert sum(peer.gaps) <= packets_sent - found.churn.new_flows
+    if all(times <= 16 for _, times in sent) and len({port for port, _ in sent}) == len(sent):
+        assert sum(peer.gaps) == packets_sent - len(sent)
+
+
+def test_flows_that_go_on_are_not_pushed_out_by_those_that_come_once(host: Host) -> None:
+    """Of a full set, one makes room that had no second packet."""
+    del host
+    with one_set() as program, on_cpu(min(os.sched_getaffinity(0))):
+        for port in range(1, 1000):
+            for some in (10_001, 10_002, 20_000 + port):
+                objects.try_frame(program.fd, frames.datagram("192.0.2.1", port=some), 1)
+        found = counters.counters(program, "none")
+    assert [(one.source_port, one.packets) for one in found.flows[:2]] == [
+        (10_001, 999),
+        (10_002, 999),
+    ]
+
+
+def test_what_several_cpus_had_of_a_flow_is_one(program: Program) -> None:
+    """Each CPU has a table of its own."""
+    cpus = sorted(os.sched_getaffinity(0))[:2]
+    for number in cpus:
+        with on_cpu(number):
+            objects.try_frame(program.fd, frames.datagram("192.0.2.1"), 20)
+    found = counters.counters(program, "none")
+    assert [one.packets for one in found.flows] == [20 * len(cpus)]
+    assert [one.packets for one in found.peers] == [20 * len(cpus)]
+    assert sum(found.flows[0].gaps) == sum(found.peers[0].gaps) == (15 + 1) * len(cpus)
+    assert (found.churn.flows, found.churn.peers) == (len(cpus), 1)
 
 
 def test_too_many_new_flows_push_out_no_others(program: Program) -> None:
@@ -267,8 +339,7 @@ def test_a_full_list_denies_no_more_and_says_so(program: Program) -> None:
     """What stood in it before is denied on."""
     entries = {"x0_deny_v4": 2}
     loaded = objects.load(OBJECT.read_bytes(), layout.PROGRAM, entries=entries)
-    small = Program(loaded.program, introspection.program_info(loaded.program), loaded.maps)
-    small.configure(layout.Config())
+    small = Program.fresh(loaded)
     with pytest.raises(Conflict, match=r"192\.0\.2\.3/32 cannot be denied"):
         rules.deny(small, *(rules.network(f"192.0.2.{last}") for last in (1, 2, 3, 4)))
     assert rules.rules(small).denied == ("192.0.2.1/32", "192.0.2.2/32")
@@ -295,17 +366,22 @@ def test_what_the_kernel_refuses_to_load_is_told(
 
 def test_the_tables_take_a_bounded_memory_on_any_host() -> None:
     """Fewer entries where each has values for many CPUs, and never hardly any."""
-    assert table_sizes(2) == {"x0_peers": 16_384, "x0_flows": 65_536}
+    few = table_sizes(2)
+    assert (few["x0_peers"], few["x0_flows"]) == (16_384, 2 * 131_072)
     many = table_sizes(512)
-    assert many["x0_flows"] * layout.FLOW_TRAFFIC.itemsize * 512 <= 128 << 20
-    assert min(table_sizes(100_000).values()) == 1024
+    flow = layout.FLOW_TRAFFIC.itemsize + layout.GAPS_BYTES
+    assert many["x0_flows"] * flow <= 128 << 20
+    assert many["x0_peers"] * layout.PEER_TRAFFIC.itemsize * 512 <= 128 << 20
+    assert many["x0_sets"] * layout.WAYS == many["x0_gaps"] == many["x0_flows"]
+    most = table_sizes(100_000)
+    assert (most["x0_peers"], most["x0_flows"]) == (1024, 1024 * 100_000)
 
 
 def test_the_object_is_of_this_layout(program: Program) -> None:
     """Every table has keys and values of the sizes that are read."""
     program.check()
     assert program.config == layout.Config()
-    assert {name for name in program.maps if name.startswith("x0_")} == set(layout.SIZES)
+    assert {name for name in program.maps if "x0_" in name} == set(layout.SIZES)
 
 
 # -- frames ----------------------------------------------------------------------------------------

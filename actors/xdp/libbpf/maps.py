@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import mmap
 from typing import Final
 
 from actors.xdp.libbpf.library import U32, BpfError, Int, Pointer, Size, checked, library
@@ -92,6 +93,15 @@ def lookup_batch(fd: int, key_size: int, value_size: int, count: int) -> tuple[C
         begun = True
         if number:
             return _whole(keys), _whole(values)
+
+
+def mapped(fd: int, size: int) -> mmap.mmap:
+    """The content of an array that was made for this, `size` bytes, as the program changes it.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    return mmap.mmap(fd, size, prot=mmap.PROT_READ)
 
 
 def _whole(parts: list[memoryview]) -> Content:
