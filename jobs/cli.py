@@ -12,6 +12,7 @@ import typer
 
 from jobs import (
     alert,
+    beacons,
     diff,
     down,
     drill,
@@ -58,6 +59,7 @@ app.command("export")(export.command)
 app.command("what-if")(what_if.command)
 app.command("explain")(explain.command)
 app.command("drill")(drill.command)
+app.command("beacons")(beacons.command)
 app.command("events")(events.command)
 app.command("history")(history.command)
 app.command("diff")(diff.command)

@@ -105,6 +105,7 @@ class MeshOptions:
     failover: bool
     minimal: bool  # the mesh core only: nothing polls the source, and there are no companions
     shard: ShardOptions
+    pqc_beacons: bool = False  # its shards' guard asks for signed beacons and seals envelopes
     observed: DescribedMesh | None = None  # the network to be like, instead of the topology
 
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 def flags_of(options: MeshOptions) -> Flags:
     """The flags that a mesh was started with."""
-    return Flags(failover=options.failover, minimal=options.minimal)
+    return Flags(
+        failover=options.failover, pqc_beacons=options.pqc_beacons, minimal=options.minimal
+    )
 
 
 def faults(status: MeshStatus) -> list[str]:

@@ -59,6 +59,7 @@ def mesh_options(
         shards=settings.shards,
         failover=flags.failover,
         minimal=flags.minimal,
+        pqc_beacons=flags.pqc_beacons,
         shard=ShardOptions(
             host=HostOptions(
                 hello_s=settings.hello_s,

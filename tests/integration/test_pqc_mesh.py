@@ -10,6 +10,8 @@ from living_mesh import MeshStarter, ask, collect, sides, sigkill, until
 
 from actors.identity.errors import HandshakeFailed
 from actors.mesh.frames import Envelope
+from jobs.launch import beacon_questions
+from jobs.terminal import beacon_tables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +30,7 @@ async def test_a_mesh_whose_shards_prove_everything(namespace: str, tmp_path: Pa
         await _sends(mesh)
         first = await _protected()
         await _refuses_what_is_not_sealed()
+        await _is_shown(mesh)
         _keeps_seeds_private(tmp_path)
 
         await sigkill(SHARDS[0])
@@ -58,6 +61,17 @@ async def _protected() -> dict[str, int]:
         assert heard.keys().isdisjoint(report["signing"])
         epochs |= heard
     return epochs
+
+
+async def _is_shown(mesh: Mesh) -> None:
+    """`x0 beacons` has every node, and the ages of those that another shard hears."""
+    answers = await beacon_questions._ask()
+    found = beacon_tables.document(answers.shards, answers.down)
+    assert [row["node"] for row in found["nodes"]] == sorted(mesh.membership.topology.ids)
+    assert any(row["age_s"] is not None for row in found["nodes"])
+    assert {(one["from"], one["to"]) for one in found["sessions"]} == {SHARDS, SHARDS[::-1]}
+    assert found["handshakes_failed"]["unsealed"] == 1
+    assert (found["pqc_beacons"], found["down"], found["without_key"]) == (True, {}, [])
 
 
 async def _report(shard: str) -> dict[str, Any]:

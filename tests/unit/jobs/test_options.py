@@ -25,7 +25,9 @@ SETTINGS = st.builds(
     hello_s=st.sampled_from([0.2, 1.0]),
     seed=st.integers(0, 3),
 )
-FLAGS = st.sampled_from([Flags(), Flags(failover=True), Flags(minimal=True)])
+FLAGS = st.sampled_from(
+    [Flags(), Flags(failover=True), Flags(minimal=True), Flags(pqc_beacons=True)]
+)
 
 
 def numbering(settings: Settings) -> tuple[object, ...]:
