@@ -22,6 +22,7 @@ from jobs import (
     explain,
     export,
     history,
+    identity,
     lab,
     links,
     nodes,
@@ -71,6 +72,7 @@ app.add_typer(source.app, name="source")
 app.add_typer(lab.app, name="lab")
 app.add_typer(pay.app, name="pay")
 app.add_typer(xdp.app, name="xdp")
+app.add_typer(identity.app, name="identity")
 
 
 def _version(wanted: bool) -> None:

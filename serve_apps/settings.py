@@ -10,6 +10,7 @@ from typing import Self
 from actors.alerts.settings import AlertsSettings
 from actors.history.settings import HistorySettings
 from actors.identity.beacon_settings import BeaconSettings
+from actors.identity.settings import IdentitySettings
 from actors.mesh.settings import MeshSettings
 from actors.observe.settings import ObserveSettings
 from actors.payments.settings import PaymentsSettings
@@ -26,6 +27,7 @@ class Settings(
     PaymentsSettings,
     XdpSettings,
     HistorySettings,
+    IdentitySettings,
     AlertsSettings,
     GatewaySettings,
     InferenceSettings,

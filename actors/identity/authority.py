@@ -8,8 +8,7 @@ All is a function of the time that is given, and of the random numbers of `crypt
 read or written here, and nothing here can be pickled: each `Authority` holds private keys.
 
 SVIDs are as the SPIFFE standards say (X509-SVID, JWT-SVID): one URI SAN, no CA, digitalSignature,
-both ends of TLS; an authority has the ID of its trust domain. The bundle is a SPIFFE bundle
-document (SPIFFE Trust Domain and Bundle, section 4).
+both ends of TLS; an authority has the ID of its trust domain.
 """
 
 from __future__ import annotations
@@ -195,20 +194,6 @@ class Authority:
     def jwks(self) -> dict[str, Any]:
         """The JWT authorities to trust, as a JWK Set (RFC 7517)."""
         return {"keys": [_jwk(each) for each in self.generations]}
-
-    def bundle(self) -> dict[str, Any]:
-        """All authorities to trust, as a SPIFFE bundle document."""
-        x509_keys = [
-            {
-                "kty": "EC",
-                "use": "x509-svid",
-                **_point(_public(each.certificate)),
-                "x5c": [base64.b64encode(_der(each.certificate)).decode()],
-            }
-            for each in self.generations
-        ]
-        jwt_keys = [{**_jwk(each), "use": "jwt-svid"} for each in self.generations]
-        return {"keys": x509_keys + jwt_keys}
 
     # -- what it signs -----------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from actors.runtime.actor_health import ActorContract
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 IDENTITY: Final = "identity"
 TIMEOUT_S: Final = 10.0  # for an answer
@@ -272,6 +273,58 @@ class Rotation:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthorityKeys:
+    """One generation of keys of the embedded authority.
+
+    Attributes:
+        key_id: of the key that signs its JWT-SVIDs.
+        signs_from: Unix time from which it signs, s.
+        not_after: Unix time at which its certificate ends, s.
+        kept_until: Unix time at which it is trusted no more, s; None: it has no successor.
+    """
+
+    key_id: str
+    signs_from: float
+    not_after: float
+    kept_until: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorityStatus:
+    """How the embedded authority is.
+
+    Attributes:
+        trust_domain: its name.
+        directory: where its files are.
+        keys: generations of keys, the oldest first.
+        streams: open streams of its Workload API.
+        refused: why bundles of other trust domains are not used, by name of their file.
+    """
+
+    trust_domain: str
+    directory: str
+    keys: tuple[AuthorityKeys, ...]
+    streams: int
+    refused: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedOptions:
+    """What an authority of the session's own is made from.
+
+    Attributes:
+        directory: of its files.
+        trust_domain: its name.
+        x509_s, jwt_s: how long SVIDs live, s.
+    """
+
+    directory: Path
+    trust_domain: str
+    x509_s: float = 3600.0
+    jwt_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
 class IdentityOptions:
     """What the actor of a host is started with.
 
@@ -280,12 +333,14 @@ class IdentityOptions:
         endpoint: socket of the Workload API, `unix:///path`.
         log_level: least severe line to log.
         renewal_threshold: part of an SVID's life after which it is due, in (0, 1).
+        embedded: the authority that the actor is, too; None: the endpoint is another program's.
     """
 
     host: str
     endpoint: str
     log_level: str
     renewal_threshold: float = 0.5
+    embedded: EmbeddedOptions | None = None
 
 
 class IdentityContract(ActorContract, Protocol):
@@ -347,6 +402,24 @@ class IdentityContract(ActorContract, Protocol):
 
     async def rotate(self) -> Rotation:
         """Ask for a new SVID, and wait until one has come or a few seconds are over."""
+        ...
+
+    async def authority(self) -> AuthorityStatus | None:
+        """How the authority is that the actor is, too; None: it is none.
+
+        Raises:
+            AuthorityUnusable: a change that is due cannot be kept.
+        """
+        ...
+
+    async def rotate_authority(self) -> AuthorityStatus:
+        """Make new keys of the authority; SVIDs are signed with them a little later.
+
+        Raises:
+            NoAuthority: this actor is none.
+            AuthorityBusy: too many former keys are still trusted.
+            AuthorityUnusable: they cannot be kept.
+        """
         ...
 
     async def wait_newer(self, generation: int, timeout_s: float) -> IdentityStatus:

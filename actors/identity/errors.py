@@ -5,7 +5,8 @@ X0Error
 ├── ConfigurationError
 │   └── AuthorityUnusable        500  the file of the embedded authority cannot be used
 ├── Conflict
-│   └── AuthorityBusy            409  too many former keys of the authority are still trusted
+│   ├── AuthorityBusy            409  too many former keys of the authority are still trusted
+│   └── NoAuthority              409  identities come from another program here
 ├── HandshakeFailed              500  a post-quantum handshake ended without a session
 ├── EnrolmentUnreadable          500  a file of keys is not what it should be
 ├── InvalidInput
@@ -98,6 +99,20 @@ class AuthorityBusy(Conflict):
             f"{kept} generations of its keys are still trusted",
             f"In {max(wait_s, 1.0):.0f} s the oldest one ends; try again then.",
             kept=kept,
+        )
+
+
+class NoAuthority(Conflict):
+    """The identities of this host come from the Workload API at `endpoint`."""
+
+    endpoint: str
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(
+            "this session has no authority of its own",
+            f"the identities of this host come from {endpoint}",
+            "Rotate its keys where it is run; SPIRE's server does it by itself.",
+            endpoint=endpoint,
         )
 
 

@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from actors.identity.bundles import read_jwks
+from actors.identity.errors import IdentityRefused
+from actors.identity.spiffe_id import parse_trust_domain
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -64,8 +68,11 @@ def read(directory: Path, own: str) -> Federation:
             refused[path.name] = "it is called as the own trust domain"
             continue
         try:
+            parse_trust_domain(name)
             with path.open("rb") as file:
                 bundles[name] = of_document(file.read(LARGEST + 1))
+        except IdentityRefused as error:
+            refused[path.name] = error.why
         except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
             refused[path.name] = f"it is no SPIFFE bundle document: {error}"
     for path in paths[MOST:]:
@@ -78,6 +85,7 @@ def of_document(content: bytes) -> ForeignBundle:
 
     Raises:
         ValueError, TypeError, LookupError, AttributeError: it is none.
+        IdentityRefused: a key of JWT-SVIDs cannot be read.
     """
     if len(content) > LARGEST:
         raise ValueError(f"it has more than {LARGEST} bytes")
@@ -94,6 +102,7 @@ def of_document(content: bytes) -> ForeignBundle:
     ]
     if not certificates and not tokens:
         raise ValueError("it has no keys of SVIDs")
+    read_jwks(json.dumps({"keys": tokens}).encode())
     return ForeignBundle(
         tuple(each.public_bytes(Encoding.DER) for each in certificates), {"keys": tokens}
     )

@@ -21,10 +21,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import grpc
+from google.protobuf.struct_pb2 import Struct
 from spiffe._proto import workload_pb2 as messages
 from spiffe._proto import workload_pb2_grpc as stubs
 
 from actors.identity import federation
+from actors.identity.bundles import read_jwks
+from actors.identity.errors import IdentityRefused
+from actors.identity.jwt_svid import validate
+from actors.identity.spiffe_id import parse_trust_domain
 from actors.runtime.errors import X0Error
 
 if TYPE_CHECKING:
@@ -112,6 +117,11 @@ class WorkloadApi(stubs.SpiffeWorkloadAPIServicer):
     def streams(self) -> int:
         """Number of streams that are open."""
         return len(self._streams)
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Why bundles of other trust domains are not used, by name of their file."""
+        return dict(self._federation.refused)
 
     # -- what changes ------------------------------------------------------------------------------
 
@@ -262,6 +272,22 @@ class WorkloadApi(stubs.SpiffeWorkloadAPIServicer):
                     yield messages.JWTBundlesResponse(bundles=bundles)
                     sent = bundles
                 await changed.wait()
+
+    async def ValidateJWTSVID(  # noqa: N802 - as above
+        self, request: messages.ValidateJWTSVIDRequest, context: grpc.aio.ServicerContext
+    ) -> messages.ValidateJWTSVIDResponse:
+        """Check a token for an audience."""
+        await _checked(context)
+        sets = self._jwks(await self._present(context))
+        try:
+            keys = {parse_trust_domain(name): read_jwks(text) for name, text in sets.items()}
+            found = validate(request.svid, request.audience, keys, self._now())
+        except IdentityRefused as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"{error.fault}: {error.why}")
+            raise
+        claims = Struct()
+        claims.update(dict(found.claims))
+        return messages.ValidateJWTSVIDResponse(spiffe_id=found.spiffe_id, claims=claims)
 
     # -- parts -------------------------------------------------------------------------------------
 

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from actors.runtime.metrics import Counter, Gauge, Histogram
 
 ERRANDS: Final = "errands"  # namespace of those who run them
+_HEAD: Final = "node:__internal_head__"  # a resource that only the head has
 _LINGER_S: Final = 1.0
 _FORGOTTEN_S: Final = 60.0  # that the process of an errand waits to be asked whether it has ended
 _POLL_S: Final = 0.05
@@ -151,6 +152,18 @@ def hosts() -> dict[str, str]:
     nodes: Any = ray.nodes  # without annotations
     alive = [node for node in nodes() if node["Alive"]]
     return {node["NodeManagerHostname"]: node["NodeID"] for node in alive}
+
+
+def head() -> dict[str, str]:
+    """The host of the head of the joined cluster: by name, the id of its Ray node.
+
+    Raises:
+        NotRunning: this process is in no cluster.
+    """
+    _joined_namespace(None)
+    nodes: Any = ray.nodes  # without annotations
+    found = [node for node in nodes() if node["Alive"] and _HEAD in node["Resources"]]
+    return {node["NodeManagerHostname"]: node["NodeID"] for node in found}
 
 
 def detached(

@@ -71,7 +71,7 @@ def _is_private(directory: Path) -> bool:
     return stat.S_ISDIR(found.st_mode) and own and stat.S_IMODE(found.st_mode) == 0o700
 
 
-def _usable_directory() -> Path:
+def usable_directory() -> Path:
     """The first directory that is private to this user; made if it does not exist.
 
     Raises:
@@ -263,7 +263,7 @@ async def serve(name: str, target: object, methods: Collection[str]) -> Listener
 
 
 def _listen(name: str) -> tuple[socket.socket, Path]:
-    directory = _usable_directory()
+    directory = usable_directory()
     path = directory / name
     beside = directory / f"{name[:8]}.{os.getpid()}"
     with _locked(directory):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from actors.alerts.contract import ALERTS
-from jobs.launch import by_socket, interruption
+from jobs.launch import by_socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -28,13 +28,4 @@ def asked(settings: Settings, question: Callable[[], Coroutine[Any, Any, T]]) ->
         Unavailable: the actor does not answer.
         X0Error: what it raised.
     """
-    answer = by_socket.asked(settings.state_dir, ALERTS, question)
-    if answer is not None:
-        return answer
-    from jobs.launch import session
-
-    running = session.running(settings)
-    try:
-        return interruption.run(question())
-    finally:
-        running.close()
+    return by_socket.asked_or_joined(settings, ALERTS, question)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
 
+    from serve_apps.settings import Settings
+
 T = TypeVar("T")
 
 
@@ -44,3 +46,24 @@ def asked(state_dir: Path, actor: str, question: Callable[[], Coroutine[Any, Any
 
     with remote.by_sockets(record.session, record.namespace):
         return interruption.run(ask())
+
+
+def asked_or_joined(
+    settings: Settings, actor: str, question: Callable[[], Coroutine[Any, Any, T]]
+) -> T:
+    """What an actor of the running session answers: by its socket, else by joining the cluster.
+
+    Raises:
+        NotRunning: no session runs, or it has no such actor.
+        X0Error: what the actor raised, or that it does not answer.
+    """
+    answer = asked(settings.state_dir, actor, question)
+    if answer is not None:
+        return answer
+    from jobs.launch import session
+
+    running = session.running(settings)
+    try:
+        return interruption.run(question())
+    finally:
+        running.close()

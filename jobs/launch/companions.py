@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from jobs.launch.alerts_companion import AlertsCompanion
 from jobs.launch.gateway_companion import GatewayCompanion
 from jobs.launch.history_companion import HistoryCompanion
+from jobs.launch.identity_companion import IdentityCompanion
 from jobs.launch.inference_companion import InferenceCompanion
 from jobs.launch.observer_companion import ObserverCompanion
 from jobs.launch.payment_watchers import PaymentWatchers
@@ -24,6 +25,7 @@ COMPANIONS: Final[tuple[Companion, ...]] = (
     AlertsCompanion(),
     GatewayCompanion(),
     HistoryCompanion(),
+    IdentityCompanion(),
     InferenceCompanion(),
     ObserverCompanion(),
     PaymentWatchers(),

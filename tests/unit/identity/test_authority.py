@@ -11,7 +11,7 @@ import signal
 import stat
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
@@ -25,6 +25,8 @@ from actors.identity import authority as authorities
 from actors.identity import authority_file, federation
 from actors.identity.authority import LEAD_S, MOST_KEPT, ROOT_LIFE_S, Authority
 from actors.identity.authority_file import KeptAuthority
+from actors.identity.contract import TrustBundle
+from actors.identity.documents import bundle_document
 from actors.identity.errors import AuthorityBusy, AuthorityUnusable
 
 if TYPE_CHECKING:
@@ -33,6 +35,14 @@ if TYPE_CHECKING:
 NOW = 1_800_000_000.0
 LIFE_S = 3600.0
 ID = "spiffe://mesh.example/service/gateway"
+
+
+def exported(authority: Authority) -> dict[str, Any]:
+    """What is handed to another trust domain."""
+    found = TrustBundle(
+        authority.trust_domain, authority.certificates(), json.dumps(authority.jwks()), 0
+    )
+    return bundle_document(found)
 
 
 def trusted_by(authority: Authority, certificate: bytes, at: float) -> bool:
@@ -85,7 +95,7 @@ def test_a_token_is_checked_with_the_bundle() -> None:
 def test_the_bundle_document_can_be_read_by_others() -> None:
     """What is exported is what another trust domain reads, without any private key."""
     authority = Authority.new("mesh.example", NOW).rotated(NOW, LIFE_S)
-    content = json.dumps(authority.bundle()).encode()
+    content = json.dumps(exported(authority)).encode()
     found = federation.of_document(content)
     assert found.x509_authorities == authority.certificates()
     assert found.jwks == authority.jwks()
@@ -241,11 +251,11 @@ def test_killed_at_any_moment_it_goes_on_with_what_was_written(tmp_path: Path) -
 def test_one_bad_bundle_of_another_trust_domain_costs_one(tmp_path: Path) -> None:
     """The others are used, and each that is not says why."""
     good = Authority.new("b.example", NOW)
-    (tmp_path / "b.example.json").write_text(json.dumps(good.bundle()))
+    (tmp_path / "b.example.json").write_text(json.dumps(exported(good)))
     (tmp_path / "c.example.json").write_text("{")
     no_der = {"keys": [{"use": "x509-svid", "x5c": [base64.b64encode(b"no").decode()]}]}
     (tmp_path / "d.example.json").write_text(json.dumps(no_der))
-    (tmp_path / "mesh.example.json").write_text(json.dumps(good.bundle()))
+    (tmp_path / "mesh.example.json").write_text(json.dumps(exported(good)))
     found = federation.read(tmp_path, "mesh.example")
     assert list(found.bundles) == ["b.example"]
     assert found.bundles["b.example"].x509_authorities == good.certificates()

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
@@ -18,6 +18,8 @@ from spiffe._proto import workload_pb2_grpc as stubs
 from actors.identity import workload_server
 from actors.identity.authority import Authority
 from actors.identity.authority_file import KeptAuthority
+from actors.identity.contract import TrustBundle
+from actors.identity.documents import bundle_document
 from actors.identity.workload_server import HEADER, Lives, Registration, WorkloadApi
 
 if TYPE_CHECKING:
@@ -113,6 +115,29 @@ async def test_without_the_header_nothing_is_answered(tmp_path: Path) -> None:
             assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
+async def test_a_token_is_checked_for_others(tmp_path: Path) -> None:
+    """A token of ours holds for its audience; for another, or changed, the reason is told."""
+    async with running(tmp_path) as server:
+        issued = await server.stub.FetchJWTSVID(
+            messages.JWTSVIDRequest(audience=["alerts"]), metadata=(HEADER,)
+        )
+        token = issued.svids[0].svid
+        request = messages.ValidateJWTSVIDRequest(audience="alerts", svid=token)
+        found = await server.stub.ValidateJWTSVID(request, metadata=(HEADER,))
+        assert found.spiffe_id == "spiffe://mesh.example/host/a"
+        assert found.claims["aud"] == ["alerts"]
+        other = Authority.new("mesh.example", 0.0).issue_jwt("x", ["y"], 0.0, 1.0)
+        forged = ".".join([*token.split(".")[:2], other.split(".")[2]])
+        for bad, why in (
+            (messages.ValidateJWTSVIDRequest(audience="x", svid=token), "wrong-audience"),
+            (messages.ValidateJWTSVIDRequest(audience="alerts", svid=forged), "bad-signature"),
+            (messages.ValidateJWTSVIDRequest(audience="alerts", svid="x"), "malformed"),
+        ):
+            with pytest.raises(grpc.aio.AioRpcError, match=why) as caught:
+                await server.stub.ValidateJWTSVID(bad, metadata=(HEADER,))
+            assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
 async def test_what_cannot_be_had_is_refused_by_its_own_code(tmp_path: Path) -> None:
     """No audience is the caller's fault; an ID that is not registered is not given."""
     async with running(tmp_path) as server:
@@ -173,7 +198,7 @@ async def test_a_bundle_of_another_trust_domain_is_handed_on(tmp_path: Path) -> 
         other = Authority.new("other.example", 1_800_000_000.0)
         server.federated.mkdir()
         (server.federated / "bad.example.json").write_text("{")
-        (server.federated / "other.example.json").write_text(json.dumps(other.bundle()))
+        (server.federated / "other.example.json").write_text(json.dumps(exported(other)))
         found = await next_of(stream)
         while not found.federated_bundles:
             found = await next_of(stream)
@@ -190,6 +215,14 @@ async def test_after_its_end_another_server_answers_at_the_same_place(tmp_path: 
     server.socket.touch()
     async with running(tmp_path) as server:
         assert (await next_of(server.svids())).svids[0].bundle == first.svids[0].bundle
+
+
+def exported(authority: Authority) -> dict[str, Any]:
+    """What is handed to another trust domain."""
+    found = TrustBundle(
+        authority.trust_domain, authority.certificates(), json.dumps(authority.jwks()), 0
+    )
+    return bundle_document(found)
 
 
 def issuer(answer: messages.X509SVIDResponse) -> x509.Name:

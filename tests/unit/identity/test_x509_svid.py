@@ -161,6 +161,7 @@ def pkcs8(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> bytes:
             IdentityFault.MALFORMED_KEY,
         ),
     ],
+    ids=["empty", "junk", "certificate", "another", "Ed25519", "encrypted"],
 )
 def test_a_key_that_is_not_that_of_the_certificate_is_refused(
     key: bytes, fault: IdentityFault

@@ -11,6 +11,7 @@ from actors.runtime.errors import ConfigurationError, NotRunning
 from actors.runtime.flags import Flags
 from jobs.launch import companions, record
 from jobs.launch.companion import STARTER, Companion, Plan, Seen, State
+from jobs.launch.identity_companion import identity_options
 from jobs.launch.options import mesh_options
 from jobs.launch.record import SessionRecord
 from serve_apps.inference.http.application import build
@@ -43,6 +44,7 @@ def test_minimal_has_no_companion_and_another_cluster_no_gateway(tmp_path: Path)
         "alerts",
         "gateway",
         "historian",
+        "identity",
         "inference",
         "payments",
         "twin",
@@ -50,7 +52,26 @@ def test_minimal_has_no_companion_and_another_cluster_no_gateway(tmp_path: Path)
     ]
     elsewhere = replace(here, own_cluster=False)
     there = names(companions.wanted(elsewhere, minimal=False))
-    assert there == ["alerts", "historian", "payments", "twin", "xdp"]
+    assert there == ["alerts", "historian", "identity", "payments", "twin", "xdp"]
+
+
+def test_identities_come_from_an_authority_of_ones_own_or_from_an_agent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SPIFFE_ENDPOINT_SOCKET names an agent, and no authority is made; a wrong one is refused."""
+    monkeypatch.delenv("SPIFFE_ENDPOINT_SOCKET", raising=False)
+    here = plan(tmp_path)
+    own = identity_options(here.settings, "a")
+    assert own.embedded is not None
+    assert own.endpoint == f"unix://{tmp_path}/identity/agent.sock"
+    monkeypatch.setenv("SPIFFE_ENDPOINT_SOCKET", "unix:///run/spire/agent.sock")
+    of_agent = identity_options(plan(tmp_path).settings, "a")
+    assert (of_agent.endpoint, of_agent.embedded) == ("unix:///run/spire/agent.sock", None)
+    assert "identity" not in names(companions.wanted(plan(tmp_path, identity=False), minimal=False))
+    monkeypatch.setenv("SPIFFE_ENDPOINT_SOCKET", "tcp://127.0.0.1:8000")
+    wrong = plan(tmp_path)
+    with pytest.raises(ConfigurationError, match="SPIFFE_ENDPOINT_SOCKET"):
+        companions.prepared(wrong, companions.wanted(wrong, minimal=False))
 
 
 def test_alerts_can_be_switched_off_and_half_a_channel_is_refused(tmp_path: Path) -> None:
@@ -97,6 +118,7 @@ def test_each_actor_has_a_state_and_what_is_not_there_says_why() -> None:
     assert found.pop("historian").startswith("off: ")
     assert "gateway" in found.pop("inference")
     assert "X0TTA6BL4_XDP=0" in found.pop("xdp")
+    assert "X0TTA6BL4_IDENTITY=0" in found.pop("identity")
     assert found == {"payments-tron": "failed: the ledger is newer", "twin": "ready"}
     off = {state.name: state for state in companions.states(Seen())}
     assert all(state.state == "off" and state.why for state in off.values())
