@@ -21,7 +21,7 @@ from serve_apps.settings import Settings
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
-        if name.upper().startswith("X0TTA6BL4_"):
+        if name.upper().startswith("X0TTA6BL4_") or name == "SPIFFE_ENDPOINT_SOCKET":
             monkeypatch.delenv(name)
 
 
@@ -33,6 +33,14 @@ def test_the_documented_defaults_hold() -> None:
         "dust_usdt": "0.01",
         "payments_tolerance_percent": 0.0,
         "payments_window_minutes": 45,
+        "beacon_epoch_s": 3600.0,
+        "beacon_skew_s": 5.0,
+        "identity": True,
+        "identity_socket": None,
+        "identity_trust_domain": "x0tta6bl4",
+        "identity_svid_s": 3600.0,
+        "identity_jwt_s": 300.0,
+        "identity_renewal_threshold": 0.5,
         "namespace": "x0",
         "topology": "radio:144",
         "vpn": True,
