@@ -69,7 +69,7 @@ def test_identities_come_from_an_authority_of_ones_own_or_from_an_agent(
     assert (of_agent.endpoint, of_agent.embedded) == ("unix:///run/spire/agent.sock", None)
     assert "identity" not in names(companions.wanted(plan(tmp_path, identity=False), minimal=False))
     monkeypatch.setenv("SPIFFE_ENDPOINT_SOCKET", "tcp://127.0.0.1:8000")
-    wrong = plan(tmp_path)
+    wrong = plan(tmp_path, own_cluster=False)
     with pytest.raises(ConfigurationError, match="SPIFFE_ENDPOINT_SOCKET"):
         companions.prepared(wrong, companions.wanted(wrong, minimal=False))
 
