@@ -18,7 +18,7 @@ from actors.identity.errors import IdentityRefused, NoIdentity
 from actors.identity.holder import Source
 from actors.identity.jwt_svid import read_own
 from actors.identity.lifecycle import Life, begin
-from actors.identity.reconnecting import ended
+from actors.identity.reconnecting import ended, unreachable
 from actors.identity.workload_api import HEADER, connected
 from actors.identity.workload_stream import system_moment
 from actors.runtime.errors import InvalidInput
@@ -108,6 +108,9 @@ class JwtSource:
             return self._take(answer, audience)
         except grpc.aio.AioRpcError as error:
             last = ended(error.code(), error.details())
+            fault, why = last.fault, last.why
+        except OSError as error:
+            last = unreachable(error)
             fault, why = last.fault, last.why
         except IdentityRefused as refused:
             fault, why = refused.fault, refused.why

@@ -61,6 +61,12 @@ def ended(code: grpc.StatusCode, details: str | None) -> Ended:
     return Ended(fault, f"the Workload API answered {code.name}: {says or 'without a reason'}")
 
 
+def unreachable(error: OSError) -> Ended:
+    """How a call ended that could not begin."""
+    why = error.strerror or type(error).__name__
+    return Ended(IdentityFault.UNAVAILABLE, f"nobody listens at the Workload API's socket: {why}")
+
+
 def pause(attempt: int, fault: IdentityFault, left: float | None, random: Random) -> float:
     """Seconds until the next attempt.
 

@@ -6,7 +6,9 @@ a connection of its own, so that gRPC's own pauses between attempts never add to
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import socket
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc.aio
@@ -35,9 +37,23 @@ async def connected(endpoint: str) -> AsyncIterator[workload_pb2_grpc.SpiffeWork
 
     Raises:
         ConfigurationError: the endpoint is no Unix socket.
+        OSError: nobody listens there.
     """
-    async with grpc.aio.insecure_channel(f"unix:{socket_path(endpoint)}", _OPTIONS) as channel:
+    path = socket_path(endpoint)
+    await _knock(path)
+    async with grpc.aio.insecure_channel(f"unix:{path}", _OPTIONS) as channel:
         yield workload_pb2_grpc.SpiffeWorkloadAPIStub(_Discreet(channel))
+
+
+async def _knock(path: str) -> None:
+    """Find out whether anybody listens.
+
+    In an outage this is what is done again and again, for days maybe: each channel of gRPC that
+    finds nobody leaves some memory behind.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as visitor:
+        visitor.settimeout(0)
+        await asyncio.get_running_loop().sock_connect(visitor, path)
 
 
 class _Discreet:

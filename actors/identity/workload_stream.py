@@ -18,7 +18,7 @@ from spiffe._proto import workload_pb2
 from actors.identity.contract import LONGEST_WAIT_S, IdentityFault, Rotation
 from actors.identity.holder import Source
 from actors.identity.lifecycle import Moment
-from actors.identity.reconnecting import MOST_S, Ended, ended, pause
+from actors.identity.reconnecting import MOST_S, Ended, ended, pause, unreachable
 from actors.identity.workload_api import HEADER, connected
 from actors.runtime import log
 
@@ -225,6 +225,8 @@ class _Feed:
                 return await self._read(self._start(stub))
         except grpc.aio.AioRpcError as error:
             return ended(error.code(), error.details())
+        except OSError as error:
+            return unreachable(error)
 
     async def _read(self, call: grpc.aio.UnaryStreamCall[Any, Any]) -> Ended | None:
         again = asyncio.ensure_future(self._again.wait())

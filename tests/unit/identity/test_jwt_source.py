@@ -97,6 +97,11 @@ async def test_without_an_answer_the_old_token_is_used_until_it_ends(asked: Aske
         await asked.source.get(["a"])
     assert caught.value.fault is IdentityFault.UNAVAILABLE
     assert asked.holder.faults == {IdentityFault.UNAVAILABLE: 2}
+    await asked.api.stop()
+    with pytest.raises(NoIdentity, match="nobody listens") as caught:
+        await asked.source.get(["a"])
+    assert caught.value.fault is IdentityFault.UNAVAILABLE
+    await asked.api.start()
     asked.api.jwt = asked.token
     await asked.source.get(["a"])
     assert asked.holder.fault(Source.JWT) is None
