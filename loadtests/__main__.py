@@ -10,6 +10,7 @@ from actors.runtime.errors import X0Error
 from jobs.terminal import exit_codes, reporting
 from loadtests import (
     alerts,
+    beacons,
     calls,
     compare,
     faults,
@@ -45,6 +46,7 @@ BENCHMARKS: Final[dict[str, Callable[[Progress], Outcome]]] = {
     "routes": routes.measure,
     "calls": calls.measure,
     "alerts": alerts.measure,
+    "beacons": beacons.measure,
     "twin": twin.measure,
     "payments": payments.measure,
     "respondd": respondd.measure,

@@ -13,8 +13,8 @@ epoch ends, a certificate it can never forge.
 Times are Unix ms; the key id is the first 8 bytes of the SHA-256 of the certificate. The encoding
 is canonical (see `encoding`).
 
-A sender encloses its certificate in the first beacons of an epoch, and in every `ENCLOSE_EVERY`th;
-more often is up to its caller, who knows when somebody is new.
+A sender introduces itself: it encloses its certificate in the first `INTRODUCTIONS` beacons of an
+epoch, in as many when its caller has heard somebody new, and in every `INTRODUCE_EVERY`th.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ BEACON_LABEL: Final = b"x0tta6bl4 beacon"
 PAYLOAD_MAX_BYTES: Final = 512
 NAME_MAX_BYTES: Final = 255
 BEACON_MAX_BYTES: Final = 8192
-ENCLOSE_FIRST: Final = 3
-ENCLOSE_EVERY: Final = 16
+INTRODUCTIONS: Final = 3
+INTRODUCE_EVERY: Final = 16
 KEY_ID_BYTES: Final = 8
 ED25519_KEY_BYTES: Final = 32
 ED25519_SIGNATURE_BYTES: Final = 64
@@ -181,11 +181,13 @@ class BeaconSigner:
         certificate: of the epoch.
         ephemeral: the private key that it names.
         sequence: of the next beacon.
+        introductions: beacons that the certificate is still enclosed in.
     """
 
     certificate: EpochCertificate
     ephemeral: Ed25519PrivateKey = field(repr=False)
     sequence: int = 0
+    introductions: int = INTRODUCTIONS
     _encoded: bytes = field(init=False, repr=False)
     _key_id: bytes = field(init=False)
 
@@ -223,17 +225,21 @@ class BeaconSigner:
         certificate = EpochCertificate.decode(unsigned.signed + join_fields(signature))
         return cls(certificate, ephemeral)
 
-    def beacon(self, now: float, payload: bytes = b"", *, enclose: bool = False) -> bytes:
+    def introduce(self) -> None:
+        """Enclose the certificate in the next beacons: somebody new may lack it."""
+        self.introductions = INTRODUCTIONS
+
+    def beacon(self, now: float, payload: bytes = b"") -> bytes:
         """The next beacon, at Unix time `now`, s.
 
         Args:
             now: the time that it tells.
             payload: at most 512 bytes.
-            enclose: whether the certificate goes with it although it is not due.
         """
         said = self.certificate
         sequence, self.sequence = self.sequence, self.sequence + 1
-        due = sequence < ENCLOSE_FIRST or sequence % ENCLOSE_EVERY == 0
+        enclose = self.introductions > 0 or sequence % INTRODUCE_EVERY == 0
+        self.introductions = max(self.introductions - 1, 0)
         unsigned = Beacon(
             VERSION,
             SUITE_MLDSA65_ED25519,
@@ -247,7 +253,7 @@ class BeaconSigner:
         )
         encoded = unsigned.encode()[:-4]  # without the two fields that are still empty
         signature = self.ephemeral.sign(BEACON_LABEL + encoded)
-        return encoded + join_fields(signature, self._encoded if due or enclose else b"")
+        return encoded + join_fields(signature, self._encoded if enclose else b"")
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("the keys of an epoch stay in their process")

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Final, Literal
 
+from actors.identity.beacon_judge import BeaconReason
 from actors.identity.errors import HandshakeReason
 from actors.runtime import log
 from actors.runtime.alerting import Alert, AlertName, on_pqc_handshake_failure, raise_alert
@@ -18,12 +19,16 @@ from actors.runtime.alerting import Alert, AlertName, on_pqc_handshake_failure, 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.identity.beacon_judge import BeaconReason
     from actors.runtime.metrics import Metrics
 
 QUIET_S: Final = 60.0
+MOST_TOLD: Final = 4096  # different failures that are told in that time
 _LABELS: Final = ("shard",)
 _NO_ALERT: Final = frozenset({HandshakeReason.UNREACHABLE})  # a shard that restarts, most often
+# Beacons are refused so whenever a shard starts, until it has its keys and has heard the others'.
+_WITH_EACH_START: Final = frozenset(
+    {BeaconReason.ABSENT, BeaconReason.CERTIFICATE_MISSING, BeaconReason.BEFORE_BEGINNING}
+)
 
 Rotated = Literal["beacons", "session"]
 
@@ -103,8 +108,12 @@ class PqcWatch:
         """No session was agreed on."""
         self.failed[reason] += 1
         self._failures.inc(shard=self._shard, reason=reason)
-        _log.warning("post-quantum handshake failed", shard=self._shard, reason=reason, peer=peer)
-        if reason not in _NO_ALERT and self._may_tell("handshake", f"{reason}:{peer}"):
+        tell = self._may_tell("handshake", f"{reason}:{peer}")
+        if tell or reason not in _NO_ALERT:
+            _log.warning(
+                "post-quantum handshake failed", shard=self._shard, reason=reason, peer=peer
+            )
+        if tell and reason not in _NO_ALERT:
             on_pqc_handshake_failure(reason, peer)
         if reason.is_fallback_attempt:
             self._fallback_attempted(reason, peer)
@@ -114,14 +123,16 @@ class PqcWatch:
         if number:
             self._beacons.inc(number, shard=self._shard)
 
-    def beacon_refused(self, reason: BeaconReason, node: str) -> None:
-        """A Hello does not count."""
+    def beacon_refused(self, reason: BeaconReason, node: str) -> bool:
+        """A Hello does not count; whether it is worth an event."""
         self.refused[reason] += 1
         self._refusals.inc(shard=self._shard, reason=reason)
-        if self._may_tell("beacon", f"{reason}:{node}"):
+        tell = reason not in _WITH_EACH_START and self._may_tell("beacon", f"{reason}:{node}")
+        if tell:
             _log.warning("beacon refused", shard=self._shard, reason=reason, node=node)
         if reason.is_fallback_attempt:
             self._fallback_attempted(reason, node)
+        return tell
 
     def rotated(self, kind: Rotated) -> None:
         """Keys were replaced."""
@@ -168,8 +179,12 @@ class PqcWatch:
 
     def _may_tell(self, what: str, key: str) -> bool:
         now = self._clock()
-        self._told = {told: at for told, at in self._told.items() if now - at < QUIET_S}
-        if (what, key) in self._told:
+        at = self._told.get((what, key))
+        if at is not None and now - at < QUIET_S:
             return False
+        if len(self._told) >= MOST_TOLD:
+            self._told = {told: at for told, at in self._told.items() if now - at < QUIET_S}
+        if len(self._told) >= MOST_TOLD:
+            return False  # counted all the same
         self._told[what, key] = now
         return True

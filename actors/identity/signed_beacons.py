@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 USE: Final = "ml-dsa-65"
 RETRY_S: Final = 5.0  # after an epoch that could not begin
-INTRODUCTION_S: Final = 5.0  # certificates are enclosed for so long when somebody is new
 
 _log = log.get(__name__)
 
@@ -100,7 +99,7 @@ class SignedBeacons:
         self._ids: tuple[str, ...] = ()
         self._partitions: dict[int, _Partition] = {}
         self._signers: dict[str, BeaconSigner] = {}
-        self._introduce_until = 0.0
+        self._incidents: list[tuple[str, int, int]] = []
         self._unreadable = ""
 
     # -- the Protocol ----------------------------------------------------------------------------
@@ -123,12 +122,11 @@ class SignedBeacons:
         """What hosted nodes say along with their Hellos, by node; the same to all who hear it."""
         self._tend()
         wall = self._clock()
-        enclose = wall < self._introduce_until
         said = {}
         for node in set(nodes.tolist()):
             signer = self._signers.get(self._ids[node])
             if signer is not None and wall * 1000 <= signer.certificate.ends:
-                said[node] = signer.beacon(wall, enclose=enclose)
+                said[node] = signer.beacon(wall)
         return said
 
     def hear(
@@ -144,10 +142,11 @@ class SignedBeacons:
         return np.fromiter((node in taken for node in nodes.tolist()), bool, len(nodes))
 
     def incidents(self) -> list[tuple[str, int, int]]:
-        """Nothing: refusals are told to the watch, which knows their reasons."""
+        """Refusals by reason; the same one of one node now and then only, see `PqcWatch`."""
         self._watch.tick()
         self._tend()
-        return []
+        found, self._incidents = self._incidents, []
+        return found
 
     # -- what operators see ----------------------------------------------------------------------
 
@@ -182,10 +181,12 @@ class SignedBeacons:
         epoch = -1 if before is None else before.window.epoch
         reason = BeaconReason.ABSENT if beacon is None else self._judge.judge(name, beacon, wall)
         if reason is not None:
-            self._watch.beacon_refused(reason, name)
+            if self._watch.beacon_refused(reason, name):
+                self._incidents.append((f"beacon-refused:{reason}", node, -1))
             return False
         if self._judge.heard[name].window.epoch != epoch:
-            self._introduce_until = wall + INTRODUCTION_S
+            for signer in self._signers.values():
+                signer.introduce()
         return True
 
     def _enrolled(self, name: str) -> bytes | None:
@@ -232,7 +233,6 @@ class SignedBeacons:
         if partition.epoch is not None:
             self._watch.rotated("beacons")
         partition.epoch, partition.due_at = epoch, epoch.began + self._options.epoch_s
-        self._introduce_until = now + INTRODUCTION_S
         self._gather()
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from actors.identity import keys
 from actors.identity.beacon import (
     CERTIFICATE_CONTEXT,
-    ENCLOSE_EVERY,
-    ENCLOSE_FIRST,
+    INTRODUCE_EVERY,
+    INTRODUCTIONS,
     Beacon,
     BeaconSigner,
     EpochCertificate,
@@ -67,21 +67,24 @@ def test_beacons_of_an_enrolled_node_are_taken_once_each() -> None:
 def test_a_beacon_is_small_and_its_certificate_comes_now_and_then() -> None:
     """The first of an epoch enclose it, then every sixteenth, and any on demand."""
     sender = fresh()
-    said = [sender.beacon(NOW) for _ in range(3 * ENCLOSE_EVERY)]
+    said = [sender.beacon(NOW) for _ in range(3 * INTRODUCE_EVERY)]
     enclosing = [at for at, beacon in enumerate(said) if Beacon.decode(beacon).certificate]
-    assert enclosing == [*range(ENCLOSE_FIRST), ENCLOSE_EVERY, 2 * ENCLOSE_EVERY]
+    assert enclosing == [*range(INTRODUCTIONS), INTRODUCE_EVERY, 2 * INTRODUCE_EVERY]
     assert max(len(b) for at, b in enumerate(said) if at not in enclosing) < 200
-    assert Beacon.decode(sender.beacon(NOW, enclose=True)).certificate
+    sender.introduce()
+    said = [sender.beacon(NOW + 1.0) for _ in range(2 * INTRODUCTIONS)][1:]
+    assert [bool(Beacon.decode(one).certificate) for one in said] == [True, True] + 3 * [False]
 
 
 def test_who_has_not_got_the_certificate_waits_for_it() -> None:
     """A beacon without it is refused by name until one with it has come."""
     one, sender = judge(), fresh()
-    for _ in range(ENCLOSE_FIRST):
+    for _ in range(INTRODUCTIONS):
         sender.beacon(NOW)
     bare = sender.beacon(NOW)
     assert one.judge("a", bare, NOW) is BeaconReason.CERTIFICATE_MISSING
-    assert one.judge("a", sender.beacon(NOW, enclose=True), NOW) is None
+    sender.introduce()
+    assert one.judge("a", sender.beacon(NOW), NOW) is None
     assert one.judge("a", bare, NOW) is None
 
 
@@ -194,7 +197,8 @@ def test_a_window_of_an_epoch_that_a_wrong_clock_began_is_forgotten() -> None:
 def test_a_flood_in_a_nodes_name_costs_a_bounded_number_of_signatures() -> None:
     """Beyond its rate a node's beacons are refused unverified; the rate comes back with time."""
     one, sender = judge(), fresh()
-    said = [sender.beacon(NOW, enclose=True) for _ in range(int(BURST) + 5)]
+    sender.introductions = int(BURST) + 5
+    said = [sender.beacon(NOW) for _ in range(int(BURST) + 5)]
     forged = [replace(Beacon.decode(each), signature=bytes(64)).encode() for each in said]
     reasons = [one.judge("a", each, NOW) for each in forged]
     assert reasons.count(BeaconReason.RATE_LIMITED) == 5
@@ -208,8 +212,8 @@ def test_no_altered_beacon_is_taken(*, at: int, bit: int, enclosed: bool) -> Non
     """Whichever bit of it, with or without its certificate, known or not."""
     one, sender = judge(), fresh()
     assert one.judge("a", sender.beacon(NOW), NOW) is None
-    sender.sequence = 5
-    said = bytearray(sender.beacon(NOW, enclose=enclosed))
+    sender.sequence, sender.introductions = 5, int(enclosed)
+    said = bytearray(sender.beacon(NOW))
     body = len(said) if not enclosed else said.index(A._encoded)  # a known certificate is not read
     said[at % body] ^= 1 << bit
     assert one.judge("a", bytes(said), NOW) is not None

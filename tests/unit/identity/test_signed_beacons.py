@@ -12,7 +12,7 @@ import pytest
 from actors.identity.beacon import Beacon
 from actors.identity.enrolment import REGISTRY, Enrolment
 from actors.identity.pqc_watch import PqcWatch
-from actors.identity.signed_beacons import INTRODUCTION_S, RETRY_S, BeaconOptions, SignedBeacons
+from actors.identity.signed_beacons import RETRY_S, BeaconOptions, SignedBeacons
 from actors.runtime.alerting import Alert, AlertName
 from actors.runtime.metrics import MemoryMetrics
 from tests.unit.mesh.worlds import grid
@@ -119,6 +119,9 @@ def test_a_hello_without_a_beacon_or_with_anothers_does_not_count(
     assert two.hears({1: said[0]}, 1) == [False]
     assert two.hears({0: said[0]}, 0) == [False]
     assert two.beacons.report()["refused"] == {"absent": 1, "wrong_node": 1, "replayed": 1}
+    told = [("beacon-refused:wrong_node", 1, -1), ("beacon-refused:replayed", 0, -1)]
+    assert two.beacons.incidents() == told
+    assert two.beacons.incidents() == []
     assert two.count("beacons_refused_total", reason="replayed") == 1
     assert two.count("fallback_attempts_total", reason="absent") == 0
 
@@ -191,8 +194,6 @@ def test_a_shard_that_restarts_is_heard_anew_and_hears_again(
     one, two = pair
     two.hears(one.says())
     one.hears(two.says())
-    for shard in pair:
-        shard.sleeps(INTRODUCTION_S + 1.0)
     for _ in range(3):
         two.says()  # beyond those that enclose the certificate anyway
     old = one.says()
