@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from actors.identity.contract import SignedBytes
+    from actors.identity.revocation import Revocations
     from actors.identity.spiffe_id import SpiffeId
 
 LABEL: Final = b"x0tta6bl4 SVID signature v1\0"
@@ -58,6 +59,7 @@ def verify(
     context: str,
     bundles: Mapping[str, Sequence[x509.Certificate]],
     now: float,
+    revocations: Revocations = (),
 ) -> SpiffeId:
     """Check a signature, and who made it.
 
@@ -67,6 +69,7 @@ def verify(
         context: what that is said to be for.
         bundles: authorities by trust domain.
         now: Unix time, s.
+        revocations: lists of revoked certificates, of whatever authorities.
 
     Returns:
         Whose key made it.
@@ -76,7 +79,7 @@ def verify(
         InvalidInput: see `to_be_signed`.
     """
     data = to_be_signed(payload, context)
-    svid = verify_peer(signed.chain, bundles, now)
+    svid = verify_peer(signed.chain, bundles, now, revocations)
     if str(svid.spiffe_id) != signed.spiffe_id:
         raise IdentityRefused(IdentityFault.ID_MISMATCH, "the chain is of another SPIFFE ID")
     key = public_key(svid.leaf)

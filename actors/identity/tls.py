@@ -88,14 +88,7 @@ class MutualTls:
         Raises:
             NoIdentity: none may be used.
         """
-        held = self._holder.held
-        named = [one for one in held.credentials if self._hint and one.svid.hint == self._hint]
-        if not named:
-            return self._holder.usable(self._moment())
-        if held.denied or named[0].svid.not_after <= self._moment().wall:
-            self._holder.usable(self._moment())  # which mostly knows why
-            raise NoIdentity(f"the SVID of {named[0].svid.spiffe_id} has expired")
-        return held, named[0]
+        return self._holder.usable(self._moment(), self._hint)
 
     def now(self) -> float:
         """Unix time, s."""
@@ -156,6 +149,7 @@ class _Present(ssl.SSLContext):
         self._tls = tls
         self._peers = peers
         self._bundles = held.bundles
+        self._revocations = held.revocations
         self.sslobject_class = _CheckedObject
         self.sslsocket_class = _CheckedSocket
         _restrict(self)
@@ -171,7 +165,7 @@ class _Present(ssl.SSLContext):
             ssl.SSLCertVerificationError: it is none; the error says why.
         """
         try:
-            peer = verify_peer(chain, self._bundles, self._tls.now()).spiffe_id
+            peer = verify_peer(chain, self._bundles, self._tls.now(), self._revocations).spiffe_id
         except IdentityRefused as error:
             raise _refused(f"the peer is refused ({error.fault}): {error.why}") from None
         if not self._peers.admit(peer):

@@ -22,6 +22,7 @@ from actors.identity.holder import Holder
 from actors.identity.lifecycle import Moment
 from actors.identity.tls import MutualTls, Peers
 from actors.identity.workload_stream import system_moment
+from tests.unit.identity.certificates import Signer, revoked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -44,6 +45,7 @@ class Party:
         *,
         life_s: float = 3600.0,
         foreign: dict[str, Authority] | None = None,
+        crl: tuple[bytes, ...] = (),
     ) -> None:
         now = time.time()
         domain = authority.trust_domain
@@ -64,7 +66,7 @@ class Party:
             f"spiffe://{name}": b"".join(one.certificates())
             for name, one in (foreign or {}).items()
         }
-        message = messages.X509SVIDResponse(svids=svids, federated_bundles=bundles)
+        message = messages.X509SVIDResponse(svids=svids, federated_bundles=bundles, crl=crl)
         assert self.holder.take_svids(message, system_moment())
 
 
@@ -168,6 +170,22 @@ async def test_a_trust_domain_vouches_only_for_its_own() -> None:
         forged = Party(Authority(HOME, away.generations), "/host/c")
         assert str(forged.tls.used()[1].svid.spiffe_id) == f"spiffe://{HOME}/host/c"
         assert await asked(port, blind(forged)) == ""
+
+
+async def test_a_peer_whose_svid_is_revoked_is_refused() -> None:
+    """The list that came with the newest message counts at the next handshake."""
+    authority = Authority.new(HOME, time.time())
+    (signs,) = authority.generations
+    server, client = Party(authority, "/service/a"), Party(authority, "/host/b")
+    every = peers(f"spiffe://{HOME}")
+    context = client.tls.client(every)
+    async with listening(server.tls.server(every)) as port:
+        assert await asked(port, context) == f"spiffe://{HOME}/host/b"
+        void = Signer(client.holder.held.credentials[0].svid.leaf, None)
+        server.renew(authority, crl=(revoked(Signer(signs.certificate, signs.key), void),))
+        assert await asked(port, context) == ""
+        client.renew(authority)
+        assert await asked(port, context) == f"spiffe://{HOME}/host/b"
 
 
 async def test_contexts_follow_rotations_of_svid_and_authority() -> None:
