@@ -152,9 +152,9 @@ class MeshShard(ActorShell):
         while True:
             await self._checks_due.wait()
             self._checks_due.clear()
-            while (job := host.guard.advertisements.job()) is not None:
+            while (job := host.guard.advertisements.job(self._clock.now())) is not None:
                 verdicts = await asyncio.to_thread(job.run)
-                host.believe(job, verdicts, self._clock.now())
+                host.believe(verdicts, self._clock.now())
                 self._follow(host, self._clock.now())
 
     async def _converse(self, peer: str) -> None:

@@ -39,6 +39,8 @@ HEAD = np.dtype(
     ],
 )
 UNREACHABLE = 1  # flag: a notice to the sender that message `id` could not be delivered
+ATTEMPT_SHIFT = 8  # under way, the upper bits of the flags may number the copies of a message
+MAX_ATTEMPT = 0xFF
 
 UNSTAMPED = -1  # version of a message that no hop has forwarded yet
 NO_POTENTIAL = np.iinfo(np.int32).max

@@ -66,6 +66,7 @@ class HostOptions:
     failover: bool = False  # whether to use loop-free alternates
     seed: int = 1
     journal_max_bytes: int = 256 * 2**20
+    liars: int = 0  # number of lying nodes to withstand (flag BYZANTINE); 0: none is expected
 
     @property
     def hold_s(self) -> float:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from actors.mesh.batch import MessageBatch
+    from actors.mesh.multipath import Passage
     from actors.mesh.neighbours import Change, NeighbourTable
     from actors.mesh.router import MeshRouter
     from actors.topology.model import Topology
@@ -57,6 +58,7 @@ class Forwarder:
         neighbours: says which links are up.
         router: decides next hops.
         alternates: whether to use loop-free alternates while a link does not answer.
+        passage: keeps messages from coming in twice, where a liar may send them back; None: not.
     """
 
     def __init__(
@@ -68,7 +70,9 @@ class Forwarder:
         router: MeshRouter,
         *,
         alternates: bool,
+        passage: Passage | None = None,
     ) -> None:
+        self._passage = passage
         self._topology = topology
         self._target = topology.link_target
         self._peer = peer
@@ -312,7 +316,11 @@ class Forwarder:
         fresh = np.zeros(len(heard), bool)
         fresh[heard] = self._arq.receive(data.links[heard], data.numbers[heard])
         rows = fresh[data.frame_of]
-        self._arrive(data.batch.take(rows), data.links[data.frame_of[rows]])
+        batch, links = data.batch.take(rows), data.links[data.frame_of[rows]]
+        if self._passage is not None:
+            new = self._passage.admit(batch.head, links, self._router.version)
+            batch, links = batch.take(new), links[new]
+        self._arrive(batch, links)
         return heard
 
     def answered(

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from actors.topology.model import Topology
 
 
+Incident = tuple[str, int, int]
+"""What a guard has found out: its kind, the node, and another node that it concerns or -1."""
+
+
 class VerifyJob(Protocol):
     """Signatures to be checked; shares nothing that changes while it runs."""
 
@@ -34,10 +38,9 @@ class VerifyJob(Protocol):
         """Which of them are good."""
         ...
 
-
-Incident = tuple[str, int, int]
-"""What a guard found out, for the events of the host: its kind, and the indices of the node and of
-another node that it concerns, -1 for none."""
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
 
 
 class AdvertisementGuard(Protocol):
@@ -55,8 +58,8 @@ class AdvertisementGuard(Protocol):
         """A hosted node's own advertisement as the others will believe it; None: it may not."""
         ...
 
-    def offer(self, lsas: Iterable[Lsa], sender: int, now: float) -> list[Lsa]:
-        """What of `lsas`, heard from the node `sender`, may be believed at once.
+    def offer(self, lsas: Iterable[Lsa], sender: int, receiver: int, now: float) -> list[Lsa]:
+        """What is believed at once of `lsas`, which the hosted `receiver` heard from `sender`.
 
         The rest is refused, or waits for `job`.
         """
@@ -67,14 +70,12 @@ class AdvertisementGuard(Protocol):
         """Whether anything waits to be checked."""
         ...
 
-    def job(self) -> VerifyJob | None:
+    def job(self, now: float) -> VerifyJob | None:
         """What is to be checked next, or None. One at a time."""
         ...
 
-    def install(
-        self, job: VerifyJob, verdicts: Sequence[bool], now: float
-    ) -> list[tuple[int, Lsa]]:
-        """Take in the verdicts of `job`; what is now believed, each with its sender (or -1)."""
+    def install(self, verdicts: Sequence[bool], now: float) -> list[tuple[int, Lsa]]:
+        """Take in the verdicts of the last job; what is now believed, with its sender or -1."""
         ...
 
     def routable(self, news: Sequence[Lsa], now: float) -> list[Lsa]:
@@ -85,8 +86,12 @@ class AdvertisementGuard(Protocol):
         """As `routable`, of what has changed by the passing of time alone."""
         ...
 
+    def amended(self, now: float) -> list[int]:
+        """Hosted nodes whose advertisements are to say something else now."""
+        ...
+
     def incidents(self) -> list[Incident]:
-        """What was found out since the last call."""
+        """What was found out since the last call, for the events of the host."""
         ...
 
 
@@ -108,7 +113,7 @@ class BeaconGuard(Protocol):
         ...
 
     def incidents(self) -> list[Incident]:
-        """What was found out since the last call."""
+        """What was found out since the last call, for the events of the host."""
         ...
 
     def report(self) -> dict[str, Any]:
@@ -132,17 +137,22 @@ class OpenAdvertisements:
         """See `AdvertisementGuard.sign`."""
         return lsa
 
-    def offer(self, lsas: Iterable[Lsa], sender: int, now: float) -> list[Lsa]:  # noqa: ARG002
+    def offer(  # believes all
+        self,
+        lsas: Iterable[Lsa],
+        sender: int,  # noqa: ARG002 - the Protocol's
+        receiver: int,  # noqa: ARG002 - the Protocol's
+        now: float,  # noqa: ARG002 - the Protocol's
+    ) -> list[Lsa]:
         """See `AdvertisementGuard.offer`."""
         return list(lsas)
 
-    def job(self) -> VerifyJob | None:
+    def job(self, now: float) -> VerifyJob | None:  # noqa: ARG002 - the Protocol's
         """See `AdvertisementGuard.job`."""
         return None
 
     def install(
         self,
-        job: VerifyJob,  # noqa: ARG002 - the Protocol's
         verdicts: Sequence[bool],  # noqa: ARG002 - the Protocol's
         now: float,  # noqa: ARG002 - the Protocol's
     ) -> list[tuple[int, Lsa]]:
@@ -155,6 +165,10 @@ class OpenAdvertisements:
 
     def lapse(self, now: float) -> list[Lsa]:  # noqa: ARG002 - the Protocol's
         """See `AdvertisementGuard.lapse`."""
+        return []
+
+    def amended(self, now: float) -> list[int]:  # noqa: ARG002 - the Protocol's
+        """See `AdvertisementGuard.amended`."""
         return []
 
     def incidents(self) -> list[Incident]:
@@ -203,7 +217,7 @@ class Guard:
         self.beacons.attend(topology, hosted)
 
     def incidents(self) -> list[Incident]:
-        """What was found out since the last call."""
+        """What was found out since the last call, for the events of the host."""
         return self.advertisements.incidents() + self.beacons.incidents()
 
 

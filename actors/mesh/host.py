@@ -26,9 +26,11 @@ from actors.mesh.frames import Envelope, EnvelopeAnswer, GiveUp, Settlement
 from actors.mesh.guard import Guard
 from actors.mesh.lsdb import LinkStateDatabase
 from actors.mesh.medium import RadioMedium
+from actors.mesh.multipath import MultipathRouter, Passage
 from actors.mesh.neighbours import Change, NeighbourTable
 from actors.mesh.node import MeshNode
 from actors.mesh.router import MeshRouter
+from actors.mesh.screening import credible, speaks_for_itself
 from actors.mesh.sync import Synchroniser
 from actors.mesh.walk import HERE
 from actors.topology.bound import SCAN_S
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
     from actors.mesh.batch import MessageBatch
     from actors.mesh.contract import HostOptions
-    from actors.mesh.guard import Held, VerifyJob
+    from actors.mesh.guard import Held
     from actors.mesh.partition import Acceptance, Partition
     from actors.mesh.placement import Placement
     from actors.mesh.router import SpfJob
@@ -114,14 +116,24 @@ class MeshHost:
         owner = np.where(mine, HERE, np.where(owner == HERE, -1, owner)).astype(np.int16)
         peer = owner[placement.partition_of]
         self.neighbours = NeighbourTable(topology, self.hosted, options.hello_s, options.seed, now)
-        self.router = MeshRouter(topology, alternates=options.failover)
+        self.router = (
+            MultipathRouter(topology, alternates=options.failover, liars=options.liars)
+            if options.liars
+            else MeshRouter(topology, alternates=options.failover)
+        )
         believed = self.guard.advertisements.routable(list(self.database), now)
         self.router.start(believed, self.database.version)
         self._arq = Arq(
             topology, peer, self.medium, self.neighbours, feedback=options.feedback, now=now
         )
         self._forwarder = Forwarder(
-            topology, peer, self._arq, self.neighbours, self.router, alternates=options.failover
+            topology,
+            peer,
+            self._arq,
+            self.neighbours,
+            self.router,
+            alternates=options.failover,
+            passage=Passage() if options.liars else None,
         )
         self._exchange = Exchange(
             names,
@@ -247,7 +259,9 @@ class MeshHost:
         self._speak_again(now)
         self._react(self.neighbours.expire(now), now)
         for partition in self.partitions.values():
-            due = partition.outbox.due(now, self.options.patience_s)
+            due = partition.outbox.due(
+                now, self.options.patience_s, numbered=self.options.liars > 0
+            )
             speaking = ~self.medium.silent[due.head["source"]]
             self._forwarder.move_on(due if speaking.all() else due.take(speaking))
         for change in self._forwarder.advance(now):
@@ -335,16 +349,17 @@ class MeshHost:
     def _hear_sync(self, envelope: Envelope, now: float) -> None:
         frame = envelope.sync
         assert frame is not None  # noqa: S101 - asked by the caller
-        sender = int(self.topology.link_source[envelope.sync_link])
-        believed = self.guard.advertisements.offer(frame.lsas, sender, now)
+        over = envelope.sync_link
+        link = int(self.topology.link_source[over]), int(self.topology.link_target[over])
+        believed = self.guard.advertisements.offer(frame.lsas, *link, now)
         before = [self.database.get(lsa.origin) for lsa in believed]
         news = self._sync.receive(envelope.sender, replace(frame, lsas=tuple(believed)), now)
         self._absorb(news, before, now)
         self._outlive(news, now)
 
-    def believe(self, job: VerifyJob, verdicts: Sequence[bool], now: float) -> None:
-        """Use the verdicts of a job of `guard.advertisements.job()`."""
-        for sender, lsa in self.guard.advertisements.install(job, verdicts, now):
+    def believe(self, verdicts: Sequence[bool], now: float) -> None:
+        """Use the verdicts of the last job of `guard.advertisements`."""
+        for sender, lsa in self.guard.advertisements.install(verdicts, now):
             part = self.placement.partition_of[sender] if sender >= 0 else -1
             peer = self.placement.shard_of[part] if part >= 0 else None
             self._outlive(self._learn([lsa], peer, now), now)
@@ -383,6 +398,9 @@ class MeshHost:
         lapsed = self.guard.advertisements.lapse(now)
         if lapsed:
             self.router.learn(lapsed, self.database.version)
+        amended = self.guard.advertisements.amended(now)
+        if amended:
+            self._readvertise(np.array(amended, np.int32), now)
         version = self.database.version
         found = self.guard.incidents()
         self.events.extend(MeshEvent(now, kind, a, b, version) for kind, a, b in found)
@@ -394,6 +412,8 @@ class MeshHost:
         self._forwarder.home = []
         if not len(batch):
             return
+        if self.options.liars:
+            batch.head["flags"] &= messages.UNREACHABLE  # it is no copy any more
         silent = self.medium.silent[batch.head["destination"]]
         batch = batch.take(~silent) if silent.any() else batch
         where = self.placement.partition_of[batch.head["destination"]]
@@ -448,17 +468,9 @@ class MeshHost:
 
     def handle(self, envelope: Envelope, now: float) -> EnvelopeAnswer | None:
         """Process a peer's envelope; None if it refers to another topology than ours."""
-        if envelope.revision != self.placement.version or envelope.sender not in self.peers:
+        if not self._accepts(envelope):
             return None
-        if envelope.hellos is not None and envelope.arrived is not None:
-            source = self.topology.link_source[envelope.hellos.links]
-            target = self.topology.link_target[envelope.hellos.links]
-            listening = self.hosted[target] & ~self.medium.silent[target]
-            counted = self.guard.beacons.hear(source, envelope.beacons, now)
-            if counted is not None:
-                listening &= counted
-            arrived = np.where(listening, envelope.arrived, 0)
-            self._react(self.neighbours.hear(envelope.hellos, arrived, now), now)
+        self._hear_hellos(envelope, now)
         heard = self._forwarder.receive(envelope.data, self.medium.silent)
         sync_heard = False
         if envelope.sync is not None:
@@ -467,13 +479,35 @@ class MeshHost:
             if sync_heard:
                 self._hear_sync(envelope, now)
         for settlement in envelope.settled:
-            self._settle(settlement)
+            self._settle(self._credible(settlement, envelope.sender))
         for wish in envelope.give_up:
             if wish.partition in self.partitions:
                 self._settle(self.partitions[wish.partition].give_up(wish.ids))
         for partition in self.partitions.values():
             partition.commit()
         return EnvelopeAnswer(heard, sync_heard)
+
+    def _accepts(self, envelope: Envelope) -> bool:
+        if envelope.revision != self.placement.version or envelope.sender not in self.peers:
+            return False
+        return not self.options.liars or speaks_for_itself(envelope, self.topology, self.placement)
+
+    def _credible(self, settlement: Settlement, sender: str) -> Settlement:
+        if not self.options.liars:
+            return settlement
+        return credible(settlement, sender, self.placement, self.partitions)
+
+    def _hear_hellos(self, envelope: Envelope, now: float) -> None:
+        if envelope.hellos is None or envelope.arrived is None:
+            return
+        source = self.topology.link_source[envelope.hellos.links]
+        target = self.topology.link_target[envelope.hellos.links]
+        listening = self.hosted[target] & ~self.medium.silent[target]
+        counted = self.guard.beacons.hear(source, envelope.beacons, now)
+        if counted is not None:
+            listening &= counted
+        arrived = np.where(listening, envelope.arrived, 0)
+        self._react(self.neighbours.hear(envelope.hellos, arrived, now), now)
 
     def answered(
         self, peer: str, sent: SentEnvelope, answer: EnvelopeAnswer | None, now: float

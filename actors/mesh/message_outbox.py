@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actors.mesh import batch as messages
-from actors.mesh.batch import NO_POTENTIAL, RECORD, UNSTAMPED, MessageBatch
+from actors.mesh.batch import (
+    ATTEMPT_SHIFT,
+    MAX_ATTEMPT,
+    NO_POTENTIAL,
+    RECORD,
+    UNSTAMPED,
+    MessageBatch,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +40,7 @@ class Kept:
     open: NDArray[np.bool_]  # True for messages not settled yet
     sent_at: float = -np.inf  # s, when its messages last entered the mesh
     patience: float = 1.0  # factor on the waiting time
+    attempt: int = -1  # number of the last copies sent
     doomed_at: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     def __post_init__(self) -> None:
@@ -117,6 +125,14 @@ class Outbox:
             still.update(kept.batch.head["id"][asked & kept.open].tolist())
         return np.array([value in still for value in ids.tolist()], bool)
 
+    def destination_of(self, ids: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """The destination of each message in custody; -1 for those that are not."""
+        known: dict[int, int] = {}
+        for kept, asked in self._find(ids):
+            head = kept.batch.head[asked & kept.open]
+            known.update(zip(head["id"].tolist(), head["destination"].tolist(), strict=True))
+        return np.array([known.get(number, -1) for number in ids.tolist()], np.int32)
+
     def _find(self, ids: NDArray[np.uint64]) -> Iterator[tuple[Kept, NDArray[np.bool_]]]:
         """The batches that some of `ids` are in, and which of their messages."""
         if not self._kept or not len(ids):
@@ -133,10 +149,16 @@ class Outbox:
             if asked.any():
                 yield kept, asked
 
-    def due(self, now: float, after_s: float) -> MessageBatch:
+    def due(self, now: float, after_s: float, *, numbered: bool = False) -> MessageBatch:
         """Open messages to send (again): new ones, and those under way longer than `after_s`.
 
         Each time a batch is sent again its waiting time doubles, up to `MAX_BACKOFF` fold.
+
+        Args:
+            now: present time, s.
+            after_s: waiting time before a message is sent again, s.
+            numbered: whether the copies of a message are to bear numbers: 0, then 1 to
+                `MAX_ATTEMPT` in turn.
         """
         out = []
         for kept in self._kept:
@@ -144,7 +166,11 @@ class Outbox:
                 if np.isfinite(kept.sent_at):
                     kept.patience = min(2.0 * kept.patience, MAX_BACKOFF)
                 kept.sent_at = now
-                out.append(_unstamped(kept.batch.take(kept.open)))
+                kept.attempt = kept.attempt % MAX_ATTEMPT + 1 if kept.attempt >= 0 else 0
+                copies = _unstamped(kept.batch.take(kept.open))
+                if numbered:
+                    copies.head["flags"] |= kept.attempt << ATTEMPT_SHIFT
+                out.append(copies)
         return messages.concat(out)
 
     def hasten(self) -> None:

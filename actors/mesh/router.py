@@ -28,7 +28,7 @@ import numpy as np
 from actors.topology import spf
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
@@ -78,16 +78,25 @@ class MeshRouter:
     Args:
         topology: numbers nodes and directed links.
         alternates: whether to compute loop-free alternates (flag FAILOVER).
+        costs: makes the costs of links that count from what all nodes advertise.
     """
 
-    def __init__(self, topology: Topology, *, alternates: bool) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        *,
+        alternates: bool,
+        costs: Callable[[NDArray[np.int32]], NDArray[np.int32]] = spf.usable_costs,
+    ) -> None:
         self._topology = topology
         self._alternates = alternates
+        self._costs = costs
         n = topology.n_nodes
         self._advertised = np.zeros(2 * topology.n_links, np.int32)
         self._cost = np.zeros(2 * topology.n_links, np.int32)  # used by the installed trees
         self.version = 0  # version of the database that the installed trees use
         self._learnt = 0  # version of the database behind `_advertised`
+        self._stale = False  # whether something was learnt that changed no version
         self._wanted: dict[int, None] = {}
         self._row_of = np.full(n, -1, np.int32)
         self._capacity = max(64, TABLE_BYTES // (12 * max(n, 1)))
@@ -115,6 +124,7 @@ class MeshRouter:
                 where = np.minimum(np.searchsorted(targets, listed), max(len(out) - 1, 0))
                 known = targets[where] == listed if len(out) else np.zeros(len(listed), bool)
                 self._advertised[out[where[known]]] = np.array(lsa.costs, np.int32)[known]
+        self._stale = self._stale or version == self._learnt
         self._learnt = version
 
     def want(self, destinations: Iterable[int]) -> None:
@@ -124,14 +134,16 @@ class MeshRouter:
     @property
     def due(self) -> bool:
         """Whether there is anything to compute."""
-        return self._learnt != self.version or bool(self._wanted)
+        return self._stale or self._learnt != self.version or bool(self._wanted)
 
     def job(self) -> SpfJob | None:
         """The computation that is due, or None. One at a time."""
-        if not self.due:
-            return None
+        return self._snapshot() if self.due else None
+
+    def _snapshot(self) -> SpfJob:
+        self._stale = False
         wanted = np.array(list(self._wanted)[: self._capacity], np.int32)
-        cost = spf.usable_costs(self._advertised)
+        cost = self._costs(self._advertised)
         return SpfJob(
             self._topology, self._cost, cost, self._trees, wanted, self._learnt, self._alternates
         )
@@ -178,20 +190,16 @@ class MeshRouter:
             head: [n] of dtype `batch.HEAD`; reads at, destination, version and potential.
             alternate: ask for the loop-free alternate instead of the shortest path.
         """
-        row = self._row_of[head["destination"]]
-        absent = row < 0
-        if absent.any():
-            self.want(set(head["destination"][absent].tolist()))
-            if absent.all():
-                nowhere = np.full(len(row), -1, np.int32)
-                return Decision(nowhere, nowhere, np.full(len(row), NO_TREE, np.int8))
-        self._clock += 1.0
-        self._used_at[row] = self._clock
-        table = self._trees.alternate if alternate else self._trees.next_link
-        link = table[row, head["at"]]
-        potential = self._trees.distance[row, head["at"]]
+        base = self._base_of(head)
+        absent = base < 0
+        if absent.all():
+            nowhere = np.full(len(base), -1, np.int32)
+            return Decision(nowhere, nowhere, np.full(len(base), NO_TREE, np.int8))
+        at = head["at"].astype(np.intp)
+        link = self.links(base, at, alternate=alternate)
+        potential = self.distance(base, at)
         version = head["version"]
-        verdict = np.zeros(len(row), np.int8)
+        verdict = np.zeros(len(base), np.int8)
         verdict[(version == self.version) & (potential >= head["potential"])] = UPHILL
         verdict[link < 0] = CUT_OFF
         verdict[version > self.version] = BEHIND
@@ -205,18 +213,25 @@ class MeshRouter:
             Where the tree of each message's destination begins in the tables, and the link to its
             next hop, -1 where it may not move. Once it has moved, distances fall by themselves.
         """
+        base = self._base_of(head)
+        at, version = head["at"].astype(np.intp), head["version"]
+        link = self.links(base, at)
+        uphill = (version == self.version) & (self.distance(base, at) >= head["potential"])
+        link[uphill | (version > self.version) | (base < 0)] = -1
+        return base, link
+
+    def _base_of(self, head: NDArray[np.void]) -> NDArray[np.intp]:
+        """Where the tree of each message's destination begins in the tables.
+
+        Negative where there is none yet; it is then computed.
+        """
         row = self._row_of.take(head["destination"])
         absent = row < 0
         if absent.any():
             self.want(set(head["destination"][absent].tolist()))
         self._clock += 1.0
         self._used_at[row[~absent]] = self._clock
-        base = row.astype(np.intp) * self._topology.n_nodes
-        at, version = head["at"].astype(np.intp), head["version"]
-        link = self.links(base, at)
-        uphill = (version == self.version) & (self.distance(base, at) >= head["potential"])
-        link[uphill | (version > self.version) | absent] = -1
-        return base, link
+        return row.astype(np.intp) * self._topology.n_nodes
 
     def links(
         self, base: NDArray[np.intp], at: NDArray[np.intp], *, alternate: bool = False

@@ -43,6 +43,7 @@ class Simulation:
         seed: seed of the radio draws and the Hello phases.
         watch: called after every event with the simulation.
         guard: makes the guard of each node's host; by default every node is believed.
+        check_s: time that a host needs to check one signature, s.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Simulation:
         seed: int = 0,
         watch: Callable[[Simulation], None] | None = None,
         guard: Callable[[int, Held], Guard] = lambda _node, _held: Guard(),
+        check_s: float = 0.0,
     ) -> None:
         self.topology = topology
         self._clock = VirtualClock()
@@ -74,6 +76,8 @@ class Simulation:
         self._watch = watch
         self._silent: set[int] = set()
         self._cut: set[tuple[int, int]] = set()
+        self._check_s = check_s
+        self._checking: set[str] = set()
         self._order = count()
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._in_flight: set[tuple[str, str]] = set()
@@ -142,6 +146,7 @@ class Simulation:
             self._wake(host, until)
             return
         host.step(self.now)
+        self._check(host)
         self._route(host)
         for peer in host.peers:
             self._exchange(host, peer)
@@ -151,6 +156,23 @@ class Simulation:
         while (job := host.router.job()) is not None:
             host.install(job, job.run(), self.now)
             self._wake(host, self.now)
+
+    def _check(self, host: MeshHost) -> None:
+        """Check signatures, one job at a time, each as long as it takes."""
+        if host.name in self._checking or not host.guard.advertisements.due:
+            return
+        job = host.guard.advertisements.job(self.now)
+        if job is None:
+            return
+        self._checking.add(host.name)
+
+        def checked() -> None:
+            self._checking.discard(host.name)
+            host.believe(job.run(), self.now)
+            self._check(host)
+            self._wake(host, self.now)
+
+        self.at(self.now + self._check_s * len(job), checked)
 
     def _exchange(self, host: MeshHost, peer: str) -> None:
         way = host.name, peer

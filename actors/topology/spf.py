@@ -51,6 +51,12 @@ def usable_costs(advertised: NDArray[np.int32]) -> NDArray[np.int32]:
     return np.where(reverse > 0, advertised, 0)
 
 
+def agreed_costs(advertised: NDArray[np.int32]) -> NDArray[np.int32]:
+    """As `usable_costs`, at the dearer of what both ends say: no end can make a link cheaper."""
+    reverse = advertised[np.arange(len(advertised)) ^ 1]
+    return np.where((advertised > 0) & (reverse > 0), np.maximum(advertised, reverse), 0)
+
+
 def forwarding_trees(
     topology: Topology,
     cost: NDArray[np.int32],
