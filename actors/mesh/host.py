@@ -317,19 +317,21 @@ class MeshHost:
 
     def _readvertise(self, nodes: NDArray[np.intp] | NDArray[np.int32], now: float) -> None:
         """New advertisements of hosted nodes; one that is silent says nothing until it speaks."""
-        table = self.neighbours
         self._unsaid.update(nodes[self.medium.silent[nodes]].tolist())
         lsas = []
         for node in nodes[~self.medium.silent[nodes]].tolist():
-            rows = table.rows_of(node)
-            rows = rows[table.up[rows]]
-            current = self._nodes[node]
-            listed = current.advertise(table.neighbour[rows], table.cost[rows])
-            fresh = self.guard.advertisements.sign(listed, now)
+            fresh = self.guard.advertisements.sign(self._listed(node), now)
             if fresh is not None:
-                current.advertised = fresh
+                self._nodes[node].advertised = fresh
                 lsas.append(fresh)
         self._learn(lsas, None, now)
+
+    def _listed(self, node: int) -> Lsa:
+        """The next advertisement of a hosted node, before it is signed."""
+        table = self.neighbours
+        rows = table.rows_of(node)
+        rows = rows[table.up[rows]]
+        return self._nodes[node].advertise(table.neighbour[rows], table.cost[rows])
 
     def _learn(self, lsas: Sequence[Lsa], peer: str | None, now: float) -> list[Lsa]:
         """Merge what is believed, from `peer` (None: our own); what of it was news."""

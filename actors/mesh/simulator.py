@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import heapq
+from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -18,18 +19,37 @@ from actors.mesh.contract import HostOptions
 from actors.mesh.guard import Guard
 from actors.mesh.host import MeshHost
 from actors.mesh.journal import MemoryJournal
+from actors.mesh.lying_host import LyingHost
 from actors.mesh.partition import Partition
 from actors.mesh.placement import Placement
 from actors.runtime.clock import VirtualClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from actors.mesh.guard import Held
+    from actors.mesh.lying_host import Deed
     from actors.topology.model import Topology
 
 LATENCY_S = 0.002  # one-way delay of an envelope between hosts
 CAPACITY = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Distrust:
+    """Who lies, and what the others do about it.
+
+    Attributes:
+        liars: number of lying nodes to withstand, see `HostOptions`.
+        guard: makes the guard of each node's host; by default every node is believed.
+        lying: what each of the nodes that lie does; their hosts are no honest ones.
+        check_s: time that a host needs to check one signature, s.
+    """
+
+    liars: int = 0
+    guard: Callable[[int, Held], Guard] = lambda _node, _held: Guard()
+    lying: Mapping[int, Iterable[Deed]] = field(default_factory=dict)
+    check_s: float = 0.0
 
 
 class Simulation:
@@ -42,8 +62,7 @@ class Simulation:
         failover: whether loop-free alternates are used.
         seed: seed of the radio draws and the Hello phases.
         watch: called after every event with the simulation.
-        guard: makes the guard of each node's host; by default every node is believed.
-        check_s: time that a host needs to check one signature, s.
+        distrust: which nodes lie, and what the others do about it.
     """
 
     def __init__(
@@ -55,19 +74,24 @@ class Simulation:
         failover: bool = False,
         seed: int = 0,
         watch: Callable[[Simulation], None] | None = None,
-        guard: Callable[[int, Held], Guard] = lambda _node, _held: Guard(),
-        check_s: float = 0.0,
+        distrust: Distrust | None = None,
     ) -> None:
         self.topology = topology
         self._clock = VirtualClock()
+        distrust = distrust or Distrust()
         n = topology.n_nodes
         names = tuple(f"host-{node}" for node in range(n))
         placement = Placement(1, np.arange(n, dtype=np.int16), names)
         self.hosts: list[MeshHost] = []
         for node in range(n):
-            options = HostOptions(hello_s, feedback, failover, seed * 1000 + node)
-            guarded = functools.partial(guard, node)
-            host = MeshHost(names[node], topology, placement, options, 0.0, guarded)
+            options = HostOptions(
+                hello_s, feedback, failover, seed * 1000 + node, liars=distrust.liars
+            )
+            guarded = functools.partial(distrust.guard, node)
+            common = names[node], topology, placement, options, 0.0, guarded
+            deeds = distrust.lying.get(node)
+            honest = deeds is None
+            host = MeshHost(*common) if honest else LyingHost(*common, node=node, deeds=deeds or ())
             partition = Partition(node, n, MemoryJournal(), CAPACITY)
             partition.recover()
             host.adopt(partition, 0.0)
@@ -76,7 +100,7 @@ class Simulation:
         self._watch = watch
         self._silent: set[int] = set()
         self._cut: set[tuple[int, int]] = set()
-        self._check_s = check_s
+        self._check_s = distrust.check_s
         self._checking: set[str] = set()
         self._order = count()
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []

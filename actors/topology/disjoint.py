@@ -110,15 +110,18 @@ class _Search:
         return self._next.get(node) == after
 
     def _rearrange(self, goal: int, came: dict[int, int]) -> None:
-        steps, state = [], goal
-        while state in came:
-            steps.append((came[state], state))
-            state = came[state]
-        links = {(a >> 1, b >> 1) for a, b in steps if a & 1 and not b & 1 and a >> 1 != b >> 1}
-        undone = {(b >> 1, a >> 1) for a, b in steps if b & 1 and not a & 1 and a >> 1 != b >> 1}
+        """Add the links of the new path, and drop those that it takes back."""
         used = {(node, after) for node, after in self._next.items()}
         used |= {(self._source, node) for node in self.first}
-        used = (used - undone) | links
+        state = goal
+        while state in came:
+            before, (node, goes_out) = came[state], divmod(state, 2)
+            if before >> 1 != node:  # else it only passes through the node
+                if goes_out:
+                    used.discard((node, before >> 1))
+                else:
+                    used.add((before >> 1, node))
+            state = before
         self.first = {after for node, after in used if node == self._source}
         self._next = {node: after for node, after in used if node != self._source}
         self._before = {after: node for node, after in used if after != self._destination}

@@ -5,7 +5,7 @@
 - Checks go round the senders, one claim each in turn: with d senders, each has at least the d-th
   part of every budget, however much the others send.
 - A sender that has passed on a bad signature is faulty, since honest nodes pass on only what
-  they have checked: it comes after all others, for `PENALTY_S`.
+  they have checked: for `PENALTY_S` it comes after all others, and has an eighth of each budget.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ class Admission:
         taken: list[tuple[int, Lsa]] = []
         for patient in (False, True):
             senders = [sender for sender in self._order if (sender in late) == patient]
-            self._go_round(senders, taken, budget, turn)
+            most = min(budget, len(taken) + max(1, budget // 8)) if patient else budget
+            self._go_round(senders, taken, most, turn)
         self._waiting = {sender: claims for sender, claims in self._waiting.items() if claims}
         self._order.rotate(-1)
         self._order = deque(sender for sender in self._order if sender in self._waiting)

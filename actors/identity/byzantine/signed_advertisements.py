@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from actors.topology.model import Topology
 
-BUDGET: Final = 256  # claims in one job: some 50 ms of a core
+CHECK_S: Final = 0.2e-3  # time to check a signature, generously
+MAX_BUDGET: Final = 256  # claims in one job
 MAX_CLAIMS: Final = 512  # of one frame that are looked at; an honest one has no more
 HISTORY: Final = 4  # stories of each origin that are kept, so that a late contradiction is noticed
 
@@ -117,6 +118,8 @@ class SignedAdvertisements:
         mesh: name of the mesh.
         faults: f, the number of lying nodes to withstand.
         hello_s: interval between Hellos, s; in it, an origin may change what it says four times.
+        budget: number of claims in one job; by default such that it takes half an interval at most.
+            News waits for the job under way and then its own, so for an interval at most.
     """
 
     def __init__(
@@ -127,6 +130,7 @@ class SignedAdvertisements:
         mesh: str,
         faults: int,
         hello_s: float,
+        budget: int | None = None,
     ) -> None:
         self.keys = keys
         self.figures = Figures()
@@ -137,6 +141,7 @@ class SignedAdvertisements:
         self._hosted: frozenset[int] = frozenset()
         self._admission = Admission()
         self._pace = Pace(hello_s)
+        self._budget = budget or max(1, min(MAX_BUDGET, int(hello_s / 2 / CHECK_S)))
         self._stories: dict[int, dict[int, Lsa]] = {}  # origin → stamp → what it said
         self._proven: set[int] = set()
         self._accused: dict[int, dict[int, float]] = {}  # hosted node → suspect → until
@@ -184,8 +189,8 @@ class SignedAdvertisements:
         if lsa.origin in self._proven:
             return None
         accused = self._accused.get(lsa.origin, {})
-        suspects = tuple(sorted(node for node, until in accused.items() if now < until))
-        lsa = replace(lsa, suspects=suspects)
+        suspects = {node for node, until in accused.items() if now < until}
+        lsa = replace(lsa, suspects=tuple(sorted(suspects.union(lsa.suspects))))
         signature = self.keys.sign(lsa.origin, encoded(lsa, self._mesh))
         if signature is None:
             return None
@@ -237,26 +242,26 @@ class SignedAdvertisements:
 
     def job(self, now: float) -> VerifyJob | None:
         """See `AdvertisementGuard.job`."""
-
-        def turn(lsa: Lsa) -> Turn:
-            if not self._matters(lsa):
-                return Turn.DROP
-            key = self.keys.public(lsa.origin)
-            if key is None or key[0] < generation_of(lsa):
-                return Turn.WAIT  # until its key has come too
-            if key[0] > generation_of(lsa):
-                return Turn.DROP
-            urgent = is_quarantine(lsa) or lsa.stamp in self._stories.get(lsa.origin, {})
-            return Turn.CHECK if urgent or self._pace.allows(lsa.origin, now) else Turn.WAIT
-
         claims: dict[tuple[Lsa, bytes], Claim] = {}
-        for sender, lsa in self._admission.take(BUDGET, turn, now):
+        taken = self._admission.take(self._budget, lambda lsa: self._turn(lsa, now), now)
+        for sender, lsa in taken:
             same = claims.get((lsa, lsa.signature))
             senders = (sender,) if same is None else (*same.senders, sender)
             checks = self._checks(lsa) if same is None else same.checks
             claims[lsa, lsa.signature] = Claim(senders, lsa, checks)
         self._under_check = tuple(claims.values())
         return VerifyJob(self._under_check) if claims else None
+
+    def _turn(self, lsa: Lsa, now: float) -> Turn:
+        if not self._matters(lsa):
+            return Turn.DROP
+        key = self.keys.public(lsa.origin)
+        if key is None or key[0] < generation_of(lsa):
+            return Turn.WAIT  # until its key has come too
+        if key[0] > generation_of(lsa):
+            return Turn.DROP
+        urgent = is_quarantine(lsa) or lsa.stamp in self._stories.get(lsa.origin, {})
+        return Turn.CHECK if urgent or self._pace.allows(lsa.origin, now) else Turn.WAIT
 
     def _checks(self, lsa: Lsa) -> tuple[Check, ...]:
         """What must hold for an advertisement to be believed; empty: it cannot."""
