@@ -99,7 +99,7 @@ class Held:
             return SvidState.REVOKED
         return self.lives[place].state(now) if self.lives else None
 
-    def ends_first(self, now: Moment) -> Life | None:
+    def due_first(self, now: Moment) -> Life | None:
         """The life that is due first; None: no SVID has come."""
         return min(self.lives, key=lambda one: one.left(now) - one.due_left, default=None)
 
@@ -269,7 +269,7 @@ class Holder:
         if jump:
             why = f"the wall clock was set by {jump:+.1f} s"
             self.fail(Source.SVIDS, IdentityFault.CLOCK_JUMP, why, now)
-        life = self._held.ends_first(now)
+        life = self._held.due_first(now)
         due = life is not None and self._requests.asks(life, now)
         return due or jump != 0.0
 

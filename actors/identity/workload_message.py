@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 MOST_SVIDS: Final = 64
 MOST_TRUST_DOMAINS: Final = 256
+LONGEST_HINT: Final = 1024  # bytes
 _FIELDS: Final = ("spiffe_id", "x509_svid", "x509_svid_key", "bundle")
 
 
@@ -110,6 +111,8 @@ def _credential(
     missing = [name for name in _FIELDS if not getattr(entry, name)]
     if missing:
         raise IdentityRefused(IdentityFault.MISSING_FIELD, f"{', '.join(missing)} is missing")
+    if len(entry.hint.encode()) > LONGEST_HINT:
+        raise IdentityRefused(IdentityFault.TOO_LARGE, f"its hint exceeds {LONGEST_HINT} bytes")
     svid = read_svid(read_der_chain(entry.x509_svid), entry.hint)
     if SpiffeId.parse(entry.spiffe_id) != svid.spiffe_id:
         raise IdentityRefused(

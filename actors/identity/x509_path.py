@@ -140,15 +140,16 @@ def _authority(_: Policy, __: x509.Certificate, basic: x509.BasicConstraints) ->
         raise ValueError("it is no authority")
 
 
-def _signer(_: Policy, __: x509.Certificate, usage: x509.KeyUsage) -> None:
-    if not usage.key_cert_sign:
+def _signer(_: Policy, __: x509.Certificate, usage: x509.KeyUsage | None) -> None:
+    if usage is not None and not usage.key_cert_sign:
         raise ValueError("it may not sign certificates")
 
 
 _ISSUERS: Final = (
     ExtensionPolicy.permit_all()
     .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _authority)
-    .require_present(x509.KeyUsage, Criticality.AGNOSTIC, _signer)
+    # Only those of a bundle may lack it (RFC 5280, section 6.1.4 n); see `check_issuer`.
+    .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _signer)
 )
 # A client's certificate has no names unless this extension is asked for.
 _LEAVES: Final = ExtensionPolicy.permit_all().require_present(

@@ -7,7 +7,8 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from google.protobuf.message import DecodeError
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from spiffe._proto import workload_pb2
@@ -92,6 +93,7 @@ BAD: dict[str, tuple[workload_pb2.X509SVIDResponse | None, IdentityFault]] = {
         ),
         IdentityFault.BAD_SPIFFE_ID,
     ),
+    "long hint": (entry_of(hint="x" * 1025), IdentityFault.TOO_LARGE),
     "too many": (
         message(*[entry(LEAF, ROOT.der)] * (MOST_SVIDS + 1)),
         IdentityFault.TOO_LARGE,
@@ -135,6 +137,26 @@ def test_no_fault_tells_a_byte_of_a_message(holder: Holder) -> None:
         why = status(holder).last_fault.why
         assert "noise" not in why
         assert "\\x" not in why
+
+
+@given(st.data())
+def test_a_damaged_message_is_refused_or_holds(data: st.DataObject) -> None:
+    """Whatever bytes are changed, nothing fails, and what is accepted proves who signed."""
+    holder = Holder(0.5, Random(1))
+    content = bytearray(message(entry(LEAF, ROOT.der), far=FOREIGN.der).SerializeToString())
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        damaged = workload_pb2.X509SVIDResponse.FromString(bytes(content))
+    except DecodeError:
+        damaged = None
+    if holder.take_svids(damaged, START):
+        signed = holder.sign(b"x", "test", START)
+        assert verify(signed, b"x", "test", holder.held.bundles, NOW)
+        assert signed.chain == (LEAF.der,)
+    else:
+        assert holder.held.generation == 0
+        assert sum(holder.faults.values()) == 1
 
 
 def test_before_the_first_svid_there_is_none(holder: Holder) -> None:

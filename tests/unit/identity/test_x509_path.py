@@ -47,6 +47,19 @@ def test_an_intermediate_in_the_bundle_is_enough() -> None:
     verify_path(read_svid([leaf.certificate]), [MIDDLE.certificate], NOW)
 
 
+def test_an_authority_of_a_bundle_may_lack_key_usage_and_an_intermediate_may_not() -> None:
+    """What is trusted by itself proves nothing by its extensions; if it has one, that counts."""
+    plain = root("plain", replace(AUTHORITY, usage=None))
+    verify_path(svid(issue(plain)), [plain.certificate], NOW)
+    with pytest.raises(IdentityRefused) as caught:
+        svid(issue(issue(plain, replace(AUTHORITY, usage=None), "middle")))
+    assert caught.value.fault is IdentityFault.ISSUER_MAY_NOT_SIGN
+    mute = root("mute", replace(AUTHORITY, usage=frozenset({"crl_sign"})))
+    with pytest.raises(IdentityRefused) as caught:
+        verify_path(svid(issue(mute)), [mute.certificate], NOW)
+    assert caught.value.fault is IdentityFault.UNTRUSTED
+
+
 @pytest.mark.parametrize(
     ("leaf", "fault"),
     [
