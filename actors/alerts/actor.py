@@ -126,6 +126,8 @@ class AlertsActor(ActorShell):
         """Open the database, as the only actor that sends from it, and start the loops."""
         self._rules = Rules(QuietHours.of(self._options.quiet_hours), self._options.change_s)
         made = self._make_channels(self._options.channels)
+        for keeping in made.upkeep:
+            self._vital(keeping)
         self._waits_for = "its database is being opened"
         while True:
             if await self._opened():

@@ -69,6 +69,13 @@ class AlertsSettings(RuntimeSettings):
     alerts_webhook_secret: SecretStr | None = Field(
         None, description="secret that signs what the webhook is sent (Standard Webhooks)"
     )
+    alerts_webhook_peer: str | None = Field(
+        None,
+        max_length=2048,
+        pattern=r"^spiffe://[a-z0-9._-]{1,255}(/[A-Za-z0-9._-]+)*$",
+        description="SPIFFE ID that the webhook must prove, and is shown this session's own"
+        " (mutual TLS)",
+    )
     alerts_ca_file: str | None = Field(
         None,
         min_length=1,

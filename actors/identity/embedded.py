@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Self
 from actors.identity.authority_file import KeptAuthority
 from actors.identity.contract import AuthorityKeys, AuthorityStatus
 from actors.identity.errors import AuthorityUnusable
-from actors.identity.places import AUTHORITY, FEDERATED, LOCK, socket_of
+from actors.identity.places import AUTHORITY, FEDERATED, LOCK, SERVICES, socket_of
 from actors.identity.workload_server import Lives, Registration, WorkloadApi, serve
 from actors.runtime.errors import Conflict
 from actors.runtime.state_files import DIRECTORY_MODE, ensure_directory, exclusive_lock
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from actors.identity.authority import Authority
     from actors.identity.contract import EmbeddedOptions
 
-SERVICES: Final = ("gateway", "alerts")  # what has an identity beside the host, each by its hint
 HOST_HINT: Final = "host"
 _LOCK_S: Final = 1.0  # for a process that is just ending
 

@@ -1,4 +1,4 @@
-"""Where an authority of this session's own has its files and its socket."""
+"""Where an authority of this session's own has its files and its socket, and whom it names."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ DIRECTORY: Final = "identity"  # within the state directory
 FEDERATED: Final = "federated"  # of bundles of other trust domains, within that
 AUTHORITY: Final = "authority.json"
 LOCK: Final = "authority.lock"
+GATEWAY: Final = "gateway"  # hints of SVIDs, which say what each is for
+ALERTS: Final = "alerts"
+SERVICES: Final = (GATEWAY, ALERTS)
 _SOCKET: Final = "agent.sock"
 
 

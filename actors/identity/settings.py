@@ -9,6 +9,7 @@ from pydantic import Field
 
 from actors.identity.endpoint import VARIABLE, socket_path
 from actors.identity.places import DIRECTORY, socket_of
+from actors.runtime.errors import ConfigurationError
 from actors.runtime.settings import RuntimeSettings, variable
 
 if TYPE_CHECKING:
@@ -59,11 +60,37 @@ class IdentitySettings(RuntimeSettings):
         """Socket of the Workload API, `unix:///PATH`.
 
         Raises:
-            ConfigurationError: the one that is set is no Unix socket.
-            OSError: there is no place for that of the session's own authority.
+            ConfigurationError: the one that is set is no Unix socket, or there is no place for that
+                of the session's own authority.
         """
-        if self.identity_socket is None:
+        if self.identity_socket is not None:
+            given = VARIABLE if self.identity_socket == _of_environment() else ""
+            socket_path(self.identity_socket, given or variable("identity_socket"))
+            return self.identity_socket
+        try:
             return f"unix://{socket_of(self.identity_directory)}"
-        given = VARIABLE if self.identity_socket == _of_environment() else ""
-        socket_path(self.identity_socket, given or variable("identity_socket"))
-        return self.identity_socket
+        except OSError as error:
+            raise ConfigurationError(
+                "there is no place for the socket of identities",
+                str(error),
+                "Set X0TTA6BL4_STATE_DIR to a directory with a shorter path.",
+                variable="X0TTA6BL4_STATE_DIR",
+            ) from error
+
+    def needed_identity(self, by: str) -> str:
+        """Socket of the Workload API, for something that cannot be without an identity.
+
+        Args:
+            by: the setting that asks for it.
+
+        Raises:
+            ConfigurationError: identities are switched off, or see `identity_endpoint`.
+        """
+        if not self.identity:
+            raise ConfigurationError(
+                f"{by} cannot be used",
+                "it needs an identity, and identities are switched off",
+                f"Set {variable('identity')}=1, or leave {by} out.",
+                variable=by,
+            )
+        return self.identity_endpoint()

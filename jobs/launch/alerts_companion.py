@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from actors.alerts.contract import ALERTS, AlertsOptions
+from actors.runtime.errors import ConfigurationError
+from actors.runtime.settings import variable
 from jobs.launch import record
 from jobs.launch.companion import Companion
 
 if TYPE_CHECKING:
+    from actors.identity.process_identity import TlsClient
     from jobs.launch.companion import Plan
     from serve_apps.settings import Settings
 
@@ -63,10 +67,34 @@ def alerts_options(settings: Settings) -> AlertsOptions:
     QuietHours.of(quiet_hours)
     return AlertsOptions(
         record.alerts(settings.state_dir),
-        ChannelOptions.of(settings),
+        replace(ChannelOptions.of(settings), webhook_tls=_webhook_tls(settings)),
         quiet_hours,
         settings.log_level,
         settings.namespace,
         RecordedHistory(),
         links_share=settings.alerts_links_share,
     )
+
+
+def _webhook_tls(settings: Settings) -> TlsClient | None:
+    """Who proves to the webhook that it is this session; None: nobody.
+
+    Raises:
+        ConfigurationError: there are no identities, or no https.
+    """
+    peer, name = settings.alerts_webhook_peer, variable("alerts_webhook_peer")
+    if peer is None:
+        return None
+    from actors.identity.places import ALERTS as HINT
+    from actors.identity.process_identity import ProcessIdentity, TlsClient
+
+    if not (settings.alerts_webhook_url or "").startswith("https://"):
+        raise ConfigurationError(
+            f"{name} cannot be used",
+            f"{variable('alerts_webhook_url')} is no https URL",
+            f"Set it to one, or leave {name} out.",
+            variable=name,
+        )
+    endpoint = settings.needed_identity(name)
+    identity = ProcessIdentity(endpoint, HINT, settings.identity_renewal_threshold)
+    return TlsClient(identity, (peer,))

@@ -59,13 +59,18 @@ class GatewayCompanion(Companion):
         return plan.own_cluster
 
     def prepare(self, plan: Plan) -> Plan:
-        """Choose the port.
+        """Choose the port, and check the one for mutual TLS.
 
         Raises:
-            ConfigurationError: it is taken, or the address is not one of this host.
+            ConfigurationError: it is taken, the address is not one of this host, or there are no
+                identities for mutual TLS.
         """
         from jobs.launch import gateway_opening
+        from serve_apps.gateway.settings import GatewayOptions
 
+        mtls = GatewayOptions.of(plan.settings).mtls
+        if mtls is not None:
+            gateway_opening.check_mtls(mtls)
         return replace(plan, settings=gateway_opening.with_port(plan.settings))
 
     def start(self, plan: Plan) -> Wait:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from actors.runtime.spawn import Errand
     from jobs.launch.readiness import Progress
+    from serve_apps.gateway.settings import MtlsOptions
     from serve_apps.settings import Settings
 
 _READY_S: Final = 180.0  # Serve starts processes one after the other; a busy machine needs minutes
@@ -42,6 +43,16 @@ def with_port(settings: Settings) -> Settings:
     port, name = settings.gateway_port, variable("gateway_port")
     check_free("the gateway", settings.gateway_host, port, name)
     return settings
+
+
+def check_mtls(mtls: MtlsOptions) -> None:
+    """Refuse a port for mutual TLS that cannot be listened on.
+
+    Raises:
+        ConfigurationError: it is taken, or the address is not one of this host.
+    """
+    name = variable("gateway_mtls_port")
+    check_free("the gateway over mutual TLS", mtls.host, mtls.port, name)
 
 
 @dataclass(frozen=True, slots=True)

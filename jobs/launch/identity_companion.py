@@ -10,7 +10,6 @@ from actors.identity.contract import (
     IdentityOptions,
     identity_actor,
 )
-from actors.runtime.errors import ConfigurationError
 from jobs.launch.companion import Companion, Stage
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class IdentityCompanion(Companion):
         Raises:
             ConfigurationError: it is none, or there is no place for a socket.
         """
-        endpoint_of(plan.settings)
+        plan.settings.identity_endpoint()
         return plan
 
     def start(self, plan: Plan) -> None:
@@ -68,25 +67,8 @@ def identity_options(settings: Settings, host: str) -> IdentityOptions:
     )
     return IdentityOptions(
         host,
-        endpoint_of(settings),
+        settings.identity_endpoint(),
         settings.log_level,
         settings.identity_renewal_threshold,
         None if settings.identity_socket else embedded,
     )
-
-
-def endpoint_of(settings: Settings) -> str:
-    """Socket of the Workload API, `unix:///PATH`.
-
-    Raises:
-        ConfigurationError: the one that is set is none, or there is no place for another.
-    """
-    try:
-        return settings.identity_endpoint()
-    except OSError as error:
-        raise ConfigurationError(
-            "there is no place for the socket of identities",
-            str(error),
-            "Set X0TTA6BL4_STATE_DIR to a directory with a shorter path.",
-            variable="X0TTA6BL4_STATE_DIR",
-        ) from error

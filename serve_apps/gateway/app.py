@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from ray.serve import Application
 
+    from serve_apps.gateway.settings import MtlsOptions
+
 
 NAME: Final = "gateway"
 _POLL_S: Final = 0.02
@@ -71,7 +73,7 @@ def _application(
         gateway.observed.observer = observer
 
     @contextlib.asynccontextmanager
-    async def beside(_app: FastAPI) -> AsyncIterator[None]:
+    async def beside(app: FastAPI) -> AsyncIterator[None]:
         # What was imported and built stays. Collections of the oldest generation would go through
         # it on this loop: a tenth of a second each.
         gc.freeze()
@@ -81,6 +83,9 @@ def _application(
             tasks.append(asyncio.create_task(MeshWatcher(gateway).run()))
         if Network.OBSERVED in options.networks:
             tasks.append(asyncio.create_task(gateway.observed.follow()))
+        if options.mtls is not None:
+            gateway.errors.watch(listening := asyncio.create_task(_over_mtls(app, options.mtls)))
+            tasks.append(listening)
         try:
             yield
         finally:
@@ -91,6 +96,12 @@ def _application(
     routes = build(gateway)
     routes.router.lifespan_context = beside
     return routes
+
+
+async def _over_mtls(app: FastAPI, options: MtlsOptions) -> None:
+    from serve_apps.gateway import mtls_listener  # noqa: PLC0415 - gRPC takes time to import
+
+    await mtls_listener.listen(app, options)
 
 
 def app(arguments: dict[str, Any]) -> Application:

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from actors.runtime.settings import IPV4, RuntimeSettings
+from actors.identity.settings import SPIFFE_IDS
+from actors.runtime.settings import IPV4, RuntimeSettings, variable
 from actors.topology.provenance import Network
 
 if TYPE_CHECKING:
@@ -38,11 +39,61 @@ class GatewaySettings(RuntimeSettings):
         description="origins of pages that may use the gateway, separated by commas",
     )
 
+    gateway_mtls_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="port on which the gateway answers peers that prove a SPIFFE ID (mutual TLS)",
+    )
+    gateway_mtls_peers: str | None = Field(
+        None,
+        pattern=SPIFFE_IDS,
+        description="SPIFFE IDs of these peers, separated by commas; one without a path is a whole"
+        " trust domain, and not set is that of the session",
+    )
+
     gateway_networks: str = Field(
         str(Network.EMULATED),
         pattern=rf"^({_NETWORKS})( *, *({_NETWORKS}))?$",
         description="what the gateway tells of, where `serve deploy` opens it: emulated, observed",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class MtlsOptions:
+    """How the gateway is opened to peers that prove a SPIFFE ID.
+
+    Attributes:
+        endpoint: socket of the Workload API, `unix:///path`.
+        renewal_threshold: part of an SVID's life after which a new one is due, in (0, 1).
+        host: IPv4 address that it listens on.
+        port: its port.
+        peers: SPIFFE IDs of clients; one without a path is a whole trust domain.
+    """
+
+    endpoint: str
+    renewal_threshold: float
+    host: str
+    port: int
+    peers: tuple[str, ...]
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self | None:
+        """What settings ask for; None: they do not.
+
+        Raises:
+            ConfigurationError: there are no identities, or the address of the Workload API is none.
+        """
+        if settings.gateway_mtls_port is None:
+            return None
+        peers = settings.gateway_mtls_peers or f"spiffe://{settings.identity_trust_domain}"
+        return cls(
+            settings.needed_identity(variable("gateway_mtls_port")),
+            settings.identity_renewal_threshold,
+            settings.gateway_host,
+            settings.gateway_mtls_port,
+            tuple(_listed(peers)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +104,13 @@ class GatewayOptions:
         names: host names that the gateway is known by, beside those of loopback.
         cors_origins: origins of pages that may use it; none by default.
         networks: those of its session.
+        mtls: how it answers over mutual TLS; None: it does not.
     """
 
     names: frozenset[str] = frozenset()
     cors_origins: tuple[str, ...] = ()
     networks: tuple[Network, ...] = (Network.EMULATED,)
+    mtls: MtlsOptions | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -68,6 +121,7 @@ class GatewayOptions:
             frozenset(names | {public} if public else names),
             tuple(_listed(settings.gateway_cors_origins)),
             tuple(map(Network, _listed(settings.gateway_networks))),
+            MtlsOptions.of(settings),
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from actors.alerts.channels.alertmanager import AlertmanagerChannel
@@ -18,6 +18,7 @@ from actors.runtime.settings import variable
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Coroutine
 
     from actors.alerts.channels.channel import Channel
     from actors.alerts.channels.options import ChannelOptions
@@ -30,10 +31,12 @@ class Configured:
     Attributes:
         alertmanager: the normal path; None: it is not configured.
         direct: the others, which are used when Alertmanager is not configured or not reached.
+        upkeep: what keeps certificates of theirs new, and is to be run.
     """
 
     alertmanager: Channel | None
     direct: tuple[Channel, ...]
+    upkeep: tuple[Coroutine[Any, Any, None], ...] = ()
 
 
 def configured(options: ChannelOptions) -> Configured:
@@ -49,9 +52,19 @@ def configured(options: ChannelOptions) -> Configured:
         if options.alertmanager_url
         else None
     )
-    makers = (_pagerduty, _telegram, _email, _webhook)
-    made = (make(options, reader, tls) for make in makers)
-    return Configured(normal, tuple(one for one in made if one is not None))
+    upkeep: list[Coroutine[Any, Any, None]] = []
+    webhook_tls = tls
+    if options.webhook_url and options.webhook_tls is not None:
+        webhook_tls, renewing = options.webhook_tls.begin()
+        upkeep.append(renewing)
+    made = (
+        _pagerduty(options, reader, tls),
+        _telegram(options, reader, tls),
+        _email(options, reader, tls),
+        _webhook(options, reader, webhook_tls),
+    )
+    direct = tuple(one for one in made if one is not None)
+    return Configured(normal, direct, tuple(upkeep))
 
 
 def _pagerduty(options: ChannelOptions, reader: Reader, tls: ssl.SSLContext) -> Channel | None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from actors.runtime.errors import ConfigurationError
 from actors.runtime.settings import variable
 
 if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Coroutine
+
     from pydantic import SecretStr
 
     from actors.alerts.settings import AlertsSettings
@@ -21,6 +24,14 @@ _TOGETHER: Final = (
 )
 
 
+class ClientTls(Protocol):
+    """Makes the TLS of a client that proves who it is. It can be pickled, and holds no key."""
+
+    def begin(self) -> tuple[ssl.SSLContext, Coroutine[Any, Any, None]]:
+        """A context in a running loop, and what keeps its certificate new and is to be run."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelOptions:
     """What the channels are made from; see `AlertsSettings`. None: not wanted.
@@ -29,6 +40,7 @@ class ChannelOptions:
 
     Attributes:
         email_to: the addresses; empty without e-mail.
+        webhook_tls: proves who this session is, and checks the webhook; None: as any web site.
         ca_file: file of the certificates to trust; None: those of this machine.
         links: URL of the gateway that links in notices begin with; "" if there is none.
         time_zone: IANA name of the zone in which times are told; "" for that of this machine.
@@ -45,6 +57,7 @@ class ChannelOptions:
     email_to: tuple[str, ...] = ()
     webhook_url: str | None = None
     webhook_secret: SecretStr | None = None
+    webhook_tls: ClientTls | None = None
     ca_file: str | None = None
     links: str = ""
     time_zone: str = ""
@@ -70,6 +83,7 @@ class ChannelOptions:
             tuple((settings.alerts_email_to or "").split(",")) if settings.alerts_email_to else (),
             settings.alerts_webhook_url,
             settings.alerts_webhook_secret,
+            None,
             settings.alerts_ca_file,
             settings.alerts_links or "",
             _zone(settings.alerts_quiet_hours) or _zone(settings.alerts_digest_at),
