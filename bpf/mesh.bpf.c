@@ -54,6 +54,8 @@ struct config {
 	__u64 limit_burst_ns;	 /* how far a source may be ahead of its rate */
 	__u32 deny_v4;		 /* number of entries, so that an empty list costs nothing */
 	__u32 deny_v6;
+	__u32 rules;		 /* whether there is any of these, so that none costs one look */
+	__u32 pad;
 	__u64 sample_mask; /* every (mask + 1)th packet of an action on a CPU; all bits: none */
 };
 
@@ -670,10 +672,12 @@ static __always_inline __u32 judged(const struct config *c, struct counts *n, in
 {
 	if (!(found & MADE_OF_IP))
 		return found & CUT_OFF ? MALFORMED : OTHER;
-	if (denied(c, found, flow))
-		return DENIED;
-	if (c->limit_interval_ns && limited(c, flow))
-		return LIMITED;
+	if (c->rules) {
+		if (denied(c, found, flow))
+			return DENIED;
+		if (c->limit_interval_ns && limited(c, flow))
+			return LIMITED;
+	}
 	if (found & CUT_OFF)
 		return MALFORMED;
 	if (x0_tables_on)

@@ -79,7 +79,7 @@ COUNTS: Final = np.dtype(
     ]
 )
 _SAMPLE: Final = struct.Struct("=QIB3x16s16s2s2sB3x")
-_CONFIG: Final = struct.Struct("=IIQQIIQ")
+_CONFIG: Final = struct.Struct("=IIQQIIIIQ")
 _NO_SAMPLE: Final = (1 << 64) - 1
 _HASHING: Final = struct.Struct("=88sI4x")
 HASH_KEY_BYTES: Final = 88
@@ -127,6 +127,8 @@ class Config:
             self.limit_burst_ns,
             self.deny_v4,
             self.deny_v6,
+            any((self.limit_interval_ns, self.deny_v4, self.deny_v6)),
+            0,
             self.sample_every - 1 if self.sample_every else _NO_SAMPLE,
         )
 
@@ -135,7 +137,7 @@ class Config:
         """Of this layout; None: it is another program's, or another version's."""
         if len(content) != _CONFIG.size:
             return None
-        magic, layout, interval, burst, v4, v6, mask = _CONFIG.unpack(content)
+        magic, layout, interval, burst, v4, v6, _, _, mask = _CONFIG.unpack(content)
         if (magic, layout) != (MAGIC, LAYOUT_VERSION):
             return None
         return cls(interval, burst, v4, v6, 0 if mask == _NO_SAMPLE else mask + 1)
