@@ -29,6 +29,15 @@ OF_PAYMENTS: Final = {
     "ray_x0tta6bl4_payments_reviews",
     "ray_x0tta6bl4_payments_settled_total",
 }
+OF_XDP: Final = {  # those of a kernel see these set
+    "ray_x0tta6bl4_xdp_attached",
+    "ray_x0tta6bl4_xdp_drops_total",
+    "ray_x0tta6bl4_xdp_evicted_flows_total",
+    "ray_x0tta6bl4_xdp_mode",
+    "ray_x0tta6bl4_xdp_table_entries",
+    "ray_x0tta6bl4_xdp_untabled_packets_total",
+    "ray_x0tta6bl4_xdp_wanted",
+}
 OF_FAILURES: Final = {"ray_x0tta6bl4_errors_total"}
 # Tests of the live loop, of the historian and of the actor of alerts see these counted.
 ELSEWHERE: Final = {

@@ -121,8 +121,9 @@ CATALOGUE: Final[Mapping[AlertName, Entry]] = MappingProxyType(
         ),
         AlertName.XDP_DETACHED: Entry(
             _ERROR,
-            "The packet filter has been taken off a network device by somebody else.",
-            "`ip link show` tells what is attached now; find out which program replaced it.",
+            "The packet filter has been taken off a network device.",
+            "`x0 xdp status` tells what is attached now; `x0 xdp attach` attaches the filter again,"
+            " and `x0 xdp detach` says that it was meant.",
         ),
         AlertName.XDP_REATTACHED: Entry(
             _WARNING,

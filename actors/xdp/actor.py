@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from actors.runtime.shell import ActorShell
+from actors.xdp import hosts
 from actors.xdp.contract import XDP, XdpContract, xdp_actor
 from actors.xdp.host_owner import HostOwner
 from actors.xdp.interfaces import LinkChanges
@@ -58,6 +59,8 @@ class XdpActor(ActorShell):
         self._waits_for = "the interfaces of its host have not been looked at yet"
         self._begin(self._look(), XdpContract)
         self._vital(self._follow())
+        if options.hosts_s:
+            self._vital(self._follow_hosts())
 
     async def _follow(self) -> None:
         """Look again whenever the interfaces change, and now and then."""
@@ -74,6 +77,20 @@ class XdpActor(ActorShell):
                         await asyncio.sleep(_SETTLE_S)
                 self._changed.clear()
                 await self._look()
+
+    async def _follow_hosts(self) -> None:
+        """Start the actors of hosts that join, or whose actor is gone."""
+        failed = False
+        while True:
+            await asyncio.sleep(self._options.hosts_s)
+            try:
+                for host in await asyncio.to_thread(hosts.complete, XdpActor, self._options):
+                    self._log.info("host %s has joined: its actor is started", host)
+                failed = False
+            except Exception as error:  # noqa: BLE001 - as while Ray's control process restarts
+                if not failed:
+                    self._errors.handle(error, severity="warning", doing="looking at the hosts")
+                failed = True
 
     @contextlib.contextmanager
     def _hearing(self) -> Iterator[None]:

@@ -306,6 +306,7 @@ class XdpOptions:
         state_dir: where it keeps what is wished, for its next life.
         session: whose wishes these are; another session begins anew.
         look_s: between two looks at the interfaces when nothing changes, s.
+        hosts_s: between two looks for hosts of the cluster that have no actor, s; 0: for none.
     """
 
     host: str
@@ -317,6 +318,7 @@ class XdpOptions:
     state_dir: str
     session: str
     look_s: float = 5.0
+    hosts_s: float = 0.0
 
 
 class XdpContract(ActorContract, Protocol):

@@ -47,6 +47,11 @@ class Exported:
         self._entries = metrics.gauge(
             "x0tta6bl4_xdp_table_entries", "Entries in a table", ("interface", "table")
         )
+        self._wanted = metrics.gauge(
+            "x0tta6bl4_xdp_wanted",
+            "Whether the program is to be attached to an interface that there is",
+            ("interface",),
+        )
         self._attached = metrics.gauge(
             "x0tta6bl4_xdp_attached", "Whether the program is attached", ("interface",)
         )
@@ -70,6 +75,8 @@ class Exported:
     def attachment(self, interface: str, state: Ownership | None) -> None:
         """Tell where the program is; None: it is not wished there any more."""
         attached = state.attached if state is not None and state.state == "attached" else None
+        wanted = state is not None and state.state != "waiting"
+        self._wanted.set(float(wanted), interface=interface)
         self._attached.set(float(attached is not None), interface=interface)
         for mode in _MODES:
             runs = attached is not None and attached.mode is mode

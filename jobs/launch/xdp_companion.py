@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.xdp.contract import XDP, XdpOptions, xdp_actor
+from actors.xdp.contract import XDP, XdpOptions
 from jobs.launch import record
 from jobs.launch.companion import Companion, Stage
 
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 class XdpCompanion(Companion):
-    """One actor on each host; it attaches nothing unless a setting or a command says so."""
+    """One actor on each host, also on one that joins later.
+
+    It attaches nothing unless a setting or a command says so.
+    """
 
     name = XDP
     off = "not owned (X0TTA6BL4_XDP=0, or X0TTA6BL4_MINIMAL)"
@@ -24,24 +27,24 @@ class XdpCompanion(Companion):
         return plan.settings.xdp
 
     def start(self, plan: Plan) -> None:
-        """Start the actors, each on its host and nowhere else."""
-        from actors.runtime import spawn
+        """Start the actors of the hosts that there are; these start those of hosts that join."""
+        from actors.xdp import hosts
         from actors.xdp.actor import XdpActor
 
-        for host, node in spawn.hosts().items():
-            options = xdp_options(plan, host)
-            spawn.detached(XdpActor, xdp_actor(host), options, node=node)
+        hosts.complete(XdpActor, xdp_options(plan))
 
     def owns(self, actor: str) -> bool:
         """There is one for each host."""
         return actor.startswith(f"{XDP}-")
 
 
-def xdp_options(plan: Plan, host: str) -> XdpOptions:
-    """What the actor of a host is started with."""
+def xdp_options(plan: Plan) -> XdpOptions:
+    """What the actor of each host is started with, but for the name of the host."""
+    from actors.xdp.hosts import LOOK_S
+
     settings = plan.settings
     return XdpOptions(
-        host,
+        "",
         tuple(settings.xdp_interfaces.split(",")) if settings.xdp_interfaces else (),
         settings.xdp_mode,
         settings.xdp_pin,
@@ -49,4 +52,5 @@ def xdp_options(plan: Plan, host: str) -> XdpOptions:
         settings.log_level,
         str(record.owners(settings.state_dir)),
         f"{settings.namespace} {plan.began_at!r}",
+        hosts_s=LOOK_S,
     )

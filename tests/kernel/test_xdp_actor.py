@@ -9,7 +9,9 @@ import os
 import secrets
 import subprocess
 import sys
+from ipaddress import IPv4Address
 from subprocess import PIPE
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,10 +20,12 @@ import uvloop
 from actors.runtime.alerting import Alert, AlertName, send_alerts_to
 from actors.runtime.errors import InvalidInput
 from actors.runtime.metrics import MemoryMetrics
-from actors.xdp import attachment, interfaces, rules
+from actors.xdp import attachment, host_owner, interfaces, rules
 from actors.xdp.actor import XdpActor
 from actors.xdp.contract import Mode, XdpCounters, XdpOptions
 from actors.xdp.errors import AlreadyAttached, ForeignProgram, NoInterface, NotAttached
+from actors.xdp.host_alerts import WINDOW_S
+from actors.xdp.host_owner import HostOwner
 from actors.xdp.interfaces import MODE_FLAGS
 from actors.xdp.libbpf import objects
 from actors.xdp.owner import Owner
@@ -153,8 +157,10 @@ def test_what_a_setting_names_is_attached_and_counted(host: Host) -> None:
             peers = {"interface": "x0a", "rank": "1"}
             assert metrics.value("x0tta6bl4_xdp_top_peer_bytes", **peers) == 7 * len(FRAME)
             assert metrics.value("x0tta6bl4_xdp_enabled") == 1
+            assert metrics.value("x0tta6bl4_xdp_wanted", interface="x0a") == 1
             await made.detach("x0a")
             assert metrics.value("x0tta6bl4_xdp_attached", interface="x0a") == 0
+            assert metrics.value("x0tta6bl4_xdp_wanted", interface="x0a") == 0
             assert metrics.value("x0tta6bl4_xdp_mode", **runs) == 0
 
     run(scenario)
@@ -194,6 +200,38 @@ def test_what_a_command_attaches_follows_the_interface(host: Host, alerts: list[
             assert lasting(alerts) == set()
 
     run(scenario)
+
+
+def test_a_flood_of_made_up_sources_is_an_alert_until_it_is_over(
+    host: Host, alerts: list[Alert], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More new flows than the tables take in a minute; Prometheus is told as many."""
+    now = [1000.0]
+    monkeypatch.setattr(host_owner, "time", SimpleNamespace(time=lambda: now[0]))
+    metrics = MemoryMetrics()
+    given = ("box", ("x0a",), Mode.AUTO, False, str(host.bpffs), "ERROR", str(tmp_path), "one")
+    with contextlib.closing(HostOwner(XdpOptions(*given), metrics)) as owner:
+        owner.look()
+        program = attachment.opened("x0a")
+        sources = (str(IPv4Address(0x0A000000 + number)) for number in range(40_000))
+        xdp_net.send("y0a", [datagram(source) for source in sources], program)
+        program.close()
+        assert lasting(alerts) == set()
+        now[0] += WINDOW_S
+        owner.look()
+        (alert,) = [one for one in alerts if one.ended is None]
+        assert (alert.name, alert.subjects) == (AlertName.XDP_MAP_CHURN, ("x0a",))
+        churn = owner.counters("x0a", 0)
+        assert isinstance(churn, XdpCounters)
+        assert f"{churn.churn.untabled:,} packets" in alert.summary
+        untabled = metrics.value("x0tta6bl4_xdp_untabled_packets_total", interface="x0a")
+        evicted = metrics.value("x0tta6bl4_xdp_evicted_flows_total", interface="x0a")
+        assert (untabled, evicted) == (churn.churn.untabled, churn.churn.evicted_flows)
+        flows = {"interface": "x0a", "table": "flows"}
+        assert metrics.value("x0tta6bl4_xdp_table_entries", **flows) == churn.churn.flows
+        now[0] += WINDOW_S
+        owner.look()
+        assert lasting(alerts) == set()
 
 
 async def state(made: XdpActor, wanted: str) -> bool:

@@ -19,6 +19,7 @@ from actors.xdp.contract import (
 )
 from actors.xdp.exported import Exported
 from actors.xdp.host_alerts import UNTABLED, WINDOW_S, HostAlerts
+from actors.xdp.hosts import missing
 from jobs.launch.companion import OFF, Plan, Seen
 from jobs.launch.companion import State as CompanionState
 from jobs.launch.xdp_companion import XdpCompanion, xdp_options
@@ -142,12 +143,20 @@ def test_each_host_has_an_actor_with_a_name_of_safe_characters() -> None:
     chosen = Plan(
         Settings.load(xdp_interfaces="eth0,wlan0", xdp_mode="skb"), None, own_cluster=True
     )
-    options = xdp_options(chosen, "box")
+    options = xdp_options(chosen)
     assert options.interfaces == ("eth0", "wlan0")
     assert (options.mode, options.pin) == (Mode.SKB, False)
-    other = xdp_options(Plan(Settings.load(), None, own_cluster=True), "box")
+    other = xdp_options(Plan(Settings.load(), None, own_cluster=True))
     assert other.interfaces == ()
     assert other.session != options.session
+
+
+def test_a_host_that_joins_gets_an_actor_and_no_other_is_touched() -> None:
+    """Also one whose actor is gone; one that has left is none of its concern."""
+    hosts = {"a": "node-1", "b.example": "node-2", "c": "node-3"}
+    assert missing(hosts, ["xdp-a", "xdp-gone", "twin"]) == {"b.example": "node-2", "c": "node-3"}
+    assert missing(hosts, ["xdp-a", "xdp-b-example", "xdp-c"]) == {}
+    assert missing({}, ["xdp-a"]) == {}
 
 
 def test_status_shows_the_actor_of_each_host() -> None:
