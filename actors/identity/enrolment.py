@@ -88,6 +88,15 @@ class Enrolment:
         held = self._known.get(name, {}).get(use)
         return None if held is None else bytes.fromhex(held)
 
+    def names(self) -> frozenset[str]:
+        """All names that a key is enrolled for.
+
+        Raises:
+            EnrolmentUnreadable: the registry is no registry.
+        """
+        self._refresh()
+        return frozenset(self._known)
+
     def enrol(self, entries: Mapping[str, bytes], use: str) -> list[str]:
         """Enrol public keys or their digests, by name.
 

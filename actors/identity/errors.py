@@ -183,6 +183,7 @@ class HandshakeReason(StrEnum):
     BAD_CONFIRMATION = "bad_confirmation"  # the two sides have not the same secret
     SIGNING_FAILED = "signing_failed"  # our own key could not be used
     UNREACHABLE = "unreachable"  # the peer did not answer
+    DECLINED = "declined"  # the peer takes part in no handshake, as one that seals nothing
     KEY_NOT_ENROLLED = "key_not_enrolled"  # another key is enrolled for this side
     UNSEALED = "unsealed"  # an envelope came as it is
     BAD_SEAL = "bad_seal"  # a record of a session was altered
@@ -202,6 +203,7 @@ _FALLBACK: Final = frozenset(
         HandshakeReason.SUITE_DOWNGRADE,
         HandshakeReason.CLASSICAL_ONLY,
         HandshakeReason.UNSEALED,
+        HandshakeReason.DECLINED,
     }
 )
 

@@ -2,11 +2,12 @@
 
 Each shard begins a session with each peer that it has something for, and sends under it; the peer
 only answers under it. So a session that its initiator never finished is used by nobody. A session
-ends after `SESSION_S` or `SESSION_RECORDS`, and when the peer does not know it (it restarted); the
-next begins at once. There is no way around one: without a session nothing is sent.
+ends after `SESSION_S` or `SESSION_RECORDS`, and when the peer does not know it: it restarted, or it
+has forgotten a session of twice that age. The next begins at once. There is no way around one:
+without a session nothing is sent.
 
-    record = fields(type, session id, number, sealed)
-    sealed = AEAD(key of the direction, nonce = number, associated data = fields(type, id, number))
+    record = type (1 byte), session id (16), number (12, big-endian), sealed
+    sealed = AEAD(key of the direction, nonce = number, associated data = all that is before it)
 
 The types are 0x10 for what is sent, 0x11 for its answer (same number, other key) and 0x12 for "I do
 not know this session". A message of a handshake goes after 0x13 and the first 16 bytes of the
@@ -32,7 +33,7 @@ from actors.identity.enrolment import Enrolment, derived_seed, seed_in
 from actors.identity.errors import HandshakeFailed, HandshakeReason
 from actors.identity.handshake import Initiator, OfferMemory, Party, Responder
 from actors.identity.handshake_messages import Suite
-from actors.runtime.errors import Unavailable
+from actors.runtime.errors import Unavailable, X0Error
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -207,8 +208,9 @@ class SecureChannel:
             if again:
                 self._watch.rotation_failed("session", f"{peer}: {error.reason}")
             raise self._failed(error.reason, peer) from error
-        except Unavailable:
-            self._failed(HandshakeReason.UNREACHABLE, peer)
+        except X0Error as error:
+            away = isinstance(error, Unavailable)
+            self._failed(HandshakeReason.UNREACHABLE if away else HandshakeReason.DECLINED, peer)
             raise
         self._watch.handshake_succeeded(time.perf_counter() - began)
         if again:
@@ -239,7 +241,7 @@ class SecureChannel:
         sealed = next(
             (one for one in self._hearing.values() if one.session.session_id == session_id), None
         )
-        if sealed is None:
+        if sealed is None or self._clock() - sealed.began >= 2 * SESSION_S:
             return _UNKNOWN
         peer = sealed.session.peer
         try:

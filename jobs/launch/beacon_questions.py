@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from actors.mesh import control
 from actors.mesh.contract import COORDINATOR, STATUS_S
-from actors.runtime.errors import X0Error
+from actors.runtime.errors import InvalidInput, X0Error, close_matches
 from jobs.launch import by_socket, interruption
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +37,47 @@ def asked() -> Protection:
         NotRunning: no session runs.
         NoEmulatedMesh: it has no emulated mesh.
     """
+    return _answered(_ask)
+
+
+def forget(names: Sequence[str]) -> list[str]:
+    """Have the enrolled keys of nodes or shards of the running mesh forgotten.
+
+    The next key that each comes with is enrolled in its place.
+
+    Raises:
+        InvalidInput: no key is enrolled for one of them; none is forgotten.
+        NotRunning: no session runs.
+        NoEmulatedMesh: it has no emulated mesh.
+    """
+    return _answered(lambda: _forget(names))
+
+
+async def _forget(names: Sequence[str]) -> list[str]:
+    from actors.identity.enrolment import Enrolment
+
+    options = await control.coordinator(timeout_s=STATUS_S).options()
+    registry = Enrolment(options.shard.directory)
+    known = registry.names()
+    for name in names:
+        if name not in known:
+            raise InvalidInput(
+                f"no key is enrolled for {name}",
+                "it is the name of no node or shard that has proven itself in this mesh",
+                close_matches(name, known) or "`x0 beacons --nodes` lists the nodes that sign.",
+                entry=name,
+            )
+    return registry.forget(names)
+
+
+def _answered(question: Callable[[], Coroutine[Any, Any, T]]) -> T:
     from jobs.launch import found as finding
 
-    answers = by_socket.asked(finding.state_dir(), COORDINATOR, _ask)
-    return _by_ray() if answers is None else answers
+    answer = by_socket.asked(finding.state_dir(), COORDINATOR, question)
+    return _by_ray(question) if answer is None else answer
 
 
-def _by_ray() -> Protection:
+def _by_ray(question: Callable[[], Coroutine[Any, Any, T]]) -> T:
     from actors.runtime import log
     from jobs.launch import session
     from serve_apps.settings import Settings
@@ -50,7 +86,7 @@ def _by_ray() -> Protection:
     log.configure(settings.log_level)
     running = session.running_mesh(settings)
     try:
-        return interruption.run(_ask())
+        return interruption.run(question())
     finally:
         running.close()
 

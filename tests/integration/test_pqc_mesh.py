@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import stat
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from living_mesh import MeshStarter, ask, collect, sides, sigkill, until
 
+from actors.identity.enrolment import Enrolment
 from actors.identity.errors import HandshakeFailed
+from actors.mesh import control
 from actors.mesh.frames import Envelope
 from jobs.launch import beacon_questions
 from jobs.terminal import beacon_tables
@@ -19,22 +22,30 @@ if TYPE_CHECKING:
     from actors.mesh.client import Mesh
 
 PORT = 5
+EPOCH_S = 10.0
 SHARDS = ("mesh-shard-00", "mesh-shard-01")
 NEVER = {"clock_skew", "bad_signature", "bad_certificate", "wrong_key", "replayed", "malformed"}
 
 
 async def test_a_mesh_whose_shards_prove_everything(namespace: str, tmp_path: Path) -> None:
-    """Routes, messages, refusals, and the death of a shard, which comes back as itself."""
+    """Routes, messages, refusals, new keys, and a shard that dies and comes back as itself."""
     starter = MeshStarter(namespace, tmp_path)
-    async with starter.running(pqc_beacons=True) as mesh:
+    async with starter.running(pqc_beacons=True, beacon_epoch_s=EPOCH_S) as mesh:
         await _sends(mesh)
         first = await _protected()
         await _refuses_what_is_not_sealed()
         await _is_shown(mesh)
         _keeps_seeds_private(tmp_path)
 
+        before = time.monotonic()
+        registry, node = await _forgotten()
+        await until(lambda: _heard_anew(first), "keys are replaced")
+        assert await _lost_since(before) == []
+        second = await _protected()
+        assert registry.enrolled(node, "ml-dsa-65") is not None
+
         await sigkill(SHARDS[0])
-        await until(lambda: _heard_anew(first), "the shard's nodes are heard in a new epoch")
+        await until(lambda: _heard_anew(second), "the shard's nodes are heard in a new epoch")
         await _sends(mesh)
         await _protected()
 
@@ -82,7 +93,21 @@ async def _report(shard: str) -> dict[str, Any]:
 async def _heard_anew(before: dict[str, int]) -> bool:
     heard = (await _report(SHARDS[1]))["heard"]
     assert heard.keys() <= before.keys()
-    return all(each["epoch"] > before[name] for name, each in heard.items())
+    return bool(heard) and all(each["epoch"] > before[name] for name, each in heard.items())
+
+
+async def _lost_since(before: float) -> list[Any]:
+    """Neighbours that were lost: none, since each Hello counted."""
+    events = [event for shard in SHARDS for event in await ask(shard, "events", before)]
+    return [event for event in events if event.kind == "neighbour-lost"]
+
+
+async def _forgotten() -> tuple[Enrolment, str]:
+    """Have the key of a node forgotten that the other shard does not hear anyway."""
+    signing, heard = (await _report(SHARDS[0]))["signing"], (await _report(SHARDS[1]))["heard"]
+    node = next(name for name in signing if name not in heard)
+    assert await beacon_questions._forget([node]) == [node]
+    return Enrolment((await control.coordinator().options()).shard.directory), node
 
 
 async def _refuses_what_is_not_sealed() -> None:

@@ -63,7 +63,9 @@ def test_the_first_key_holds_until_it_is_forgotten(tmp_path: Path) -> None:
     assert registry.enrolled("b", USE) == b"new"
     assert registry.enrolled("a", "ed25519") is None
 
+    assert registry.names() == {"a", "b"}
     assert registry.forget(["a", "nobody"]) == ["a"]
+    assert registry.names() == {"b"}
     assert registry.enrolled("a", USE) is None
     assert registry.enrol({"a": b"other"}, USE) == []
 

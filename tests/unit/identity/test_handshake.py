@@ -424,7 +424,7 @@ def test_a_choice_that_was_not_offered_is_refused(
 def test_other_failures_are_no_fallback_attempts() -> None:
     """A bad signature is an attack or a fault, and no wish for less."""
     assert not HandshakeReason.BAD_SIGNATURE.is_fallback_attempt
-    assert sum(reason.is_fallback_attempt for reason in HandshakeReason) == 6
+    assert sum(reason.is_fallback_attempt for reason in HandshakeReason) == 7
 
 
 @settings(max_examples=60, deadline=None)

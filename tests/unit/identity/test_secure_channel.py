@@ -13,6 +13,7 @@ from actors.identity.enrolment import Enrolment, seed_in
 from actors.identity.errors import HandshakeFailed
 from actors.identity.pqc_watch import PqcWatch
 from actors.identity.secure_channel import SESSION_RECORDS, USE, SecureChannel
+from actors.mesh.errors import NothingSealed
 from actors.runtime.alerting import Alert, AlertName, send_alerts_to
 from actors.runtime.errors import ActorUnavailable
 from actors.runtime.metrics import MemoryMetrics
@@ -214,6 +215,31 @@ async def test_a_peer_that_is_away_is_no_attack(pair: tuple[Shard, Shard]) -> No
         send_alerts_to(lambda _: None)
     assert one.count("handshake_failure_total", reason="unreachable") == 1
     assert alerts == []
+
+
+async def test_a_peer_that_seals_nothing_is_a_fallback_attempt(pair: tuple[Shard, Shard]) -> None:
+    """It is refused and alerted; what was to be sent is not."""
+    one, _ = pair
+
+    async def say(message: bytes) -> bytes:
+        assert b"content" not in message
+        raise NothingSealed("two")
+
+    with pytest.raises(NothingSealed):
+        await one.channel.carry("two", b"content", say)
+    assert one.count("fallback_attempts_total", reason="declined") == 1
+    assert [alert.name for alert in one.alerts] == [AlertName.PQC_FALLBACK_ATTEMPTED]
+
+
+async def test_a_session_is_not_heard_for_ever(pair: tuple[Shard, Shard]) -> None:
+    """A peer that goes on with an old one has to agree anew."""
+    one, two = pair
+    await one.channel.carry("two", b"a", two.hear)
+    one.now, two.now = one.now + 1.0, two.now + 2 * secure_channel.SESSION_S
+    one.channel._clock = lambda: one.now if one.channel._sending else two.now
+    await one.channel.carry("two", b"b", two.hear)
+    assert one.count("handshake_success_total") == 2
+    assert [content for _, content in two.handled] == [b"a", b"b"]
 
 
 async def test_who_has_another_key_than_the_enrolled_one_does_not_start(
