@@ -66,14 +66,13 @@ passes everything. "Parse and count" is this project's without its tables of pee
 "full" is all of it with {denied:,} denied networks of each family, for one flow, for 65,536 that \
 take turns, and for 16 million, of which hardly one comes twice: each part goes on where the one \
 before ended. "Limited" has a rate limit too. The entries of 65,536 flows are 4 MiB: where the \
-caches that are near a core hold less, each packet waits for one line of memory, which is most of \
-its cost, and no program that keeps an entry of a line for each flow can be below that. Of flows \
-that do not come twice, 20,000 a second and CPU get an entry, however long that second is for a \
-process that others interrupt: on a busy machine they are more of the packets.
+caches near a core hold less, each packet waits for a line of memory, which is most of its cost. \
+Of flows that do not come twice, 20,000 a second and CPU get an entry, by the clock: on a busy \
+machine they are more of the packets.
 
 A scrape reads all {entries:,} flows of {peers:,} peers, each flow on one CPU, and finds the 20 of \
-each that sent most. \
-A replacement loads the program anew and swaps it in on a veth pair. The time until the first \
+each that sent most. A replacement loads the program anew and swaps it in on a veth pair. The \
+time until the first \
 count runs from the call to attach to the first packet that is counted, while packets come \
 without a pause."""
 
