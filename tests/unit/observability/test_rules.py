@@ -28,8 +28,8 @@ SHIPPED = Path(cluster.__file__).parent / "observability"
 NOT_BUILT = "no part of this project does that yet"
 OF_SHARD = "the shard alone sees who and why"
 WITHOUT_RULE = {
-    AlertName.SVID_EXPIRING: NOT_BUILT,
-    AlertName.SVID_RENEWAL_FAILED: NOT_BUILT,
+    AlertName.SVID_EXPIRING: OF_HOST,
+    AlertName.SVID_RENEWAL_FAILED: OF_HOST,
     AlertName.PQC_HANDSHAKE_FAILURE: OF_SHARD,
     AlertName.PQC_FALLBACK_ATTEMPTED: OF_SHARD,
     AlertName.PQC_KEY_ROTATION_FAILED: OF_SHARD,
