@@ -38,6 +38,7 @@ OF_XDP: Final = {  # those of a kernel see these set
     "ray_x0tta6bl4_xdp_untabled_packets_total",
     "ray_x0tta6bl4_xdp_wanted",
 }
+OF_IDENTITY: Final = {"ray_x0tta6bl4_svid_life_left_ratio"}  # its actor's tests see it set
 OF_FAILURES: Final = {"ray_x0tta6bl4_errors_total"}
 # Tests of the live loop, of the historian and of the actor of alerts see these counted.
 ELSEWHERE: Final = {

@@ -88,12 +88,14 @@ CATALOGUE: Final[Mapping[AlertName, Entry]] = MappingProxyType(
         AlertName.SVID_EXPIRING: Entry(
             _ERROR,
             "A certificate of an identity (SVID) ends soon and has not been renewed.",
-            "Check that the SPIRE agent of this machine runs and reaches its server.",
+            "`x0 identity status` says why; the SPIRE agent of this machine, if one is set, must"
+            " run and reach its server.",
         ),
         AlertName.SVID_RENEWAL_FAILED: Entry(
             _ERROR,
             "An identity could not be renewed. Connections end when the present one expires.",
-            "The reason is in the alert; check the SPIRE agent and the registration entry.",
+            "The reason is in the alert and in `x0 identity status`; with SPIRE, check the agent"
+            " and the registration entry.",
         ),
         AlertName.PQC_HANDSHAKE_FAILURE: Entry(
             _CRITICAL,

@@ -29,6 +29,10 @@ class Exported:
         self._left = metrics.gauge(
             "x0tta6bl4_svid_seconds_left", "Seconds until the default SVID of this host ends"
         )
+        self._ratio = metrics.gauge(
+            "x0tta6bl4_svid_life_left_ratio",
+            "Part of the life of this host's default SVID that is left; 0: it may not be used",
+        )
         self._usable = metrics.gauge(
             "x0tta6bl4_svid_usable", "Whether this host has an SVID that may be used (1) or not (0)"
         )
@@ -50,7 +54,11 @@ class Exported:
         """Count how it is at a Unix time, s."""
         self._usable.set(float(usable(status)))
         if status.svids:
-            self._left.set(max(0.0, status.svids[0].not_after - now))
+            svid = status.svids[0]
+            left_s = max(0.0, svid.not_after - now)
+            self._left.set(left_s)
+            life_s = max(svid.not_after - svid.not_before, 1.0)
+            self._ratio.set(left_s / life_s if usable(status) else 0.0)
         self._generation.set(status.generation)
         self._renewals.inc(status.renewals - self._told_renewals)
         self._told_renewals = status.renewals

@@ -126,6 +126,7 @@ async def test_metrics_follow(tmp_path: Path) -> None:
     await eventually(lambda: living.metrics.value("x0tta6bl4_svid_renewals_total"))
     assert 3500 < living.metrics.value("x0tta6bl4_svid_seconds_left") <= 3600
     assert living.metrics.value("x0tta6bl4_svid_usable") == 1
+    assert living.metrics.value("x0tta6bl4_svid_life_left_ratio") > 0.9
     assert living.metrics.value("x0tta6bl4_svid_generation") >= 2
     await living.end()
 
@@ -238,6 +239,7 @@ async def test_an_identity_that_ends_is_told_and_told_to_be_over(
     with pytest.raises(NoIdentity, match="expired"):
         await living.actor.sign(b"", "test")
     assert living.metrics.value("x0tta6bl4_svid_usable") == 0
+    assert living.metrics.value("x0tta6bl4_svid_life_left_ratio") == 0
     raised.clear()
     again = Living(tmp_path)
     await living.until(lambda now: now.state is SvidState.FRESH)

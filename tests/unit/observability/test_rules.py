@@ -20,15 +20,23 @@ from actors.payments.errors import ClockSkewed, CursorStale
 from actors.runtime.alerting import AlertName
 from actors.runtime.errors import ConfigurationError
 from actors.topology.events import EventKind
-from tests.exported_names import ELSEWHERE, OF_FAILURES, OF_MESH, OF_OBSERVER, OF_PAYMENTS, OF_XDP
+from tests.exported_names import (
+    ELSEWHERE,
+    OF_FAILURES,
+    OF_IDENTITY,
+    OF_MESH,
+    OF_OBSERVER,
+    OF_PAYMENTS,
+    OF_XDP,
+)
 from tests.prometheus_servers import program
 from tests.unit.observability.definitions import ROOT, exported
 
 SHIPPED = Path(cluster.__file__).parent / "observability"
 NOT_BUILT = "no part of this project does that yet"
 OF_SHARD = "the shard alone sees who and why"
+OF_HOST = "the actor of the host alone sees why"
 WITHOUT_RULE = {
-    AlertName.SVID_EXPIRING: OF_HOST,
     AlertName.SVID_RENEWAL_FAILED: OF_HOST,
     AlertName.PQC_HANDSHAKE_FAILURE: OF_SHARD,
     AlertName.PQC_FALLBACK_ATTEMPTED: OF_SHARD,
@@ -107,7 +115,8 @@ def test_each_metric_of_a_rule_is_exported_with_the_labels_that_the_rule_names()
             assert set(label.split(", ")) <= known | LABELS_OF_PROMETHEUS, rule
         used = set(re.findall(r"\bx0tta6bl4:[\w:]+", rule["expr"]))
         assert used <= set(recorded), rule
-    assert named == OF_MESH | OF_OBSERVER | OF_PAYMENTS | OF_FAILURES | OF_XDP | ELSEWHERE
+    known = OF_MESH | OF_OBSERVER | OF_PAYMENTS | OF_FAILURES | OF_XDP | OF_IDENTITY | ELSEWHERE
+    assert named == known
     assert not any(metric.startswith("x0tta6bl4_") for metric in named)
 
 
@@ -120,7 +129,8 @@ def test_the_kinds_and_states_that_rules_name_exist() -> None:
     named = {name for found in re.findall(r'type=~"([^"]*)"', text) for name in found.split("|")}
     of_settings = {ConfigurationError, *ConfigurationError.__subclasses__()}
     expected = {*of_settings, ClockSkewed, CursorStale}
-    assert named == {error.__name__ for error in expected if error.__module__.startswith("actors.")}
+    theirs = ("actors.payments.", "actors.runtime.")  # whom these names are of
+    assert named == {error.__name__ for error in expected if error.__module__.startswith(theirs)}
 
 
 def test_no_rule_takes_more_than_its_metrics_have() -> None:
