@@ -230,8 +230,8 @@ async def _under_load(machine: _Machine, during_s: float, progress: Progress) ->
     )
     load.renewals = (await machine.actor.status()).renewals - first
     server.close()
-    for supply in supplies:
-        supply.cancel()
+    for supplying in supplies:
+        supplying.cancel()
     return load
 
 
