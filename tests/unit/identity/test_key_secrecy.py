@@ -98,6 +98,7 @@ async def supply(api: ScriptedApi, signer: Signer) -> Holder:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+        await until(lambda: not api.svids.followers)
     return holder
 
 
