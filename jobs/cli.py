@@ -27,6 +27,7 @@ from jobs import (
     links,
     nodes,
     pay,
+    quarantine,
     route,
     send,
     source,
@@ -72,6 +73,7 @@ app.add_typer(source.app, name="source")
 app.add_typer(lab.app, name="lab")
 app.add_typer(pay.app, name="pay")
 app.add_typer(xdp.app, name="xdp")
+app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(identity.app, name="identity")
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from serve_apps.settings import Settings
 
 _STATUS_S: Final = 15.0  # for an answer about the mesh; the coordinator itself waits for shards
-SCENARIOS = "worst-node, random-node, link, partition, shard-kill"
+SCENARIOS = "worst-node, random-node, link, partition, shard-kill, liar, equivocator, replay"
 DEFAULT = "worst-node"
 
 
@@ -265,7 +265,7 @@ async def _mended(
         await control.coordinator().inject(Faults())
         await session.wait_ready(report.progress)
     return (
-        [ids[node] for node in sorted(faults.silent)],
+        [ids[node] for node in sorted({*faults.silent, *(node for node, _ in faults.lies)})],
         [(ids[a], ids[b]) for a, b in sorted(faults.cut)],
         membership.topology.naming,
     )
@@ -324,7 +324,8 @@ async def _drill(
             conductor = Conductor(mesh, chosen, rate, seed, report.progress, watch.settled)
             result = await conductor.run()
             failed = told.nodes
-            cause = await watch.found(failed, conductor.fault_at) if failed else None
+            broken = failed and chosen.liar < 0
+            cause = await watch.found(failed, conductor.fault_at) if broken else None
     except BaseException:
         await told.broken_off()
         raise
@@ -377,7 +378,7 @@ def compared_with_twin(
     from actors.twin.impact import impact
     from actors.twin.intact import Intact
 
-    if not plan.nodes and not plan.links:
+    if plan.liar >= 0 or not (plan.nodes or plan.links):
         return None
     conditions = Conditions(hello_s=result.hello_s, retries=result.retries, seed=result.seed)
     gone = np.flatnonzero(~membership.present)  # nodes that left keep their numbers
@@ -441,7 +442,9 @@ def _readable(
                     "first notice",
                     f"within {result.detection_bound_s:.2f} s",
                     seconds(result.detected_s),
-                ),
+                )
+                if result.scenario not in ("liar", "replay")
+                else ("first notice", "-", "-"),  # what is refused needs none
                 (
                     "all routes whole again",
                     f"within {result.convergence_bound_s:.2f} s",
@@ -457,6 +460,17 @@ def _readable(
                 ("delivered twice", "0", str(result.duplicates)),
                 ("corrupted", "0", str(result.corrupt)),
                 ("forwarding loops", "0", str(result.loops)),
+                *(
+                    [
+                        (
+                            "routes through the liar",
+                            f"no more than {result.attracted_before:.1%}",
+                            f"{result.attracted_after:.1%}",
+                        )
+                    ]
+                    if result.attracted_before is not None and result.attracted_after is not None
+                    else []
+                ),
                 *_losses(comparison),
             ],
         ),

@@ -11,6 +11,7 @@ from jobs.terminal import exit_codes, reporting
 from loadtests import (
     alerts,
     beacons,
+    byzantine,
     calls,
     compare,
     faults,
@@ -49,6 +50,7 @@ BENCHMARKS: Final[dict[str, Callable[[Progress], Outcome]]] = {
     "alerts": alerts.measure,
     "identity": identity.measure,
     "beacons": beacons.measure,
+    "byzantine": byzantine.measure,
     "twin": twin.measure,
     "payments": payments.measure,
     "respondd": respondd.measure,

@@ -10,6 +10,7 @@ from typing import Self
 from actors.alerts.settings import AlertsSettings
 from actors.history.settings import HistorySettings
 from actors.identity.beacon_settings import BeaconSettings
+from actors.identity.byzantine.settings import ByzantineSettings
 from actors.identity.settings import IdentitySettings
 from actors.mesh.settings import MeshSettings
 from actors.observe.settings import ObserveSettings
@@ -23,6 +24,7 @@ from serve_apps.inference.settings import InferenceSettings
 class Settings(
     MeshSettings,
     BeaconSettings,
+    ByzantineSettings,
     ObserveSettings,
     PaymentsSettings,
     XdpSettings,

@@ -6,6 +6,9 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from actors.identity.byzantine.signed_advertisements import SignedAdvertisements
+from actors.identity.byzantine.watch import ByzantineWatch
+from actors.identity.node_keys import NodeKeys
 from actors.identity.pqc_watch import PqcWatch
 from actors.identity.secure_channel import SecureChannel
 from actors.identity.signed_beacons import BeaconOptions, SignedBeacons
@@ -24,12 +27,28 @@ class IdentityGuards:
 
     Attributes:
         pqc: how beacons are signed and judged, and envelopes sealed; None: neither is.
+        liars: number of lying nodes to withstand; 0: advertisements are believed as they come.
+        hello_s: interval between Hellos, s.
     """
 
     pqc: BeaconOptions | None = None
+    liars: int = 0
+    hello_s: float = 1.0
 
-    def advertisements(self, directory: Path, held: Callable[[int], Lsa | None]) -> None:
-        """Advertisements are believed as they come."""
+    def advertisements(
+        self, shard: str, directory: Path, metrics: Metrics, held: Callable[[int], Lsa | None]
+    ) -> SignedAdvertisements | None:
+        """The guard of advertisements."""
+        if not self.liars:
+            return None
+        return SignedAdvertisements(
+            NodeKeys(directory),
+            held,
+            mesh=directory.name,
+            faults=self.liars,
+            hello_s=self.hello_s,
+            watch=ByzantineWatch(shard, metrics),
+        )
 
     def beacons(self, shard: str, directory: Path, metrics: Metrics) -> SignedBeacons | None:
         """The guard of beacons."""

@@ -31,6 +31,7 @@ from actors.mesh.shard_metrics import ShardMetrics
 from actors.runtime.bell import Bell
 from actors.runtime.errors import Unavailable, X0Error
 from actors.runtime.shell import ActorShell
+from actors.topology.disjoint import DisjointPaths
 from actors.topology.link_state import LinkState
 
 if TYPE_CHECKING:
@@ -232,7 +233,8 @@ class MeshShard(ActorShell):
                 host.release(number, now)
                 self._log.info("partition released", partition=number)
             if newer:  # an answer to `join` may arrive after a newer order
-                host.inject(membership.faults.silent, membership.faults.cut)
+                faults = membership.faults
+                host.inject(faults.silent, faults.cut, faults.lies)
             for number in [number for number in wanted if number not in host.partitions]:
                 partition = await asyncio.to_thread(self._recover, number, host.topology.n_nodes)
                 host.adopt(partition, self._clock.now())
@@ -262,7 +264,7 @@ class MeshShard(ActorShell):
     async def inject(self, faults: Faults) -> float:
         """See `ShardContract.inject`."""
         await self._ready()
-        self._hosting().inject(faults.silent, faults.cut)
+        self._hosting().inject(faults.silent, faults.cut, faults.lies)
         self._wake.set()
         return self._clock.now()
 
@@ -425,6 +427,33 @@ class MeshShard(ActorShell):
             heard=table.measured,
             incarnation=self._incarnation,
         )
+
+    async def quarantine(self) -> dict[str, Any]:
+        """See `ShardContract.quarantine`."""
+        await self._ready()
+        return self._hosting().guard.advertisements.report(self._clock.now())
+
+    async def clear_quarantine(self, nodes: list[int]) -> list[int]:
+        """See `ShardContract.clear_quarantine`."""
+        await self._ready()
+        cleared = self._hosting().clear_quarantine(nodes, self._clock.now())
+        self._wake.set()
+        return cleared
+
+    async def disjoint_paths(
+        self, source: int, destinations: NDArray[np.int32], most: int
+    ) -> NDArray[np.int32]:
+        """See `ShardContract.disjoint_paths`."""
+        await self._ready()
+        host = self._hosting()
+        topology, cost = host.topology, host.router.cost
+
+        def counted() -> NDArray[np.int32]:
+            search = DisjointPaths(topology, cost)
+            found = (search.between(source, to, most) for to in destinations.tolist())
+            return np.array([len(paths) for paths in found], np.int32)
+
+        return await asyncio.to_thread(counted)
 
     async def events(self, since: float) -> list[MeshEvent]:
         """See `ShardContract.events`."""

@@ -360,6 +360,23 @@ class ShardContract(ActorContract, Protocol):
         """
         ...
 
+    async def quarantine(self) -> dict[str, Any]:
+        """Who is in quarantine by what this shard knows, and what it has refused, as JSON types.
+
+        Empty if every node is believed.
+        """
+        ...
+
+    async def clear_quarantine(self, nodes: list[int]) -> list[int]:
+        """Give hosted nodes that were proven to lie another key; those that now have one."""
+        ...
+
+    async def disjoint_paths(
+        self, source: int, destinations: NDArray[np.int32], most: int
+    ) -> NDArray[np.int32]:
+        """How many node-disjoint paths, at most `most`, lead from a node to each destination."""
+        ...
+
     async def events(self, since: float) -> list[MeshEvent]:
         """What happened to hosted nodes after `since`, s on the machine's monotonic clock."""
         ...

@@ -90,6 +90,14 @@ class AdvertisementGuard(Protocol):
         """Hosted nodes whose advertisements are to say something else now."""
         ...
 
+    def clear(self, nodes: Iterable[int]) -> list[int]:
+        """Give hosted nodes that were proven to lie another chance; those that now have one."""
+        ...
+
+    def report(self, now: float) -> dict[str, Any]:
+        """What operators may want to know, as JSON types; empty if everything is believed."""
+        ...
+
     def incidents(self) -> list[Incident]:
         """What was found out since the last call, for the events of the host."""
         ...
@@ -171,6 +179,14 @@ class OpenAdvertisements:
         """See `AdvertisementGuard.amended`."""
         return []
 
+    def clear(self, nodes: Iterable[int]) -> list[int]:  # noqa: ARG002 - the Protocol's
+        """See `AdvertisementGuard.clear`."""
+        return []
+
+    def report(self, now: float) -> dict[str, Any]:  # noqa: ARG002 - the Protocol's
+        """See `AdvertisementGuard.report`."""
+        return {}
+
     def incidents(self) -> list[Incident]:
         """See `AdvertisementGuard.incidents`."""
         return []
@@ -228,7 +244,9 @@ Held = Callable[[int], "Lsa | None"]
 class GuardMaker(Protocol):
     """Makes the guards of a shard inside its process, where its nodes' keys are; picklable."""
 
-    def advertisements(self, directory: Path, held: Held) -> AdvertisementGuard | None:
+    def advertisements(
+        self, shard: str, directory: Path, metrics: Metrics, held: Held
+    ) -> AdvertisementGuard | None:
         """The guard of advertisements; None: the open one. Keys are kept under `directory`."""
         ...
 
@@ -248,6 +266,6 @@ def guard_of(
     if maker is None:
         return Guard()
     return Guard(
-        maker.advertisements(directory, held) or OpenAdvertisements(),
+        maker.advertisements(shard, directory, metrics, held) or OpenAdvertisements(),
         maker.beacons(shard, directory, metrics) or OpenBeacons(),
     )

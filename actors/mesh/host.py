@@ -24,6 +24,7 @@ from actors.mesh.exchange import Exchange, SentEnvelope
 from actors.mesh.forwarder import Forwarder
 from actors.mesh.frames import Envelope, EnvelopeAnswer, GiveUp, Settlement
 from actors.mesh.guard import Guard
+from actors.mesh.lies import Archive, Lie, other_story, praised
 from actors.mesh.lsdb import LinkStateDatabase
 from actors.mesh.medium import RadioMedium
 from actors.mesh.multipath import MultipathRouter, Passage
@@ -91,6 +92,9 @@ class MeshHost:
         self._no_room: list[MessageBatch] = []  # arrived messages whose mailbox is full
         self._scan_at = now
         self._unsaid: set[int] = set()  # nodes that owe an advertisement but are silent
+        self._lies: frozenset[tuple[int, Lie]] = frozenset()  # drilled
+        self._stories: list[Lsa] = []  # what liars among the hosted nodes tell others
+        self._archive = Archive()
         self._hops_before = 0
         self._dropped_before = 0
         self._stirred = False  # an envelope brought work for the next turn
@@ -216,11 +220,23 @@ class MeshHost:
 
     # -- faults, injected ------------------------------------------------------------------------
 
-    def inject(self, silent: Iterable[int], cut: Iterable[tuple[int, int]]) -> None:
-        """Have exactly these nodes, hosted or not, silent, and the links between these pairs cut.
+    def inject(
+        self,
+        silent: Iterable[int],
+        cut: Iterable[tuple[int, int]],
+        lies: Iterable[tuple[int, Lie]] = (),
+    ) -> None:
+        """Have exactly these nodes, hosted or not, silent, these pairs' links cut, these lie.
 
-        The radio of a silent node neither sends nor hears.
+        The radio of a silent node neither sends nor hears. A node's lies begin, and end, with the
+        next turn.
         """
+        told = frozenset(lies)
+        changed = {node for node, _ in told ^ self._lies}
+        self._lies, self._stories, self._archive = told, [], Archive()
+        if any(lie is Lie.REPLAY for _, lie in told):
+            self._archive.keep(self.database)  # as it is now, which will be old
+        self._unsaid.update(node for node in changed if node in self._nodes)
         before = self.medium.silent.copy()
         self.medium.fault(silent, cut)
         if (before & ~self.medium.silent & self.hosted).any():
@@ -320,7 +336,13 @@ class MeshHost:
         self._unsaid.update(nodes[self.medium.silent[nodes]].tolist())
         lsas = []
         for node in nodes[~self.medium.silent[nodes]].tolist():
-            fresh = self.guard.advertisements.sign(self._listed(node), now)
+            listed = self._listed(node)
+            if (node, Lie.LINKS) in self._lies:
+                listed = praised(listed, self.topology)
+            fresh = self.guard.advertisements.sign(listed, now)
+            if (node, Lie.STORIES) in self._lies:
+                story = self.guard.advertisements.sign(other_story(listed), now)
+                self._stories += [] if story is None else [story]
             if fresh is not None:
                 self._nodes[node].advertised = fresh
                 lsas.append(fresh)
@@ -395,6 +417,18 @@ class MeshHost:
         if gone:
             self.neighbours.doubt(np.array(sorted(gone), np.int32))
 
+    def clear_quarantine(self, nodes: Iterable[int], now: float) -> list[int]:
+        """Give hosted nodes that were proven to lie another chance; those that now have one."""
+        vouch = self.guard.advertisements
+        cleared = vouch.clear(nodes)
+        for node in cleared:
+            partition = self.partitions[int(self.placement.partition_of[node])]
+            first = vouch.first_incarnation(node, partition.incarnation)
+            self._nodes[node] = MeshNode(node, first)
+        if cleared:
+            self._readvertise(np.array(cleared, np.int32), now)
+        return cleared
+
     def _ask_guard(self, now: float) -> None:
         """Learn what has changed by the passing of time alone, and what was found out."""
         lapsed = self.guard.advertisements.lapse(now)
@@ -466,7 +500,14 @@ class MeshHost:
 
     def outgoing(self, peer: str, now: float) -> SentEnvelope:
         """Everything to send to `peer`. `answered` must follow before the next call for it."""
-        return self._exchange.outgoing(peer, now)
+        sent = self._exchange.outgoing(peer, now)
+        frame = sent.envelope.sync
+        if frame is not None and self._lies:
+            frame = replace(frame, lsas=(*frame.lsas, *self._stories))
+            if any((node, Lie.REPLAY) in self._lies for node in self._nodes):
+                frame = self._archive.retold(frame)
+            sent.envelope = replace(sent.envelope, sync=frame)
+        return sent
 
     def handle(self, envelope: Envelope, now: float) -> EnvelopeAnswer | None:
         """Process a peer's envelope; None if it refers to another topology than ours."""

@@ -16,7 +16,7 @@ from actors.mesh import batch as messages
 from actors.mesh.batch import NO_POTENTIAL, UNSTAMPED
 from actors.mesh.frames import DataFrames, Settlement
 from actors.mesh.host import MeshHost
-from actors.mesh.lies import Archive, other_story, praised
+from actors.mesh.lies import other_story, praised
 from actors.mesh.sync import SyncFrame
 from actors.topology.etx import MAX_COST
 
@@ -79,7 +79,6 @@ class LyingHost(MeshHost):
     ) -> None:
         self.deeds = frozenset(deeds)
         self._node = node
-        self._archive = Archive(2 * topology.n_nodes)
         self._story: Lsa | None = None
         self._forged = 0
         self._mischief_at = now

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from actors.mesh.lies import Lie
 from actors.mesh.placement import Placement, place
 from actors.runtime.state_files import write_atomic
 from actors.topology import diff
@@ -33,6 +34,7 @@ class Faults:
 
     silent: frozenset[int] = frozenset()
     cut: frozenset[tuple[int, int]] = frozenset()  # pairs of nodes, the smaller index first
+    lies: frozenset[tuple[int, Lie]] = frozenset()  # nodes that lie, and about what
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ class Membership:
             "shard_of": self.placement.shard_of,
             "silent": sorted(self.faults.silent),
             "cut": sorted(self.faults.cut),
+            "lies": sorted(self.faults.lies),
         }
         buffer = io.BytesIO()
         np.savez(
@@ -133,7 +136,9 @@ class Membership:
                 header["version"], saved["partition_of"], tuple(header["shard_of"])
             )
             faults = Faults(
-                frozenset(header["silent"]), frozenset((a, b) for a, b in header["cut"])
+                frozenset(header["silent"]),
+                frozenset((a, b) for a, b in header["cut"]),
+                frozenset((node, Lie(lie)) for node, lie in header.get("lies", ())),
             )
             return cls(topology, saved["present"], placement, faults)
 

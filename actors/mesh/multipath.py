@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 Pair = tuple[int, int]  # source and destination
 
-PAIRS_PER_JOB: Final = 64  # some 100 ms of a core in a mesh of 144 nodes
+PAIRS_PER_JOB: Final = 32  # some 100 ms of a core in a mesh of 144 nodes
+MAX_WANTED: Final = 4096  # pairs that wait for their paths; the others are asked for again
 TABLE_BYTES: Final = 64 * 2**20  # memory for paths; when it is full, all are computed anew
 _PATHS: Final = 1 << 48  # positions of paths in the tables begin here; those of trees are below
 PASSAGES: Final = 1_000_000  # copies remembered at most
@@ -91,7 +92,9 @@ class MultipathRouter(MeshRouter):
 
     def want_paths(self, pairs: set[Pair]) -> None:
         """Ask for the disjoint paths of pairs to be computed with the next job."""
-        self._pairs.update((pair, None) for pair in pairs if pair not in self._rows)
+        room = MAX_WANTED - len(self._pairs)
+        new = [pair for pair in pairs if pair not in self._rows and pair not in self._pairs]
+        self._pairs.update(dict.fromkeys(new[: max(0, room)]))
 
     @property
     def due(self) -> bool:

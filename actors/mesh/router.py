@@ -326,6 +326,11 @@ class MeshRouter:
         return hop
 
     @property
+    def cost(self) -> NDArray[np.int32]:
+        """Cost [2 * n_links] of each directed link by the installed trees; 0: it does not count."""
+        return self._cost
+
+    @property
     def destinations(self) -> NDArray[np.int32]:
         """The destinations that have trees."""
         return self._trees.destinations

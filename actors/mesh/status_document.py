@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 def flags_of(options: MeshOptions) -> Flags:
     """The flags that a mesh was started with."""
     return Flags(
-        failover=options.failover, pqc_beacons=options.pqc_beacons, minimal=options.minimal
+        byzantine=options.shard.host.liars > 0,
+        failover=options.failover,
+        pqc_beacons=options.pqc_beacons,
+        minimal=options.minimal,
     )
 
 

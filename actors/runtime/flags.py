@@ -1,7 +1,7 @@
 """The four switches of the project, read once at start.
 
-A flag with a value other than yes or no is an error, and so is switching on a feature that is not
-built: no flag is ignored silently. MINIMAL (mesh core only) excludes the others.
+A flag with a value other than yes or no is an error: no flag is ignored silently. MINIMAL (mesh
+core only) excludes the others.
 """
 
 from __future__ import annotations
@@ -32,9 +32,8 @@ _MEANING: Final = {
     "pqc_beacons": "post-quantum signatures on beacons, sessions between shards",
     "minimal": "the mesh core only",
 }
-_NOT_BUILT: Final = frozenset({"byzantine"})
 
-FlagState = Literal["on", "off", "not built yet"]
+FlagState = Literal["on", "off"]
 
 
 class FlagRow(NamedTuple):
@@ -51,7 +50,7 @@ class Flags:
     """The effective set of flags.
 
     Raises:
-        ConfigurationError: MINIMAL is combined with another, or a flag is not built yet.
+        ConfigurationError: MINIMAL is combined with another.
     """
 
     byzantine: bool = False
@@ -68,14 +67,6 @@ class Flags:
                 "Switch one of the two off.",
                 variable=variable("minimal"),
             )
-        for name in on:
-            if name in _NOT_BUILT:
-                raise ConfigurationError(
-                    f"{variable(name)} is on",
-                    "this version does not contain it: not built yet",
-                    f"Unset {variable(name)}.",
-                    variable=variable(name),
-                )
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -101,8 +92,6 @@ class Flags:
         )
 
     def _state(self, name: str) -> FlagState:
-        if name in _NOT_BUILT:
-            return "not built yet"
         return "on" if getattr(self, name) else "off"
 
 

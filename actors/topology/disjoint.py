@@ -35,6 +35,7 @@ class DisjointPaths:
             [(target[d], price[d]) for d in order[start:stop] if price[d] > 0]
             for start, stop in pairwise(bounds)
         ]
+        self._price = {(u, v): cost for u, around in enumerate(self._out) for v, cost in around}
 
     def between(self, source: int, destination: int, most: int) -> list[list[int]]:
         """At most `most` paths, each the nodes from source to destination, the shortest first.
@@ -43,7 +44,7 @@ class DisjointPaths:
         """
         if source == destination:
             return [[source]]
-        search = _Search(self._out, source, destination)
+        search = _Search(self._out, self._price, source, destination)
         while len(search.first) < most and search.augment():
             pass
         return search.paths()
@@ -53,13 +54,19 @@ class DisjointPaths:
 class _Search:
     """Paths found so far, as the successor and predecessor of each node on them."""
 
-    def __init__(self, out: list[list[tuple[int, int]]], source: int, destination: int) -> None:
+    def __init__(
+        self,
+        out: list[list[tuple[int, int]]],
+        price: dict[tuple[int, int], int],
+        source: int,
+        destination: int,
+    ) -> None:
         self._out = out
         self._source, self._destination = source, destination
         self.first: set[int] = set()  # first nodes of the paths
         self._next: dict[int, int] = {}  # of nodes between
         self._before: dict[int, int] = {}
-        self._price = {(u, v): cost for u, around in enumerate(out) for v, cost in around}
+        self._price = price
         self._height: dict[int, int] = {}  # potentials: distances of earlier searches
 
     def augment(self) -> bool:
@@ -72,6 +79,8 @@ class _Search:
             so_far, state = heapq.heappop(queue)
             if state in done:
                 continue
+            if state == goal:
+                break
             done.add(state)
             for after, cost in self._edges(state):
                 lifted = so_far + cost + self._height.get(state, 0) - self._height.get(after, 0)
@@ -80,9 +89,8 @@ class _Search:
                     heapq.heappush(queue, (lifted, after))
         if goal not in came:
             return False
-        farthest = max(best.values())
-        states = range(2 * len(self._out))
-        self._height = {s: self._height.get(s, 0) + best.get(s, farthest) for s in states}
+        for state in done:  # of the others the distance counts as the goal's: a shift of all
+            self._height[state] = self._height.get(state, 0) + best[state] - best[goal]
         self._rearrange(goal, came)
         return True
 

@@ -67,6 +67,7 @@ def mesh_options(
                 failover=flags.failover,
                 seed=settings.seed,
                 journal_max_bytes=settings.journal_max_bytes,
+                liars=settings.byzantine_faults if flags.byzantine else 0,
             ),
             mailbox_capacity=settings.mailbox_capacity,
             directory=journal_directory(settings, observe),
@@ -78,13 +79,16 @@ def mesh_options(
 
 def identity_guards(settings: Settings, flags: Flags) -> IdentityGuards | None:
     """What the shards of a mesh have to prove; None: nothing."""
-    if not flags.pqc_beacons:
+    if not flags.pqc_beacons and not flags.byzantine:
         return None
     from actors.identity.guard_maker import IdentityGuards
     from actors.identity.signed_beacons import BeaconOptions
 
+    beacons = BeaconOptions(epoch_s=settings.beacon_epoch_s, skew_s=settings.beacon_skew_s)
     return IdentityGuards(
-        pqc=BeaconOptions(epoch_s=settings.beacon_epoch_s, skew_s=settings.beacon_skew_s)
+        pqc=beacons if flags.pqc_beacons else None,
+        liars=settings.byzantine_faults if flags.byzantine else 0,
+        hello_s=settings.hello_s,
     )
 
 

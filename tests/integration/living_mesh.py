@@ -42,13 +42,18 @@ class MeshStarter:
     state_dir: Path
 
     def options(
-        self, *, failover: bool = False, pqc_beacons: bool = False, **settings: Any
+        self,
+        *,
+        failover: bool = False,
+        pqc_beacons: bool = False,
+        byzantine: bool = False,
+        **settings: Any,
     ) -> MeshOptions:
         """Those of a small radio mesh of two shards unless `settings` say otherwise."""
         given = {"topology": "radio:24", "hello_s": HELLO_S, "log_level": "WARNING"} | settings
         return mesh_options(
             Settings(state_dir=self.state_dir, namespace=self.namespace, **given),
-            Flags(failover=failover, pqc_beacons=pqc_beacons),
+            Flags(failover=failover, pqc_beacons=pqc_beacons, byzantine=byzantine),
         )
 
     def begin(self, options: MeshOptions) -> None:

@@ -91,7 +91,7 @@ def test_status_shows_the_mesh_and_what_is_not_built(state: Path, up: dict[str, 
     assert values["source"] == f"radio:{NODES}"
     assert values["hello_s"] == 0.2
     assert {s["pid"] for s in values["shards"]} == {s["pid"] for s in up["shards"]}
-    assert values["flags"]["byzantine"] == "not built yet"
+    assert values["flags"]["byzantine"] == "off"
     assert values["payments"] == []
     assert values["gateway"] == "ready"
     assert (Path(values["logs"]) / "raylet.out").exists()

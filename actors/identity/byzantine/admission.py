@@ -1,7 +1,8 @@
 """Claims that wait for their signature to be checked; no flood of them delays an honest one.
 
-- There is one place for each (sender, origin), and the newest claim of that sender stands there: a
-  sender can crowd out nobody's claims but its own, and memory is bounded by nodes x senders.
+- There is one place for each (sender, origin), and the newest claim of that sender stands there,
+  with one more for a claim that contradicts it: a sender can crowd out nobody's claims but its own,
+  and memory is bounded by nodes x senders.
 - Checks go round the senders, one claim each in turn: with d senders, each has at least the d-th
   part of every budget, however much the others send.
 - A sender that has passed on a bad signature is faulty, since honest nodes pass on only what
@@ -34,7 +35,8 @@ class Admission:
     """The waiting claims."""
 
     def __init__(self) -> None:
-        self._waiting: dict[int, dict[int, Lsa]] = {}  # sender → origin → newest claim
+        # Sender → origin → newest claim; ~origin → another story with the same stamp.
+        self._waiting: dict[int, dict[int, Lsa]] = {}
         self._order: deque[int] = deque()  # senders, the next first
         self._late_until: dict[int, float] = {}
 
@@ -53,6 +55,8 @@ class Admission:
         present = claims.get(lsa.origin)
         if present is None or present.stamp < lsa.stamp:
             claims[lsa.origin] = lsa
+        elif present.stamp == lsa.stamp and present != lsa:
+            claims[~lsa.origin] = lsa
 
     def strike(self, sender: int, now: float) -> None:
         """`sender` has passed on what no honest node passes on."""
@@ -79,13 +83,13 @@ class Admission:
         budget: int,
         turn: Callable[[Lsa], Turn],
     ) -> None:
-        round_ = deque((sender, iter(list(self._waiting[sender].values()))) for sender in senders)
+        round_ = deque((sender, iter(list(self._waiting[sender].items()))) for sender in senders)
         while round_ and len(taken) < budget:
             sender, claims = round_.popleft()
-            for lsa in claims:
+            for place, lsa in claims:
                 what = turn(lsa)
                 if what is not Turn.WAIT:
-                    del self._waiting[sender][lsa.origin]
+                    del self._waiting[sender][place]
                 if what is Turn.CHECK:
                     taken.append((sender, lsa))
                     round_.append((sender, claims))

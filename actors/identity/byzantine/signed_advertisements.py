@@ -8,7 +8,7 @@ thread.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -31,6 +31,7 @@ from actors.topology.advertisement import Lsa
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from actors.identity.byzantine.watch import ByzantineWatch
     from actors.topology.model import Topology
 
 CHECK_S: Final = 0.2e-3  # time to check a signature, generously
@@ -54,8 +55,20 @@ class SigningKeys(Protocol):
         """Signature with the key of a hosted node; None: it has no key that others accept."""
         ...
 
-    def public(self, node: int) -> tuple[int, bytes] | None:
-        """The Ed25519 public key of a node and its generation; None if none is known."""
+    def public(self, node: int, least: int) -> tuple[int, bytes] | None:
+        """The Ed25519 public key of a node and its generation; None if none is known.
+
+        If it is older than the generation `least`, there may be a newer one to look for.
+        """
+        ...
+
+    def renew(self, node: int) -> None:
+        """Give a hosted node the key of the next generation."""
+        ...
+
+    @property
+    def without_key(self) -> list[str]:
+        """Hosted nodes for which another key is enrolled."""
         ...
 
 
@@ -120,6 +133,7 @@ class SignedAdvertisements:
         hello_s: interval between Hellos, s; in it, an origin may change what it says four times.
         budget: number of claims in one job; by default such that it takes half an interval at most.
             News waits for the job under way and then its own, so for an interval at most.
+        watch: is told what is found out; None: nobody is.
     """
 
     def __init__(
@@ -131,8 +145,11 @@ class SignedAdvertisements:
         faults: int,
         hello_s: float,
         budget: int | None = None,
+        watch: ByzantineWatch | None = None,
     ) -> None:
         self.keys = keys
+        self._watch = watch
+        self._ids: tuple[str, ...] = ()
         self.figures = Figures()
         self.suspicions = Suspicions(faults)
         self._held = held
@@ -166,6 +183,7 @@ class SignedAdvertisements:
                 variable="X0TTA6BL4_BYZANTINE",
             )
         self._form = Form(topology)
+        self._ids = topology.ids
         self._hosted = frozenset(node for nodes in hosted.values() for node in nodes)
         self.keys.attend(topology, hosted)
 
@@ -255,7 +273,7 @@ class SignedAdvertisements:
     def _turn(self, lsa: Lsa, now: float) -> Turn:
         if not self._matters(lsa):
             return Turn.DROP
-        key = self.keys.public(lsa.origin)
+        key = self.keys.public(lsa.origin, generation_of(lsa))
         if key is None or key[0] < generation_of(lsa):
             return Turn.WAIT  # until its key has come too
         if key[0] > generation_of(lsa):
@@ -265,7 +283,7 @@ class SignedAdvertisements:
 
     def _checks(self, lsa: Lsa) -> tuple[Check, ...]:
         """What must hold for an advertisement to be believed; empty: it cannot."""
-        key = self.keys.public(lsa.origin)
+        key = self.keys.public(lsa.origin, generation_of(lsa))
         stories: Sequence[Story] | None = (Story(encoded(lsa, self._mesh), lsa.signature),)
         if is_quarantine(lsa):
             stories = evidence(lsa, self._mesh)
@@ -377,4 +395,40 @@ class SignedAdvertisements:
     def incidents(self) -> list[tuple[str, int, int]]:
         """See `AdvertisementGuard.incidents`."""
         found, self._incidents = self._incidents, []
+        if self._watch is not None:
+            for kind, node, other in found:
+                teller = self._ids[other] if other >= 0 else ""
+                self._watch.happened(kind, self._ids[node], teller)
+            self._watch.publish(
+                vars(self.figures),
+                quarantined=len(self._proven | self.suspicions.confirmed),
+                waiting=self.waiting,
+            )
         return found
+
+    def clear(self, nodes: Iterable[int]) -> list[int]:
+        """See `AdvertisementGuard.clear`."""
+        cleared = [node for node in nodes if node in self._proven and node in self._hosted]
+        for node in cleared:
+            self.keys.renew(node)
+            self._proven.discard(node)
+            self._stories.pop(node, None)
+            self._incidents.append(("cleared", node, -1))
+        return cleared
+
+    def report(self, now: float) -> dict[str, Any]:
+        """See `AdvertisementGuard.report`."""
+        suspected = self.suspicions.confirmed
+        return {
+            "proven": sorted(self._ids[node] for node in self._proven),
+            "suspected": {
+                self._ids[node]: {
+                    "by": [self._ids[each] for each in self.suspicions.reporters(node, now)],
+                    "for_s": round(max(0.0, self.suspicions.until(node) - now), 1),
+                }
+                for node in sorted(suspected)
+            },
+            "without_key": self.keys.without_key,
+            "waiting": self.waiting,
+            **vars(self.figures),
+        }

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from actors.mesh.client import Mesh
+    from actors.mesh.contract import MeshOptions
     from actors.mesh.membership import Membership
     from actors.topology.surviving import Surviving
 
@@ -82,16 +83,11 @@ class Conductor:
         """Drill, mend, report.
 
         Raises:
-            Conflict: faults are injected already; they would spoil the measurement.
+            Conflict: faults are injected already, which would spoil the measurement; or a node is
+                to lie in a mesh that believes all.
             Unavailable: the routes are not whole before the drill.
         """
-        options = await control.coordinator().options()
-        if self.mesh.membership.faults != Faults():
-            raise Conflict(
-                "cannot drill",
-                "faults are injected into this mesh already",
-                "Wait for the other drill to end; if it was killed, `x0 drill --mend`.",
-            )
+        options = await self._permitted()
         topology = self._before.topology
         before, truth = topology.without(), self.plan.truth(topology)
         destinations, pairs = self._choose_pairs()
@@ -103,12 +99,14 @@ class Conductor:
         try:
             survive = ~np.isin(pairs, self.plan.nodes).any(axis=1)
             loss_before = await self._before_fault(destinations, before, pairs[survive])
+            attracted = [await self._attracted(destinations)]
             bound = convergence_bound_s(options.shard.host.hello_s, truth.diameter())
             self.progress(f"breaking {', '.join(self.plan.labels(topology)[:3])}")
             broken = True
             self.fault_at = fault_at = await self._break()
             traffic.exclude(self.plan.nodes)
             healed = await self._observe(destinations, truth, fault_at, bound)
+            attracted.append(await self._attracted(destinations))
             traffic.check()
             self.progress("roll call: every pair once")
             await traffic.pause()
@@ -173,8 +171,27 @@ class Conductor:
             loss_before=loss_before,
             loss_after=loss_after,
             hops_mean=round(float(arrivals["hops"].mean()), 2) if len(arrivals) else 0.0,
+            attracted_before=attracted[0],
+            attracted_after=attracted[1],
             map_changes=map_changes,
         )
+
+    async def _permitted(self) -> MeshOptions:
+        """The options of the mesh, if it may be drilled now."""
+        options = await control.coordinator().options()
+        if self.plan.liar >= 0 and not options.shard.host.liars:
+            raise Conflict(
+                "cannot drill nodes that lie",
+                "this mesh believes every node",
+                "Start it with X0TTA6BL4_BYZANTINE=1.",
+            )
+        if self.mesh.membership.faults != Faults():
+            raise Conflict(
+                "cannot drill",
+                "faults are injected into this mesh already",
+                "Wait for the other drill to end; if it was killed, `x0 drill --mend`.",
+            )
+        return options
 
     def _choose_pairs(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Destinations to watch, and ordered pairs [p, 2] for traffic (both ways of each)."""
@@ -232,6 +249,7 @@ class Conductor:
         self.progress("mending")
         at = time.monotonic()
         await control.coordinator().inject(Faults())
+        await self._pardon()
         try:
             if not await self._map_changes():
                 await self._wait_whole(destinations, before, WHOLE_TIMEOUT_S)
@@ -241,7 +259,22 @@ class Conductor:
                 raise
         return None  # it never is as before again
 
+    async def _pardon(self) -> None:
+        """Take the node that lied, if that was proven, out of quarantine."""
+        if self.plan.scenario is DrillScenario.EQUIVOCATOR:
+            for shard in self.mesh.membership.placement.shards:
+                await control.shard(shard).clear_quarantine([self.plan.liar])
+
     # -- observation -----------------------------------------------------------------------------
+
+    async def _attracted(self, destinations: NDArray[np.int32]) -> float | None:
+        """The share of routes that lead through the node that lies; None if none does."""
+        if self.plan.liar < 0:
+            return None
+        table = await self._tables(destinations)
+        if table is None:
+            return None
+        return round(judgement.share_through(table, destinations, self.plan.liar), 4)
 
     async def _map_changes(self) -> list[str]:
         """What has changed in the map since the drill began, in words."""
@@ -342,10 +375,13 @@ class Conductor:
             found += [
                 event.at
                 for event in events
-                if event.kind == "neighbour-lost"
-                and (
-                    event.neighbour in nodes
-                    or tuple(sorted((event.node, event.neighbour))) in links
+                if (event.kind == "quarantined" and event.node == self.plan.liar)
+                or (
+                    event.kind == "neighbour-lost"
+                    and (
+                        event.neighbour in nodes
+                        or tuple(sorted((event.node, event.neighbour))) in links
+                    )
                 )
             ]
         return min(found, default=None)
@@ -363,6 +399,7 @@ class Conductor:
             if broken:
                 self.progress("mending what was broken")
                 await control.coordinator().inject(Faults())
+                await self._pardon()
             await traffic.pause()
             if traffic.sent:  # only this drill reads this port: later messages would stay unread
                 await self._drain(traffic, TIDY_S)

@@ -5,12 +5,13 @@ Pairs of nodes are unordered here and everywhere in a drill; pairs with a failed
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from actors.mesh.lies import Lie
 from actors.mesh.membership import Faults
 from actors.runtime.errors import InvalidInput
 from actors.topology.cuts import single_failures
@@ -34,6 +35,17 @@ class DrillScenario(StrEnum):
     LINK = "link"
     PARTITION = "partition"
     SHARD_KILL = "shard-kill"
+    LIAR = "liar"
+    EQUIVOCATOR = "equivocator"
+    REPLAY = "replay"
+
+
+LIES: Final = {
+    DrillScenario.LIAR: Lie.LINKS,
+    DrillScenario.EQUIVOCATOR: Lie.STORIES,
+    DrillScenario.REPLAY: Lie.REPLAY,
+}
+"""The drills in which a node lies and nothing fails. Who tells two stories is to be cut off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +55,10 @@ class DrillPlan:
     Attributes:
         scenario: the kind of drill.
         failed: what fails, in words: node ids, "a--b" for links, the shard's name.
-        nodes: indices of failing nodes.
+        nodes: indices of nodes that fail, or are to be cut off for what they did.
         links: indices of failing links.
         shard: the shard to kill, or empty.
+        liar: index of the node that lies, or -1.
         pairs_separated: what the failure will cost, predicted from the topology.
     """
 
@@ -54,10 +67,13 @@ class DrillPlan:
     nodes: tuple[int, ...] = ()
     links: tuple[int, ...] = ()
     shard: str = ""
+    liar: int = -1
     pairs_separated: int = 0
 
     def faults(self, topology: Topology) -> Faults:
-        """What to inject into the medium."""
+        """What to inject."""
+        if self.liar >= 0:
+            return Faults(lies=frozenset({(self.liar, LIES[self.scenario])}))
         pairs = (tuple(sorted(topology.ends[link].tolist())) for link in self.links)
         return Faults(frozenset(self.nodes), frozenset((a, b) for a, b in pairs))
 
@@ -113,6 +129,11 @@ def plan(
                 )
             shard = target[0] if target else str(choose.choice(shards))
             return DrillPlan(scenario, (shard,), shard=shard)
+        case DrillScenario.LIAR | DrillScenario.EQUIVOCATOR | DrillScenario.REPLAY:
+            chosen = _node(scenario, membership, choose, target)
+            if scenario is DrillScenario.EQUIVOCATOR:
+                return replace(chosen, liar=chosen.nodes[0])
+            return replace(chosen, nodes=(), liar=chosen.nodes[0], pairs_separated=0)
 
 
 def _node(

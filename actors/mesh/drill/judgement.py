@@ -74,6 +74,31 @@ def is_whole(
     return bool(right[:, alive].all())
 
 
+def share_through(next_hop: NDArray[np.int32], destinations: NDArray[np.int32], node: int) -> float:
+    """The share of routes between other nodes that lead through `node`.
+
+    Args:
+        next_hop: [destinations, nodes]; -1 none.
+        destinations: node indices.
+        node: index of a node.
+    """
+    n = next_hop.shape[1]
+    rows = destinations != node
+    table = next_hop[rows]
+    at = np.broadcast_to(np.arange(n), table.shape).copy()
+    through, arrived = np.zeros(table.shape, bool), at == destinations[rows][:, None]
+    for _ in range(n):
+        moving = ~arrived & (at >= 0)
+        if not moving.any():
+            break
+        at = np.where(moving, np.take_along_axis(table, np.maximum(at, 0), axis=1), at)
+        arrived |= at == destinations[rows][:, None]
+        through |= at == node
+    others = np.arange(n) != node
+    routes = arrived[:, others] & (np.arange(n)[others] != destinations[rows][:, None])
+    return float((through[:, others] & routes).sum() / max(1, routes.sum()))
+
+
 def revisits(trail: NDArray[np.int64]) -> int:
     """How many recorded routes contain a forwarding loop.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+ATTRACTION: Final = 0.02  # share of routes by which a liar's may rise: costs change by themselves
 LISTED: Final = 5  # most changes of the map that a sentence names
 
 
@@ -51,6 +52,8 @@ class DrillReport:
     loss_before: float | None  # share of datagrams between survivors lost, before the fault
     loss_after: float | None  # the same when routes have changed; None: no pair survives
     hops_mean: float
+    attracted_before: float | None  # share of routes through the node that lies; None: nobody does
+    attracted_after: float | None  # the same while it lies
     map_changes: list[str]  # what changed in the map of the mesh during the drill, in words
 
     def as_dict(self) -> dict[str, Any]:
@@ -92,6 +95,14 @@ class DrillReport:
                 f"{self.unreachable_pairs_reported} pairs reported unreachable,"
                 f" {self.unreachable_pairs_truth} are"
             )
+        if self.attracted_after is not None and self.attracted_before is not None:
+            rise = self.attracted_after - self.attracted_before
+            if rise > ATTRACTION:
+                bad.append(
+                    f"the liar attracts {rise:.1%} of all routes that did not lead through it"
+                )
+        if self.scenario == "equivocator" and self.detected_s is None:
+            bad.append("nobody was found to tell two stories")
         if self.healed_s is None:
             bad.append("routes did not become whole again")
         elif self.healing is not None and self.healed_s > self.convergence_bound_s:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import networkx as nx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -32,9 +32,9 @@ class TestKeys:
 
     __test__ = False
 
-    def __init__(self) -> None:
+    def __init__(self, generations: dict[int, int]) -> None:
         self.hosted: set[int] = set()
-        self.generations: dict[int, int] = {}
+        self.generations = generations
         self._public: dict[tuple[int, int], bytes] = {}
 
     def attend(self, topology: Topology, hosted: Mapping[int, Sequence[int]]) -> None:
@@ -51,8 +51,15 @@ class TestKeys:
         assert node in self.hosted
         return key_of(node, self.generation(node)).sign(message)
 
-    def public(self, node: int) -> tuple[int, bytes] | None:
+    without_key: ClassVar[list[str]] = []
+
+    def renew(self, node: int) -> None:
+        """The next key of a node."""
+        self.generations[node] = self.generation(node) + 1
+
+    def public(self, node: int, least: int) -> tuple[int, bytes] | None:
         """Anybody's public key."""
+        del least
         generation = self.generation(node)
         known = self._public.get((node, generation))
         if known is None:
@@ -71,9 +78,11 @@ def protected(
 ) -> Distrust:
     """Every host, honest or not, asks for signatures; f of them are withstood."""
 
+    generations: dict[int, int] = {}  # all of one mesh know all keys
+
     def guard(node: int, held: Held) -> Guard:
         del node
-        keys = TestKeys()
+        keys = TestKeys(generations)
         return Guard(
             SignedAdvertisements(
                 keys, held, mesh=MESH, faults=liars, hello_s=hello_s, budget=budget

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from actors.identity.byzantine.suspicion import SUSPICION_S
 from actors.mesh import batch as messages
-from actors.mesh.lying_host import OFTEN, Deed
+from actors.mesh.lying_host import OFTEN, Deed, LyingHost
 from actors.mesh.simulator import Simulation
 from actors.topology.bound import convergence_bound_s, flood_bound_s
 from tests.examples import share
@@ -222,6 +222,30 @@ def test_an_equivocator_is_quarantined_everywhere_in_time(
         assert all(vouch(sim, node).proven <= {liar} for node in part)
 
 
+def test_a_pardoned_node_is_believed_again() -> None:
+    """An operator gives it another key: its links count, and what it said before does not."""
+    mesh = of_graph(nx.cycle_graph(4))
+    sim = Simulation(mesh, hello_s=HELLO_S, distrust=protected(1, {1: {Deed.EQUIVOCATE}}))
+    sim.run(5.0)
+    liar = sim.hosts[1]
+    assert isinstance(liar, LyingHost)
+    assert all(vouch(sim, node).proven == {1} for node in (0, 2, 3))
+    assert liar.clear_quarantine([0], sim.now) == [], "not its own"
+    versions = [host.database.version for host in sim.hosts]
+    liar.deeds = frozenset()
+    assert liar.clear_quarantine([1, 0], sim.now) == [1]
+    sim.wake(liar)
+    sim.run(sim.now + 1.0)
+    for node, host in enumerate(sim.hosts):
+        assert vouch(sim, node).proven == set()
+        assert host.database.version > versions[node]
+        lsa = host.database.get(1)
+        assert lsa is not None
+        assert lsa.neighbours == (0, 2)
+    sent = send(sim, [(0, 1), (1, 3)], 1)
+    assert sorted(drain(sim, {1, 3}, 2, 20.0)) == sorted(sent)
+
+
 def test_an_accusation_needs_more_than_the_liars() -> None:
     """f neighbours that accuse a node quarantine it nowhere, f + 1 do, until their word expires."""
     mesh = grid(3, 3)
@@ -234,7 +258,9 @@ def test_an_accusation_needs_more_than_the_liars() -> None:
             assert (4 in vouch(sim, node).suspicions.confirmed) == quarantined
         if quarantined:
             for node in accusers:
-                sim.hosts[node].deeds = frozenset()
+                liar = sim.hosts[node]
+                assert isinstance(liar, LyingHost)
+                liar.deeds = frozenset()
             sim.silence(*accusers)  # nobody renews it
             sim.run(4.0 + SUSPICION_S + 1.0)
             for node in others:
