@@ -8,7 +8,9 @@ import typer
 
 from jobs.terminal import exit_codes, reporting
 
-FORGOTTEN: Final = "the next key that each of them comes with holds, at its next epoch or start"
+FORGOTTEN: Final = (
+    "the next key that each comes with holds: within a minute where another was refused"
+)
 
 
 @reporting.reported

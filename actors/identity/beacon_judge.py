@@ -98,6 +98,7 @@ class Heard:
     ends: int = 0
     _key_id: bytes = b""
     _key: Ed25519PublicKey | None = None
+    _enrolled: bytes = b""  # what was enrolled when the certificate was verified
     _tokens: float = BURST
     _counted_at: float = 0.0
 
@@ -110,13 +111,14 @@ class Heard:
         self._tokens -= 1.0
         return True
 
-    def key_of(self, beacon: Beacon) -> Ed25519PublicKey | None:
-        """The key that a beacon names, if its certificate is the one held."""
-        return self._key if beacon.key_id == self._key_id else None
+    def key_of(self, beacon: Beacon, enrolled: bytes) -> Ed25519PublicKey | None:
+        """The key that a beacon names, if its certificate is held and of what is enrolled now."""
+        held = beacon.key_id == self._key_id and enrolled == self._enrolled
+        return self._key if held else None
 
-    def hold(self, beacon: Beacon, key: Ed25519PublicKey, ends: int) -> None:
+    def hold(self, beacon: Beacon, key: Ed25519PublicKey, ends: int, enrolled: bytes) -> None:
         """Hold the certificate that a beacon came with."""
-        self._key_id, self._key, self.ends = beacon.key_id, key, ends
+        self._key_id, self._key, self.ends, self._enrolled = beacon.key_id, key, ends, enrolled
 
 
 class BeaconJudge:
@@ -170,7 +172,7 @@ class BeaconJudge:
         freshness = heard.window.check(beacon.epoch, beacon.sequence)
         if freshness is not Freshness.NEW:
             raise _Refused(_BY_FRESHNESS[freshness])
-        key, ends = heard.key_of(beacon), heard.ends
+        key, ends = heard.key_of(beacon, enrolled), heard.ends
         if key is None and not beacon.certificate:
             raise _Refused(BeaconReason.CERTIFICATE_MISSING)
         if not heard.may_verify(now):
@@ -183,7 +185,7 @@ class BeaconJudge:
             key.verify(beacon.signature, beacon.signed)
         except InvalidSignature:
             raise _Refused(BeaconReason.BAD_SIGNATURE) from None
-        heard.hold(beacon, key, ends)
+        heard.hold(beacon, key, ends, enrolled)
         heard.window.admit(beacon.epoch, beacon.sequence)
         heard.at = now
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 USE: Final = "ml-dsa-65"
 RETRY_S: Final = 5.0  # after an epoch that could not begin
+REFUSED_RETRY_S: Final = 60.0  # after one in which another key was enrolled for some nodes
 
 _log = log.get(__name__)
 
@@ -226,13 +227,15 @@ class SignedBeacons:
             partition.due_at = now + RETRY_S
             self._watch.rotation_failed("beacons", f"partition {number}: {error}")
             return
+        length_s = self._options.epoch_s
         if epoch.refused:
             some = ", ".join(epoch.refused[:3])
             why = f"another key is enrolled for {len(epoch.refused)} nodes, such as {some}"
             self._watch.rotation_failed("beacons", f"partition {number}: {why}")
+            length_s = min(length_s, REFUSED_RETRY_S)  # an operator may have it forgotten
         if partition.epoch is not None:
             self._watch.rotated("beacons")
-        partition.epoch, partition.due_at = epoch, epoch.began + self._options.epoch_s
+        partition.epoch, partition.due_at = epoch, epoch.began + length_s
         self._gather()
 
 

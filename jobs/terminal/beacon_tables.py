@@ -93,7 +93,9 @@ def _heard(shards: Mapping[str, dict[str, Any]]) -> dict[str, float]:
     """How long ago each node was last heard by a shard that does not host it, s."""
     heard: dict[str, float] = {}
     for report in shards.values():
-        for node, said in report.get("heard", {}).items():
+        hosted = report.get("signing", {})
+        others = {n: said for n, said in report.get("heard", {}).items() if n not in hosted}
+        for node, said in others.items():
             heard[node] = min(heard.get(node, said["age_s"]), said["age_s"])
     return heard
 

@@ -130,6 +130,17 @@ def test_another_key_than_the_enrolled_one_is_refused() -> None:
     assert judge().judge("a", thief.beacon(NOW), NOW) is BeaconReason.WRONG_KEY
 
 
+def test_a_key_that_is_enrolled_no_more_is_refused_at_once() -> None:
+    """Also while its certificate is known and good."""
+    enrolled = dict(ENROLLED)
+    one, sender = BeaconJudge("mesh", enrolled.get, SKEW, NOW - 60.0), fresh()
+    assert one.judge("a", sender.beacon(NOW), NOW) is None
+    enrolled["a"] = bytes(32)
+    assert one.judge("a", sender.beacon(NOW), NOW) is BeaconReason.WRONG_KEY
+    del enrolled["a"]
+    assert one.judge("a", sender.beacon(NOW), NOW) is BeaconReason.UNKNOWN_NODE
+
+
 def test_a_certificate_that_the_lasting_key_has_not_signed_is_refused() -> None:
     """Breaking Ed25519 does not help: the certificate is post-quantum."""
     ephemeral = Ed25519PrivateKey.generate()

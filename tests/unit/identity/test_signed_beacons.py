@@ -12,7 +12,12 @@ import pytest
 from actors.identity.beacon import Beacon
 from actors.identity.enrolment import REGISTRY, Enrolment
 from actors.identity.pqc_watch import PqcWatch
-from actors.identity.signed_beacons import RETRY_S, BeaconOptions, SignedBeacons
+from actors.identity.signed_beacons import (
+    REFUSED_RETRY_S,
+    RETRY_S,
+    BeaconOptions,
+    SignedBeacons,
+)
 from actors.runtime.alerting import Alert, AlertName
 from actors.runtime.metrics import MemoryMetrics
 from tests.unit.mesh.worlds import grid
@@ -220,7 +225,7 @@ def test_another_key_for_an_enrolled_node_is_refused_until_it_is_forgotten(
     assert "another key is enrolled" in again.alerts[0].summary
     assert again.beacons.report()["without_key"] == [MAP.ids[0], MAP.ids[1]]
     Enrolment(directory).forget(MAP.ids)
-    again.sleeps(EPOCH_S)
+    again.sleeps(REFUSED_RETRY_S)
     again.says()
     assert again.says().keys() == {0, 1}
 

@@ -52,6 +52,13 @@ def test_each_node_has_its_epoch_and_the_age_of_what_others_heard_last() -> None
     ]
 
 
+def test_what_a_shard_heard_of_nodes_that_it_hosts_now_is_no_age() -> None:
+    """They moved there; nobody hears them by beacons since."""
+    moved = {**ONE, "heard": {"b": {"epoch": EPOCH, "age_s": 99.0}}}
+    found = beacon_tables.document({"one": moved}, {})
+    assert {row["node"]: row["age_s"] for row in found["nodes"]} == {"a": None, "b": None}
+
+
 def test_people_see_the_sum_and_each_node_when_they_ask() -> None:
     """Refusals have their reasons; 80 columns suffice."""
     found = beacon_tables.document({"one": ONE, "two": TWO}, {"three": "it is restarting"})
