@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from actors.identity.contract import EmbeddedOptions
 
 HOST_HINT: Final = "host"
+_LAST_S: Final = 1.0  # for streams to end by themselves
 _LOCK_S: Final = 1.0  # for a process that is just ending
 
 
@@ -137,7 +138,8 @@ class EmbeddedAuthority:
 
     async def close(self) -> None:
         """Answer no more."""
-        await self._server.stop(0)
+        self._api.close()
+        await self._server.stop(_LAST_S)
         self._held.close()
 
 

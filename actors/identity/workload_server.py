@@ -109,6 +109,7 @@ class WorkloadApi(stubs.SpiffeWorkloadAPIServicer):
         self._look_s = look_s
         self._streams: set[asyncio.Event] = set()
         self._woken = asyncio.Event()
+        self._closing = False
         self._own = authority.at(now()).trust_domain
         self._federation = federation.read(federated, self._own)
         self._tell_refused({})
@@ -130,6 +131,11 @@ class WorkloadApi(stubs.SpiffeWorkloadAPIServicer):
         for changed in self._streams:
             changed.set()
 
+    def close(self) -> None:
+        """End all streams."""
+        self._closing = True
+        self.push()
+
     def rotate_authority(self) -> Authority:
         """Make new keys of the authority; SVIDs are signed with them a little later.
 
@@ -138,8 +144,7 @@ class WorkloadApi(stubs.SpiffeWorkloadAPIServicer):
             AuthorityUnusable: they cannot be kept.
         """
         made = self._authority.rotate(self._now())
-        self.push()
-        self._woken.set()
+        self._woken.set()  # `keep_up` tells everybody
         return made
 
     async def keep_up(self) -> None:
@@ -179,7 +184,7 @@ class WorkloadApi(stubs.SpiffeWorkloadAPIServicer):
         """Send all identities now, and again whenever something changes."""
         await _checked(context)
         with self._changes() as changed:
-            while True:
+            while not self._closing:
                 changed.clear()
                 present = await self._present(context)
                 now = self._now()
@@ -211,7 +216,7 @@ class WorkloadApi(stubs.SpiffeWorkloadAPIServicer):
         await _checked(context)
         with self._changes() as changed:
             sent = None
-            while True:
+            while not self._closing:
                 changed.clear()
                 own = b"".join((await self._present(context)).certificates())
                 bundles = {self._domain(): own, **self._foreign(self._federation)}
@@ -265,7 +270,7 @@ class WorkloadApi(stubs.SpiffeWorkloadAPIServicer):
         await _checked(context)
         with self._changes() as changed:
             sent = None
-            while True:
+            while not self._closing:
                 changed.clear()
                 bundles = self._jwks(await self._present(context))
                 if bundles != sent:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import os
 import re
+import signal
 import stat
 import textwrap
 import uuid
@@ -26,7 +28,7 @@ from actors.identity.places import socket_of
 from actors.identity.process_identity import ProcessIdentity
 from actors.identity.tls import Peers
 from actors.runtime import spawn
-from actors.runtime.errors import X0Error
+from actors.runtime.errors import Unavailable, X0Error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -180,3 +182,32 @@ def test_no_byte_of_a_key_is_found_anywhere(
     assert str(leak) in found
     assert any(name.startswith(SHARED) for name in found)
     del canary
+
+
+def test_a_killed_authority_is_back_with_the_same_keys(namespace: str, tmp_path: Path) -> None:
+    """SIGKILL of the actor: Ray starts it again, and what it had signed is still trusted."""
+    assert namespace
+    own = EmbeddedOptions(tmp_path / "identity", DOMAIN)
+    endpoint = f"unix://{socket_of(own.directory)}"
+    options = IdentityOptions(HOST, endpoint, "INFO", embedded=own)
+    spawn.detached(IdentityActor, identity_actor(HOST), options)
+
+    async def ready(before: int) -> int:
+        async with asyncio.timeout(LONG_S):
+            while True:
+                with contextlib.suppress(Unavailable):
+                    health = await control.health(HOST)
+                    if health.state == "ready" and health.pid != before:
+                        return health.pid
+                await asyncio.sleep(0.05)
+
+    async def run() -> None:
+        pid = await ready(0)
+        actor = control.of_host(HOST)
+        bundle = (await actor.bundle()).x509_authorities
+        os.kill(pid, signal.SIGKILL)
+        await ready(pid)
+        assert (await actor.bundle()).x509_authorities == bundle
+        assert (await actor.sign(b"again", "test")).spiffe_id == f"spiffe://{DOMAIN}/host/{HOST}"
+
+    asyncio.run(run())
