@@ -115,6 +115,13 @@ CATALOGUE: Final[Mapping[AlertName, Entry]] = MappingProxyType(
             "Keys were not replaced when they were due. The old ones stay in use.",
             "The reason is in the alert; keys can be rotated again at any time.",
         ),
+        AlertName.NODE_QUARANTINED: Entry(
+            _ERROR,
+            "A node was found lying, or is called unreliable by more neighbours than may lie. None"
+            " of its links counts.",
+            "`x0 quarantine list` says why. When the node is in order again,"
+            " `x0 quarantine clear NODE` gives it another key; suspicion ends by itself.",
+        ),
         AlertName.XDP_ATTACH_FAILED: Entry(
             _ERROR,
             "The packet filter could not be attached to a network device. Packets pass by it.",

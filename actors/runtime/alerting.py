@@ -42,6 +42,7 @@ class AlertName(StrEnum):
     PQC_HANDSHAKE_FAILURE = "PqcHandshakeFailure"
     PQC_FALLBACK_ATTEMPTED = "PqcFallbackAttempted"
     PQC_KEY_ROTATION_FAILED = "PqcKeyRotationFailed"
+    NODE_QUARANTINED = "NodeQuarantined"
     XDP_ATTACH_FAILED = "XdpAttachFailed"
     XDP_DETACHED = "XdpDetached"
     XDP_REATTACHED = "XdpReattached"

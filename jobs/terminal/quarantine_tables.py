@@ -101,9 +101,9 @@ def _paths(found: Mapping[str, Any]) -> list[RenderableType | str]:
     rows = [
         (label_of(node, found["names"]), str(count)) for node, count in list(few.items())[:LISTED]
     ]
-    title = f"{len(few)} of {len(paths)} nodes have fewer than {needed} disjoint paths"
+    title = f"{len(few)} of {len(paths)} nodes have fewer than {needed} disjoint paths:"
     more = [f"and {len(few) - LISTED} more: see --json"] if len(few) > LISTED else []
-    return [reporting.table(title, ("node", "disjoint paths"), rows), *more]
+    return [title, reporting.table("", ("node", "disjoint paths"), rows), *more]
 
 
 def cleared(done: Cleared) -> list[RenderableType | str]:

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from living_mesh import MeshStarter, ask, collect, sides, until
 
+from actors.mesh import control
 from actors.mesh.drill.conductor import Conductor
 from actors.mesh.drill.drill_plan import DrillScenario, plan
 from actors.mesh.frames import Envelope
+from actors.mesh.lies import Lie
+from actors.mesh.membership import Faults
 from actors.mesh.sync import SyncFrame
 from actors.topology.advertisement import Lsa
 from jobs.launch import quarantine_questions
@@ -40,6 +43,7 @@ async def test_a_mesh_in_which_nodes_lie(namespace: str, tmp_path: Path) -> None
         assert result.detected_s <= result.convergence_bound_s
         await until(_nobody_is_proven, "the drill's liar is pardoned by both shards")
         await _sends(mesh)
+        await _found_and_pardoned_by_hand(mesh)
 
 
 async def _sends(mesh: Mesh) -> None:
@@ -90,6 +94,26 @@ async def _counts_paths(mesh: Mesh) -> None:
     assert set(found["disjoint_paths"].values()) <= {1, 2}
     assert found["counts"]["believed"] > 0
     assert found["down"] == {}
+
+
+async def _found_and_pardoned_by_hand(mesh: Mesh) -> None:
+    """`x0 quarantine list` shows who told two stories, `clear` gives it a key, once."""
+    node = next(index for index in range(24) if mesh.membership.topology.degree[index] > 1)
+    name = mesh.membership.topology.ids[node]
+    lies = frozenset({(node, Lie.STORIES)})
+    await control.coordinator().inject(Faults(lies=lies))
+
+    async def listed() -> bool:
+        found = quarantine_tables.document(await quarantine_questions._ask(None))
+        return bool(found["proven"].get(name) == list(SHARDS))
+
+    await until(listed, "both shards know the proof")
+    await control.coordinator().inject(Faults())
+    done = await quarantine_questions._clear([name])
+    assert (done.cleared, done.not_proven) == ((name,), ())
+    await until(_nobody_is_proven, "the node is believed again")
+    done = await quarantine_questions._clear([name])
+    assert (done.cleared, done.not_proven) == ((), (name,))
 
 
 async def _drilled(mesh: Mesh, scenario: DrillScenario) -> DrillReport:

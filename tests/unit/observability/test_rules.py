@@ -41,6 +41,7 @@ WITHOUT_RULE = {
     AlertName.PQC_HANDSHAKE_FAILURE: OF_SHARD,
     AlertName.PQC_FALLBACK_ATTEMPTED: OF_SHARD,
     AlertName.PQC_KEY_ROTATION_FAILED: OF_SHARD,
+    AlertName.NODE_QUARANTINED: OF_SHARD,
     AlertName.XDP_REATTACHED: "it tells of what is over",
     AlertName.CANARY_ROLLED_BACK: NOT_BUILT,
     AlertName.ALERT_TEST: "a person raises it",
