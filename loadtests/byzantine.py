@@ -1,6 +1,6 @@
 """What protection against lying nodes costs: a mesh with BYZANTINE and without, and the parts.
 
-How many messages it carries with the flag on and off is measured by `loadtests.mesh`.
+In both, the mesh is also sent as many messages as it takes.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from actors.topology.advertisement import Lsa
 from actors.topology.disjoint import DisjointPaths
 from actors.topology.etx import etx_costs
 from actors.topology.radio import generate
-from loadtests import footprint, private_cluster
+from loadtests import footprint, mesh_load, private_cluster
 from loadtests.benchmark import Findings, Progress, Table, benchmark, defect, named
+from loadtests.load_plan import Load
+from loadtests.open_loop import percentiles_ms
 from loadtests.spread import Spread, shown
 from serve_apps.settings import Settings
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from actors.mesh.contract import MeshStatus
     from actors.topology.model import Topology
     from cluster.local import LocalCluster
+    from loadtests.mesh_load import Ran
 
 NODES: Final = 144
 SEED: Final = 1
@@ -43,7 +46,9 @@ PAIRS: Final = 200
 _METHOD: Final = """\
 A made-up radio mesh (`radio:{nodes}:{seed}`), 2 shards, Hello every 1 s, at rest: with \
 `X0TTA6BL4_BYZANTINE` and without, in turns ({rounds} each, a new start for each). Processor \
-time is that of the shards and the coordinator over {seconds:g} s.
+time is that of the shards and the coordinator over {seconds:g} s. Then a mesh of each kind is \
+sent as many messages as it takes, over 3 hops and more, for {seconds:g} s, as in "Messages \
+through the mesh".
 
 The parts, in one thread: each node's advertisement signed by one host, checked and believed by \
 another; as many forgeries refused; two disjoint paths between each of {pairs} pairs."""
@@ -70,7 +75,22 @@ def measure(
         for number, on in itertools.product(range(rounds), (False, True)):
             tell = named(progress, f"{'with' if on else 'without'}, turn {number + 1} of {rounds}")
             turns[on].append(_at_rest(cluster, nodes, seconds, tell, on=on))
-    return _found(nodes, seconds, rounds, turns, parts)
+        carried = {on: _carried(cluster, nodes, seconds, progress, on=on) for on in (False, True)}
+    return _found(nodes, seconds, rounds, turns, carried, parts)
+
+
+def _carried(
+    cluster: LocalCluster, nodes: int, seconds: float, progress: Progress, *, on: bool
+) -> Ran:
+    """What a mesh does with as many messages as it takes."""
+    settings = Settings.load(topology=f"radio:{nodes}:{SEED}", shards=2, hello_s=1.0)
+    load = Load(rate=None, seconds=seconds)
+    return private_cluster.on_mesh(
+        settings,
+        progress,
+        lambda _: mesh_load.run(cluster, load, progress, int(on)),
+        Flags(byzantine=on),
+    )
 
 
 def _at_rest(
@@ -155,6 +175,7 @@ def _found(
     seconds: float,
     rounds: int,
     turns: Mapping[bool, list[float]],
+    carried: Mapping[bool, Ran],
     parts: Mapping[str, float],
 ) -> Findings:
     off, on = (Spread.of(turns[kind]) for kind in (False, True))
@@ -163,20 +184,39 @@ def _found(
         ["mesh at rest", "CPU, cores"],
         [["without BYZANTINE", str(off)], ["with", str(on)], ["the difference", shown(more)]],
     )
+    load = Table(
+        ["messages", "delivered/s", "p50, ms", "p99, ms", "lost", "twice"],
+        [
+            [
+                "with BYZANTINE" if on else "without",
+                f"{ran.delivered_per_s:,.0f}",
+                *(shown(one) for one in percentiles_ms(ran.latency())[::2]),
+                f"{ran.account.lost:,}",
+                f"{ran.account.duplicates:,}",
+            ]
+            for on, ran in carried.items()
+        ],
+    )
+    rates = [carried[on].delivered_per_s for on in (False, True)]
     each = Table(
         ["in one thread", "ms in all"],
         [[name, shown(1e3 * taken)] for name, taken in parts.items()],
     )
     return Findings(
         method=_METHOD.format(nodes=nodes, seed=SEED, rounds=rounds, seconds=seconds, pairs=PAIRS),
-        tables=[running, each],
-        findings=[f"The mesh at rest takes {100 * more:.1f} % of a core more with BYZANTINE."],
+        tables=[running, load, each],
+        findings=[
+            f"The mesh at rest takes {100 * more:.1f} % of a core more with BYZANTINE.",
+            f"It carries {rates[1] / rates[0]:.0%} of the messages that it carries without.",
+        ],
         values={
             "nodes": nodes,
             "cores_off": off.as_dict(),
             "cores_on": on.as_dict(),
             "cores_more": more,
             "seconds": dict(parts),
+            "delivered_per_s_off": rates[0],
+            "delivered_per_s_on": rates[1],
         },
     )
 
