@@ -26,7 +26,13 @@ SETTINGS = st.builds(
     seed=st.integers(0, 3),
 )
 FLAGS = st.sampled_from(
-    [Flags(), Flags(failover=True), Flags(minimal=True), Flags(pqc_beacons=True)]
+    [
+        Flags(),
+        Flags(failover=True),
+        Flags(minimal=True),
+        Flags(pqc_beacons=True),
+        Flags(byzantine=True),
+    ]
 )
 
 
