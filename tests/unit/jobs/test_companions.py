@@ -95,10 +95,10 @@ def test_inference_can_be_switched_off(tmp_path: Path) -> None:
 
 def test_what_companions_need_is_checked_before_anything_starts(tmp_path: Path) -> None:
     """The gateway's port is chosen, and a catalogue that cannot be used is an error."""
-    here = plan(tmp_path)
+    here = plan(tmp_path, gateway_port=0)
     chosen = companions.wanted(here, minimal=False)
     assert companions.prepared(here, chosen).settings.gateway_port > 0
-    wrong = plan(tmp_path, tron_wallet="nonsense")
+    wrong = plan(tmp_path, gateway_port=0, tron_wallet="nonsense")
     with pytest.raises(ConfigurationError):
         companions.prepared(wrong, chosen)
 
