@@ -427,7 +427,8 @@ def _host() -> Host:
     from actors.xdp.attachment import Host
     from serve_apps.settings import Settings
 
-    return Host(Settings.load().xdp_bpffs)
+    settings = Settings.load()
+    return Host(settings.xdp_bpffs, settings.xdp_backend)
 
 
 def _is_linux() -> bool:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 from actors.runtime.errors import Conflict
 from actors.runtime.state_files import exclusive_lock
 from actors.xdp import interfaces, negotiation, preflight, rules
-from actors.xdp.contract import Attached, Attempt, Interface, Mode, Occupant
+from actors.xdp.contract import Attached, Attempt, Backend, Interface, Mode, Occupant
 from actors.xdp.errors import (
     AlreadyAttached,
     AttachRefused,
@@ -33,7 +33,7 @@ from actors.xdp.errors import (
 )
 from actors.xdp.libbpf import introspection, links
 from actors.xdp.libbpf.library import BpfError
-from actors.xdp.program import Program, is_ours
+from actors.xdp.program import Program, is_ours, prepare
 from actors.xdp.reconciliation import Held
 
 if TYPE_CHECKING:
@@ -54,9 +54,11 @@ class Host:
 
     Attributes:
         bpffs: mount point of a BPF file system.
+        backend: who compiles what is loaded on this host.
     """
 
     bpffs: Path = BPFFS
+    backend: Backend = Backend.LIBBPF
 
     @property
     def directory(self) -> Path:
@@ -254,10 +256,11 @@ def attach(
         AttachRefused: no mode is accepted.
     """
     preflight.require(host.bpffs, pin=pin)
+    prepare(host.backend)
     with host.locked():
         found = interfaces.interface(name)
         _see_that_free(found)
-        made = _negotiated(found, wanted, lambda frags: _loaded(frags, reused, kept))
+        made = _negotiated(found, wanted, lambda frags: _loaded(host, frags, reused, kept))
         try:
             made.attached = _read_back(made.attached, made.program)
             if pin:
@@ -275,8 +278,8 @@ def _see_that_free(found: Interface) -> None:
         raise _not_ours(f"nothing can be attached to {found.name}", found, one)
 
 
-def _loaded(frags: bool, reused: Program | None, kept: Rules | None) -> Program:  # noqa: FBT001 - one caller
-    program = Program.load(frags=frags, reused=reused)
+def _loaded(host: Host, frags: bool, reused: Program | None, kept: Rules | None) -> Program:  # noqa: FBT001 - one caller
+    program = Program.load(frags=frags, reused=reused, backend=host.backend)
     if reused is None and kept is not None:
         try:
             rules.put(program, kept)
@@ -434,6 +437,7 @@ def replaced(host: Host, name: str) -> Attached:
         Conflict: somebody else replaced it meanwhile, or it is of another version.
     """
     preflight.require(host.bpffs)
+    prepare(host.backend)
     with host.locked():
         found = interfaces.interface(name)
         there = own(found, f"the program of {name} cannot be replaced")
@@ -442,7 +446,7 @@ def replaced(host: Host, name: str) -> Attached:
             held.callback(os.close, link)
             old = Program.of_id(there.program_id)
             held.callback(old.close)
-            new = Program.load(frags=old.frags, reused=old)
+            new = Program.load(frags=old.frags, reused=old, backend=host.backend)
             held.callback(new.close)
             swap(link, new, old, name)
             now = replace(there, program_id=new.info.id)

@@ -29,6 +29,13 @@ class Mode(StrEnum):
     SKB = "skb"  # in the kernel after the driver, "generic"; works everywhere
 
 
+class Backend(StrEnum):
+    """Who compiles the program: the project, whose object libbpf loads, or bcc on this host."""
+
+    LIBBPF = "libbpf"
+    BCC = "bcc"
+
+
 MODE_WORDS: Final = {Mode.HW: "offloaded", Mode.DRV: "native", Mode.SKB: "generic"}
 
 
@@ -306,6 +313,7 @@ class XdpOptions:
         state_dir: where it keeps what is wished, for its next life.
         session: whose wishes these are; another session begins anew.
         look_s: between two looks at the interfaces when nothing changes, s.
+        backend: who compiles the program.
         hosts_s: between two looks for hosts of the cluster that have no actor, s; 0: for none.
     """
 
@@ -318,6 +326,7 @@ class XdpOptions:
     state_dir: str
     session: str
     look_s: float = 5.0
+    backend: Backend = Backend.LIBBPF
     hosts_s: float = 0.0
 
 

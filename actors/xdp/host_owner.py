@@ -53,7 +53,7 @@ class HostOwner:
     """
 
     def __init__(self, options: XdpOptions, metrics: Metrics) -> None:
-        self._host = Host(Path(options.bpffs))
+        self._host = Host(Path(options.bpffs), options.backend)
         self._wishes = {name: Wish(options.mode, options.pin) for name in options.interfaces}
         self._exported = Exported(metrics)
         self._alerts = HostAlerts(options.host)

@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from actors.runtime.errors import Conflict
-from actors.xdp import layout
+from actors.xdp import bcc_backend, layout
+from actors.xdp.contract import Backend
 from actors.xdp.errors import XdpUnavailable
 from actors.xdp.libbpf import introspection, maps, objects
 from actors.xdp.libbpf.library import BpfError
+from actors.xdp.libbpf.objects import Loaded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.xdp.libbpf.introspection import ProgramInfo
-    from actors.xdp.libbpf.objects import Loaded
 
 OBJECT: Final = Path(__file__).with_name("mesh.bpf.o")
 _TABLES_BYTES: Final = 128 << 20  # for the values of peers and of flows each, of all CPUs
@@ -45,24 +46,36 @@ class Program:
     maps: Mapping[str, int]
 
     @classmethod
-    def load(cls, *, frags: bool = True, reused: Program | None = None) -> Self:
+    def load(
+        cls,
+        *,
+        frags: bool = True,
+        reused: Program | None = None,
+        backend: Backend = Backend.LIBBPF,
+    ) -> Self:
         """Load it, with empty tables or with those of another.
 
         Args:
             frags: whether it takes packets in several buffers.
             reused: whose tables it continues.
+            backend: who compiles it.
 
         Raises:
-            XdpUnavailable: the kernel refuses it.
+            XdpUnavailable: the kernel refuses it, or it cannot be compiled.
         """
         name = layout.PROGRAM if frags else layout.PROGRAM_LINEAR
         try:
             cpus = maps.possible_cpus()
             if reused is None:
-                return cls.fresh(objects.load(OBJECT.read_bytes(), name, entries=table_sizes(cpus)))
-            kept = {key: fd for key, fd in reused.maps.items() if key in layout.SIZES}
-            sizes = {key: introspection.map_info(fd).max_entries for key, fd in kept.items()}
-            loaded = objects.load(OBJECT.read_bytes(), name, entries=sizes, reused=kept)
+                loaded = objects.load(OBJECT.read_bytes(), name, entries=table_sizes(cpus))
+            else:
+                kept = {key: fd for key, fd in reused.maps.items() if key in layout.SIZES}
+                sizes = {key: introspection.map_info(fd).max_entries for key, fd in kept.items()}
+                loaded = objects.load(OBJECT.read_bytes(), name, entries=sizes, reused=kept)
+            if backend is Backend.BCC:
+                loaded = _compiled_anew(loaded, name, frags=frags)
+            if reused is None:
+                return cls.fresh(loaded)
         except BpfError as error:
             raise _refused(error) from error
         return cls(loaded.program, introspection.program_info(loaded.program), loaded.maps)
@@ -149,6 +162,35 @@ class Program:
         """Close all descriptors."""
         for fd in (self.fd, *self.maps.values()):
             os.close(fd)
+
+
+def prepare(backend: Backend) -> None:
+    """Do what takes seconds, before others have to wait for it: compile, once, if that is to be.
+
+    Raises:
+        XdpUnavailable: it cannot be compiled.
+    """
+    if backend is Backend.BCC:
+        bcc_backend.compiled()
+
+
+def _compiled_anew(loaded: Loaded, name: str, *, frags: bool) -> Loaded:
+    """The same program with the same tables, as bcc compiles it.
+
+    Raises:
+        XdpUnavailable: it cannot be compiled; then all is closed.
+        BpfError: the kernel refuses it; the same.
+    """
+    try:
+        code = bcc_backend.instructions(bcc_backend.compiled(), name, loaded.maps)
+        program = objects.load_code(name, code, frags=frags)
+    except BaseException:
+        for opened in loaded.maps.values():
+            os.close(opened)
+        raise
+    finally:
+        os.close(loaded.program)
+    return Loaded(program, loaded.maps)
 
 
 def table_sizes(cpus: int) -> dict[str, int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from actors.runtime.settings import AbsolutePath, RuntimeSettings
-from actors.xdp.contract import Mode
+from actors.xdp.contract import Backend, Mode
 
 _INTERFACE = r"[^\s/,]{1,15}"
 
@@ -24,6 +24,10 @@ class XdpSettings(RuntimeSettings):
     xdp_mode: Mode = Field(Mode.AUTO, description="mode in which XDP is attached to them")
     xdp_pin: bool = Field(
         default=False, description="whether XDP stays attached to them after the session's end"
+    )
+    xdp_backend: Backend = Field(
+        Backend.LIBBPF,
+        description="libbpf, which loads the program as shipped, or bcc, which compiles it here",
     )
     xdp_bpffs: AbsolutePath = Field(
         Path("/sys/fs/bpf"), description="mount point of the BPF file system for pins"

@@ -52,5 +52,6 @@ def xdp_options(plan: Plan) -> XdpOptions:
         settings.log_level,
         str(record.owners(settings.state_dir)),
         f"{settings.namespace} {plan.began_at!r}",
+        backend=settings.xdp_backend,
         hosts_s=LOOK_S,
     )

@@ -25,7 +25,7 @@ from tests.examples import share
 from tests.kernel import xdp_frames as frames
 from tests.kernel import xdp_net
 from tests.kernel import xdp_reference as reference
-from tests.kernel.xdp_net import counted, send, wait_for, wire
+from tests.kernel.xdp_net import counted, on_cpu, send, wait_for, wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -210,15 +210,6 @@ def one_set() -> Iterator[Program]:
     loaded.close()
 
 
-@contextlib.contextmanager
-def on_cpu(number: int) -> Iterator[None]:
-    """Have this thread run there."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {number})
-    yield
-    os.sched_setaffinity(0, before)
-
-
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(1, 40)), min_size=9, max_size=40))
 @settings(max_examples=share(0.1))
 def test_a_peer_keeps_what_its_flows_had_that_made_room(
@@ -387,61 +378,6 @@ def test_the_object_is_of_this_layout(program: Program) -> None:
 # -- frames ----------------------------------------------------------------------------------------
 
 
-def _extension(kind: int, draw: random.Random) -> bytes:
-    """A header of IPv6, whose first byte is set later."""
-    words = draw.choice((0, 0, 0, 1, 2, 30))
-    size = (words + 2) * 4 if kind == 51 else (words + 1) * 8
-    return bytes([0, words]) + draw.randbytes(size - 2)
-
-
-def _ipv6_chain(source: str, draw: random.Random) -> bytes:
-    kinds = [draw.choice((0, 43, 44, 51, 60)) for _ in range(draw.randrange(9))]
-    last = draw.choice((6, 17, 33, 58, 59, 132, 136, 50))
-    content = frames.udp(bytes(draw.randrange(8)))[: draw.choice((0, 3, 4, 8, 16))]
-    for kind in reversed(kinds):
-        content = bytes([last]) + _extension(kind, draw)[1:] + content
-        last = kind
-    return frames.ipv6(source, content, last)
-
-
-def _well_formed(draw: random.Random) -> bytes:
-    """A frame that has most of what the parser looks at."""
-    tags = [draw.choice((frames.VLAN, frames.QINQ)) for _ in range(draw.choice((0, 0, 1, 2, 3)))]
-    if draw.random() < 0.5:
-        host = draw.choice(("198.51.100.9", "203.0.113.9", "0.0.0.1", "255.255.255.255"))
-        fragment = draw.choice((0, 0, 0, 0x4000, 0x2000, 1, 0x1FFF))
-        protocol = draw.choice((1, 6, 17, 33, 47, 132, 136))
-        packet = frames.ipv4(host, frames.udp(), protocol, fragment=fragment)
-        if draw.random() < 0.3:  # options
-            words = draw.randrange(6, 16)
-            head = bytes([0x40 | words]) + packet[1:20] + bytes((words - 5) * 4)
-            packet = head + packet[20:]
-        return frames.ethernet(frames.IPV4, packet, *tags)
-    host = draw.choice(("2001:db8:bad::1", "2001:db8::7", "::", "fe80::1"))
-    return frames.ethernet(frames.IPV6, _ipv6_chain(host, draw), *tags)
-
-
-def _mutated(frame: bytes, draw: random.Random) -> bytes:
-    changed = bytearray(frame)
-    for _ in range(draw.choice((0, 1, 1, 2, 5))):
-        likely = draw.choice((0, 0x45, 0x60, 0xFF, draw.randrange(256)))
-        changed[draw.randrange(12, len(changed))] = likely
-    if draw.random() < 0.4:
-        del changed[draw.randrange(14, len(changed) + 1) :]
-    return bytes(changed)
-
-
-def _fuzzed(draw: random.Random) -> Iterator[bytes]:
-    """Random frames, and mutants of well-formed ones, without end."""
-    while True:
-        kind = draw.choice((b"\x08\x00", b"\x86\xdd", b"\x81\x00", b"\0\0"))
-        yield draw.randbytes(12) + kind + draw.randbytes(draw.randrange(90))
-        frame = _well_formed(draw)
-        yield frame
-        for _ in range(7):
-            yield _mutated(frame, draw)
-
-
 def check(program: Program, frame: bytes) -> None:
     """Give a frame to the program, and compare its verdict, count and sample with the reference."""
     action, flow = reference.judge(frame, DENIED)
@@ -493,7 +429,7 @@ def test_fuzzed_frames_are_judged_as_the_reference_does(judging: Program) -> Non
     draw = random.Random(20)
     seen = dict.fromkeys(Action, 0)
     expected = []
-    for number, frame in zip(range(FUZZED), _fuzzed(draw), strict=False):
+    for number, frame in zip(range(FUZZED), frames.fuzzed(draw), strict=False):
         action, flow = reference.judge(frame, DENIED)
         seen[action] += 1
         verdict, _ = objects.try_frame(judging.fd, frame, 1)

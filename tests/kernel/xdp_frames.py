@@ -5,6 +5,11 @@ from __future__ import annotations
 import struct
 from functools import lru_cache
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Iterator
 
 ETHERNET = bytes.fromhex("020000000002 020000000001")
 IPV4, IPV6, VLAN, QINQ = 0x0800, 0x86DD, 0x8100, 0x88A8
@@ -46,3 +51,61 @@ def datagram(source: str, size: int = 64, port: int = 1000) -> bytes:
     if len(packed(source)) == 4:
         return ethernet(IPV4, ipv4(source, udp(bytes(size - 42), port)))
     return ethernet(IPV6, ipv6(source, udp(bytes(size - 62), port)))
+
+
+# -- to try a parser with --------------------------------------------------------------------------
+
+
+def _extension(kind: int, draw: random.Random) -> bytes:
+    """A header of IPv6, whose first byte is set later."""
+    words = draw.choice((0, 0, 0, 1, 2, 30))
+    size = (words + 2) * 4 if kind == 51 else (words + 1) * 8
+    return bytes([0, words]) + draw.randbytes(size - 2)
+
+
+def _ipv6_chain(source: str, draw: random.Random) -> bytes:
+    kinds = [draw.choice((0, 43, 44, 51, 60)) for _ in range(draw.randrange(9))]
+    last = draw.choice((6, 17, 33, 58, 59, 132, 136, 50))
+    content = udp(bytes(draw.randrange(8)))[: draw.choice((0, 3, 4, 8, 16))]
+    for kind in reversed(kinds):
+        content = bytes([last]) + _extension(kind, draw)[1:] + content
+        last = kind
+    return ipv6(source, content, last)
+
+
+def _well_formed(draw: random.Random) -> bytes:
+    """A frame that has most of what the parser looks at."""
+    tags = [draw.choice((VLAN, QINQ)) for _ in range(draw.choice((0, 0, 1, 2, 3)))]
+    if draw.random() < 0.5:
+        host = draw.choice(("198.51.100.9", "203.0.113.9", "0.0.0.1", "255.255.255.255"))
+        fragment = draw.choice((0, 0, 0, 0x4000, 0x2000, 1, 0x1FFF))
+        protocol = draw.choice((1, 6, 17, 33, 47, 132, 136))
+        packet = ipv4(host, udp(), protocol, fragment=fragment)
+        if draw.random() < 0.3:  # options
+            words = draw.randrange(6, 16)
+            head = bytes([0x40 | words]) + packet[1:20] + bytes((words - 5) * 4)
+            packet = head + packet[20:]
+        return ethernet(IPV4, packet, *tags)
+    host = draw.choice(("2001:db8:bad::1", "2001:db8::7", "::", "fe80::1"))
+    return ethernet(IPV6, _ipv6_chain(host, draw), *tags)
+
+
+def _mutated(frame: bytes, draw: random.Random) -> bytes:
+    changed = bytearray(frame)
+    for _ in range(draw.choice((0, 1, 1, 2, 5))):
+        likely = draw.choice((0, 0x45, 0x60, 0xFF, draw.randrange(256)))
+        changed[draw.randrange(12, len(changed))] = likely
+    if draw.random() < 0.4:
+        del changed[draw.randrange(14, len(changed) + 1) :]
+    return bytes(changed)
+
+
+def fuzzed(draw: random.Random) -> Iterator[bytes]:
+    """Random frames, and mutants of well-formed ones, without end."""
+    while True:
+        kind = draw.choice((b"\x08\x00", b"\x86\xdd", b"\x81\x00", b"\0\0"))
+        yield draw.randbytes(12) + kind + draw.randbytes(draw.randrange(90))
+        frame = _well_formed(draw)
+        yield frame
+        for _ in range(7):
+            yield _mutated(frame, draw)

@@ -120,3 +120,14 @@ def send(far: str, frames: list[bytes], program: Program) -> None:
                 opened.send(frame)
             seen += len(some)
             wait_for(lambda: counted(program) >= seen, "all frames are seen")  # noqa: B023
+
+
+@contextlib.contextmanager
+def on_cpu(number: int) -> Iterator[None]:
+    """Have this thread run there."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {number})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 SONAME: Final = "libbpf.so.1"
-_SAID_LINES: Final = 12  # that an error repeats
+SAID_LINES: Final = 12  # that an error repeats
 
 Pointer, Int, U32, U64, Size, Text = (
     ctypes.c_void_p,
@@ -89,7 +89,7 @@ def _take(_level: int, text: bytes, arguments: int) -> int:
         buffer = ctypes.create_string_buffer(4096)
         _vsnprintf()(buffer, len(buffer), text, arguments)
         lines.extend(buffer.value.decode(errors="replace").splitlines())
-        del lines[:-_SAID_LINES]
+        del lines[:-SAID_LINES]
     return 0
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from actors.xdp.libbpf.library import (
+    SAID_LINES,
     U32,
     BpfError,
     Int,
@@ -20,11 +21,15 @@ from actors.xdp.libbpf.library import (
     hearing,
     library,
 )
+from actors.xdp.libbpf.links import ATTACH_XDP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PROG_TYPE_XDP: Final = 6
+_F_XDP_HAS_FRAGS: Final = 1 << 5
+_STATISTICS: Final = ("processed ", "verification time ", "stack depth ")
+_LOG_BYTES: Final = 16 << 20  # a kernel before 6.4 says ENOSPC if the verifier has more to say
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,62 @@ def load(
             checked(".rodata", lib.bpf_map__set_initial_value(where, constants, size))
         checked("the program cannot be loaded", lib.bpf_object__load(handle))
         return _kept(handle, program)
+
+
+def load_code(program: str, code: bytes, *, frags: bool) -> int:
+    """Load a program from its instructions, and return its descriptor.
+
+    Args:
+        program: its name.
+        code: the instructions, with descriptors of maps.
+        frags: whether it takes packets in several buffers.
+
+    Raises:
+        BpfError: the kernel refuses it; `said` has the verifier's last lines.
+    """
+    # A link is updated by a program only that has been loaded for the same kind of attachment.
+    options = _LoadOptions(ctypes.sizeof(_LoadOptions), attach_type=ATTACH_XDP)
+    options.flags = _F_XDP_HAS_FRAGS if frags else 0
+    log = ctypes.create_string_buffer(_LOG_BYTES)
+    options.log, options.log_size = ctypes.addressof(log), len(log)
+    kind, name, count = PROG_TYPE_XDP, program.encode(), len(code) // 8
+    fd = library().bpf_prog_load(kind, name, b"GPL", code, count, ctypes.byref(options))
+    try:
+        return checked("the program cannot be loaded", fd)
+    except BpfError as error:
+        error.said = _said_by_verifier(log.value.decode(errors="replace"))
+        raise
+
+
+class _LoadOptions(ctypes.Structure):
+    _fields_ = (
+        ("size", Size),
+        ("attempts", Int),
+        ("attach_type", U32),
+        ("btf_fd", U32),
+        ("flags", U32),
+        ("ifindex", U32),
+        ("version", U32),
+        ("attach_btf_id", U32),
+        ("attach_program", U32),
+        ("attach_btf_fd", U32),
+        ("descriptors", Pointer),
+        ("functions", Pointer),
+        ("functions_count", U32),
+        ("function_size", U32),
+        ("lines", Pointer),
+        ("lines_count", U32),
+        ("line_size", U32),
+        ("log_level", U32),  # 0: only of what is refused
+        ("log_size", U32),
+        ("log", Pointer),
+    )
+
+
+def _said_by_verifier(log: str) -> str:
+    """Its last lines without the statistics at the end."""
+    lines = [line for line in log.splitlines() if not line.startswith(_STATISTICS)]
+    return "\n".join(lines[-SAID_LINES:])
 
 
 def _choose(handle: int, program: str) -> None:

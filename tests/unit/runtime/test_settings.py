@@ -115,7 +115,9 @@ def test_the_documented_defaults_hold() -> None:
         "xdp_interfaces": None,
         "xdp_mode": "auto",
         "xdp_pin": False,
+        "xdp_backend": "libbpf",
         "xdp_bpffs": Path("/sys/fs/bpf"),
+        "byzantine_faults": 1,
         "log_level": "INFO",
         "seed": 1,
     }
