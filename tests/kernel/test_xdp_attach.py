@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from subprocess import PIPE
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,13 +21,12 @@ from tests.kernel.xdp_net import ip, pair, send, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from actors.xdp.attachment import Host
 
-from actors.runtime.errors import Conflict
+from actors.runtime.errors import Conflict, InvalidInput
 from actors.xdp import attachment, counters, interfaces, layout, preflight, rules
-from actors.xdp.contract import Mode
+from actors.xdp.contract import Mode, Rules
 from actors.xdp.errors import (
     AlreadyAttached,
     AttachRefused,
@@ -251,6 +251,21 @@ def test_what_another_process_holds_is_read_replaced_and_detached(host: Host) ->
     made.close()
 
 
+def test_kept_rules_hold_from_the_first_packet_on(host: Host) -> None:
+    """Rules that are none are refused, with nothing attached or left open."""
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(InvalidInput, match="nonsense"):
+        attachment.attach(host, "x0a", kept=Rules(("nonsense",), None, None))
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+    assert not mode("x0a")
+    kept = Rules(("198.51.100.0/24",), 100.0, 7)
+    made = attachment.attach(host, "x0a", kept=kept)
+    assert rules.rules(made.program) == kept
+    send("y0a", [datagram("198.51.100.7")] * 5, made.program)
+    assert counters.totals(made.program)["denied"].packets == 5
+    made.close()
+
+
 def test_what_another_version_attached_is_ours_to_remove_but_not_to_read(host: Host) -> None:
     """Its layout is not known: nothing wrong is read, and the message says what to do."""
     made = attachment.attach(host, "x0a")
@@ -407,7 +422,7 @@ _OWNER = """
 import sys
 from pathlib import Path
 from actors.xdp import attachment
-from actors.xdp.contract import Mode
+from actors.xdp.contract import Mode, Rules
 host = attachment.Host(Path(sys.argv[1]))
 held = [attachment.attach(host, "x0a"), attachment.attach(host, "x0b", Mode.SKB, pin=True)]
 print("attached", flush=True)
