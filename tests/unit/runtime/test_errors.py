@@ -26,6 +26,7 @@ EXAMPLES = [
     topology_errors.AmbiguousNode("north", ["north (n1)", "north (n2)"], begins=False),
     errors.Conflict("a", "b", "C."),
     mesh_errors.NoEmulatedMesh(),
+    mesh_errors.NothingSealed("mesh-shard-00"),
     mesh_errors.StalePlacement(partition=7, owner="mesh-shard-01", held=4, asked=3),
     mesh_errors.MailboxFull("n1", capacity=10, retry_after_s=0.5),
     errors.Unavailable("a", "b", "C.", retry_after_s=2.0),
