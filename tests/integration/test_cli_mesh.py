@@ -474,7 +474,7 @@ def test_down_ends_all_and_messages_survive_it(state: Path, up: dict[str, Any]) 
     assert not Path(temp_dir).exists()
     assert not [shard["pid"] for shard in up["shards"] if lives(shard["pid"])]
     assert {path.name for path in state.iterdir()} == {
-        *("cluster.lock", "mesh.lock", "mesh", "history", "alerts"),
+        *("cluster.lock", "mesh.lock", "mesh", "history", "alerts", "identity"),
         *("gateway.lock", "gateway.token", "prometheus"),
     }
     error = answer(state, "status", code=1)["error"]

@@ -111,7 +111,7 @@ def test_a_small_run() -> None:
         "--topology": "radio:24",
         "--seconds": "0.5",
         "--rounds": "2",
-        "--open-seconds": "2",
+        "--open-seconds": "6",  # on a busy machine every user is to have a turn
         "--callers": "8",
         "--batch": "500",
         "--batch-callers": "2",
@@ -142,7 +142,7 @@ def test_a_small_run() -> None:
     )
     assert found["batched_msgs_per_s"] <= found["batched_accepted_per_s"]["max"]
     assert found["open_loop"]["errors"] == 0
-    assert found["open_loop"]["requests"] == pytest.approx(2 * found["open_loop"]["rate"], abs=1)
+    assert found["open_loop"]["requests"] == pytest.approx(6 * found["open_loop"]["rate"], abs=1)
     scenarios = found["locust"]
     assert {"single message", "batch", "route", "inbox, long poll", "acknowledgement"} <= set(
         scenarios
