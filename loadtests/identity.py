@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from actors.identity.contract import IdentityStatus
 
-DOMAIN: Final = "loadtests.example"
+DOMAIN: Final = "mesh.example"
 ROTATIONS: Final = 200
 CALLS: Final = 2_000
 MINUTES: Final = 5.0
