@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from living_mesh import MeshStarter, ask, collect, sides, until
+from living_mesh import MeshStarter, ask, collect, in_time, sides, until
 
 from actors.mesh import control
 from actors.mesh.drill.conductor import Conductor
@@ -118,7 +118,7 @@ async def _found_and_pardoned_by_hand(mesh: Mesh) -> None:
 
 async def _drilled(mesh: Mesh, scenario: DrillScenario) -> DrillReport:
     chosen = plan(scenario, mesh.membership, seed=3)
-    return await Conductor(mesh, chosen, 200.0, 3, lambda _: None).run()
+    return await in_time(Conductor(mesh, chosen, 200.0, 3, lambda _: None).run)
 
 
 async def _nobody_is_proven() -> bool:

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from living_mesh import MeshStarter, ask, inject, status, until
+from living_mesh import MeshStarter, ask, in_time, inject, status, until
 
 from actors.mesh.client import Mesh
 from actors.mesh.contract import COORDINATOR
@@ -43,7 +43,7 @@ async def test_every_scenario_heals_as_promised(
         for scenario in [each for each in DrillScenario if each not in LIES]:
             told: list[str] = []
             mesh = await Mesh.attach()
-            report = await conducting(mesh, scenario, told).run()
+            report = await in_time(conducting(mesh, scenario, told).run)
             assert report.shortcomings == [], scenario
             assert (report.nodes, report.scenario) == (24, scenario)
             assert report.all_pairs
