@@ -93,6 +93,7 @@ def run(monkeypatch: pytest.MonkeyPatch, actor: Actor, *arguments: str) -> tuple
     def asked(_: Any, __: str, question: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         return asyncio.run(question())
 
+    monkeypatch.setattr(time, "time", lambda: NOW + 1)  # however long after the import it is
     monkeypatch.setattr(by_socket, "asked_or_joined", asked)
     monkeypatch.setattr(control, "of_host", lambda _: actor)
     done = CliRunner().invoke(app, [*arguments])
