@@ -268,6 +268,7 @@ async def test_a_clock_that_is_set_makes_it_ask(api: ScriptedApi) -> None:
     api.svids.always(good(20))
     async with api.running(), supplied(api) as held:
         await until(lambda: held.holder.held.generation)
+        await until(lambda: held.holder._clocks._looked)  # at the clock, before it is set
         opened = api.svids.opened
         held.set_by = 3600
         with pytest.raises(NoIdentity, match="expired"):
