@@ -233,7 +233,9 @@ class _TronScan:
         cursor = await asyncio.to_thread(intake.open, Network.TRON, self._chain.wallet)
         head_ms = await self._source.head_ms()
         self._result.skew_ms = skew_ms(Network.TRON, head_ms, self._clock())
-        begin_ms = cursor.position - OVERLAP_MS if from_ms is None else from_ms
+        begin_ms = cursor.position - OVERLAP_MS
+        if from_ms is not None:  # a later one would leave out what no scan has reached yet
+            begin_ms = min(begin_ms, from_ms)
         since_ms = max(self._chain.since_ms, begin_ms)
         until_ms = max(self._clock(), head_ms) + AHEAD_MS
         await self._read(cursor, since_ms, until_ms, self._bound_ms(head_ms))
