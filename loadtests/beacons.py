@@ -21,21 +21,16 @@ from actors.identity import keys
 from actors.identity.handshake import Initiator, OfferMemory, Party, Responder
 from actors.identity.pqc_watch import PqcWatch
 from actors.identity.signed_beacons import BeaconOptions, SignedBeacons
-from actors.mesh.actor import MeshShard
-from actors.mesh.coordinator import MeshCoordinator
 from actors.runtime.flags import Flags
 from actors.runtime.metrics import MemoryMetrics
 from actors.topology.model import Topology
-from loadtests import footprint, private_cluster
+from loadtests import mesh_at_rest, private_cluster
 from loadtests.benchmark import Findings, Progress, Table, benchmark, defect, named
 from loadtests.spread import Spread, shown
-from serve_apps.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from actors.mesh.contract import MeshStatus
-    from cluster.local import LocalCluster
 
 NODES: Final = 200
 SEED: Final = 1
@@ -90,22 +85,12 @@ def measure(
     with private_cluster.started(progress) as cluster:
         for number, on in itertools.product(range(rounds), (False, True)):
             tell = named(progress, f"{'with' if on else 'without'}, turn {number + 1} of {rounds}")
-            turns[on].append(_at_rest(cluster, nodes, seconds, tell, on=on))
+            turns[on].append(
+                mesh_at_rest.cores(
+                    cluster, f"radio:{nodes}:{SEED}", seconds, tell, Flags(pqc_beacons=on)
+                )
+            )
     return _found(nodes, seconds, rounds, turns, most, operations)
-
-
-def _at_rest(
-    cluster: LocalCluster, nodes: int, seconds: float, progress: Progress, *, on: bool
-) -> float:
-    """Cores that the mesh takes."""
-
-    async def use(_: MeshStatus) -> float:
-        processes = footprint.actors(cluster, [MeshShard.__name__, MeshCoordinator.__name__])
-        progress("at rest")
-        return await footprint.cores_used(processes, seconds)
-
-    settings = Settings.load(topology=f"radio:{nodes}:{SEED}", shards=2, hello_s=1.0)
-    return private_cluster.on_mesh(settings, progress, use, Flags(pqc_beacons=on))
 
 
 def _most(nodes: int) -> tuple[Spread, Spread]:

@@ -16,14 +16,12 @@ import typer
 
 from actors.identity.byzantine.signed_advertisements import SignedAdvertisements
 from actors.identity.node_keys import NodeKeys
-from actors.mesh.actor import MeshShard
-from actors.mesh.coordinator import MeshCoordinator
 from actors.runtime.flags import Flags
 from actors.topology.advertisement import Lsa
 from actors.topology.disjoint import DisjointPaths
 from actors.topology.etx import etx_costs
 from actors.topology.radio import generate
-from loadtests import footprint, mesh_load, private_cluster
+from loadtests import mesh_at_rest, mesh_load, private_cluster
 from loadtests.benchmark import Findings, Progress, Table, benchmark, defect, named
 from loadtests.load_plan import Load
 from loadtests.open_loop import percentiles_ms
@@ -33,7 +31,6 @@ from serve_apps.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from actors.mesh.contract import MeshStatus
     from actors.topology.model import Topology
     from cluster.local import LocalCluster
     from loadtests.mesh_load import Ran
@@ -74,7 +71,11 @@ def measure(
     with private_cluster.started(progress) as cluster:
         for number, on in itertools.product(range(rounds), (False, True)):
             tell = named(progress, f"{'with' if on else 'without'}, turn {number + 1} of {rounds}")
-            turns[on].append(_at_rest(cluster, nodes, seconds, tell, on=on))
+            turns[on].append(
+                mesh_at_rest.cores(
+                    cluster, f"radio:{nodes}:{SEED}", seconds, tell, Flags(byzantine=on)
+                )
+            )
         carried = {on: _carried(cluster, nodes, seconds, progress, on=on) for on in (False, True)}
     return _found(nodes, seconds, rounds, turns, carried, parts)
 
@@ -91,20 +92,6 @@ def _carried(
         lambda _: mesh_load.run(cluster, load, progress, int(on)),
         Flags(byzantine=on),
     )
-
-
-def _at_rest(
-    cluster: LocalCluster, nodes: int, seconds: float, progress: Progress, *, on: bool
-) -> float:
-    """Cores that the mesh takes."""
-
-    async def use(_: MeshStatus) -> float:
-        processes = footprint.actors(cluster, [MeshShard.__name__, MeshCoordinator.__name__])
-        progress("at rest")
-        return await footprint.cores_used(processes, seconds)
-
-    settings = Settings.load(topology=f"radio:{nodes}:{SEED}", shards=2, hello_s=1.0)
-    return private_cluster.on_mesh(settings, progress, use, Flags(byzantine=on))
 
 
 def _advertisements(mesh: Topology) -> dict[str, float]:
